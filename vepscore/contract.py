@@ -1,0 +1,123 @@
+"""The scorer contract: where a scorer reads, what it computes, what its numbers are called.
+
+A scorer is an object registered under the entry-point group `vepscore.scorers`, by its name. It works in three
+phases, so that the engine predicts only what is read and nothing is compiled anew for the next variant:
+
+    where   on the host: from the variant, its window and the annotation to positions and masks (`Reads`)
+    score   on the device, pure JAX: from the signals at those positions, reference and alternate, to arrays
+    rows    on the host: from those arrays to a `ScoreBlock`, which has a name for each number
+
+Array axes: P positions read, T real tracks of the output, G genes, S bp of the window, K junction sites per class.
+Coordinates are 0-based and half-open; positions in `Reads` count bins of the output's resolution from the start
+of the window.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vepscore.genome.alleles import Allele
+from vepscore.genome.annotation import Annotation, Gene
+from vepscore.genome.polya import PolyASites
+from vepscore.genome.windows import Window
+from vepscore.outputs import Output, Tracks
+
+POSITION_SIZES = (4, 16, 512, 4096, 16_384, 65_536, 262_144, 1_048_576)
+GENE_SIZES = (1, 4, 16, 64, 256)
+ENTRY_POINT_GROUP = "vepscore.scorers"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Site:
+    """One alternate allele in its window, with what is known about the place."""
+
+    allele: Allele
+    window: Window
+    annotation: Annotation | None = None
+    polya: PolyASites | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reads:
+    """What a scorer reads for one allele: the answer of `Scorer.where`."""
+
+    positions: np.ndarray  # int32 (P,): bins from the window's start; P one of POSITION_SIZES, padded with -1
+    masks: Mapping[str, np.ndarray]  # given to `score` as they are; shapes from POSITION_SIZES and GENE_SIZES only
+    genes: tuple[Gene, ...] = ()  # the genes that the rows are about; empty for scorers without genes
+    aligned: bool = False  # read the alternate in reference coordinates (indels: see genome.alignment)
+    annotated_sites: np.ndarray | None = None  # bool (P, 4), SPLICE_JUNCTIONS only: annotated, by SPLICE_CLASSES
+
+
+class Junctions(NamedTuple):
+    """The signal of SPLICE_JUNCTIONS: predicted counts between the chosen sites. The same sites for both alleles."""
+
+    sites: Any  # int32 (4, K): bp from the window's start, by SPLICE_CLASSES, ascending, padded with -1
+    counts: Any  # float32 (K, K, 2, T): donor × acceptor × strand (+, -) × tissue; 0 where a site is padding
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoreBlock:
+    """The scores of one scorer for one allele: R rows (genes or junctions) by T tracks."""
+
+    scorer: str
+    output: Output
+    values: np.ndarray  # float32 (R, T); NaN where the score is not defined (a gene and a track on other strands)
+    genes: tuple[Gene | None, ...]  # (R,); None where a row is about no gene
+    junctions: np.ndarray | None = None  # int64 (R, 2): intron start and end, 0-based half-open
+
+
+class Scorer(abc.ABC):
+    """One scorer. `score` is jitted with the object as a constant, so it must be hashable and without state."""
+
+    name: str
+    output: Output
+    needs_genes: bool = False  # skipped, with a notice, when the run has no annotation
+    needs_polya: bool = False  # skipped, with a notice, when the run has no poly(A) sites
+
+    @abc.abstractmethod
+    def where(self, site: Site) -> Reads | None:
+        """What to read for this allele; None where there is nothing to score (no gene overlaps it, say)."""
+
+    @abc.abstractmethod
+    def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
+        """Scores as one array or a tree of arrays; pure JAX.
+
+        Args:
+            reference: the output's signal for the reference allele at `Reads.positions`: float32 (P, T); for
+                CONTACT_MAPS (P, S // 2048, T), whole rows of the map; for SPLICE_JUNCTIONS `Junctions`.
+                Zero at padding.
+            alternate: the same for the alternate allele.
+            masks: `Reads.masks` as device arrays.
+        """
+
+    @abc.abstractmethod
+    def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
+        """Names for the numbers that `score` returned, as numpy arrays; padding removed."""
+
+
+def padded_size(count: int, sizes: Sequence[int]) -> int:
+    """The smallest of `sizes` that holds `count`.
+
+    Raises:
+        ValueError: none of them does.
+    """
+    for size in sizes:
+        if count <= size:
+            return size
+    raise ValueError(f"{count} is more than the largest size, {sizes[-1]}")
+
+
+def pad_positions(positions: np.ndarray) -> np.ndarray:
+    """`positions` as int32, padded with -1 to one of POSITION_SIZES."""
+    padded = np.full(padded_size(len(positions), POSITION_SIZES), -1, np.int32)
+    padded[: len(positions)] = positions
+    return padded
+
+
+def strand_matches(genes: Sequence[Gene], tracks: Tracks) -> np.ndarray:
+    """bool (G, T): the track is unstranded or on the gene's strand."""
+    strands = np.array([gene.strand for gene in genes], dtype=object)[:, None]
+    return (tracks.strand[None, :] == ".") | (tracks.strand[None, :] == strands)
