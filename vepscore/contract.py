@@ -1,15 +1,15 @@
 """The scorer contract: where a scorer reads, what it computes, what its numbers are called.
 
-A scorer is an object registered under the entry-point group `vepscore.scorers`, by its name. It works in three
-phases, so that the engine predicts only what is read and nothing is compiled anew for the next variant:
+A scorer is an object registered under the entry-point group `vepscore.scorers`, by its name. It works in
+three phases, so that the engine predicts only what is read and nothing is compiled anew for the next variant:
 
     where   on the host: from the variant, its window and the annotation to positions and masks (`Reads`)
     score   on the device, pure JAX: from the signals at those positions, reference and alternate, to arrays
     rows    on the host: from those arrays to a `ScoreBlock`, which has a name for each number
 
-Array axes: P positions read, T real tracks of the output, G genes, S bp of the window, K junction sites per class.
-Coordinates are 0-based and half-open; positions in `Reads` count bins of the output's resolution from the start
-of the window.
+Array axes: P positions read, T real tracks of the output, G genes, S bp of the window, K junction sites per
+class. Coordinates are 0-based and half-open; positions in `Reads` count bins of the output's resolution from
+the start of the window.
 """
 
 import abc
@@ -26,7 +26,7 @@ from vepscore.genome.windows import Window
 from vepscore.outputs import Output, Tracks
 
 POSITION_SIZES = (4, 16, 512, 4096, 16_384, 65_536, 262_144, 1_048_576)
-GENE_SIZES = (1, 4, 16, 64, 256)
+GENE_SIZES = (1, 4, 16, 64, 256, 1024, 4096)
 ENTRY_POINT_GROUP = "vepscore.scorers"
 
 
@@ -44,15 +44,15 @@ class Site:
 class Reads:
     """What a scorer reads for one allele: the answer of `Scorer.where`."""
 
-    positions: np.ndarray  # int32 (P,): bins from the window's start; P one of POSITION_SIZES, padded with -1
-    masks: Mapping[str, np.ndarray]  # given to `score` as they are; shapes from POSITION_SIZES and GENE_SIZES only
+    positions: np.ndarray  # int32 (P,): bins, ascending, each once, then -1; P is one of POSITION_SIZES
+    masks: Mapping[str, np.ndarray]  # given to `score`; of few shapes, by POSITION_SIZES and GENE_SIZES
     genes: tuple[Gene, ...] = ()  # the genes that the rows are about; empty for scorers without genes
     aligned: bool = False  # read the alternate in reference coordinates (indels: see genome.alignment)
-    annotated_sites: np.ndarray | None = None  # bool (P, 4), SPLICE_JUNCTIONS only: annotated, by SPLICE_CLASSES
+    annotated_sites: np.ndarray | None = None  # SPLICE_JUNCTIONS only: bool (P, 4), by SPLICE_CLASSES
 
 
 class Junctions(NamedTuple):
-    """The signal of SPLICE_JUNCTIONS: predicted counts between the chosen sites. The same sites for both alleles."""
+    """The signal of SPLICE_JUNCTIONS: predicted counts between sites, which are the same for both alleles."""
 
     sites: Any  # int32 (4, K): bp from the window's start, by SPLICE_CLASSES, ascending, padded with -1
     counts: Any  # float32 (K, K, 2, T): donor × acceptor × strand (+, -) × tissue; 0 where a site is padding
@@ -64,13 +64,13 @@ class ScoreBlock:
 
     scorer: str
     output: Output
-    values: np.ndarray  # float32 (R, T); NaN where the score is not defined (a gene and a track on other strands)
+    values: np.ndarray  # float32 (R, T); NaN where not defined (gene and track on other strands)
     genes: tuple[Gene | None, ...]  # (R,); None where a row is about no gene
     junctions: np.ndarray | None = None  # int64 (R, 2): intron start and end, 0-based half-open
 
 
 class Scorer(abc.ABC):
-    """One scorer. `score` is jitted with the object as a constant, so it must be hashable and without state."""
+    """One scorer: hashable and without state, since `score` is jitted with it as a constant."""
 
     name: str
     output: Output

@@ -1,0 +1,50 @@
+# Each target sets up what it needs in .venv: `make demo` works in a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SOURCES := pyproject.toml README.md LICENSE $(shell find vepscore scorers weights -type f -not -path '*/__pycache__/*')
+CODE := vepscore scorers tests examples
+DEMO := examples/01_synthetic_demo
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-slow lint format clean
+
+help:  ## Say what the targets do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed  ## Score a synthetic genome with the embedded checkpoint and show the effects
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(DEMO)/run.sh demo
+	$(BIN)/python $(DEMO)/show.py demo
+
+test: $(VENV)/installed-test  ## Run the quick tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/installed-test  ## Run the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/installed-test  ## Check style and formatting
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+
+format: $(VENV)/installed-test  ## Format the code in place
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+clean:  ## Remove what make has made
+	rm -rf $(VENV) demo build dist
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: $(PYTHON) is older than Python 3.11; try make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# pip installs a folder anew each time, so these run only when something has changed.
+$(VENV)/installed: $(SOURCES) | $(BIN)/python
+	$(PIP) install --quiet .
+	@touch $@
+
+$(VENV)/installed-test: $(SOURCES) | $(BIN)/python
+	$(PIP) install --quiet '.[test,train]'
+	@touch $(VENV)/installed $@

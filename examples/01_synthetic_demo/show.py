@@ -1,0 +1,135 @@
+"""Show what the demo's variants were made to do and what vepscore says about them.
+
+    python show.py FOLDER
+
+Reads FOLDER/synthetic.vcf (EXPECT) and FOLDER/scored.tsv. The exit status is 1 when an effect scores no
+higher than every control, or a status is not the expected one.
+"""
+
+import csv
+import dataclasses
+import math
+import pathlib
+import sys
+from collections.abc import Sequence
+
+import rich.console
+import rich.table
+
+CONTROL = "no_effect"
+STATUS_PREFIX = "status_"
+WIDTH = 120  # characters, where the output is no terminal
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """One variant: expectation and scores."""
+
+    id: str
+    expect: str  # EXPECT of the VCF
+    status: str  # VS_STATUS
+    splice: float  # VS_SPLICE; NaN where there is none
+    site: float  # VS_SS; NaN where there is none
+    gene: str  # VS_SPLICE_GENE; "" where there is none
+
+    @property
+    def is_control(self) -> bool:
+        return self.expect == CONTROL
+
+    @property
+    def expected_status(self) -> str:
+        return self.expect.removeprefix(STATUS_PREFIX) if self.expect.startswith(STATUS_PREFIX) else "OK"
+
+    @property
+    def has_effect(self) -> bool:
+        return self.expected_status == "OK" and not self.is_control
+
+
+def read_expectations(path: pathlib.Path) -> dict[str, str]:
+    """EXPECT by variant ID."""
+    lines = path.read_text().splitlines()
+    columns = [line.split("\t") for line in lines if not line.startswith("#")]
+    return {column[2]: column[7].removeprefix("EXPECT=").split(";")[0] for column in columns}
+
+
+def read_results(folder: pathlib.Path) -> list[Result]:
+    expectations = read_expectations(folder / "synthetic.vcf")
+    with open(folder / "scored.tsv", newline="") as lines:
+        rows = list(csv.DictReader((line for line in lines if not line.startswith("##")), delimiter="\t"))
+    return [
+        Result(
+            id=row["id"],
+            expect=expectations[row["id"]],
+            status=row["VS_STATUS"],
+            splice=parse_score(row["VS_SPLICE"]),
+            site=parse_score(row["VS_SS"]),
+            gene=row["VS_SPLICE_GENE"],
+        )
+        for row in rows
+    ]
+
+
+def parse_score(text: str) -> float:
+    return float(text) if text else math.nan
+
+
+def strongest_control(results: Sequence[Result]) -> float:
+    """The largest VS_SPLICE among the controls; no gene there, no score, counts as zero."""
+    return max((result.splice for result in results if result.is_control and result.splice > 0), default=0.0)
+
+
+def judge(result: Result, limit: float) -> tuple[bool, str]:
+    """Whether the variant did what it was made to do, and in words."""
+    if result.status != result.expected_status:
+        return False, f"expected {result.expected_status}"
+    if result.has_effect:
+        is_above = result.splice > limit
+        return is_above, "above every control" if is_above else "NOT above every control"
+    return True, "control" if result.is_control else "unscored, as expected"
+
+
+def rank(result: Result) -> tuple[bool, bool, float]:
+    """Sorts effects first, then controls, then the rest; the highest score on top."""
+    score = 0.0 if math.isnan(result.splice) else result.splice
+    return not result.has_effect, not result.is_control, -score
+
+
+def make_table(results: Sequence[Result], limit: float) -> rich.table.Table:
+    """One row per variant, in the order of `rank`."""
+    table = rich.table.Table(title="SYNTHETIC demo: what each variant was made to do, and its scores")
+    for name in ("variant", "expected", "VS_STATUS", "VS_SPLICE", "VS_SS", "gene", "verdict"):
+        table.add_column(name, justify="right" if name in ("VS_SPLICE", "VS_SS") else "left")
+    for result in sorted(results, key=rank):
+        is_fine, verdict = judge(result, limit)
+        scores = ("" if math.isnan(score) else f"{score:.4f}" for score in (result.splice, result.site))
+        style = "bold" if result.has_effect else "dim"
+        table.add_row(
+            result.id,
+            result.expect,
+            result.status,
+            *scores,
+            result.gene,
+            verdict if is_fine else f"[red]{verdict}[/red]",
+            style=style,
+        )
+    return table
+
+
+def main(folder: str) -> int:
+    results = read_results(pathlib.Path(folder))
+    limit = strongest_control(results)
+    console = rich.console.Console(width=None if sys.stdout.isatty() else WIDTH)
+    console.print(make_table(results, limit))
+    misses = [result.id for result in results if not judge(result, limit)[0]]
+    if misses:
+        console.print(f"not as expected: {', '.join(misses)}")
+        return 1
+    weakest = min(result.splice for result in results if result.has_effect)
+    console.print(f"as expected: weakest effect {weakest:.4g}, strongest control {limit:.4g} (VS_SPLICE)")
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: show.py FOLDER")
+    sys.exit(main(sys.argv[1]))

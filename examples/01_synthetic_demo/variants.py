@@ -1,0 +1,122 @@
+"""The demo's variants: some break a splice site, some make one, some do nothing, some cannot be scored.
+
+Coordinates are 0-based and half-open, in the gene's own direction ("sense") until `edit` turns them into VCF.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+from genome import GAP_BP, MADE_DONOR, Gene, decode, encode, reverse_complement
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One line of the VCF."""
+
+    id: str
+    pos1: int
+    ref: str
+    alt: str
+    expect: str  # the effect, `no_effect`, or `status_` and the VS_STATUS
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Editor:
+    """Changes of one gene, told in its own direction."""
+
+    contig: np.ndarray  # codes of the whole contig, plus strand
+    gene: Gene
+
+    def sense(self, start: int, end: int) -> str:
+        """The gene's sequence there."""
+        start0, end0 = self.gene.span_on_contig(start, end)
+        codes = self.contig[start0:end0]
+        return decode(codes if self.gene.plan.strand == "+" else reverse_complement(codes))
+
+    def edit(self, name: str, expect: str, start: int, end: int, replacement: str) -> Variant:
+        """Replace a sense interval; an insertion or a deletion is anchored on the base before it."""
+        start0, end0 = self.gene.span_on_contig(start, end)
+        codes = encode(replacement)
+        alt = decode(codes if self.gene.plan.strand == "+" else reverse_complement(codes))
+        if len(alt) != end0 - start0:
+            start0 -= 1
+            alt = decode(self.contig[start0 : start0 + 1]) + alt
+        ref = decode(self.contig[start0:end0])
+        return Variant(id=name, pos1=start0 + 1, ref=ref, alt=alt, expect=expect)
+
+
+def make_variants(contig: np.ndarray, genes: list[Gene]) -> list[Variant]:
+    """All of them, by position."""
+    editors = [Editor(contig=contig, gene=gene) for gene in genes]
+    makers = (break_sites, make_sites, change_nothing, fail_to_score)
+    variants = [variant for make in makers for variant in make(editors)]
+    return sorted(variants, key=lambda variant: variant.pos1)
+
+
+def break_sites(editors: list[Editor]) -> Iterator[Variant]:
+    """Donors lose G at +1 or as a whole, acceptors lose A at -2 or G at -1, one donor is weakened at +5."""
+    for name, editor, exon in (("donor_plus1", editors[0], 2), ("donor_plus1_minus_strand", editors[1], 3)):
+        end = editor.gene.exons[exon][1]
+        yield editor.edit(name, "breaks_donor", end, end + 1, "A")
+    start = editors[6].gene.exons[3][0]
+    yield editors[6].edit("acceptor_minus2", "breaks_acceptor", start - 2, start - 1, "G")
+    start = editors[5].gene.exons[4][0]
+    yield editors[5].edit("acceptor_minus1", "breaks_acceptor", start - 1, start, "A")
+    end = editors[7].gene.exons[2][1]
+    yield editors[7].edit("donor_deletion", "deletes_donor", end - 2, end + 4, "")
+    weak = editors[4]
+    end = weak.gene.exons[weak.gene.plan.weak_donor_exon][1]
+    yield weak.edit("donor_plus5", "weakens_donor", end + 4, end + 5, "C")
+
+
+def make_sites(editors: list[Editor]) -> Iterator[Variant]:
+    """Deep in an intron a near-exon gets its missing base; in an exon a second donor is inserted."""
+    end = editors[2].gene.near_donor
+    yield editors[2].edit("new_donor", "creates_donor", end + 1, end + 2, "T")
+    start = editors[3].gene.near_acceptor
+    yield editors[3].edit("new_acceptor", "creates_acceptor", start - 1, start, "G")
+    end = editors[6].gene.exons[5][1]
+    yield editors[6].edit("donor_copy", "duplicates_donor", end - 30, end - 30, MADE_DONOR)
+
+
+def change_nothing(editors: list[Editor]) -> Iterator[Variant]:
+    """Controls: deep in an intron, at the third base of a codon, between genes."""
+    for name, editor, intron in (("deep_intron", editors[0], 4), ("deep_intron_minus_strand", editors[1], 5)):
+        middle = (editor.gene.exons[intron][1] + editor.gene.exons[intron + 1][0]) // 2
+        yield change_middle(editor, name, middle, "ACA", "T")
+    start, end = editors[4].gene.exons[6]
+    codon = start + (end - start) // 9 * 3
+    yield change_codon(editors[4], "third_codon_base", codon)
+    yield change_middle(editors[4], "between_genes", len(editors[4].gene.codes) + GAP_BP // 2, "ACA", "T")
+
+
+def change_middle(editor: Editor, name: str, start: int, motif: str, base: str) -> Variant:
+    """The first `motif` from `start` on gets `base` in its middle."""
+    middle = start + editor.sense(start, start + 500).index(motif) + len(motif) // 2
+    return editor.edit(name, "no_effect", middle, middle + 1, base)
+
+
+def change_codon(editor: Editor, name: str, start: int) -> Variant:
+    """The first codon from `start` on that has a C in its middle, so that its third base does not matter."""
+    while True:
+        codon = editor.sense(start, start + 4)  # with the base after it
+        for base in "ACGT":
+            if codon[1] == "C" and base != codon[2] and makes_no_site(codon, codon[:2] + base + codon[3]):
+                return editor.edit(name, "no_effect", start + 2, start + 3, base)
+        start += 3
+
+
+def makes_no_site(before: str, after: str) -> bool:
+    """Whether no GT or AG comes up, on this strand or (as AC and CT) on the other."""
+    return all(after.count(pair) <= before.count(pair) for pair in ("GT", "AG", "AC", "CT"))
+
+
+def fail_to_score(editors: list[Editor]) -> Iterator[Variant]:
+    """A symbolic allele, and a REF that is not what the genome has."""
+    pos0, _ = editors[0].gene.span_on_contig(*editors[0].gene.exons[1])
+    base = decode(editors[0].contig[pos0 : pos0 + 1])
+    yield Variant(id="symbolic_deletion", pos1=pos0 + 1, ref=base, alt="<DEL>", expect="status_SYMBOLIC")
+    base = decode(editors[0].contig[pos0 + 9 : pos0 + 10])
+    wrong, alt = [other for other in "ACGT" if other != base][:2]
+    yield Variant(id="wrong_ref", pos1=pos0 + 10, ref=wrong, alt=alt, expect="status_REF_MISMATCH")

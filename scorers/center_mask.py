@@ -1,0 +1,67 @@
+"""Local activity: the signal summed over bins around the variant, alternate against reference.
+
+    ATAC, DNASE, CAGE, PROCAP, CHIP_TF, CHIP_HISTONE   log2(1 + Σ alt) - log2(1 + Σ ref)
+    the same with _ACTIVE                              max(Σ alt, Σ ref)
+
+Array axes: P bins read, T tracks.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
+from vepscore.outputs import Output, Tracks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CenterMask(Scorer):
+    """Compares the sums of the signal around the variant, as a fold change or as the larger of the two.
+
+    The alternate is read where it is, not aligned to the reference.
+
+    Source: `CenterMaskVariantScorer` of alphagenome_research.
+    """
+
+    name: str
+    output: Output
+    width_bp: int  # of the stretch around the variant, made up to whole bins
+    active: bool = False  # the larger sum rather than the fold change
+
+    def where(self, site: Site) -> Reads:
+        resolution_bp = self.output.resolution_bp
+        width = -(-self.width_bp // resolution_bp)
+        center = (site.allele.pos0 - site.window.start0) // resolution_bp
+        bins = center - width // 2 + np.arange(width)
+        inside = bins[(bins >= 0) & (bins < site.window.width_bp // resolution_bp)]
+        # Padded before it is rounded up, so that a window cut short has the shape of a whole one.
+        outside = np.full(width - len(inside), -1)
+        return Reads(positions=pad_positions(np.append(inside, outside)), masks={})
+
+    def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
+        """float32 (T,)."""
+        reference_sum, alternate_sum = reference.sum(axis=0), alternate.sum(axis=0)
+        if self.active:
+            return jnp.maximum(alternate_sum, reference_sum)
+        return jnp.log2(1 + alternate_sum) - jnp.log2(1 + reference_sum)
+
+    def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
+        return ScoreBlock(scorer=self.name, output=self.output, values=scores[None], genes=(None,))
+
+
+ATAC = CenterMask(name="ATAC", output=Output.ATAC, width_bp=501)
+DNASE = CenterMask(name="DNASE", output=Output.DNASE, width_bp=501)
+CAGE = CenterMask(name="CAGE", output=Output.CAGE, width_bp=501)
+PROCAP = CenterMask(name="PROCAP", output=Output.PROCAP, width_bp=501)
+CHIP_TF = CenterMask(name="CHIP_TF", output=Output.CHIP_TF, width_bp=501)
+CHIP_HISTONE = CenterMask(name="CHIP_HISTONE", output=Output.CHIP_HISTONE, width_bp=2001)
+
+ATAC_ACTIVE = dataclasses.replace(ATAC, name="ATAC_ACTIVE", active=True)
+DNASE_ACTIVE = dataclasses.replace(DNASE, name="DNASE_ACTIVE", active=True)
+CAGE_ACTIVE = dataclasses.replace(CAGE, name="CAGE_ACTIVE", active=True)
+PROCAP_ACTIVE = dataclasses.replace(PROCAP, name="PROCAP_ACTIVE", active=True)
+CHIP_TF_ACTIVE = dataclasses.replace(CHIP_TF, name="CHIP_TF_ACTIVE", active=True)
+CHIP_HISTONE_ACTIVE = dataclasses.replace(CHIP_HISTONE, name="CHIP_HISTONE_ACTIVE", active=True)

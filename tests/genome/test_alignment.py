@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vepscore.genome.alignment import SPAN_SIZES, AlternateIndex, align_positions
+from vepscore.genome.alleles import Allele
+from vepscore.genome.windows import Window
+
+WIDTH_BP = 10
+
+
+def allele(pos0: int, ref: str, alt: str) -> Allele:
+    return Allele(chrom="chr1", pos0=pos0, ref=ref, alt=alt)
+
+
+def window(start0: int, width_bp: int = WIDTH_BP) -> Window:
+    return Window(chrom="chr1", start0=start0, end0=start0 + width_bp)
+
+
+def apply(index: AlternateIndex, signal: np.ndarray) -> np.ndarray:
+    """`signal` of the alternate, float (S,), read as the index says."""
+    aligned = np.where(index.positions >= 0, signal[index.positions], 0.0)
+    if index.anchor < len(aligned):
+        aligned[index.anchor] = signal[index.span[index.span >= 0]].max()
+    return aligned
+
+
+# Window start, pos0, REF, ALT; the alternate's position for each of 0…9; the span folded into its first.
+TRUTH = {
+    "snv": (100, 104, "A", "C", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], []),
+    "mnv": (100, 104, "AC", "GT", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], []),
+    "insertion": (100, 104, "A", "ACC", [0, 1, 2, 3, 4, 7, 8, 9, -1, -1], [4, 5, 6]),
+    "deletion": (100, 104, "ACC", "A", [0, 1, 2, 3, 4, -1, -1, 5, 6, 7], []),
+    "shrinking delins": (100, 104, "TTA", "CG", [0, 1, 2, 3, 4, 5, -1, 6, 7, 8], []),
+    "growing delins": (100, 104, "TT", "CGA", [0, 1, 2, 3, 4, 5, 7, 8, 9, -1], [5, 6]),
+    "insertion, contig start": (-5, 0, "A", "ACC", [0, 1, 2, 3, 4, 5, 8, 9, -1, -1], [5, 6, 7]),
+    "deletion, contig start": (-5, 0, "ACC", "A", [0, 1, 2, 3, 4, 5, -1, -1, 6, 7], []),
+    "insertion, first position": (104, 104, "A", "AC", [0, 2, 3, 4, 5, 6, 7, 8, 9, -1], [0, 1]),
+    "deletion, first position": (104, 104, "AC", "A", [0, -1, 1, 2, 3, 4, 5, 6, 7, 8], []),
+    "insertion to the end": (100, 106, "A", "ACCC", [0, 1, 2, 3, 4, 5, 6, -1, -1, -1], [6, 7, 8, 9]),
+    "deletion to the end": (100, 107, "ACC", "A", [0, 1, 2, 3, 4, 5, 6, 7, -1, -1], []),
+    "deletion past the end": (100, 107, "ACACAC", "A", [0, 1, 2, 3, 4, 5, 6, 7, -1, -1], []),
+    # The official code silences as many positions at the right end as were inserted, the anchor included.
+    "insertion past the end": (100, 107, "A", "ACCCC", [0, 1, 2, 3, 4, 5, -1, -1, -1, -1], []),
+    "insertion over the window": (100, 104, "A", "A" + "C" * 30, [-1] * 10, []),
+}
+
+
+@pytest.mark.parametrize(("start0", "pos0", "ref", "alt", "positions", "span"), TRUTH.values(), ids=TRUTH)
+def test_truth_table(
+    start0: int, pos0: int, ref: str, alt: str, positions: list[int], span: list[int]
+) -> None:
+    index = align_positions(np.arange(WIDTH_BP), allele(pos0, ref, alt), window(start0))
+    assert index.positions.tolist() == positions
+    assert index.anchor == (span[0] if span else WIDTH_BP)
+    assert index.span[index.span >= 0].tolist() == span
+    assert len(index.span) == (32 if span else 1)
+    assert (index.positions.dtype, index.span.dtype) == (np.int32, np.int32)
+
+
+def test_padding_and_subsets() -> None:
+    index = align_positions(np.array([9, 5, 4, 1, -1, -1]), allele(104, "A", "AC"), window(100))
+    assert index.positions.tolist() == [-1, 6, 4, 1, -1, -1]
+    assert index.anchor == 2
+    assert index.span[:3].tolist() == [4, 5, -1]
+
+
+def test_padding_is_silent_where_the_anchor_lies_before_the_window() -> None:
+    index = align_positions(np.array([0, -1]), allele(99, "A", "AC"), window(100))
+    assert index.positions.tolist() == [1, -1]
+    assert index.anchor == 2
+
+
+def test_insertion_whose_anchor_is_not_read_needs_no_span() -> None:
+    index = align_positions(np.array([1, 7]), allele(104, "A", "AC"), window(100))
+    assert (index.positions.tolist(), index.anchor, index.span.tolist()) == ([1, 8], 2, [-1])
+
+
+def test_no_positions() -> None:
+    index = align_positions(np.array([], np.int32), allele(104, "A", "AC"), window(100))
+    assert (len(index.positions), index.anchor) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("inserted_bp", "size"), [(1, 32), (31, 32), (32, 1024), (1023, 1024), (1024, 32_768), (262_143, 262_144)]
+)
+def test_span_has_one_of_a_few_sizes(inserted_bp: int, size: int) -> None:
+    inserted = allele(600_000, "A", "A" + "C" * inserted_bp)
+    index = align_positions(np.array([100_000]), inserted, window(500_000, 1 << 20))
+    assert len(index.span) == size
+    assert size in SPAN_SIZES
+    assert np.count_nonzero(index.span >= 0) == inserted_bp + 1
+
+
+def test_insertion_too_long_for_every_size() -> None:
+    inserted = allele(600_000, "A", "A" + "C" * 262_144)
+    with pytest.raises(ValueError, match="262144"):
+        align_positions(np.array([100_000]), inserted, window(500_000, 1 << 20))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 60), st.integers(1, 20), st.integers(1, 20), st.randoms(use_true_random=False))
+def test_agrees_with_cutting_and_pasting(offset: int, ref_bp: int, alt_bp: int, random) -> None:
+    width_bp = 100
+    signal = np.array([random.random() for _ in range(width_bp)])
+    shared = offset + min(ref_bp, alt_bp)
+    changed_bp = alt_bp - ref_bp
+    if changed_bp > 0:
+        folded = signal[shared - 1 : shared + changed_bp].max()
+        tail = signal[shared + changed_bp :]
+        expected = np.concatenate([signal[: shared - 1], [folded], tail, np.zeros(changed_bp)])
+    else:
+        expected = np.concatenate([signal[:shared], np.zeros(-changed_bp), signal[shared:]])[:width_bp]
+    variant = allele(1000 + offset, "A" * ref_bp, "C" * alt_bp)
+    aligned = apply(align_positions(np.arange(width_bp), variant, window(1000, width_bp)), signal)
+    np.testing.assert_array_equal(aligned, expected)

@@ -1,0 +1,66 @@
+import pytest
+
+from vepscore.genome.contigs import ContigNames
+
+UCSC = ["chr1", "chr10", "chrX", "chrY", "chrM", "chrUn_KI270302v1", "chr1_KI270706v1_random"]
+ENSEMBL = ["1", "10", "X", "Y", "MT", "KI270302.1"]
+REFSEQ = ["NC_000001.11", "NC_000010.11", "NC_000023.11", "NC_000024.10", "NC_012920.1", "NT_187361.1"]
+
+
+@pytest.mark.parametrize(
+    ("names", "query", "matched"),
+    [
+        (UCSC, "chr1", "chr1"),
+        (UCSC, "1", "chr1"),
+        (UCSC, "X", "chrX"),
+        (UCSC, "M", "chrM"),
+        (UCSC, "MT", "chrM"),
+        (UCSC, "chrMT", "chrM"),
+        (UCSC, "NC_000001.10", "chr1"),
+        (UCSC, "NC_000024.10", "chrY"),
+        (UCSC, "NC_012920.1", "chrM"),
+        (UCSC, "1_KI270706v1_random", "chr1_KI270706v1_random"),
+        (UCSC, "chr2", None),
+        (UCSC, "NC_000002.12", None),
+        (UCSC, "NT_187361.1", None),
+        (UCSC, "chr", None),
+        (UCSC, "", None),
+        (ENSEMBL, "chr10", "10"),
+        (ENSEMBL, "chrM", "MT"),
+        (ENSEMBL, "M", "MT"),
+        (ENSEMBL, "CHRX", "X"),
+        (ENSEMBL, "NC_000023.11", "X"),
+        (REFSEQ, "chr1", "NC_000001.11"),
+        (REFSEQ, "X", "NC_000023.11"),
+        (REFSEQ, "MT", "NC_012920.1"),
+        (REFSEQ, "NC_000001", None),
+        (["NC_000067.7", "NC_000086.8", "NC_005089.1"], "chrX", "NC_000086.8"),
+    ],
+)
+def test_matches_names_across_schemes(names: list[str], query: str, matched: str | None) -> None:
+    assert ContigNames(names).match(query) == matched
+
+
+def test_accession_of_another_assembly_is_another_contig() -> None:
+    assert ContigNames(["NC_000001.11"]).match("NC_000001.10") is None
+
+
+def test_exact_name_goes_before_an_alias() -> None:
+    names = ContigNames(["chr1", "1"])
+    assert (names.match("1"), names.match("chr1")) == ("1", "chr1")
+    assert names.aliased == set()
+
+
+def test_two_candidates_are_none() -> None:
+    assert ContigNames(["chr1", "1"]).match("NC_000001.11") is None
+
+
+def test_a_name_given_twice_is_one_contig() -> None:
+    assert ContigNames(["chr1", "chr1"]).match("1") == "chr1"
+
+
+def test_aliased_holds_what_matched_under_another_name() -> None:
+    names = ContigNames(["chr1", "chrM"])
+    for query in ("chr1", "1", "1", "MT", "7"):
+        names.match(query)
+    assert names.aliased == {("1", "chr1"), ("MT", "chrM")}

@@ -1,0 +1,77 @@
+import pytest
+
+from tests.io.samples import COLUMNS, CONTIGS, META, PROVENANCE
+from vepscore.errors import InputError
+from vepscore.io.fields import FIELDS
+from vepscore.io.header import VcfHeader
+
+HEADER = VcfHeader(meta=META, columns=COLUMNS)
+
+
+def annotated(header: VcfHeader = HEADER, **arguments: object) -> VcfHeader:
+    return header.with_annotation(**{"provenance": PROVENANCE, "contigs": CONTIGS} | arguments)
+
+
+def test_what_was_there_stays_and_ours_comes_last():
+    header = annotated()
+    assert header.meta[: len(META)] == META
+    assert header.columns == COLUMNS
+    assert header.meta[len(META) :] == (
+        *(field.header_line for field in FIELDS),
+        "##contig=<ID=chr1,length=248956422>",
+        "##contig=<ID=chr2,length=242193529>",
+        "##vepscoreVersion=0.1.0",
+        "##vepscoreCommand=vepscore score in.vcf -r ref.fa",
+    )
+
+
+def test_declared_contigs_are_left_alone():
+    mine = "##contig=<ID=chr2,assembly=GRCh38>"
+    header = annotated(VcfHeader(meta=(*META, mine), columns=COLUMNS))
+    assert list(header.declared("contig").items()) == [
+        ("chr2", mine),
+        ("chr1", "##contig=<ID=chr1,length=248956422>"),
+    ]
+
+
+def test_contigs_of_the_body_that_nobody_knows_are_declared_without_length():
+    header = annotated(body_contigs=["chrUn_1", "chr1"])
+    assert list(header.declared("contig")) == ["chr1", "chr2", "chrUn_1"]
+    assert header.declared("contig")["chrUn_1"] == "##contig=<ID=chrUn_1>"
+
+
+def test_no_contig_is_added_where_the_body_needs_none():
+    mine = VcfHeader(meta=(*META, "##contig=<ID=chr7>"), columns=COLUMNS)
+    assert list(annotated(mine, body_contigs=["chr7"]).declared("contig")) == ["chr7"]
+
+
+def test_an_annotated_header_is_refused():
+    with pytest.raises(InputError, match="VS_STATUS, VS_SPLICE.*") as caught:
+        annotated(annotated())
+    assert "--overwrite-existing" in str(caught.value)
+
+
+def test_overwriting_replaces_the_annotation():
+    again = annotated(annotated(), overwrite=True, provenance={"vepscoreVersion": "0.2.0"})
+    assert again.meta.count("##vepscoreVersion=0.2.0") == 1
+    assert [line for line in again.meta if line.startswith("##vepscore")] == ["##vepscoreVersion=0.2.0"]
+    assert sum(line.startswith("##INFO=<ID=VS") for line in again.meta) == len(FIELDS)
+
+
+def test_a_foreign_field_with_a_similar_name_is_not_ours():
+    foreign = '##INFO=<ID=VS_OTHER,Number=1,Type=Float,Description="x">'
+    header = annotated(VcfHeader(meta=(*META, foreign), columns=COLUMNS), overwrite=True)
+    assert foreign in header.meta
+
+
+def test_provenance_never_breaks_its_line():
+    header = annotated(provenance={"vepscoreTerms": "first\nsecond"})
+    assert header.meta[-1] == "##vepscoreTerms=first second"
+
+
+def test_declarations_are_found_wherever_their_id_stands():
+    line = '##INFO=<Number=1,ID=X,Type=String,Description="a">'
+    header = VcfHeader(meta=(*META, line), columns=COLUMNS)
+    assert list(header.declared("INFO")) == ["AC", "DB", "X"]
+    assert list(header.declared("FILTER")) == ["q10"]
+    assert list(header.declared("FORMAT")) == ["GT"]

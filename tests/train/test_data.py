@@ -1,0 +1,190 @@
+"""Pieces, splits, splice labels and batches, on a toy chromosome and on the shared data."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.paths import need
+from vepscore.genome.annotation import Annotation
+from vepscore.train.data import (
+    Piece,
+    SpliceData,
+    Split,
+    WindowOrigin,
+    _labelled_window,
+    read_pieces,
+    reverse_complement,
+    split_of,
+)
+from vepscore.train.labels import NO_SITE, label_sequence
+
+# Gene A (+): intron [120, 200) in both transcripts that span it, [220, 300) in one of two.
+# Gene B (-): intron [420, 480).
+EXONS = {
+    ("A", "A1", "+"): [(100, 120), (200, 220), (300, 340)],
+    ("A", "A2", "+"): [(100, 120), (200, 340)],
+    ("A", "A3", "+"): [(310, 340)],
+    ("B", "B1", "-"): [(400, 420), (480, 500)],
+}
+
+
+def write_gtf(path: Path, chrom: str, shift: int = 0) -> Path:
+    lines = []
+    for (gene, transcript, strand), exons in EXONS.items():
+        attributes = f'gene_id "{gene}"; transcript_id "{transcript}"; gene_type "protein_coding";'
+        for kind, start0, end0 in [("transcript", exons[0][0], exons[-1][1]), *(("exon", *e) for e in exons)]:
+            span = f"{start0 + shift + 1}\t{end0 + shift}"
+            lines.append(f"{chrom}\ttest\t{kind}\t{span}\t.\t{strand}\t.\t{attributes}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def annotation(tmp_path: Path) -> Annotation:
+    return Annotation.from_gtf(write_gtf(tmp_path / "genes.gtf", "chr1"), tmp_path)
+
+
+@pytest.fixture
+def data(annotation: Annotation) -> SpliceData:
+    codes = np.random.default_rng(0).integers(0, 4, 600).astype(np.uint8)
+    return SpliceData([Piece(chrom="chr1", start0=0, codes=codes)], annotation, Split.TRAIN)
+
+
+def test_sites_are_the_exonic_bases_next_to_the_intron(annotation: Annotation) -> None:
+    labels = label_sequence(annotation, "chr1", 0, 600)
+    sites = dict(zip(labels.position.tolist(), labels.site_class.tolist(), strict=True))
+    assert sites == {119: 0, 200: 1, 219: 0, 300: 1, 480: 2, 419: 3}
+
+
+def test_usage_is_the_share_of_the_transcripts_over_the_site(annotation: Annotation) -> None:
+    labels = label_sequence(annotation, "chr1", 0, 600)
+    usage = dict(zip(labels.position.tolist(), labels.usage.tolist(), strict=True))
+    assert usage == {119: 1, 200: 1, 219: 0.5, 300: 0.5, 480: 1, 419: 1}
+
+
+def test_junction_shares_count_the_transcripts_that_span_the_intron(annotation: Annotation) -> None:
+    labels = label_sequence(annotation, "chr1", 0, 600)
+    columns = (labels.donor, labels.acceptor, labels.strand, labels.share)
+    junctions = {tuple(map(float, row)) for row in zip(*columns, strict=True)}
+    assert junctions == {(119, 200, 0, 1), (219, 300, 0, 0.5), (480, 419, 1, 1)}
+
+
+def test_a_sequence_that_cuts_an_intron_keeps_its_site_but_not_the_junction(annotation: Annotation) -> None:
+    labels = label_sequence(annotation, "chr1", 150, 250)
+    assert labels.position.tolist() == [50, 69]
+    assert len(labels.donor) == 0
+
+
+def test_labels_of_the_reverse_complement_are_the_labels_reversed(annotation: Annotation) -> None:
+    forward = label_sequence(annotation, "chr1", 0, 600)
+    reverse = forward.reverse_complement(600)
+    assert dict(zip(reverse.position.tolist(), reverse.site_class.tolist(), strict=True)) == {
+        599 - 119: 2, 599 - 200: 3, 599 - 219: 2, 599 - 300: 3, 599 - 480: 0, 599 - 419: 1,
+    }  # fmt: skip
+    columns = (reverse.donor, reverse.acceptor, reverse.strand)
+    assert {tuple(map(int, row)) for row in zip(*columns, strict=True)} == {
+        (480, 399, 1), (380, 299, 1), (119, 180, 0),
+    }  # fmt: skip
+    twice = reverse.reverse_complement(600)
+    for name in ("position", "site_class", "usage", "primary"):
+        np.testing.assert_array_equal(getattr(twice, name), getattr(forward, name))
+
+
+def test_a_site_of_two_classes_is_labelled_by_the_one_with_more_transcripts(tmp_path: Path) -> None:
+    rows = [("T1", [(10, 20), (30, 50)]), ("T2", [(5, 20), (30, 50)]), ("T3", [(2, 8), (19, 50)])]
+    attributes = 'gene_id "G"; transcript_id "{}";'
+    lines = [
+        f"chr1\tx\texon\t{s + 1}\t{e}\t.\t+\t.\t{attributes.format(name)}\n"
+        for name, exons in rows
+        for s, e in exons
+    ]
+    (tmp_path / "g.gtf").write_text("".join(lines))
+    labels = label_sequence(Annotation.from_gtf(tmp_path / "g.gtf", tmp_path), "chr1", 0, 60)
+    window = _labelled_window(np.zeros(60, np.uint8), labels, WindowOrigin(chrom="chr1", start0=0))
+    assert np.sum(labels.position == 19) == 2
+    assert window.classes[0, 19] == 0
+    assert window.usage[0, 19, 0] == pytest.approx(2 / 3)
+
+
+def test_batches_have_fixed_shapes_and_consistent_labels(data: SpliceData) -> None:
+    batch = data.sample_windows(np.random.default_rng(1), 512, 16)
+    assert batch.codes.shape == batch.classes.shape == batch.valid.shape == (16, 512)
+    for b in range(16):
+        for site_class, row in enumerate(batch.sites[b]):
+            assert np.flatnonzero(batch.classes[b] == site_class).tolist() == row[row >= 0].tolist()
+        assert np.all((batch.usage[b] > 0).any(axis=1) == (batch.classes[b] != NO_SITE))
+        real = batch.shares[b] > 0
+        for donor, acceptor, strand in batch.junctions[b][real]:
+            ends = batch.sites[b, 2 * strand, donor], batch.sites[b, 2 * strand + 1, acceptor]
+            assert min(ends) >= 0 and (ends[0] < ends[1]) == (strand == 0)
+
+
+def test_a_reversed_window_is_the_reverse_complement_of_its_place(data: SpliceData) -> None:
+    batch = data.sample_windows(np.random.default_rng(2), 512, 8)
+    assert {origin.reverse for origin in batch.origins} == {True, False}
+    for codes, origin in zip(batch.codes, batch.origins, strict=True):
+        expected = data.pieces[0].window(origin.start0, 512)
+        np.testing.assert_array_equal(codes, reverse_complement(expected) if origin.reverse else expected)
+
+
+def test_the_same_seed_gives_the_same_batch(data: SpliceData) -> None:
+    first, second = (data.sample_windows(np.random.default_rng(3), 256, 4) for _ in range(2))
+    assert first.origins == second.origins
+    np.testing.assert_array_equal(first.classes, second.classes)
+
+
+def test_positions_beyond_the_piece_are_n_and_not_valid(data: SpliceData) -> None:
+    batch = data.sample_windows(np.random.default_rng(4), 1024, 4)
+    assert (batch.valid.sum(axis=1) == 600).all()
+    assert (batch.codes[~batch.valid] == 4).all()
+
+
+def test_tiles_hold_every_base_and_every_site_once(data: SpliceData) -> None:
+    batches = list(data.tile_windows(256, 32, batch=4))
+    assert {batch.codes.shape for batch in batches} == {(4, 256)}
+    assert sum(batch.valid.sum() for batch in batches) == 600
+    assert sum(((batch.classes != NO_SITE) & batch.valid).sum() for batch in batches) == 6
+
+
+def test_no_site_is_lost_between_the_list_and_the_junctions_when_the_list_is_full(
+    data: SpliceData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vepscore.train.data.SITES_PER_CLASS", 1)
+    batch = next(data.tile_windows(1024, 0))
+    assert (batch.shares[0] > 0).sum() == 2
+
+
+def test_whole_chromosomes_are_held_out(annotation: Annotation) -> None:
+    pieces = [Piece(chrom=f"chr{n}", start0=0, codes=np.zeros(64, np.uint8)) for n in range(1, 23)]
+    used = {split: {p.chrom for p in SpliceData(pieces, annotation, split).pieces} for split in Split}
+    assert used[Split.TEST] == {"chr16", "chr22"}
+    assert not used[Split.TRAIN] & (used[Split.VALID] | used[Split.TEST])
+    assert split_of("chr16") is Split.TEST
+
+
+def test_slices_are_placed_by_their_names(tmp_path: Path) -> None:
+    fasta = tmp_path / "pieces.fa"
+    fasta.write_text(">chr5:101-108\nACGTNacg\n>chr2\nTTTT\n")
+    sliced, native = read_pieces([fasta], tmp_path)
+    assert (sliced.chrom, sliced.start0, sliced.end0) == ("chr5", 100, 108)
+    assert sliced.codes.tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
+    assert (native.chrom, native.start0) == ("chr2", 0)
+    assert sliced.window(98, 4).tolist() == [4, 4, 0, 1]
+    assert sliced.window(200, 2).tolist() == [4, 4]
+
+
+def test_nearly_all_refseq_sites_of_the_test_split_have_their_motif(tmp_path: Path) -> None:
+    pieces = read_pieces([need("data/hg38_native.fa.gz")], tmp_path)
+    with gzip.open(need("data/refseq_hg38.gtf.gz"), "rt") as lines:
+        (tmp_path / "chr16.gtf").write_text("".join(line for line in lines if line.startswith("chr16\t")))
+    data = SpliceData(pieces, Annotation.from_gtf(tmp_path / "chr16.gtf", tmp_path), Split.TEST)
+    piece, labels = data.pieces[0], data.labels[0]
+    motif = {0: ((1, 2), (2, 3)), 1: ((-2, -1), (0, 2)), 2: ((-2, -1), (0, 1)), 3: ((1, 2), (1, 3))}
+    found = [
+        all(piece.codes[p + o] == base for o, base in zip(*motif[c], strict=True))
+        for p, c in zip(labels.position.tolist(), labels.site_class.tolist(), strict=True)
+    ]
+    assert len(found) > 2000
+    assert np.mean(found) > 0.98

@@ -1,0 +1,53 @@
+"""Alleles: what a VCF record says about one ALT, and whether it can be scored."""
+
+import dataclasses
+import enum
+
+_BASES = frozenset("ACGT")
+_SYMBOLIC_MARKS = frozenset("<>[]*.")
+
+
+class Status(enum.StrEnum):
+    """Whether an allele was scored, and if not, why; the values of VS_STATUS."""
+
+    OK = "OK"  # scored
+    REF_MISMATCH = "REF_MISMATCH"  # REF is not what the reference genome has there
+    SYMBOLIC = "SYMBOLIC"  # no sequence given: <DEL>, *, a breakend, or no ALT
+    NON_ACGT = "NON_ACGT"  # REF or ALT holds N or another ambiguity code
+    TOO_LONG = "TOO_LONG"  # REF or ALT is too long for the window
+    OFF_REFERENCE = "OFF_REFERENCE"  # contig unknown, or position past its end
+    N_WINDOW = "N_WINDOW"  # nearly the whole window is N
+    FAILED = "FAILED"  # something broke on this allele; the log says what
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Allele:
+    """One alternate allele. Coordinates are 0-based and half-open."""
+
+    chrom: str  # as the reference genome names it
+    pos0: int  # first base of REF
+    ref: str  # A, C, G and T only, upper case, not empty
+    alt: str  # the same
+
+    @property
+    def end0(self) -> int:
+        """The end of REF, exclusive."""
+        return self.pos0 + len(self.ref)
+
+    @property
+    def inserted_bp(self) -> int:
+        """How much longer ALT is than REF; negative for a deletion."""
+        return len(self.alt) - len(self.ref)
+
+
+def classify_text(ref: str, alt: str) -> Status:
+    """OK, SYMBOLIC or NON_ACGT, from the text of REF and one ALT as they stand in the VCF, in either case.
+
+    Symbolic is every text that gives no plain sequence: `<DEL>`, `*`, `.`, breakends such as `G]17:198982]`
+    and single breakends such as `.A` or `A.`.
+    """
+    if any(not text or _SYMBOLIC_MARKS.intersection(text) for text in (ref, alt)):
+        return Status.SYMBOLIC
+    if _BASES.issuperset(ref.upper()) and _BASES.issuperset(alt.upper()):
+        return Status.OK
+    return Status.NON_ACGT

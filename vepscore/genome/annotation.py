@@ -1,0 +1,303 @@
+"""Genes, their exons and splice sites, looked up by place.
+
+Parsed from a GTF once and kept in the cache directory as plain arrays, under the hash of the file. Queries
+take any of the names that a contig goes by (chr16, 16, NC_000016.10); an unknown contig has nothing on it.
+
+Coordinates are 0-based and half-open.
+"""
+
+import dataclasses
+import logging
+import zipfile
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from vepscore.errors import AnnotationError
+from vepscore.genome import cache
+from vepscore.genome.contigs import ContigNames
+from vepscore.genome.gene_models import Exons, GeneModels, Genes, Transcripts, merge_spans
+from vepscore.genome.gtf import read_gtf
+
+log = logging.getLogger(__name__)
+
+FORMAT_VERSION = 1  # of the cached file; another number makes old ones go unread
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Gene:
+    """A gene at one locus."""
+
+    gene_id: str  # as the annotation gives it, with its version if it has one
+    name: str  # symbol; the gene_id where the annotation gives none
+    type: str  # e.g. "protein_coding"; "" where it is not known
+    chrom: str  # contig as the annotation names it
+    start0: int  # 0-based
+    end0: int  # exclusive
+    strand: str  # "+", "-" or "."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Introns:
+    """Distinct introns, by contig, start, end and strand. Every array has shape (N,)."""
+
+    chrom: np.ndarray  # int32, ascending: index into the contigs
+    start0: np.ndarray  # int64: first base of the intron
+    end0: np.ndarray  # int64, exclusive: first base after the intron
+    strand: np.ndarray  # str: "+", "-" or "."
+    transcripts: np.ndarray  # int32: how many transcripts have it
+    gene: np.ndarray  # int32: row of the gene, the first of them where several have it
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpliceSites:
+    """Distinct pairs of position and class, by contig, position and class. Every array has shape (N,)."""
+
+    chrom: np.ndarray  # int32, ascending: index into the contigs
+    pos0: np.ndarray  # int64: the exon's base next to the intron
+    site_class: np.ndarray  # int8: index into outputs.SPLICE_CLASSES
+
+
+class Annotation:
+    """The gene annotation of a genome.
+
+    Attributes:
+        digest: sha256 of the GTF, in hex.
+        contigs: the annotation's contig names, and which of them were found under another name so far.
+        genes, transcripts, exons: the tables, which point to one another by row.
+    """
+
+    def __init__(self, models: GeneModels, introns: Introns, sites: SpliceSites, *, digest: str) -> None:
+        self.digest = digest
+        self.contigs = ContigNames(models.contigs)
+        self.genes, self.transcripts, self.exons = models.genes, models.transcripts, models.exons
+        self._introns, self._sites = introns, sites
+        sites.pos0.flags.writeable = sites.site_class.flags.writeable = (
+            False  # queries hand out views of them
+        )
+        self._codes = {name: code for code, name in enumerate(models.contigs)}
+        self._gene_bounds, self._transcript_bounds, self._intron_bounds, self._site_bounds = (
+            _bounds(table.chrom, len(models.contigs))
+            for table in (self.genes, self.transcripts, introns, sites)
+        )
+        self._exon_bounds = _bounds(self.exons.transcript, len(self.transcripts.chrom))
+        minus = self.transcripts.strand == "-"
+        self._first_base = np.where(minus, self.transcripts.end0, self.transcripts.start0)
+
+    @classmethod
+    def from_gtf(cls, path: Path | str, cache_dir: Path | None = None) -> Self:
+        """Read a GTF, or what the cache directory holds of it.
+
+        Args:
+            path: GENCODE, Ensembl or RefSeq GTF, plain or gzipped.
+            cache_dir: the cache directory; `cache.cache_dir()` when None.
+
+        Raises:
+            AnnotationError: the file cannot be read, is malformed or has no genes.
+        """
+        path, folder = Path(path), cache_dir or cache.cache_dir()
+        digest = _digest(path, folder)
+        kept = folder / "annotations" / f"{digest}.v{FORMAT_VERSION}.npz"
+        tables = _load(kept)
+        if tables is None:
+            log.info("reading %s", path)
+            models = read_gtf(path)
+            introns = _find_introns(models)
+            tables = models, introns, _find_sites(introns)
+            _keep(kept, *tables)
+        return cls(*tables, digest=digest)
+
+    def gene(self, row: int) -> Gene:
+        """The gene of that row of `genes`."""
+        genes = self.genes
+        return Gene(
+            gene_id=str(genes.gene_id[row]),
+            name=str(genes.name[row]),
+            type=str(genes.type[row]),
+            chrom=self.contigs.names[genes.chrom[row]],
+            start0=int(genes.start0[row]),
+            end0=int(genes.end0[row]),
+            strand=str(genes.strand[row]),
+        )
+
+    def genes_overlapping(self, chrom: str, start0: int, end0: int) -> list[Gene]:
+        """The genes that share a base with the interval, in the order of the file.
+
+        Source: alphagenome_research, gene_mask_extractor.py, `_extract_variant_overlapping`.
+        """
+        on_contig = self._on_contig(self._gene_bounds, chrom)
+        starts, ends = self.genes.start0[on_contig], self.genes.end0[on_contig]
+        rows = on_contig.start + np.flatnonzero((ends > start0) & (starts < end0))
+        return [self.gene(row) for row in rows]
+
+    def genes_with_start(self, chrom: str, start0: int, end0: int) -> list[tuple[Gene, np.ndarray]]:
+        """The genes with a transcript that starts in the interval, each with the exons of those transcripts.
+
+        A transcript of the minus strand starts at its `end0`, one past its first base, as officially.
+
+        Returns:
+            Genes in the order of their first such transcript in the file, each with int64 (E, 2): start and
+            end of the union of the exons, ascending and apart, not cut to the interval. E is 0 where the file
+            gives the transcripts no exons.
+
+        Source: alphagenome_research, gene_mask_extractor.py, `_GeneExonAnnotationExtractor`.
+        """
+        on_contig = self._on_contig(self._transcript_bounds, chrom)
+        first = self._first_base[on_contig]
+        transcripts = on_contig.start + np.flatnonzero((first >= start0) & (first < end0))
+        genes, place = _by_appearance(self.transcripts.gene[transcripts])
+        exons, count = _ranges(self._exon_bounds[transcripts], self._exon_bounds[transcripts + 1])
+        _, group, starts, ends = merge_spans(
+            np.repeat(place, count), self.exons.start0[exons], self.exons.end0[exons]
+        )
+        unions = np.split(np.stack([starts, ends], axis=1), np.searchsorted(group, np.arange(1, len(genes))))
+        return [(self.gene(row), union) for row, union in zip(genes, unions, strict=False)]
+
+    def splice_sites(self, chrom: str, start0: int, end0: int) -> tuple[np.ndarray, np.ndarray]:
+        """The splice sites of every transcript in the interval: the exon's base next to the intron.
+
+        Returns:
+            pos0 int64 (N,) and class int8 (N,), index into outputs.SPLICE_CLASSES; distinct pairs, ascending.
+
+        Source: alphagenome_research, io/splicing.py, `SpliceSiteAnnotationExtractor`.
+        """
+        on_contig = self._on_contig(self._site_bounds, chrom)
+        pos0, site_class = self._sites.pos0[on_contig], self._sites.site_class[on_contig]
+        low, high = np.searchsorted(pos0, (start0, end0))
+        return pos0[low:high], site_class[low:high]
+
+    def introns(self, chrom: str, start0: int, end0: int) -> Introns:
+        """The distinct introns that share a base with the interval, by start."""
+        on_contig = self._on_contig(self._intron_bounds, chrom)
+        starts, ends = self._introns.start0[on_contig], self._introns.end0[on_contig]
+        return _take(self._introns, on_contig.start + np.flatnonzero((ends > start0) & (starts < end0)))
+
+    def _on_contig(self, bounds: np.ndarray, chrom: str) -> slice:
+        code = self._codes.get(self.contigs.match(chrom))
+        if code is None:
+            return slice(0, 0)
+        low, high = bounds[code : code + 2]
+        return slice(int(low), int(high))
+
+
+def _digest(path: Path, folder: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise AnnotationError(f"{path}\nis not a regular file", hint="name a file; it is read more than once")
+    try:
+        return cache.file_digest(path, folder)
+    except OSError as error:
+        raise AnnotationError(f"{path}\ncannot be read: {error.strerror or error}") from error
+
+
+def _bounds(sorted_rows: np.ndarray, count: int) -> np.ndarray:
+    """(count + 1,): rows r of `sorted_rows` lie in bounds[r] … bounds[r + 1]."""
+    return np.concatenate([[0], np.cumsum(np.bincount(sorted_rows, minlength=count))])
+
+
+def _ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of every range start … end, one range after the other, and how many each has."""
+    count = ends - starts
+    before = np.cumsum(count) - count
+    return np.arange(count.sum()) + np.repeat(starts - before, count), count
+
+
+def _by_appearance(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct values in order of first appearance, and for each given value its index among them."""
+    distinct, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return distinct[order], place[inverse]
+
+
+def _take(table: Introns, rows: np.ndarray) -> Introns:
+    return Introns(**{field.name: getattr(table, field.name)[rows] for field in dataclasses.fields(table)})
+
+
+def _find_introns(models: GeneModels) -> Introns:
+    """The gaps between the exons of each transcript; exons that overlap or touch count as one."""
+    exons, transcripts = models.exons, models.transcripts
+    _, transcript, start0, end0 = merge_spans(exons.transcript, exons.start0, exons.end0)
+    gap = np.flatnonzero(transcript[1:] == transcript[:-1])
+    transcript, start0, end0 = transcript[gap], end0[gap], start0[gap + 1]
+    chrom, strand = transcripts.chrom[transcript], transcripts.strand[transcript]
+    gene = transcripts.gene[transcript]
+    order = np.lexsort((gene, strand, end0, start0, chrom))
+    chrom, start0, end0, strand, gene = (column[order] for column in (chrom, start0, end0, strand, gene))
+    first = _changes(chrom, start0, end0, strand)
+    return Introns(
+        chrom=chrom[first],
+        start0=start0[first],
+        end0=end0[first],
+        strand=strand[first],
+        transcripts=np.diff(first, append=len(order)).astype(np.int32),
+        gene=gene[first],
+    )
+
+
+def _changes(*columns: np.ndarray) -> np.ndarray:
+    """The rows that differ from the row before in any column, the first row included."""
+    if not len(columns[0]):
+        return np.zeros(0, np.int64)
+    changed = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    return np.flatnonzero(np.concatenate([[True], changed]))
+
+
+def _find_sites(introns: Introns) -> SpliceSites:
+    plus, minus = introns.strand == "+", introns.strand == "-"
+    last_base = introns.start0 - 1
+    by_class = (
+        (plus, last_base),  # donor+
+        (plus, introns.end0),  # acceptor+
+        (minus, introns.end0),  # donor-
+        (minus, last_base),  # acceptor-
+    )
+    chrom = np.concatenate([introns.chrom[chosen] for chosen, _ in by_class])
+    pos0 = np.concatenate([position[chosen] for chosen, position in by_class])
+    site_class = np.repeat(np.arange(4, dtype=np.int8), [chosen.sum() for chosen, _ in by_class])
+    order = np.lexsort((site_class, pos0, chrom))
+    chrom, pos0, site_class = chrom[order], pos0[order], site_class[order]
+    first = _changes(chrom, pos0, site_class)
+    return SpliceSites(chrom=chrom[first], pos0=pos0[first], site_class=site_class[first])
+
+
+_TABLES = {
+    "genes": Genes,
+    "transcripts": Transcripts,
+    "exons": Exons,
+    "introns": Introns,
+    "sites": SpliceSites,
+}
+
+
+def _keep(path: Path, models: GeneModels, introns: Introns, sites: SpliceSites) -> None:
+    tables = (models.genes, models.transcripts, models.exons, introns, sites)
+    arrays = {
+        f"{name}.{field.name}": getattr(table, field.name)
+        for name, table in zip(_TABLES, tables, strict=True)
+        for field in dataclasses.fields(table)
+    }
+    try:
+        with cache.published(path) as partial:
+            np.savez(partial, contigs=np.array(models.contigs), **arrays)
+    except OSError as error:
+        log.warning("the parsed annotation could not be kept in %s: %s", path.parent, error)
+
+
+def _load(path: Path) -> tuple[GeneModels, Introns, SpliceSites] | None:
+    """What `_keep` wrote; None where there is nothing, or nothing sound."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            genes, transcripts, exons, introns, sites = (
+                table(**{field.name: file[f"{name}.{field.name}"] for field in dataclasses.fields(table)})
+                for name, table in _TABLES.items()
+            )
+            contigs = tuple(file["contigs"].tolist())
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        log.warning("the cached annotation %s is unusable, reading the GTF again: %s", path, error)
+        return None
+    models = GeneModels(contigs=contigs, genes=genes, transcripts=transcripts, exons=exons)
+    return models, introns, sites

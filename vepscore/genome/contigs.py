@@ -1,0 +1,73 @@
+"""Contig names across naming schemes: UCSC (chr1, chrM), Ensembl (1, MT) and RefSeq (NC_000001.11)."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+_CHR_PREFIX = re.compile(r"chr(?=.)", re.IGNORECASE)
+_ACCESSION = re.compile(r"NC_(\d{6})(?:\.(\d+))?")
+_MITOCHONDRION = "MT"
+
+
+def _assembled_chromosomes() -> dict[str, str]:
+    """RefSeq accession without its version → chromosome, human and mouse."""
+    human = [*map(str, range(1, 23)), "X", "Y"]
+    mouse = [*map(str, range(1, 20)), "X", "Y"]
+    return {
+        **{f"{number:06}": name for number, name in enumerate(human, start=1)},
+        **{f"{number:06}": name for number, name in enumerate(mouse, start=67)},
+        "012920": _MITOCHONDRION,
+        "005089": _MITOCHONDRION,
+    }
+
+
+_CHROMOSOME_OF_ACCESSION = _assembled_chromosomes()
+
+
+class ContigNames:
+    """The contigs of one file, found under the names that other files give them.
+
+    Attributes:
+        names: the file's own names, in order.
+        aliased: (query, matched) for each query so far that matched under another name.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(names)
+        self.aliased: set[tuple[str, str]] = set()
+        self._known: dict[str, str | None] = {name: name for name in self.names}
+        self._by_chromosome: dict[str, list[str]] = defaultdict(list)
+        for name in dict.fromkeys(self.names):
+            self._by_chromosome[_chromosome(name)].append(name)
+
+    def match(self, name: str) -> str | None:
+        """The contig that `name` means, as this file calls it; None where there is none or more than one.
+
+        An exact match goes first. Two RefSeq accessions of one chromosome with different versions belong to
+        different assemblies, so they do not match.
+        """
+        if name not in self._known:
+            self._known[name] = self._match_alias(name)
+        matched = self._known[name]
+        if matched is not None and matched != name:
+            self.aliased.add((name, matched))
+        return matched
+
+    def _match_alias(self, name: str) -> str | None:
+        candidates = self._by_chromosome.get(_chromosome(name), [])
+        if len(candidates) != 1 or _versions_differ(name, candidates[0]):
+            return None
+        return candidates[0]
+
+
+def _chromosome(name: str) -> str:
+    accession = _ACCESSION.fullmatch(name)
+    if accession:
+        return _CHROMOSOME_OF_ACCESSION.get(accession[1], name)
+    bare = _CHR_PREFIX.sub("", name, count=1) if _CHR_PREFIX.match(name) else name
+    return _MITOCHONDRION if bare == "M" else bare
+
+
+def _versions_differ(name: str, other: str) -> bool:
+    left, right = _ACCESSION.fullmatch(name), _ACCESSION.fullmatch(other)
+    return bool(left and right) and left.groups() != right.groups()

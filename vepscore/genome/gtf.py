@@ -1,0 +1,191 @@
+"""GTF files of GENCODE, Ensembl, NCBI RefSeq and UCSC.
+
+Notable: attributes are tokenised, so that a semicolon inside quotes is text; a name comes from `gene_name`
+or `gene`, a type from `gene_type` or `gene_biotype`; a gene of no type is protein_coding where it has a CDS,
+since UCSC gives no types; other features are ignored.
+"""
+
+import contextlib
+import gzip
+import io
+import re
+import zlib
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from vepscore.errors import AnnotationError
+from vepscore.genome.gene_models import STRANDS, GeneModels, GtfLines, Spans, assemble
+
+_STRAND_CODES = {str(strand): code for code, strand in enumerate(STRANDS)}
+_FEATURES = frozenset({"gene", "transcript", "exon", "CDS"})
+_ATTRIBUTE = re.compile(r'([^\s;"]+)\s+("[^"]*"|[^\s;"]+)')
+_LEADING_IDS = re.compile(r'gene_id "([^"]+)"; transcript_id "([^"]*)";')
+_NOT_DATA = ("track ", "browser ")
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@contextlib.contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
+    """The lines of a plain or gzipped text file, CRLF as LF; told apart by content, not by suffix.
+
+    Raises:
+        AnnotationError: the file is missing, not a regular file, unreadable, or a damaged gzip.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise AnnotationError(
+                f"{path}\nis not a regular file", hint="name a file; it is read more than once"
+            )
+        with path.open("rb") as file:
+            zipped = file.read(2) == _GZIP_MAGIC
+            file.seek(0)
+            binary = gzip.GzipFile(fileobj=file) if zipped else file
+            yield io.TextIOWrapper(io.BufferedReader(binary, 1 << 20), encoding="utf-8-sig", errors="replace")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise AnnotationError(f"{path}\nis damaged: {error}", hint="fetch or copy the file again") from error
+    except OSError as error:
+        raise AnnotationError(f"{path}\ncannot be read: {error.strerror or error}") from error
+
+
+def read_gtf(path: Path | str) -> GeneModels:
+    """Read a GTF, plain or gzipped.
+
+    Raises:
+        AnnotationError: the file cannot be read, a line is malformed (the message names it), or no line is of
+            a gene, transcript or exon.
+    """
+    path = Path(path)
+    lines = _Lines()
+    with open_text(path) as text:
+        for number, line in enumerate(text, start=1):
+            if line.startswith("#"):
+                continue
+            try:
+                lines.add(number, line)
+            except ValueError as error:
+                raise AnnotationError(f"{path} line {number}\n{error}", hint=_hint(line)) from error
+    if not lines.gene_keys:
+        raise AnnotationError(
+            f"{path}\nhas no gene, transcript or exon lines", hint="give a GTF of GENCODE, Ensembl or RefSeq"
+        )
+    return assemble(lines.finished())
+
+
+def _hint(line: str) -> str:
+    if re.search(r"\t(ID|Parent)=", line):
+        return "this is GFF3: convert it, with gffread -T for instance"
+    return "give a GTF (GFF version 2.2)"
+
+
+class _Lines:
+    """The lines read so far, as numbers: ids, contigs and strands are interned as keys."""
+
+    def __init__(self) -> None:
+        self.columns = {feature: (array("q"), array("q"), array("q"), array("q")) for feature in _FEATURES}
+        self.contigs: dict[str, int] = {}
+        self.gene_keys: dict[tuple[str, int, int], int] = {}  # (gene_id, contig, strand) → key
+        self.transcript_keys: dict[tuple[int, str], int] = {}  # (key of the gene, transcript_id) → key
+        self.names: dict[str, str] = {}  # by gene_id
+        self.types: dict[str, str] = {}  # by gene_id
+        self.coding: set[str] = set()  # the gene_ids that have a CDS
+
+    def add(self, number: int, line: str) -> None:
+        """Take in one line.
+
+        Raises:
+            ValueError: the line is malformed.
+        """
+        columns = line.split("\t")
+        if len(columns) != 9:
+            if not line.strip() or line.startswith(_NOT_DATA):
+                return
+            raise ValueError(f"found {len(columns)} tab-separated columns, expected 9")
+        chrom, _, feature, start, end, _, strand, _, attributes = columns
+        if feature not in _FEATURES:
+            return
+        gene_id, transcript_id = self._ids(feature, attributes)
+        if feature == "CDS":
+            self.coding.add(gene_id)
+            return
+        key = self._key(chrom, strand, gene_id, transcript_id)
+        start0, end0 = _interval(start, end)
+        for column, value in zip(self.columns[feature], (key, start0, end0, number), strict=True):
+            column.append(value)
+
+    def _ids(self, feature: str, attributes: str) -> tuple[str, str | None]:
+        """gene_id and transcript_id, None for a gene; remembers the gene's name and type on the way."""
+        leading = _LEADING_IDS.match(attributes)
+        if leading and feature != "gene" and leading[1] in self.names:
+            return leading[1], leading[2]
+        found = _attributes(attributes)
+        gene_id = found.get("gene_id")
+        if not gene_id:
+            raise ValueError(f'found no gene_id, expected gene_id "…"; among {_shown(attributes)}')
+        self._describe(gene_id, found)
+        if feature in ("gene", "CDS"):
+            return gene_id, None
+        if "transcript_id" not in found:
+            raise ValueError(
+                f"found no transcript_id, expected one for every {feature}; among {_shown(attributes)}"
+            )
+        return gene_id, found["transcript_id"]
+
+    def _describe(self, gene_id: str, found: dict[str, str]) -> None:
+        name = found.get("gene_name") or found.get("gene")
+        self.names[gene_id] = self.names.get(gene_id) or name or ""
+        type_ = found.get("gene_type") or found.get("gene_biotype")
+        self.types[gene_id] = self.types.get(gene_id) or type_ or ""
+
+    def _key(self, chrom: str, strand: str, gene_id: str, transcript_id: str | None) -> int:
+        if strand not in _STRAND_CODES:
+            raise ValueError(f"found strand {strand!r}, expected + or - (or . for none)")
+        contig = self.contigs.setdefault(chrom, len(self.contigs))
+        gene = self.gene_keys.setdefault((gene_id, contig, _STRAND_CODES[strand]), len(self.gene_keys))
+        if transcript_id is None:
+            return gene
+        return self.transcript_keys.setdefault((gene, transcript_id), len(self.transcript_keys))
+
+    def finished(self) -> GtfLines:
+        """All lines; names and types that the file does not give are filled in."""
+        spans = {
+            feature: Spans(*(np.array(column, dtype=np.int64) for column in columns))
+            for feature, columns in self.columns.items()
+        }
+        return GtfLines(
+            contigs=list(self.contigs),
+            gene_keys=list(self.gene_keys),
+            transcript_keys=list(self.transcript_keys),
+            names={gene_id: name or gene_id for gene_id, name in self.names.items()},
+            types={gene_id: type_ or self._type_by_cds(gene_id) for gene_id, type_ in self.types.items()},
+            genes=spans["gene"],
+            transcripts=spans["transcript"],
+            exons=spans["exon"],
+        )
+
+    def _type_by_cds(self, gene_id: str) -> str:
+        return "protein_coding" if gene_id in self.coding else ""
+
+
+def _attributes(text: str) -> dict[str, str]:
+    if text.count('"') % 2:
+        raise ValueError(f"found a quote that is not closed; among {_shown(text)}")
+    return {key: value.strip('"') for key, value in _ATTRIBUTE.findall(text)}
+
+
+def _shown(attributes: str) -> str:
+    text = attributes.strip()
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def _interval(start: str, end: str) -> tuple[int, int]:
+    try:
+        start1, end1 = int(start), int(end)
+    except ValueError:
+        raise ValueError(f"found start {start!r} and end {end!r}, expected whole numbers") from None
+    if not 1 <= start1 <= end1:
+        raise ValueError(f"found start {start1} and end {end1}, expected 1 ≤ start ≤ end")
+    return start1 - 1, end1

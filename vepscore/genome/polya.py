@@ -1,0 +1,104 @@
+"""Polyadenylation sites by gene, from a table.
+
+The table is tab-separated, plain or gzipped, with a header that names at least gene_id, chrom, start
+(0-based) and strand.
+"""
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from vepscore.errors import AnnotationError
+from vepscore.genome.annotation import Gene
+from vepscore.genome.contigs import ContigNames
+from vepscore.genome.gtf import open_text
+
+COLUMNS = ("gene_id", "chrom", "start", "strand")
+
+_VERSIONED = re.compile(r"(ENS[A-Z]*G\d+)\.\d+(?:_PAR_Y)?")
+
+_Locus = tuple[str, str, str]  # gene_id without its version, contig as the table names it, strand
+
+
+class PolyASites:
+    """The polyadenylation sites of each gene.
+
+    Attributes:
+        digest: sha256 of the table's file, in hex.
+        contigs: the table's contig names, and which of them were found under another name so far.
+    """
+
+    def __init__(self, sites: Mapping[_Locus, np.ndarray], *, digest: str) -> None:
+        self.digest = digest
+        self.contigs = ContigNames(dict.fromkeys(chrom for _, chrom, _ in sites))
+        self._sites = dict(sites)
+        for starts in self._sites.values():
+            starts.flags.writeable = False  # `of_gene` hands them out
+
+    @classmethod
+    def from_tsv(cls, path: Path | str) -> Self:
+        """Read the table.
+
+        Raises:
+            AnnotationError: the file cannot be read, lacks a column, has a malformed line (the message names
+                it) or no site.
+        """
+        path = Path(path)
+        found: defaultdict[_Locus, list[int]] = defaultdict(list)
+        with open_text(path) as lines:
+            header = next(lines, "").removeprefix("#").rstrip("\n").split("\t")
+            places = _places(path, header)
+            for number, line in enumerate(lines, start=2):
+                try:
+                    _add(found, line.rstrip("\n").split("\t"), places)
+                except ValueError as error:
+                    raise AnnotationError(f"{path} line {number}\n{error}") from error
+        if not found:
+            raise AnnotationError(f"{path}\nhas no poly(A) sites below its header")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return cls(
+            {locus: np.unique(np.array(starts, np.int64)) for locus, starts in found.items()}, digest=digest
+        )
+
+    def of_gene(self, gene: Gene) -> np.ndarray:
+        """The gene's sites on its contig and strand: int64 (N,), 0-based, ascending and distinct.
+
+        Ensembl gene ids are compared without their version.
+        """
+        locus = (_without_version(gene.gene_id), self.contigs.match(gene.chrom), gene.strand)
+        return self._sites.get(locus, np.zeros(0, np.int64))
+
+
+def _places(path: Path, header: list[str]) -> list[int]:
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        raise AnnotationError(
+            f"{path} line 1\nfound no column {', '.join(missing)}",
+            hint=f"expected tab-separated columns with a header: {', '.join(COLUMNS)}; start is 0-based",
+        )
+    return [header.index(name) for name in COLUMNS]
+
+
+def _add(found: dict[_Locus, list[int]], values: list[str], places: list[int]) -> None:
+    if values == [""]:
+        return
+    if len(values) <= max(places):
+        raise ValueError(f"found {len(values)} tab-separated columns, expected at least {max(places) + 1}")
+    gene_id, chrom, start, strand = (values[place] for place in places)
+    if not gene_id or not chrom:
+        raise ValueError("found an empty gene_id or chrom")
+    if not (start.isascii() and start.isdigit()):
+        raise ValueError(f"found start {start!r}, expected a whole number from 0")
+    if strand not in ("+", "-"):
+        raise ValueError(f"found strand {strand!r}, expected + or -")
+    found[_without_version(gene_id), chrom, strand].append(int(start))
+
+
+def _without_version(gene_id: str) -> str:
+    versioned = _VERSIONED.fullmatch(gene_id)
+    return versioned[1] if versioned else gene_id

@@ -1,0 +1,129 @@
+"""Windows: the stretch of genome that the network sees around an allele, and the sequences in it.
+
+Coordinates are 0-based and half-open. S is the window's width in bp. Sequences are codes, uint8: A C G T are
+0 1 2 3, everything else is 4.
+"""
+
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+from vepscore.errors import UsageError
+from vepscore.genome.alleles import Allele
+
+UNKNOWN = 4  # the code of N, of ambiguity codes and of everything past a contig's ends
+
+MIN_WIDTH_BP = 1 << 14
+MAX_WIDTH_BP = 1 << 20
+WIDTH_STEP_BP = 2048
+_NAMED_WIDTHS_BP = {
+    "1mb": 1 << 20,
+    "512kb": 1 << 19,
+    "128kb": 1 << 17,
+    "64kb": 1 << 16,
+    "32kb": 1 << 15,
+    "16kb": 1 << 14,
+}
+
+
+def _code_table() -> bytes:
+    table = bytearray([UNKNOWN] * 256)
+    for code, base in enumerate(b"ACGT"):
+        table[base] = table[base | 0x20] = code  # upper and lower case
+    return bytes(table)
+
+
+_CODE_OF_BYTE = _code_table()
+
+
+class Bases(Protocol):
+    """What is needed of a reference genome here; `vepscore.genome.fasta.Reference` has it."""
+
+    def fetch(self, chrom: str, start0: int, end0: int) -> bytes:
+        """Bases of [start0, end0), N past the contig's ends."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A stretch of a contig, 0-based half-open. It may reach past both ends of the contig."""
+
+    chrom: str  # as the reference genome names it
+    start0: int  # may be negative
+    end0: int  # exclusive; may lie past the contig's end
+
+    @property
+    def width_bp(self) -> int:
+        """S."""
+        return self.end0 - self.start0
+
+
+def parse_width(text: str) -> int:
+    """The window's width in bp from a name (1Mb, 512kb, 128kb, 64kb, 32kb, 16kb) or a number of bp.
+
+    Raises:
+        UsageError: neither a name nor a multiple of 2048 from 16,384 to 1,048,576.
+    """
+    if text.lower() in _NAMED_WIDTHS_BP:
+        return _NAMED_WIDTHS_BP[text.lower()]
+    width_bp = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+    if not MIN_WIDTH_BP <= width_bp <= MAX_WIDTH_BP or width_bp % WIDTH_STEP_BP:
+        raise UsageError(
+            f"window width {text!r}\n"
+            f"expected a multiple of {WIDTH_STEP_BP} bp from {MIN_WIDTH_BP} to {MAX_WIDTH_BP}",
+            hint="use 1Mb, 512kb, 128kb, 64kb, 32kb or 16kb (powers of two: 1Mb is 1048576 bp)",
+        )
+    return width_bp
+
+
+def window_around(allele: Allele, width_bp: int, align_bp: int = 1) -> Window:
+    """The window of `width_bp` centred on the allele's REF, its start rounded to a multiple of `align_bp`.
+
+    The centre of an odd REF is rounded up, so that an SNV is the last base of the window's first half.
+
+    Source: `Interval.resize` of the alphagenome package (alphagenome.data.genome).
+    """
+    ref_bp = len(allele.ref)
+    center0 = (allele.pos0 + allele.end0) // 2 + ref_bp % 2
+    start0 = center0 - (width_bp + 1) // 2
+    start0 = (start0 + align_bp // 2) // align_bp * align_bp
+    return Window(chrom=allele.chrom, start0=start0, end0=start0 + width_bp)
+
+
+def encode_bases(bases: bytes) -> np.ndarray:
+    """Codes, uint8 (len(bases),), in either case."""
+    return np.frombuffer(bases.translate(_CODE_OF_BYTE), np.uint8).copy()
+
+
+def allele_sequences(reference: Bases, window: Window, allele: Allele) -> tuple[np.ndarray, np.ndarray]:
+    """The codes of the window with REF and with ALT in place, each uint8 (S,).
+
+    REF is written over the reference where the two differ. A deletion draws bases in at the window's right
+    end, an insertion pushes bases out there; past the contig's ends all is N.
+
+    Raises:
+        ValueError: the window does not touch the allele's REF.
+
+    Source: `extract_variant_sequences` of alphagenome_research (io/genome.py).
+    """
+    if allele.chrom != window.chrom or allele.end0 <= window.start0 or allele.pos0 >= window.end0:
+        raise ValueError(f"{allele} lies outside of {window}")
+    drawn_in_bp = max(0, -allele.inserted_bp)
+    fetched = encode_bases(reference.fetch(window.chrom, window.start0, window.end0 + drawn_in_bp))
+    return (
+        _substitute(fetched, window, allele, allele.ref),
+        _substitute(fetched, window, allele, allele.alt),
+    )
+
+
+def _substitute(fetched: np.ndarray, window: Window, allele: Allele, bases: str) -> np.ndarray:
+    """`fetched`, which starts at the window's start, with `bases` in the place of REF; cut to the window."""
+    before = fetched[: max(0, allele.pos0 - window.start0)]
+    within = encode_bases(bases.encode("ascii"))[max(0, window.start0 - allele.pos0) :]
+    after = fetched[allele.end0 - window.start0 :]
+    return np.concatenate([before, within, after])[: window.width_bp]
+
+
+def n_share(codes: np.ndarray) -> float:
+    """The share of `codes` that are not A, C, G or T; 0 for no codes at all."""
+    return float(np.mean(codes == UNKNOWN)) if len(codes) else 0.0

@@ -1,0 +1,65 @@
+"""What BCF asks beyond VCF text: every name declared in the header, and htslib to write it."""
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pysam
+
+from vepscore.errors import OutputError
+from vepscore.io.header import VcfHeader
+from vepscore.io.records import Record
+
+_TEXT_HINT = "write .vcf.gz instead, or add the line to the input's header with `bcftools annotate -h`"
+
+
+class DeclaredNames:
+    """What a header declares. BCF stores the number of a declaration in place of the name."""
+
+    def __init__(self, header: VcfHeader) -> None:
+        self._known = {kind: set(header.declared(kind)) for kind in ("contig", "INFO", "FILTER", "FORMAT")}
+        self._known["FILTER"] |= {"PASS", "."}
+        self._known["INFO"].add(".")
+        self._known["FORMAT"].add(".")
+
+    def check(self, record: Record) -> None:
+        """Checks that the header declares all that the record uses.
+
+        Raises:
+            OutputError: it does not declare the contig, a FILTER, an INFO key or a FORMAT key.
+        """
+        parts = record.line.split(b"\t", 9)
+        self._check(record, "contig", [parts[0]])
+        self._check(record, "FILTER", parts[6].split(b";"))
+        self._check(record, "INFO", (pair.partition(b"=")[0] for pair in parts[7].split(b";") if pair))
+        if len(parts) > 8:
+            self._check(record, "FORMAT", parts[8].split(b":"))
+
+    def _check(self, record: Record, kind: str, names: Iterable[bytes]) -> None:
+        for name in names:
+            text = name.decode("utf-8", "surrogateescape")
+            if text not in self._known[kind]:
+                raise OutputError(
+                    f"record {record.index}, {record.chrom}:{record.pos1} cannot be written as BCF\n"
+                    f"found {kind} {text!r}, which the header does not declare",
+                    hint=_TEXT_HINT,
+                )
+
+
+def convert_to_bcf(text: Path, bcf: Path) -> None:
+    """Writes the VCF at `text` as BCF.
+
+    Raises:
+        OutputError: htslib refuses a record.
+    """
+    index = -1
+    try:
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(pysam.VariantFile(str(text)))
+            target = stack.enter_context(pysam.VariantFile(str(bcf), "wb", header=source.header))
+            for index, record in enumerate(source):  # noqa: B007
+                target.write(record)
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"record {index + 1} cannot be written as BCF\n{error}", hint="write .vcf.gz instead"
+        ) from error

@@ -1,0 +1,164 @@
+"""The lines of a VCF or BCF, wherever they come from: a file, a pipe or standard input, compressed or not.
+
+What it is is told by its first bytes, not by its name. A file cut short is an error, also where the cut falls
+between two compressed blocks.
+"""
+
+import contextlib
+import gzip
+import io
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from vepscore.errors import InputError
+
+STDIN = "-"
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_BGZF_MAGIC = b"\x1f\x8b\x08\x04"
+_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+_BCF_MAGIC = b"BCF\2"
+_BUFFER_BYTES = 1 << 20
+_PROBE_BYTES = 256
+
+
+class Lines(NamedTuple):
+    """An input as lines of VCF text."""
+
+    name: str  # for messages
+    lines: Iterator[bytes]  # without their ends, the header first
+    numbered: bool  # whether they are the lines of the input itself; not so for BCF
+
+
+def open_lines(path: str, stack: contextlib.ExitStack) -> Lines:
+    """Opens `path`, "-" for standard input; what must be closed in the end is put on `stack`.
+
+    Raises:
+        InputError: there is no such file, it is neither VCF nor BCF, or it is cut short; some of that shows
+            only when the lines are read.
+    """
+    name = "standard input" if path == STDIN else path
+    raw = sys.stdin.buffer if path == STDIN else _open_file(path, stack)
+    with _reading(name):
+        source = _Source(raw)
+        if source.is_bgzf and raw.seekable():
+            _check_bgzf_end(_read_end(raw), name)
+        stream: io.BufferedIOBase = io.BufferedReader(source, _BUFFER_BYTES)
+        if source.is_gzip:
+            stream = io.BufferedReader(gzip.GzipFile(fileobj=stream), _BUFFER_BYTES)
+        start = stream.readline(_PROBE_BYTES)
+        if start.startswith(_BCF_MAGIC):
+            # htslib opens files by name, so what can be read only once is kept in one first.
+            is_stream = path == STDIN or not raw.seekable()
+            return Lines(name, _bcf_lines(_spool(start, stream, stack) if is_stream else path, name), False)
+    if not start:
+        raise InputError(f"{name}\nis empty; expected a VCF or BCF")
+    if not start.startswith(b"#"):
+        raise InputError(
+            f"{name}\nstarts with {start[:40]!r}, expected ##fileformat=VCFv4.x",
+            hint="give a VCF (plain, gzip or bgzip) or a BCF",
+        )
+    return Lines(name, _text_lines(start, stream, source, name), True)
+
+
+class _Source(io.RawIOBase):
+    """The bytes of `raw`, whose start was looked at already and whose end is remembered."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._start = raw.read(_PROBE_BYTES)
+        self._end = b""  # the last bytes read so far, as many as the end marker of BGZF has
+        self.is_gzip = self._start.startswith(_GZIP_MAGIC)
+        self.is_bgzf = self._start.startswith(_BGZF_MAGIC) and self._start[12:14] == b"BC"
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data, self._start = self._start or self._raw.read1(len(buffer)), b""
+        buffer[: len(data)] = data
+        self._end = (self._end + data[-len(_BGZF_END) :])[-len(_BGZF_END) :]
+        return len(data)
+
+    def check_end(self, name: str) -> None:
+        """Once all was read: a bgzip file must end with its marker."""
+        if self.is_bgzf:
+            _check_bgzf_end(self._end, name)
+
+
+@contextlib.contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, zlib.error, OSError) as error:
+        cut = isinstance(error, EOFError)
+        raise InputError(
+            f"{name}\n{'is cut short' if cut else f'cannot be read: {error}'}",
+            hint="copy or download it again; `gzip -t` checks a compressed file",
+        ) from error
+
+
+def _open_file(path: str, stack: contextlib.ExitStack) -> BinaryIO:
+    if os.path.isdir(path):
+        raise InputError(f"{path}\nis a folder; expected a VCF or BCF")
+    try:
+        return stack.enter_context(open(path, "rb"))
+    except OSError as error:
+        raise InputError(f"{path}\ncannot be opened: {error.strerror}") from error
+
+
+def _read_end(raw: BinaryIO) -> bytes:
+    here = raw.tell()
+    size = raw.seek(0, io.SEEK_END)
+    raw.seek(max(0, size - len(_BGZF_END)))
+    end = raw.read()
+    raw.seek(here)
+    return end
+
+
+def _check_bgzf_end(end: bytes, name: str) -> None:
+    if end != _BGZF_END:
+        raise InputError(
+            f"{name}\nis cut short: the end marker of a bgzip file is missing",
+            hint="copy or download it again; if it is whole, `zcat FILE | bgzip` adds the marker",
+        )
+
+
+def _text_lines(start: bytes, stream: io.BufferedIOBase, source: _Source, name: str) -> Iterator[bytes]:
+    with _reading(name):
+        first = start if start.endswith(b"\n") else start + stream.readline()
+        for line in itertools.chain([first], stream):
+            if not line.endswith(b"\n"):
+                source.check_end(name)  # before half a line is taken for a record
+            yield line.rstrip(b"\r\n")
+    source.check_end(name)
+
+
+def _bcf_lines(path: str, name: str) -> Iterator[bytes]:
+    """The header and the records of a BCF as htslib writes them in a VCF."""
+    from cyvcf2 import VCF
+
+    try:
+        with contextlib.closing(VCF(path)) as records:
+            for line in records.raw_header.splitlines():
+                yield line.encode("utf-8", "surrogateescape")
+            for record in records:
+                yield str(record).rstrip("\n").encode("utf-8", "surrogateescape")
+    except Exception as error:  # cyvcf2 raises plain Exception on a broken record
+        raise InputError(f"{name}\ncannot be read as BCF: {error}") from error
+
+
+def _spool(start: bytes, stream: io.BufferedIOBase, stack: contextlib.ExitStack) -> str:
+    """The path of a temporary file with `start` and the rest of `stream`."""
+    file = tempfile.NamedTemporaryFile(suffix=".bcf")  # noqa: SIM115 (the stack closes it)
+    stack.enter_context(file)
+    file.write(start)
+    shutil.copyfileobj(stream, file, _BUFFER_BYTES)
+    file.flush()
+    return file.name

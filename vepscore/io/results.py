@@ -1,0 +1,55 @@
+"""What is known about a record after scoring: the input of all writers."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+from vepscore.contract import ScoreBlock
+from vepscore.genome.alleles import Status
+from vepscore.genome.windows import Window
+from vepscore.io.fields import VALUE_FIELD_IDS
+from vepscore.io.records import Record
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """One entry of the INFO field VS: a scorer's score for one gene, from the track largest in size."""
+
+    scorer: str
+    score: float
+    gene_id: str = ""  # "" where the score is about no gene
+    symbol: str = ""  # the gene's name
+    track: str = ""  # the track's name
+    biosample: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AlleleResult:
+    """What came out for one ALT."""
+
+    alt: str  # as it stands in the VCF
+    status: Status
+    reason: str = ""  # why the status is not OK, in words
+    n_share: float = math.nan  # share of the window that is N; NaN where there is no window
+    window: Window | None = None
+    fields: Mapping[str, float | str] = dataclasses.field(default_factory=dict)  # by INFO key, if any
+    details: tuple[Detail, ...] = ()
+    blocks: tuple[ScoreBlock, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.fields.keys() <= VALUE_FIELD_IDS:
+            raise ValueError(f"not value fields: {sorted(self.fields.keys() - VALUE_FIELD_IDS)}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RecordResult:
+    """A record with the results of its ALTs, in their order."""
+
+    record: Record
+    alleles: tuple[AlleleResult, ...]  # as many as the record has ALTs
+
+    def __post_init__(self) -> None:
+        if len(self.alleles) != len(self.record.alts):
+            raise ValueError(
+                f"{len(self.alleles)} results for the {len(self.record.alts)} ALTs of {self.record}"
+            )

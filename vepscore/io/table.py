@@ -1,0 +1,151 @@
+"""The table by allele: one row for each ALT, as tab-separated text or Parquet."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pysam
+
+from vepscore.errors import UsageError
+from vepscore.io.atomic import StagedFile, StagedWriter, writing
+from vepscore.io.fields import MISSING, STATUS, VALUE_FIELDS, format_float
+from vepscore.io.header import provenance_lines
+from vepscore.io.parquet import open_parquet
+from vepscore.io.results import AlleleResult, RecordResult
+
+SUFFIXES = (".tsv", ".tsv.gz", ".parquet")
+ROW_GROUP_ROWS = 50_000
+
+SCHEMA = pa.schema(
+    {
+        "record": pa.int64(),  # 0-based record in the input
+        "alt_index": pa.int16(),  # 0-based ALT of the record
+        "chrom": pa.string(),  # as the VCF names it
+        "pos": pa.int64(),  # 1-based
+        "id": pa.string(),
+        "ref": pa.string(),
+        "alt": pa.string(),
+        STATUS.id: pa.string(),
+        "reason": pa.string(),  # why the status is not OK
+        "n_share": pa.float32(),  # share of the window that is N
+        **{field.id: pa.float32() if field.type == "Float" else pa.string() for field in VALUE_FIELDS},
+    }
+)
+
+# What would end a cell, start a comment or open a quotation; "%" so that it can be undone.
+_UNSAFE = re.compile(r'[%#\x00-\x1f\x7f]|^"')
+
+
+class AlleleTableWriter(StagedWriter):
+    """Writes `.tsv`, `.tsv.gz` or `.parquet` by the path's suffix. A record without ALT has no row.
+
+    Text has `##key=value` lines, then the column names, then the rows; a missing value is an empty cell.
+
+    Args:
+        provenance: key to value, in the text's first lines or the Parquet file's metadata.
+
+    Raises:
+        UsageError: another suffix.
+    """
+
+    def __init__(self, path: str | Path, provenance: Mapping[str, str]) -> None:
+        if not str(path).endswith(SUFFIXES):
+            raise UsageError(f"table {path}\nexpected a name that ends in {', '.join(SUFFIXES)}")
+        super().__init__(StagedFile(path), path)
+        self._provenance = provenance
+
+    def write(self, result: RecordResult) -> None:
+        """Adds a row for each ALT of a record.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        with writing(self.name):
+            for alt_index, allele in enumerate(result.alleles):
+                self._rows.add(_row(result, alt_index, allele))
+
+    def _open(self) -> None:
+        kind = _ParquetRows if self.name.endswith(".parquet") else _TextRows
+        self._rows: _Rows = kind(self._target.temporary, self._provenance)
+
+    def _close(self) -> None:
+        self._rows.close()
+
+
+class _Rows(Protocol):
+    """A file that takes rows: values in the order of SCHEMA, None where missing."""
+
+    def add(self, row: tuple[Any, ...]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _TextRows:
+    def __init__(self, path: Path, provenance: Mapping[str, str]) -> None:
+        self._file = pysam.BGZFile(str(path), "wb") if path.suffix == ".gz" else path.open("wb")
+        self._write([*provenance_lines(provenance), "\t".join(SCHEMA.names)])
+
+    def add(self, row: tuple[Any, ...]) -> None:
+        self._write(["\t".join(map(_cell, row))])
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, lines: list[str]) -> None:
+        self._file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+
+
+class _ParquetRows:
+    def __init__(self, path: Path, provenance: Mapping[str, str]) -> None:
+        self._file = open_parquet(path, SCHEMA, provenance)
+        self._rows: list[tuple[Any, ...]] = []
+
+    def add(self, row: tuple[Any, ...]) -> None:
+        self._rows.append(row)
+        if len(self._rows) == ROW_GROUP_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        if self._rows:
+            self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        columns = zip(*self._rows, strict=True)
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+        self._rows = []
+        self._file.write_table(pa.table(arrays, schema=self._file.schema), ROW_GROUP_ROWS)
+
+
+def _row(result: RecordResult, alt_index: int, allele: AlleleResult) -> tuple[Any, ...]:
+    record = result.record
+    identifier = None if record.id == MISSING else record.id
+    values = [_present(allele.fields.get(field.id)) for field in VALUE_FIELDS]
+    return (
+        record.index,
+        alt_index,
+        record.chrom,
+        record.pos1,
+        identifier,
+        record.ref,
+        allele.alt,
+        allele.status.value,
+        _present(allele.reason),
+        _present(allele.n_share),
+        *values,
+    )
+
+
+def _present(value: float | str | None) -> float | str | None:
+    """None for the ways of saying that there is no value: "", NaN."""
+    return None if value == "" or value != value else value
+
+
+def _cell(value: float | int | str | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", value)
+    return str(value) if isinstance(value, int) else format_float(value)

@@ -1,0 +1,146 @@
+"""The annotated VCF: the input's records, in order and untouched but for the INFO fields that are added."""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pysam
+
+from vepscore.errors import InputError, UsageError
+from vepscore.io.atomic import StagedFile, StagedWriter, StandardOutput, writing
+from vepscore.io.bcf import DeclaredNames, convert_to_bcf
+from vepscore.io.fields import append_info, find_existing, format_info, strip_info
+from vepscore.io.header import VcfHeader
+from vepscore.io.records import Record
+from vepscore.io.results import RecordResult
+
+STDOUT = "-"
+SUFFIXES = (".vcf", ".vcf.gz", ".bcf")
+
+_INFO_COLUMN = 7
+_log = logging.getLogger(__name__)
+
+
+class AnnotatedVcfWriter(StagedWriter):
+    """Writes `.vcf`, `.vcf.gz` or `.bcf` by the path's suffix; "-" is standard output, plain VCF.
+
+    `.vcf.gz` and `.bcf` are bgzipped and indexed; where the records are not sorted there is no index, and the
+    log says so.
+
+    Args:
+        header: the header to write, from `VcfHeader.with_annotation`.
+        overwrite: take our fields out of records that have them, rather than refuse them.
+
+    Raises:
+        UsageError: another suffix.
+    """
+
+    def __init__(self, path: str | Path, header: VcfHeader, *, overwrite: bool = False) -> None:
+        self._suffix = _suffix_of(str(path))
+        self._header = header
+        self._overwrite = overwrite
+        self._names = DeclaredNames(header) if self._suffix == ".bcf" else None
+        self._scratch: Path | None = None  # the text that a BCF is made from
+        to_stdout = self._suffix == STDOUT
+        super().__init__(
+            StandardOutput() if to_stdout else StagedFile(path, (".tbi", ".csi")),
+            "standard output" if to_stdout else path,
+        )
+
+    def write(self, result: RecordResult) -> None:
+        """Writes one record with what came out for its ALTs; a record without ALT as it is.
+
+        Raises:
+            InputError: the record has our fields already, and they are not to be overwritten.
+            OutputError: it cannot be written, or not as BCF.
+        """
+        record = result.record
+        if self._names:
+            self._names.check(record)
+        parts = record.line.split(b"\t", _INFO_COLUMN + 1)
+        if existing := find_existing(parts[_INFO_COLUMN]):
+            self._check_overwrite(record, existing)
+            parts[_INFO_COLUMN] = strip_info(parts[_INFO_COLUMN])
+        if result.alleles:
+            parts[_INFO_COLUMN] = append_info(parts[_INFO_COLUMN], format_info(result.alleles))
+        self._write(b"\t".join(parts) + b"\n")
+
+    def _open(self) -> None:
+        self._file = self._open_file()
+        self._file.write(self._header.encode())
+
+    def _open_file(self) -> Any:
+        if isinstance(self._target, StandardOutput):
+            return sys.stdout.buffer
+        temporary = self._target.temporary
+        if self._suffix == ".vcf":
+            return temporary.open("wb")
+        if self._suffix == ".vcf.gz":
+            return pysam.BGZFile(str(temporary), "wb")
+        self._scratch = temporary.with_name(f"{temporary.name}.vcf.gz")
+        return pysam.BGZFile(str(self._scratch), "wb")
+
+    def _write(self, data: bytes) -> None:
+        with writing(self.name):
+            self._file.write(data)
+
+    def _check_overwrite(self, record: Record, existing: list[str]) -> None:
+        if not self._overwrite:
+            raise InputError(
+                f"record {record.index}, {record.chrom}:{record.pos1}\n"
+                f"has {', '.join(existing)} in INFO already",
+                hint="score the original file, or replace them with --overwrite-existing",
+            )
+
+    def _close(self) -> None:
+        if self._suffix != STDOUT:
+            self._file.close()
+
+    def _complete(self) -> None:
+        if isinstance(self._target, StandardOutput):
+            return
+        temporary = self._target.temporary
+        if self._scratch:
+            convert_to_bcf(self._scratch, temporary)
+        if self._suffix != ".vcf":
+            _index(temporary, self.name)
+
+    def _abandon(self) -> None:
+        super()._abandon()
+        if self._scratch:
+            self._scratch.unlink(missing_ok=True)
+
+
+def _suffix_of(name: str) -> str:
+    if name == STDOUT:
+        return STDOUT
+    for suffix in SUFFIXES:
+        if name.endswith(suffix):
+            return suffix
+    raise UsageError(
+        f"output {name}\nexpected a name that ends in {', '.join(SUFFIXES)}, or - for standard output"
+    )
+
+
+def _index(path: Path, name: str) -> None:
+    """Makes `.csi` for BCF; `.tbi` for VCF, or `.csi` where positions are too large for that."""
+    preset = "bcf" if name.endswith(".bcf") else "vcf"
+    with _quiet_htslib():
+        for csi in (False, True):
+            with contextlib.suppress(OSError):
+                pysam.tabix_index(str(path), preset=preset, force=True, csi=csi)
+                return
+    _log.warning("%s: no index could be made; its records are not sorted by contig and position", name)
+
+
+@contextlib.contextmanager
+def _quiet_htslib() -> Iterator[None]:
+    """Without htslib's own messages on stderr, where the caller reports the failure."""
+    verbosity = pysam.set_verbosity(0)
+    try:
+        yield
+    finally:
+        pysam.set_verbosity(verbosity)

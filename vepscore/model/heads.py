@@ -1,0 +1,170 @@
+"""The heads: organism-specific linear layers on the embeddings, and what turns them into predictions.
+
+A head works on any positions it is given: it is pointwise, so the engine evaluates it only where scorers read.
+
+Axes: B batch, P positions, C channels, T tracks (padding included), K junction sites per class.
+Source: google-deepmind/alphagenome_research 0.2.0, `model/heads.py`.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vepscore.model.config import MAX_WINDOW_BP, TRACK_RESOLUTIONS_BP, ModelConfig
+from vepscore.model.layers import OrganismLinear, einsum_bfloat16
+from vepscore.model.rotary import rotate
+from vepscore.outputs import SPLICE_CLASSES, Output
+
+SOFT_CLIP = 10.0
+RNA_SQUASH = 0.75
+
+
+class TrackMean(nnx.Variable):
+    """Mean of each track over its non-zero bins, from the checkpoint's track table; not a parameter."""
+
+
+class TrackResolution(nnx.Module):
+    """Non-negative predictions of one head at one resolution, in the space in which it is trained."""
+
+    def __init__(self, config: ModelConfig, in_channels: int, tracks: int, *, rngs: nnx.Rngs) -> None:
+        self.linear = OrganismLinear(config.organisms, in_channels, tracks, rngs=rngs)
+        self.learnt_scale = nnx.Param(jnp.ones((config.organisms, tracks)))
+
+    def __call__(self, x: jax.Array, organism: jax.Array) -> jax.Array:
+        """(…, C) → float32 (…, T)."""
+        scale = self.learnt_scale[organism].astype(jnp.float32)
+        return jax.nn.softplus(self.linear(x, organism)) * jax.nn.softplus(scale)
+
+
+class TrackHead(nnx.Module):
+    """Coverage tracks: ATAC, DNASE, PROCAP, CAGE, RNA_SEQ, CHIP_TF, CHIP_HISTONE."""
+
+    def __init__(self, config: ModelConfig, output: Output, *, rngs: nnx.Rngs) -> None:
+        tracks = config.heads[output]
+        in_channels = {1: 2 * config.channels, 128: 2 * config.trunk_channels}
+        self.resolutions = nnx.Dict(
+            {
+                str(bp): TrackResolution(config, in_channels[bp], tracks, rngs=rngs)
+                for bp in TRACK_RESOLUTIONS_BP[output]
+            }
+        )
+        self.means = TrackMean(jnp.ones((config.organisms, tracks)))
+        self.squash = RNA_SQUASH if output is Output.RNA_SEQ else 1.0
+
+    def scaled(self, x: jax.Array, organism: jax.Array, *, resolution_bp: int) -> jax.Array:
+        """(…, C) → float32 (…, T), in the space in which the head is trained."""
+        return self.resolutions[str(resolution_bp)](x, organism)
+
+    def unscale(self, scaled: jax.Array, organism: jax.Array, *, resolution_bp: int) -> jax.Array:
+        """From the training space to coverage: un-clipped, un-squashed, times the track's mean and bin width."""
+        clipped = (scaled + SOFT_CLIP) ** 2 / (4 * SOFT_CLIP)
+        x = jnp.where(scaled > SOFT_CLIP, clipped, scaled)
+        if self.squash != 1.0:
+            x = jnp.power(x, 1.0 / self.squash)
+        return x * (self.means[organism] * resolution_bp)
+
+    def __call__(self, x: jax.Array, organism: jax.Array, *, resolution_bp: int) -> jax.Array:
+        """(…, C) → coverage, float32 (…, T)."""
+        scaled = self.scaled(x, organism, resolution_bp=resolution_bp)
+        return self.unscale(scaled, organism, resolution_bp=resolution_bp)
+
+
+class LinearHead(nnx.Module):
+    """Contact maps, and the logits of splice sites and of their usage."""
+
+    def __init__(self, config: ModelConfig, output: Output, *, rngs: nnx.Rngs) -> None:
+        in_channels = config.pair_channels if output is Output.CONTACT_MAPS else 2 * config.channels
+        self.linear = OrganismLinear(config.organisms, in_channels, config.heads[output], rngs=rngs)
+        self.output = output
+
+    def logits(self, x: jax.Array, organism: jax.Array) -> jax.Array:
+        """(…, C) → float32 (…, T)."""
+        return self.linear(x, organism)
+
+    def __call__(self, x: jax.Array, organism: jax.Array) -> jax.Array:
+        """(…, C) → float32 (…, T): contacts, class probabilities, or usage rounded to float16."""
+        logits = self.logits(x, organism)
+        if self.output is Output.SPLICE_SITES:
+            return jax.nn.softmax(logits, axis=-1)
+        if self.output is Output.SPLICE_SITE_USAGE:
+            return jax.lax.reduce_precision(jax.nn.sigmoid(logits), exponent_bits=5, mantissa_bits=10)
+        return logits
+
+
+class JunctionHead(nnx.Module):
+    """Counts of junctions between chosen donors and acceptors, per tissue and strand; always in float32."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        self.tissues = config.heads[Output.SPLICE_JUNCTIONS]
+        shape = (config.organisms, 2, self.tissues, config.junction_channels)
+        self.linear = OrganismLinear(config.organisms, 2 * config.channels, config.junction_channels, rngs=rngs)
+        # scale and offset of each tissue, by class of site
+        self.tissue_embeddings = nnx.List(
+            nnx.Param(0.1 * jax.random.truncated_normal(rngs.params(), -2.0, 2.0, shape)) for _ in SPLICE_CLASSES
+        )
+
+    def __call__(self, x: jax.Array, sites: jax.Array, organism: jax.Array) -> jax.Array:
+        """Counts between sites.
+
+        Args:
+            x: (4, K, C), the 1 bp embeddings at the sites, by SPLICE_CLASSES.
+            sites: int32 (4, K), bp from the window's start, padded with -1.
+            organism: () int32.
+
+        Returns:
+            float32 (K, K, 2, T): donor × acceptor × strand × tissue, 0 where a site is padding.
+        """
+        hidden = self.linear(x, organism)
+        donor_plus, acceptor_plus, donor_minus, acceptor_minus = (
+            self._embed(hidden[row], sites[row], embedding[organism].astype(jnp.float32))
+            for row, embedding in enumerate(self.tissue_embeddings)
+        )
+        counts = [
+            jax.nn.softplus(einsum_bfloat16("dtc,atc->dat", donor, acceptor))
+            for donor, acceptor in ((donor_plus, acceptor_plus), (donor_minus, acceptor_minus))
+        ]
+        real = sites >= 0
+        both = jnp.stack([real[0][:, None] & real[1], real[2][:, None] & real[3]], axis=2)
+        return jnp.where(both[..., None], jnp.stack(counts, axis=2), 0.0)
+
+    def _embed(self, hidden: jax.Array, positions: jax.Array, scale_offset: jax.Array) -> jax.Array:
+        """(K, C), (K,), (2, T, C) → (K, T, C), rotated by position."""
+        scale, offset = scale_offset
+        x = scale * hidden[:, None, :] + offset
+        return rotate(x, positions, max_position=MAX_WINDOW_BP, table_dtype=jnp.float32)
+
+
+def create_head(config: ModelConfig, output: Output, *, rngs: nnx.Rngs) -> TrackHead | LinearHead | JunctionHead:
+    """The head of `output`, sized by `config.heads`."""
+    if output in TRACK_RESOLUTIONS_BP:
+        return TrackHead(config, output, rngs=rngs)
+    if output is Output.SPLICE_JUNCTIONS:
+        return JunctionHead(config, rngs=rngs)
+    return LinearHead(config, output, rngs=rngs)
+
+
+def choose_sites(probabilities: jax.Array, positions: jax.Array, *, count: int, threshold: float) -> jax.Array:
+    """The most probable positions of each splice-site class.
+
+    Args:
+        probabilities: (P, 4 or more), by SPLICE_CLASSES; 0 where a position is not eligible.
+        positions: int32 (P,), bp from the window's start.
+        count: sites kept per class.
+        threshold: probability below which a position is no site.
+
+    Returns:
+        int32 (4, count): ascending, padded with -1 at the end.
+    """
+    kept = min(count, probabilities.shape[0])
+    values, index = jax.lax.top_k(probabilities[:, : len(SPLICE_CLASSES)].T, kept)
+    last = jnp.iinfo(jnp.int32).max
+    sites = jnp.sort(jnp.where(values >= threshold, positions[index], last), axis=1)
+    sites = jnp.where(sites == last, -1, sites).astype(jnp.int32)
+    return jnp.pad(sites, ((0, 0), (0, count - kept)), constant_values=-1)
+
+
+def parameter_count(module: nnx.Module) -> int:
+    """Trainable numbers below `module`; stored statistics and track means are not counted."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(module, nnx.Param)))

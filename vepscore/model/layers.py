@@ -1,0 +1,167 @@
+"""Layers that every part of the network uses.
+
+Axes: B batch, S positions (bp or bins), C channels. Parameters and activations have one dtype, the run's
+precision; statistics are taken in float32.
+Source: google-deepmind/alphagenome_research 0.2.0, `model/layers.py` and `model/convolutions.py`.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+_EPSILON = 1e-5
+_MIN_KERNEL_VARIANCE = 1e-4
+_STATISTICS_DECAY = 0.97
+
+
+def gelu(x: jax.Array) -> jax.Array:
+    """The sigmoid approximation, x·σ(1.702 x); the tower's pair blocks use `jax.nn.gelu` instead."""
+    return jax.nn.sigmoid(jnp.asarray(1.702, x.dtype) * x) * x
+
+
+def max_pool(x: jax.Array) -> jax.Array:
+    """(B, S, C) → (B, S // 2, C)."""
+    pairs = x.reshape(x.shape[0], -1, 2, x.shape[-1])
+    return jnp.maximum(pairs[:, :, 0], pairs[:, :, 1])
+
+
+def mean_pool(x: jax.Array, by: int) -> jax.Array:
+    """(B, S, C) → (B, S // by, C)."""
+    return x.reshape(x.shape[0], -1, by, x.shape[-1]).mean(axis=2)
+
+
+def einsum_bfloat16(spec: str, a: jax.Array, b: jax.Array) -> jax.Array:
+    """An einsum of operands rounded to bfloat16, accumulated and returned in float32, whatever their dtype.
+
+    On the CPU the rounded operands are multiplied in float32, which is exact and several times faster there.
+    """
+    if jax.default_backend() != "cpu":
+        preset = jax.lax.DotAlgorithmPreset.BF16_BF16_F32
+        return jnp.einsum(spec, a, b, precision=preset, preferred_element_type=jnp.float32)
+    rounded = [jax.lax.reduce_precision(x.astype(jnp.float32), 8, 7) for x in (a, b)]
+    return jnp.einsum(spec, *rounded)
+
+
+class RMSBatchNorm(nnx.Module):
+    """x·scale/√(variance + ε) + offset, per channel, with a stored variance: pointwise at inference.
+
+    In training the variance is the mean square over batch and positions, and its running mean is stored.
+    """
+
+    def __init__(self, channels: int, *, initial_scale: float = 1.0) -> None:
+        self.scale = nnx.Param(jnp.full((channels,), initial_scale))
+        self.offset = nnx.Param(jnp.zeros((channels,)))
+        self.variance = nnx.BatchStat(jnp.ones((channels,)))
+        self.use_running_average = True
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(…, C) → (…, C)."""
+        variance = self.variance[...] if self.use_running_average else self._measure(x)
+        inverse = self.scale[...] * jax.lax.rsqrt(variance + _EPSILON).astype(x.dtype)
+        return x * inverse + self.offset[...]
+
+    def _measure(self, x: jax.Array) -> jax.Array:
+        variance = jnp.mean(jnp.square(x), axis=tuple(range(x.ndim - 1)), dtype=jnp.float32)
+        kept = _STATISTICS_DECAY * self.variance[...] + (1 - _STATISTICS_DECAY) * variance
+        self.variance[...] = jax.lax.stop_gradient(kept)
+        return variance
+
+
+class LayerNorm(nnx.Module):
+    """Normalises the last axis; `centred` subtracts the mean first, otherwise the mean square is divided out."""
+
+    def __init__(self, channels: int, *, centred: bool) -> None:
+        self.scale = nnx.Param(jnp.ones((channels,)))
+        self.offset = nnx.Param(jnp.zeros((channels,)))
+        self.centred = centred
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(…, C) → (…, C)."""
+        if self.centred:
+            x = x - jnp.mean(x, axis=-1, dtype=jnp.float32, keepdims=True).astype(x.dtype)
+        variance = jnp.mean(jnp.square(x), axis=-1, dtype=jnp.float32, keepdims=True)
+        inverse = self.scale[...] * jax.lax.rsqrt(variance + _EPSILON).astype(x.dtype)
+        return inverse * x + self.offset[...]
+
+
+class StandardizedConv(nnx.Module):
+    """A convolution along positions whose kernel is standardised per output channel, zero-padded at the ends."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, width: int, rngs: nnx.Rngs) -> None:
+        shape = (width, in_channels, out_channels)
+        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), shape))
+        self.scale = nnx.Param(jnp.ones((out_channels,)))
+        self.bias = nnx.Param(jnp.zeros((out_channels,)))
+        self.folded = False
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, S, C in) → (B, S, C out)."""
+        kernel = self.kernel[...] if self.folded else self._standardized()
+        out = jax.lax.conv_general_dilated(
+            x, kernel, window_strides=(1,), padding="SAME", dimension_numbers=("NWC", "WIO", "NWC")
+        )
+        return out + self.bias[...]
+
+    def fold(self) -> None:
+        """Standardises the stored kernel, once and for all: what a loaded checkpoint needs."""
+        if not self.folded:
+            self.kernel[...] = self._standardized()
+            self.folded = True
+
+    def _standardized(self) -> jax.Array:
+        kernel = self.kernel[...]
+        fan_in = kernel.shape[0] * kernel.shape[1]
+        kernel = kernel - jnp.mean(kernel, axis=(0, 1), keepdims=True)
+        variance = jnp.var(kernel, axis=(0, 1), keepdims=True)
+        return kernel * (self.scale[...] * jax.lax.rsqrt(jnp.maximum(fan_in * variance, _MIN_KERNEL_VARIANCE)))
+
+
+class ConvBlock(nnx.Module):
+    """Norm, activation, convolution; a linear layer where the width is 1."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, width: int, rngs: nnx.Rngs) -> None:
+        self.norm = RMSBatchNorm(in_channels)
+        self.conv: Any = (
+            nnx.Linear(in_channels, out_channels, rngs=rngs)
+            if width == 1
+            else StandardizedConv(in_channels, out_channels, width=width, rngs=rngs)
+        )
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, S, C in) → (B, S, C out)."""
+        return self.conv(gelu(self.norm(x)))
+
+
+class OrganismLinear(nnx.Module):
+    """A linear layer with weights of its own for each organism; float32 out."""
+
+    def __init__(self, organisms: int, in_channels: int, out_channels: int, *, rngs: nnx.Rngs) -> None:
+        shape = (organisms, in_channels, out_channels)
+        initial = jax.random.truncated_normal(rngs.params(), -2.0, 2.0, shape)
+        self.weight = nnx.Param(initial / jnp.sqrt(in_channels))
+        self.bias = nnx.Param(jnp.zeros((organisms, out_channels)))
+
+    def __call__(self, x: jax.Array, organism: jax.Array) -> jax.Array:
+        """(…, C in), () int32 → float32 (…, C out)."""
+        product = jnp.matmul(x, self.weight[organism], preferred_element_type=jnp.float32)
+        return product + self.bias[organism]
+
+
+class OrganismEmbedding(nnx.Module):
+    """A learned vector per organism."""
+
+    def __init__(self, organisms: int, channels: int, *, rngs: nnx.Rngs) -> None:
+        self.embedding = nnx.Param(0.02 * jax.random.normal(rngs.params(), (organisms, channels)))
+
+    def __call__(self, organism: jax.Array) -> jax.Array:
+        """() int32 → (C,)."""
+        return self.embedding[organism]
+
+
+def fold_convolutions(module: nnx.Module) -> None:
+    """Folds the standardisation of every convolution below `module` into its kernel."""
+    for _, node in nnx.iter_graph(module):
+        if isinstance(node, StandardizedConv):
+            node.fold()

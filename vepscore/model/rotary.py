@@ -1,0 +1,29 @@
+"""Rotary position embedding, as AlphaGenome forms it.
+
+Source: google-deepmind/alphagenome_research 0.2.0, `model/attention.py:apply_rope`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def rotate(x: jax.Array, positions: jax.Array, *, max_position: int, table_dtype: jnp.dtype) -> jax.Array:
+    """Rotates the interleaved channel pairs of `x` by angles that grow with the position.
+
+    The frequencies are 1 / (i + geomspace(1, max − n + 1, n)_i) for the n pairs. Released weights were trained
+    with positions, frequencies, angles, cosines and sines all rounded to bfloat16, so the table's dtype belongs
+    to the checkpoint, not to the run.
+
+    Args:
+        x: (…, S, H, C), C even.
+        positions: (…, S).
+        max_position: the position at which the slowest frequency is reached.
+        table_dtype: float32 or bfloat16.
+    """
+    pairs = x.shape[-1] // 2
+    spread = jnp.arange(pairs) + jnp.geomspace(1, max_position - pairs + 1, pairs)
+    frequency = (1.0 / spread).astype(table_dtype)
+    angle = positions.astype(table_dtype)[..., None] * frequency
+    angle = jnp.repeat(angle, 2, axis=-1)[..., None, :]
+    turned = jnp.stack([-x[..., 1::2], x[..., ::2]], axis=-1).reshape(x.shape)
+    return x * jnp.cos(angle).astype(x.dtype) + turned * jnp.sin(angle).astype(x.dtype)

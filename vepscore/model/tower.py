@@ -1,0 +1,218 @@
+"""The transformer tower: attention over the whole window at 128 bp, biased by a pair representation at 2048 bp.
+
+Axes: B batch, N bins of 128 bp, M bins of 2048 bp, C channels, H heads, F pair channels.
+Source: google-deepmind/alphagenome_research 0.2.0, `model/attention.py`, `model/model.py:TransformerTower`.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vepscore.model.config import MAX_WINDOW_BP, PAIR_BIN_BP, TRUNK_BIN_BP, ModelConfig
+from vepscore.model.layers import LayerNorm, RMSBatchNorm, einsum_bfloat16, mean_pool
+from vepscore.model.rotary import rotate
+
+_MAX_BINS = MAX_WINDOW_BP // TRUNK_BIN_BP
+_PAIR_FOLD = PAIR_BIN_BP // TRUNK_BIN_BP
+_LOGIT_CAP = 5.0
+_QUERY_BLOCK = 512  # queries whose logits stand in memory at a time
+
+
+class TransformerTower(nnx.Module):
+    """Layers of attention and MLP; the pair representation is updated before every second one."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        layers = range(config.tower_layers)
+        self.pair_updates = nnx.List(PairUpdate(config, rngs=rngs) for layer in layers if layer % 2 == 0)
+        self.biases = nnx.List(AttentionBias(config, rngs=rngs) for _ in layers)
+        self.attentions = nnx.List(Attention(config, rngs=rngs) for _ in layers)
+        self.mlps = nnx.List(MLP(config.trunk_channels, rngs=rngs) for _ in layers)
+
+    def __call__(self, x: jax.Array, *, rotary_dtype: jnp.dtype) -> tuple[jax.Array, jax.Array]:
+        """(B, N, C) → the trunk (B, N, C) and the pair representation (B, M, M, F)."""
+        pair = None
+        for layer, (bias, attention, mlp) in enumerate(zip(self.biases, self.attentions, self.mlps, strict=True)):
+            if layer % 2 == 0:
+                pair = self.pair_updates[layer // 2](x, pair)
+            x = x + attention(x, bias(pair), rotary_dtype=rotary_dtype)
+            x = x + mlp(x)
+        return x, pair
+
+
+class MLP(nnx.Module):
+    """Two linear layers between norms."""
+
+    def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
+        self.norm_in = RMSBatchNorm(channels)
+        self.widen = nnx.Linear(channels, 2 * channels, rngs=rngs)
+        self.narrow = nnx.Linear(2 * channels, channels, rngs=rngs)
+        self.norm_out = RMSBatchNorm(channels, initial_scale=0.1)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, N, C) → (B, N, C)."""
+        return self.norm_out(self.narrow(jax.nn.relu(self.widen(self.norm_in(x)))))
+
+
+class Attention(nnx.Module):
+    """Multi-query attention: several query heads, one head of keys and values, soft-capped logits."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        channels, heads = config.trunk_channels, config.attention_heads
+        self.norm_in = RMSBatchNorm(channels)
+        self.query = nnx.Linear(channels, heads * config.key_channels, use_bias=False, rngs=rngs)
+        self.key = nnx.Linear(channels, config.key_channels, use_bias=False, rngs=rngs)
+        self.value = nnx.Linear(channels, config.value_channels, use_bias=False, rngs=rngs)
+        self.norm_query = LayerNorm(config.key_channels, centred=True)
+        self.norm_key = LayerNorm(config.key_channels, centred=True)
+        self.norm_value = LayerNorm(config.value_channels, centred=True)
+        self.project = nnx.Linear(heads * config.value_channels, channels, rngs=rngs)
+        self.norm_out = RMSBatchNorm(channels, initial_scale=0.1)
+        self.heads = heads
+
+    def __call__(self, x: jax.Array, bias: jax.Array, *, rotary_dtype: jnp.dtype) -> jax.Array:
+        """(B, N, C), bias (B, M, M, H) → (B, N, C)."""
+        batch, bins, _ = x.shape
+        h = self.norm_in(x)
+        query = self.norm_query(self.query(h).reshape(batch, bins, self.heads, -1))
+        key = self.norm_key(self.key(h).reshape(batch, bins, 1, -1))
+        value = self.norm_value(self.value(h))
+        positions = jnp.arange(bins)
+        query, key = (
+            rotate(t, positions, max_position=_MAX_BINS, table_dtype=rotary_dtype) for t in (query, key)
+        )
+        mixed = _attend_in_blocks(query, key[:, :, 0], value, bias).astype(x.dtype)
+        return self.norm_out(self.project(mixed.reshape(batch, bins, -1)))
+
+
+def _attend_in_blocks(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
+    """Attention, a block of queries at a time, so that the logits of the whole window never stand in memory.
+
+    (B, N, H, C), (B, N, C), (B, N, V), bias (B, M, M, H) → float32 (B, N, H, V).
+    """
+    batch, bins, heads, _ = query.shape
+    block = min(_QUERY_BLOCK, bins)
+    pair_rows = block // _PAIR_FOLD
+    query = query.reshape(batch, bins // block, block, heads, -1).swapaxes(0, 1)
+    bias = bias.reshape(batch, bins // block, pair_rows, -1, heads).swapaxes(0, 1)
+
+    def attend(block_inputs: tuple[jax.Array, jax.Array]) -> jax.Array:
+        query, bias = block_inputs
+        bias = jnp.moveaxis(bias, 3, 1)
+        bias = jnp.repeat(jnp.repeat(bias, _PAIR_FOLD, axis=2), _PAIR_FOLD, axis=3)
+        # softmax(cap · tanh((q·k / √C + bias) / cap)) · v
+        logits = einsum_bfloat16("bshc,btc->bhst", query, key) / math.sqrt(query.shape[-1])
+        logits = _LOGIT_CAP * jnp.tanh((logits + bias).astype(jnp.float32) / _LOGIT_CAP)
+        return einsum_bfloat16("bhst,btv->bshv", jax.nn.softmax(logits, axis=-1), value)
+
+    mixed = jax.lax.map(attend, (query, bias))
+    return mixed.swapaxes(0, 1).reshape(batch, bins, heads, -1)
+
+
+class AttentionBias(nnx.Module):
+    """One bias per head for each pair of 2048 bp bins."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        self.norm = RMSBatchNorm(config.pair_channels)
+        self.project = nnx.Linear(config.pair_channels, config.attention_heads, use_bias=False, rngs=rngs)
+
+    def __call__(self, pair: jax.Array) -> jax.Array:
+        """(B, M, M, F) → (B, M, M, H)."""
+        return self.project(jax.nn.gelu(self.norm(pair)))
+
+
+class PairUpdate(nnx.Module):
+    """Adds what the trunk says about each pair of bins, then attention along rows and an MLP."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        self.from_sequence = SequenceToPair(config, rngs=rngs)
+        self.row_attention = RowAttention(config.pair_channels, rngs=rngs)
+        self.mlp = PairMLP(config.pair_channels, rngs=rngs)
+
+    def __call__(self, x: jax.Array, pair: jax.Array | None) -> jax.Array:
+        """(B, N, C), (B, M, M, F) or None → (B, M, M, F)."""
+        update = self.from_sequence(x)
+        pair = update if pair is None else pair + update
+        pair = pair + self.row_attention(pair)
+        return pair + self.mlp(pair)
+
+
+class SequenceToPair(nnx.Module):
+    """Dot products of pooled positions, with a learned term for their relative position."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        channels, heads, size = config.trunk_channels, config.pair_heads, config.pair_key_channels
+        self.norm = LayerNorm(channels, centred=False)
+        self.query = nnx.Linear(channels, heads * size, use_bias=False, rngs=rngs)
+        self.key = nnx.Linear(channels, heads * size, use_bias=False, rngs=rngs)
+        self.position = nnx.Linear(2 * config.position_features, heads * size, rngs=rngs)
+        self.query_bias = nnx.Param(jnp.zeros((heads, size)))
+        self.key_bias = nnx.Param(jnp.zeros((heads, size)))
+        self.pair = nnx.Linear(heads, config.pair_channels, rngs=rngs)
+        self.row = nnx.Linear(channels, config.pair_channels, use_bias=False, rngs=rngs)
+        self.column = nnx.Linear(channels, config.pair_channels, use_bias=False, rngs=rngs)
+        self.position_features = config.position_features
+        self.heads = heads
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(B, N, C) → (B, M, M, F)."""
+        x = self.norm(mean_pool(x, _PAIR_FOLD))
+        batch, bins, _ = x.shape
+        query, key = (project(x).reshape(batch, bins, self.heads, -1) for project in (self.query, self.key))
+        features = _position_features(bins, self.position_features).astype(x.dtype)
+        position = self.position(features).reshape(2 * bins, self.heads, -1)
+        # a[q, k] = q·k + ½ ((q + b_q)·r[k − q] + (k + b_k)·r[q − k])
+        by_query = jnp.einsum("bqhc,phc->bhqp", query + self.query_bias[...], position)
+        by_key = jnp.einsum("bkhc,phc->bhkp", key + self.key_bias[...], position)
+        relative = jnp.moveaxis(_read_diagonals(by_query), 1, 3)
+        relative = relative + _read_diagonals(by_key).transpose(0, 3, 2, 1)
+        dots = jnp.einsum("bqhc,bkhc->bqkh", query, key) + 0.5 * relative
+        activated = jax.nn.gelu(x)
+        return self.pair(dots) + self.row(activated)[:, :, None] + self.column(activated)[:, None]
+
+
+def _position_features(bins: int, count: int) -> jax.Array:
+    """Central masks of the distances −bins … bins − 1, then the same times the sign: float32 (2 bins, 2 count)."""
+    distance = jnp.arange(-bins, bins, dtype=jnp.float32)
+    longest = _MAX_BINS // _PAIR_FOLD
+    widths = jnp.arange(count) + jnp.geomspace(1, longest - count + 1, count, endpoint=False)
+    masks = (widths > jnp.abs(distance)[:, None]).astype(jnp.float32)
+    return jnp.concatenate([masks, jnp.sign(distance)[:, None] * masks], axis=-1)
+
+
+def _read_diagonals(x: jax.Array) -> jax.Array:
+    """out[…, i, j] = x[…, i, n + j − i]: (…, n, 2 n), by distance, → (…, n, n), by pair."""
+    n = x.shape[-2]
+    x = x.reshape(*x.shape[:-2], 2 * n, n)[..., 1:, :]
+    return x.reshape(*x.shape[:-2], n, 2 * n - 1)[..., :n]
+
+
+class RowAttention(nnx.Module):
+    """Self-attention along each row of the pair representation."""
+
+    def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
+        self.norm = LayerNorm(channels, centred=False)
+        self.query = nnx.Linear(channels, channels, use_bias=False, rngs=rngs)
+        self.key = nnx.Linear(channels, channels, use_bias=False, rngs=rngs)
+        self.value = nnx.Linear(channels, channels, rngs=rngs)
+
+    def __call__(self, pair: jax.Array) -> jax.Array:
+        """(B, M, M, F) → (B, M, M, F)."""
+        x = self.norm(pair)
+        query, key, value = self.query(x), self.key(x), self.value(x)
+        logits = einsum_bfloat16("bpqf,bpkf->bpqk", query, key) / math.sqrt(x.shape[-1])
+        return einsum_bfloat16("bpqk,bpkf->bpqf", jax.nn.softmax(logits, axis=-1), value).astype(x.dtype)
+
+
+class PairMLP(nnx.Module):
+    """Two linear layers after a norm."""
+
+    def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
+        self.norm = LayerNorm(channels, centred=False)
+        self.widen = nnx.Linear(channels, 2 * channels, rngs=rngs)
+        self.narrow = nnx.Linear(2 * channels, channels, rngs=rngs)
+
+    def __call__(self, pair: jax.Array) -> jax.Array:
+        """(B, M, M, F) → (B, M, M, F)."""
+        return self.narrow(jax.nn.relu(self.widen(self.norm(pair))))

@@ -1,0 +1,60 @@
+"""The track table of a checkpoint: `tracks.parquet`, one row per real track of each organism and output."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vepscore.errors import CheckpointError
+from vepscore.outputs import Output, Tracks
+
+_TEXT_COLUMNS = ("name", "strand", "ontology_curie", "biosample_name", "assay")
+_COLUMNS = ("organism", "output", *_TEXT_COLUMNS, "nonzero_mean", "channel")
+
+
+def write_tracks(path: Path, tracks: Mapping[str, Mapping[Output, Tracks]]) -> None:
+    """Writes the tracks of each organism ("human", "mouse"), by output."""
+    frames = [
+        pd.DataFrame({"organism": organism, "output": str(output)} | _columns(table), columns=_COLUMNS)
+        for organism, outputs in tracks.items()
+        for output, table in outputs.items()
+    ]
+    pd.concat(frames, ignore_index=True).to_parquet(path, index=False, compression="zstd")
+
+
+def read_tracks(path: Path, organism: str) -> dict[Output, Tracks]:
+    """The tracks of one organism, by output, in the order of the file.
+
+    Raises:
+        CheckpointError: the file is not such a table, or has no tracks for the organism.
+    """
+    try:
+        table = pd.read_parquet(path, columns=list(_COLUMNS))
+    except Exception as error:  # pyarrow raises a different class for each kind of damage
+        raise CheckpointError(f"{path}: not a track table ({error})") from error
+    organisms = sorted(table["organism"].unique())
+    if organism not in organisms:
+        raise CheckpointError(
+            f"{path}: no tracks for organism {organism!r}\nfound: {', '.join(organisms)}",
+            hint="pass --organism with one of those",
+        )
+    of_organism = table[table["organism"] == organism]
+    return {
+        Output(output): _tracks(Output(output), rows)
+        for output, rows in of_organism.groupby("output", sort=False)
+    }
+
+
+def _columns(tracks: Tracks) -> dict[str, np.ndarray]:
+    return {name: getattr(tracks, name) for name in (*_TEXT_COLUMNS, "nonzero_mean", "channel")}
+
+
+def _tracks(output: Output, rows: pd.DataFrame) -> Tracks:
+    text = {name: rows[name].fillna("").to_numpy(dtype=object) for name in _TEXT_COLUMNS}
+    return Tracks(
+        output=output,
+        nonzero_mean=rows["nonzero_mean"].to_numpy(np.float32),
+        channel=rows["channel"].to_numpy(np.int32),
+        **text,
+    )

@@ -1,0 +1,159 @@
+"""Splice labels from a gene annotation: sites, how often they are used, and the junctions between them.
+
+Coordinates are 0-based; a site is the exonic base next to its intron, as in `outputs.SPLICE_CLASSES`.
+N sites, J junctions.
+"""
+
+import dataclasses
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from vepscore.genome.annotation import Annotation
+
+NO_SITE = 4
+DONOR_PLUS, ACCEPTOR_PLUS, DONOR_MINUS, ACCEPTOR_MINUS = range(4)
+REVERSED_CLASS = np.array([DONOR_MINUS, ACCEPTOR_MINUS, DONOR_PLUS, ACCEPTOR_PLUS, NO_SITE], np.int8)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SpliceLabels:
+    """The labels of one stretch of sequence; positions count from its start."""
+
+    position: np.ndarray  # int64 (N,), ascending
+    site_class: np.ndarray  # int8 (N,): index into SPLICE_CLASSES; (position, class) is unique
+    usage: np.ndarray  # float32 (N,): share of the gene's transcripts over the site that splice there
+    primary: np.ndarray  # bool (N,): false where another class has more transcripts at the same position
+    donor: np.ndarray  # int64 (J,): position of each junction's donor site
+    acceptor: np.ndarray  # int64 (J,)
+    strand: np.ndarray  # int8 (J,): 0 plus, 1 minus
+    share: np.ndarray  # float32 (J,): share of the gene's transcripts spanning the intron that have it
+
+    def within(self, start: int, end: int) -> Self:
+        """Labels of [start, end), counted from `start`; junctions only where both sites are inside."""
+        sites = slice(*np.searchsorted(self.position, [start, end]))
+        left, right = np.minimum(self.donor, self.acceptor), np.maximum(self.donor, self.acceptor)
+        junctions = np.flatnonzero((left >= start) & (right < end))
+        return self._selected(sites, junctions, shift=-start)
+
+    def reverse_complement(self, length: int) -> Self:
+        """The same labels on the other strand of a sequence of `length` bases."""
+        flipped = dataclasses.replace(
+            self,
+            position=length - 1 - self.position,
+            site_class=REVERSED_CLASS[self.site_class],
+            donor=length - 1 - self.donor,
+            acceptor=length - 1 - self.acceptor,
+            strand=1 - self.strand,
+        )
+        order = np.lexsort((flipped.site_class, flipped.position))
+        return flipped._selected(order, slice(None), shift=0)
+
+    def _selected(self, sites: slice | np.ndarray, junctions: slice | np.ndarray, *, shift: int) -> Self:
+        return dataclasses.replace(
+            self,
+            position=self.position[sites] + shift,
+            site_class=self.site_class[sites],
+            usage=self.usage[sites],
+            primary=self.primary[sites],
+            donor=self.donor[junctions] + shift,
+            acceptor=self.acceptor[junctions] + shift,
+            strand=self.strand[junctions],
+            share=self.share[junctions],
+        )
+
+
+def label_sequence(annotation: Annotation, chrom: str, start0: int, end0: int) -> SpliceLabels:
+    """The splice labels of [start0, end0) of a chromosome, counted from start0.
+
+    Introns that leave the sequence still label the site that is inside.
+    """
+    introns = _Introns.of(annotation, chrom, start0 - 1, end0 + 1)
+    spans = _TranscriptSpans(annotation, introns.gene)
+    return SpliceLabels(**_sites(introns, spans), **_junctions(introns, spans)).within(start0, end0)
+
+
+class _Introns(NamedTuple):
+    """Distinct introns, by their sites; one that several genes have counts for the first. Arrays (I,)."""
+
+    donor: np.ndarray  # int64
+    acceptor: np.ndarray  # int64
+    strand: np.ndarray  # int8: 0 plus, 1 minus
+    gene: np.ndarray  # int32: row of the annotation's genes
+    transcripts: np.ndarray  # int32: how many transcripts have it
+
+    @classmethod
+    def of(cls, annotation: Annotation, chrom: str, start0: int, end0: int) -> Self:
+        introns = annotation.introns(chrom, start0, end0)
+        stranded = introns.strand != "."
+        minus = introns.strand[stranded] == "-"
+        before, after = introns.start0[stranded] - 1, introns.end0[stranded]
+        return cls(
+            donor=np.where(minus, after, before),
+            acceptor=np.where(minus, before, after),
+            strand=minus.astype(np.int8),
+            gene=introns.gene[stranded],
+            transcripts=introns.transcripts[stranded],
+        )
+
+
+class _TranscriptSpans:
+    """Where the transcripts of each gene start and end, to count those over a place."""
+
+    def __init__(self, annotation: Annotation, genes: np.ndarray) -> None:
+        table = annotation.transcripts
+        rows = np.flatnonzero(np.isin(table.gene, genes))
+        rows = rows[np.argsort(table.gene[rows], kind="stable")]
+        self._gene, self._start0, self._end0 = table.gene[rows], table.start0[rows], table.end0[rows]
+
+    def count(self, gene: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """How many transcripts of each gene hold both positions."""
+        low, high = np.searchsorted(self._gene, gene), np.searchsorted(self._gene, gene, side="right")
+        first, last = np.minimum(one, other), np.maximum(one, other)
+        count = np.zeros(len(gene), np.int64)
+        for i, (a, b) in enumerate(zip(low, high, strict=True)):
+            count[i] = np.count_nonzero((self._start0[a:b] <= first[i]) & (self._end0[a:b] > last[i]))
+        return count
+
+
+def _sites(introns: _Introns, spans: _TranscriptSpans) -> dict[str, np.ndarray]:
+    """Unique sites, with usage the largest over the genes that share one."""
+    keys = np.stack(
+        [
+            np.concatenate([introns.donor, introns.acceptor]),
+            np.concatenate([DONOR_PLUS + 2 * introns.strand, ACCEPTOR_PLUS + 2 * introns.strand]),
+            np.tile(introns.gene, 2),
+        ]
+    )
+    (position, site_class, gene), of_gene = np.unique(keys, axis=1, return_inverse=True)
+    using = np.bincount(of_gene.ravel(), np.tile(introns.transcripts, 2), len(gene))
+    share = using / np.maximum(spans.count(gene, position, position), using)
+    sites = np.stack([position, site_class])
+    (position, site_class), of_site = np.unique(sites, axis=1, return_inverse=True)
+    usage = np.zeros(len(position), np.float32)
+    np.maximum.at(usage, of_site.ravel(), share)
+    return {
+        "position": position,
+        "site_class": site_class.astype(np.int8),
+        "usage": usage,
+        "primary": _is_primary(position, np.bincount(of_site.ravel(), using, len(position))),
+    }
+
+
+def _junctions(introns: _Introns, spans: _TranscriptSpans) -> dict[str, np.ndarray]:
+    over = spans.count(introns.gene, introns.donor, introns.acceptor)
+    share = introns.transcripts / np.maximum(over, introns.transcripts)
+    return {
+        "donor": introns.donor,
+        "acceptor": introns.acceptor,
+        "strand": introns.strand,
+        "share": share.astype(np.float32),
+    }
+
+
+def _is_primary(position: np.ndarray, transcripts: np.ndarray) -> np.ndarray:
+    """True for the class with the most transcripts at each position (the first of equals)."""
+    order = np.lexsort((-transcripts, position))
+    primary = np.zeros(len(position), bool)
+    primary[order] = np.diff(position[order], prepend=-1) != 0
+    return primary

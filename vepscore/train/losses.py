@@ -1,0 +1,94 @@
+"""The training losses of each head.
+
+Axes: B windows, S bp, L bins, T tracks, K junction sites per class.
+Source: Avsec et al., Nature 649:1206 (2026), Methods; google-deepmind/alphagenome_research 0.2.0, `model/losses.py`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from vepscore.model.heads import SOFT_CLIP
+
+_TINY = 1e-7
+_POSITIONAL_WEIGHT = 5.0
+_TOTAL_WEIGHT = 0.2
+_NO_SITE = 4
+
+
+def splice_site_loss(logits: jax.Array, classes: jax.Array, valid: jax.Array) -> jax.Array:
+    """Cross entropy over all valid positions, per annotated site, so that rare sites are not drowned.
+
+    logits (B, S, 5), classes int8 (B, S), valid bool (B, S).
+    """
+    log_p = jax.nn.log_softmax(logits, axis=-1)
+    entropy = -jnp.take_along_axis(log_p, classes[..., None].astype(jnp.int32), axis=-1)[..., 0]
+    return jnp.sum(entropy * valid) / _site_count(classes, valid)
+
+
+def usage_loss(logits: jax.Array, usage: jax.Array, classes: jax.Array, valid: jax.Array) -> jax.Array:
+    """Binary cross entropy of the share of transcripts that use a site, per annotated site.
+
+    logits and usage (B, S, 2), classes int8 (B, S), valid bool (B, S).
+    """
+    entropy = jax.nn.softplus(logits) - usage * logits
+    return jnp.sum(entropy * valid[..., None]) / _site_count(classes, valid)
+
+
+def junction_loss(counts: jax.Array, target: jax.Array, sites: jax.Array) -> jax.Array:
+    """Cross entropy of each site's partners, and a Poisson loss of each site's total.
+
+    counts and target (B, K, K, 2, T), donor × acceptor × strand; sites int32 (B, 4, K), padded with -1.
+    """
+    real = sites >= 0
+    pairs = jnp.stack(
+        [real[:, 0, :, None] & real[:, 1, None, :], real[:, 2, :, None] & real[:, 3, None, :]], axis=-1
+    )[..., None]
+    loss = 0.0
+    for axis in (1, 2):
+        total, total_target = (jnp.sum(x, axis=axis, where=pairs, keepdims=True) for x in (counts, target))
+        spliced = (total_target > 0) & jnp.any(pairs, axis=axis, keepdims=True)
+        share = (target + _TINY) / (total_target + _TINY)
+        entropy = jnp.sum(-share * jnp.log((counts + _TINY) / (total + _TINY)), axis=axis, where=pairs)
+        loss += _masked_mean(entropy, jnp.squeeze(spliced, axis))
+        any_pair = jnp.squeeze(jnp.any(pairs, axis=axis, keepdims=True), axis)
+        loss += _TOTAL_WEIGHT * _poisson(jnp.squeeze(total, axis), jnp.squeeze(total_target, axis), any_pair)
+    return loss
+
+
+def track_loss(scaled: jax.Array, target: jax.Array, measured: jax.Array) -> jax.Array:
+    """A multinomial loss of where the signal of a window lies, and a Poisson loss of how much there is.
+
+    scaled and target (B, L, T) in the head's training space, measured bool (B, L).
+    """
+    mask = measured[..., None]
+    scaled, target = scaled * mask, jnp.maximum(target, 0) * mask
+    total, total_target = (jnp.sum(x, axis=1, keepdims=True) for x in (scaled, target))
+    positional = -target * jnp.log(scaled / (total + _TINY) + _TINY)
+    any_bin = jnp.any(mask, axis=1, keepdims=True)
+    count = _poisson(total, total_target, any_bin) / scaled.shape[1]
+    return count + _POSITIONAL_WEIGHT * _masked_mean(positional, mask)
+
+
+def scale_targets(
+    coverage: jax.Array, means: jax.Array, *, resolution_bp: int, squash: float
+) -> jax.Array:
+    """From coverage summed over bins (…, T) to the head's training space: by mean, squashed, soft-clipped."""
+    x = coverage / (means * resolution_bp)
+    if squash != 1.0:
+        x = jnp.power(jnp.maximum(x, _TINY), squash)
+    return jnp.where(x > SOFT_CLIP, 2 * jnp.sqrt(jnp.maximum(x, SOFT_CLIP) * SOFT_CLIP) - SOFT_CLIP, x)
+
+
+def _site_count(classes: jax.Array, valid: jax.Array) -> jax.Array:
+    return jnp.maximum(jnp.sum((classes != _NO_SITE) & valid), 1)
+
+
+def _poisson(predicted: jax.Array, target: jax.Array, mask: jax.Array) -> jax.Array:
+    """Zero where the prediction equals the target."""
+    at_best = target - target * jnp.log(target + _TINY)
+    return _masked_mean(predicted - target * jnp.log(predicted + _TINY) - at_best, mask)
+
+
+def _masked_mean(x: jax.Array, mask: jax.Array) -> jax.Array:
+    mask = jnp.broadcast_to(mask, x.shape)
+    return jnp.sum(x * mask) / jnp.maximum(jnp.sum(mask), 1)
