@@ -30,6 +30,7 @@ class CenterMask(Scorer):
     output: Output
     width_bp: int  # of the stretch around the variant, made up to whole bins
     active: bool = False  # the larger sum rather than the fold change
+    info_field: str | None = None  # the VCF field of its largest score
 
     def where(self, site: Site) -> Reads:
         resolution_bp = self.output.resolution_bp
@@ -52,16 +53,20 @@ class CenterMask(Scorer):
         return ScoreBlock(scorer=self.name, output=self.output, values=scores[None], genes=(None,))
 
 
-ATAC = CenterMask(name="ATAC", output=Output.ATAC, width_bp=501)
-DNASE = CenterMask(name="DNASE", output=Output.DNASE, width_bp=501)
-CAGE = CenterMask(name="CAGE", output=Output.CAGE, width_bp=501)
-PROCAP = CenterMask(name="PROCAP", output=Output.PROCAP, width_bp=501)
-CHIP_TF = CenterMask(name="CHIP_TF", output=Output.CHIP_TF, width_bp=501)
-CHIP_HISTONE = CenterMask(name="CHIP_HISTONE", output=Output.CHIP_HISTONE, width_bp=2001)
+ATAC = CenterMask(name="ATAC", output=Output.ATAC, width_bp=501, info_field="VS_ATAC")
+DNASE = CenterMask(name="DNASE", output=Output.DNASE, width_bp=501, info_field="VS_DNASE")
+CAGE = CenterMask(name="CAGE", output=Output.CAGE, width_bp=501, info_field="VS_CAGE")
+PROCAP = CenterMask(name="PROCAP", output=Output.PROCAP, width_bp=501, info_field="VS_PROCAP")
+CHIP_TF = CenterMask(name="CHIP_TF", output=Output.CHIP_TF, width_bp=501, info_field="VS_CHIP_TF")
+CHIP_HISTONE = CenterMask(
+    name="CHIP_HISTONE", output=Output.CHIP_HISTONE, width_bp=2001, info_field="VS_CHIP_HISTONE"
+)
 
-ATAC_ACTIVE = dataclasses.replace(ATAC, name="ATAC_ACTIVE", active=True)
-DNASE_ACTIVE = dataclasses.replace(DNASE, name="DNASE_ACTIVE", active=True)
-CAGE_ACTIVE = dataclasses.replace(CAGE, name="CAGE_ACTIVE", active=True)
-PROCAP_ACTIVE = dataclasses.replace(PROCAP, name="PROCAP_ACTIVE", active=True)
-CHIP_TF_ACTIVE = dataclasses.replace(CHIP_TF, name="CHIP_TF_ACTIVE", active=True)
-CHIP_HISTONE_ACTIVE = dataclasses.replace(CHIP_HISTONE, name="CHIP_HISTONE_ACTIVE", active=True)
+ATAC_ACTIVE = dataclasses.replace(ATAC, name="ATAC_ACTIVE", active=True, info_field=None)
+DNASE_ACTIVE = dataclasses.replace(DNASE, name="DNASE_ACTIVE", active=True, info_field=None)
+CAGE_ACTIVE = dataclasses.replace(CAGE, name="CAGE_ACTIVE", active=True, info_field=None)
+PROCAP_ACTIVE = dataclasses.replace(PROCAP, name="PROCAP_ACTIVE", active=True, info_field=None)
+CHIP_TF_ACTIVE = dataclasses.replace(CHIP_TF, name="CHIP_TF_ACTIVE", active=True, info_field=None)
+CHIP_HISTONE_ACTIVE = dataclasses.replace(
+    CHIP_HISTONE, name="CHIP_HISTONE_ACTIVE", active=True, info_field=None
+)

@@ -27,6 +27,7 @@ class ContactMaps(Scorer):
 
     name: str = "CONTACT_MAPS"
     output: Output = Output.CONTACT_MAPS
+    info_field: str = "VS_CONTACT"
 
     def where(self, site: Site) -> Reads:
         row = (site.allele.pos0 - site.window.start0) // self.output.resolution_bp

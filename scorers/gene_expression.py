@@ -31,6 +31,8 @@ class GeneExpression(Scorer):
 
     name: str
     output: Output
+    info_field: str | None = None  # the VCF field of its largest score
+    info_gene_field: str | None = None  # the VCF field of that score's gene
     active: bool = False  # the larger mean rather than the log fold change
 
     needs_genes = True
@@ -79,5 +81,7 @@ def _exon_means(signal: Any, exonic: Any) -> Any:
     return sums / weights.sum(axis=1, keepdims=True)
 
 
-RNA_SEQ = GeneExpression(name="RNA_SEQ", output=Output.RNA_SEQ)
+RNA_SEQ = GeneExpression(
+    name="RNA_SEQ", output=Output.RNA_SEQ, info_field="VS_RNA", info_gene_field="VS_RNA_GENE"
+)
 RNA_SEQ_ACTIVE = GeneExpression(name="RNA_SEQ_ACTIVE", output=Output.RNA_SEQ, active=True)

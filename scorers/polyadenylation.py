@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scorers.regions import genes_at, index_ranges, pad_genes, positions_within
+from scorers.regions import index_ranges, pad_genes, positions_within
 from vepscore.contract import GENE_SIZES, Reads, ScoreBlock, Scorer, Site, pad_positions, padded_size
 from vepscore.genome.annotation import Gene
 from vepscore.genome.windows import Window
@@ -38,12 +38,15 @@ class Polyadenylation(Scorer):
 
     name: str = "POLYADENYLATION"
     output: Output = Output.RNA_SEQ
+    info_field: str = "VS_POLYA"
 
     needs_genes = True
     needs_polya = True
 
     def where(self, site: Site) -> Reads | None:
-        found = [(gene, _sites_within(site.polya.of_gene(gene), site.window)) for gene in genes_at(site)]
+        found = [
+            (gene, _sites_within(site.polya.of_gene(gene), site.window)) for gene in site.overlapping_genes()
+        ]
         genes = [gene for gene, sites in found if len(sites) > 1]
         if not genes:
             return None

@@ -8,16 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vepscore.contract import GENE_SIZES, Site, padded_size
+from vepscore.contract import GENE_SIZES, padded_size
 from vepscore.genome.annotation import Gene
 from vepscore.genome.windows import Window
-
-
-def genes_at(site: Site) -> list[Gene]:
-    """The genes that the allele overlaps: its REF, or as many bases as its ALT has where that is longer."""
-    allele = site.allele
-    end0 = max(allele.end0, allele.pos0 + len(allele.alt))
-    return site.annotation.genes_overlapping(allele.chrom, allele.pos0, end0)
 
 
 def gene_bodies(genes: Sequence[Gene]) -> np.ndarray:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scorers.regions import gene_bodies, genes_at, pad_genes, positions_within
+from scorers.regions import gene_bodies, pad_genes, positions_within
 from vepscore.contract import Junctions, Reads, ScoreBlock, Scorer, Site, pad_positions
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
 
@@ -43,11 +43,12 @@ class SpliceJunctions(Scorer):
 
     name: str = "SPLICE_JUNCTIONS"
     output: Output = Output.SPLICE_JUNCTIONS
+    info_field: str = "VS_SJ"
 
     needs_genes = True
 
     def where(self, site: Site) -> Reads | None:
-        overlapping = genes_at(site)
+        overlapping = site.overlapping_genes()
         genes = [gene for gene in overlapping if gene.type == "protein_coding" and gene.strand in _STRANDS]
         if not genes:
             return None

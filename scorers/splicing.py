@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scorers.regions import gene_bodies, genes_at, index_ranges, pad_genes, positions_within
+from scorers.regions import gene_bodies, index_ranges, pad_genes, positions_within
 from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions, strand_matches
 from vepscore.outputs import Output, Tracks
 
@@ -27,11 +27,12 @@ class Splicing(Scorer):
 
     name: str
     output: Output
+    info_field: str | None = None  # the VCF field of its largest score
 
     needs_genes = True
 
     def where(self, site: Site) -> Reads | None:
-        genes = genes_at(site)
+        genes = site.overlapping_genes()
         if not genes:
             return None
         bodies = gene_bodies(genes)
@@ -60,5 +61,5 @@ class Splicing(Scorer):
         return ScoreBlock(scorer=self.name, output=self.output, values=values, genes=reads.genes)
 
 
-SPLICE_SITES = Splicing(name="SPLICE_SITES", output=Output.SPLICE_SITES)
-SPLICE_SITE_USAGE = Splicing(name="SPLICE_SITE_USAGE", output=Output.SPLICE_SITE_USAGE)
+SPLICE_SITES = Splicing(name="SPLICE_SITES", output=Output.SPLICE_SITES, info_field="VS_SS")
+SPLICE_SITE_USAGE = Splicing(name="SPLICE_SITE_USAGE", output=Output.SPLICE_SITE_USAGE, info_field="VS_SSU")

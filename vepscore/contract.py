@@ -39,6 +39,14 @@ class Site:
     annotation: Annotation | None = None
     polya: PolyASites | None = None
 
+    def overlapping_genes(self) -> list[Gene]:
+        """The genes that the allele overlaps, over the longer of REF and ALT; none without an annotation."""
+        if self.annotation is None:
+            return []
+        allele = self.allele
+        end0 = allele.pos0 + max(len(allele.ref), len(allele.alt))
+        return self.annotation.genes_overlapping(allele.chrom, allele.pos0, end0)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reads:
@@ -76,6 +84,10 @@ class Scorer(abc.ABC):
     output: Output
     needs_genes: bool = False  # skipped, with a notice, when the run has no annotation
     needs_polya: bool = False  # skipped, with a notice, when the run has no poly(A) sites
+    info_field: str | None = (
+        None  # the VCF field, a key of io.fields.VALUE_FIELDS, that takes its largest score
+    )
+    info_gene_field: str | None = None  # the field that takes the name of that score's gene
 
     @abc.abstractmethod
     def where(self, site: Site) -> Reads | None:

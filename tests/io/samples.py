@@ -99,7 +99,7 @@ def block_of(output: Output, values: list[list[float]], **names: object) -> Scor
 
 
 def run_tool(*command: str | Path) -> str:
-    """What a command-line tool prints; it must succeed and say nothing on stderr. Skips where it is absent."""
+    """What a tool prints; it must succeed and say nothing on stderr. Skips where it is absent."""
     if shutil.which(str(command[0])) is None:
         pytest.skip(f"needs {command[0]} on the PATH")
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)

@@ -61,6 +61,14 @@ def test_a_failure_on_closing_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_failure_on_opening_leaves_nothing(tmp_path):
+    writer = NoteWriter(tmp_path / "out.txt")
+    writer._open = fail_with(OSError(28, "No space left on device"))
+    with pytest.raises(OutputError, match="No space left"), writer:
+        pass
+    assert os.listdir(tmp_path) == []
+
+
 def test_the_first_failure_is_the_one_reported(tmp_path):
     with pytest.raises(KeyError), NoteWriter(tmp_path / "out.txt", fail_with(OSError(28, "full"))):
         raise KeyError

@@ -17,9 +17,9 @@ def test_what_was_there_stays_and_ours_comes_last():
     assert header.meta[: len(META)] == META
     assert header.columns == COLUMNS
     assert header.meta[len(META) :] == (
-        *(field.header_line for field in FIELDS),
         "##contig=<ID=chr1,length=248956422>",
         "##contig=<ID=chr2,length=242193529>",
+        *(field.header_line for field in FIELDS),
         "##vepscoreVersion=0.1.0",
         "##vepscoreCommand=vepscore score in.vcf -r ref.fa",
     )
@@ -46,7 +46,7 @@ def test_no_contig_is_added_where_the_body_needs_none():
 
 
 def test_an_annotated_header_is_refused():
-    with pytest.raises(InputError, match="VS_STATUS, VS_SPLICE.*") as caught:
+    with pytest.raises(InputError, match="VS_STATUS, VS_SPLICE") as caught:
         annotated(annotated())
     assert "--overwrite-existing" in str(caught.value)
 

@@ -1,6 +1,5 @@
 import contextlib
 import gzip
-import io
 import os
 import random
 import threading
@@ -11,7 +10,7 @@ import pytest
 from tests.io.samples import META, read_all, run_tool, vcf_bytes
 from tests.paths import need
 from vepscore.errors import InputError
-from vepscore.io.records import open_records, scan_contigs
+from vepscore.io.records import open_records, scan_records
 
 BODY = (
     "chr1 100 rs1 A G 30.50 PASS AC=1;DB",
@@ -42,7 +41,7 @@ def feed_stdin(monkeypatch):
             read_end, write_end = os.pipe()
             thread = threading.Thread(target=write_to, args=(write_end, data))
             stack.callback(thread.join)
-            stdin = stack.enter_context(io.TextIOWrapper(open(read_end, "rb")))
+            stdin = stack.enter_context(open(read_end))
             monkeypatch.setattr("sys.stdin", stdin)
             thread.start()
 
@@ -103,7 +102,7 @@ def test_a_pipe_given_by_name_is_read_once(tmp_path):
     os.mkfifo(path)
     data = bgzip(vcf_bytes(*BODY), tmp_path / "in.vcf.gz")
     threading.Thread(target=path.write_bytes, args=(data,), daemon=True).start()
-    assert scan_contigs(path) is None
+    assert scan_records(path) is None
     assert len(read_all(path)[1]) == len(BODY)
 
 
@@ -124,7 +123,8 @@ def test_an_empty_body_is_fine(tmp_path):
     path = tmp_path / "in.vcf"
     path.write_bytes(vcf_bytes())
     assert read_all(path)[1] == []
-    assert scan_contigs(path) == []
+    assert scan_records(path).contigs == ()
+    assert scan_records(path).records == 0
 
 
 def test_bytes_that_are_not_utf8_are_kept(tmp_path):
@@ -233,7 +233,7 @@ def test_a_bcf_cut_short_is_an_error(tmp_path):
 def test_contigs_are_found_in_the_body(tmp_path):
     path = tmp_path / "in.vcf"
     path.write_bytes(vcf_bytes("2 1 . A C . . .", *BODY, "2 9 . A C . . ."))
-    assert scan_contigs(path) == ["2", "chr1", "chr2", "chrM"]
+    assert scan_records(path).contigs == ("2", "chr1", "chr2", "chrM")
 
 
 def test_a_real_file_is_read_byte_for_byte():
@@ -243,4 +243,5 @@ def test_a_real_file_is_read_byte_for_byte():
     assert records[0].pos1 == 1014143
     text = header.encode() + b"".join(record.line + b"\n" for record in records)
     assert text == gzip.decompress(path.read_bytes())
-    assert scan_contigs(path)[:2] == ["chr1", "chr11"]
+    assert scan_records(path).contigs[:2] == ("chr1", "chr11")
+    assert scan_records(path).records == 5443

@@ -113,7 +113,7 @@ class StagedWriter(abc.ABC):
 
     @abc.abstractmethod
     def _close(self) -> None:
-        """Writes what is buffered and closes what `_open` opened; called once, also after a failure."""
+        """Writes what is buffered and closes what `_open` opened; called once, also after any failure."""
 
     def _complete(self) -> None:  # noqa: B027 (most have nothing to add)
         """Makes what can only be made from the whole temporary file, after it was closed."""
@@ -132,13 +132,13 @@ class StagedWriter(abc.ABC):
 
     def __enter__(self) -> Self:
         self._target.create()
+        self._is_open = True
         try:
             with writing(self.name):
                 self._open()
         except BaseException:
-            self._target.discard()
+            self._abandon()
             raise
-        self._is_open = True
         return self
 
     def __exit__(

@@ -1,10 +1,10 @@
 """What BCF asks beyond VCF text: every name declared in the header, and htslib to write it."""
 
-import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
 import pysam
+import pysam.bcftools
 
 from vepscore.errors import OutputError
 from vepscore.io.header import VcfHeader
@@ -49,17 +49,14 @@ class DeclaredNames:
 def convert_to_bcf(text: Path, bcf: Path) -> None:
     """Writes the VCF at `text` as BCF.
 
+    bcftools does it and not `pysam.VariantFile`, which adds INFO/END to records with symbolic alleles.
+
     Raises:
         OutputError: htslib refuses a record.
     """
-    index = -1
     try:
-        with contextlib.ExitStack() as stack:
-            source = stack.enter_context(pysam.VariantFile(str(text)))
-            target = stack.enter_context(pysam.VariantFile(str(bcf), "wb", header=source.header))
-            for index, record in enumerate(source):  # noqa: B007
-                target.write(record)
-    except (OSError, ValueError) as error:
+        pysam.bcftools.view("--no-version", "-Ob", "-o", str(bcf), str(text), catch_stdout=False)
+    except pysam.SamtoolsError as error:
         raise OutputError(
-            f"record {index + 1} cannot be written as BCF\n{error}", hint="write .vcf.gz instead"
+            f"the records cannot be written as BCF\n{error}", hint="write .vcf.gz instead"
         ) from error

@@ -82,12 +82,13 @@ VALUE_FIELDS = (
     ),
 )
 
+# The last part is always empty: `bcftools +split-vep` reads no field without a part of that name.
 DETAIL = Field(
     id="VS",
     type="String",
     number=".",
     description="Scores by allele, scorer and gene, each of the track largest in size. "
-    "Format: ALLELE|SCORER|GENE_ID|SYMBOL|SCORE|TRACK|BIOSAMPLE",
+    "Format: ALLELE|SCORER|GENE_ID|SYMBOL|SCORE|TRACK|BIOSAMPLE|Consequence",
 )
 
 FIELDS = (STATUS, *VALUE_FIELDS, DETAIL)
@@ -113,11 +114,15 @@ def _percent(match: re.Match[str]) -> str:
 
 
 def format_info(alleles: Sequence["AlleleResult"]) -> bytes:
-    """`KEY=value` pairs of all fields, in their order, for the ALTs of one record."""
+    """`KEY=value` pairs of all fields, in their order, for the ALTs of one record.
+
+    VS is left out where it has no entries, because `bcftools +split-vep` takes "." for an incomplete one.
+    """
     pairs = [f"{STATUS.id}={','.join(allele.status for allele in alleles)}"]
     pairs += [f"{field.id}={','.join(_value(field, allele) for allele in alleles)}" for field in VALUE_FIELDS]
     entries = [_entry(allele.alt, detail) for allele in alleles for detail in allele.details]
-    pairs.append(f"{DETAIL.id}={','.join(entries) or MISSING}")
+    if entries:
+        pairs.append(f"{DETAIL.id}={','.join(entries)}")
     return ";".join(pairs).encode("utf-8")
 
 
@@ -130,7 +135,7 @@ def _value(field: Field, allele: "AlleleResult") -> str:
 
 def _entry(alt: str, detail: "Detail") -> str:
     score = format_float(detail.score, missing="")
-    texts = (alt, detail.scorer, detail.gene_id, detail.symbol, score, detail.track, detail.biosample)
+    texts = (alt, detail.scorer, detail.gene_id, detail.symbol, score, detail.track, detail.biosample, "")
     return "|".join(map(encode, texts))
 
 

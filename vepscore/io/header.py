@@ -41,12 +41,12 @@ class VcfHeader:
         body_contigs: Iterable[str] | None = None,
         overwrite: bool = False,
     ) -> Self:
-        """The header of the annotated VCF: our INFO definitions, missing contigs and provenance come last.
+        """The header of the annotated VCF: missing contigs, our INFO definitions and provenance come last.
 
         Args:
             provenance: key to value, written as `##key=value`; the keys start with "vepscore".
             contigs: the reference's contigs and lengths in bp, under the names that this VCF uses for them.
-            body_contigs: the contigs that the records are on (`records.scan_contigs`). When all of them are
+            body_contigs: the contigs that the records are on (`records.scan_records`). When all of them are
                 declared already, no contig line is added. None where this is not known (standard input).
             overwrite: take out the annotation of an earlier run rather than refuse it.
 
@@ -54,8 +54,8 @@ class VcfHeader:
             InputError: the input is annotated already, and `overwrite` is false.
         """
         kept = self._unannotated(overwrite)
-        added = [field.header_line for field in FIELDS]
-        added += kept._missing_contigs(contigs, body_contigs)
+        added = kept._missing_contigs(contigs, body_contigs)
+        added += [field.header_line for field in FIELDS]
         added += provenance_lines(provenance)
         return dataclasses.replace(self, meta=(*kept.meta, *added))
 

@@ -249,7 +249,7 @@ def open_parquet(path: Path, schema: pa.Schema, provenance: Mapping[str, str]) -
     floats = {field.name for field in schema if pa.types.is_floating(field.type)}
     return pq.ParquetWriter(
         path,
-        schema.with_metadata({key: value.encode() for key, value in provenance.items()}),
+        schema.with_metadata({key: value.encode("utf-8", "replace") for key, value in provenance.items()}),
         compression="zstd",
         use_dictionary=[name for name in schema.names if name not in floats],
     )

@@ -31,6 +31,14 @@ class Record:
     line: bytes  # the whole line, without its end
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What is known of an input before its records are read one by one."""
+
+    contigs: tuple[str, ...]  # that the records are on, in order of appearance
+    records: int
+
+
 class RecordReader:
     """Iterates once over the records of one input; a context manager. Made by `open_records`."""
 
@@ -53,16 +61,18 @@ class RecordReader:
                 yield self._record(index, number, line)
                 index += 1
 
-    def contigs(self) -> list[str]:
-        """The contigs of all records, in order of appearance; reads to the end and makes no records."""
+    def scan(self) -> "Scan":
+        """What all records amount to; reads to the end and makes no records."""
         names: dict[bytes, None] = {}
-        last = b""
+        records, last = 0, b""
         for line in self._source.lines:
             name = line[: line.find(b"\t")]
+            records += bool(line)
             if name != last:
                 last = name
                 names[name] = None
-        return [name.decode("utf-8", "replace") for name in names if name]
+        contigs = tuple(name.decode("utf-8", "replace") for name in names if name)
+        return Scan(contigs=contigs, records=records)
 
     def close(self) -> None:
         """Closes the input, but never standard input."""
@@ -121,10 +131,10 @@ def open_records(path: str | Path) -> RecordReader:
         return RecordReader(source, header, stack.pop_all().close)
 
 
-def scan_contigs(path: str | Path) -> list[str] | None:
-    """The contigs that the records of a file are on, in order of appearance.
+def scan_records(path: str | Path) -> Scan | None:
+    """Reads a file through, fast.
 
-    None where this cannot be known beforehand: standard input and pipes can be read only once.
+    None where this cannot be done beforehand: standard input and pipes can be read only once.
 
     Raises:
         InputError: as `open_records`.
@@ -132,4 +142,4 @@ def scan_contigs(path: str | Path) -> list[str] | None:
     if str(path) == STDIN or not Path(path).is_file():
         return None
     with open_records(path) as reader:
-        return reader.contigs()
+        return reader.scan()

@@ -50,6 +50,4 @@ class RecordResult:
 
     def __post_init__(self) -> None:
         if len(self.alleles) != len(self.record.alts):
-            raise ValueError(
-                f"{len(self.alleles)} results for the {len(self.record.alts)} ALTs of {self.record}"
-            )
+            raise ValueError(f"{len(self.alleles)} results for {len(self.record.alts)} ALTs")

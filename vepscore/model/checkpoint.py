@@ -1,9 +1,9 @@
 """Our checkpoint layout: a directory that opens fast, offline, and can execute nothing.
 
-    config.json         architecture, window, licence and terms notice, training summary (`CheckpointConfig`)
-    tracks.parquet      names, strands, biosamples and means of the tracks
-    model.safetensors   the arrays, by their path in the network
-    SHA256SUMS          a hash of each of the above; its own hash names the checkpoint in every output
+config.json         architecture, window, licence and terms notice, training summary (`CheckpointConfig`)
+tracks.parquet      names, strands, biosamples and means of the tracks
+model.safetensors   the arrays, by their path in the network
+SHA256SUMS          a hash of each of the above; its own hash names the checkpoint in every output
 """
 
 import dataclasses
@@ -29,7 +29,12 @@ from vepscore.outputs import Output, Tracks
 
 FORMAT = 1
 ORGANISMS = ("human", "mouse")
-CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = "config.json", "tracks.parquet", "model.safetensors", "SHA256SUMS"
+CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = (
+    "config.json",
+    "tracks.parquet",
+    "model.safetensors",
+    "SHA256SUMS",
+)
 _HASHED_FILES = (CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE)
 _STORED = (nnx.Param, nnx.BatchStat)
 
@@ -65,13 +70,19 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    directory: Path, network: AlphaGenome, config: CheckpointConfig, tracks: Mapping[str, Mapping[Output, Tracks]]
+    directory: Path,
+    network: AlphaGenome,
+    config: CheckpointConfig,
+    tracks: Mapping[str, Mapping[Output, Tracks]],
 ) -> None:
     """Writes a network that is not folded, with the tracks of each organism."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / CONFIG_FILE).write_text(json.dumps(config.to_json(), indent=2) + "\n")
     write_tracks(directory / TRACKS_FILE, tracks)
-    arrays = {_name(path): leaf.get_value() for path, leaf in nnx.to_flat_state(nnx.state(network, nnx.Any(*_STORED)))}
+    arrays = {
+        _name(path): leaf.get_value()
+        for path, leaf in nnx.to_flat_state(nnx.state(network, nnx.Any(*_STORED)))
+    }
     safetensors.flax.save_file(arrays, directory / ARRAYS_FILE)
     sums = [f"{_sha256(directory / name)}  {name}\n" for name in _HASHED_FILES]
     (directory / HASHES_FILE).write_text("".join(sums))
@@ -94,7 +105,9 @@ def read_config(directory: Path) -> CheckpointConfig:
     except ValueError as error:
         raise CheckpointError(f"{path}: not JSON ({error})") from error
     if values.pop("format", None) != FORMAT:
-        raise CheckpointError(f"{path}: not checkpoint format {FORMAT}", hint="use a newer version of vepscore")
+        raise CheckpointError(
+            f"{path}: not checkpoint format {FORMAT}", hint="use a newer version of vepscore"
+        )
     known = {field.name for field in dataclasses.fields(CheckpointConfig)}
     if known != values.keys():
         raise CheckpointError(
@@ -166,7 +179,9 @@ def set_track_means(network: AlphaGenome, tracks: Mapping[Output, Tracks], organ
 def _fill(network: AlphaGenome, arrays: Mapping[str, jax.Array], *, where: Path) -> None:
     """Puts `arrays` into the abstract `network`; missing, unexpected and misshapen ones are reported together."""
     expected = {_name(path): leaf for path, leaf in nnx.to_flat_state(nnx.state(network, nnx.Any(*_STORED)))}
-    problems = [f"missing: {name}, expected {leaf.shape}" for name, leaf in expected.items() if name not in arrays]
+    problems = [
+        f"missing: {name}, expected {leaf.shape}" for name, leaf in expected.items() if name not in arrays
+    ]
     problems += [
         f"unexpected: {name}, found {array.shape}" for name, array in arrays.items() if name not in expected
     ]

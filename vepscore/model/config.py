@@ -94,5 +94,7 @@ class ModelConfig:
         try:
             heads = {Output(name): int(channels) for name, channels in values["heads"].items()}
         except ValueError as error:
-            raise CheckpointError(f"config.json: {error}; expected one of {[str(o) for o in Output]}") from error
+            raise CheckpointError(
+                f"config.json: {error}; expected one of {[str(o) for o in Output]}"
+            ) from error
         return cls(**(values | {"heads": heads}))

@@ -50,7 +50,9 @@ class SequenceDecoder(nnx.Module):
 class OutputEmbedder(nnx.Module):
     """Doubles the channels; at 1 bp it adds the 128 bp embedding, projected and repeated."""
 
-    def __init__(self, config: ModelConfig, channels: int, *, coarse_channels: int = 0, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, config: ModelConfig, channels: int, *, coarse_channels: int = 0, rngs: nnx.Rngs
+    ) -> None:
         self.project = nnx.Linear(channels, 2 * channels, rngs=rngs)
         self.project_coarse = (
             nnx.Linear(coarse_channels, 2 * channels, use_bias=False, rngs=rngs) if coarse_channels else None

@@ -99,10 +99,13 @@ class JunctionHead(nnx.Module):
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         self.tissues = config.heads[Output.SPLICE_JUNCTIONS]
         shape = (config.organisms, 2, self.tissues, config.junction_channels)
-        self.linear = OrganismLinear(config.organisms, 2 * config.channels, config.junction_channels, rngs=rngs)
+        self.linear = OrganismLinear(
+            config.organisms, 2 * config.channels, config.junction_channels, rngs=rngs
+        )
         # scale and offset of each tissue, by class of site
         self.tissue_embeddings = nnx.List(
-            nnx.Param(0.1 * jax.random.truncated_normal(rngs.params(), -2.0, 2.0, shape)) for _ in SPLICE_CLASSES
+            nnx.Param(0.1 * jax.random.truncated_normal(rngs.params(), -2.0, 2.0, shape))
+            for _ in SPLICE_CLASSES
         )
 
     def __call__(self, x: jax.Array, sites: jax.Array, organism: jax.Array) -> jax.Array:
@@ -136,7 +139,9 @@ class JunctionHead(nnx.Module):
         return rotate(x, positions, max_position=MAX_WINDOW_BP, table_dtype=jnp.float32)
 
 
-def create_head(config: ModelConfig, output: Output, *, rngs: nnx.Rngs) -> TrackHead | LinearHead | JunctionHead:
+def create_head(
+    config: ModelConfig, output: Output, *, rngs: nnx.Rngs
+) -> TrackHead | LinearHead | JunctionHead:
     """The head of `output`, sized by `config.heads`."""
     if output in TRACK_RESOLUTIONS_BP:
         return TrackHead(config, output, rngs=rngs)
@@ -145,7 +150,9 @@ def create_head(config: ModelConfig, output: Output, *, rngs: nnx.Rngs) -> Track
     return LinearHead(config, output, rngs=rngs)
 
 
-def choose_sites(probabilities: jax.Array, positions: jax.Array, *, count: int, threshold: float) -> jax.Array:
+def choose_sites(
+    probabilities: jax.Array, positions: jax.Array, *, count: int, threshold: float
+) -> jax.Array:
     """The most probable positions of each splice-site class.
 
     Args:

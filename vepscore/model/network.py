@@ -45,7 +45,9 @@ class AlphaGenome(nnx.Module):
             config, config.channels, coarse_channels=2 * config.trunk_channels, rngs=rngs
         )
         self.embedder_pair = PairEmbedder(config, rngs=rngs)
-        self.heads = nnx.Dict({str(output): create_head(config, output, rngs=rngs) for output in config.heads})
+        self.heads = nnx.Dict(
+            {str(output): create_head(config, output, rngs=rngs) for output in config.heads}
+        )
 
     def __call__(self, dna: jax.Array, organism: jax.Array, *, rotary_dtype: jnp.dtype) -> Embeddings:
         """Embeds a batch of windows of one length.

@@ -33,7 +33,9 @@ class TransformerTower(nnx.Module):
     def __call__(self, x: jax.Array, *, rotary_dtype: jnp.dtype) -> tuple[jax.Array, jax.Array]:
         """(B, N, C) → the trunk (B, N, C) and the pair representation (B, M, M, F)."""
         pair = None
-        for layer, (bias, attention, mlp) in enumerate(zip(self.biases, self.attentions, self.mlps, strict=True)):
+        for layer, (bias, attention, mlp) in enumerate(
+            zip(self.biases, self.attentions, self.mlps, strict=True)
+        ):
             if layer % 2 == 0:
                 pair = self.pair_updates[layer // 2](x, pair)
             x = x + attention(x, bias(pair), rotary_dtype=rotary_dtype)

@@ -92,7 +92,9 @@ def train(
         return nnx.merge(graph, params, statistics, rest, copy=True)
 
     @jax.jit
-    def step(state: TrainState, splice: dict[str, Any], tracks: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
+    def step(
+        state: TrainState, splice: dict[str, Any], tracks: dict[str, Any]
+    ) -> tuple[TrainState, dict[str, Any]]:
         def loss(params: nnx.State) -> tuple[jax.Array, tuple[dict[str, jax.Array], nnx.State]]:
             network = merged(params, state.statistics)
             losses = _splice_losses(network, splice) | _track_losses(network, tracks, means, columns)

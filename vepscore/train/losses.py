@@ -69,9 +69,7 @@ def track_loss(scaled: jax.Array, target: jax.Array, measured: jax.Array) -> jax
     return count + _POSITIONAL_WEIGHT * _masked_mean(positional, mask)
 
 
-def scale_targets(
-    coverage: jax.Array, means: jax.Array, *, resolution_bp: int, squash: float
-) -> jax.Array:
+def scale_targets(coverage: jax.Array, means: jax.Array, *, resolution_bp: int, squash: float) -> jax.Array:
     """From coverage summed over bins (…, T) to the head's training space: by mean, squashed, soft-clipped."""
     x = coverage / (means * resolution_bp)
     if squash != 1.0:

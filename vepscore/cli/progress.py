@@ -1,0 +1,69 @@
+"""What a run says on standard error: a progress line on a terminal, and a summary at its end."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from vepscore.engine.job import JobReport
+from vepscore.engine.run import RunCounts
+from vepscore.genome.alleles import Status
+
+Observe = Callable[[RunCounts, int | None], None]
+
+
+@contextlib.contextmanager
+def observing() -> Iterator[Observe]:
+    """A function that shows how far the run is; it shows nothing where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda counts, total: None
+        return
+    columns = (
+        TextColumn("scoring"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("scoring", total=None, rate="")
+
+        def observe(counts: RunCounts, total: int | None) -> None:
+            rate = f"{counts.scored / counts.seconds * 60:.1f} variants/min" if counts.scored else ""
+            progress.update(task, completed=counts.records, total=total, rate=rate)
+
+        yield observe
+
+
+def print_report(report: JobReport) -> None:
+    """The summary: how many alleles have which status, the scorers left out, and the time per variant."""
+    console = Console(stderr=True, highlight=False)
+    counts = report.counts
+    table = Table(title=f"{counts.records} records, {counts.alleles} alternate alleles", title_justify="left")
+    table.add_column("status")
+    table.add_column("alleles", justify="right")
+    for status in Status:
+        if counts.statuses[status]:
+            table.add_row(str(status), str(counts.statuses[status]))
+    console.print(table)
+    reasons: dict[str, list[str]] = {}
+    for name, reason in report.left_out.items():
+        reasons.setdefault(reason, []).append(name)
+    for reason, names in reasons.items():
+        console.print(f"not scored ({reason}): {', '.join(names)}")
+    if counts.scored:
+        pace = counts.seconds / counts.scored
+        console.print(
+            f"{pace:.2f} s per scored variant, {counts.seconds:.0f} s in all, {report.precision} on {report.device}"
+        )

@@ -1,0 +1,46 @@
+"""The device that a run uses, and what follows from it."""
+
+import logging
+
+import jax
+
+from vepscore.errors import UsageError
+
+_EXTRAS = {"gpu": "vepscore[cuda]", "tpu": "vepscore[tpu]"}
+
+
+def choose_device(kind: str) -> str:
+    """Makes JAX use the device; call it before anything else touches JAX.
+
+    Args:
+        kind: "cpu", "gpu", "tpu", or "auto" for the best there is.
+
+    Returns:
+        "cpu", "gpu" or "tpu".
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    logging.getLogger("jax._src.xla_bridge").setLevel(
+        logging.WARNING
+    )  # it reports each device that is not there
+    if kind != "auto":
+        jax.config.update("jax_platforms", {"gpu": "cuda"}.get(kind, kind))
+    try:
+        return jax.default_backend()
+    except RuntimeError as error:
+        raise UsageError(
+            f"--device {kind}: no such device ({error})",
+            hint=f"install {_EXTRAS.get(kind, 'jax')}, or pass --device cpu",
+        ) from error
+
+
+def default_precision(device: str) -> str:
+    """bfloat16 where the hardware is made for it."""
+    return "float32" if device == "cpu" else "bfloat16"
+
+
+def require_exact_products(precision: str) -> None:
+    """Makes a float32 run multiply in float32, also on devices that would round the operands."""
+    if precision == "float32":
+        jax.config.update("jax_default_matmul_precision", "highest")

@@ -1,0 +1,137 @@
+"""From a record to alleles ready to be scored, each with its sequences, or with a status that says why not.
+
+Coordinates are 0-based and half-open. Axis: S bp of the window.
+"""
+
+import dataclasses
+import enum
+import math
+
+import numpy as np
+
+from vepscore.contract import Site
+from vepscore.errors import GenomeError
+from vepscore.genome.alleles import Allele, Status, classify_text
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.fasta import Reference, reference_matches
+from vepscore.genome.polya import PolyASites
+from vepscore.genome.windows import allele_sequences, n_share, window_around
+from vepscore.io.records import Record
+
+MAX_N_SHARE = 0.9
+_MAX_ALLELE_SHARE = 4  # an allele may fill one part in so many of the window
+_SHOWN_BASES = 20
+
+
+class MismatchPolicy(enum.StrEnum):
+    """What to do where REF differs from the reference genome."""
+
+    SKIP = "skip"  # status REF_MISMATCH
+    SUBSTITUTE = "substitute"  # write REF over the sequence, as the official code does
+    ERROR = "error"  # end the run
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PreparedAllele:
+    """One ALT of a record; with a `site` when it can be scored."""
+
+    alt: str  # as it stands in the VCF
+    status: Status
+    reason: str = ""  # why the status is not OK
+    n_share: float = math.nan  # share of the reference window that is N
+    site: Site | None = None
+    reference_codes: np.ndarray | None = None  # uint8 (S,)
+    alternate_codes: np.ndarray | None = None  # uint8 (S,)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Intake:
+    """Prepares the alleles of records for one run."""
+
+    reference: Reference
+    window_bp: int
+    align_bp: int = 1  # window starts are rounded to multiples of it
+    annotation: Annotation | None = None
+    polya: PolyASites | None = None
+    on_mismatch: MismatchPolicy = MismatchPolicy.SKIP
+    assembly: str = ""  # what the VCF's header says of it, for messages
+    source: str = ""  # name of the VCF, for messages
+
+    def prepare(self, record: Record) -> list[PreparedAllele]:
+        """One prepared allele per ALT, in order.
+
+        Raises:
+            GenomeError: REF differs from the reference and the policy is `error`.
+        """
+        return [self._prepare(record, alt) for alt in record.alts]
+
+    def _prepare(self, record: Record, alt: str) -> PreparedAllele:
+        status, reason = self._check_text(record, alt)
+        if status is Status.OK:
+            status, reason = self._check_place(record)
+        if status is not Status.OK:
+            return PreparedAllele(alt=alt, status=status, reason=reason)
+        chrom = self.reference.match(record.chrom)
+        allele = Allele(chrom=chrom, pos0=record.pos1 - 1, ref=record.ref.upper(), alt=alt.upper())
+        window = window_around(allele, self.window_bp, self.align_bp)
+        reference_codes, alternate_codes = allele_sequences(self.reference, window, allele)
+        share = n_share(reference_codes)
+        if share > MAX_N_SHARE:
+            reason = f"{share:.1%} of the window is N"
+            return PreparedAllele(alt=alt, status=Status.N_WINDOW, reason=reason, n_share=share)
+        return PreparedAllele(
+            alt=alt,
+            status=Status.OK,
+            n_share=share,
+            site=Site(allele=allele, window=window, annotation=self.annotation, polya=self.polya),
+            reference_codes=reference_codes,
+            alternate_codes=alternate_codes,
+        )
+
+    def _check_text(self, record: Record, alt: str) -> tuple[Status, str]:
+        """What REF and ALT say by themselves."""
+        status = classify_text(record.ref, alt)
+        longest_bp = max(len(record.ref), len(alt))
+        if status is Status.SYMBOLIC:
+            return status, f"ALT {_shorten(alt)} names no sequence"
+        if status is Status.NON_ACGT:
+            return status, f"{_shorten(record.ref)}>{_shorten(alt)} has letters other than A, C, G and T"
+        if longest_bp > self.window_bp // _MAX_ALLELE_SHARE:
+            limit_bp = self.window_bp // _MAX_ALLELE_SHARE
+            return (
+                Status.TOO_LONG,
+                f"an allele of {longest_bp} bp; a window of {self.window_bp} bp takes {limit_bp}",
+            )
+        return Status.OK, ""
+
+    def _check_place(self, record: Record) -> tuple[Status, str]:
+        """What the reference genome has where the record lies."""
+        chrom = self.reference.match(record.chrom)
+        if chrom is None:
+            return Status.OFF_REFERENCE, f"the reference has no contig {record.chrom}"
+        pos0, end0 = record.pos1 - 1, record.pos1 - 1 + len(record.ref)
+        length = self.reference.contigs[chrom]
+        if pos0 < 0 or end0 > length:
+            return Status.OFF_REFERENCE, f"{record.chrom} ends at {length}"
+        found = self.reference.fetch(chrom, pos0, end0)
+        if self.on_mismatch is MismatchPolicy.SUBSTITUTE or reference_matches(found, record.ref):
+            return Status.OK, ""
+        if self.on_mismatch is MismatchPolicy.ERROR:
+            raise self._mismatch(record, found.decode("ascii"))
+        return (
+            Status.REF_MISMATCH,
+            f"REF is {_shorten(record.ref)} but the reference has {_shorten(found.decode('ascii'))} there",
+        )
+
+    def _mismatch(self, record: Record, found: str) -> GenomeError:
+        place = f"{record.chrom}:{record.pos1} {_shorten(record.ref)}>{_shorten(','.join(record.alts))}"
+        says = f"; the header says assembly={self.assembly}" if self.assembly else ""
+        return GenomeError(
+            f"{self.source} record {record.index}, {place}\n"
+            f'REF is "{_shorten(record.ref)}" but the reference has "{_shorten(found)}" there{says}',
+            hint="pass the matching --reference, or --on-ref-mismatch=skip to leave it unscored",
+        )
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN_BASES else f"{text[:_SHOWN_BASES]}… ({len(text)})"

@@ -1,0 +1,195 @@
+"""One scoring job from its options to its outputs: what `vepscore score` does."""
+
+import contextlib
+import dataclasses
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from vepscore.engine.dense import DenseEngine
+from vepscore.engine.device import choose_device, default_precision, require_exact_products
+from vepscore.engine.intake import Intake, MismatchPolicy
+from vepscore.engine.plugins import load_scorers
+from vepscore.engine.provenance import describe_run
+from vepscore.engine.run import RunCounts, run
+from vepscore.engine.selection import select_scorers
+from vepscore.errors import UsageError
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.cache import cache_dir
+from vepscore.genome.fasta import Reference
+from vepscore.genome.polya import PolyASites
+from vepscore.io.atomic import StagedWriter
+from vepscore.io.header import VcfHeader
+from vepscore.io.parquet import LongTableWriter
+from vepscore.io.records import Scan, open_records, scan_records
+from vepscore.io.table import AlleleTableWriter
+from vepscore.io.vcf import AnnotatedVcfWriter
+from vepscore.model.checkpoint import Checkpoint, load_checkpoint
+from vepscore.model.registry import resolve_checkpoint
+
+log = logging.getLogger(__name__)
+
+LONG_TABLE_SUFFIX = ".parquet"
+_ASSEMBLY = re.compile(r"assembly=\"?([^,\">]+)")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """The options of one job."""
+
+    source: str  # VCF or BCF; "-" is standard input
+    reference: Path
+    genes: Path | None
+    polya: Path | None
+    outputs: tuple[str, ...]  # annotated VCFs and long tables, by suffix; "-" is standard output
+    table: Path | None  # per-allele table
+    checkpoint: str | None  # name or directory; None: the embedded one
+    organism: str
+    window_bp: int
+    align_bp: int
+    scorers: tuple[str, ...] | None  # names; None: all that can be made
+    precision: str | None  # None: by device
+    rotary: str  # "auto": what the checkpoint says
+    on_mismatch: MismatchPolicy
+    device: str
+    batch: int
+    engine: str
+    overwrite: bool  # replace the annotation of an earlier run
+    command: tuple[str, ...]  # for the record
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JobReport:
+    """What a finished job did."""
+
+    counts: RunCounts
+    left_out: dict[str, str]  # scorer's name to why it was left out
+    device: str
+    precision: str
+
+
+def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobReport:
+    """Runs a job; its outputs appear whole at the end, or not at all.
+
+    Args:
+        job: the options.
+        observe: called after each record with the counts so far and the number of records, where it is known.
+
+    Raises:
+        VepscoreError: anything that the user can act on.
+    """
+    scan = scan_records(job.source)
+    with open_records(job.source) as records:
+        reference = Reference(job.reference, cache_dir())
+        annotation = Annotation.from_gtf(job.genes, cache_dir()) if job.genes else None
+        polya = PolyASites.from_tsv(job.polya) if job.polya else None
+        device = choose_device(job.device)
+        precision = job.precision or default_precision(device)
+        require_exact_products(precision)
+        checkpoint = load_checkpoint(
+            resolve_checkpoint(job.checkpoint), organism=job.organism, dtype=precision
+        )
+        selection = select_scorers(
+            load_scorers(job.scorers),
+            checkpoint,
+            has_genes=annotation is not None,
+            has_polya=polya is not None,
+            asked_for=job.scorers is not None,
+        )
+        intake = Intake(
+            reference=reference,
+            window_bp=job.window_bp,
+            align_bp=job.align_bp,
+            annotation=annotation,
+            polya=polya,
+            on_mismatch=job.on_mismatch,
+            assembly=_assembly(records.header),
+            source=records.name,
+        )
+        rotary_dtype = checkpoint.config.rotary_dtype if job.rotary == "auto" else job.rotary
+        engine = DenseEngine(checkpoint, selection.scorers, rotary_dtype=rotary_dtype, batch=job.batch)
+        provenance = describe_run(
+            command=job.command,
+            checkpoint=checkpoint,
+            intake=intake,
+            reference=job.reference,
+            genes=job.genes,
+            polya=job.polya,
+            organism=job.organism,
+            scorers=selection.scorers,
+            precision=precision,
+            rotary_dtype=rotary_dtype,
+            engine=job.engine,
+        )
+        header = _annotated_header(records.header, reference, scan, provenance, overwrite=job.overwrite)
+        total = scan.records if scan else None
+        with _open_writers(job, header, checkpoint, provenance) as writers:
+            counts = run(
+                records,
+                intake,
+                engine,
+                [writer.write for writer in writers],
+                lambda counts: observe(counts, total),
+            )
+    return JobReport(counts=counts, left_out=selection.left_out, device=device, precision=precision)
+
+
+@contextlib.contextmanager
+def _open_writers(
+    job: Job, header: VcfHeader, checkpoint: Checkpoint, provenance: dict[str, str]
+) -> Iterator[Sequence[StagedWriter]]:
+    """All writers, whose files appear together."""
+    writers: list[StagedWriter] = [
+        LongTableWriter(name, checkpoint.tracks, provenance)
+        if name.endswith(LONG_TABLE_SUFFIX)
+        else AnnotatedVcfWriter(name, header, overwrite=job.overwrite)
+        for name in job.outputs
+    ]
+    if job.table is not None:
+        writers.append(AlleleTableWriter(job.table, provenance))
+    with contextlib.ExitStack() as stack:
+        for writer in writers:
+            stack.enter_context(writer)
+        yield writers
+        for writer in writers:
+            writer.finish()
+
+
+def check_outputs(outputs: Sequence[str], table: Path | None) -> None:
+    """Refuses two outputs at one place.
+
+    Raises:
+        UsageError: a path, or standard output, is named twice.
+    """
+    names = [*outputs, *([str(table)] if table else [])]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise UsageError(f"two outputs have one name: {', '.join(doubled)}", hint="give each -o its own path")
+
+
+def _annotated_header(
+    header: VcfHeader, reference: Reference, scan: Scan | None, provenance: dict[str, str], *, overwrite: bool
+) -> VcfHeader:
+    used = dict.fromkeys([*header.declared("contig"), *(scan.contigs if scan else ())])
+    names = {reference.match(name): name for name in used if reference.match(name) is not None}
+    for found, name in names.items():
+        if found != name:
+            log.info("contig %s of the VCF is %s of the reference", name, found)
+    strips_chr = any(found == f"chr{name}" for found, name in names.items())
+    contigs = {
+        names.get(name, name.removeprefix("chr") if strips_chr else name): length
+        for name, length in reference.contigs.items()
+    }
+    return header.with_annotation(
+        provenance=provenance,
+        contigs=contigs,
+        body_contigs=scan.contigs if scan else None,
+        overwrite=overwrite,
+    )
+
+
+def _assembly(header: VcfHeader) -> str:
+    """The assembly that the VCF's header names, or nothing."""
+    found = next(filter(None, map(_ASSEMBLY.search, header.meta)), None)
+    return found[1] if found else ""

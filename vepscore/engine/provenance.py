@@ -1,0 +1,51 @@
+"""What a run was made of: the facts that every output carries in its header."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import vepscore
+from vepscore.contract import Scorer
+from vepscore.engine.intake import Intake
+from vepscore.model.checkpoint import Checkpoint
+
+
+def describe_run(
+    *,
+    command: Sequence[str],
+    checkpoint: Checkpoint,
+    intake: Intake,
+    reference: Path,
+    genes: Path | None,
+    polya: Path | None,
+    organism: str,
+    scorers: Sequence[Scorer],
+    precision: str,
+    rotary_dtype: str,
+    engine: str,
+) -> dict[str, str]:
+    """Key to value, in the order in which the header has them. The same run gives the same bytes."""
+    facts = {
+        "vepscoreVersion": vepscore.__version__,
+        "vepscoreCommand": shlex.join(command),
+        "vepscoreCheckpoint": f"{checkpoint.config.name} sha256:{checkpoint.digest}",
+        "vepscoreReference": f"{reference.name} sha256:{intake.reference.digest()}",
+    }
+    if genes is not None and intake.annotation is not None:
+        facts["vepscoreAnnotation"] = f"{genes.name} sha256:{intake.annotation.digest}"
+    if polya is not None and intake.polya is not None:
+        facts["vepscorePolyA"] = f"{polya.name} sha256:{intake.polya.digest}"
+    facts |= {
+        "vepscoreOrganism": organism,
+        "vepscoreWindow": f"{intake.window_bp} bp",
+        "vepscoreAlign": f"{intake.align_bp} bp",
+        "vepscoreOnRefMismatch": str(intake.on_mismatch),
+        "vepscorePrecision": precision,
+        "vepscoreRotary": rotary_dtype,
+        "vepscoreEngine": engine,
+        "vepscoreScorers": ",".join(scorer.name for scorer in scorers),
+        "vepscoreUse": "research; not for clinical use",
+    }
+    if checkpoint.config.terms_notice:
+        facts["vepscoreTerms"] = checkpoint.config.terms_notice
+    return facts

@@ -1,0 +1,108 @@
+"""From the scores of one allele to what a VCF says of it: one value per field, and a detail per scorer and gene."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from vepscore.contract import ScoreBlock, Scorer
+from vepscore.genome.annotation import Gene
+from vepscore.io.results import Detail
+from vepscore.outputs import Output, Tracks
+
+# The composite: max(splice sites) + max(usage) + max(junctions) / 5.
+# Source: Avsec et al., Nature 649:1206 (2026), Methods, splicing variant scoring.
+COMPOSITE_FIELD, COMPOSITE_GENE_FIELD = "VS_SPLICE", "VS_SPLICE_GENE"
+_COMPOSITE_WEIGHTS = {"VS_SS": 1.0, "VS_SSU": 1.0, "VS_SJ": 0.2}
+
+
+def summarize_fields(blocks: Iterable[ScoreBlock], scorers: Mapping[str, Scorer]) -> dict[str, float | str]:
+    """The value of each INFO field that has one: the score largest in size, over genes and tracks."""
+    fields: dict[str, float | str] = {}
+    by_gene: dict[str, dict[str, float]] = {}
+    for block in blocks:
+        scorer = scorers[block.scorer]
+        best = _largest(block.values)
+        if scorer.info_field is None or best is None:
+            continue
+        row, track = best
+        fields[scorer.info_field] = float(block.values[row, track])
+        if scorer.info_gene_field is not None and block.genes[row] is not None:
+            fields[scorer.info_gene_field] = block.genes[row].name
+        if scorer.info_field in _COMPOSITE_WEIGHTS:
+            _collect_parts(by_gene, scorer.info_field, block)
+    return fields | _composite(fields, by_gene)
+
+
+def summarize_details(
+    blocks: Iterable[ScoreBlock], tracks: Mapping[Output, Tracks], overlapping: Sequence[Gene]
+) -> tuple[Detail, ...]:
+    """An entry per scorer and gene, of the track largest in size.
+
+    The genes are those that the variant overlaps and the one with the largest score; a scorer without genes has
+    one entry.
+    """
+    overlapped = {gene.gene_id for gene in overlapping}
+    details = []
+    for block in blocks:
+        best = _largest(block.values)
+        if best is None:
+            continue
+        best_gene = block.genes[best[0]]
+        rows_of_gene: dict[Gene | None, list[int]] = {}
+        for row, gene in enumerate(block.genes):
+            if gene is None or gene == best_gene or gene.gene_id in overlapped:
+                rows_of_gene.setdefault(gene, []).append(row)
+        for gene, rows in rows_of_gene.items():
+            detail = _detail(block, gene, rows, tracks[block.output])
+            if detail is not None:
+                details.append(detail)
+    return tuple(details)
+
+
+def _detail(block: ScoreBlock, gene: Gene | None, rows: Sequence[int], tracks: Tracks) -> Detail | None:
+    values = block.values[rows]
+    best = _largest(values)
+    if best is None:
+        return None
+    return Detail(
+        scorer=block.scorer,
+        score=float(values[best]),
+        gene_id=gene.gene_id if gene else "",
+        symbol=gene.name if gene else "",
+        track=tracks.name[best[1]],
+        biosample=tracks.biosample_name[best[1]],
+    )
+
+
+def _collect_parts(by_gene: dict[str, dict[str, float]], field: str, block: ScoreBlock) -> None:
+    """Notes each gene's largest score under the field."""
+    for row, gene in enumerate(block.genes):
+        best = _largest(block.values[row : row + 1])
+        if gene is not None and best is not None:
+            parts = by_gene.setdefault(gene.name, {})
+            parts[field] = max(parts.get(field, 0.0), float(block.values[row, best[1]]))
+
+
+def _composite(
+    fields: Mapping[str, float | str], by_gene: Mapping[str, Mapping[str, float]]
+) -> dict[str, float | str]:
+    """The composite over all genes, and the gene whose own composite is the largest."""
+    if not by_gene:
+        return {}
+    return {
+        COMPOSITE_FIELD: _weigh({field: fields[field] for field in _COMPOSITE_WEIGHTS if field in fields}),
+        COMPOSITE_GENE_FIELD: max(by_gene, key=lambda name: _weigh(by_gene[name])),
+    }
+
+
+def _weigh(parts: Mapping[str, float]) -> float:
+    return sum(_COMPOSITE_WEIGHTS[field] * value for field, value in parts.items())
+
+
+def _largest(values: np.ndarray) -> tuple[int, int] | None:
+    """Row and column of the value largest in size, the first on ties; None where there is none but NaN."""
+    size = np.abs(values)
+    if not size.size or np.isnan(size).all():
+        return None
+    row, column = np.unravel_index(np.nanargmax(size), size.shape)
+    return int(row), int(column)
