@@ -25,8 +25,8 @@ from vepscore.genome.polya import PolyASites
 from vepscore.genome.windows import Window
 from vepscore.outputs import Output, Tracks
 
-POSITION_SIZES = (4, 16, 512, 4096, 16_384, 65_536, 262_144, 1_048_576)
-GENE_SIZES = (1, 4, 16, 64, 256, 1024, 4096)
+POSITION_SIZES = (4, 16, 512, 4096, 16_384, 65_536, 131_072, 262_144, 524_288, 1_048_576)
+GENE_SIZES = (1, 4, 16, 64, 128, 256, 1024, 4096)
 ENTRY_POINT_GROUP = "vepscore.scorers"
 
 

@@ -1,7 +1,5 @@
 """The full-size network computes what the official one does: forward passes on deterministic parameters."""
 
-from collections.abc import Iterator
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +17,9 @@ pytestmark = pytest.mark.slow
 
 TOLERANCE = 1e-3  # of an output's standard deviation
 PASSES = {"float32_org0": "float32", "float32_org1": "float32", "float32_rotary-bfloat16_org0": "bfloat16"}
+INPUTS = {"sequence_codes", "organism_index", "positions_1bp", "bins_128bp"}
+SITES = "splice_sites_junction/splice_site_positions"
+PAIR_CHANNEL_STEP = 4  # the files hold every fourth channel
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +32,15 @@ def test_every_output_equals_the_official_one(network: AlphaGenome, name: str) -
     expected = dict(np.load(need(f"parity/forward_seed0_16384_{name}.npz")))
     organism = jnp.asarray(expected["organism_index"])
     embeddings = embed(network, expected["sequence_codes"], organism, rotary_dtype=PASSES[name])
-    if True:
-        p, q = np.asarray(embeddings.pair[0]).reshape(64, -1), expected["embeddings_pair"].reshape(64, -1)
-        print([int(np.abs(p - q[:, i : i + 1]).max(0).argmin()) for i in range(q.shape[1])])
-        print([float(np.abs(p - q[:, i : i + 1]).max(0).min()) for i in range(q.shape[1])])
-    found = dict(predict(network, embeddings, organism, expected))
-    off_by = {key: distance(array, expected[key]) for key, array in found.items()}
+    off_by = {
+        key: distance(array, expected[key])
+        for key, array in predict(network, embeddings, organism, expected).items()
+    }
     print(*(f"{off:.1e} {key}" for key, off in off_by.items()), sep="\n")
-    assert {key: off for key, off in off_by.items() if not off < TOLERANCE} == {}
-    compared = off_by.keys() | {"sequence_codes", "organism_index", "positions_1bp", "bins_128bp"}
-    assert {key for key in expected if not key.endswith(("/tracks", "/channels"))} == compared | {SITES}
+    assert {key: off for key, off in off_by.items() if not off < tolerance(key, expected[key])} == {}
+    outputs = {key for key in expected.keys() - INPUTS if not key.endswith(("/tracks", "/channels"))}
+    assert outputs == off_by.keys() | {SITES}
     assert_sites_equal(network, embeddings, organism, expected[SITES])
-
-
-SITES = "splice_sites_junction/splice_site_positions"
 
 
 def embed(network: AlphaGenome, codes: np.ndarray, organism: jax.Array, *, rotary_dtype: str) -> Embeddings:
@@ -60,26 +56,30 @@ def embed(network: AlphaGenome, codes: np.ndarray, organism: jax.Array, *, rotar
 
 def predict(
     network: AlphaGenome, embeddings: Embeddings, organism: jax.Array, expected: dict[str, np.ndarray]
-) -> Iterator[tuple[str, jax.Array]]:
+) -> dict[str, jax.Array]:
     """The samples of every output that the file has, under the file's names."""
     fine = embeddings.bp1[0, expected["positions_1bp"]]
     coarse = embeddings.bp128[0, expected["bins_128bp"]]
-    yield "embeddings_1bp", fine[:, expected["embeddings_1bp/channels"]]
-    yield "embeddings_128bp", coarse[:, expected["embeddings_128bp/channels"]]
-    yield "embeddings_pair", embeddings.pair[0, :, :, : expected["embeddings_pair"].shape[-1]]
+    pair = embeddings.pair[0]
+    samples = {
+        "embeddings_1bp": fine[:, expected["embeddings_1bp/channels"]],
+        "embeddings_128bp": coarse[:, expected["embeddings_128bp/channels"]],
+        "embeddings_pair": pair[..., ::PAIR_CHANNEL_STEP],
+    }
     for output in Output:
-        head, x = network.heads[output], embeddings.pair[0] if output is Output.CONTACT_MAPS else fine
+        head = network.heads[output]
         if isinstance(head, TrackHead):
             predictions = predict_tracks(head, {1: fine, 128: coarse}, organism, output)
         elif output is Output.SPLICE_JUNCTIONS:
             predictions = {"predictions": predict_junctions(network, embeddings, organism, expected)}
+        elif output is Output.CONTACT_MAPS:
+            predictions = {"predictions": head(pair, organism)}
         else:
-            predictions = {"predictions": head(x, organism)}
-            if output is not Output.CONTACT_MAPS:
-                predictions["logits"] = head.logits(x, organism)
+            predictions = {"predictions": head(fine, organism), "logits": head.logits(fine, organism)}
         for name, array in predictions.items():
             key = f"{HEADS[output]}/{name}"
-            yield key, array[..., expected[f"{key}/tracks"]]
+            samples[key] = array[..., expected[f"{key}/tracks"]]
+    return samples
 
 
 def predict_tracks(
@@ -123,3 +123,11 @@ def distance(found: jax.Array, expected: np.ndarray) -> float:
     real = np.isfinite(expected)
     assert np.array_equal(np.isfinite(found), real)
     return float(np.abs(np.asarray(found) - expected)[real].max() / expected[real].std())
+
+
+def tolerance(key: str, expected: np.ndarray) -> float:
+    """Usage is stored as float16: there one step of it, where rounding falls the other way."""
+    if key != "splice_sites_usage/predictions":
+        return TOLERANCE
+    step = np.spacing(np.float16(0.5))
+    return TOLERANCE + float(step) / float(expected.std())

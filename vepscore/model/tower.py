@@ -17,7 +17,7 @@ from vepscore.model.rotary import rotate
 _MAX_BINS = MAX_WINDOW_BP // TRUNK_BIN_BP
 _PAIR_FOLD = PAIR_BIN_BP // TRUNK_BIN_BP
 _LOGIT_CAP = 5.0
-_QUERY_BLOCK = 512  # queries whose logits stand in memory at a time
+_MAX_BLOCK_ROWS = 16  # rows of the pair representation whose logits stand in memory at a time
 
 
 class TransformerTower(nnx.Module):
@@ -93,23 +93,29 @@ def _attend_in_blocks(query: jax.Array, key: jax.Array, value: jax.Array, bias: 
 
     (B, N, H, C), (B, N, C), (B, N, V), bias (B, M, M, H) → float32 (B, N, H, V).
     """
-    batch, bins, heads, _ = query.shape
-    block = min(_QUERY_BLOCK, bins)
-    pair_rows = block // _PAIR_FOLD
-    query = query.reshape(batch, bins // block, block, heads, -1).swapaxes(0, 1)
-    bias = bias.reshape(batch, bins // block, pair_rows, -1, heads).swapaxes(0, 1)
+    batch, bins, heads, channels = query.shape
+    rows = _block_rows(bins // _PAIR_FOLD)
+    block = rows * _PAIR_FOLD
+    query = query.reshape(batch, bins // block, block, heads, channels).transpose(1, 0, 3, 2, 4)
+    bias = bias.reshape(batch, bins // block, rows, bins // _PAIR_FOLD, heads).transpose(1, 0, 4, 2, 3)
 
     def attend(block_inputs: tuple[jax.Array, jax.Array]) -> jax.Array:
         query, bias = block_inputs
-        bias = jnp.moveaxis(bias, 3, 1)
-        bias = jnp.repeat(jnp.repeat(bias, _PAIR_FOLD, axis=2), _PAIR_FOLD, axis=3)
-        # softmax(cap · tanh((q·k / √C + bias) / cap)) · v
-        logits = einsum_bfloat16("bshc,btc->bhst", query, key) / math.sqrt(query.shape[-1])
-        logits = _LOGIT_CAP * jnp.tanh((logits + bias).astype(jnp.float32) / _LOGIT_CAP)
-        return einsum_bfloat16("bhst,btv->bshv", jax.nn.softmax(logits, axis=-1), value)
+        # softmax(cap · tanh((q·k / √C + bias) / cap)) · v; the cap makes the usual maximum needless
+        logits = einsum_bfloat16("bhsc,btc->bhst", query, key) / math.sqrt(channels)
+        by_pair = logits.reshape(batch, heads, rows, _PAIR_FOLD, bins // _PAIR_FOLD, _PAIR_FOLD)
+        logits = (by_pair + bias[:, :, :, None, :, None]).astype(jnp.float32).reshape(batch, -1, bins)
+        weights = jnp.exp(_LOGIT_CAP * jnp.tanh(logits / _LOGIT_CAP))
+        weights = weights / weights.sum(axis=-1, keepdims=True)
+        return einsum_bfloat16("bst,btv->bsv", weights, value).reshape(batch, heads, block, -1)
 
     mixed = jax.lax.map(attend, (query, bias))
-    return mixed.swapaxes(0, 1).reshape(batch, bins, heads, -1)
+    return mixed.transpose(1, 0, 3, 2, 4).reshape(batch, bins, heads, -1)
+
+
+def _block_rows(pair_bins: int) -> int:
+    """The most rows, up to the maximum, into which the pair bins divide evenly."""
+    return max(rows for rows in range(1, _MAX_BLOCK_ROWS + 1) if pair_bins % rows == 0)
 
 
 class AttentionBias(nnx.Module):
@@ -191,7 +197,7 @@ def _read_diagonals(x: jax.Array) -> jax.Array:
 
 
 class RowAttention(nnx.Module):
-    """Self-attention along each row of the pair representation."""
+    """Self-attention along each row of the pair representation, a block of rows at a time."""
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
         self.norm = LayerNorm(channels, centred=False)
@@ -202,9 +208,20 @@ class RowAttention(nnx.Module):
     def __call__(self, pair: jax.Array) -> jax.Array:
         """(B, M, M, F) → (B, M, M, F)."""
         x = self.norm(pair)
-        query, key, value = self.query(x), self.key(x), self.value(x)
-        logits = einsum_bfloat16("bpqf,bpkf->bpqk", query, key) / math.sqrt(x.shape[-1])
-        return einsum_bfloat16("bpqk,bpkf->bpqf", jax.nn.softmax(logits, axis=-1), value).astype(x.dtype)
+        batch, bins, _, channels = x.shape
+        rows = _block_rows(bins)
+
+        def attend(block: tuple[jax.Array, ...]) -> jax.Array:
+            query, key, value = block
+            logits = einsum_bfloat16("bpqf,bpkf->bpqk", query, key) / math.sqrt(channels)
+            return einsum_bfloat16("bpqk,bpkf->bpqf", jax.nn.softmax(logits, axis=-1), value)
+
+        blocks = [
+            projected.reshape(batch, bins // rows, rows, bins, channels).swapaxes(0, 1)
+            for projected in (self.query(x), self.key(x), self.value(x))
+        ]
+        mixed = jax.lax.map(attend, tuple(blocks))
+        return mixed.swapaxes(0, 1).reshape(x.shape).astype(x.dtype)
 
 
 class PairMLP(nnx.Module):

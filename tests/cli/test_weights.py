@@ -1,0 +1,155 @@
+"""`vepscore weights` and the registry under it."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.cli.commands import vepscore
+from vepscore.errors import CheckpointError
+from vepscore.model import registry
+
+
+@pytest.fixture
+def user_weights(tmp_path, monkeypatch):
+    folder = tmp_path / "user"
+    folder.mkdir()
+    monkeypatch.setenv("VEPSCORE_WEIGHTS", str(folder))
+    return folder
+
+
+def add_checkpoint(folder, name):
+    (folder / name).mkdir(parents=True)
+    (folder / name / "config.json").write_text("{}")
+    return folder / name
+
+
+def test_embedded_checkpoint_is_the_default(user_weights):
+    path = registry.embedded_checkpoint()
+    assert path.name == "vepscore-small"
+    assert registry.resolve_checkpoint(None) == path
+    assert registry.resolve_checkpoint("vepscore-small") == path
+
+
+def test_installed_weights_come_before_those_of_the_source_tree(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_PACKAGE", tmp_path / "vepscore")
+    assert registry.weights_dir() == tmp_path / "weights"
+    (tmp_path / "vepscore" / "weights").mkdir(parents=True)
+    assert registry.weights_dir() == tmp_path / "vepscore" / "weights"
+
+
+def test_missing_embedded_checkpoint_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_PACKAGE", tmp_path / "vepscore")
+    with pytest.raises(CheckpointError, match="hint: reinstall vepscore"):
+        registry.resolve_checkpoint(None)
+
+
+def test_users_checkpoints_are_listed_after_the_embedded_one(user_weights):
+    add_checkpoint(user_weights, "b")
+    add_checkpoint(user_weights, "a")
+    (user_weights / "no-checkpoint").mkdir()
+    entries = registry.list_checkpoints()
+    assert [(entry.name, entry.embedded) for entry in entries] == [
+        ("vepscore-small", True),
+        ("a", False),
+        ("b", False),
+    ]
+
+
+def test_absent_user_folder_is_an_empty_one(user_weights):
+    user_weights.rmdir()
+    assert [entry.name for entry in registry.list_checkpoints()] == ["vepscore-small"]
+
+
+def test_user_folder_is_in_the_data_directory_unless_set(monkeypatch):
+    monkeypatch.delenv("VEPSCORE_WEIGHTS", raising=False)
+    monkeypatch.setattr(registry.platformdirs, "user_data_dir", lambda name: f"/data/{name}")
+    assert str(registry.user_weights_dir()) == "/data/vepscore/weights"
+
+
+def test_name_comes_before_directory_of_the_same_name(user_weights, tmp_path, monkeypatch):
+    named = add_checkpoint(user_weights, "mine")
+    add_checkpoint(tmp_path / "here", "mine")
+    monkeypatch.chdir(tmp_path / "here")
+    assert registry.resolve_checkpoint("mine") == named
+    assert registry.resolve_checkpoint("./mine").resolve() == tmp_path / "here" / "mine"
+
+
+def test_any_directory_is_taken_as_it_is(tmp_path):
+    assert registry.resolve_checkpoint(str(tmp_path)) == tmp_path
+
+
+def test_unknown_checkpoint_lists_what_there_is(user_weights):
+    add_checkpoint(user_weights, "mine")
+    with pytest.raises(CheckpointError) as raised:
+        registry.resolve_checkpoint("yours")
+    message = str(raised.value)
+    assert "'yours' is neither" in message
+    assert "vepscore-small" in message and str(user_weights / "mine") in message
+
+
+def test_file_is_no_checkpoint(user_weights):
+    path = add_checkpoint(user_weights, "mine") / "config.json"
+    with pytest.raises(CheckpointError, match="is a file"):
+        registry.resolve_checkpoint(str(path))
+
+
+def test_list_is_plain_and_imports_nothing_heavy(user_weights):
+    add_checkpoint(user_weights, "mine")
+    add_checkpoint(user_weights, "vepscore-small")
+    program = (
+        "import atexit, sys; from vepscore.cli.main import main;"
+        "atexit.register(lambda: print('jax' in sys.modules, file=sys.stderr)); main()"
+    )
+    done = vepscore("weights", "list", program=program)
+    assert done.returncode == 0
+    assert done.stderr.strip() == "False"
+    assert [line.split("\t") for line in done.stdout.splitlines()] == [
+        ["vepscore-small", str(registry.embedded_checkpoint()), "default"],
+        ["mine", str(user_weights / "mine"), ""],
+        ["vepscore-small", str(user_weights / "vepscore-small"), "use its directory: the name is taken"],
+    ]
+
+
+def test_info_describes_the_embedded_checkpoint():
+    done = vepscore("weights", "info")
+    assert (done.returncode, done.stderr) == (0, "")
+    config = json.loads((registry.embedded_checkpoint() / "config.json").read_text())
+    facts = dict(line.split(":", 1) for line in done.stdout.splitlines() if line[0] != " ")
+    assert facts["checkpoint"].strip() == "vepscore-small"
+    assert facts["parameters"].strip() == f"{config['training']['parameters']:,}"
+    assert facts["window"].strip() == f"{config['window_bp']:,} bp"
+    assert facts["licence"].strip() == config["licence"]
+    assert "SPLICE_SITES 4\n" in done.stdout
+    assert len(facts["digest"].strip()) == len("sha256:") + 64
+
+
+def test_info_gives_the_terms_where_there_are_any(tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(registry.embedded_checkpoint(), copy)
+    config = json.loads((copy / "config.json").read_text())
+    config |= {"terms_notice": "Not for sale.\nNot for hire.", "training": {}}
+    (copy / "config.json").write_text(json.dumps(config))
+    done = vepscore("weights", "info", str(copy))
+    assert done.returncode == 0
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["terms:", "Not", "for", "sale."] in lines and ["Not", "for", "hire."] in lines
+    assert ["training:", "not", "said"] in lines
+
+
+def test_verify_passes_the_embedded_checkpoint_and_names_what_is_damaged(tmp_path):
+    assert vepscore("weights", "verify").returncode == 0
+    copy = tmp_path / "copy"
+    shutil.copytree(registry.embedded_checkpoint(), copy)
+    with (copy / "tracks.parquet").open("ab") as file:
+        file.write(b"!")
+    done = vepscore("weights", "verify", str(copy))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {copy}: damaged\n  tracks.parquet: sha256 is ")
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_unknown_name_is_a_failure(command):
+    done = vepscore("weights", command, "no-such-checkpoint")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: 'no-such-checkpoint' is neither")

@@ -1,0 +1,56 @@
+import dataclasses
+import json
+
+import pytest
+from flax import nnx
+
+from tests.model.tiny import CONFIG
+from vepscore.errors import CheckpointError
+from vepscore.model.config import ALPHAGENOME_HEADS, TRACK_RESOLUTIONS_BP, ModelConfig
+from vepscore.model.heads import parameter_count
+from vepscore.model.network import AlphaGenome
+from vepscore.outputs import Output
+
+
+def test_published_network_has_its_number_of_parameters() -> None:
+    network = nnx.eval_shape(lambda: AlphaGenome(ModelConfig.alphagenome(), rngs=nnx.Rngs(0)))
+    assert parameter_count(network) == 450_452_613
+
+
+def test_published_sizes() -> None:
+    config = ModelConfig.alphagenome()
+    assert config.trunk_channels == 1536
+    assert set(config.heads) == set(Output)
+
+
+def test_changing_a_config_leaves_the_published_heads_alone() -> None:
+    ModelConfig.alphagenome().heads.clear()
+    assert len(ALPHAGENOME_HEADS) == len(Output)
+
+
+@pytest.mark.parametrize("config", [ModelConfig(), ModelConfig.alphagenome(), CONFIG])
+def test_json_round_trip(config: ModelConfig) -> None:
+    assert ModelConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_unknown_and_missing_fields_are_named_together() -> None:
+    values = CONFIG.to_json()
+    del values["channels"]
+    with pytest.raises(CheckpointError, match=r"missing: \['channels'\]; unknown: \['chanels'\]") as caught:
+        ModelConfig.from_json(values | {"chanels": 8})
+    assert caught.value.hint
+
+
+def test_unknown_head_is_named() -> None:
+    with pytest.raises(CheckpointError, match="'METHYLATION'") as caught:
+        ModelConfig.from_json(CONFIG.to_json() | {"heads": {"METHYLATION": 3}})
+    assert "ATAC" in str(caught.value)
+
+
+def test_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CONFIG.channels = 16
+
+
+def test_scored_resolution_is_one_that_the_head_predicts() -> None:
+    assert all(output.resolution_bp in each for output, each in TRACK_RESOLUTIONS_BP.items())

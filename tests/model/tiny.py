@@ -1,0 +1,101 @@
+"""A network of a few thousand parameters, with every kind of layer and head, and tracks for it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from vepscore.model.config import ModelConfig
+from vepscore.model.network import AlphaGenome, Embeddings, one_hot
+from vepscore.outputs import Output, Tracks
+
+WINDOW_BP = 16_384
+CONFIG = ModelConfig(
+    channels=8,
+    channel_step=8,
+    tower_layers=2,
+    attention_heads=2,
+    key_channels=8,
+    value_channels=12,
+    pair_channels=8,
+    pair_heads=2,
+    pair_key_channels=4,
+    position_features=4,
+    junction_channels=8,
+    max_splice_sites=16,
+    heads={
+        Output.ATAC: 4,
+        Output.PROCAP: 2,
+        Output.RNA_SEQ: 6,
+        Output.CHIP_TF: 3,
+        Output.CONTACT_MAPS: 2,
+        Output.SPLICE_SITES: 5,
+        Output.SPLICE_SITE_USAGE: 4,
+        Output.SPLICE_JUNCTIONS: 3,
+    },
+)
+
+
+def tiny_network(seed: int = 0) -> AlphaGenome:
+    """Every array is random, so that no zero bias or unit scale hides a mistake."""
+    network = AlphaGenome(CONFIG, rngs=nnx.Rngs(seed))
+    rng = np.random.default_rng(seed)
+    nnx.update(
+        network,
+        jax.tree.map(
+            lambda x: x + 0.1 * rng.standard_normal(x.shape, np.float32), nnx.state(network, nnx.Param)
+        ),
+    )
+    nnx.update(
+        network,
+        jax.tree.map(
+            lambda x: x * rng.uniform(0.5, 2, x.shape).astype(np.float32), nnx.state(network, nnx.BatchStat)
+        ),
+    )
+    return network
+
+
+def tiny_tracks(*, organism: str = "human") -> dict[Output, Tracks]:
+    """The tracks of a human, and fewer of a mouse, which has none for PROCAP; the last channel is padding."""
+    tracks = {output: _tracks(output, channels - 1) for output, channels in CONFIG.heads.items()}
+    if organism == "mouse":
+        del tracks[Output.PROCAP]
+    return tracks
+
+
+def _tracks(output: Output, count: int) -> Tracks:
+    def text(prefix: str) -> np.ndarray:
+        return np.array([f"{prefix} {i}" for i in range(count)], object)
+
+    return Tracks(
+        output=output,
+        name=text(f"{output} track"),
+        strand=np.array([("+", "-", ".")[i % 3] for i in range(count)], object),
+        ontology_curie=text("UBERON:"),
+        biosample_name=np.array(["", *text("tissue")[1:]], object),
+        assay=text("assay"),
+        nonzero_mean=np.linspace(0.5, 2, count, dtype=np.float32),
+        channel=np.arange(count, dtype=np.int32),
+    )
+
+
+def random_codes(seed: int = 0, width_bp: int = WINDOW_BP) -> np.ndarray:
+    """uint8 (S,): A C G T, and N at both ends."""
+    codes = np.random.default_rng(seed).integers(0, 4, width_bp, np.uint8)
+    codes[:100] = codes[-50:] = 4
+    return codes
+
+
+def embed(network: AlphaGenome, codes: np.ndarray, *, organism: int = 0) -> Embeddings:
+    """The embeddings of codes (B, S), jitted; one compilation for each architecture, dtype and shape."""
+    graph, state = nnx.split(network)
+    return _embed(graph, state, jnp.asarray(codes), jnp.int32(organism))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _embed(graph: nnx.GraphDef, state: nnx.State, codes: jax.Array, organism: jax.Array) -> Embeddings:
+    network = nnx.merge(graph, state)
+    dtype = network.encoder.embedder.conv.kernel.dtype
+    return network(one_hot(codes, dtype), organism, rotary_dtype=jnp.float32)

@@ -1,0 +1,34 @@
+"""Tables on stdout: drawn on a terminal, tab-separated elsewhere."""
+
+import sys
+from collections.abc import Iterable, Sequence
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, plain: bool = False) -> None:
+    """Prints the rows; plainly, without the columns' names, when asked to or when stdout is no terminal."""
+    lines = [[" ".join(cell.split()) for cell in row] for row in rows]
+    if plain or not sys.stdout.isatty():
+        for line in lines:
+            print("\t".join(line))
+        return
+    import rich.box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=rich.box.SIMPLE_HEAD)
+    for column in table.columns:
+        column.overflow = "fold"
+    for line in lines:
+        table.add_row(*line)
+    Console(markup=False, highlight=False).print(table)
+
+
+def print_fields(fields: Iterable[tuple[str, str]]) -> None:
+    """Prints `key: value` lines, values aligned; further lines of a value are indented."""
+    fields = list(fields)
+    width = max(len(key) for key, _ in fields) + 2
+    for key, value in fields:
+        first, *rest = value.splitlines() or [""]
+        print(f"{key + ':':<{width}}{first}".rstrip())
+        for line in rest:
+            print(f"{'':{width}}{line}".rstrip())

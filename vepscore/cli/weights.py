@@ -1,0 +1,123 @@
+"""`vepscore weights`: the checkpoints at hand, what is in one, and whether it is whole."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vepscore.cli.tables import print_fields, print_table
+
+if TYPE_CHECKING:
+    from vepscore.model.checkpoint import CheckpointConfig
+    from vepscore.model.config import ModelConfig
+
+app = typer.Typer(no_args_is_help=True, help="List, inspect and verify checkpoints.")
+
+Name = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[NAME]",
+        help="From the list, or a directory; the embedded one if not given.",
+        show_default=False,
+    ),
+]
+Plain = Annotated[bool, typer.Option("--plain", help="Tab-separated, without a header, on a terminal too.")]
+
+
+@app.command("list")
+def list_weights(plain: Plain = False) -> None:
+    """List the checkpoints that can be asked for by name.
+
+    They come with the package or lie in $VEPSCORE_WEIGHTS (or the user's data directory). Columns: name, directory,
+    and a remark where there is one.
+    """
+    from vepscore.model.registry import EMBEDDED_NAME, list_checkpoints
+
+    rows, seen = [], set()
+    for entry in list_checkpoints():
+        default = "default" if entry.name == EMBEDDED_NAME else ""
+        remark = "use its directory: the name is taken" if entry.name in seen else default
+        rows.append((entry.name, str(entry.path), remark))
+        seen.add(entry.name)
+    print_table(("checkpoint", "directory", "remark"), rows, plain=plain)
+
+
+@app.command()
+def info(name: Name = None) -> None:
+    """Show what a checkpoint predicts, its terms, and how it was trained."""
+    from vepscore.model.checkpoint import read_config
+    from vepscore.model.registry import resolve_checkpoint
+
+    path = resolve_checkpoint(name)
+    print_fields(_describe(path, read_config(path)))
+
+
+@app.command()
+def verify(name: Name = None) -> None:
+    """Compare every file of a checkpoint with its hash."""
+    from vepscore.model.checkpoint import verify_checkpoint
+    from vepscore.model.registry import resolve_checkpoint
+
+    path = resolve_checkpoint(name)
+    verify_checkpoint(path)
+    print(f"{path}: every file is as its hash says")
+
+
+def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str]]:
+    yield "checkpoint", config.name
+    yield "parameters", f"{_count_parameters(config.architecture):,}"
+    yield "window", f"{config.window_bp:,} bp"
+    yield "organisms", ", ".join(config.organisms)
+    for organism in config.organisms:
+        yield f"tracks, {organism}", _describe_tracks(path, organism)
+    yield "licence", config.licence
+    if config.terms_notice:
+        yield "terms", config.terms_notice
+    yield "training", "\n".join(_describe_training(config.training)) or "not said"
+    yield "directory", str(path)
+    yield "digest", f"sha256:{_digest(path)}"
+
+
+def _describe_tracks(path: Path, organism: str) -> str:
+    from vepscore.model.checkpoint import TRACKS_FILE
+    from vepscore.model.tracks import read_tracks
+
+    tables = read_tracks(path / TRACKS_FILE, organism)
+    return "\n".join(f"{output} {len(tracks)}" for output, tracks in tables.items())
+
+
+def _describe_training(training: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in training.items():
+        values = value if isinstance(value, list) else [value]
+        for element in values if any(isinstance(element, Mapping) for element in values) else [values]:
+            yield f"{key.replace('_', ' ')}: {_inline(element)}"
+
+
+def _inline(value: Any) -> str:
+    """A JSON value on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key.replace('_', ' ')} {_inline(element)}" for key, element in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_inline, value))
+    return str(value)
+
+
+def _count_parameters(architecture: "ModelConfig") -> int:
+    """Of the whole network, without making it."""
+    import jax
+    from flax import nnx
+
+    from vepscore.model.network import AlphaGenome
+
+    network = nnx.eval_shape(lambda: AlphaGenome(architecture, rngs=nnx.Rngs(0)))
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
+
+
+def _digest(path: Path) -> str:
+    """As `vepscore score` writes it into its outputs."""
+    import hashlib
+
+    from vepscore.model.checkpoint import HASHES_FILE
+
+    return hashlib.sha256((path / HASHES_FILE).read_bytes()).hexdigest()

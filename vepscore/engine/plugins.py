@@ -1,0 +1,174 @@
+"""The scorers at hand: entry points of installed distributions, imported only when they are used.
+
+Of scorers with one name the first is used and the others are shadowed; the built-in ones come first, so that
+no plug-in can change what a built-in name means.
+"""
+
+import dataclasses
+import difflib
+import importlib.metadata
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from vepscore.contract import ENTRY_POINT_GROUP, Scorer
+from vepscore.errors import PluginError, UsageError
+from vepscore.outputs import Output
+
+log = logging.getLogger(__name__)
+
+_OWN_DISTRIBUTION = "vepscore"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScorerEntry:
+    """One scorer that an installed distribution offers; nothing of it is imported yet."""
+
+    name: str
+    target: str  # "module:object"
+    distribution: str
+    version: str
+    shadowed_by: str | None = None  # the origin of the scorer that is used under this name
+
+    @property
+    def module(self) -> str:
+        """The module that loading the scorer imports."""
+        return self.target.partition(":")[0].strip()
+
+    @property
+    def origin(self) -> str:
+        """Distribution and version."""
+        return f"{self.distribution} {self.version}"
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether it comes with vepscore itself."""
+        return self.distribution == _OWN_DISTRIBUTION
+
+
+def list_scorers() -> list[ScorerEntry]:
+    """All scorers by name, the built-in ones first; shadowed ones stand among them and are marked."""
+    entries = sorted(
+        _installed_entries(), key=lambda entry: (not entry.is_builtin, entry.name, entry.distribution)
+    )
+    used: dict[str, ScorerEntry] = {}
+    for entry in entries:
+        used.setdefault(entry.name, entry)
+    return [
+        entry
+        if used[entry.name] is entry
+        else dataclasses.replace(entry, shadowed_by=used[entry.name].origin)
+        for entry in entries
+    ]
+
+
+def find_entries(names: Sequence[str]) -> list[ScorerEntry]:
+    """The entries of the scorers with these names, each once, in this order.
+
+    Raises:
+        UsageError: there is no scorer of some name; all such names are in the message.
+    """
+    known = {entry.name: entry for entry in list_scorers() if entry.shadowed_by is None}
+    unknown = [name for name in dict.fromkeys(names) if name not in known]
+    if unknown:
+        lines = [f"no scorer is named {name!r}{_suggestion(name, known)}" for name in unknown]
+        raise UsageError("\n".join(lines), hint="`vepscore scorers` lists them all")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def load_scorer(entry: ScorerEntry) -> Scorer:
+    """Imports one scorer.
+
+    Raises:
+        PluginError: the import fails, or what it gives is no scorer of that name.
+    """
+    entry_point = importlib.metadata.EntryPoint(entry.name, entry.target, ENTRY_POINT_GROUP)
+    try:
+        scorer = entry_point.load()
+    except (Exception, SystemExit) as error:  # a plug-in may do anything when it is imported
+        log.debug("%s could not be imported", entry.target, exc_info=True)
+        raise _plugin_error(entry, f"{type(error).__name__}: {error}") from error
+    problem = _contract_problem(entry, scorer)
+    if problem:
+        raise _plugin_error(entry, problem)
+    return scorer
+
+
+def load_scorers(names: Sequence[str] | None = None) -> list[Scorer]:
+    """Imports the scorers of these names, or all there are.
+
+    When all are asked for, a plug-in that cannot be loaded is left out with a warning.
+
+    Raises:
+        UsageError: there is no scorer of some name.
+        PluginError: a scorer that was named, or a built-in one, cannot be loaded.
+    """
+    if names is not None:
+        return [load_scorer(entry) for entry in find_entries(names)]
+    return list(_load_usable(list_scorers()))
+
+
+def _load_usable(entries: Iterable[ScorerEntry]) -> Iterator[Scorer]:
+    for entry in entries:
+        if entry.shadowed_by:
+            log.warning(
+                "scorer %s of %s is not used: %s has that name", entry.name, entry.origin, entry.shadowed_by
+            )
+            continue
+        try:
+            yield load_scorer(entry)
+        except PluginError as error:
+            if entry.is_builtin:
+                raise
+            log.warning("left out: %s", " ".join(error.message.split()))
+
+
+def _installed_entries() -> Iterator[ScorerEntry]:
+    """Entries of each distribution, as first found on the path; one that cannot be read is left out."""
+    seen = set()
+    for distribution in importlib.metadata.distributions():
+        # Most distributions have nothing for us, and parsing their metadata is what takes time.
+        if ENTRY_POINT_GROUP not in (distribution.read_text("entry_points.txt") or ""):
+            continue
+        name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "unnamed").lower()
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            points = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
+        except Exception as error:  # whatever the parser of entry_points.txt stumbles over
+            log.warning("left out: scorers of %s, whose entry_points.txt cannot be read: %s", name, error)
+            continue
+        version = distribution.metadata["Version"] or "unknown"
+        for point in points:
+            yield ScorerEntry(name=point.name, target=point.value, distribution=name, version=version)
+
+
+def _contract_problem(entry: ScorerEntry, scorer: object) -> str:
+    """What of the contract can be seen to be broken without running the scorer; "" where nothing is."""
+    if isinstance(scorer, type) and issubclass(scorer, Scorer):
+        return f"found the class {scorer.__name__}, expected an instance of it"
+    if not isinstance(scorer, Scorer):
+        return f"found an object of type {type(scorer).__name__}, expected a vepscore.contract.Scorer"
+    name, output = getattr(scorer, "name", None), getattr(scorer, "output", None)
+    if name != entry.name:
+        return f"found a scorer whose name is {name!r}, expected {entry.name!r} as its entry point has it"
+    if not isinstance(output, Output):
+        return f"found output {output!r}, expected a vepscore.outputs.Output"
+    if type(scorer).__hash__ is None:
+        return f"found an unhashable {type(scorer).__name__}, expected a hashable one, such as a frozen dataclass"
+    return ""
+
+
+def _plugin_error(entry: ScorerEntry, problem: str) -> PluginError:
+    remedy = "reinstall vepscore" if entry.is_builtin else f"update or uninstall {entry.distribution}"
+    return PluginError(
+        f"scorer {entry.name} of {entry.origin} (module {entry.module}) cannot be loaded\n{problem}",
+        hint=f"{remedy}; --verbose shows where an import fails",
+    )
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    by_upper_case = {other.upper(): other for other in known}
+    close = difflib.get_close_matches(name.upper(), by_upper_case)
+    return f"; did you mean {', '.join(by_upper_case[match] for match in close)}?" if close else ""
