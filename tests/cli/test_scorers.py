@@ -1,8 +1,7 @@
 """`vepscore scorers` lists without importing, and labels what is broken."""
 
-import sys
-
-import pytest
+import contextlib
+import io
 
 from tests.cli.commands import install_plugin, install_scorer, vepscore
 from vepscore.cli.tables import print_table
@@ -86,18 +85,20 @@ def test_broken_scorer_is_a_failure_that_names_it(tmp_path):
     assert "Traceback" in loud.stderr
 
 
-@pytest.fixture
-def terminal(monkeypatch):
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
-def test_terminal_gets_a_drawn_table(terminal, capsys):
-    print_table(("scorer", "remark"), [("ATAC", "a [bold] remark")])
-    printed = capsys.readouterr().out
+def test_terminal_gets_a_drawn_table():
+    with contextlib.redirect_stdout(Terminal()) as terminal:
+        print_table(("scorer", "remark"), [("ATAC", "a [bold] remark")])
+    printed = terminal.getvalue()
     assert "scorer" in printed and "ATAC" in printed and "a [bold] remark" in printed
     assert "\t" not in printed
 
 
-def test_plain_table_has_one_line_per_row(terminal, capsys):
-    print_table(("scorer", "remark"), [("ATAC", "two\n\tlines")], plain=True)
-    assert capsys.readouterr().out == "ATAC\ttwo lines\n"
+def test_plain_table_has_one_line_per_row():
+    with contextlib.redirect_stdout(Terminal()) as terminal:
+        print_table(("scorer", "remark"), [("ATAC", "two\n\tlines")], plain=True)
+    assert terminal.getvalue() == "ATAC\ttwo lines\n"

@@ -1,6 +1,7 @@
 """A network of a few thousand parameters, with every kind of layer and head, and tracks for it."""
 
-import functools
+import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,22 +40,34 @@ CONFIG = ModelConfig(
 
 
 def tiny_network(seed: int = 0) -> AlphaGenome:
-    """Every array is random, so that no zero bias or unit scale hides a mistake."""
-    network = AlphaGenome(CONFIG, rngs=nnx.Rngs(seed))
+    """Every array is random, so that no zero bias or unit scale hides a mistake; made without compiling."""
+    network = nnx.eval_shape(lambda: AlphaGenome(CONFIG, rngs=nnx.Rngs(0)))
     rng = np.random.default_rng(seed)
     nnx.update(
         network,
-        jax.tree.map(
-            lambda x: x + 0.1 * rng.standard_normal(x.shape, np.float32), nnx.state(network, nnx.Param)
-        ),
-    )
-    nnx.update(
-        network,
-        jax.tree.map(
-            lambda x: x * rng.uniform(0.5, 2, x.shape).astype(np.float32), nnx.state(network, nnx.BatchStat)
+        nnx.from_flat_state(
+            [
+                (path, leaf.replace(jnp.asarray(_random(path, leaf.shape, rng))))
+                for path, leaf in nnx.to_flat_state(nnx.state(network))
+            ]
         ),
     )
     return network
+
+
+def _random(path: tuple[Any, ...], shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Of a size that keeps activations near one."""
+    noise = rng.standard_normal(shape, np.float32)
+    match path[-1]:
+        case "kernel" | "weight":
+            fan_in = shape[1] if path[-1] == "weight" else math.prod(shape[:-1])
+            return noise / np.float32(math.sqrt(fan_in))
+        case "variance" | "means":
+            return np.exp(0.3 * noise)
+        case "scale" | "residual_scale":
+            return (1 + 0.1 * noise) * np.float32(0.25 if path[-2] in ("conv", "norm_out") else 1)
+        case _:
+            return 0.3 * noise
 
 
 def tiny_tracks(*, organism: str = "human") -> dict[Output, Tracks]:
@@ -89,13 +102,18 @@ def random_codes(seed: int = 0, width_bp: int = WINDOW_BP) -> np.ndarray:
 
 
 def embed(network: AlphaGenome, codes: np.ndarray, *, organism: int = 0) -> Embeddings:
-    """The embeddings of codes (B, S), jitted; one compilation for each architecture, dtype and shape."""
+    """The embeddings of codes (B, S), jitted; compiled once for each kind of network and each shape."""
+    kernel = network.encoder.embedder.block.conv
     graph, state = nnx.split(network)
-    return _embed(graph, state, jnp.asarray(codes), jnp.int32(organism))
+    key = (str(kernel.kernel.dtype), kernel.folded)
+    if key not in _COMPILED:
+
+        def run(state: nnx.State, codes: jax.Array, organism: jax.Array) -> Embeddings:
+            dna = one_hot(codes, jnp.dtype(key[0]))
+            return nnx.merge(graph, state)(dna, organism, rotary_dtype=jnp.float32)
+
+        _COMPILED[key] = jax.jit(run)
+    return _COMPILED[key](state, jnp.asarray(codes), jnp.int32(organism))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _embed(graph: nnx.GraphDef, state: nnx.State, codes: jax.Array, organism: jax.Array) -> Embeddings:
-    network = nnx.merge(graph, state)
-    dtype = network.encoder.embedder.conv.kernel.dtype
-    return network(one_hot(codes, dtype), organism, rotary_dtype=jnp.float32)
+_COMPILED: dict[tuple[str, bool], Any] = {}

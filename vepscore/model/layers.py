@@ -108,13 +108,16 @@ class StandardizedConv(nnx.Module):
             self.folded = True
 
     def _standardized(self) -> jax.Array:
-        kernel = self.kernel[...]
-        fan_in = kernel.shape[0] * kernel.shape[1]
-        kernel = kernel - jnp.mean(kernel, axis=(0, 1), keepdims=True)
-        variance = jnp.var(kernel, axis=(0, 1), keepdims=True)
-        return kernel * (
-            self.scale[...] * jax.lax.rsqrt(jnp.maximum(fan_in * variance, _MIN_KERNEL_VARIANCE))
-        )
+        return _standardize(self.kernel[...], self.scale[...])
+
+
+@jax.jit
+def _standardize(kernel: jax.Array, scale: jax.Array) -> jax.Array:
+    """(W, C in, C out), (C out,) → (W, C in, C out). Jitted, since folding calls it outside of the network."""
+    fan_in = kernel.shape[0] * kernel.shape[1]
+    kernel = kernel - jnp.mean(kernel, axis=(0, 1), keepdims=True)
+    variance = jnp.var(kernel, axis=(0, 1), keepdims=True)
+    return kernel * (scale * jax.lax.rsqrt(jnp.maximum(fan_in * variance, _MIN_KERNEL_VARIANCE)))
 
 
 class ConvBlock(nnx.Module):
