@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from vepscore.io.records import Record
 from vepscore.model.checkpoint import CheckpointConfig, save_checkpoint
 from vepscore.model.config import ModelConfig
 from vepscore.model.network import AlphaGenome
@@ -125,6 +126,22 @@ def vcf_row(chrom: str, pos0: int, ref_bp: int, *alts: str, name: str = ".") -> 
     ref = sequences()[chrom][pos0 : pos0 + ref_bp]
     other = "ACGT"["ACGT".find(ref[0]) - 1]
     return chrom, str(pos0 + 1), name, ref, ",".join(alt.replace("~", other) for alt in alts) or "."
+
+
+def make_records(*rows: Sequence[str]) -> list[Record]:
+    """Records as a reader would give them, from rows of CHROM POS ID REF ALT."""
+    return [
+        Record(
+            index=index,
+            chrom=chrom,
+            pos1=int(pos1),
+            id=name,
+            ref=ref,
+            alts=() if alt == "." else tuple(alt.split(",")),
+            line="\t".join((chrom, pos1, name, ref, alt, ".", "PASS", ".")).encode(),
+        )
+        for index, (chrom, pos1, name, ref, alt) in enumerate(rows)
+    ]
 
 
 def write_vcf(path: Path, *rows: Sequence[str], meta: Sequence[str] = ("##fileformat=VCFv4.2",)) -> Path:

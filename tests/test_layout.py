@@ -108,3 +108,14 @@ def test_help_imports_nothing_heavy():
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_readme_tree_names_every_source_file():
+    tree = (ROOT / "README.md").read_text(encoding="utf-8").split("## The tree")[1].split("## Development")[0]
+    missing = [
+        str(path.relative_to(ROOT))
+        for folder in ("vepscore", "scorers", "examples")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if path.name != "__init__.py" and f" {path.name} " not in tree
+    ]
+    assert missing == []

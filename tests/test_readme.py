@@ -1,12 +1,22 @@
-"""The README keeps up with the code: its fields, its statuses, its example of a scorer, its links."""
+"""The README keeps up with the code: its fields, statuses and options, its commands, its scorer, its links."""
 
+import gzip
+import os
 import pathlib
 import re
+import shutil
+import subprocess
+import sys
+import tomllib
 
 import numpy as np
 import pytest
+import typer.main
 
-from vepscore.contract import Site
+from tests.builders import build_genome, vcf_row, write_vcf
+from tests.cli.scoring import caches
+from vepscore.cli.main import app
+from vepscore.contract import ENTRY_POINT_GROUP, Site
 from vepscore.genome.alleles import Allele, Status
 from vepscore.genome.windows import window_around
 from vepscore.io.fields import FIELDS
@@ -14,6 +24,22 @@ from vepscore.outputs import Output
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+# A block is a shell session where its first word is one of these; all its lines are run but for those of NOT_RUN.
+COMMANDS = ("make", "pip", "curl", "gunzip", "printf", "vepscore", "bcftools", "tabix", "python", "duckdb")
+NOT_RUN = {
+    "make": "CI itself runs the targets",
+    "pip": "make has done it: these tests need the package installed",
+    "curl": "no network here; small files of those names take the place of the downloads",
+}
+EXAMPLE_VARIANTS = re.findall(r"(chr\w+)\\t(\d+)\\t\.\\t([ACGT]+)\\t([ACGT]+)", README)
+
+
+def shell_lines() -> list[str]:
+    """The lines of all shell sessions, in order."""
+    sessions = [text for language, text in BLOCKS if not language and text.split()[0] in COMMANDS]
+    return [line for text in sessions for line in text.replace("\\\n", "").splitlines() if line]
 
 
 def test_every_info_field_is_explained():
@@ -22,6 +48,24 @@ def test_every_info_field_is_explained():
 
 def test_every_status_is_explained():
     assert [status.value for status in Status if f"| `{status.value}` |" not in README] == []
+
+
+def test_every_option_exists():
+    options = {name for option in typer.main.get_command(app).commands["score"].params for name in option.opts}
+    assert set(re.findall(r"`(--?[a-z][a-z-]*)", README)) - options == {"--help"}
+
+
+def test_every_extra_exists():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    mentioned = set(re.findall(r"`\.\[(\w+)\]`", README))
+    assert mentioned and mentioned <= extras.keys()
+
+
+def test_every_make_target_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    texts = [line for line in shell_lines() if line.startswith("make ")] + re.findall(r"`(make [^`]+)`", README)
+    mentioned = set(re.findall(r"\bmake (?:PYTHON=\S+ )?([a-z-]+)", "\n".join(texts)))
+    assert {"demo", "test"} <= mentioned <= targets
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
@@ -46,3 +90,88 @@ def test_example_scorer_works():
     assert reads.positions[50] == allele.pos0 - site.window.start0
     assert (block.scorer, block.output, block.genes) == ("SITE_LOSS", Output.SPLICE_SITES, (None,))
     np.testing.assert_array_equal(block.values, [[0.75, 0, 0, 0]])
+
+
+def test_example_entry_point_is_the_scorer_of_the_example():
+    settings = next(tomllib.loads(text) for language, text in BLOCKS if language == "toml")
+    assert settings["project"]["entry-points"][ENTRY_POINT_GROUP] == {"SITE_LOSS": "site_loss:SITE_LOSS"}
+
+
+class TestCommands:
+    @pytest.fixture(scope="class")
+    def folder(self, tmp_path_factory) -> pathlib.Path:
+        """Files under the names that the commands use."""
+        folder = tmp_path_factory.mktemp("readme")
+        tiny = build_genome(folder)
+        tiny.fasta.rename(folder / "genome.fa")
+        (folder / "genes.gtf.gz").write_bytes(gzip.compress(tiny.gtf.read_bytes()))
+        vcf = write_vcf(folder / "tiny.vcf", vcf_row("chr1", 14_199, 1, "~"))
+        (folder / "in.vcf.gz").write_bytes(gzip.compress(vcf.read_bytes()))
+        for line in shell_lines():
+            if line.startswith("curl "):
+                name = line.rpartition("/")[2]
+                write = write_genes if ".gtf" in name else write_chromosome
+                write(folder / name)
+        yield folder
+        shutil.rmtree(folder)  # the chromosome is large
+
+    @pytest.fixture(scope="class")
+    def output(self, folder) -> str:
+        """What the commands print, run one after another as they stand, but with the smallest window."""
+        for tool in ("bash", "bcftools"):
+            if shutil.which(tool) is None:
+                pytest.skip(f"needs {tool} on the PATH")
+        lines = [line for line in shell_lines() if line.split()[0] not in NOT_RUN]
+        scoring = re.compile(r"^vepscore score (?!.*--window)")
+        script = "\n".join(["set -euo pipefail", *(scoring.sub("vepscore score --window 16kb ", x) for x in lines)])
+        path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=folder,
+            env=os.environ | caches(folder / "caches") | {"PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def test_query_shows_every_variant_of_the_example(self, output):
+        lines = output.splitlines()
+        for chrom, pos, ref, alt in EXAMPLE_VARIANTS:
+            assert sum(line.startswith(f"{chrom}:{pos} {ref}>{alt} OK 0.") for line in lines) == 1
+
+    def test_split_vep_shows_scores_and_pandas_a_table(self, output):
+        _, pos, _, alt = EXAMPLE_VARIANTS[0]
+        assert f"\n{pos} {alt} SPLICE_SITES ABCA4 " in output
+        assert " raw_score " in output
+
+    def test_files_are_there(self, folder, output):
+        expected = {"in.vcf", "out.vcf.gz", "out.vcf.gz.tbi", "out.parquet", "out.tsv", "hg38.fa"}
+        assert expected <= {path.name for path in folder.iterdir()}
+
+
+def write_chromosome(path: pathlib.Path) -> None:
+    """A FASTA whose bases are known only around the variants of the example."""
+    (chrom,) = {chrom for chrom, *_ in EXAMPLE_VARIANTS}
+    first0 = min(int(pos) for _, pos, *_ in EXAMPLE_VARIANTS) - 10_000
+    bases = np.random.default_rng(1).choice(list(b"ACGT"), 20_000).astype(np.uint8)
+    for _, pos, ref, _ in EXAMPLE_VARIANTS:
+        start = int(pos) - 1 - first0
+        bases[start : start + len(ref)] = list(ref.encode())
+    text = b">%s\n%s%s\n" % (chrom.encode(), b"N" * first0, bases.tobytes())
+    path.write_bytes(gzip.compress(text, compresslevel=1))
+
+
+def write_genes(path: pathlib.Path) -> None:
+    """A GTF with one gene around the variants of the example."""
+    chrom, pos, *_ = EXAMPLE_VARIANTS[0]
+    names = 'gene_id "ENSG00000198691.14"; gene_type "protein_coding"; gene_name "ABCA4";'
+    exons = [(int(pos) + start, int(pos) + start + 199) for start in (-4_000, -1_000, 2_000)]
+    spans = [
+        ("gene", exons[0][0], exons[-1][1], names),
+        ("transcript", exons[0][0], exons[-1][1], f'{names} transcript_id "ENST00000370225.4";'),
+        *(("exon", start1, end1, f'{names} transcript_id "ENST00000370225.4";') for start1, end1 in exons),
+    ]
+    lines = [f"{chrom}\tHAVANA\t{kind}\t{start1}\t{end1}\t.\t-\t.\t{tags}\n" for kind, start1, end1, tags in spans]
+    path.write_bytes(gzip.compress("".join(lines).encode()))

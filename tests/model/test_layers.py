@@ -120,7 +120,7 @@ def test_folding_changes_nothing_and_twice_is_once() -> None:
 
 
 def test_folding_a_network_reaches_every_convolution() -> None:
-    network, codes = tiny_network(), random_codes()[None]
+    network, codes = tiny_network(), random_codes()
     before = embed(network, codes)
     fold_convolutions(network)
     convolutions = [node for _, node in nnx.iter_graph(network) if isinstance(node, StandardizedConv)]

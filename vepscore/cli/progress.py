@@ -48,9 +48,10 @@ def observing() -> Iterator[Observe]:
 
 def print_report(report: JobReport) -> None:
     """The summary: how many alleles have which status, the scorers left out, and the time per variant."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     counts = report.counts
-    table = Table(title=f"{counts.records} records, {counts.alleles} alternate alleles", title_justify="left")
+    console.print(f"{counts.records} records, {counts.alleles} alternate alleles")
+    table = Table()
     table.add_column("status")
     table.add_column("alleles", justify="right")
     for status in Status:

@@ -1,12 +1,14 @@
 """`vepscore score`: a VCF in, an annotated VCF, a long table and a per-allele table out."""
 
 import enum
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vepscore.cli.logs import Quiet, Verbose
 from vepscore.errors import UsageError
 
 STDOUT = "-"
@@ -142,6 +144,8 @@ def score(
             "--overwrite-existing", help="Replace the annotation of an earlier run.", rich_help_panel=_RUN
         ),
     ] = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Score the variants of a VCF: what each allele changes in splicing, expression, accessibility and more."""
     from vepscore.cli.progress import observing, print_report
@@ -176,7 +180,8 @@ def score(
     )
     with observing() as observe:
         report = run_job(job, observe)
-    print_report(report)
+    if logging.getLogger(__name__).isEnabledFor(logging.INFO):
+        print_report(report)
     if strict and report.counts.scored < report.counts.alleles:
         raise typer.Exit(NOT_ALL_SCORED)
 

@@ -65,6 +65,8 @@ def verify(name: Name = None) -> None:
 
 
 def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str]]:
+    from vepscore.model.checkpoint import checkpoint_digest
+
     yield "checkpoint", config.name
     yield "parameters", f"{_count_parameters(config.architecture):,}"
     yield "window", f"{config.window_bp:,} bp"
@@ -76,7 +78,7 @@ def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str
         yield "terms", config.terms_notice
     yield "training", "\n".join(_describe_training(config.training)) or "not said"
     yield "directory", str(path)
-    yield "digest", f"sha256:{_digest(path)}"
+    yield "digest", f"sha256:{checkpoint_digest(path)}"
 
 
 def _describe_tracks(path: Path, organism: str) -> str:
@@ -105,19 +107,9 @@ def _inline(value: Any) -> str:
 
 def _count_parameters(architecture: "ModelConfig") -> int:
     """Of the whole network, without making it."""
-    import jax
     from flax import nnx
 
+    from vepscore.model.heads import parameter_count
     from vepscore.model.network import AlphaGenome
 
-    network = nnx.eval_shape(lambda: AlphaGenome(architecture, rngs=nnx.Rngs(0)))
-    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)))
-
-
-def _digest(path: Path) -> str:
-    """As `vepscore score` writes it into its outputs."""
-    import hashlib
-
-    from vepscore.model.checkpoint import HASHES_FILE
-
-    return hashlib.sha256((path / HASHES_FILE).read_bytes()).hexdigest()
+    return parameter_count(nnx.eval_shape(lambda: AlphaGenome(architecture, rngs=nnx.Rngs(0))))

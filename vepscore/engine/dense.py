@@ -103,8 +103,7 @@ class DenseEngine:
         for first in range(0, len(codes), self.batch):
             chunk = list(codes[first : first + self.batch])
             filled = np.stack(chunk + [chunk[-1]] * (self.batch - len(chunk)))
-            embedded = self._embed(self._state, filled, self._organism)
-            embeddings += [jax.tree.map(lambda x, i=i: x[i], embedded) for i in range(len(chunk))]
+            embeddings += self._embed(self._state, filled, self._organism)[: len(chunk)]
         return embeddings
 
     def _score_allele(self, site: Site, reference: Embeddings, alternate: Embeddings) -> list[ScoreBlock]:
@@ -136,7 +135,8 @@ def _group(scorers: Sequence[Scorer], site: Site) -> list[tuple[Output, list[_Re
     for scorer in scorers:
         reads = scorer.where(site)
         if reads is not None:
-            key = (scorer.output, reads.aligned, reads.positions.tobytes())
+            annotated = b"" if reads.annotated_sites is None else reads.annotated_sites.tobytes()
+            key = (scorer.output, reads.aligned, reads.positions.tobytes(), annotated)
             groups.setdefault(key, []).append(_Request(scorer=scorer, reads=reads))
     return [(key[0], requests) for key, requests in groups.items()]
 
@@ -158,10 +158,12 @@ def _places(reads: Reads, site: Site) -> Places:
 
 def _embed(
     graph: nnx.GraphDef, rotary_dtype: jnp.dtype, state: nnx.State, codes: jax.Array, organism: jax.Array
-) -> Embeddings:
+) -> list[Embeddings]:
+    """uint8 codes (B, S) to the embeddings of each window, without the batch axis."""
     network = nnx.merge(graph, state)
     dtype = network.encoder.embedder.conv.kernel.dtype
-    return network(one_hot(codes, dtype), organism, rotary_dtype=rotary_dtype)
+    embeddings = network(one_hot(codes, dtype), organism, rotary_dtype=rotary_dtype)
+    return [jax.tree.map(lambda x, i=i: x[i], embeddings) for i in range(codes.shape[0])]
 
 
 def _score(
@@ -214,6 +216,8 @@ class _Heads:
         classes = self.tracks(Output.SPLICE_SITES, reference, alternate, places)
         probability = jnp.maximum(jnp.maximum(*classes)[:, : places.annotated.shape[1]], places.annotated)
         probability = _masked(probability, places.reference)
+        # A NaN is no site: without this, a broken classifier would look like a gene without junctions.
+        broken = jnp.where(jnp.isfinite(probability).all(), 0.0, jnp.nan)
         sites = choose_sites(
             probability,
             places.reference,
@@ -223,7 +227,7 @@ class _Heads:
         counts = self._junction_counts(_masked(reference.bp1[sites], sites), sites)
         at_sites = _places_of_sites(sites, places)
         moved = jax.vmap(lambda places: _read_aligned(alternate.bp1, places, lambda x: x))(at_sites)
-        return Junctions(sites, counts), Junctions(sites, self._junction_counts(moved, sites))
+        return Junctions(sites, counts + broken), Junctions(sites, self._junction_counts(moved, sites))
 
     def _predict(self, output: Output, embedding: jax.Array) -> jax.Array:
         """Predictions of the real tracks, float32 (…, T)."""

@@ -93,7 +93,8 @@ class Intake:
         status = classify_text(record.ref, alt)
         longest_bp = max(len(record.ref), len(alt))
         if status is Status.SYMBOLIC:
-            return status, f"ALT {_shorten(alt)} names no sequence"
+            column, text = ("ALT", alt) if classify_text("A", alt) is status else ("REF", record.ref)
+            return status, f"{column} {_shorten(text)} names no sequence"
         if status is Status.NON_ACGT:
             return status, f"{_shorten(record.ref)}>{_shorten(alt)} has letters other than A, C, G and T"
         if longest_bp > self.window_bp // _MAX_ALLELE_SHARE:
@@ -112,7 +113,7 @@ class Intake:
         pos0, end0 = record.pos1 - 1, record.pos1 - 1 + len(record.ref)
         length = self.reference.contigs[chrom]
         if pos0 < 0 or end0 > length:
-            return Status.OFF_REFERENCE, f"{record.chrom} ends at {length}"
+            return Status.OFF_REFERENCE, f"{record.chrom} has the positions 1 to {length}"
         found = self.reference.fetch(chrom, pos0, end0)
         if self.on_mismatch is MismatchPolicy.SUBSTITUTE or reference_matches(found, record.ref):
             return Status.OK, ""

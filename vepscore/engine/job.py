@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,8 +24,10 @@ from vepscore.io.atomic import StagedWriter
 from vepscore.io.header import VcfHeader
 from vepscore.io.parquet import LongTableWriter
 from vepscore.io.records import Scan, open_records, scan_records
+from vepscore.io.table import SUFFIXES as TABLE_SUFFIXES
 from vepscore.io.table import AlleleTableWriter
-from vepscore.io.vcf import AnnotatedVcfWriter
+from vepscore.io.vcf import STDOUT, AnnotatedVcfWriter
+from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.model.registry import resolve_checkpoint
 
@@ -87,11 +90,12 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
         device = choose_device(job.device)
         precision = job.precision or default_precision(device)
         require_exact_products(precision)
+        scorers = load_scorers(job.scorers)
         checkpoint = load_checkpoint(
             resolve_checkpoint(job.checkpoint), organism=job.organism, dtype=precision
         )
         selection = select_scorers(
-            load_scorers(job.scorers),
+            scorers,
             checkpoint,
             has_genes=annotation is not None,
             has_polya=polya is not None,
@@ -157,15 +161,29 @@ def _open_writers(
 
 
 def check_outputs(outputs: Sequence[str], table: Path | None) -> None:
-    """Refuses two outputs at one place.
+    """Refuses outputs of unknown kinds, and two at one place.
 
     Raises:
-        UsageError: a path, or standard output, is named twice.
+        UsageError: a suffix is unknown, or a path, or standard output, is named twice.
     """
+    _check_suffixes(outputs, table)
     names = [*outputs, *([str(table)] if table else [])]
-    doubled = sorted({name for name in names if names.count(name) > 1})
+    places = [name if name == STDOUT else os.path.realpath(name) for name in names]
+    doubled = sorted({name for name, place in zip(names, places, strict=True) if places.count(place) > 1})
     if doubled:
         raise UsageError(f"two outputs have one name: {', '.join(doubled)}", hint="give each -o its own path")
+
+
+def _check_suffixes(outputs: Sequence[str], table: Path | None) -> None:
+    for name in outputs:
+        if name != STDOUT and not name.endswith((*VCF_SUFFIXES, LONG_TABLE_SUFFIX)):
+            raise UsageError(
+                f"output {name}\n"
+                f"expected a name that ends in {', '.join(VCF_SUFFIXES)} or {LONG_TABLE_SUFFIX}, "
+                f"or {STDOUT} for standard output"
+            )
+    if table is not None and not table.name.endswith(TABLE_SUFFIXES):
+        raise UsageError(f"table {table}\nexpected a name that ends in {', '.join(TABLE_SUFFIXES)}")
 
 
 def _annotated_header(

@@ -46,7 +46,7 @@ class CheckpointConfig:
     name: str
     architecture: ModelConfig
     organisms: tuple[str, ...]  # in the order of the organism-specific parameters
-    window_bp: int  # the window that the network was trained for
+    window_bp: int  # the window that the network is meant for
     rotary_dtype: str  # dtype of the tower's rotary tables: "float32" or "bfloat16"
     licence: str  # SPDX identifier or name of the terms
     terms_notice: str | None = None  # repeated in every output where the licence asks for it
@@ -139,11 +139,22 @@ def load_checkpoint(directory: Path, *, organism: str = "human", dtype: str = "f
     set_track_means(network, tracks, organism_index)
     fold_convolutions(network)
     _cast(network, jnp.dtype(dtype))
-    hashes = _read_hashes(directory)
-    digest = hashlib.sha256(hashes.encode()).hexdigest()
     return Checkpoint(
-        config=config, network=network, tracks=tracks, organism_index=organism_index, digest=digest
+        config=config,
+        network=network,
+        tracks=tracks,
+        organism_index=organism_index,
+        digest=checkpoint_digest(directory),
     )
+
+
+def checkpoint_digest(directory: Path) -> str:
+    """What names the checkpoint in every output: the sha256, in hex, of its list of hashes.
+
+    Raises:
+        CheckpointError: the list is missing.
+    """
+    return hashlib.sha256(_read_hashes(directory).encode()).hexdigest()
 
 
 def verify_checkpoint(directory: Path) -> None:

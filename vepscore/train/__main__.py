@@ -49,10 +49,7 @@ EMBEDDED = TrainConfig(
             Output.SPLICE_JUNCTIONS: 1,
         },
     ),
-    stages=(
-        Stage(steps=1000, window_bp=65_536, splice_windows=3, track_windows=1),
-        Stage(steps=60, window_bp=524_288, splice_windows=1, track_windows=1),
-    ),
+    stages=(Stage(steps=1000, window_bp=65_536, splice_windows=3, track_windows=1),),
     track_weight=0.03,
 )
 

@@ -1,0 +1,78 @@
+"""Runs the installed `vepscore score` on the tiny genome, as a user would, and reads what comes out."""
+
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from tests.builders import WINDOW_BP, TinyGenome
+from vepscore.io.fields import strip_info
+
+SCRIPT = pathlib.Path(sys.executable).with_name(
+    "vepscore"
+)  # what `pip install` has put beside the interpreter
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bench:
+    """The tiny genome and network, and caches that the runs share."""
+
+    genome: TinyGenome
+    checkpoint: pathlib.Path
+    environment: Mapping[str, str]
+
+    def score(
+        self,
+        *arguments: str,
+        cwd: pathlib.Path,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Scores with the smallest window. Later options win, so `arguments` may name another checkpoint or window."""
+        options = ["-r", self.genome.fasta, "-c", self.checkpoint, "--window", WINDOW_BP]
+        return subprocess.run(
+            [SCRIPT, "score", *map(str, options), *arguments],
+            cwd=cwd,
+            env=os.environ | (self.environment if environment is None else environment),
+            input=stdin,
+            capture_output=True,
+            check=False,
+        )
+
+
+def caches(folder: pathlib.Path) -> dict[str, str]:
+    """An environment in which runs share compiled programs; compiling takes most of a short run."""
+    return {
+        "VEPSCORE_CACHE": str(folder / "vepscore"),
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
+def split_vcf(text: bytes) -> tuple[list[bytes], list[bytes]]:
+    """Header lines and records."""
+    lines = text.splitlines()
+    return [line for line in lines if line.startswith(b"#")], [line for line in lines if line[:1] != b"#"]
+
+
+def without_annotation(record: bytes) -> bytes:
+    """A record as it was before it got our fields."""
+    columns = record.split(b"\t")
+    return b"\t".join([*columns[:7], strip_info(columns[7]), *columns[8:]])
+
+
+def annotation(record: bytes) -> dict[str, str]:
+    """Our fields of a record."""
+    pairs = (pair.partition("=") for pair in record.decode().split("\t")[7].split(";"))
+    return {key: value for key, _, value in pairs if key == "VS" or key.startswith("VS_")}
+
+
+def statuses(path: pathlib.Path) -> list[str | None]:
+    """VS_STATUS of each record, as cyvcf2 reads it; None where a record has none."""
+    from cyvcf2 import VCF
+
+    with VCF(str(path)) as records:
+        return [record.INFO.get("VS_STATUS") for record in records]

@@ -1,0 +1,173 @@
+"""What is odd about a VCF gives each allele a status, or the run a clear error; never a traceback, never silence."""
+
+import gzip
+import pathlib
+import subprocess
+from collections.abc import Sequence
+
+import pytest
+
+from tests.builders import AMBIGUOUS, CONTIGS, LOWER_CASE, WINDOW_BP, sequences, vcf_row, write_vcf
+from tests.cli.scoring import Bench, split_vcf, statuses, without_annotation
+from tests.io.samples import run_tool
+
+QUICK = ("-s", "DNASE")
+BASES = sequences()["chr1"]
+CONTIG_LINES = tuple(f"##contig=<ID={name},length={length}>" for name, length in CONTIGS.items())
+META = ("##fileformat=VCFv4.2", *CONTIG_LINES)
+
+
+def other_than(base: str) -> str:
+    return "ACGT"["ACGT".find(base) - 2]
+
+
+def at(pos0: int, ref: str, alt: str, chrom: str = "chr1") -> tuple[str, ...]:
+    """A record whose REF need not be what the genome has."""
+    return chrom, str(pos0 + 1), ".", ref, alt
+
+
+# name → a record and its statuses; sorted, so that the output is indexed
+ODD = {
+    "pos_0": (("chr1", "0", ".", "N", "<DEL>"), "SYMBOLIC"),
+    "before_the_contig": (("chr1", "0", ".", "A", "C"), "OFF_REFERENCE"),
+    "soft_masked": (vcf_row("chr1", LOWER_CASE.start + 500, 1, "~"), "OK"),
+    "ambiguous_reference": (at(min(AMBIGUOUS), "A", "C"), "OK"),
+    "wrong_ref": (at(14_000, other_than(BASES[14_000]), BASES[14_000]), "REF_MISMATCH"),
+    "symbolic": (vcf_row("chr1", 14_100, 1, "<DEL>"), "SYMBOLIC"),
+    "breakend": (vcf_row("chr1", 14_110, 1, f"{BASES[14_110]}[chr3:50["), "SYMBOLIC"),
+    "star": (vcf_row("chr1", 14_120, 1, "~", "*"), "OK,SYMBOLIC"),
+    "lower_case": (at(14_130, BASES[14_130].lower(), other_than(BASES[14_130]).lower()), "OK"),
+    "iupac_alt": (vcf_row("chr1", 14_140, 1, "R"), "NON_ACGT"),
+    "iupac_ref": (at(14_150, "R", "T"), "NON_ACGT"),
+    "n_in_alt": (vcf_row("chr1", 14_160, 1, f"{BASES[14_160]}N"), "NON_ACGT"),
+    "too_long": (vcf_row("chr1", 14_170, 1, "A" * (WINDOW_BP // 4 + 1)), "TOO_LONG"),
+    "no_alt": (vcf_row("chr1", 14_180, 1), None),
+    "past_the_end": (at(CONTIGS["chr1"], "A", "C"), "OFF_REFERENCE"),
+    "mostly_n": (vcf_row("chr2", 12_050, 1, "~"), "N_WINDOW"),
+    "unknown_contig": (at(1_000, "A", "C", chrom="chrUn_KI270302v1"), "OFF_REFERENCE"),
+}
+
+
+def score(
+    bench: Bench, folder: pathlib.Path, *rows: Sequence[str], options: Sequence[str] = (), meta: Sequence[str] = META
+) -> subprocess.CompletedProcess[bytes]:
+    write_vcf(folder / "in.vcf", *rows, meta=meta)
+    return bench.score("in.vcf", *QUICK, *options, "-o", "out.vcf.gz", cwd=folder)
+
+
+class TestStatuses:
+    @pytest.fixture(scope="class")
+    def folder(self, bench, tmp_path_factory) -> pathlib.Path:
+        """One run over all of them."""
+        folder = tmp_path_factory.mktemp("odd")
+        rows = [row for row, _ in ODD.values()]
+        done = score(bench, folder, *rows, options=("-o", "out.vcf", "--table", "out.tsv", "--strict"))
+        assert done.returncode == 3, done.stderr.decode()
+        return folder
+
+    @pytest.mark.parametrize("name", ODD)
+    def test_status(self, folder, name):
+        assert statuses(folder / "out.vcf.gz")[list(ODD).index(name)] == ODD[name][1]
+
+    def test_bcftools_agrees(self, folder):
+        found = run_tool("bcftools", "query", "-f", "%VS_STATUS\n", folder / "out.vcf.gz").splitlines()
+        assert found == [expected or "." for _, expected in ODD.values()]
+
+    def test_records_are_untouched(self, folder):
+        _, before = split_vcf((folder / "in.vcf").read_bytes())
+        _, after = split_vcf((folder / "out.vcf").read_bytes())
+        assert [without_annotation(record) for record in after] == before
+
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [
+            ("wrong_ref", f"REF is {other_than(BASES[14_000])} but the reference has {BASES[14_000]} there"),
+            ("symbolic", "ALT <DEL> names no sequence"),
+            ("iupac_alt", f"{BASES[14_140]}>R has letters other than A, C, G and T"),
+            ("too_long", "an allele of 4097 bp; a window of 16384 bp takes 4096"),
+            ("mostly_n", "99.4% of the window is N"),
+            ("unknown_contig", "the reference has no contig chrUn_KI270302v1"),
+        ],
+    )
+    def test_reason_is_in_the_table(self, folder, name, reason):
+        _, pos, *_ = ODD[name][0]
+        cells = [line.split("\t") for line in (folder / "out.tsv").read_text().splitlines()]
+        assert [row[8] for row in cells if row[3:4] == [pos] and row[2] == ODD[name][0][0]] == [reason]
+
+    def test_contig_that_neither_knows_is_declared(self, folder):
+        assert "##contig=<ID=chrUn_KI270302v1>" in (folder / "out.vcf").read_text().splitlines()
+
+
+class TestRefMismatch:
+    ROW = at(14_000, other_than(BASES[14_000]), BASES[14_000])
+
+    def test_is_scored_when_ref_is_to_be_substituted(self, bench, tmp_path):
+        done = score(bench, tmp_path, self.ROW, options=("--on-ref-mismatch", "substitute", "--strict"))
+        assert done.returncode == 0, done.stderr.decode()
+        assert statuses(tmp_path / "out.vcf.gz") == ["OK"]
+
+    def test_error_names_the_assembly_of_the_header(self, bench, tmp_path):
+        meta = ("##fileformat=VCFv4.2", "##contig=<ID=chr1,length=30000,assembly=GRCh37>")
+        done = score(bench, tmp_path, self.ROW, options=("--on-ref-mismatch", "error"), meta=meta)
+        assert done.returncode == 1
+        assert "the header says assembly=GRCh37" in done.stderr.decode()
+        assert not (tmp_path / "out.vcf.gz").exists()
+
+
+class TestContigNames:
+    def test_missing_contig_header_is_added(self, bench, tmp_path):
+        rows = (vcf_row("chr1", 14_000, 1, "<DEL>"), vcf_row("chr3", 3_000, 1, "<DEL>"))
+        done = score(bench, tmp_path, *rows, meta=("##fileformat=VCFv4.2",))
+        assert done.returncode == 0, done.stderr.decode()
+        header = run_tool("bcftools", "view", "-h", tmp_path / "out.vcf.gz").splitlines()
+        assert set(CONTIG_LINES) <= set(header)
+        assert run_tool("tabix", tmp_path / "out.vcf.gz", "chr3").count("\n") == 1
+
+    def test_names_without_chr_are_matched_and_kept(self, bench, tmp_path):
+        done = score(bench, tmp_path, ("1", *vcf_row("chr1", 14_000, 1, "~")[1:]), meta=META[:1])
+        assert done.returncode == 0, done.stderr.decode()
+        assert "contig 1 of the VCF is chr1 of the reference" in done.stderr.decode()
+        assert statuses(tmp_path / "out.vcf.gz") == ["OK"]
+        header = run_tool("bcftools", "view", "-h", tmp_path / "out.vcf.gz").splitlines()
+        assert f"##contig=<ID=1,length={CONTIGS['chr1']}>" in header
+
+
+class TestFiles:
+    def test_crlf_line_ends_become_lf(self, bench, tmp_path):
+        text = write_vcf(tmp_path / "unix.vcf", vcf_row("chr1", 14_000, 1, "~"), meta=META).read_bytes()
+        done = bench.score("-", *QUICK, "-o", "out.vcf", cwd=tmp_path, stdin=text.replace(b"\n", b"\r\n"))
+        assert done.returncode == 0, done.stderr.decode()
+        assert statuses(tmp_path / "out.vcf") == ["OK"]
+        assert b"\r" not in (tmp_path / "out.vcf").read_bytes()
+
+    def test_empty_body_gives_empty_outputs(self, bench, tmp_path):
+        done = score(bench, tmp_path, options=("-o", "out.bcf", "-o", "out.parquet", "--table", "out.tsv", "--strict"))
+        assert done.returncode == 0, done.stderr.decode()
+        assert "0 records" in done.stderr.decode()
+        for name in ("out.vcf.gz", "out.bcf"):
+            assert statuses(tmp_path / name) == []
+            assert run_tool("bcftools", "view", "-H", tmp_path / name) == ""
+        import pandas as pd
+
+        assert len(pd.read_parquet(tmp_path / "out.parquet")) == 0
+        assert len(pd.read_csv(tmp_path / "out.tsv", sep="\t", comment="#")) == 0
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"", "is empty; expected a VCF or BCF"),
+            (b"chrom,pos,ref,alt\n", "expected ##fileformat=VCFv4.x"),
+            (b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nchr1\t5\n", "record 0 (line 3)"),
+            (gzip.compress(b"##fileformat=VCFv4.2\n" * 100)[:-9], "is cut short"),
+        ],
+        ids=["empty", "no_vcf", "too_few_columns", "cut_short"],
+    )
+    def test_broken_file_is_an_error(self, bench, tmp_path, content, said):
+        (tmp_path / "in.vcf").write_bytes(content)
+        done = bench.score("in.vcf", *QUICK, "-o", "out.vcf", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (1, b"")
+        message = done.stderr.decode()
+        assert "error: in.vcf" in message
+        assert said in message
+        assert "Traceback" not in message
+        assert not (tmp_path / "out.vcf").exists()

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from tests.builders import WINDOW_BP, TinyGenome, build_checkpoint, build_genome
+from vepscore.engine.dense import DenseEngine
+from vepscore.engine.intake import Intake
+from vepscore.engine.plugins import list_scorers, load_scorers
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.fasta import Reference
+from vepscore.genome.polya import PolyASites
+from vepscore.model.checkpoint import Checkpoint, load_checkpoint
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("engine")
+
+
+@pytest.fixture(scope="session")
+def genome(folder: Path) -> TinyGenome:
+    return build_genome(folder)
+
+
+@pytest.fixture(scope="session")
+def reference(genome: TinyGenome, folder: Path) -> Reference:
+    return Reference(genome.fasta, folder / "cache")
+
+
+@pytest.fixture(scope="session")
+def intake(genome: TinyGenome, reference: Reference, folder: Path) -> Intake:
+    return Intake(
+        reference=reference,
+        window_bp=WINDOW_BP,
+        annotation=Annotation.from_gtf(genome.gtf, folder / "cache"),
+        polya=PolyASites.from_tsv(genome.polya),
+        source="in.vcf",
+    )
+
+
+@pytest.fixture(scope="session")
+def checkpoint_folder(folder: Path) -> Path:
+    return build_checkpoint(folder)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(checkpoint_folder: Path) -> Checkpoint:
+    return load_checkpoint(checkpoint_folder)
+
+
+@pytest.fixture(scope="session")
+def engine(checkpoint: Checkpoint) -> DenseEngine:
+    """With all built-in scorers. Shared by the tests, because compiling it takes seconds."""
+    names = [entry.name for entry in list_scorers() if entry.is_builtin]
+    return DenseEngine(checkpoint, load_scorers(names))

@@ -1,0 +1,269 @@
+"""All nineteen scores the plain way: whole-window predictions of both alleles, then formulas in numpy.
+
+Nothing here is taken from the engine, the scorers, the alignment's index map or the annotation: genes and
+poly(A) sites come from the tables of `tests.builders`. Only the network and its heads are those of the package.
+
+Array axes: S positions or bins of the window, T real tracks, K junction sites per class.
+"""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from tests.builders import GENES, HEADS, POLYA
+from vepscore.engine.intake import PreparedAllele
+from vepscore.genome.alleles import Allele
+from vepscore.genome.windows import Window
+from vepscore.model.checkpoint import Checkpoint
+from vepscore.model.heads import TrackHead
+from vepscore.outputs import Output
+
+Scores = dict[tuple, np.ndarray]  # row, such as (gene,) or (gene, start, end), to (T,)
+
+CENTER_WIDTH_BP = {
+    Output.ATAC: 501,
+    Output.DNASE: 501,
+    Output.CAGE: 501,
+    Output.PROCAP: 501,
+    Output.CHIP_TF: 501,
+    Output.CHIP_HISTONE: 2001,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What the network makes of one window."""
+
+    embedding: np.ndarray  # float32 (S, C), at 1 bp
+    tracks: dict[Output, np.ndarray]  # float32 (S, T); (S, S, T) for contact maps; no junctions
+
+
+class PlainScorer:
+    """Scores single alleles, with nothing shared between them."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.config = checkpoint.network.config
+        graph, self._state = nnx.split(checkpoint.network)
+        self._organism = jnp.int32(checkpoint.organism_index)
+        self._predict_window = jax.jit(functools.partial(_predict_window, graph))
+        self._predict_counts = jax.jit(functools.partial(_predict_counts, graph))
+
+    def score(self, allele: PreparedAllele) -> dict[str, Scores]:
+        """Every score by scorer and row; scorers without rows are left out."""
+        case = _Case(
+            allele=allele.site.allele,
+            window=allele.site.window,
+            reference=self._predict(allele.reference_codes),
+            alternate=self._predict(allele.alternate_codes),
+        )
+        scores = dict(case.center_masks())
+        scores |= {"CONTACT_MAPS": case.contact_maps(), "POLYADENYLATION": case.polyadenylation()}
+        scores |= dict(case.gene_expression())
+        scores |= {
+            str(output): case.splicing(output) for output in (Output.SPLICE_SITES, Output.SPLICE_SITE_USAGE)
+        }
+        scores["SPLICE_JUNCTIONS"] = self._junctions(case)
+        return {name: rows for name, rows in scores.items() if rows}
+
+    def _predict(self, codes: np.ndarray) -> Prediction:
+        embedding, tracks = jax.device_get(self._predict_window(self._state, codes, self._organism))
+        real = {output: values[..., list(HEADS[output][1])] for output, values in tracks.items()}
+        return Prediction(embedding=embedding, tracks=real)
+
+    def _junctions(self, case: "_Case") -> Scores:
+        genes = [gene for gene in case.overlapped() if GENES[gene][1] == "protein_coding"]
+        if not genes:
+            return {}
+        sites = case.junction_sites(self.config.max_splice_sites, self.config.splice_site_threshold)
+        counts = [
+            self._predict_counts(
+                self._state, np.where((sites >= 0)[..., None], embedding[sites], 0), sites, self._organism
+            )
+            for embedding in (case.reference.embedding, case.align(case.alternate.embedding))
+        ]
+        reference, alternate = (
+            np.asarray(count)[..., list(HEADS[Output.SPLICE_JUNCTIONS][1])] for count in counts
+        )
+        change = np.abs(np.log(alternate + 1e-7) - np.log(reference + 1e-7)).astype(np.float16)
+        scores: Scores = {}
+        for gene in genes:
+            scores |= case.junctions_of(gene, sites, change.astype(np.float32))
+        return scores
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Case:
+    """One allele with the predictions of both its windows."""
+
+    allele: Allele
+    window: Window
+    reference: Prediction
+    alternate: Prediction
+
+    def align(self, signal: np.ndarray) -> np.ndarray:
+        """The alternate's signal in reference coordinates: inserted bases become their maximum, deleted ones zero."""
+        ref_bp, alt_bp = len(self.allele.ref), len(self.allele.alt)
+        anchor = self.allele.pos0 - self.window.start0 + min(ref_bp, alt_bp) - 1
+        inserted_bp = alt_bp - ref_bp
+        nothing = np.zeros((abs(inserted_bp), signal.shape[1]), signal.dtype)
+        if inserted_bp > 0:
+            after = anchor + inserted_bp + 1
+            largest = signal[anchor:after].max(axis=0, keepdims=True)
+            return np.concatenate([signal[:anchor], largest, signal[after:], nothing])
+        shifted = np.concatenate([signal[: anchor + 1], nothing, signal[anchor + 1 :]])
+        return shifted[: len(signal)]
+
+    def signals(self, output: Output) -> tuple[np.ndarray, np.ndarray]:
+        """Reference, and alternate aligned to it."""
+        return self.reference.tracks[output], self.align(self.alternate.tracks[output])
+
+    def overlapped(self) -> list[str]:
+        """The genes that the longer allele reaches."""
+        end0 = self.allele.pos0 + max(len(self.allele.ref), len(self.allele.alt))
+        return [
+            gene
+            for gene, (chrom, *_) in GENES.items()
+            if chrom == self.allele.chrom and _span(gene)[0] < end0 and _span(gene)[1] > self.allele.pos0
+        ]
+
+    def inside(self, start0: int, end0: int) -> np.ndarray:
+        """bool (S,): the window's positions in the interval."""
+        position0 = np.arange(self.window.start0, self.window.end0)
+        return (position0 >= start0) & (position0 < end0)
+
+    def center_masks(self) -> Iterator[tuple[str, Scores]]:
+        for output, width_bp in CENTER_WIDTH_BP.items():
+            bp = output.resolution_bp
+            bins = -(-width_bp // bp)
+            first = (self.allele.pos0 - self.window.start0) // bp - bins // 2
+            reference, alternate = (
+                prediction.tracks[output][max(first, 0) : first + bins].sum(axis=0, dtype=np.float64)
+                for prediction in (self.reference, self.alternate)
+            )
+            yield str(output), {(): np.log2(1 + alternate) - np.log2(1 + reference)}
+            yield f"{output}_ACTIVE", {(): np.maximum(alternate, reference)}
+
+    def contact_maps(self) -> Scores:
+        column = (self.allele.pos0 - self.window.start0) // 2048
+        change = self.alternate.tracks[Output.CONTACT_MAPS] - self.reference.tracks[Output.CONTACT_MAPS]
+        return {(): np.abs(change[:, column]).mean(axis=0)}
+
+    def gene_expression(self) -> Iterator[tuple[str, Scores]]:
+        change: Scores = {}
+        active: Scores = {}
+        for gene, (chrom, _, strand, transcripts) in GENES.items():
+            exonic = np.zeros(self.window.width_bp, bool)
+            for exons in transcripts:
+                first0 = exons[-1][1] if strand == "-" else exons[0][0]
+                if chrom == self.window.chrom and self.window.start0 <= first0 < self.window.end0:
+                    exonic |= np.any([self.inside(*exon) for exon in exons], axis=0)
+            if exonic.any():
+                means = [
+                    signal[exonic].mean(axis=0, dtype=np.float64) for signal in self.signals(Output.RNA_SEQ)
+                ]
+                reference, alternate = (_on_strand(mean, Output.RNA_SEQ, strand) for mean in means)
+                change[gene,] = np.log(alternate + 1e-3) - np.log(reference + 1e-3)
+                active[gene,] = np.maximum(alternate, reference)
+        yield from (("RNA_SEQ", change), ("RNA_SEQ_ACTIVE", active))
+
+    def splicing(self, output: Output) -> Scores:
+        reference, alternate = self.signals(output)
+        scores = {}
+        for gene in self.overlapped():
+            body = self.inside(*_span(gene))
+            largest = np.abs(alternate - reference)[body].max(axis=0)
+            scores[gene,] = _on_strand(largest, output, GENES[gene][2])
+        return scores
+
+    def polyadenylation(self) -> Scores:
+        scores = {}
+        for gene in self.overlapped():
+            sites = np.array(POLYA.get(gene, []))
+            within = sites[(sites >= self.window.start0) & (sites + 1 < self.window.end0)]
+            if len(within) < 2 or len(within) < 0.8 * len(sites):
+                continue
+            starts = within + 1 - 400 if GENES[gene][2] == "+" else within
+            regions = [self.inside(start0, start0 + 400) for start0 in starts]
+            reference, alternate = (
+                np.array([signal[region].sum(axis=0, dtype=np.float64) for region in regions])
+                for signal in self.signals(Output.RNA_SEQ)
+            )
+            fold = alternate / reference
+            splits = [fold[:k].mean(axis=0) / fold[k:].mean(axis=0) for k in range(1, len(fold))]
+            scores[gene,] = np.abs(np.log2(splits)).max(axis=0)
+        return scores
+
+    def junction_sites(self, count: int, threshold: float) -> np.ndarray:
+        """int (4, K): the best positions of each class within the overlapped genes, ascending, then -1."""
+        probability = np.maximum(*self.signals(Output.SPLICE_SITES))
+        for position, kind in _annotated_sites(self.window):
+            probability[position, kind] = 1
+        probability[~np.any([self.inside(*_span(gene)) for gene in self.overlapped()], axis=0)] = 0
+        sites = np.full((4, count), -1)
+        for kind, row in enumerate(sites):
+            best = np.argsort(-probability[:, kind], kind="stable")[:count]
+            best = np.sort(best[probability[best, kind] >= threshold])
+            row[: len(best)] = best
+        return sites
+
+    def junctions_of(self, gene: str, sites: np.ndarray, change: np.ndarray) -> Scores:
+        """The junctions within the gene that are the largest in some tissue."""
+        strand = "+-".index(GENES[gene][2])
+        found: Scores = {}
+        for i, donor in enumerate(sites[2 * strand]):
+            for j, acceptor in enumerate(sites[2 * strand + 1]):
+                start0, end0 = (donor + 1, acceptor) if strand == 0 else (acceptor + 1, donor)
+                start0, end0 = start0 + self.window.start0, end0 + self.window.start0
+                within = _span(gene)[0] < start0 < end0 < _span(gene)[1]
+                if donor >= 0 and acceptor >= 0 and within:
+                    found[gene, start0, end0] = change[i, j, strand]
+        if not found:
+            return {}
+        rows = list(found)
+        return {rows[best]: found[rows[best]] for best in np.argmax(list(found.values()), axis=0)}
+
+
+def _predict_window(graph: nnx.GraphDef, state: nnx.State, codes: jax.Array, organism: jax.Array) -> tuple:
+    network = nnx.merge(graph, state)
+    dna = (codes[:, None] == jnp.arange(4)).astype(jnp.float32)
+    embeddings = network(dna[None], organism, rotary_dtype=jnp.float32)
+    tracks = {}
+    for output in Output:
+        if output is not Output.SPLICE_JUNCTIONS:
+            head = network.heads[str(output)]
+            options = {"resolution_bp": output.resolution_bp} if isinstance(head, TrackHead) else {}
+            tracks[output] = head(embeddings.of(output), organism, **options)[0]
+    return embeddings.bp1[0], tracks
+
+
+def _predict_counts(
+    graph: nnx.GraphDef, state: nnx.State, embedding: jax.Array, sites: jax.Array, organism: jax.Array
+) -> jax.Array:
+    head = nnx.merge(graph, state).heads[str(Output.SPLICE_JUNCTIONS)]
+    return head(embedding, sites, organism)
+
+
+def _annotated_sites(window: Window) -> Iterator[tuple[int, int]]:
+    """Position in the window and class (donor+, acceptor+, donor-, acceptor-) of every intron's ends."""
+    for chrom, _, strand, transcripts in GENES.values():
+        for exons in transcripts if chrom == window.chrom else ():
+            for (_, last), (first, _) in itertools.pairwise(exons):
+                for position0, kind in ((last - 1, "03"[strand == "-"]), (first, "12"[strand == "-"])):
+                    if window.start0 <= position0 < window.end0:
+                        yield position0 - window.start0, int(kind)
+
+
+def _span(gene: str) -> tuple[int, int]:
+    exons = [exon for transcript in GENES[gene][3] for exon in transcript]
+    return min(start0 for start0, _ in exons), max(end0 for _, end0 in exons)
+
+
+def _on_strand(values: np.ndarray, output: Output, strand: str) -> np.ndarray:
+    """NaN for tracks of the other strand."""
+    return np.where([track in (".", strand) for track in HEADS[output][2]], values, np.nan)

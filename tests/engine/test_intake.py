@@ -1,0 +1,295 @@
+"""Every ALT of a record gets its sequences, or a status that says why not."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.builders import (
+    AMBIGUOUS,
+    CONTIGS,
+    ISLAND,
+    WINDOW_BP,
+    build_genome,
+    make_records,
+    sequences,
+    vcf_row,
+)
+from vepscore.engine.intake import Intake, MismatchPolicy, PreparedAllele
+from vepscore.errors import GenomeError
+from vepscore.genome.alleles import Status
+from vepscore.genome.fasta import Reference
+
+LIMIT_BP = WINDOW_BP // 4
+CENTRE = WINDOW_BP // 2 - 1  # the position of an SNV in its window
+
+
+def prepare(intake: Intake, *row: str) -> list[PreparedAllele]:
+    (record,) = make_records(row)
+    return intake.prepare(record)
+
+
+def prepare_one(intake: Intake, *row: str) -> PreparedAllele:
+    (prepared,) = prepare(intake, *row)
+    return prepared
+
+
+def outcome(prepared: PreparedAllele) -> tuple[Status, str]:
+    """Status and reason, after a look at what must go with them."""
+    assert (prepared.status is Status.OK) == (prepared.site is not None) == (prepared.reason == "")
+    assert (prepared.site is None) == (prepared.reference_codes is None) == (prepared.alternate_codes is None)
+    return prepared.status, prepared.reason
+
+
+def text(codes: np.ndarray) -> str:
+    return "".join("ACGTN"[code] for code in codes)
+
+
+def known(start0: int, end0: int) -> str:
+    """What of chr1 lies in the interval, as the network sees it."""
+    return sequences()["chr1"][max(start0, 0) : end0].replace("R", "N").replace("Y", "N")
+
+
+def base(pos0: int) -> str:
+    return sequences()["chr1"][pos0]
+
+
+def other_than(pos0: int) -> str:
+    return next(letter for letter in "ACGT" if letter != base(pos0))
+
+
+def test_snv_is_the_last_base_of_the_first_half(intake: Intake) -> None:
+    prepared = prepare_one(intake, *vcf_row("chr1", 15_000, 1, "~"))
+    assert outcome(prepared) == (Status.OK, "")
+    reference, alternate = text(prepared.reference_codes), text(prepared.alternate_codes)
+    start0 = 15_000 - CENTRE
+    assert reference == known(start0, start0 + WINDOW_BP)
+    assert [i for i in range(WINDOW_BP) if reference[i] != alternate[i]] == [CENTRE]
+    assert (prepared.site.window.start0, prepared.site.window.width_bp) == (start0, WINDOW_BP)
+    assert prepared.site.annotation is intake.annotation and prepared.site.polya is intake.polya
+    assert prepared.n_share == len(AMBIGUOUS) / WINDOW_BP
+
+
+def test_window_start_is_rounded_where_asked_for(intake: Intake) -> None:
+    aligned = dataclasses.replace(intake, align_bp=2048)
+    prepared = prepare_one(aligned, *vcf_row("chr1", 15_000, 1, "~"))
+    assert prepared.site.window.start0 == 6144
+    assert text(prepared.reference_codes)[15_000 - 6144] == base(15_000)
+
+
+def test_mismatch_is_left_unscored_by_default(intake: Intake) -> None:
+    wrong = other_than(15_000)
+    prepared = prepare_one(intake, "chr1", "15001", ".", wrong, base(15_000))
+    reason = f"REF is {wrong} but the reference has {base(15_000)} there"
+    assert outcome(prepared) == (Status.REF_MISMATCH, reason)
+
+
+def test_mismatch_is_written_over_the_reference_on_request(intake: Intake) -> None:
+    substituting = dataclasses.replace(intake, on_mismatch=MismatchPolicy.SUBSTITUTE)
+    wrong = other_than(15_000)
+    prepared = prepare_one(substituting, "chr1", "15001", ".", wrong, base(15_000))
+    assert outcome(prepared) == (Status.OK, "")
+    assert text(prepared.reference_codes)[CENTRE] == wrong
+    assert text(prepared.alternate_codes)[CENTRE] == base(15_000)
+
+
+def test_mismatch_ends_the_run_on_request(intake: Intake) -> None:
+    strict = dataclasses.replace(
+        intake, on_mismatch=MismatchPolicy.ERROR, assembly="GRCh37", source="in.vcf.gz"
+    )
+    found = sequences()["chr1"][15_000:15_003]
+    wrong = other_than(15_000) + found[1:]
+    rows = [vcf_row("chr1", 14_000, 1, "~"), ("chr1", "15001", "rs1", wrong, "C,CA")]
+    good, bad = make_records(*rows)
+    assert outcome(strict.prepare(good)[0]) == (Status.OK, "")
+    with pytest.raises(GenomeError) as raised:
+        strict.prepare(bad)
+    assert str(raised.value).splitlines() == [
+        f"in.vcf.gz record 1, chr1:15001 {wrong}>C,CA",
+        f'  REF is "{wrong}" but the reference has "{found}" there; the header says assembly=GRCh37',
+        "  hint: pass the matching --reference, or --on-ref-mismatch=skip to leave it unscored",
+    ]
+
+
+def test_mismatch_error_says_nothing_of_an_assembly_that_the_header_does_not_name(intake: Intake) -> None:
+    strict = dataclasses.replace(intake, on_mismatch=MismatchPolicy.ERROR)
+    with pytest.raises(GenomeError) as raised:
+        prepare(strict, "chr1", "15001", ".", other_than(15_000), base(15_000))
+    assert str(raised.value).splitlines()[1].endswith("there")
+
+
+def test_long_alleles_are_shortened_in_reasons(intake: Intake) -> None:
+    found = sequences()["chr1"][15_000:15_100]
+    prepared = prepare_one(intake, "chr1", "15001", ".", other_than(15_000) + found[1:], "A")
+    assert prepared.reason == (
+        f"REF is {other_than(15_000)}{found[1:20]}… (100) but the reference has {found[:20]}… (100) there"
+    )
+
+
+@pytest.mark.parametrize(
+    "alt", ["<DEL>", "<*>", "*", "G]17:198982]", "]13:123456]T", "[chr1:1[A", "C<ctg1>", ".A", "A."]
+)
+def test_alt_without_sequence_is_symbolic(intake: Intake, alt: str) -> None:
+    row = ("chr1", "15001", ".", base(15_000), alt)
+    assert outcome(prepare_one(intake, *row)) == (Status.SYMBOLIC, f"ALT {alt} names no sequence")
+
+
+def test_missing_alt_among_others_is_symbolic(intake: Intake) -> None:
+    chrom, pos1, name, ref, alt = vcf_row("chr1", 15_000, 1, "~")
+    first, second = prepare(intake, chrom, pos1, name, ref, f"{alt},.")
+    assert outcome(first) == (Status.OK, "")
+    assert outcome(second) == (Status.SYMBOLIC, "ALT . names no sequence")
+
+
+def test_ref_without_sequence_is_symbolic(intake: Intake) -> None:
+    assert outcome(prepare_one(intake, "chr1", "15001", ".", ".", "A")) == (
+        Status.SYMBOLIC,
+        "REF . names no sequence",
+    )
+
+
+def test_record_without_alt_has_nothing_to_prepare(intake: Intake) -> None:
+    assert prepare(intake, "chr1", "15001", ".", "A", ".") == []
+
+
+@pytest.mark.parametrize(("ref", "alt"), [("A", "N"), ("A", "R"), ("A", "ANA"), ("N", "A"), ("A", "a-")])
+def test_letters_other_than_acgt_are_not_scored(intake: Intake, ref: str, alt: str) -> None:
+    prepared = prepare_one(intake, "chr1", "15001", ".", ref, alt)
+    assert outcome(prepared) == (Status.NON_ACGT, f"{ref}>{alt} has letters other than A, C, G and T")
+
+
+@pytest.mark.parametrize(("ref_bp", "alt_bp"), [(LIMIT_BP, 1), (1, LIMIT_BP)])
+def test_allele_of_a_quarter_window_is_the_longest(intake: Intake, ref_bp: int, alt_bp: int) -> None:
+    assert outcome(prepare_one(intake, *vcf_row("chr1", 13_000, ref_bp, "A" * alt_bp))) == (Status.OK, "")
+    longer = [bp + 1 if bp > 1 else bp for bp in (ref_bp, alt_bp)]
+    reason = f"an allele of {LIMIT_BP + 1} bp; a window of {WINDOW_BP} bp takes {LIMIT_BP}"
+    row = vcf_row("chr1", 13_000, longer[0], "A" * longer[1])
+    assert outcome(prepare_one(intake, *row)) == (Status.TOO_LONG, reason)
+
+
+def test_unknown_contig_is_off_the_reference(intake: Intake) -> None:
+    prepared = prepare_one(intake, "chr9", "100", ".", "A", "C")
+    assert outcome(prepared) == (Status.OFF_REFERENCE, "the reference has no contig chr9")
+
+
+@pytest.mark.parametrize(("pos1", "ref"), [("0", "A"), ("30001", "A"), ("30000", "AC"), ("2147483647", "A")])
+@pytest.mark.parametrize("policy", MismatchPolicy)
+def test_place_past_either_end_is_off_the_reference(
+    intake: Intake, pos1: str, ref: str, policy: MismatchPolicy
+) -> None:
+    any_policy = dataclasses.replace(intake, on_mismatch=policy)
+    prepared = prepare_one(any_policy, "chr1", pos1, ".", ref, "G")
+    assert outcome(prepared) == (Status.OFF_REFERENCE, "chr1 has the positions 1 to 30000")
+
+
+@pytest.mark.parametrize("pos0", [0, CONTIGS["chr1"] - 1])
+def test_first_and_last_base_of_a_contig_are_on_it(intake: Intake, pos0: int) -> None:
+    prepared = prepare_one(intake, *vcf_row("chr1", pos0, 1, "~"))
+    assert outcome(prepared) == (Status.OK, "")
+    start0 = pos0 - CENTRE
+    expected = "N" * max(-start0, 0) + known(start0, start0 + WINDOW_BP)
+    assert text(prepared.reference_codes) == expected + "N" * (WINDOW_BP - len(expected))
+
+
+def test_deletion_of_the_last_bases_is_on_the_contig(intake: Intake) -> None:
+    prepared = prepare_one(intake, *vcf_row("chr1", CONTIGS["chr1"] - 5, 5, "~"))
+    assert outcome(prepared) == (Status.OK, "")
+
+
+def test_window_that_is_nearly_all_n_is_left_unscored_with_its_share(intake: Intake) -> None:
+    chrom, start0, end0 = ISLAND
+    prepared = prepare_one(intake, *vcf_row(chrom, start0 + 50, 1, "~"))
+    share = 1 - (end0 - start0) / WINDOW_BP
+    assert outcome(prepared) == (Status.N_WINDOW, f"{share:.1%} of the window is N")
+    assert prepared.n_share == pytest.approx(share, rel=1e-9)
+
+
+def test_share_of_n_counts_what_lies_past_the_ends(intake: Intake) -> None:
+    prepared = prepare_one(intake, *vcf_row("chr3", 3_000, 1, "~"))
+    assert outcome(prepared) == (Status.OK, "")
+    assert prepared.n_share == pytest.approx(1 - CONTIGS["chr3"] / WINDOW_BP, rel=1e-9)
+
+
+def test_unplaced_allele_has_no_share_of_n(intake: Intake) -> None:
+    assert math.isnan(prepare_one(intake, "chr9", "100", ".", "A", "C").n_share)
+
+
+def test_unknown_bases_of_the_reference_confirm_no_ref(intake: Intake) -> None:
+    prepared = prepare_one(intake, "chr1", "24101", ".", "A", "C")
+    assert outcome(prepared) == (Status.REF_MISMATCH, "REF is A but the reference has N there")
+
+
+@pytest.mark.parametrize("pos0", [5_500, 15_000])
+def test_case_means_nothing(intake: Intake, pos0: int) -> None:
+    """Of the genome at 5,500, and of the VCF at both places."""
+    chrom, pos1, name, ref, alt = vcf_row("chr1", pos0, 1, "~")
+    upper = prepare_one(intake, chrom, pos1, name, ref, alt)
+    lower = prepare_one(intake, chrom, pos1, name, ref.lower(), alt.lower())
+    assert outcome(lower) == (Status.OK, "")
+    assert lower.site.allele == upper.site.allele
+    assert (lower.site.allele.ref, lower.site.allele.alt) == (ref, alt)
+    assert np.array_equal(lower.alternate_codes, upper.alternate_codes)
+    assert (upper.alt, lower.alt) == (alt, alt.lower())
+
+
+@pytest.mark.parametrize(
+    ("pos0", "ref", "status"),
+    [
+        (7_000, "A", Status.OK),
+        (7_000, "G", Status.OK),
+        (7_000, "C", Status.REF_MISMATCH),
+        (7_000, "AC", Status.OK),
+        (7_000, "AA", Status.REF_MISMATCH),
+        (7_001, "t", Status.OK),
+    ],
+)
+def test_ambiguity_code_of_the_genome_agrees_with_its_bases(
+    intake: Intake, pos0: int, ref: str, status: Status
+) -> None:
+    prepared = prepare_one(intake, "chr1", str(pos0 + 1), ".", ref, "TT")
+    assert prepared.status is status
+    if status is Status.OK:
+        start = pos0 - prepared.site.window.start0
+        assert text(prepared.reference_codes)[start : start + len(ref)] == ref.upper()
+
+
+def test_every_alt_has_its_own_status(intake: Intake) -> None:
+    chrom, pos1, name, ref, alt = vcf_row("chr1", 15_000, 1, "~")
+    alts = [alt, "<DEL>", "N", "A" * (LIMIT_BP + 1), "*", f"{ref}GG"]
+    prepared = prepare(intake, chrom, pos1, name, ref, ",".join(alts))
+    assert [allele.alt for allele in prepared] == alts
+    assert [allele.status for allele in prepared] == [
+        Status.OK,
+        Status.SYMBOLIC,
+        Status.NON_ACGT,
+        Status.TOO_LONG,
+        Status.SYMBOLIC,
+        Status.OK,
+    ]
+    assert prepared[0].site.window == prepared[-1].site.window
+    assert np.array_equal(prepared[0].reference_codes, prepared[-1].reference_codes)
+
+
+@pytest.mark.parametrize(
+    ("of_vcf", "of_fasta"), [("1", "chr1"), ("chr1", "1"), ("NC_000001.11", "chr1"), ("chr1", "NC_000001.11")]
+)
+def test_contig_is_found_under_its_other_names(
+    intake: Intake, tmp_path: Path, of_vcf: str, of_fasta: str
+) -> None:
+    genome = build_genome(tmp_path, contigs=(of_fasta, "other", "third"))
+    renamed = dataclasses.replace(intake, reference=Reference(genome.fasta, tmp_path / "cache"))
+    _, *rest = vcf_row("chr1", 16_000, 1, "~")
+    prepared = prepare_one(renamed, of_vcf, *rest)
+    assert outcome(prepared) == (Status.OK, "")
+    assert prepared.site.allele.chrom == prepared.site.window.chrom == of_fasta
+    assert [gene.gene_id for gene in prepared.site.overlapping_genes()] == ["PLUS", "MINUS"]
+
+
+def test_longer_alt_counts_for_the_genes_that_it_overlaps(intake: Intake) -> None:
+    """An insertion right before a gene reaches it, as officially."""
+    before = prepare_one(intake, *vcf_row("chr1", 11_999, 1, "~"))
+    reaching = prepare_one(intake, *vcf_row("chr1", 11_999, 1, "~GG"))
+    assert before.site.overlapping_genes() == []
+    assert [gene.gene_id for gene in reaching.site.overlapping_genes()] == ["PLUS"]

@@ -1,0 +1,70 @@
+"""Every output says what it was made of, and the same run says the same."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import pytest
+
+import vepscore
+from tests.builders import TinyGenome
+from vepscore.engine.intake import Intake
+from vepscore.engine.plugins import load_scorers
+from vepscore.engine.provenance import describe_run
+from vepscore.model.checkpoint import Checkpoint
+
+
+@pytest.fixture
+def options(genome: TinyGenome, intake: Intake, checkpoint: Checkpoint) -> dict[str, object]:
+    return {
+        "command": ("vepscore", "score", "my file.vcf", "-r", "tiny.fa"),
+        "checkpoint": checkpoint,
+        "intake": intake,
+        "reference": genome.fasta,
+        "genes": genome.gtf,
+        "polya": genome.polya,
+        "organism": "human",
+        "scorers": load_scorers(["ATAC", "RNA_SEQ"]),
+        "precision": "float32",
+        "rotary_dtype": "bfloat16",
+        "engine": "dense",
+    }
+
+
+def named_and_hashed(path: Path) -> str:
+    return f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def test_facts_of_a_run(options: dict[str, object], genome: TinyGenome, checkpoint_folder: Path) -> None:
+    sums = hashlib.sha256((checkpoint_folder / "SHA256SUMS").read_bytes()).hexdigest()
+    facts = describe_run(**options)
+    assert facts == {
+        "vepscoreVersion": vepscore.__version__,
+        "vepscoreCommand": "vepscore score 'my file.vcf' -r tiny.fa",
+        "vepscoreCheckpoint": f"tiny sha256:{sums}",
+        "vepscoreReference": named_and_hashed(genome.fasta),
+        "vepscoreAnnotation": named_and_hashed(genome.gtf),
+        "vepscorePolyA": named_and_hashed(genome.polya),
+        "vepscoreOrganism": "human",
+        "vepscoreWindow": "16384 bp",
+        "vepscoreAlign": "1 bp",
+        "vepscoreOnRefMismatch": "skip",
+        "vepscorePrecision": "float32",
+        "vepscoreRotary": "bfloat16",
+        "vepscoreEngine": "dense",
+        "vepscoreScorers": "ATAC,RNA_SEQ",
+        "vepscoreUse": "research; not for clinical use",
+    }
+    assert list(facts.items()) == list(describe_run(**options).items())
+
+
+def test_what_was_not_given_is_not_mentioned(options: dict[str, object], intake: Intake) -> None:
+    bare = dataclasses.replace(intake, annotation=None, polya=None)
+    facts = describe_run(**options | {"intake": bare, "genes": None, "polya": None})
+    assert facts.keys().isdisjoint({"vepscoreAnnotation", "vepscorePolyA", "vepscoreTerms"})
+
+
+def test_terms_of_the_checkpoint_are_repeated(options: dict[str, object], checkpoint: Checkpoint) -> None:
+    config = dataclasses.replace(checkpoint.config, terms_notice="non-commercial use only")
+    facts = describe_run(**options | {"checkpoint": dataclasses.replace(checkpoint, config=config)})
+    assert list(facts.items())[-1] == ("vepscoreTerms", "non-commercial use only")

@@ -1,0 +1,244 @@
+import hashlib
+import json
+import pickle
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.flax
+from flax import nnx
+
+from tests.model.tiny import CONFIG, WINDOW_BP, embed, tiny_network, tiny_tracks
+from vepscore.errors import CheckpointError
+from vepscore.model.checkpoint import (
+    ARRAYS_FILE,
+    CONFIG_FILE,
+    HASHES_FILE,
+    TRACKS_FILE,
+    Checkpoint,
+    CheckpointConfig,
+    load_checkpoint,
+    read_config,
+    save_checkpoint,
+    set_track_means,
+    verify_checkpoint,
+)
+from vepscore.model.heads import TrackHead
+from vepscore.model.layers import StandardizedConv
+from vepscore.model.network import AlphaGenome, Embeddings
+from vepscore.outputs import Output
+
+FILES = {CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE}
+TINY = CheckpointConfig(
+    name="tiny",
+    architecture=CONFIG,
+    organisms=("human", "mouse"),
+    window_bp=WINDOW_BP,
+    rotary_dtype="float32",
+    licence="Apache-2.0",
+    terms_notice="Not for clinical use.",
+    training={"steps": 3, "auprc": {"donor": 0.5}},
+)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory, network: AlphaGenome) -> Path:
+    directory = tmp_path_factory.mktemp("checkpoints") / "tiny"
+    tracks = {organism: tiny_tracks(organism=organism) for organism in TINY.organisms}
+    save_checkpoint(directory, network, TINY, tracks)
+    return directory
+
+
+@pytest.fixture
+def directory(saved: Path, tmp_path: Path) -> Path:
+    """A copy of the saved checkpoint, to be damaged."""
+    return Path(shutil.copytree(saved, tmp_path / "tiny"))
+
+
+def predict(loaded: Checkpoint, network: AlphaGenome, embeddings: Embeddings) -> dict[Output, jax.Array]:
+    """Every head with tracks but the junctions', at a few positions."""
+    predictions = {}
+    for output in loaded.tracks.keys() - {Output.SPLICE_JUNCTIONS}:
+        head = network.heads[output]
+        resolution = {"resolution_bp": output.resolution_bp} if isinstance(head, TrackHead) else {}
+        x = embeddings.of(output)[0, :4]
+        predictions[output] = head(x, jnp.int32(loaded.organism_index), **resolution)
+    return predictions
+
+
+@pytest.mark.parametrize("organism", TINY.organisms)
+def test_round_trip_gives_the_same_predictions(saved: Path, codes: np.ndarray, organism: str) -> None:
+    loaded = load_checkpoint(saved, organism=organism)
+    assert loaded.organism_index == TINY.organisms.index(organism)
+    original = tiny_network()
+    set_track_means(original, loaded.tracks, loaded.organism_index)
+    before = embed(original, codes, organism=loaded.organism_index)
+    after = embed(loaded.network, codes, organism=loaded.organism_index)
+    for a, b in zip(before, after, strict=True):
+        assert np.allclose(a, b, atol=1e-4)
+    expected = predict(loaded, original, before)
+    for output, found in predict(loaded, loaded.network, after).items():
+        assert np.allclose(found, expected[output], rtol=1e-3, atol=1e-5), output
+
+
+def test_config_and_tracks_come_back(saved: Path) -> None:
+    loaded = load_checkpoint(saved)
+    assert loaded.config == read_config(saved) == TINY
+    assert list(loaded.tracks) == list(CONFIG.heads)
+    assert loaded.digest == hashlib.sha256((saved / HASHES_FILE).read_bytes()).hexdigest()
+
+
+def test_track_means_are_those_of_the_table(saved: Path) -> None:
+    head = load_checkpoint(saved).network.heads[Output.RNA_SEQ]
+    means = tiny_tracks()[Output.RNA_SEQ].nonzero_mean
+    assert np.array_equal(head.means[0], [*means, 1])
+    assert np.array_equal(head.means[1], np.ones(6))
+
+
+@pytest.mark.xfail(strict=True, reason="set_track_means leaves heads without tracks abstract")
+def test_no_array_stays_abstract_where_the_organism_lacks_an_output(saved: Path) -> None:
+    network = load_checkpoint(saved, organism="mouse").network
+    leaves = jax.tree.leaves(nnx.state(network))
+    assert all(isinstance(leaf, jax.Array) for leaf in leaves)
+
+
+def test_parameters_take_the_dtype_and_statistics_stay_float32(saved: Path) -> None:
+    network = load_checkpoint(saved, dtype="bfloat16").network
+    assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(network, nnx.Param))} == {jnp.dtype("bfloat16")}
+    assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(network, nnx.BatchStat))} == {
+        jnp.dtype("float32")
+    }
+
+
+def test_loaded_convolutions_are_folded(saved: Path) -> None:
+    network = load_checkpoint(saved).network
+    nodes = [node for _, node in nnx.iter_graph(network) if isinstance(node, StandardizedConv)]
+    assert nodes and all(node.folded for node in nodes)
+
+
+def test_saving_twice_gives_the_same_bytes(saved: Path, network: AlphaGenome, tmp_path: Path) -> None:
+    tracks = {organism: tiny_tracks(organism=organism) for organism in TINY.organisms}
+    save_checkpoint(tmp_path / "again", network, TINY, tracks)
+    assert (tmp_path / "again" / HASHES_FILE).read_text() == (saved / HASHES_FILE).read_text()
+
+
+def test_nothing_is_pickled(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("unpickled")
+
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    load_checkpoint(saved)
+    assert {path.name for path in saved.iterdir()} == FILES
+
+
+def test_a_pickle_in_place_of_the_arrays_is_refused(directory: Path) -> None:
+    (directory / ARRAYS_FILE).write_bytes(pickle.dumps({"organism.embedding": [1.0]}))
+    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+        load_checkpoint(directory)
+
+
+def rewrite_arrays(directory: Path, changes: Mapping[str, np.ndarray], *, without: str | None = None) -> None:
+    arrays = safetensors.flax.load_file(directory / ARRAYS_FILE)
+    arrays = {name: array for name, array in arrays.items() if name != without}
+    safetensors.flax.save_file(
+        arrays | {name: jnp.asarray(array) for name, array in changes.items()}, directory / ARRAYS_FILE
+    )
+
+
+def test_missing_unexpected_and_misshapen_arrays_are_reported_together(directory: Path) -> None:
+    changes = {
+        "tower.extra.kernel": np.zeros((2, 3), np.float32),
+        "embedder_pair.norm.scale": np.ones(9, np.float32),
+    }
+    rewrite_arrays(directory, changes, without="organism.embedding")
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(directory)
+    message = str(caught.value)
+    assert "missing: organism.embedding, expected (2, 56)" in message
+    assert "unexpected: tower.extra.kernel, found (2, 3)" in message
+    assert "misshapen: embedder_pair.norm.scale, found (9,), expected (8,)" in message
+    assert str(directory / ARRAYS_FILE) in message
+
+
+@pytest.mark.parametrize("kept", [0, 4, 500, -1])
+def test_truncated_arrays(directory: Path, kept: int) -> None:
+    path = directory / ARRAYS_FILE
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match="not a whole safetensors file") as caught:
+        load_checkpoint(directory)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_missing_file_is_named(directory: Path, name: str) -> None:
+    (directory / name).unlink()
+    with pytest.raises(CheckpointError, match=name):
+        load_checkpoint(directory)
+
+
+def test_unknown_organism(saved: Path) -> None:
+    with pytest.raises(CheckpointError, match="predicts human, mouse, not zebrafish") as caught:
+        load_checkpoint(saved, organism="zebrafish")
+    assert "--organism" in caught.value.hint
+
+
+def test_verify_accepts_what_was_saved(saved: Path) -> None:
+    verify_checkpoint(saved)
+
+
+@pytest.mark.parametrize("name", sorted(FILES - {HASHES_FILE}))
+def test_verify_finds_one_changed_byte(directory: Path, name: str) -> None:
+    contents = bytearray((directory / name).read_bytes())
+    contents[len(contents) // 2] ^= 1
+    (directory / name).write_bytes(contents)
+    with pytest.raises(CheckpointError, match=f"{name}: sha256 is [0-9a-f]{{64}}, expected"):
+        verify_checkpoint(directory)
+
+
+def test_verify_names_all_that_is_wrong(directory: Path) -> None:
+    (directory / TRACKS_FILE).unlink()
+    (directory / CONFIG_FILE).write_text("{}")
+    with pytest.raises(CheckpointError, match=r"(?s)config.json: sha256.*tracks.parquet: missing"):
+        verify_checkpoint(directory)
+
+
+def edit_config(directory: Path, **changes: Any) -> None:
+    path = directory / CONFIG_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_unknown_config_field_is_named(directory: Path) -> None:
+    edit_config(directory, licenses="MIT")
+    with pytest.raises(CheckpointError, match=r"unknown: \['licenses'\]"):
+        read_config(directory)
+
+
+def test_unknown_architecture_field_is_named(directory: Path) -> None:
+    edit_config(directory, architecture=CONFIG.to_json() | {"dropout": 0.1})
+    with pytest.raises(CheckpointError, match=r"unknown: \['dropout'\]"):
+        read_config(directory)
+
+
+def test_newer_format(directory: Path) -> None:
+    edit_config(directory, format=2)
+    with pytest.raises(CheckpointError, match="not checkpoint format 1") as caught:
+        read_config(directory)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "{", "\x00"])
+def test_config_that_is_not_json(directory: Path, text: str) -> None:
+    (directory / CONFIG_FILE).write_text(text)
+    with pytest.raises(CheckpointError, match="not JSON"):
+        read_config(directory)
+
+
+def test_directory_without_config(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not a vepscore checkpoint"):
+        load_checkpoint(tmp_path)

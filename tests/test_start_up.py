@@ -1,0 +1,35 @@
+"""The installed command answers at once."""
+
+import pathlib
+import subprocess
+import sys
+import time
+
+SCRIPT = pathlib.Path(sys.executable).with_name("vepscore")
+HELP_SECONDS = 0.5
+HEAVY = {"jax", "flax", "numpy", "pandas", "pyarrow", "pysam", "cyvcf2", "pyfaidx"}
+
+
+def seconds_of_help() -> float:
+    started = time.perf_counter()
+    subprocess.run([SCRIPT, "--help"], stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - started
+
+
+def test_help_answers_in_half_a_second():
+    best = min(seconds_of_help() for _ in range(5))  # of five: the machine may be busy with other things
+    assert best < HELP_SECONDS
+
+
+def test_help_imports_nothing_heavy():
+    command = [sys.executable, "-X", "importtime", SCRIPT, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "typer" in imported
+    assert imported & HEAVY == set()
+
+
+def test_nineteen_scorers_are_listed():
+    done = subprocess.run([SCRIPT, "scorers"], capture_output=True, text=True, check=True)
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert len([row for row in rows if row[1].startswith("vepscore ")]) == 19
