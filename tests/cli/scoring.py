@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from tests.builders import WINDOW_BP, TinyGenome
-from vepscore.io.fields import strip_info
+from vepscore.io.info import strip_info
 
 SCRIPT = pathlib.Path(sys.executable).with_name(
     "vepscore"
@@ -24,18 +24,14 @@ class Bench:
     environment: Mapping[str, str]
 
     def score(
-        self,
-        *arguments: str,
-        cwd: pathlib.Path,
-        stdin: bytes = b"",
-        environment: Mapping[str, str] | None = None,
+        self, *arguments: str, cwd: pathlib.Path, stdin: bytes = b""
     ) -> subprocess.CompletedProcess[bytes]:
         """Scores with the smallest window. Later options win, so `arguments` may name another checkpoint or window."""
         options = ["-r", self.genome.fasta, "-c", self.checkpoint, "--window", WINDOW_BP]
         return subprocess.run(
             [SCRIPT, "score", *map(str, options), *arguments],
             cwd=cwd,
-            env=os.environ | (self.environment if environment is None else environment),
+            env=os.environ | self.environment,
             input=stdin,
             capture_output=True,
             check=False,

@@ -202,7 +202,7 @@ def test_window_that_is_nearly_all_n_is_left_unscored_with_its_share(intake: Int
     chrom, start0, end0 = ISLAND
     prepared = prepare_one(intake, *vcf_row(chrom, start0 + 50, 1, "~"))
     share = 1 - (end0 - start0) / WINDOW_BP
-    assert outcome(prepared) == (Status.N_WINDOW, f"{share:.1%} of the window is N")
+    assert outcome(prepared) == (Status.N_WINDOW, f"{share:.3f} of the window is N")
     assert prepared.n_share == pytest.approx(share, rel=1e-9)
 
 

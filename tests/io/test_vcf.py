@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.io.samples import COLUMNS, CONTIGS, META, PROVENANCE, read_all, result_of, run_tool, vcf_bytes
 from tests.paths import need
 from vepscore.errors import InputError, OutputError, UsageError
-from vepscore.io.fields import FIELDS, strip_info
+from vepscore.io.fields import FIELDS
+from vepscore.io.info import strip_info
 from vepscore.io.records import open_records, scan_records
 from vepscore.io.results import RecordResult
 from vepscore.io.vcf import AnnotatedVcfWriter

@@ -100,7 +100,6 @@ def test_track_means_are_those_of_the_table(saved: Path) -> None:
     assert np.array_equal(head.means[1], np.ones(6))
 
 
-@pytest.mark.xfail(strict=True, reason="set_track_means leaves heads without tracks abstract")
 def test_no_array_stays_abstract_where_the_organism_lacks_an_output(saved: Path) -> None:
     network = load_checkpoint(saved, organism="mouse").network
     leaves = jax.tree.leaves(nnx.state(network))

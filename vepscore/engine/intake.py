@@ -77,7 +77,7 @@ class Intake:
         reference_codes, alternate_codes = allele_sequences(self.reference, window, allele)
         share = n_share(reference_codes)
         if share > MAX_N_SHARE:
-            reason = f"{share:.1%} of the window is N"
+            reason = f"{share:.3f} of the window is N"
             return PreparedAllele(alt=alt, status=Status.N_WINDOW, reason=reason, n_share=share)
         return PreparedAllele(
             alt=alt,

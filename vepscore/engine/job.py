@@ -5,7 +5,7 @@ import dataclasses
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vepscore.engine.dense import DenseEngine
@@ -34,6 +34,7 @@ from vepscore.model.registry import resolve_checkpoint
 log = logging.getLogger(__name__)
 
 LONG_TABLE_SUFFIX = ".parquet"
+_CHROMOSOME = re.compile(r"(chr)?(\d{1,2}|[XYWZM]|MT)")
 _ASSEMBLY = re.compile(r"assembly=\"?([^,\">]+)")
 
 
@@ -167,9 +168,10 @@ def check_outputs(outputs: Sequence[str], table: Path | None) -> None:
         UsageError: a suffix is unknown, or a path, or standard output, is named twice.
     """
     _check_suffixes(outputs, table)
-    names = [*outputs, *([str(table)] if table else [])]
-    places = [name if name == STDOUT else os.path.realpath(name) for name in names]
-    doubled = sorted({name for name, place in zip(names, places, strict=True) if places.count(place) > 1})
+    by_place: dict[str, list[str]] = {}
+    for name in [*outputs, *([str(table)] if table else [])]:
+        by_place.setdefault(name if name == STDOUT else os.path.realpath(name), []).append(name)
+    doubled = [name for names in by_place.values() if len(names) > 1 for name in dict.fromkeys(names)]
     if doubled:
         raise UsageError(f"two outputs have one name: {', '.join(doubled)}", hint="give each -o its own path")
 
@@ -194,10 +196,8 @@ def _annotated_header(
     for found, name in names.items():
         if found != name:
             log.info("contig %s of the VCF is %s of the reference", name, found)
-    strips_chr = any(found == f"chr{name}" for found, name in names.items())
     contigs = {
-        names.get(name, name.removeprefix("chr") if strips_chr else name): length
-        for name, length in reference.contigs.items()
+        names.get(found) or _in_style(found, names): length for found, length in reference.contigs.items()
     }
     return header.with_annotation(
         provenance=provenance,
@@ -205,6 +205,21 @@ def _annotated_header(
         body_contigs=scan.contigs if scan else None,
         overwrite=overwrite,
     )
+
+
+def _in_style(contig: str, names: Mapping[str, str]) -> str:
+    """A contig of the reference as the VCF would name it, judged by `names`: from the reference's to the VCF's."""
+    match = _CHROMOSOME.fullmatch(contig)
+    if match is None:
+        return contig
+    prefix, chromosome = match.groups()
+    has_chr = any(name == f"chr{found}" for found, name in names.items())
+    has_none = any(found == f"chr{name}" for found, name in names.items())
+    if has_chr and not prefix:
+        return "chrM" if chromosome == "MT" else f"chr{chromosome}"
+    if has_none and prefix:
+        return "MT" if chromosome == "M" else chromosome
+    return contig
 
 
 def _assembly(header: VcfHeader) -> str:

@@ -18,7 +18,7 @@ _COMPOSITE_WEIGHTS = {"VS_SS": 1.0, "VS_SSU": 1.0, "VS_SJ": 0.2}
 def summarize_fields(blocks: Iterable[ScoreBlock], scorers: Mapping[str, Scorer]) -> dict[str, float | str]:
     """The value of each INFO field that has one: the score largest in size, over genes and tracks."""
     fields: dict[str, float | str] = {}
-    by_gene: dict[str, dict[str, float]] = {}
+    by_gene: dict[Gene, dict[str, float]] = {}
     for block in blocks:
         scorer = scorers[block.scorer]
         best = _largest(block.values)
@@ -74,24 +74,24 @@ def _detail(block: ScoreBlock, gene: Gene | None, rows: Sequence[int], tracks: T
     )
 
 
-def _collect_parts(by_gene: dict[str, dict[str, float]], field: str, block: ScoreBlock) -> None:
+def _collect_parts(by_gene: dict[Gene, dict[str, float]], field: str, block: ScoreBlock) -> None:
     """Notes each gene's largest score under the field."""
     for row, gene in enumerate(block.genes):
         best = _largest(block.values[row : row + 1])
         if gene is not None and best is not None:
-            parts = by_gene.setdefault(gene.name, {})
+            parts = by_gene.setdefault(gene, {})
             parts[field] = max(parts.get(field, 0.0), float(block.values[row, best[1]]))
 
 
 def _composite(
-    fields: Mapping[str, float | str], by_gene: Mapping[str, Mapping[str, float]]
+    fields: Mapping[str, float | str], by_gene: Mapping[Gene, Mapping[str, float]]
 ) -> dict[str, float | str]:
     """The composite over all genes, and the gene whose own composite is the largest."""
     if not by_gene:
         return {}
     return {
         COMPOSITE_FIELD: _weigh({field: fields[field] for field in _COMPOSITE_WEIGHTS if field in fields}),
-        COMPOSITE_GENE_FIELD: max(by_gene, key=lambda name: _weigh(by_gene[name])),
+        COMPOSITE_GENE_FIELD: max(by_gene, key=lambda gene: _weigh(by_gene[gene])).name,
     }
 
 

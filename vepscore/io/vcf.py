@@ -12,8 +12,8 @@ import pysam
 from vepscore.errors import InputError, UsageError
 from vepscore.io.atomic import StagedFile, StagedWriter, StandardOutput, writing
 from vepscore.io.bcf import DeclaredNames, convert_to_bcf
-from vepscore.io.fields import append_info, find_existing, format_info, strip_info
 from vepscore.io.header import VcfHeader
+from vepscore.io.info import append_info, find_existing, format_info, strip_info
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult
 

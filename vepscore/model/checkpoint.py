@@ -104,7 +104,7 @@ def read_config(directory: Path) -> CheckpointConfig:
         ) from error
     except ValueError as error:
         raise CheckpointError(f"{path}: not JSON ({error})") from error
-    if values.pop("format", None) != FORMAT:
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise CheckpointError(
             f"{path}: not checkpoint format {FORMAT}", hint="use a newer version of vepscore"
         )
@@ -178,13 +178,15 @@ def verify_checkpoint(directory: Path) -> None:
 
 
 def set_track_means(network: AlphaGenome, tracks: Mapping[Output, Tracks], organism_index: int) -> None:
-    """Puts the means of the track table into the heads, which scale their predictions by them."""
-    for output, table in tracks.items():
-        head = network.heads[str(output)]
+    """Puts the means of the track table into the heads, which scale their predictions by them; 1 where it has none."""
+    architecture = network.config
+    for name, head in network.heads.items():
         if isinstance(head, TrackHead):
-            architecture = network.config
-            means = jnp.ones((architecture.organisms, architecture.heads[output]))
-            head.means = TrackMean(means.at[organism_index, table.channel].set(table.nonzero_mean))
+            means = jnp.ones((architecture.organisms, architecture.heads[Output(name)]))
+            table = tracks.get(Output(name))
+            if table is not None:
+                means = means.at[organism_index, table.channel].set(table.nonzero_mean)
+            head.means = TrackMean(means)
 
 
 def _fill(network: AlphaGenome, arrays: Mapping[str, jax.Array], *, where: Path) -> None:

@@ -1,0 +1,66 @@
+"""The INFO column of a record: our fields as text, put in and taken out."""
+
+import re
+from collections.abc import Sequence
+
+from vepscore.io.fields import DETAIL, FIELD_IDS, MISSING, STATUS, VALUE_FIELDS, Field, format_float
+from vepscore.io.results import AlleleResult, Detail
+
+_RESERVED = re.compile(r"[%;=,|\s\x00-\x1f\x7f-\x9f]")
+_KEYS = frozenset(name.encode() for name in FIELD_IDS)
+
+
+def encode(text: str) -> str:
+    """`text` with what separates values in a VCF percent-encoded, as VCF 4.3 does it."""
+    return _RESERVED.sub(_percent, text)
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8"))
+
+
+def format_info(alleles: Sequence[AlleleResult]) -> bytes:
+    """`KEY=value` pairs of all fields, in their order, for the ALTs of one record.
+
+    VS is left out where it has no entries, because `bcftools +split-vep` takes "." for an incomplete one.
+    """
+    pairs = [f"{STATUS.id}={','.join(allele.status for allele in alleles)}"]
+    pairs += [f"{field.id}={','.join(_value(field, allele) for allele in alleles)}" for field in VALUE_FIELDS]
+    entries = [_entry(allele.alt, detail) for allele in alleles for detail in allele.details]
+    if entries:
+        pairs.append(f"{DETAIL.id}={','.join(entries)}")
+    return ";".join(pairs).encode("utf-8")
+
+
+def _value(field: Field, allele: AlleleResult) -> str:
+    value = allele.fields.get(field.id)
+    if field.type == "Float":
+        return format_float(value)
+    return encode(value or "") or MISSING
+
+
+def _entry(alt: str, detail: Detail) -> str:
+    score = format_float(detail.score, missing="")
+    texts = (alt, detail.scorer, detail.gene_id, detail.symbol, score, detail.track, detail.biosample, "")
+    return "|".join(map(encode, texts))
+
+
+def find_existing(info: bytes) -> list[str]:
+    """Which of our fields a record's INFO holds already."""
+    if b"VS" not in info:
+        return []
+    keys = (pair.partition(b"=")[0] for pair in info.split(b";"))
+    return [key.decode() for key in keys if key in _KEYS]
+
+
+def strip_info(info: bytes) -> bytes:
+    """A record's INFO without our fields."""
+    kept = [pair for pair in info.split(b";") if pair.partition(b"=")[0] not in _KEYS]
+    return b";".join(kept) or MISSING.encode()
+
+
+def append_info(info: bytes, added: bytes) -> bytes:
+    """A record's INFO with `added` at its end; "." gives way to it."""
+    if info in (b".", b""):
+        return added
+    return info + (b"" if info.endswith(b";") else b";") + added
