@@ -27,9 +27,7 @@ META = (
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "SAMPLE")
 BASES = sequences()["chr1"]
 GRID_BP = 128
-ON_GRID0 = (
-    122 * GRID_BP
-)  # a window around it starts at a multiple of GRID_BP; around the other records none does
+ON_GRID0 = 122 * GRID_BP - 1  # only the window around it starts at a multiple of GRID_BP
 ROWS = (  # numbers are written as no library would write them
     (*vcf_row("chr1", 14_199, 1, "~", name="rs1"), "29.50", "PASS", "AF=0.10000;DB", "GT", "0/1"),
     (*vcf_row("chr1", ON_GRID0, 1, "~", "*"), ".", ".", ".", "GT", "1/2"),
@@ -39,15 +37,11 @@ ROWS = (  # numbers are written as no library would write them
     (*vcf_row("chr1", 19_500, 1), ".", "PASS", "DB", "GT", "0|0"),
     (*vcf_row("chr3", 3_060, 2, "<DEL>"), ".", "PASS", ".", "GT", "1|1"),
 )
+INPUT = "".join(f"{line}\n" for line in (*META, *("\t".join(row) for row in (COLUMNS, *ROWS)))).encode()
 STATUSES = ["OK", "OK,SYMBOLIC", "OK", "SYMBOLIC,OK", "SYMBOLIC", None, "SYMBOLIC"]
 OUTPUTS = ("-o", "out.vcf.gz", "-o", "out.parquet", "--table", "out.tsv")
 QUICK = ("-s", "DNASE")
 SPLIT_VEP_FORMAT = "%POS %ALLELE %SCORER %GENE_ID %SYMBOL %SCORE %TRACK %BIOSAMPLE\n"
-
-
-def vcf_text(rows, meta=META) -> bytes:
-    lines = (*meta, *("\t".join(row) for row in (COLUMNS, *rows)))
-    return "".join(f"{line}\n" for line in lines).encode()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,23 +53,22 @@ class Run:
     folder: pathlib.Path
     done: subprocess.CompletedProcess[bytes]
 
-    def records(self, name: str = "out.vcf.gz") -> list[bytes]:
-        with pysam.BGZFile(str(self.folder / name)) as file:
-            return split_vcf(file.read())[1]
+    def header_and_records(self) -> tuple[list[bytes], list[bytes]]:
+        with pysam.BGZFile(str(self.folder / "out.vcf.gz")) as file:
+            return split_vcf(file.read())
+
+    def records(self) -> list[bytes]:
+        return self.header_and_records()[1]
 
 
 @pytest.fixture(scope="module")
 def run(bench, tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("run")
-    (folder / "in.vcf").write_bytes(vcf_text(ROWS))
+    (folder / "in.vcf").write_bytes(INPUT)
     options = ("-g", str(bench.genome.gtf), "--polya", str(bench.genome.polya))
     done = bench.score("in.vcf", *options, *OUTPUTS, cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
     return Run(bench=bench, options=options, folder=folder, done=done)
-
-
-def read_table(path: pathlib.Path) -> pd.DataFrame:
-    return pd.read_csv(path, sep="\t", comment="#")
 
 
 def values_of(name: str, records: list[bytes]) -> list[str | None]:
@@ -92,7 +85,7 @@ class TestFiles:
         assert "\x1b" not in summary
 
     def test_every_record_comes_out_untouched_but_for_info(self, run):
-        _, expected = split_vcf(vcf_text(ROWS))
+        _, expected = split_vcf(INPUT)
         assert [without_annotation(record) for record in run.records()] == expected
 
     def test_every_alt_has_a_status(self, run):
@@ -105,8 +98,7 @@ class TestFiles:
         assert found["VS_SPLICE_GENE"] == "Plus"
 
     def test_header_keeps_its_lines_and_says_what_was_done(self, run):
-        with pysam.BGZFile(str(run.folder / "out.vcf.gz")) as file:
-            header, _ = split_vcf(file.read())
+        header, _ = run.header_and_records()
         lines = [line.decode() for line in header]
         assert lines[: len(META)] == list(META)
         assert lines[-1] == "\t".join(COLUMNS)
@@ -152,7 +144,7 @@ class TestFiles:
         assert largest[14_200] == pytest.approx(expected, rel=1e-5)
 
     def test_table_by_allele_says_the_same_as_the_vcf(self, run):
-        table = read_table(run.folder / "out.tsv")
+        table = pd.read_csv(run.folder / "out.tsv", sep="\t", comment="#")
         assert list(table["VS_STATUS"]) == [
             status for alts in STATUSES if alts is not None for status in alts.split(",")
         ]
@@ -170,7 +162,7 @@ class TestFiles:
 
 class TestOtherWaysInAndOut:
     def test_stdin_to_stdout(self, run, tmp_path):
-        done = run.bench.score("-", *run.options, "--strict", cwd=tmp_path, stdin=vcf_text(ROWS))
+        done = run.bench.score("-", *run.options, "--strict", cwd=tmp_path, stdin=INPUT)
         assert done.returncode == 3  # some alleles are symbolic
         header, records = split_vcf(done.stdout)
         assert header[0] == b"##fileformat=VCFv4.2"
@@ -178,7 +170,7 @@ class TestOtherWaysInAndOut:
         assert list(tmp_path.iterdir()) == []
 
     def test_bcf_to_bcf(self, run, tmp_path):
-        (tmp_path / "in.vcf").write_bytes(vcf_text(ROWS))
+        (tmp_path / "in.vcf").write_bytes(INPUT)
         run_tool("bcftools", "view", "--no-version", "-Ob", "-o", tmp_path / "in.bcf", tmp_path / "in.vcf")
         done = run.bench.score("in.bcf", *QUICK, "-o", "out.bcf", cwd=tmp_path)
         assert done.returncode == 0, done.stderr.decode()
@@ -192,7 +184,7 @@ class TestOtherWaysInAndOut:
         assert run_tool("bcftools", "view", "-H", tmp_path / "out.bcf", "chr3").count("\n") == 1
 
     def test_aligned_windows(self, run, tmp_path):
-        done = run.bench.score("-", *QUICK, "--align", str(GRID_BP), cwd=tmp_path, stdin=vcf_text(ROWS))
+        done = run.bench.score("-", *QUICK, "--align", str(GRID_BP), cwd=tmp_path, stdin=INPUT)
         assert done.returncode == 0, done.stderr.decode()
         assert f"\n##vepscoreAlign={GRID_BP} bp\n".encode() in done.stdout
         pairs = zip(
@@ -205,7 +197,7 @@ class TestOtherWaysInAndOut:
 
 class TestTwice:
     def test_same_run_gives_the_same_bytes(self, run, tmp_path):
-        (tmp_path / "in.vcf").write_bytes(vcf_text(ROWS))
+        (tmp_path / "in.vcf").write_bytes(INPUT)
         done = run.bench.score("in.vcf", *run.options, *OUTPUTS, cwd=tmp_path)
         assert done.returncode == 0, done.stderr.decode()
         for name in ("out.vcf.gz", "out.vcf.gz.tbi", "out.parquet", "out.tsv"):
@@ -222,8 +214,7 @@ class TestTwice:
         first = str(run.folder / "out.vcf.gz")
         done = run.bench.score(first, *run.options, "--overwrite-existing", cwd=tmp_path)
         assert done.returncode == 0, done.stderr.decode()
-        with pysam.BGZFile(first) as file:
-            header, records = split_vcf(file.read())
+        header, records = run.header_and_records()
         new_header, new_records = split_vcf(done.stdout)
         assert new_records == records
         is_same = [new == old for new, old in zip(new_header, header, strict=True)]

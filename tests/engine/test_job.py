@@ -13,7 +13,7 @@ from vepscore.errors import UsageError
     [(["-"], None), (["a.vcf", "a.vcf.gz", "a.bcf", "a.parquet", "-"], "b.parquet"), (["-"], "a.tsv.gz")],
 )
 def test_outputs_of_all_kinds_are_accepted(outputs, table):
-    check_outputs(outputs, Path(table) if table else None)
+    check_outputs("in.vcf", outputs, Path(table) if table else None)
 
 
 @pytest.mark.parametrize(
@@ -26,9 +26,10 @@ def test_outputs_of_all_kinds_are_accepted(outputs, table):
         (["a.parquet"], "a.parquet", "two outputs have one name: a.parquet"),
         (["a.vcf", "./a.vcf"], None, "two outputs have one name: a.vcf, ./a.vcf"),
         (["folder/../a.parquet"], "a.parquet", "two outputs have one name: folder/../a.parquet, a.parquet"),
+        (["./in.vcf"], None, "output in.vcf is the input, which it would replace"),
     ],
 )
 def test_impossible_outputs_are_refused(outputs, table, said):
     with pytest.raises(UsageError) as caught:
-        check_outputs(outputs, Path(table) if table else None)
+        check_outputs("in.vcf", outputs, Path(table) if table else None)
     assert str(caught.value).startswith(said.replace("\n", "\n  "))

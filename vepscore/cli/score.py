@@ -156,7 +156,7 @@ def score(
     window_bp = parse_width(window)
     _check_align(align, window_bp)
     outputs = tuple(output or [STDOUT])
-    check_outputs(outputs, table)
+    check_outputs(source, outputs, table)
     job = Job(
         source=source,
         reference=reference,

@@ -161,11 +161,11 @@ def _open_writers(
             writer.finish()
 
 
-def check_outputs(outputs: Sequence[str], table: Path | None) -> None:
-    """Refuses outputs of unknown kinds, and two at one place.
+def check_outputs(source: str, outputs: Sequence[str], table: Path | None) -> None:
+    """Refuses outputs of unknown kinds, two at one place, and one in the place of the input.
 
     Raises:
-        UsageError: a suffix is unknown, or a path, or standard output, is named twice.
+        UsageError: a suffix is unknown, a path, or standard output, is named twice, or an output is the input.
     """
     _check_suffixes(outputs, table)
     by_place: dict[str, list[str]] = {}
@@ -174,6 +174,8 @@ def check_outputs(outputs: Sequence[str], table: Path | None) -> None:
     doubled = [name for names in by_place.values() if len(names) > 1 for name in dict.fromkeys(names)]
     if doubled:
         raise UsageError(f"two outputs have one name: {', '.join(doubled)}", hint="give each -o its own path")
+    if source != STDOUT and os.path.realpath(source) in by_place:
+        raise UsageError(f"output {source} is the input, which it would replace", hint="give -o another path")
 
 
 def _check_suffixes(outputs: Sequence[str], table: Path | None) -> None:
