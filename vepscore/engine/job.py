@@ -78,12 +78,15 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
 
     Args:
         job: the options.
-        observe: called after each record with the counts so far and the number of records, where it is known.
+        observe: called at the start and after each record, with the counts so far and the number of records,
+            where it is known.
 
     Raises:
         VepscoreError: anything that the user can act on.
     """
     scan = scan_records(job.source)
+    total = scan.records if scan else None
+    observe(RunCounts(), total)
     with open_records(job.source) as records:
         reference = Reference(job.reference, cache_dir())
         annotation = Annotation.from_gtf(job.genes, cache_dir()) if job.genes else None
@@ -128,7 +131,6 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             engine=job.engine,
         )
         header = _annotated_header(records.header, reference, scan, provenance, overwrite=job.overwrite)
-        total = scan.records if scan else None
         with _open_writers(job, header, checkpoint, provenance) as writers:
             counts = run(
                 records,
