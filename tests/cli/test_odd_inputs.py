@@ -134,7 +134,7 @@ class TestRoughFile:
 
     def test_names_without_chr_are_matched_and_kept(self, rough):
         folder, said = rough
-        assert "contig 1 of the VCF is chr1 of the reference" in said
+        assert "contigs: the VCF's 1 is the reference's chr1" in said
         assert run_tool("bcftools", "query", "-f", "%CHROM ", folder / "out.vcf.gz") == "1 1 3 "
 
     def test_crlf_line_ends_become_lf(self, rough):

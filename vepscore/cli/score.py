@@ -13,7 +13,6 @@ from vepscore.errors import UsageError
 
 STDOUT = "-"
 NOT_ALL_SCORED = 3  # exit status with --strict
-TRUNK_BIN_BP = 128
 
 
 class Organism(enum.StrEnum):
@@ -187,6 +186,8 @@ def score(
 
 
 def _check_align(align_bp: int, window_bp: int) -> None:
+    from vepscore.model.config import TRUNK_BIN_BP
+
     if align_bp == 1 or (align_bp % TRUNK_BIN_BP == 0 and align_bp <= window_bp // 4):
         return
     raise UsageError(

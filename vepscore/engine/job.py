@@ -131,6 +131,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             engine=job.engine,
         )
         header = _annotated_header(records.header, reference, scan, provenance, overwrite=job.overwrite)
+        _say_aliases(reference, annotation, scan)
         with _open_writers(job, header, checkpoint, provenance) as writers:
             counts = run(
                 records,
@@ -197,9 +198,6 @@ def _annotated_header(
 ) -> VcfHeader:
     used = dict.fromkeys([*header.declared("contig"), *(scan.contigs if scan else ())])
     names = {reference.match(name): name for name in used if reference.match(name) is not None}
-    for found, name in names.items():
-        if found != name:
-            log.info("contig %s of the VCF is %s of the reference", name, found)
     contigs = {
         names.get(found) or _in_style(found, names): length for found, length in reference.contigs.items()
     }
@@ -209,6 +207,20 @@ def _annotated_header(
         body_contigs=scan.contigs if scan else None,
         overwrite=overwrite,
     )
+
+
+def _say_aliases(reference: Reference, annotation: Annotation | None, scan: Scan | None) -> None:
+    """Logs that files name contigs differently: a line for each pair of files, with the first such contig."""
+    if annotation is not None and scan is not None:
+        for name in filter(None, map(reference.match, scan.contigs)):
+            annotation.contigs.match(name)
+    files = {"VCF's %s is the reference's %s": reference.names}
+    if annotation is not None:
+        files["reference's %s is the annotation's %s"] = annotation.contigs
+    for text, names in files.items():
+        if names.aliased:
+            more = f" (and {len(names.aliased) - 1} more)" if len(names.aliased) > 1 else ""
+            log.info(f"contigs: the {text}%s", *min(names.aliased), more)
 
 
 def _in_style(contig: str, names: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ class Status(enum.StrEnum):
     TOO_LONG = "TOO_LONG"  # REF or ALT is too long for the window
     OFF_REFERENCE = "OFF_REFERENCE"  # contig unknown, or position past its end
     N_WINDOW = "N_WINDOW"  # nearly the whole window is N
-    FAILED = "FAILED"  # something broke on this allele; the log says what
+    FAILED = "FAILED"  # the network gave numbers that are not finite
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

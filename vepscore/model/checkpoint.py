@@ -28,7 +28,6 @@ from vepscore.model.tracks import read_tracks, write_tracks
 from vepscore.outputs import Output, Tracks
 
 FORMAT = 1
-ORGANISMS = ("human", "mouse")
 CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = (
     "config.json",
     "tracks.parquet",

@@ -13,7 +13,6 @@ from vepscore.outputs import Output
 POOLINGS = 7  # encoder and decoder halve and double seven times: 1 bp to 128 bp
 TRUNK_BIN_BP = 2**POOLINGS
 PAIR_BIN_BP = 2048  # a bin of the pair representation and of contact maps
-MIN_WINDOW_BP = 16_384
 MAX_WINDOW_BP = 1_048_576
 
 # Outputs predicted as coverage tracks, with the resolutions (bp) at which a head predicts them.
