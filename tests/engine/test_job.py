@@ -1,11 +1,173 @@
-"""What a job refuses before it starts; whole jobs are in tests/cli/test_score.py."""
+"""A job from its options to its outputs, which appear together or not at all."""
 
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
+import jax
+import pandas as pd
 import pytest
 
-from vepscore.engine.job import check_outputs
-from vepscore.errors import UsageError
+from tests.builders import CONTIGS, WINDOW_BP, TinyGenome, build_genome, vcf_row, write_vcf
+from tests.io.samples import read_all
+from vepscore.engine.intake import MismatchPolicy
+from vepscore.engine.job import Job, JobReport, check_outputs, run_job
+from vepscore.errors import GenomeError, UsageError
+from vepscore.genome.alleles import Status
+
+ROWS = (
+    vcf_row("chr1", 16_000, 1, "~", "<DEL>"),
+    vcf_row("chr1", 17_000, 2, "~", name="rs2"),
+    vcf_row("chr1", 18_000, 1),
+)
+META = ("##fileformat=VCFv4.2", '##contig=<ID=chr1,length=30000,assembly="GRCh38">')
+
+
+@pytest.fixture(autouse=True)
+def surroundings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A cache of its own, and JAX's precision as it was before the job."""
+    monkeypatch.setenv("VEPSCORE_CACHE", str(folder / "cache"))
+    precision = jax.config.jax_default_matmul_precision
+    yield
+    jax.config.update("jax_default_matmul_precision", precision)
+
+
+@pytest.fixture
+def job(genome: TinyGenome, checkpoint_folder: Path, tmp_path: Path) -> Job:
+    """Of one quick scorer, with every kind of output."""
+    return Job(
+        source=str(write_vcf(tmp_path / "in.vcf", *ROWS, meta=META)),
+        reference=genome.fasta,
+        genes=genome.gtf,
+        polya=None,
+        outputs=(str(tmp_path / "out.vcf"), str(tmp_path / "out.parquet")),
+        table=tmp_path / "out.tsv",
+        checkpoint=str(checkpoint_folder),
+        organism="human",
+        window_bp=WINDOW_BP,
+        align_bp=1,
+        scorers=("DNASE",),
+        precision="float32",
+        rotary="auto",
+        on_mismatch=MismatchPolicy.SKIP,
+        device="auto",
+        batch=1,
+        engine="dense",
+        overwrite=False,
+        command=("vepscore", "score"),
+    )
+
+
+def finish(job: Job) -> tuple[JobReport, list[tuple[int, int | None]]]:
+    """The report, and what an observer sees: records so far and in all."""
+    seen: list[tuple[int, int | None]] = []
+    report = run_job(job, lambda counts, total: seen.append((counts.records, total)))
+    return report, seen
+
+
+def unscored(job: Job, *rows: tuple[str, ...], meta: tuple[str, ...] = META) -> Job:
+    """The job with rows of which no allele can be scored, so that nothing is compiled."""
+    source = write_vcf(Path(job.source).with_name("unscored.vcf"), *rows, meta=meta)
+    return dataclasses.replace(job, source=str(source))
+
+
+def declared_contigs(path: str) -> dict[str, str]:
+    header, _ = read_all(path)
+    return header.declared("contig")
+
+
+def outputs_of(job: Job) -> list[Path]:
+    return [*map(Path, job.outputs), job.table]
+
+
+def test_job_writes_all_outputs_and_reports(job: Job) -> None:
+    report, seen = finish(job)
+    assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert report.counts.statuses == {Status.OK: 2, Status.SYMBOLIC: 1}
+    assert (report.left_out, report.precision) == ({}, "float32")
+    header, records = read_all(job.outputs[0])
+    assert header.meta[: len(META)] == META
+    expected = {
+        "##vepscoreCommand=vepscore score",
+        "##vepscoreScorers=DNASE",
+        "##vepscoreRotary=float32",
+        f"##vepscoreWindow={WINDOW_BP} bp",
+    }
+    assert expected <= set(header.meta)
+    assert [record.line.split(b"\t")[:5] for record in records] == [
+        [cell.encode() for cell in row] for row in ROWS
+    ]
+    table = pd.read_csv(job.table, sep="\t", comment="#")
+    assert table["VS_STATUS"].tolist() == ["OK", "SYMBOLIC", "OK"]
+    assert table["VS_DNASE"].notna().tolist() == [True, False, True]
+    long = pd.read_parquet(job.outputs[1])
+    assert set(zip(long["record"], long["alt_index"], strict=True)) == {(0, 0), (1, 0)}
+    assert set(long["scorer"]) == {"DNASE"}
+
+
+def test_scorers_that_cannot_run_are_reported(job: Job) -> None:
+    bare = dataclasses.replace(unscored(job, ROWS[2]), genes=None, scorers=None)
+    report, _ = finish(bare)
+    assert report.left_out["RNA_SEQ"] == "needs genes: pass --genes"
+    header, _ = read_all(job.outputs[0])
+    (scorers,) = (line for line in header.meta if line.startswith("##vepscoreScorers="))
+    assert "RNA_SEQ" not in scorers and "CONTACT_MAPS" in scorers
+
+
+def test_failure_leaves_nothing(job: Job) -> None:
+    chrom, pos1, name, _, alt = ROWS[1]
+    strict = dataclasses.replace(
+        unscored(job, ROWS[2], (chrom, pos1, name, "TTTT", alt)), on_mismatch=MismatchPolicy.ERROR
+    )
+    before = set(Path(job.source).parent.iterdir())
+    with pytest.raises(GenomeError) as raised:
+        run_job(strict, lambda counts, total: None)
+    first, second, _ = str(raised.value).splitlines()
+    assert first.endswith(f"unscored.vcf record 1, chr1:{pos1} TTTT>{alt}")
+    assert second.endswith("; the header says assembly=GRCh38")
+    assert set(Path(job.source).parent.iterdir()) == before
+
+
+def test_body_on_declared_contigs_adds_none(job: Job) -> None:
+    finish(unscored(job, ROWS[2]))
+    assert declared_contigs(job.outputs[0]) == {"chr1": META[1]}
+
+
+def test_missing_contigs_are_declared_with_the_lengths_of_the_reference(job: Job) -> None:
+    finish(unscored(job, ROWS[2], meta=META[:1]))
+    assert declared_contigs(job.outputs[0]) == {
+        name: f"##contig=<ID={name},length={length}>" for name, length in CONTIGS.items()
+    }
+
+
+def test_missing_contigs_are_declared_as_the_vcf_names_them(job: Job) -> None:
+    """Those that it uses and those that it does not; one that the reference lacks has no length."""
+    row = ("1", *ROWS[2][1:])
+    finish(unscored(job, row, ("decoy", "5", ".", "A", "."), meta=META[:1]))
+    assert declared_contigs(job.outputs[0]) == {
+        "1": "##contig=<ID=1,length=30000>",
+        "2": "##contig=<ID=2,length=24000>",
+        "3": "##contig=<ID=3,length=6000>",
+        "decoy": "##contig=<ID=decoy>",
+    }
+
+
+def test_contig_of_a_reference_without_chr_is_declared_as_the_vcf_names_it(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    genome = build_genome(tmp_path / "plain", contigs=("1", "scaffold.1", "MT"))
+    finish(dataclasses.replace(unscored(job, ROWS[2], meta=META[:1]), reference=genome.fasta))
+    found = declared_contigs(job.outputs[0])
+    assert found["chr1"] == "##contig=<ID=chr1,length=30000>"
+    assert found["scaffold.1"] == "##contig=<ID=scaffold.1,length=24000>"
+    assert "1" not in found
+
+
+def test_contigs_without_genes_are_warned_of(job: Job, caplog: pytest.LogCaptureFixture) -> None:
+    genes = job.genes.with_name("chr2_only.gtf")
+    lines = job.genes.read_text().splitlines(keepends=True)
+    genes.write_text("".join(line.replace("chr1\t", "chr2\t") for line in lines))
+    run_job(dataclasses.replace(unscored(job, *ROWS[:1]), genes=genes), lambda counts, total: None)
+    assert "the annotation has no genes on chr1: no scores of genes there" in caplog.text
 
 
 @pytest.mark.parametrize(

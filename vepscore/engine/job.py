@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 LONG_TABLE_SUFFIX = ".parquet"
 _CHROMOSOME = re.compile(r"(chr)?(\d{1,2}|[XYWZM]|MT)")
+_SHOWN_CONTIGS = 5
 _ASSEMBLY = re.compile(r"assembly=\"?([^,\">]+)")
 
 
@@ -131,7 +132,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             engine=job.engine,
         )
         header = _annotated_header(records.header, reference, scan, provenance, overwrite=job.overwrite)
-        _say_aliases(reference, annotation, scan)
+        _report_contigs(reference, annotation, scan)
         with _open_writers(job, header, checkpoint, provenance) as writers:
             counts = run(
                 records,
@@ -209,11 +210,14 @@ def _annotated_header(
     )
 
 
-def _say_aliases(reference: Reference, annotation: Annotation | None, scan: Scan | None) -> None:
-    """Logs that files name contigs differently: a line for each pair of files, with the first such contig."""
+def _report_contigs(reference: Reference, annotation: Annotation | None, scan: Scan | None) -> None:
+    """Logs where files name contigs differently, by the first such contig, and contigs that have no genes."""
     if annotation is not None and scan is not None:
-        for name in filter(None, map(reference.match, scan.contigs)):
-            annotation.contigs.match(name)
+        on_reference = [name for name in scan.contigs if reference.match(name) is not None]
+        bare = [name for name in on_reference if annotation.contigs.match(reference.match(name)) is None]
+        if bare:
+            shown = ", ".join(bare[:_SHOWN_CONTIGS]) + (" …" if len(bare) > _SHOWN_CONTIGS else "")
+            log.warning("the annotation has no genes on %s: no scores of genes there", shown)
     files = {"VCF's %s is the reference's %s": reference.names}
     if annotation is not None:
         files["reference's %s is the annotation's %s"] = annotation.contigs
