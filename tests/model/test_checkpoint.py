@@ -2,7 +2,7 @@ import hashlib
 import json
 import pickle
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,14 @@ from vepscore.model.checkpoint import (
     CONFIG_FILE,
     HASHES_FILE,
     TRACKS_FILE,
-    Checkpoint,
     CheckpointConfig,
     load_checkpoint,
     read_config,
     save_checkpoint,
-    set_track_means,
     verify_checkpoint,
 )
-from vepscore.model.heads import TrackHead
-from vepscore.model.layers import StandardizedConv
+from vepscore.model.heads import TrackHead, TrackMean
+from vepscore.model.layers import fold_convolutions, standardized_convolutions
 from vepscore.model.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output
 
@@ -60,30 +58,44 @@ def directory(saved: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "tiny"))
 
 
-def predict(loaded: Checkpoint, network: AlphaGenome, embeddings: Embeddings) -> dict[Output, jax.Array]:
-    """Every head with tracks but the junctions', at a few positions."""
+def predict(
+    network: AlphaGenome, embeddings: Embeddings, outputs: Collection[Output], organism: int
+) -> dict[Output, jax.Array]:
+    """Every head but the junctions', at a few positions."""
     predictions = {}
-    for output in loaded.tracks.keys() - {Output.SPLICE_JUNCTIONS}:
+    for output in outputs - {Output.SPLICE_JUNCTIONS}:
         head = network.heads[output]
         resolution = {"resolution_bp": output.resolution_bp} if isinstance(head, TrackHead) else {}
-        x = embeddings.of(output)[0, :4]
-        predictions[output] = head(x, jnp.int32(loaded.organism_index), **resolution)
+        predictions[output] = head(embeddings.of(output)[0, :4], jnp.int32(organism), **resolution)
     return predictions
 
 
+@pytest.mark.parametrize("outputs", [None, {Output.RNA_SEQ, Output.SPLICE_SITES}])
 @pytest.mark.parametrize("organism", TINY.organisms)
-def test_round_trip_gives_the_same_predictions(saved: Path, codes: np.ndarray, organism: str) -> None:
-    loaded = load_checkpoint(saved, organism=organism)
-    assert loaded.organism_index == TINY.organisms.index(organism)
-    original = tiny_network()
-    set_track_means(original, loaded.tracks, loaded.organism_index)
-    before = embed(original, codes, organism=loaded.organism_index)
-    after = embed(loaded.network, codes, organism=loaded.organism_index)
+def test_round_trip_gives_the_same_predictions(
+    saved: Path, codes: np.ndarray, organism: str, outputs: set[Output] | None
+) -> None:
+    loaded = load_checkpoint(saved, organism=organism, outputs=outputs)
+    original, index = tiny_network(), TINY.organisms.index(organism)
+    for name, head in loaded.network.heads.items():
+        if isinstance(head, TrackHead):
+            original.heads[name].means = TrackMean(jnp.tile(head.means[...], (2, 1)))
+    before = embed(original, codes, organism=index)
+    after = embed(loaded.network, codes)
     for a, b in zip(before, after, strict=True):
         assert np.allclose(a, b, atol=1e-4)
-    expected = predict(loaded, original, before)
-    for output, found in predict(loaded, loaded.network, after).items():
+    read = outputs or loaded.tracks.keys()
+    expected = predict(original, before, read, index)
+    for output, found in predict(loaded.network, after, read, 0).items():
         assert np.allclose(found, expected[output], rtol=1e-3, atol=1e-5), output
+
+
+def test_only_what_a_run_needs_is_loaded(saved: Path) -> None:
+    network = load_checkpoint(saved, outputs={Output.RNA_SEQ, Output.CONTACT_MAPS}).network
+    assert set(network.heads) == {Output.RNA_SEQ, Output.CONTACT_MAPS}
+    assert set(network.heads[Output.RNA_SEQ].resolutions) == {"1"}
+    assert network.heads[Output.RNA_SEQ].resolutions["1"].linear.weight.shape == (1, 16, 6)
+    assert network.organism.embedding.shape == (1, CONFIG.trunk_channels)
 
 
 def test_config_and_tracks_come_back(saved: Path) -> None:
@@ -96,8 +108,7 @@ def test_config_and_tracks_come_back(saved: Path) -> None:
 def test_track_means_are_those_of_the_table(saved: Path) -> None:
     head = load_checkpoint(saved).network.heads[Output.RNA_SEQ]
     means = tiny_tracks()[Output.RNA_SEQ].nonzero_mean
-    assert np.array_equal(head.means[0], [*means, 1])
-    assert np.array_equal(head.means[1], np.ones(6))
+    assert np.array_equal(head.means[...], [[*means, 1]])
 
 
 def test_no_array_stays_abstract_where_the_organism_lacks_an_output(saved: Path) -> None:
@@ -114,10 +125,16 @@ def test_parameters_take_the_dtype_and_statistics_stay_float32(saved: Path) -> N
     }
 
 
-def test_loaded_convolutions_are_folded(saved: Path) -> None:
-    network = load_checkpoint(saved).network
-    nodes = [node for _, node in nnx.iter_graph(network) if isinstance(node, StandardizedConv)]
-    assert nodes and all(node.folded for node in nodes)
+def test_convolutions_are_folded_once(saved: Path, network: AlphaGenome, tmp_path: Path) -> None:
+    loaded = load_checkpoint(saved).network
+    nodes = list(standardized_convolutions(loaded))
+    assert nodes and all(node.folded and not hasattr(node, "scale") for node in nodes)
+    assert not any(node.folded for node in standardized_convolutions(network))
+    folded = nnx.clone(network)
+    fold_convolutions(folded)
+    tracks = {organism: tiny_tracks(organism=organism) for organism in TINY.organisms}
+    save_checkpoint(tmp_path / "folded", folded, TINY, tracks)
+    assert (tmp_path / "folded" / HASHES_FILE).read_text() == (saved / HASHES_FILE).read_text()
 
 
 def test_saving_twice_gives_the_same_bytes(saved: Path, network: AlphaGenome, tmp_path: Path) -> None:
@@ -225,8 +242,8 @@ def test_unknown_architecture_field_is_named(directory: Path) -> None:
 
 
 def test_newer_format(directory: Path) -> None:
-    edit_config(directory, format=2)
-    with pytest.raises(CheckpointError, match="not checkpoint format 1") as caught:
+    edit_config(directory, format=3)
+    with pytest.raises(CheckpointError, match="not checkpoint format 2") as caught:
         read_config(directory)
     assert caught.value.hint
 

@@ -111,7 +111,7 @@ def embed(
     windows = np.stack([codes, codes if beside is None else beside])
     kernel = network.encoder.embedder.block.conv
     graph, state = nnx.split(network)
-    key = (str(kernel.kernel.dtype), kernel.folded)
+    key = (str(kernel.kernel.dtype), kernel.folded, *network.heads)
     if key not in _COMPILED:
 
         def run(state: nnx.State, codes: jax.Array, organism: jax.Array) -> Embeddings:
@@ -123,4 +123,4 @@ def embed(
     return jax.tree.map(lambda x: x[:1], embedded)
 
 
-_COMPILED: dict[tuple[str, bool], Any] = {}
+_COMPILED: dict[tuple[Any, ...], Any] = {}

@@ -2,32 +2,39 @@
 
 config.json         architecture, window, licence and terms notice, training summary (`CheckpointConfig`)
 tracks.parquet      names, strands, biosamples and means of the tracks
-model.safetensors   the arrays, by their path in the network
+model.safetensors   the arrays, by their path in the network; the kernels of convolutions standardised
 SHA256SUMS          a hash of each of the above; its own hash names the checkpoint in every output
 """
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
+import numpy as np
 import safetensors
-import safetensors.flax
+import safetensors.numpy
 from flax import nnx
 
 from vepscore.errors import CheckpointError
 from vepscore.model.config import ModelConfig
-from vepscore.model.heads import TrackHead, TrackMean
 from vepscore.model.layers import fold_convolutions
+from vepscore.model.loading import (
+    abstract_network,
+    compare_shapes,
+    fill_network,
+    keep_outputs,
+    set_track_means,
+    stored_variables,
+)
 from vepscore.model.network import AlphaGenome
+from vepscore.model.registry import is_official
 from vepscore.model.tracks import read_tracks, write_tracks
 from vepscore.outputs import Output, Tracks
 
-FORMAT = 1
+FORMAT = 2
 CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = (
     "config.json",
     "tracks.parquet",
@@ -35,7 +42,6 @@ CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = (
     "SHA256SUMS",
 )
 _HASHED_FILES = (CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE)
-_STORED = (nnx.Param, nnx.BatchStat)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,10 +68,10 @@ class Checkpoint:
     """An opened checkpoint, ready to predict for one organism."""
 
     config: CheckpointConfig
-    network: AlphaGenome  # convolutions folded, parameters in the run's dtype
+    network: AlphaGenome  # convolutions folded, parameters in the run's dtype and of one organism
     tracks: Mapping[Output, Tracks]
-    organism_index: int
-    digest: str  # sha256 hex of SHA256SUMS
+    organism_index: int = 0  # the row of organism-specific parameters; only the organism's own was loaded
+    digest: str  # sha256 hex of the list of hashes of its files
 
 
 def save_checkpoint(
@@ -74,15 +80,24 @@ def save_checkpoint(
     config: CheckpointConfig,
     tracks: Mapping[str, Mapping[Output, Tracks]],
 ) -> None:
-    """Writes a network that is not folded, with the tracks of each organism."""
+    """Writes a network, folded or not, with the tracks of each organism."""
+    network = nnx.clone(network)
+    fold_convolutions(network)
+    arrays = {name: np.asarray(leaf.get_value()) for name, (_, leaf) in stored_variables(network).items()}
+    write_checkpoint(directory, arrays, config, tracks)
+
+
+def write_checkpoint(
+    directory: Path,
+    arrays: dict[str, np.ndarray],
+    config: CheckpointConfig,
+    tracks: Mapping[str, Mapping[Output, Tracks]],
+) -> None:
+    """Writes the arrays of a folded network, by their path in it, with the tracks of each organism."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / CONFIG_FILE).write_text(json.dumps(config.to_json(), indent=2) + "\n")
     write_tracks(directory / TRACKS_FILE, tracks)
-    arrays = {
-        _name(path): leaf.get_value()
-        for path, leaf in nnx.to_flat_state(nnx.state(network, nnx.Any(*_STORED)))
-    }
-    safetensors.flax.save_file(arrays, directory / ARRAYS_FILE)
+    safetensors.numpy.save_file(arrays, directory / ARRAYS_FILE)
     sums = [f"{_sha256(directory / name)}  {name}\n" for name in _HASHED_FILES]
     (directory / HASHES_FILE).write_text("".join(sums))
 
@@ -97,9 +112,13 @@ def read_config(directory: Path) -> CheckpointConfig:
     try:
         values = json.loads(path.read_text())
     except FileNotFoundError as error:
+        hint = (
+            "this is the official layout: `vepscore weights import` turns it into ours"
+            if is_official(directory)
+            else "`vepscore weights list` shows the checkpoints at hand"
+        )
         raise CheckpointError(
-            f"{directory}: no {CONFIG_FILE}, so not a vepscore checkpoint",
-            hint="`vepscore weights list` shows the checkpoints at hand",
+            f"{directory}: no {CONFIG_FILE}, so not a vepscore checkpoint", hint=hint
         ) from error
     except ValueError as error:
         raise CheckpointError(f"{path}: not JSON ({error})") from error
@@ -118,33 +137,51 @@ def read_config(directory: Path) -> CheckpointConfig:
     return CheckpointConfig(architecture=architecture, organisms=organisms, **values)
 
 
-def load_checkpoint(directory: Path, *, organism: str = "human", dtype: str = "float32") -> Checkpoint:
-    """Opens a checkpoint for one organism, with its parameters in `dtype`.
+def load_checkpoint(
+    directory: Path,
+    *,
+    organism: str = "human",
+    dtype: str = "float32",
+    outputs: Collection[Output] | None = None,
+) -> Checkpoint:
+    """Opens a checkpoint for one organism.
+
+    Args:
+        directory: in our layout.
+        organism: whose rows of the organism-specific parameters are read.
+        dtype: of the parameters.
+        outputs: whose heads are read, at the resolution at which variants are scored; None for all of all heads.
 
     Raises:
         CheckpointError: a file is missing or damaged, the arrays do not fit the architecture, or the organism is
             not among the checkpoint's.
     """
     config = read_config(directory)
+    organism_index = find_organism(config, organism, where=directory)
+    tracks = read_tracks(directory / TRACKS_FILE, organism)
+    arrays = _StoredArrays(directory / ARRAYS_FILE)
+    network = abstract_network(config.architecture, folded=True)
+    expected = {name: leaf.shape for name, (_, leaf) in stored_variables(network).items()}
+    compare_shapes(arrays.shapes, expected, where=arrays.path)
+    if outputs is not None:
+        keep_outputs(network, outputs)
+    fill_network(network, arrays, organism_index=organism_index, dtype=dtype)
+    set_track_means(network, tracks)
+    return Checkpoint(config=config, network=network, tracks=tracks, digest=checkpoint_digest(directory))
+
+
+def find_organism(config: CheckpointConfig, organism: str, *, where: Path) -> int:
+    """The organism's row of the organism-specific parameters.
+
+    Raises:
+        CheckpointError: the checkpoint does not predict it.
+    """
     if organism not in config.organisms:
         raise CheckpointError(
-            f"{directory}: predicts {', '.join(config.organisms)}, not {organism}",
+            f"{where}: predicts {', '.join(config.organisms)}, not {organism}",
             hint="pass --organism with one of those",
         )
-    tracks = read_tracks(directory / TRACKS_FILE, organism)
-    network = nnx.eval_shape(lambda: AlphaGenome(config.architecture, rngs=nnx.Rngs(0)))
-    _fill(network, _read_arrays(directory / ARRAYS_FILE), where=directory / ARRAYS_FILE)
-    organism_index = config.organisms.index(organism)
-    set_track_means(network, tracks, organism_index)
-    fold_convolutions(network)
-    _cast(network, jnp.dtype(dtype))
-    return Checkpoint(
-        config=config,
-        network=network,
-        tracks=tracks,
-        organism_index=organism_index,
-        digest=checkpoint_digest(directory),
-    )
+    return config.organisms.index(organism)
 
 
 def checkpoint_digest(directory: Path) -> str:
@@ -176,54 +213,24 @@ def verify_checkpoint(directory: Path) -> None:
         )
 
 
-def set_track_means(network: AlphaGenome, tracks: Mapping[Output, Tracks], organism_index: int) -> None:
-    """Puts the means of the track table into the heads, which scale their predictions by them; 1 where it has none."""
-    architecture = network.config
-    for name, head in network.heads.items():
-        if isinstance(head, TrackHead):
-            means = jnp.ones((architecture.organisms, architecture.heads[Output(name)]))
-            table = tracks.get(Output(name))
-            if table is not None:
-                means = means.at[organism_index, table.channel].set(table.nonzero_mean)
-            head.means = TrackMean(means)
+class _StoredArrays:
+    """The arrays file; mapped into memory, so that only what is used is read."""
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._arrays = safetensors.numpy.load_file(path)
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{path}: missing") from error
+        except safetensors.SafetensorError as error:
+            raise CheckpointError(
+                f"{path}: not a whole safetensors file ({error})", hint="copy or fetch the checkpoint again"
+            ) from error
+        self.shapes = {name: array.shape for name, array in self._arrays.items()}
 
-def _fill(network: AlphaGenome, arrays: Mapping[str, jax.Array], *, where: Path) -> None:
-    """Puts `arrays` into the abstract `network`; missing, unexpected and misshapen ones are reported together."""
-    expected = {_name(path): leaf for path, leaf in nnx.to_flat_state(nnx.state(network, nnx.Any(*_STORED)))}
-    problems = [
-        f"missing: {name}, expected {leaf.shape}" for name, leaf in expected.items() if name not in arrays
-    ]
-    problems += [
-        f"unexpected: {name}, found {array.shape}" for name, array in arrays.items() if name not in expected
-    ]
-    problems += [
-        f"misshapen: {name}, found {arrays[name].shape}, expected {leaf.shape}"
-        for name, leaf in expected.items()
-        if name in arrays and arrays[name].shape != leaf.shape
-    ]
-    if problems:
-        raise CheckpointError(f"{where}: arrays do not fit the architecture\n" + "\n".join(problems))
-    state = nnx.state(network, nnx.Any(*_STORED))
-    filled = [(path, leaf.replace(arrays[_name(path)])) for path, leaf in nnx.to_flat_state(state)]
-    nnx.update(network, nnx.from_flat_state(filled))
-
-
-def _cast(network: AlphaGenome, dtype: jnp.dtype) -> None:
-    """Parameters to `dtype`; stored statistics stay float32."""
-    state = nnx.state(network, nnx.Param)
-    nnx.update(network, jax.tree.map(lambda x: x.astype(dtype), state))
-
-
-def _read_arrays(path: Path) -> dict[str, jax.Array]:
-    try:
-        return safetensors.flax.load_file(path)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: missing") from error
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(
-            f"{path}: not a whole safetensors file ({error})", hint="copy or fetch the checkpoint again"
-        ) from error
+    def read(self, names: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
+        for name in names:
+            yield name, self._arrays[name]
 
 
 def _read_hashes(directory: Path) -> str:
@@ -231,10 +238,6 @@ def _read_hashes(directory: Path) -> str:
         return (directory / HASHES_FILE).read_text()
     except FileNotFoundError as error:
         raise CheckpointError(f"{directory / HASHES_FILE}: missing") from error
-
-
-def _name(path: tuple[Any, ...]) -> str:
-    return ".".join(map(str, path))
 
 
 def _sha256(path: Path) -> str:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vepscore.model.config import MAX_WINDOW_BP, TRACK_RESOLUTIONS_BP, ModelConfig
-from vepscore.model.layers import OrganismLinear, einsum_bfloat16
+from vepscore.model.layers import OrganismLinear, OrganismParam, einsum_bfloat16
 from vepscore.model.rotary import rotate
 from vepscore.outputs import SPLICE_CLASSES, Output
 
@@ -30,7 +30,7 @@ class TrackResolution(nnx.Module):
 
     def __init__(self, config: ModelConfig, in_channels: int, tracks: int, *, rngs: nnx.Rngs) -> None:
         self.linear = OrganismLinear(config.organisms, in_channels, tracks, rngs=rngs)
-        self.learnt_scale = nnx.Param(jnp.ones((config.organisms, tracks)))
+        self.learnt_scale = OrganismParam(jnp.ones((config.organisms, tracks)))
 
     def __call__(self, x: jax.Array, organism: jax.Array) -> jax.Array:
         """(…, C) → float32 (…, T)."""
@@ -104,7 +104,7 @@ class JunctionHead(nnx.Module):
         )
         # scale and offset of each tissue, by class of site
         self.tissue_embeddings = nnx.List(
-            nnx.Param(0.1 * jax.random.truncated_normal(rngs.params(), -2.0, 2.0, shape))
+            OrganismParam(0.1 * jax.random.truncated_normal(rngs.params(), -2.0, 2.0, shape))
             for _ in SPLICE_CLASSES
         )
 

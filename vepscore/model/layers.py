@@ -5,6 +5,7 @@ precision; statistics are taken in float32.
 Source: google-deepmind/alphagenome_research 0.2.0, `model/layers.py` and `model/convolutions.py`.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -95,29 +96,30 @@ class StandardizedConv(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, S, C in) → (B, S, C out)."""
-        kernel = self.kernel[...] if self.folded else self._standardized()
+        kernel = self.kernel[...] if self.folded else standardize(self.kernel[...], self.scale[...])
         out = jax.lax.conv_general_dilated(
             x, kernel, window_strides=(1,), padding="SAME", dimension_numbers=("NWC", "WIO", "NWC")
         )
         return out + self.bias[...]
 
     def fold(self) -> None:
-        """Standardises the stored kernel, once and for all: what a loaded checkpoint needs."""
+        """Standardises the stored kernel, once and for all: what inference needs."""
         if not self.folded:
-            self.kernel[...] = self._standardized()
-            self.folded = True
+            self.kernel[...] = standardize(self.kernel[...], self.scale[...])
+            self.drop_scale()
 
-    def _standardized(self) -> jax.Array:
-        return _standardize(self.kernel[...], self.scale[...])
+    def drop_scale(self) -> None:
+        """Says that the kernel is, or will be, a standardised one."""
+        del self.scale
+        self.folded = True
 
 
-@jax.jit
-def _standardize(kernel: jax.Array, scale: jax.Array) -> jax.Array:
-    """(W, C in, C out), (C out,) → (W, C in, C out). Jitted, since folding calls it outside of the network."""
+def standardize(kernel: Any, scale: Any) -> Any:
+    """(W, C in, C out), (C out,) → (W, C in, C out); numpy or JAX arrays."""
     fan_in = kernel.shape[0] * kernel.shape[1]
-    kernel = kernel - jnp.mean(kernel, axis=(0, 1), keepdims=True)
-    variance = jnp.var(kernel, axis=(0, 1), keepdims=True)
-    return kernel * (scale * jax.lax.rsqrt(jnp.maximum(fan_in * variance, _MIN_KERNEL_VARIANCE)))
+    variance = kernel.var(axis=(0, 1))
+    centred = kernel - kernel.mean(axis=(0, 1))
+    return centred * (scale / (fan_in * variance).clip(min=_MIN_KERNEL_VARIANCE) ** 0.5)
 
 
 class ConvBlock(nnx.Module):
@@ -136,14 +138,18 @@ class ConvBlock(nnx.Module):
         return self.conv(gelu(self.norm(x)))
 
 
+class OrganismParam(nnx.Param):
+    """A parameter whose first axis is the organism."""
+
+
 class OrganismLinear(nnx.Module):
     """A linear layer with weights of its own for each organism; float32 out."""
 
     def __init__(self, organisms: int, in_channels: int, out_channels: int, *, rngs: nnx.Rngs) -> None:
         shape = (organisms, in_channels, out_channels)
         initial = jax.random.truncated_normal(rngs.params(), -2.0, 2.0, shape)
-        self.weight = nnx.Param(initial / jnp.sqrt(in_channels))
-        self.bias = nnx.Param(jnp.zeros((organisms, out_channels)))
+        self.weight = OrganismParam(initial / jnp.sqrt(in_channels))
+        self.bias = OrganismParam(jnp.zeros((organisms, out_channels)))
 
     def __call__(self, x: jax.Array, organism: jax.Array) -> jax.Array:
         """(…, C in), () int32 → float32 (…, C out)."""
@@ -155,7 +161,7 @@ class OrganismEmbedding(nnx.Module):
     """A learned vector per organism."""
 
     def __init__(self, organisms: int, channels: int, *, rngs: nnx.Rngs) -> None:
-        self.embedding = nnx.Param(0.02 * jax.random.normal(rngs.params(), (organisms, channels)))
+        self.embedding = OrganismParam(0.02 * jax.random.normal(rngs.params(), (organisms, channels)))
 
     def __call__(self, organism: jax.Array) -> jax.Array:
         """() int32 → (C,)."""
@@ -164,6 +170,12 @@ class OrganismEmbedding(nnx.Module):
 
 def fold_convolutions(module: nnx.Module) -> None:
     """Folds the standardisation of every convolution below `module` into its kernel."""
+    for conv in standardized_convolutions(module):
+        conv.fold()
+
+
+def standardized_convolutions(module: nnx.Module) -> Iterator[StandardizedConv]:
+    """Every standardised convolution below `module`."""
     for _, node in nnx.iter_graph(module):
         if isinstance(node, StandardizedConv):
-            node.fold()
+            yield node

@@ -12,6 +12,7 @@ from vepscore.errors import CheckpointError
 ENVIRONMENT_VARIABLE = "VEPSCORE_WEIGHTS"
 EMBEDDED_NAME = "vepscore-small"
 _MARKER_FILE = "config.json"
+_OFFICIAL_FILES = ("_METADATA", "_CHECKPOINT_METADATA", "manifest.ocdbt")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -77,6 +78,13 @@ def resolve_checkpoint(name_or_path: str | None) -> Path:
     raise CheckpointError(
         f"{name_or_path!r} {found}; the checkpoints with names are\n{names}",
         hint=f"pass a name or a checkpoint's directory; those in {user_weights_dir()} have names",
+    )
+
+
+def is_official(directory: Path) -> bool:
+    """Whether a directory is in the official (Orbax) layout, whole or in part, rather than in ours."""
+    return not (directory / _MARKER_FILE).exists() and any(
+        (directory / name).exists() for name in _OFFICIAL_FILES
     )
 
 
