@@ -1,11 +1,13 @@
 """The device that a run uses, and what follows from it."""
 
 import logging
+import os
 
 import jax
 
 from vepscore.errors import UsageError
 
+_DETERMINISTIC_FLAG = "--xla_gpu_deterministic_ops"
 _EXTRAS = {"gpu": "vepscore[cuda]", "tpu": "vepscore[tpu]"}
 
 
@@ -24,6 +26,7 @@ def choose_device(kind: str) -> str:
     logging.getLogger("jax._src.xla_bridge").setLevel(
         logging.WARNING
     )  # it reports each device that is not there
+    _make_deterministic()
     if kind != "auto":
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(kind, kind))
     try:
@@ -38,6 +41,16 @@ def choose_device(kind: str) -> str:
 def default_precision(device: str) -> str:
     """bfloat16 where the hardware is made for it."""
     return "float32" if device == "cpu" else "bfloat16"
+
+
+def _make_deterministic() -> None:
+    """Makes a GPU give the same bytes twice: no sums in an order of chance, no kernels chosen by a race.
+
+    XLA reads its flags when the device is first used. A flag that the user has set stays as it is.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if _DETERMINISTIC_FLAG not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_DETERMINISTIC_FLAG}=true".strip()
 
 
 def require_exact_products(precision: str) -> None:

@@ -114,12 +114,16 @@ class StandardizedConv(nnx.Module):
         self.folded = True
 
 
-def standardize(kernel: Any, scale: Any) -> Any:
-    """(W, C in, C out), (C out,) → (W, C in, C out); numpy or JAX arrays."""
+@jax.jit
+def standardize(kernel: jax.Array, scale: jax.Array) -> jax.Array:
+    """(W, C in, C out), (C out,) → (W, C in, C out).
+
+    Jitted, and in this order of operations: so the official code rounds.
+    """
     fan_in = kernel.shape[0] * kernel.shape[1]
-    variance = kernel.var(axis=(0, 1))
-    centred = kernel - kernel.mean(axis=(0, 1))
-    return centred * (scale / (fan_in * variance).clip(min=_MIN_KERNEL_VARIANCE) ** 0.5)
+    kernel = kernel - jnp.mean(kernel, axis=(0, 1), keepdims=True)
+    variance = jnp.var(kernel, axis=(0, 1), keepdims=True)
+    return kernel * (scale * jax.lax.rsqrt(jnp.maximum(fan_in * variance, _MIN_KERNEL_VARIANCE)))
 
 
 class ConvBlock(nnx.Module):

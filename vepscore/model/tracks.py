@@ -29,10 +29,7 @@ def read_tracks(path: Path, organism: str) -> dict[Output, Tracks]:
     Raises:
         CheckpointError: the file is not such a table, or has no tracks for the organism.
     """
-    try:
-        table = pd.read_parquet(path, columns=list(_COLUMNS))
-    except Exception as error:  # pyarrow raises a different class for each kind of damage
-        raise CheckpointError(f"{path}: not a track table ({error})") from error
+    table = _read_table(path)
     organisms = sorted(table["organism"].unique())
     if organism not in organisms:
         raise CheckpointError(
@@ -44,6 +41,22 @@ def read_tracks(path: Path, organism: str) -> dict[Output, Tracks]:
         Output(output): _tracks(Output(output), rows)
         for output, rows in of_organism.groupby("output", sort=False)
     }
+
+
+def read_organisms(path: Path) -> list[str]:
+    """The organisms that the table has tracks of, in alphabetical order.
+
+    Raises:
+        CheckpointError: the file is not such a table.
+    """
+    return sorted(_read_table(path)["organism"].unique())
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path, columns=list(_COLUMNS))
+    except Exception as error:  # pyarrow raises a different class for each kind of damage
+        raise CheckpointError(f"{path}: not a track table ({error})") from error
 
 
 def _columns(tracks: Tracks) -> dict[str, np.ndarray]:

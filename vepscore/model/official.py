@@ -1,0 +1,172 @@
+"""The official checkpoint: an Orbax directory of (parameters, state), opened as it is or imported into our layout."""
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from vepscore.errors import CheckpointError, OutputError
+from vepscore.genome.cache import file_digest, published
+from vepscore.model.checkpoint import Checkpoint, CheckpointConfig, find_organism, write_checkpoint
+from vepscore.model.config import MAX_WINDOW_BP, ModelConfig
+from vepscore.model.loading import (
+    fill_network,
+    keep_outputs,
+    set_track_means,
+    stored_variables,
+)
+from vepscore.model.metadata import TrackMetadata, check_channels, organism_of, read_metadata
+from vepscore.model.network import AlphaGenome
+from vepscore.model.orbax_arrays import OrbaxArrays
+from vepscore.outputs import Output
+
+ORGANISMS = ("human", "mouse")  # in the order of the organism-specific parameters
+ROTARY_DTYPE = "bfloat16"  # what the released weights were trained with
+LICENCE = "AlphaGenome model terms (non-commercial)"
+TERMS_URL = "https://deepmind.google.com/science/alphagenome/model-terms"
+TERMS_NOTICE = (
+    f"Made with AlphaGenome weights and subject to the AlphaGenome model terms, {TERMS_URL}: non-commercial use "
+    "only; not to be used to train other models; not validated or approved for clinical use"
+)
+
+
+def load_official(
+    directory: Path,
+    metadata: Path,
+    *,
+    organism: str = "human",
+    dtype: str = "float32",
+    outputs: Collection[Output] | None = None,
+) -> Checkpoint:
+    """Opens an official checkpoint for one organism; the rest as in `load_checkpoint`.
+
+    Args:
+        directory: the Orbax directory.
+        metadata: the organism's track metadata, a textproto.
+        organism: "human" or "mouse".
+        dtype: of the parameters.
+        outputs: whose heads are read; None for all.
+
+    Raises:
+        CheckpointError: the directory is not whole, its arrays are not those of the network, or the metadata is
+            not of this checkpoint.
+    """
+    arrays = OrbaxArrays(directory)
+    network = arrays.expected_network()
+    table = _read_metadata(metadata, organism, network.config)
+    digest = _digest([*_files(directory), metadata])
+    config = _describe(directory.name, network.config, ORGANISMS[: network.config.organisms])
+    organism_index = find_organism(config, organism, where=directory)
+    if outputs is not None:
+        keep_outputs(network, outputs)
+    fill_network(network, arrays, organism_index=organism_index, dtype=dtype)
+    set_track_means(network, table.tracks)
+    return Checkpoint(config=config, network=network, tracks=table.tracks, digest=digest)
+
+
+def import_checkpoint(
+    directory: Path,
+    output: Path,
+    *,
+    metadata: Mapping[str, Path],
+    name: str,
+    dtype: str = "float32",
+    observe: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Turns an official checkpoint into one in our layout.
+
+    Args:
+        directory: the Orbax directory.
+        output: where ours is written, which must not exist; appears whole or not at all.
+        metadata: the track metadata of each organism ("human", "mouse").
+        name: of the new checkpoint.
+        dtype: of the parameters, "float32" or "bfloat16"; stored statistics stay float32.
+        observe: called with the bytes read so far and in total.
+
+    Raises:
+        CheckpointError: as in `load_official`.
+        OutputError: `output` cannot be written.
+    """
+    arrays = OrbaxArrays(directory)
+    network = arrays.expected_network()
+    tables = {organism: _read_metadata(path, organism, network.config) for organism, path in metadata.items()}
+    config = _describe(
+        name,
+        network.config,
+        ORGANISMS[: network.config.organisms],
+        training={
+            "imported_from": "an official checkpoint",
+            "dtype": dtype,
+            "sha256": {path.name: file_digest(path) for path in metadata.values()}
+            | {"checkpoint": _digest(_files(directory))},
+        },
+    )
+    converted = _convert(network, arrays, dtype, observe)
+    try:
+        with published(output) as partial:
+            tracks = {organism: table.tracks for organism, table in tables.items()}
+            write_checkpoint(partial, converted, config, tracks)
+    except OSError as error:
+        raise OutputError(
+            f"{output}\ncannot be written: {error.strerror or error}",
+            hint="name a folder that does not exist yet, on a disk with room for it",
+        ) from error
+
+
+def _convert(
+    network: AlphaGenome, arrays: OrbaxArrays, dtype: str, observe: Callable[[int, int], None]
+) -> dict[str, np.ndarray]:
+    """Every array of the network by its path in it, parameters in `dtype`."""
+    variables = {name: leaf for name, (_, leaf) in stored_variables(network).items()}
+    total, done = sum(leaf.size for leaf in variables.values()) * 4, 0
+    converted = {}
+    for name, array in arrays.read(variables):
+        wanted = dtype if isinstance(variables[name], nnx.Param) else "float32"
+        converted[name] = array.astype(jnp.dtype(wanted))
+        done += array.nbytes
+        observe(done, total)
+    return converted
+
+
+def _read_metadata(path: Path, organism: str, architecture: ModelConfig) -> TrackMetadata:
+    named = organism_of(path)
+    if named not in (None, organism):
+        raise CheckpointError(
+            f"{path}: names the tracks of {named}, not of {organism}",
+            hint="give each organism its own metadata; a file's name may say neither",
+        )
+    metadata = read_metadata(path)
+    check_channels(metadata, architecture.heads, where=path)
+    return metadata
+
+
+def _describe(
+    name: str,
+    architecture: ModelConfig,
+    organisms: tuple[str, ...],
+    training: Mapping[str, Any] | None = None,
+) -> CheckpointConfig:
+    return CheckpointConfig(
+        name=name,
+        architecture=architecture,
+        organisms=organisms,
+        window_bp=MAX_WINDOW_BP,
+        rotary_dtype=ROTARY_DTYPE,
+        licence=LICENCE,
+        terms_notice=TERMS_NOTICE,
+        training=training or {},
+    )
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*") if path.is_file())
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    """sha256 in hex of the list of the files' hashes."""
+    lines = "".join(f"{file_digest(path)}  {path.name}\n" for path in paths)
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,0 +1,169 @@
+"""The arrays of an official checkpoint, read from its Orbax directory.
+
+Nothing in it is executed: Orbax reads arrays and their descriptions in JSON.
+"""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from vepscore.errors import CheckpointError
+from vepscore.model.config import ModelConfig
+from vepscore.model.layers import standardize
+from vepscore.model.loading import abstract_network, compare_shapes, drop_scales, stored_variables
+from vepscore.model.network import AlphaGenome
+from vepscore.model.official_names import OfficialLeaf, architecture_of, expected_leaves, official_leaf
+
+_GROUP_BYTES = 256 * 2**20  # read at a time; Orbax needs as much again
+
+
+class OrbaxArrays:
+    """The arrays of an official checkpoint, under their names in our network, kernels standardised."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.absolute()
+        self._tree = self._read_tree()
+        self.shapes = {
+            leaf: tuple(self._tree[leaf.half][leaf.module][leaf.name].shape) for leaf in _leaves(self._tree)
+        }
+        self._official: dict[str, tuple[OfficialLeaf, tuple[int, ...]]] = {}  # by our name; and our shape
+
+    def expected_network(self) -> AlphaGenome:
+        """The network that the arrays fill.
+
+        Raises:
+            CheckpointError: they fill none.
+        """
+        network = abstract_network(self._find_architecture(), folded=False)
+        compare_shapes(self.shapes, expected_leaves(network), where=self.directory)
+        self._official = {
+            name: (official_leaf(path, leaf), leaf.shape)
+            for name, (path, leaf) in stored_variables(network).items()
+        }
+        drop_scales(network)
+        return network
+
+    def read(self, names: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """The named arrays as float32, some hundred megabytes at a time."""
+        for group in self._group(names):
+            scales = {name: scale for name in group if (scale := self._scale_of(name))}
+            found = self._restore([self._official[name][0] for name in [*group, *scales.values()]])
+            for name in group:
+                leaf, shape = self._official[name]
+                array = found.pop(leaf).reshape(shape)
+                if name in scales:
+                    scale = found[self._official[scales[name]][0]].reshape(-1)
+                    array = np.asarray(standardize(array, scale))
+                yield name, array
+
+    def _find_architecture(self) -> ModelConfig:
+        """The published one, unless the arrays are exactly those of another size of the family."""
+        published_network = ModelConfig.alphagenome()
+        try:
+            architecture = architecture_of(self.shapes)
+            if architecture == published_network:
+                return architecture
+            expected = expected_leaves(abstract_network(architecture, folded=False))
+        except Exception:  # sizes read from damaged arrays make no network, each in a way of its own
+            return published_network
+        return architecture if expected == self.shapes else published_network
+
+    def _scale_of(self, name: str) -> str | None:
+        """The name of the scale that a convolution's kernel is standardised with."""
+        module, _, leaf = name.rpartition(".")
+        scale = f"{module}.scale"
+        return scale if leaf == "kernel" and scale in self._official else None
+
+    def _group(self, names: Collection[str]) -> Iterator[list[str]]:
+        group: list[str] = []
+        size = 0
+        for name in names:
+            group.append(name)
+            size += 4 * int(np.prod(self._official[name][1]))
+            if size >= _GROUP_BYTES:
+                yield group
+                group, size = [], 0
+        if group:
+            yield group
+
+    def _read_tree(self) -> Sequence[Mapping[str, Mapping[str, Any]]]:
+        """Shapes and dtypes: the pair of module path → leaf name → description."""
+        with _reading(self.directory), ocp.PyTreeCheckpointer() as checkpointer:
+            tree = checkpointer.metadata(self.directory).item_metadata.tree
+        if not _is_pair_of_modules(tree):
+            raise CheckpointError(
+                f"{self.directory}: holds no pair of parameters and state by module and name",
+                hint="give the folder of an official AlphaGenome checkpoint (JAX version)",
+            )
+        return tree
+
+    def _restore(self, leaves: Sequence[OfficialLeaf]) -> dict[OfficialLeaf, np.ndarray]:
+        wanted = set(leaves)
+        item = [
+            {
+                module: {
+                    name: 0 if OfficialLeaf(half, module, name) in wanted else ocp.PLACEHOLDER
+                    for name in names
+                }
+                for module, names in modules.items()
+            }
+            for half, modules in enumerate(self._tree)
+        ]
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item)
+        with _reading(self.directory), ocp.PyTreeCheckpointer() as checkpointer:
+            found = checkpointer.restore(
+                self.directory, args=ocp.args.PyTreeRestore(item=item, restore_args=as_numpy)
+            )
+            return {leaf: found[leaf.half][leaf.module][leaf.name] for leaf in wanted}
+
+
+@contextlib.contextmanager
+def _reading(directory: Path) -> Iterator[None]:
+    """Turns whatever Orbax raises on a damaged checkpoint, a different class for each damage, into ours."""
+    logging.getLogger("absl").setLevel(logging.ERROR)  # it warns of what our error says
+    try:
+        yield
+    except Exception as error:
+        _ignore_late_reads()
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{directory}: cannot be read as an official (Orbax) checkpoint\n{first_line}",
+            hint="the copy may be incomplete: copy or fetch the checkpoint again",
+        ) from error
+
+
+def _ignore_late_reads() -> None:
+    """After a failed read others are still under way, and complain that Orbax has closed its event loop."""
+    previous = sys.unraisablehook
+
+    def report(event: Any) -> None:
+        if not (isinstance(event.exc_value, RuntimeError) and "loop is closed" in str(event.exc_value)):
+            previous(event)
+
+    sys.unraisablehook = report
+
+
+def _is_pair_of_modules(tree: Any) -> bool:
+    return (
+        isinstance(tree, list | tuple)
+        and len(tree) == 2
+        and all(isinstance(half, Mapping) for half in tree)
+        and all(isinstance(module, Mapping) for half in tree for module in half.values())
+        and all(
+            hasattr(leaf, "shape") for half in tree for module in half.values() for leaf in module.values()
+        )
+    )
+
+
+def _leaves(tree: Sequence[Mapping[str, Mapping[str, Any]]]) -> Iterator[OfficialLeaf]:
+    for half, modules in enumerate(tree):
+        for module, names in modules.items():
+            for name in names:
+                yield OfficialLeaf(half, module, name)
