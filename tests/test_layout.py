@@ -8,7 +8,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-HEAVY = ("jax", "flax", "pandas", "pyarrow", "pysam", "cyvcf2", "pyfaidx")
+HEAVY = ("jax", "flax", "orbax", "pandas", "pyarrow", "pysam", "cyvcf2", "huggingface_hub", "kagglehub")
 
 # What each part must not import. cli → engine → {io, model, contract} → genome; the arrows never turn back.
 ABOVE_GENOME = (

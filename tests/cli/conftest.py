@@ -1,9 +1,12 @@
 """What whole runs share."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.builders import build_checkpoint, build_genome
 from tests.cli.scoring import Bench, caches
+from tests.official_checkpoint import write_metadata, write_official
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +17,21 @@ def bench(tmp_path_factory) -> Bench:
         checkpoint=build_checkpoint(folder),
         environment=caches(folder / "caches"),
     )
+
+
+@pytest.fixture(scope="session")
+def official(tmp_path_factory) -> Path:
+    """A tiny checkpoint in the official layout; nothing may be changed in it."""
+    return write_official(tmp_path_factory.mktemp("official") / "checkpoint")
+
+
+@pytest.fixture(scope="session")
+def metadata(tmp_path_factory) -> dict[str, Path]:
+    """Its track metadata, by organism."""
+    return write_metadata(tmp_path_factory.mktemp("metadata"))
+
+
+@pytest.fixture(scope="session")
+def metadata_options(metadata) -> list[str]:
+    """Its track metadata as options of the command line."""
+    return [argument for path in metadata.values() for argument in ("--metadata", str(path))]

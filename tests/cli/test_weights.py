@@ -103,12 +103,22 @@ def test_list_is_plain_and_imports_nothing_heavy(user_weights):
     )
     done = vepscore("weights", "list", program=program)
     assert done.returncode == 0
-    assert done.stderr.strip() == "False"
+    assert done.stderr.splitlines()[-1] == "False"
     assert [line.split("\t") for line in done.stdout.splitlines()] == [
         ["vepscore-small", str(registry.embedded_checkpoint()), "default"],
         ["mine", str(user_weights / "mine"), ""],
         ["vepscore-small", str(user_weights / "vepscore-small"), "use its directory: the name is taken"],
     ]
+
+
+def test_list_ends_with_what_can_be_fetched(user_weights):
+    add_checkpoint(user_weights, "alphagenome-fold-2")
+    done = vepscore("weights", "list")
+    (line,) = done.stderr.splitlines()
+    assert "vepscore weights fetch NAME" in line
+    assert "alphagenome-all-folds" in line and "alphagenome-fold-3" in line
+    assert "alphagenome-fold-2" not in line
+    assert vepscore("-q", "weights", "list").stderr == ""
 
 
 def test_info_describes_the_embedded_checkpoint():

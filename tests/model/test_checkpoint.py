@@ -143,6 +143,10 @@ def test_saving_twice_gives_the_same_bytes(saved: Path, network: AlphaGenome, tm
     assert (tmp_path / "again" / HASHES_FILE).read_text() == (saved / HASHES_FILE).read_text()
 
 
+def test_all_files_can_be_read_by_the_same_people(saved: Path) -> None:
+    assert len({path.stat().st_mode for path in saved.iterdir()}) == 1
+
+
 def test_nothing_is_pickled(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("unpickled")

@@ -1,5 +1,6 @@
 """`vepscore weights`: the checkpoints at hand, what is in one, and whether it is whole."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vepscore.cli.tables import print_fields, print_table
+from vepscore.cli.weights_fetch import fetch
+from vepscore.cli.weights_import import import_weights
 
 if TYPE_CHECKING:
     from vepscore.model.checkpoint import CheckpointConfig
     from vepscore.model.config import ModelConfig
 
-app = typer.Typer(no_args_is_help=True, help="List, inspect and verify checkpoints.")
+log = logging.getLogger(__name__)
+
+app = typer.Typer(no_args_is_help=True, help="List, inspect, verify, import and fetch checkpoints.")
 
 Name = Annotated[
     str | None,
@@ -32,6 +37,7 @@ def list_weights(plain: Plain = False) -> None:
     They come with the package or lie in $VEPSCORE_WEIGHTS (or the user's data directory). Columns: name, directory,
     and a remark where there is one.
     """
+    from vepscore.model.hub import CHECKPOINTS
     from vepscore.model.registry import EMBEDDED_NAME, list_checkpoints
 
     rows, seen = [], set()
@@ -41,6 +47,9 @@ def list_weights(plain: Plain = False) -> None:
         rows.append((entry.name, str(entry.path), remark))
         seen.add(entry.name)
     print_table(("checkpoint", "directory", "remark"), rows, plain=plain)
+    absent = [name for name in CHECKPOINTS if name not in seen]
+    if absent:
+        log.info("`vepscore weights fetch NAME` downloads an official checkpoint: %s", ", ".join(absent))
 
 
 @app.command()
@@ -64,6 +73,10 @@ def verify(name: Name = None) -> None:
     print(f"{path}: every file is as its hash says")
 
 
+app.command("import")(import_weights)
+app.command()(fetch)
+
+
 def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str]]:
     from vepscore.model.checkpoint import checkpoint_digest
 
@@ -83,8 +96,10 @@ def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str
 
 def _describe_tracks(path: Path, organism: str) -> str:
     from vepscore.model.checkpoint import TRACKS_FILE
-    from vepscore.model.tracks import read_tracks
+    from vepscore.model.tracks import read_organisms, read_tracks
 
+    if organism not in read_organisms(path / TRACKS_FILE):
+        return "none: imported without its metadata"
     tables = read_tracks(path / TRACKS_FILE, organism)
     return "\n".join(f"{output} {len(tracks)}" for output, tracks in tables.items())
 
@@ -99,10 +114,15 @@ def _describe_training(training: Mapping[str, Any]) -> Iterator[str]:
 def _inline(value: Any) -> str:
     """A JSON value on one line."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key.replace('_', ' ')} {_inline(element)}" for key, element in value.items())
+        return ", ".join(f"{_words(key)} {_inline(element)}" for key, element in value.items())
     if isinstance(value, list):
         return ", ".join(map(_inline, value))
     return str(value)
+
+
+def _words(key: str) -> str:
+    """A key as words; a file's name stays as it is."""
+    return key.replace("_", " ") if key.isidentifier() else key
 
 
 def _count_parameters(architecture: "ModelConfig") -> int:

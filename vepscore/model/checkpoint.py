@@ -98,6 +98,8 @@ def write_checkpoint(
     (directory / CONFIG_FILE).write_text(json.dumps(config.to_json(), indent=2) + "\n")
     write_tracks(directory / TRACKS_FILE, tracks)
     safetensors.numpy.save_file(arrays, directory / ARRAYS_FILE)
+    # The library makes it readable by its owner only.
+    (directory / ARRAYS_FILE).chmod((directory / CONFIG_FILE).stat().st_mode)
     sums = [f"{_sha256(directory / name)}  {name}\n" for name in _HASHED_FILES]
     (directory / HASHES_FILE).write_text("".join(sums))
 

@@ -13,6 +13,7 @@ from vepscore.errors import CheckpointError, OutputError
 from vepscore.genome.cache import file_digest, published
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig, find_organism, write_checkpoint
 from vepscore.model.config import MAX_WINDOW_BP, ModelConfig
+from vepscore.model.hub import TERMS_URL
 from vepscore.model.loading import (
     fill_network,
     keep_outputs,
@@ -27,7 +28,6 @@ from vepscore.outputs import Output
 ORGANISMS = ("human", "mouse")  # in the order of the organism-specific parameters
 ROTARY_DTYPE = "bfloat16"  # what the released weights were trained with
 LICENCE = "AlphaGenome model terms (non-commercial)"
-TERMS_URL = "https://deepmind.google.com/science/alphagenome/model-terms"
 TERMS_NOTICE = (
     f"Made with AlphaGenome weights and subject to the AlphaGenome model terms, {TERMS_URL}: non-commercial use "
     "only; not to be used to train other models; not validated or approved for clinical use"

@@ -1,0 +1,140 @@
+"""`vepscore weights fetch`: an official checkpoint downloaded with the user's account, verified and imported."""
+
+import enum
+import logging
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vepscore.cli.logs import Quiet, Verbose
+from vepscore.cli.weights_import import (
+    Dtype,
+    DtypeOption,
+    check_output,
+    metadata_by_organism,
+    write_imported,
+)
+from vepscore.errors import CheckpointError, UsageError
+
+log = logging.getLogger(__name__)
+
+_TERMS = """The AlphaGenome weights belong to Google DeepMind and come with terms of use. In short:
+  - non-commercial use only, of the weights and of what they predict
+  - predictions may not be used to train other models
+  - not validated or approved for clinical use
+This summary is ours and replaces nothing. The terms: {url}"""
+
+
+class Source(enum.StrEnum):
+    huggingface = "huggingface"
+    kaggle = "kaggle"
+
+
+def fetch(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="alphagenome-all-folds, or alphagenome-fold-0 to -3.", show_default=False
+        ),
+    ],
+    source: Annotated[
+        Source, typer.Option("--from", help="Where from, with the token of your account there.")
+    ] = Source.huggingface,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metadata",
+            metavar="FILE",
+            help="Track metadata, as of `import`. Default: human and mouse, from the official repository.",
+            show_default=False,
+        ),
+    ] = None,
+    dtype: DtypeOption = Dtype.float32,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="A folder to be made. Default: where `-c NAME` finds it.",
+            show_default=False,
+        ),
+    ] = None,
+    accept_terms: Annotated[
+        bool, typer.Option("--accept-terms", help="Agree to the model terms without being asked.")
+    ] = False,
+    keep_download: Annotated[
+        bool, typer.Option("--keep-download", help="Keep the official files after the import.")
+    ] = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Download an official AlphaGenome checkpoint with your account, and import it.
+
+    Needs the extra: pip install 'vepscore\\[fetch]'. A download that breaks off is continued by the next call.
+    """
+    from vepscore.genome.cache import cache_dir
+    from vepscore.model.downloads import locked
+    from vepscore.model.hub import check_online, fetch_metadata
+    from vepscore.model.registry import user_weights_dir
+
+    _check_name(name)
+    output = output or user_weights_dir() / name
+    check_output(output)
+    files = metadata_by_organism(metadata or ())
+    check_online()
+    _agree_to_terms(accept_terms)
+    folder = cache_dir() / "downloads" / source / name
+    with locked(folder):
+        files = files or fetch_metadata(folder / "metadata")
+        official = _download(name, source, folder)
+        try:
+            write_imported(official, output, metadata=files, name=name, dtype=dtype)
+        except BaseException:
+            log.warning("what was downloaded stays in %s", folder)
+            raise
+        if keep_download:
+            log.info("the official files stay in %s", official)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_name(name: str) -> None:
+    from vepscore.model.hub import CHECKPOINTS
+
+    if name not in CHECKPOINTS:
+        raise UsageError(f"{name!r} cannot be fetched\nexpected one of {', '.join(CHECKPOINTS)}")
+
+
+def _agree_to_terms(accepted: bool) -> None:
+    from vepscore.model.hub import TERMS_URL
+
+    print(_TERMS.format(url=TERMS_URL), file=sys.stderr)
+    if accepted:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            "the model terms were not agreed to, and there is no terminal to ask on",
+            hint="read the terms, then call again with --accept-terms",
+        )
+    # Not `typer.confirm`, which puts a blank on standard output.
+    print("Do you agree to the terms? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CheckpointError("the model terms were not agreed to, so nothing was downloaded")
+
+
+def _download(name: str, source: Source, folder: Path) -> Path:
+    from vepscore.cli.transfer import observing_bytes
+
+    log.info("downloading %s from %s", name, source)
+    if source is Source.kaggle:
+        from vepscore.model.kaggle import fetch_from_kaggle
+
+        return fetch_from_kaggle(name, folder)
+    from vepscore.model.hub import fetch_from_huggingface
+
+    with observing_bytes("downloading") as observe:
+        return fetch_from_huggingface(name, folder, observe=observe)

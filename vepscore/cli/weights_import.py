@@ -1,0 +1,131 @@
+"""`vepscore weights import`: an official checkpoint turned into our layout."""
+
+import enum
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vepscore.cli.logs import Quiet, Verbose
+from vepscore.errors import UsageError
+
+ORGANISMS = ("human", "mouse")
+
+
+class Dtype(enum.StrEnum):
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+DtypeOption = Annotated[
+    Dtype, typer.Option("--dtype", help="Of the parameters as stored; bfloat16 takes half the space.")
+]
+
+
+def import_weights(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The official (Orbax) checkpoint.", show_default=False)
+    ],
+    metadata: Annotated[
+        list[str],
+        typer.Option(
+            "--metadata",
+            metavar="FILE",
+            help="Track metadata, textproto, plain or gz; repeatable, one per organism. human:FILE or mouse:FILE "
+            "where the file's name does not say which.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="OUT", help="A folder to be made.", show_default=False),
+    ],
+    dtype: DtypeOption = Dtype.float32,
+    name: Annotated[
+        str | None,
+        typer.Option(help="What outputs call the checkpoint. Default: the name of OUT.", show_default=False),
+    ] = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Turn an official checkpoint and its track metadata into our layout, which opens fast and offline."""
+    check_output(output)
+    files = metadata_by_organism(metadata)
+    if not directory.is_dir():
+        raise UsageError(f"{directory}: no such folder", hint="give the folder of the official checkpoint")
+    write_imported(directory, output, metadata=files, name=name or output.resolve().name, dtype=dtype)
+
+
+def check_output(output: Path) -> None:
+    """Refuses a place where something lies already.
+
+    Raises:
+        UsageError: `output` is a file, or a folder that is not empty.
+    """
+    if output.is_dir() and not any(output.iterdir()):
+        return
+    if output.exists():
+        raise UsageError(
+            f"{output} is there already; nothing is overwritten",
+            hint="give another folder with -o, or remove this one first",
+        )
+
+
+def metadata_by_organism(values: Sequence[str]) -> dict[str, Path]:
+    """The metadata files by organism, from FILE, human:FILE or mouse:FILE.
+
+    Raises:
+        UsageError: a file does not exist, its organism cannot be told, or two are of one organism.
+    """
+    files: dict[str, Path] = {}
+    for value in values:
+        organism, path = _split(value)
+        if not path.is_file():
+            raise UsageError(f"--metadata {value}\n{path}: no such file")
+        if organism in files:
+            raise UsageError(f"--metadata {value}\n{files[organism]} is of the same organism, {organism}")
+        files[organism] = path
+    return files
+
+
+def write_imported(
+    directory: Path, output: Path, *, metadata: Mapping[str, Path], name: str, dtype: str
+) -> None:
+    """Imports the official checkpoint in `directory`, and says what was written."""
+    from vepscore.cli.tables import print_fields
+    from vepscore.cli.transfer import observing_bytes
+    from vepscore.model.official import import_checkpoint
+
+    with observing_bytes("importing") as observe:
+        import_checkpoint(directory, output, metadata=metadata, name=name, dtype=str(dtype), observe=observe)
+    print_fields(_describe(output, [organism for organism in ORGANISMS if organism in metadata]))
+
+
+def _split(value: str) -> tuple[str, Path]:
+    from vepscore.model.metadata import organism_of
+
+    said, colon, rest = value.partition(":")
+    if colon and said in ORGANISMS:
+        return said, Path(rest)
+    organism = organism_of(Path(value))
+    if organism is None:
+        raise UsageError(
+            f"--metadata {value}\nthe file's name does not say whether it is of human or mouse",
+            hint=f"--metadata human:{value} or --metadata mouse:{value}",
+        )
+    return organism, Path(value)
+
+
+def _describe(output: Path, organisms: Sequence[str]) -> Iterator[tuple[str, str]]:
+    from vepscore.model.checkpoint import checkpoint_digest, read_config
+
+    config = read_config(output)
+    size = sum(path.stat().st_size for path in output.iterdir())
+    yield "checkpoint", config.name
+    yield "directory", str(output)
+    yield "size", f"{size / 1e6:,.1f} MB"
+    yield "organisms", ", ".join(organisms)
+    yield "digest", f"sha256:{checkpoint_digest(output)}"
+    if config.terms_notice:
+        yield "terms", config.terms_notice
