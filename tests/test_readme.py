@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import typer.main
 
-from tests.builders import build_genome, vcf_row, write_vcf
+from tests.builders import HEADS, build_genome, tiny_network, tiny_tracks, vcf_row, write_vcf
 from tests.cli.scoring import caches
+from tests.hub_server import TOKEN, Hub, serving
+from tests.official_checkpoint import write_metadata, write_official
 from vepscore.cli.main import app
 from vepscore.contract import ENTRY_POINT_GROUP, Site
 from vepscore.genome.alleles import Allele, Status
@@ -32,6 +34,11 @@ NOT_RUN = {
     "make": "CI itself runs the targets",
     "pip": "make has done it: these tests need the package installed",
     "curl": "no network here; small files of those names take the place of the downloads",
+}
+# What the test adds to a command, so that it is quick and asks nothing.
+ADDED = {
+    "vepscore score ": "--window 16kb ",
+    "vepscore weights fetch ": "--accept-terms --metadata HUMAN.textproto --metadata MOUSE.textproto ",
 }
 EXAMPLE_VARIANTS = re.findall(r"(chr\w+)\\t(\d+)\\t\.\\t([ACGT]+)\\t([ACGT]+)", README)
 
@@ -51,10 +58,10 @@ def test_every_status_is_explained():
 
 
 def test_every_option_exists():
-    options = {
-        name for option in typer.main.get_command(app).commands["score"].params for name in option.opts
-    }
-    assert set(re.findall(r"`(--?[a-z][a-z-]*)", README)) <= options | {"--help"}
+    main = typer.main.get_command(app)
+    commands = [main.commands["score"], *main.commands["weights"].commands.values()]
+    options = {name for command in commands for option in command.params for name in option.opts}
+    assert set(re.findall(r"`(--?[a-z][a-z-]*)(?=[ `])", README)) <= options | {"--help"}
 
 
 def test_every_extra_exists():
@@ -105,6 +112,11 @@ def test_example_entry_point_is_the_scorer_of_the_example():
 def folder(tmp_path_factory) -> pathlib.Path:
     """Files under the names that the commands use."""
     folder = tmp_path_factory.mktemp("readme")
+    write_official(folder / "OFFICIAL", tiny_network())
+    heads = {output: channels for output, (channels, _, _) in HEADS.items()}
+    metadata = write_metadata(folder, dict.fromkeys(("human", "mouse"), tiny_tracks()), heads)
+    for organism, path in metadata.items():
+        path.rename(folder / f"{organism.upper()}.textproto")
     tiny = build_genome(folder)
     tiny.fasta.rename(folder / "genome.fa")
     (folder / "genes.gtf.gz").write_bytes(gzip.compress(tiny.gtf.read_bytes()))
@@ -119,6 +131,14 @@ def folder(tmp_path_factory) -> pathlib.Path:
     shutil.rmtree(folder)  # the chromosome is large
 
 
+def adapted(line: str) -> str:
+    """A command with what the test adds to it."""
+    for command, options in ADDED.items():
+        if line.startswith(command):
+            return f"{command}{options}{line.removeprefix(command)}"
+    return line
+
+
 @pytest.fixture(scope="module")
 def output(folder) -> str:
     """What the commands print, run one after another as they stand, but with the smallest window."""
@@ -126,19 +146,18 @@ def output(folder) -> str:
         if shutil.which(tool) is None:
             pytest.skip(f"needs {tool} on the PATH")
     lines = [line for line in shell_lines() if line.split()[0] not in NOT_RUN]
-    scoring = re.compile(r"^vepscore score (?!.*--window)")
-    script = "\n".join(
-        ["set -euo pipefail", *(scoring.sub("vepscore score --window 16kb ", x) for x in lines)]
-    )
+    script = "\n".join(["set -euo pipefail", *map(adapted, lines)])
     path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=folder,
-        env=os.environ | caches(folder / "caches") | {"PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with serving(Hub(repositories={"google/alphagenome-all-folds": folder / "OFFICIAL"})) as hub:
+        environment = {"HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "VEPSCORE_WEIGHTS": str(folder / "weights")}
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=folder,
+            env=os.environ | caches(folder / "caches") | environment | {"PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -155,7 +174,7 @@ class TestCommands:
         assert " raw_score " in output
 
     def test_files_are_there(self, folder, output):
-        expected = {"in.vcf", "out.vcf.gz", "out.vcf.gz.tbi", "out.parquet", "out.tsv", "hg38.fa"}
+        expected = {"in.vcf", "out.vcf.gz", "out.vcf.gz.tbi", "out.parquet", "out.tsv", "hg38.fa", "ours"}
         assert expected <= {path.name for path in folder.iterdir()}
 
 

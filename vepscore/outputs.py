@@ -51,3 +51,19 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.name)
+
+    @property
+    def counterparts(self) -> np.ndarray:
+        """int (T,): the index of each track's counterpart on the other strand; its own where it is unstranded.
+
+        The i-th track on "+" and the i-th on "-" are counterparts.
+
+        Raises:
+            ValueError: one strand has more tracks than the other.
+        """
+        plus, minus = (np.flatnonzero(self.strand == strand) for strand in "+-")
+        if len(plus) != len(minus):
+            raise ValueError(f"{len(plus)} tracks on + and {len(minus)} on -")
+        index = np.arange(len(self))
+        index[plus], index[minus] = minus, plus
+        return index

@@ -1,5 +1,7 @@
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.builders import WINDOW_BP, TinyGenome, build_checkpoint, build_genome
@@ -10,6 +12,7 @@ from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
 from vepscore.genome.polya import PolyASites
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
+from vepscore.outputs import Output
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +49,14 @@ def checkpoint_folder(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def checkpoint(checkpoint_folder: Path) -> Checkpoint:
     return load_checkpoint(checkpoint_folder)
+
+
+@pytest.fixture(scope="session")
+def paired_checkpoint(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint, but each output has as many tracks on the one strand as on the other."""
+    usage = checkpoint.tracks[Output.SPLICE_SITE_USAGE]
+    usage = dataclasses.replace(usage, strand=np.array(["+", "-", "."], dtype=object))
+    return dataclasses.replace(checkpoint, tracks={**checkpoint.tracks, Output.SPLICE_SITE_USAGE: usage})
 
 
 @pytest.fixture(scope="session")

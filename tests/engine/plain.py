@@ -1,7 +1,8 @@
 """All nineteen scores the plain way: whole-window predictions of both alleles, then formulas in numpy.
 
 Nothing here is taken from the engine, the scorers, the alignment's index map or the annotation: genes and
-poly(A) sites come from the tables of `tests.builders`. Only the network and its heads are those of the package.
+poly(A) sites come from the tables of `tests.builders`. Only the network, its heads and the table of its tracks
+are those of the package.
 
 Array axes: S positions or bins of the window, T real tracks, K junction sites per class.
 """
@@ -9,20 +10,20 @@ Array axes: S positions or bins of the window, T real tracks, K junction sites p
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from tests.builders import GENES, HEADS, POLYA
+from tests.builders import GENES, POLYA
 from vepscore.engine.intake import PreparedAllele
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.model.heads import TrackHead
-from vepscore.outputs import Output
+from vepscore.outputs import Output, Tracks
 
 Scores = dict[tuple, np.ndarray]  # row, such as (gene,) or (gene, start, end), to (T,)
 
@@ -35,6 +36,15 @@ CENTER_WIDTH_BP = {
     Output.CHIP_HISTONE: 2001,
 }
 
+# Where the tracks of the other strand stand; outputs without any are left out.
+COUNTERPARTS = {
+    Output.PROCAP: [1, 0],
+    Output.CAGE: [1, 0],
+    Output.RNA_SEQ: [1, 0, 2],
+    Output.SPLICE_SITES: [2, 3, 0, 1],
+    Output.SPLICE_SITE_USAGE: [1, 0, 2],
+}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prediction:
@@ -45,10 +55,15 @@ class Prediction:
 
 
 class PlainScorer:
-    """Scores single alleles, with nothing shared between them."""
+    """Scores single alleles, with nothing shared between them.
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    On strand "-" the network is given the reverse complement of every window, and all that it predicts is turned.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, strand: str = "+") -> None:
         self.config = checkpoint.network.config
+        self.tracks = checkpoint.tracks
+        self.strand = strand
         graph, self._state = nnx.split(checkpoint.network)
         self._organism = jnp.int32(checkpoint.organism_index)
         self._predict_window = jax.jit(functools.partial(_predict_window, graph))
@@ -56,12 +71,7 @@ class PlainScorer:
 
     def score(self, allele: PreparedAllele) -> dict[str, Scores]:
         """Every score by scorer and row; scorers without rows are left out."""
-        case = _Case(
-            allele=allele.site.allele,
-            window=allele.site.window,
-            reference=self._predict(allele.reference_codes),
-            alternate=self._predict(allele.alternate_codes),
-        )
+        case = self.predict(allele)
         scores = dict(case.center_masks())
         scores |= {"CONTACT_MAPS": case.contact_maps(), "POLYADENYLATION": case.polyadenylation()}
         scores |= dict(case.gene_expression())
@@ -71,25 +81,42 @@ class PlainScorer:
         scores["SPLICE_JUNCTIONS"] = self._junctions(case)
         return {name: rows for name, rows in scores.items() if rows}
 
+    def predict(self, allele: PreparedAllele) -> "Case":
+        """The predictions of both windows."""
+        return Case(
+            allele=allele.site.allele,
+            window=allele.site.window,
+            tracks=self.tracks,
+            reference=self._predict(allele.reference_codes),
+            alternate=self._predict(allele.alternate_codes),
+        )
+
     def _predict(self, codes: np.ndarray) -> Prediction:
+        if self.strand == "-":
+            codes = np.array([3, 2, 1, 0, 4], np.uint8)[codes[::-1]]
         embedding, tracks = jax.device_get(self._predict_window(self._state, codes, self._organism))
-        real = {output: values[..., list(HEADS[output][1])] for output, values in tracks.items()}
+        real = {output: values[..., self.tracks[output].channel] for output, values in tracks.items()}
+        if self.strand == "-":
+            embedding, real = embedding[::-1], {output: _turn(output, real[output]) for output in real}
         return Prediction(embedding=embedding, tracks=real)
 
-    def _junctions(self, case: "_Case") -> Scores:
+    def _count(self, embedding: np.ndarray, sites: np.ndarray) -> np.ndarray:
+        """float32 (K, K, 2, T): the counts between the sites, by donor, acceptor, strand and tissue."""
+        at_sites = np.where((sites >= 0)[..., None], embedding[sites], 0)
+        if self.strand == "-":
+            at_sites, sites = at_sites[[2, 3, 0, 1]], sites[[2, 3, 0, 1]]
+            sites = np.where(sites < 0, -1, len(embedding) - 1 - sites)
+        counts = np.asarray(self._predict_counts(self._state, at_sites, sites, self._organism))
+        counts = counts[..., self.tracks[Output.SPLICE_JUNCTIONS].channel]
+        return counts[:, :, [1, 0]] if self.strand == "-" else counts
+
+    def _junctions(self, case: "Case") -> Scores:
         genes = [gene for gene in case.overlapped() if GENES[gene][1] == "protein_coding"]
         if not genes:
             return {}
         sites = case.junction_sites(self.config.max_splice_sites, self.config.splice_site_threshold)
-        counts = [
-            self._predict_counts(
-                self._state, np.where((sites >= 0)[..., None], embedding[sites], 0), sites, self._organism
-            )
-            for embedding in (case.reference.embedding, case.align(case.alternate.embedding))
-        ]
-        reference, alternate = (
-            np.asarray(count)[..., list(HEADS[Output.SPLICE_JUNCTIONS][1])] for count in counts
-        )
+        reference = self._count(case.reference.embedding, sites)
+        alternate = self._count(case.align(case.alternate.embedding), sites)
         change = np.abs(np.log(alternate + 1e-7) - np.log(reference + 1e-7)).astype(np.float16)
         scores: Scores = {}
         for gene in genes:
@@ -98,11 +125,12 @@ class PlainScorer:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Case:
+class Case:
     """One allele with the predictions of both its windows."""
 
     allele: Allele
     window: Window
+    tracks: Mapping[Output, Tracks]
     reference: Prediction
     alternate: Prediction
 
@@ -167,7 +195,9 @@ class _Case:
                 means = [
                     signal[exonic].mean(axis=0, dtype=np.float64) for signal in self.signals(Output.RNA_SEQ)
                 ]
-                reference, alternate = (_on_strand(mean, Output.RNA_SEQ, strand) for mean in means)
+                reference, alternate = (
+                    _on_strand(mean, self.tracks[Output.RNA_SEQ], strand) for mean in means
+                )
                 change[gene,] = np.log(alternate + 1e-3) - np.log(reference + 1e-3)
                 active[gene,] = np.maximum(alternate, reference)
         yield from (("RNA_SEQ", change), ("RNA_SEQ_ACTIVE", active))
@@ -178,7 +208,7 @@ class _Case:
         for gene in self.overlapped():
             body = self.inside(*_span(gene))
             largest = np.abs(alternate - reference)[body].max(axis=0)
-            scores[gene,] = _on_strand(largest, output, GENES[gene][2])
+            scores[gene,] = _on_strand(largest, self.tracks[output], GENES[gene][2])
         return scores
 
     def polyadenylation(self) -> Scores:
@@ -264,6 +294,16 @@ def _span(gene: str) -> tuple[int, int]:
     return min(start0 for start0, _ in exons), max(end0 for _, end0 in exons)
 
 
-def _on_strand(values: np.ndarray, output: Output, strand: str) -> np.ndarray:
+def _on_strand(values: np.ndarray, tracks: Tracks, strand: str) -> np.ndarray:
     """NaN for tracks of the other strand."""
-    return np.where([track in (".", strand) for track in HEADS[output][2]], values, np.nan)
+    return np.where([track in (".", strand) for track in tracks.strand], values, np.nan)
+
+
+def _turn(output: Output, signal: np.ndarray) -> np.ndarray:
+    """What is predicted of the reverse complement, in the coordinates and tracks of the plus strand."""
+    if output is Output.CONTACT_MAPS:
+        return signal[::-1, ::-1]
+    turned = signal[::-1, COUNTERPARTS.get(output, slice(None))]
+    if output is Output.DNASE:
+        return np.concatenate([np.zeros_like(turned[:1]), turned[:-1]])
+    return turned

@@ -204,7 +204,7 @@ def compilations(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
 
 def break_head(engine: DenseEngine, output: Output, names: Sequence[str]) -> DenseEngine:
     """A copy that uses these scorers, and in which a head gives NaN."""
-    network = nnx.merge(engine._graph, engine._state)
+    network = nnx.clone(nnx.merge(engine._graph, engine._state))
     bias = network.heads[str(output)].linear.bias
     bias[...] = jnp.full_like(bias[...], jnp.nan)
     broken = copy.copy(engine)

@@ -1,133 +1,177 @@
 """The full-size network computes what the official one does: forward passes on deterministic parameters."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from tests.model.official import HEADS, official_network
 from tests.paths import need
 from vepscore.model.config import TRACK_RESOLUTIONS_BP
 from vepscore.model.heads import TrackHead, choose_sites
 from vepscore.model.network import AlphaGenome, Embeddings, one_hot
+from vepscore.model.official import load_official
 from vepscore.outputs import Output
 
 pytestmark = pytest.mark.slow
 
 TOLERANCE = 1e-3  # of an output's standard deviation
-PASSES = {"float32_org0": "float32", "float32_org1": "float32", "float32_rotary-bfloat16_org0": "bfloat16"}
+LOST_CORRELATION = 0.005  # with the official bfloat16 pass, beside what the official float32 pass has with it
+SHARED_SITES = 0.99  # where a class has more sites than are kept, so that rounding decides which
+# organism, rotary dtype, parity file
+PASSES = [
+    ("human", "float32", "float32_org0"),
+    ("mouse", "float32", "float32_org1"),
+    ("human", "bfloat16", "float32_rotary-bfloat16_org0"),
+]
+METADATA = {
+    "human": "parity/OutputMetadataResponse_ORGANISM_HOMO_SAPIENS.textproto.gz",
+    "mouse": "parity/OutputMetadataResponse_ORGANISM_MUS_MUSCULUS.textproto.gz",
+}
+HEADS = {output: output.lower() for output in Output} | {
+    Output.SPLICE_SITES: "splice_sites_classification",
+    Output.SPLICE_SITE_USAGE: "splice_sites_usage",
+    Output.SPLICE_JUNCTIONS: "splice_sites_junction",
+}
 INPUTS = {"sequence_codes", "organism_index", "positions_1bp", "bins_128bp"}
 SITES = "splice_sites_junction/splice_site_positions"
 PAIR_CHANNEL_STEP = 4  # the files hold every fourth channel
+ORGANISM = jnp.int32(0)  # the only one that is loaded
+
+Parity = dict[str, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def network() -> AlphaGenome:
-    return official_network()
+def open_network(official_folder: Path) -> Callable[[str, str], AlphaGenome]:
+    """Opens the checkpoint for an organism and a dtype."""
+
+    def load(organism: str, dtype: str) -> AlphaGenome:
+        return load_official(
+            official_folder, need(METADATA[organism]), organism=organism, dtype=dtype
+        ).network
+
+    return load
 
 
-@pytest.mark.parametrize("name", PASSES)
-def test_every_output_equals_the_official_one(network: AlphaGenome, name: str) -> None:
-    expected = dict(np.load(need(f"parity/forward_seed0_16384_{name}.npz")))
-    organism = jnp.asarray(expected["organism_index"])
-    embeddings = embed(network, expected["sequence_codes"], organism, rotary_dtype=PASSES[name])
-    off_by = {
-        key: distance(array, expected[key])
-        for key, array in predict(network, embeddings, organism, expected).items()
-    }
+@pytest.mark.parametrize(("organism", "rotary_dtype", "name"), PASSES)
+def test_every_output_equals_the_official_one(
+    open_network: Callable[[str, str], AlphaGenome], organism: str, rotary_dtype: str, name: str
+) -> None:
+    network, expected = open_network(organism, "float32"), read_parity(name)
+    embeddings = embed(network, expected["sequence_codes"], rotary_dtype=rotary_dtype)
+    found = dict(predict(network, embeddings, expected))
+    off_by = {key: distance(array, expected[key]) for key, array in found.items()}
     print(*(f"{off:.1e} {key}" for key, off in off_by.items()), sep="\n")
-    assert {key: off for key, off in off_by.items() if not off < tolerance(key, expected[key])} == {}
-    outputs = {key for key in expected.keys() - INPUTS if not key.endswith(("/tracks", "/channels"))}
-    assert outputs == off_by.keys() | {SITES}
-    assert_sites_equal(network, embeddings, organism, expected[SITES])
+    assert {key: off for key, off in off_by.items() if not off <= TOLERANCE} == {}
+    assert outputs_of(expected) == off_by.keys() | {SITES}
+    assert_sites_equal(network, embeddings, expected[SITES])
 
 
-def embed(network: AlphaGenome, codes: np.ndarray, organism: jax.Array, *, rotary_dtype: str) -> Embeddings:
+def test_mixed_precision_correlates_as_well_as_the_official_one(
+    open_network: Callable[[str, str], AlphaGenome],
+) -> None:
+    network, expected, exact = (
+        open_network("human", "bfloat16"),
+        read_parity("bfloat16_org0"),
+        read_parity("float32_org0"),
+    )
+    embeddings = embed(network, expected["sequence_codes"], rotary_dtype="bfloat16")
+    found = dict(predict(network, embeddings, expected))
+    lost = {}
+    for key, array in found.items():
+        ours, official = correlation(array, expected[key]), correlation(exact[key], expected[key])
+        print(f"ours {ours:.4f} official float32 {official:.4f} {key}")
+        lost[key] = official - ours
+    assert {key: value for key, value in lost.items() if not value <= LOST_CORRELATION} == {}
+
+
+def read_parity(name: str) -> Parity:
+    return dict(np.load(need(f"parity/forward_seed0_16384_{name}.npz")))
+
+
+def outputs_of(parity: Parity) -> set[str]:
+    return {key for key in parity.keys() - INPUTS if not key.endswith(("/tracks", "/channels"))}
+
+
+def embed(network: AlphaGenome, codes: np.ndarray, *, rotary_dtype: str) -> Embeddings:
     definition, state = nnx.split(network)
+    dtype = network.encoder.embedder.conv.kernel.dtype
 
     @jax.jit
-    def run(state: nnx.State, codes: jax.Array, organism: jax.Array) -> Embeddings:
-        dna = one_hot(codes, jnp.float32)
-        return nnx.merge(definition, state)(dna, organism, rotary_dtype=jnp.dtype(rotary_dtype))
+    def run(state: nnx.State, codes: jax.Array) -> Embeddings:
+        return nnx.merge(definition, state)(
+            one_hot(codes, dtype), ORGANISM, rotary_dtype=jnp.dtype(rotary_dtype)
+        )
 
-    return run(state, jnp.where(codes < 0, 4, codes).astype(jnp.uint8)[None], organism)
+    return run(state, jnp.where(codes < 0, 4, codes).astype(jnp.uint8)[None])
 
 
 def predict(
-    network: AlphaGenome, embeddings: Embeddings, organism: jax.Array, expected: dict[str, np.ndarray]
-) -> dict[str, jax.Array]:
+    network: AlphaGenome, embeddings: Embeddings, expected: Parity
+) -> Iterator[tuple[str, jax.Array]]:
     """The samples of every output that the file has, under the file's names."""
     fine = embeddings.bp1[0, expected["positions_1bp"]]
     coarse = embeddings.bp128[0, expected["bins_128bp"]]
     pair = embeddings.pair[0]
-    samples = {
-        "embeddings_1bp": fine[:, expected["embeddings_1bp/channels"]],
-        "embeddings_128bp": coarse[:, expected["embeddings_128bp/channels"]],
-        "embeddings_pair": pair[..., ::PAIR_CHANNEL_STEP],
-    }
+    yield "embeddings_1bp", fine[:, expected["embeddings_1bp/channels"]]
+    yield "embeddings_128bp", coarse[:, expected["embeddings_128bp/channels"]]
+    yield "embeddings_pair", pair[..., ::PAIR_CHANNEL_STEP]
     for output in Output:
         head = network.heads[output]
         if isinstance(head, TrackHead):
-            predictions = predict_tracks(head, {1: fine, 128: coarse}, organism, output)
+            predictions = predict_tracks(head, {1: fine, 128: coarse}, output)
         elif output is Output.SPLICE_JUNCTIONS:
-            predictions = {"predictions": predict_junctions(network, embeddings, organism, expected)}
+            predictions = {"predictions": predict_junctions(network, embeddings, expected)}
         elif output is Output.CONTACT_MAPS:
-            predictions = {"predictions": head(pair, organism)}
+            predictions = {"predictions": head(pair, ORGANISM)}
         else:
-            predictions = {"predictions": head(fine, organism), "logits": head.logits(fine, organism)}
+            predictions = {"predictions": head(fine, ORGANISM), "logits": head.logits(fine, ORGANISM)}
         for name, array in predictions.items():
             key = f"{HEADS[output]}/{name}"
-            samples[key] = array[..., expected[f"{key}/tracks"]]
-    return samples
+            yield key, array[..., expected[f"{key}/tracks"]]
 
 
-def predict_tracks(
-    head: TrackHead, x: dict[int, jax.Array], organism: jax.Array, output: Output
-) -> dict[str, jax.Array]:
+def predict_tracks(head: TrackHead, x: dict[int, jax.Array], output: Output) -> dict[str, jax.Array]:
     predictions = {}
     for bp in TRACK_RESOLUTIONS_BP[output]:
-        predictions[f"scaled_predictions_{bp}bp"] = head.scaled(x[bp], organism, resolution_bp=bp)
-        predictions[f"predictions_{bp}bp"] = head(x[bp], organism, resolution_bp=bp)
+        predictions[f"scaled_predictions_{bp}bp"] = head.scaled(x[bp], ORGANISM, resolution_bp=bp)
+        predictions[f"predictions_{bp}bp"] = head(x[bp], ORGANISM, resolution_bp=bp)
     return predictions
 
 
-def predict_junctions(
-    network: AlphaGenome, embeddings: Embeddings, organism: jax.Array, expected: dict[str, np.ndarray]
-) -> jax.Array:
+def predict_junctions(network: AlphaGenome, embeddings: Embeddings, expected: Parity) -> jax.Array:
     """Between the official sites; donor × acceptor × (tissues on +, tissues on −)."""
     kept = expected["splice_sites_junction/predictions"].shape[0]
     sites = jnp.asarray(expected[SITES])[:, :kept]
-    counts = network.heads[Output.SPLICE_JUNCTIONS](embeddings.bp1[0, sites], sites, organism)
+    counts = network.heads[Output.SPLICE_JUNCTIONS](embeddings.bp1[0, sites], sites, ORGANISM)
     return counts.reshape(kept, kept, -1)
 
 
-def assert_sites_equal(
-    network: AlphaGenome, embeddings: Embeddings, organism: jax.Array, expected: np.ndarray
-) -> None:
+def assert_sites_equal(network: AlphaGenome, embeddings: Embeddings, expected: np.ndarray) -> None:
     """Exactly, save in classes that are full: there rounding decides which of the least probable stay."""
-    probabilities = network.heads[Output.SPLICE_SITES](embeddings.bp1[0], organism)
+    probabilities = network.heads[Output.SPLICE_SITES](embeddings.bp1[0], ORGANISM)
     positions = jnp.arange(len(probabilities))
     config = network.config
     found = choose_sites(
         probabilities, positions, count=config.max_splice_sites, threshold=config.splice_site_threshold
     )
     for row, official in zip(np.asarray(found), expected, strict=True):
-        shared = np.intersect1d(row, official)
-        assert np.array_equal(row, official) or (official[-1] >= 0 and len(shared) >= len(official) - 2)
+        shared = len(np.intersect1d(row, official)) / len(official)
+        assert np.array_equal(row, official) or (official[-1] >= 0 and shared >= SHARED_SITES)
 
 
 def distance(found: jax.Array, expected: np.ndarray) -> float:
-    """Largest difference as a share of the standard deviation; padding channels, which are NaN, left out."""
+    """Largest difference as a share of the standard deviation; padding channels, NaN in the file, left out."""
     assert found.shape == expected.shape
+    assert np.isfinite(found).all()
     real = np.isfinite(expected)
-    assert np.array_equal(np.isfinite(found), real)
     return float(np.abs(np.asarray(found) - expected)[real].max() / expected[real].std())
 
 
-def tolerance(key: str, expected: np.ndarray) -> float:
-    """Usage is stored as float16: there one step of it, where rounding falls the other way."""
-    if key != "splice_sites_usage/predictions":
-        return TOLERANCE
-    step = np.spacing(np.float16(0.5))
-    return TOLERANCE + float(step) / float(expected.std())
+def correlation(found: jax.Array, expected: np.ndarray) -> float:
+    """Pearson's, over what is real."""
+    real = np.isfinite(expected)
+    return float(np.corrcoef(np.asarray(found, np.float64)[real], expected[real])[0, 1])

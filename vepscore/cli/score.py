@@ -37,6 +37,11 @@ class Rotary(enum.StrEnum):
     bfloat16 = "bfloat16"
 
 
+class Strand(enum.StrEnum):
+    plus = "plus"
+    minus = "minus"
+
+
 class Device(enum.StrEnum):
     auto = "auto"
     cpu = "cpu"
@@ -95,6 +100,12 @@ def score(
             rich_help_panel=_MODEL,
         ),
     ] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            help="Track metadata (textproto) of a checkpoint in the official layout.", rich_help_panel=_MODEL
+        ),
+    ] = None,
     organism: Annotated[Organism, typer.Option(rich_help_panel=_MODEL)] = Organism.human,
     window: Annotated[
         str,
@@ -110,6 +121,13 @@ def score(
             rich_help_panel=_MODEL,
         ),
     ] = 1,
+    strand: Annotated[
+        Strand,
+        typer.Option(
+            help="The strand that the network reads; scores are of the same genes and positions.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = Strand.plus,
     scorer: Annotated[
         list[str] | None,
         typer.Option(
@@ -164,9 +182,11 @@ def score(
         outputs=outputs,
         table=table,
         checkpoint=checkpoint,
+        metadata=metadata,
         organism=organism,
         window_bp=window_bp,
         align_bp=align,
+        strand="-" if strand is Strand.minus else "+",
         scorers=tuple(scorer) if scorer else None,
         precision=precision,
         rotary=rotary,

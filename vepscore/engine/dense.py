@@ -3,6 +3,8 @@
 It is the plain way, and the oracle of every other: nothing is left out of the trunk, the tower or the decoder.
 The heads are pointwise, so reading them only at the positions asked for changes no number.
 
+A window on the minus strand is given to the network as its reverse complement; see `vepscore.engine.strand`.
+
 Axes: B windows, S bp, C channels, P positions read, T real tracks, K junction sites per class.
 """
 
@@ -18,6 +20,14 @@ from flax import nnx
 
 from vepscore.contract import Junctions, Reads, ScoreBlock, Scorer, Site
 from vepscore.engine.intake import PreparedAllele
+from vepscore.engine.selection import needed_outputs
+from vepscore.engine.strand import (
+    BETWEEN_BASES,
+    count_turned,
+    reverse_complement,
+    turn_round,
+    turned_channels,
+)
 from vepscore.genome.alignment import AlternateIndex, align_positions
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.model.heads import JunctionHead, TrackHead, choose_sites
@@ -55,6 +65,10 @@ class DenseEngine:
         scorers: which scores to make.
         rotary_dtype: dtype of the tower's rotary tables, "float32" or "bfloat16".
         batch: windows in one forward pass.
+        strand: of the windows that the network reads, "+" or "-"; scores are about the plus strand's coordinates.
+
+    Raises:
+        CheckpointError: on "-", the tracks of an output that is read do not come in pairs of strands.
     """
 
     def __init__(
@@ -64,15 +78,23 @@ class DenseEngine:
         *,
         rotary_dtype: str = "float32",
         batch: int = 1,
+        strand: str = "+",
     ) -> None:
         self.tracks = checkpoint.tracks
         self.scorers = tuple(scorers)
         self.batch = batch
         self._organism = jnp.int32(checkpoint.organism_index)
-        self._channels = {output: jnp.asarray(tracks.channel) for output, tracks in self.tracks.items()}
+        reverse = {"+": False, "-": True}[strand]
+        self._channels = {
+            output: jnp.asarray(turned_channels(tracks) if reverse else tracks.channel)
+            for output, tracks in self.tracks.items()
+            if any(output in needed_outputs(scorer) for scorer in scorers)
+        }
         self._graph, self._state = nnx.split(checkpoint.network)
-        self._embed = jax.jit(functools.partial(_embed, self._graph, jnp.dtype(rotary_dtype)))
-        self._score = jax.jit(functools.partial(_score, self._graph), static_argnames=("output", "scorers"))
+        self._embed = jax.jit(functools.partial(_embed, self._graph, jnp.dtype(rotary_dtype), reverse))
+        self._score = jax.jit(
+            functools.partial(_score, self._graph, reverse), static_argnames=("output", "scorers")
+        )
         self._last_reference: tuple[bytes, Embeddings] | None = None
 
     def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
@@ -157,17 +179,27 @@ def _places(reads: Reads, site: Site) -> Places:
 
 
 def _embed(
-    graph: nnx.GraphDef, rotary_dtype: jnp.dtype, state: nnx.State, codes: jax.Array, organism: jax.Array
+    graph: nnx.GraphDef,
+    rotary_dtype: jnp.dtype,
+    reverse: bool,
+    state: nnx.State,
+    codes: jax.Array,
+    organism: jax.Array,
 ) -> list[Embeddings]:
     """uint8 codes (B, S) to the embeddings of each window, without the batch axis."""
     network = nnx.merge(graph, state)
     dtype = network.encoder.embedder.conv.kernel.dtype
+    if reverse:
+        codes = reverse_complement(codes)
     embeddings = network(one_hot(codes, dtype), organism, rotary_dtype=rotary_dtype)
+    if reverse:
+        embeddings = turn_round(embeddings)
     return [jax.tree.map(lambda x, i=i: x[i], embeddings) for i in range(codes.shape[0])]
 
 
 def _score(
     graph: nnx.GraphDef,
+    reverse: bool,
     state: nnx.State,
     reference: Embeddings,
     alternate: Embeddings,
@@ -183,7 +215,7 @@ def _score(
 
     Embeddings are of one window each, without the batch axis.
     """
-    heads = _Heads(nnx.merge(graph, state), organism, channels)
+    heads = _Heads(nnx.merge(graph, state), organism, channels, reverse)
     if output is Output.SPLICE_JUNCTIONS:
         signals = heads.junctions(reference, alternate, places)
     else:
@@ -199,11 +231,14 @@ class _Heads:
     network: Any
     organism: jax.Array
     channels: Mapping[Output, jax.Array]  # of the real tracks, by output
+    reverse: bool  # the network was given the minus strand
 
     def tracks(
         self, output: Output, reference: Embeddings, alternate: Embeddings, places: Places
     ) -> tuple[jax.Array, jax.Array]:
         """Signals of reference and alternate, float32 (P, T); (P, S // 2048, T) for contact maps."""
+        if self.reverse and output in BETWEEN_BASES:
+            places = _one_base_before(places)
         predict = functools.partial(self._predict, output)
         signal = _masked(predict(reference.of(output)[places.reference]), places.reference)
         return signal, _read_aligned(alternate.of(output), places, predict)
@@ -224,10 +259,11 @@ class _Heads:
             count=config.max_splice_sites,
             threshold=config.splice_site_threshold,
         )
-        counts = self._junction_counts(_masked(reference.bp1[sites], sites), sites)
+        count = functools.partial(self._junction_counts, sites=sites, width_bp=len(reference.bp1))
+        counts = count(_masked(reference.bp1[sites], sites))
         at_sites = _places_of_sites(sites, places)
         moved = jax.vmap(lambda places: _read_aligned(alternate.bp1, places, lambda x: x))(at_sites)
-        return Junctions(sites, counts + broken), Junctions(sites, self._junction_counts(moved, sites))
+        return Junctions(sites, counts + broken), Junctions(sites, count(moved))
 
     def _predict(self, output: Output, embedding: jax.Array) -> jax.Array:
         """Predictions of the real tracks, float32 (…, T)."""
@@ -235,9 +271,13 @@ class _Heads:
         resolution = {"resolution_bp": output.resolution_bp} if isinstance(head, TrackHead) else {}
         return head(embedding, self.organism, **resolution)[..., self.channels[output]]
 
-    def _junction_counts(self, embedding: jax.Array, sites: jax.Array) -> jax.Array:
+    def _junction_counts(self, embedding: jax.Array, sites: jax.Array, width_bp: int) -> jax.Array:
         head: JunctionHead = self.network.heads[str(Output.SPLICE_JUNCTIONS)]
-        return head(embedding, sites, self.organism)[..., self.channels[Output.SPLICE_JUNCTIONS]]
+        if self.reverse:
+            counts = count_turned(head, embedding, sites, self.organism, width_bp=width_bp)
+        else:
+            counts = head(embedding, sites, self.organism)
+        return counts[..., self.channels[Output.SPLICE_JUNCTIONS]]
 
 
 def _read_aligned(embedding: jax.Array, places: Places, predict: Any) -> jax.Array:
@@ -246,6 +286,13 @@ def _read_aligned(embedding: jax.Array, places: Places, predict: Any) -> jax.Arr
     inserted = predict(embedding[places.span])
     inserted = jnp.where(_aligned_to(places.span >= 0, inserted), inserted, -jnp.inf)
     return signal.at[places.anchor].set(inserted.max(axis=0), mode="drop")
+
+
+def _one_base_before(places: Places) -> Places:
+    """Where the network found, on the other strand, what lies between the bases; nothing at the window's start."""
+    return places._replace(
+        reference=places.reference - 1, alternate=places.alternate - 1, span=places.span - 1
+    )
 
 
 def _places_of_sites(sites: jax.Array, places: Places) -> Places:

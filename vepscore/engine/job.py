@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import choose_device, default_precision, require_exact_products
 from vepscore.engine.intake import Intake, MismatchPolicy
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.provenance import describe_run
 from vepscore.engine.run import RunCounts, run
-from vepscore.engine.selection import select_scorers
+from vepscore.engine.selection import needed_outputs, select_scorers
 from vepscore.errors import UsageError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
@@ -29,7 +30,7 @@ from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import STDOUT, AnnotatedVcfWriter
 from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
-from vepscore.model.registry import resolve_checkpoint
+from vepscore.model.registry import is_official, resolve_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,11 @@ class Job:
     outputs: tuple[str, ...]  # annotated VCFs and long tables, by suffix; "-" is standard output
     table: Path | None  # per-allele table
     checkpoint: str | None  # name or directory; None: the embedded one
+    metadata: Path | None  # track metadata, for a checkpoint in the official layout
     organism: str
     window_bp: int
     align_bp: int
+    strand: str  # "+" or "-": the strand that the network reads
     scorers: tuple[str, ...] | None  # names; None: all that can be made
     precision: str | None  # None: by device
     rotary: str  # "auto": what the checkpoint says
@@ -96,9 +99,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
         precision = job.precision or default_precision(device)
         require_exact_products(precision)
         scorers = load_scorers(job.scorers)
-        checkpoint = load_checkpoint(
-            resolve_checkpoint(job.checkpoint), organism=job.organism, dtype=precision
-        )
+        checkpoint = _open_checkpoint(job, scorers, precision)
         selection = select_scorers(
             scorers,
             checkpoint,
@@ -117,7 +118,9 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             source=records.name,
         )
         rotary_dtype = checkpoint.config.rotary_dtype if job.rotary == "auto" else job.rotary
-        engine = DenseEngine(checkpoint, selection.scorers, rotary_dtype=rotary_dtype, batch=job.batch)
+        engine = DenseEngine(
+            checkpoint, selection.scorers, rotary_dtype=rotary_dtype, strand=job.strand, batch=job.batch
+        )
         provenance = describe_run(
             command=job.command,
             checkpoint=checkpoint,
@@ -126,6 +129,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             genes=job.genes,
             polya=job.polya,
             organism=job.organism,
+            strand=job.strand,
             scorers=selection.scorers,
             precision=precision,
             rotary_dtype=rotary_dtype,
@@ -142,6 +146,36 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
                 lambda counts: observe(counts, total),
             )
     return JobReport(counts=counts, left_out=selection.left_out, device=device, precision=precision)
+
+
+def _open_checkpoint(job: Job, scorers: Sequence[Scorer], precision: str) -> Checkpoint:
+    """The job's checkpoint, in either layout, with the heads that the scorers read.
+
+    Raises:
+        UsageError: the layout and `--metadata` do not go together.
+        CheckpointError: it cannot be opened.
+    """
+    path = resolve_checkpoint(job.checkpoint)
+    wanted = {
+        "organism": job.organism,
+        "dtype": precision,
+        "outputs": set().union(*map(needed_outputs, scorers)),
+    }
+    if not is_official(path):
+        if job.metadata is not None:
+            raise UsageError(
+                f"--metadata {job.metadata}: the checkpoint {path.name} has a track table of its own",
+                hint="leave out --metadata",
+            )
+        return load_checkpoint(path, **wanted)
+    if job.metadata is None:
+        raise UsageError(
+            f"{path} is in the official layout, which does not name its tracks",
+            hint="pass --metadata FILE (textproto), or import it once with `vepscore weights import`",
+        )
+    from vepscore.model.official import load_official  # imports Orbax, which takes a second
+
+    return load_official(path, job.metadata, **wanted)
 
 
 @contextlib.contextmanager

@@ -47,18 +47,18 @@ def select_scorers(
     return Selection(scorers=kept, left_out=left_out)
 
 
+def needed_outputs(scorer: Scorer) -> set[Output]:
+    """The outputs whose heads a scorer needs: junctions are predicted between sites that the classifier finds."""
+    if scorer.output is Output.SPLICE_JUNCTIONS:
+        return {Output.SPLICE_JUNCTIONS, Output.SPLICE_SITES}
+    return {scorer.output}
+
+
 def _why_not(scorer: Scorer, checkpoint: Checkpoint, *, has_genes: bool, has_polya: bool) -> str:
-    if not _needed_outputs(scorer) <= checkpoint.tracks.keys():
+    if not needed_outputs(scorer) <= checkpoint.tracks.keys():
         return "not predicted by this checkpoint"
     if scorer.needs_genes and not has_genes:
         return "needs genes: pass --genes"
     if scorer.needs_polya and not has_polya:
         return "needs poly(A) sites: pass --polya"
     return ""
-
-
-def _needed_outputs(scorer: Scorer) -> set[Output]:
-    """Junctions are predicted between sites that the site classifier finds."""
-    if scorer.output is Output.SPLICE_JUNCTIONS:
-        return {Output.SPLICE_JUNCTIONS, Output.SPLICE_SITES}
-    return {scorer.output}

@@ -1,0 +1,231 @@
+"""Windows on the minus strand: by hand, and as what the plus strand says of the genome turned round."""
+
+import copy
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.builders import CONTIGS, TinyGenome, gtf_text, sequences, vcf_row
+from tests.engine.plain import COUNTERPARTS, PlainScorer, Scores
+from tests.engine.test_dense import ROWS, assert_scores_close, prepare, score_in_batches, scores_of
+from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
+from vepscore.engine.dense import DenseEngine
+from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.engine.plugins import load_scorers
+from vepscore.errors import CheckpointError
+from vepscore.genome.alleles import Allele, Status
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.fasta import Reference
+from vepscore.genome.polya import PolyASites
+from vepscore.genome.windows import Window, allele_sequences
+from vepscore.model.checkpoint import Checkpoint
+from vepscore.outputs import Output, Tracks
+
+COMPLEMENT = str.maketrans("ACGTRYN", "TGCAYRN")
+FLIPPED = {"+": "-", "-": "+"}
+
+SNVS = {
+    "in two genes": ("chr1", 16_000),
+    "in an exon of the plus strand": ("chr1", 12_200),
+    "past the contig's start": ("chr1", 450),
+    "past the contig's end": ("chr1", 29_600),
+    "past both ends": ("chr3", 3_050),
+}
+# A stretch of bins around a variant, and cuts between bases, do not lie the same way on both strands.
+LOPSIDED = (Output.DNASE, Output.CHIP_TF, Output.CHIP_HISTONE)
+
+
+@pytest.fixture(scope="session")
+def minus(engine: DenseEngine, paired_checkpoint: Checkpoint) -> DenseEngine:
+    return DenseEngine(paired_checkpoint, engine.scorers, strand="-")
+
+
+@pytest.fixture(scope="session")
+def plain_minus(paired_checkpoint: Checkpoint) -> PlainScorer:
+    return PlainScorer(paired_checkpoint, strand="-")
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_scores_equal_the_plain_computation(
+    minus: DenseEngine, plain_minus: PlainScorer, intake: Intake, kind: str
+) -> None:
+    (allele,) = prepare(intake, ROWS[kind])
+    assert_scores_close(scores_of(minus.score([allele])[0]), plain_minus.score(allele))
+
+
+def test_batches_change_no_score(minus: DenseEngine, intake: Intake) -> None:
+    alleles = prepare(intake, ROWS["insertion"], ROWS["past the contig's start"])
+    batched = copy.copy(minus)
+    batched.batch = 2
+    for allele, blocks in zip(alleles, score_in_batches(batched, alleles), strict=True):
+        assert_scores_close(scores_of(blocks), scores_of(minus.score([allele])[0]))
+
+
+@pytest.mark.parametrize("kind", SNVS)
+def test_minus_strand_is_the_plus_strand_of_the_turned_genome(
+    minus: DenseEngine,
+    plus: DenseEngine,
+    intake: Intake,
+    turned_intake: Intake,
+    kind: str,
+) -> None:
+    (allele,) = prepare(intake, vcf_row(*SNVS[kind], 1, "~"))
+    found, expected = (
+        symmetric_scores(blocks)
+        for blocks in (minus.score([allele])[0], plus.score([turn_allele(allele, turned_intake)])[0])
+    )
+    assert_scores_close(found, turn_scores(expected, CONTIGS[allele.site.allele.chrom]))
+    if kind == "in two genes":
+        assert len(found) == 13
+
+
+@pytest.fixture(scope="session")
+def plus(engine: DenseEngine, paired_checkpoint: Checkpoint) -> DenseEngine:
+    """With the tracks of the paired checkpoint; a copy, so that nothing is compiled again."""
+    copied = copy.copy(engine)
+    copied.tracks = paired_checkpoint.tracks
+    return copied
+
+
+@pytest.fixture(scope="session")
+def turned_intake(intake: Intake, genome: TinyGenome, tmp_path_factory: pytest.TempPathFactory) -> Intake:
+    """The tiny genome and all that is annotated in it, as read on the other strand."""
+    folder = tmp_path_factory.mktemp("turned")
+    fasta, gtf, polya = folder / "turned.fa", folder / "turned.gtf", folder / "turned.tsv"
+    fasta.write_text("".join(f">{name}\n{turn_bases(bases)}\n" for name, bases in sequences().items()))
+    gtf.write_text("".join(f"{turn_gtf_line(line)}\n" for line in gtf_text().splitlines()))
+    header, *sites = genome.polya.read_text().splitlines()
+    polya.write_text("".join(f"{line}\n" for line in (header, *map(turn_polya_line, sites))))
+    return dataclasses.replace(
+        intake,
+        reference=Reference(fasta, folder / "cache"),
+        annotation=Annotation.from_gtf(gtf, folder / "cache"),
+        polya=PolyASites.from_tsv(polya),
+    )
+
+
+def turn_bases(bases: str) -> str:
+    return bases.translate(COMPLEMENT)[::-1]
+
+
+def turn_gtf_line(line: str) -> str:
+    fields = line.split("\t")
+    turned = (CONTIGS[fields[0]] + 1 - int(position1) for position1 in (fields[4], fields[3]))
+    return "\t".join([*fields[:3], *map(str, turned), fields[5], FLIPPED[fields[6]], *fields[7:]])
+
+
+def turn_polya_line(line: str) -> str:
+    gene, chrom, start0, strand = line.split("\t")
+    return "\t".join([gene, chrom, str(CONTIGS[chrom] - 1 - int(start0)), FLIPPED[strand]])
+
+
+def turn_allele(allele: PreparedAllele, intake: Intake) -> PreparedAllele:
+    """The allele in the turned genome, in the same window; its own window there would lie one base further."""
+    place, window = allele.site.allele, allele.site.window
+    length = CONTIGS[place.chrom]
+    return place_allele(
+        Allele(
+            chrom=place.chrom,
+            pos0=length - place.end0,
+            ref=turn_bases(place.ref),
+            alt=turn_bases(place.alt),
+        ),
+        Window(chrom=window.chrom, start0=length - window.end0, end0=length - window.start0),
+        intake,
+    )
+
+
+def place_allele(allele: Allele, window: Window, intake: Intake) -> PreparedAllele:
+    reference_codes, alternate_codes = allele_sequences(intake.reference, window, allele)
+    return PreparedAllele(
+        alt=allele.alt,
+        status=Status.OK,
+        site=Site(allele=allele, window=window, annotation=intake.annotation, polya=intake.polya),
+        reference_codes=reference_codes,
+        alternate_codes=alternate_codes,
+    )
+
+
+def symmetric_scores(blocks: Iterable[ScoreBlock]) -> dict[str, Scores]:
+    return scores_of(block for block in blocks if block.output not in LOPSIDED)
+
+
+def turn_scores(scores: Mapping[str, Scores], contig_bp: int) -> dict[str, Scores]:
+    """Scores of the turned genome, with the tracks and junctions that they stand for in the genome."""
+    return {
+        scorer: {
+            (*row[:1], *(contig_bp - position0 for position0 in row[:0:-1])): turn_tracks(scorer, values)
+            for row, values in rows.items()
+        }
+        for scorer, rows in scores.items()
+    }
+
+
+def turn_tracks(scorer: str, values: np.ndarray) -> np.ndarray:
+    name = "RNA_SEQ" if scorer == "POLYADENYLATION" else scorer.removesuffix("_ACTIVE")
+    return values[COUNTERPARTS.get(Output(name), slice(None))]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Signals(Scorer):
+    """The signals themselves, reference and then alternate, in the first bins of the window."""
+
+    name: str = "SIGNALS"
+    output: Output
+    bins: int
+    aligned: bool
+
+    def where(self, site: Site) -> Reads:
+        return Reads(positions=pad_positions(np.arange(self.bins)), masks={}, aligned=self.aligned)
+
+    def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
+        return jnp.concatenate([reference[: self.bins], alternate[: self.bins]])
+
+    def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
+        values = scores.reshape(-1, len(tracks))
+        return ScoreBlock(scorer=self.name, output=self.output, values=values, genes=(None,) * len(values))
+
+
+def read_signals(scorer: Signals, engine: DenseEngine, allele: PreparedAllele) -> np.ndarray:
+    copied = copy.copy(engine)
+    copied.scorers = (scorer,)
+    ((block,),) = copied.score([allele])
+    return block.values
+
+
+@pytest.mark.parametrize("alt", ["~", "~GT"])
+@pytest.mark.parametrize("position", [0, 5])
+def test_cuts_are_counted_before_a_base_of_the_plus_strand(
+    minus: DenseEngine, plain_minus: PlainScorer, intake: Intake, position: int, alt: str
+) -> None:
+    """Also where the window starts, and where bases are inserted."""
+    window = Window(chrom="chr1", start0=9_000, end0=9_000 + intake.window_bp)
+    chrom, pos1, _, ref, alt = vcf_row("chr1", 9_000 + position, 1, alt)
+    allele = place_allele(Allele(chrom=chrom, pos0=int(pos1) - 1, ref=ref, alt=alt), window, intake)
+    found = read_signals(Signals(output=Output.DNASE, bins=16, aligned=True), minus, allele)
+    signals = plain_minus.predict(allele).signals(Output.DNASE)
+    np.testing.assert_allclose(found, np.concatenate([signal[:16] for signal in signals]), rtol=1e-5)
+    assert (found[0] == 0).all()
+    assert (found[1:16] > 0).all()
+
+
+def test_contact_maps_are_turned_along_both_axes(
+    minus: DenseEngine, plain_minus: PlainScorer, intake: Intake
+) -> None:
+    (allele,) = prepare(intake, ROWS["deletion"])
+    bins = intake.window_bp // 2048
+    found = read_signals(Signals(output=Output.CONTACT_MAPS, bins=bins, aligned=False), minus, allele)
+    case = plain_minus.predict(allele)
+    expected = [prediction.tracks[Output.CONTACT_MAPS] for prediction in (case.reference, case.alternate)]
+    np.testing.assert_allclose(found, np.reshape(expected, found.shape), rtol=1e-4, atol=1e-5)
+
+
+def test_tracks_without_counterparts_are_refused(checkpoint: Checkpoint) -> None:
+    message = r"^SPLICE_SITE_USAGE cannot .* 2 tracks on \+ and 1 on -\n"
+    with pytest.raises(CheckpointError, match=message):
+        DenseEngine(checkpoint, load_scorers(["SPLICE_SITE_USAGE"]), strand="-")
+    DenseEngine(checkpoint, load_scorers(["DNASE"]), strand="-")
