@@ -21,7 +21,7 @@ from tests.builders import GENES, POLYA
 from vepscore.engine.intake import PreparedAllele
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
-from vepscore.model.checkpoint import Checkpoint
+from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.heads import TrackHead
 from vepscore.outputs import Output, Tracks
 
@@ -65,7 +65,7 @@ class PlainScorer:
         self.tracks = checkpoint.tracks
         self.strand = strand
         graph, self._state = nnx.split(checkpoint.network)
-        self._organism = jnp.int32(checkpoint.organism_index)
+        self._organism = LOADED_ORGANISM
         self._predict_window = jax.jit(functools.partial(_predict_window, graph))
         self._predict_counts = jax.jit(functools.partial(_predict_counts, graph))
 

@@ -10,6 +10,7 @@ import pytest
 from flax import nnx
 
 from tests.paths import need
+from vepscore.model.checkpoint import LOADED_ORGANISM
 from vepscore.model.config import TRACK_RESOLUTIONS_BP
 from vepscore.model.heads import TrackHead, choose_sites
 from vepscore.model.network import AlphaGenome, Embeddings, one_hot
@@ -39,7 +40,6 @@ HEADS = {output: output.lower() for output in Output} | {
 INPUTS = {"sequence_codes", "organism_index", "positions_1bp", "bins_128bp"}
 SITES = "splice_sites_junction/splice_site_positions"
 PAIR_CHANNEL_STEP = 4  # the files hold every fourth channel
-ORGANISM = jnp.int32(0)  # the only one that is loaded
 
 Parity = dict[str, np.ndarray]
 
@@ -103,7 +103,7 @@ def embed(network: AlphaGenome, codes: np.ndarray, *, rotary_dtype: str) -> Embe
     @jax.jit
     def run(state: nnx.State, codes: jax.Array) -> Embeddings:
         return nnx.merge(definition, state)(
-            one_hot(codes, dtype), ORGANISM, rotary_dtype=jnp.dtype(rotary_dtype)
+            one_hot(codes, dtype), LOADED_ORGANISM, rotary_dtype=jnp.dtype(rotary_dtype)
         )
 
     return run(state, jnp.where(codes < 0, 4, codes).astype(jnp.uint8)[None])
@@ -126,9 +126,12 @@ def predict(
         elif output is Output.SPLICE_JUNCTIONS:
             predictions = {"predictions": predict_junctions(network, embeddings, expected)}
         elif output is Output.CONTACT_MAPS:
-            predictions = {"predictions": head(pair, ORGANISM)}
+            predictions = {"predictions": head(pair, LOADED_ORGANISM)}
         else:
-            predictions = {"predictions": head(fine, ORGANISM), "logits": head.logits(fine, ORGANISM)}
+            predictions = {
+                "predictions": head(fine, LOADED_ORGANISM),
+                "logits": head.logits(fine, LOADED_ORGANISM),
+            }
         for name, array in predictions.items():
             key = f"{HEADS[output]}/{name}"
             yield key, array[..., expected[f"{key}/tracks"]]
@@ -137,8 +140,8 @@ def predict(
 def predict_tracks(head: TrackHead, x: dict[int, jax.Array], output: Output) -> dict[str, jax.Array]:
     predictions = {}
     for bp in TRACK_RESOLUTIONS_BP[output]:
-        predictions[f"scaled_predictions_{bp}bp"] = head.scaled(x[bp], ORGANISM, resolution_bp=bp)
-        predictions[f"predictions_{bp}bp"] = head(x[bp], ORGANISM, resolution_bp=bp)
+        predictions[f"scaled_predictions_{bp}bp"] = head.scaled(x[bp], LOADED_ORGANISM, resolution_bp=bp)
+        predictions[f"predictions_{bp}bp"] = head(x[bp], LOADED_ORGANISM, resolution_bp=bp)
     return predictions
 
 
@@ -146,13 +149,13 @@ def predict_junctions(network: AlphaGenome, embeddings: Embeddings, expected: Pa
     """Between the official sites; donor × acceptor × (tissues on +, tissues on −)."""
     kept = expected["splice_sites_junction/predictions"].shape[0]
     sites = jnp.asarray(expected[SITES])[:, :kept]
-    counts = network.heads[Output.SPLICE_JUNCTIONS](embeddings.bp1[0, sites], sites, ORGANISM)
+    counts = network.heads[Output.SPLICE_JUNCTIONS](embeddings.bp1[0, sites], sites, LOADED_ORGANISM)
     return counts.reshape(kept, kept, -1)
 
 
 def assert_sites_equal(network: AlphaGenome, embeddings: Embeddings, expected: np.ndarray) -> None:
     """Exactly, save in classes that are full: there rounding decides which of the least probable stay."""
-    probabilities = network.heads[Output.SPLICE_SITES](embeddings.bp1[0], ORGANISM)
+    probabilities = network.heads[Output.SPLICE_SITES](embeddings.bp1[0], LOADED_ORGANISM)
     positions = jnp.arange(len(probabilities))
     config = network.config
     found = choose_sites(

@@ -29,7 +29,7 @@ from vepscore.engine.strand import (
     turned_channels,
 )
 from vepscore.genome.alignment import AlternateIndex, align_positions
-from vepscore.model.checkpoint import Checkpoint
+from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.heads import JunctionHead, TrackHead, choose_sites
 from vepscore.model.network import Embeddings, one_hot
 from vepscore.outputs import Output
@@ -83,7 +83,7 @@ class DenseEngine:
         self.tracks = checkpoint.tracks
         self.scorers = tuple(scorers)
         self.batch = batch
-        self._organism = jnp.int32(checkpoint.organism_index)
+        self._organism = LOADED_ORGANISM
         reverse = {"+": False, "-": True}[strand]
         self._channels = {
             output: jnp.asarray(turned_channels(tracks) if reverse else tracks.channel)

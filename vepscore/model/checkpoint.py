@@ -9,12 +9,11 @@ SHA256SUMS          a hash of each of the above; its own hash names the checkpoi
 import dataclasses
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 from flax import nnx
 
@@ -31,6 +30,7 @@ from vepscore.model.loading import (
 )
 from vepscore.model.network import AlphaGenome
 from vepscore.model.registry import is_official
+from vepscore.model.stored_arrays import StoredArrays
 from vepscore.model.tracks import read_tracks, write_tracks
 from vepscore.outputs import Output, Tracks
 
@@ -41,6 +41,7 @@ CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = (
     "model.safetensors",
     "SHA256SUMS",
 )
+LOADED_ORGANISM = np.int32(0)  # what a loaded network is called with: it has its own organism's rows only
 _HASHED_FILES = (CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE)
 
 
@@ -70,7 +71,6 @@ class Checkpoint:
     config: CheckpointConfig
     network: AlphaGenome  # convolutions folded, parameters in the run's dtype and of one organism
     tracks: Mapping[Output, Tracks]
-    organism_index: int = 0  # the row of organism-specific parameters; only the organism's own was loaded
     digest: str  # sha256 hex of the list of hashes of its files
 
 
@@ -161,7 +161,7 @@ def load_checkpoint(
     config = read_config(directory)
     organism_index = find_organism(config, organism, where=directory)
     tracks = read_tracks(directory / TRACKS_FILE, organism)
-    arrays = _StoredArrays(directory / ARRAYS_FILE)
+    arrays = StoredArrays(directory / ARRAYS_FILE)
     network = abstract_network(config.architecture, folded=True)
     expected = {name: leaf.shape for name, (_, leaf) in stored_variables(network).items()}
     compare_shapes(arrays.shapes, expected, where=arrays.path)
@@ -213,26 +213,6 @@ def verify_checkpoint(directory: Path) -> None:
         raise CheckpointError(
             f"{directory}: damaged\n" + "\n".join(problems), hint="copy or fetch the checkpoint again"
         )
-
-
-class _StoredArrays:
-    """The arrays file; mapped into memory, so that only what is used is read."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._arrays = safetensors.numpy.load_file(path)
-        except FileNotFoundError as error:
-            raise CheckpointError(f"{path}: missing") from error
-        except safetensors.SafetensorError as error:
-            raise CheckpointError(
-                f"{path}: not a whole safetensors file ({error})", hint="copy or fetch the checkpoint again"
-            ) from error
-        self.shapes = {name: array.shape for name, array in self._arrays.items()}
-
-    def read(self, names: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
-        for name in names:
-            yield name, self._arrays[name]
 
 
 def _read_hashes(directory: Path) -> str:

@@ -23,8 +23,8 @@ _Leaf = TypeVar("_Leaf")
 class ArraySource(Protocol):
     """Arrays on disk. Their names are paths in the network, "encoder.embedder.conv.kernel"."""
 
-    def read(self, names: Collection[str]) -> Iterable[tuple[str, np.ndarray]]:
-        """The named arrays, each once, in any order."""
+    def read(self, names: Collection[str], rows: Mapping[str, int]) -> Iterable[tuple[str, np.ndarray]]:
+        """The named arrays, each once, in any order; of those in `rows` one row, as an array of one."""
 
 
 class _OneKey:
@@ -108,13 +108,12 @@ def fill_network(network: AlphaGenome, source: ArraySource, *, organism_index: i
     Parameters become `dtype`; stored statistics stay float32.
     """
     variables = stored_variables(network)
+    rows = {name: organism_index for name, (_, leaf) in variables.items() if isinstance(leaf, OrganismParam)}
     filled = []
-    for name, array in source.read(variables.keys()):
+    for name, array in source.read(variables.keys(), rows):
         path, variable = variables[name]
-        if isinstance(variable, OrganismParam):
-            array = array[organism_index : organism_index + 1]
         wanted = dtype if isinstance(variable, nnx.Param) else jnp.float32
-        filled.append((path, variable.replace(jnp.asarray(array, wanted))))
+        filled.append((path, variable.replace(jax.device_put(array).astype(wanted))))
     nnx.update(network, nnx.from_flat_state(filled))
     network.config = dataclasses.replace(network.config, organisms=1)
 

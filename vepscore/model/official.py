@@ -124,7 +124,7 @@ def _convert(
     variables = {name: leaf for name, (_, leaf) in stored_variables(network).items()}
     total, done = sum(leaf.size for leaf in variables.values()) * 4, 0
     converted = {}
-    for name, array in arrays.read(variables):
+    for name, array in arrays.read(variables, {}):
         wanted = dtype if isinstance(variables[name], nnx.Param) else "float32"
         converted[name] = array.astype(jnp.dtype(wanted))
         done += array.nbytes

@@ -50,8 +50,8 @@ class OrbaxArrays:
         drop_scales(network)
         return network
 
-    def read(self, names: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
-        """The named arrays as float32, some hundred megabytes at a time."""
+    def read(self, names: Collection[str], rows: Mapping[str, int]) -> Iterator[tuple[str, np.ndarray]]:
+        """The named arrays as float32, some hundred megabytes at a time; of those in `rows` one row."""
         for group in self._group(names):
             scales = {name: scale for name in group if (scale := self._scale_of(name))}
             found = self._restore([self._official[name][0] for name in [*group, *scales.values()]])
@@ -61,7 +61,7 @@ class OrbaxArrays:
                 if name in scales:
                     scale = found[self._official[scales[name]][0]].reshape(-1)
                     array = np.asarray(standardize(array, scale))
-                yield name, array
+                yield name, array[rows[name] : rows[name] + 1] if name in rows else array
 
     def _find_architecture(self) -> ModelConfig:
         """The published one, unless the arrays are exactly those of another size of the family."""

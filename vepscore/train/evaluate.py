@@ -17,7 +17,7 @@ from sklearn.metrics import average_precision_score
 
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
-from vepscore.model.checkpoint import Checkpoint, load_checkpoint
+from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
 from vepscore.model.config import MAX_WINDOW_BP
 from vepscore.model.network import one_hot
 from vepscore.outputs import SPLICE_CLASSES, Output
@@ -91,7 +91,7 @@ def _predictor(checkpoint: Checkpoint, output: Output) -> Callable[[np.ndarray],
     @jax.jit
     def predict(state: nnx.State, codes: jax.Array) -> jax.Array:
         network = nnx.merge(graph, state)
-        organism = jnp.int32(checkpoint.organism_index)
+        organism = LOADED_ORGANISM
         embeddings = network(one_hot(codes, jnp.float32), organism, rotary_dtype=jnp.float32)
         return network.heads[str(output)](embeddings.bp1, organism, **options)
 
