@@ -45,6 +45,8 @@ def einsum_bfloat16(spec: str, a: jax.Array, b: jax.Array) -> jax.Array:
 class RMSBatchNorm(nnx.Module):
     """x·scale/√(variance + ε) + offset, per channel, with a stored variance: pointwise at inference.
 
+    The stored variance takes the dtype of `x` first, as the official mixed precision has it.
+
     In training the variance is the mean square over batch and positions, and its running mean is stored.
     """
 
@@ -57,7 +59,7 @@ class RMSBatchNorm(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """(…, C) → (…, C)."""
         variance = self.variance[...] if self.use_running_average else self._measure(x)
-        inverse = self.scale[...] * jax.lax.rsqrt(variance + _EPSILON).astype(x.dtype)
+        inverse = self.scale[...] * jax.lax.rsqrt(variance.astype(x.dtype) + _EPSILON)
         return x * inverse + self.offset[...]
 
     def _measure(self, x: jax.Array) -> jax.Array:

@@ -55,7 +55,7 @@ def load_official(
         CheckpointError: the directory is not whole, its arrays are not those of the network, or the metadata is
             not of this checkpoint.
     """
-    arrays = OrbaxArrays(directory)
+    arrays = OrbaxArrays(directory, dtype)
     network = arrays.expected_network()
     table = _read_metadata(metadata, organism, network.config)
     digest = _digest([*_files(directory), metadata])
@@ -91,7 +91,7 @@ def import_checkpoint(
         CheckpointError: as in `load_official`.
         OutputError: `output` cannot be written.
     """
-    arrays = OrbaxArrays(directory)
+    arrays = OrbaxArrays(directory, dtype)
     network = arrays.expected_network()
     tables = {organism: _read_metadata(path, organism, network.config) for organism, path in metadata.items()}
     config = _describe(
@@ -127,7 +127,7 @@ def _convert(
     for name, array in arrays.read(variables, {}):
         wanted = dtype if isinstance(variables[name], nnx.Param) else "float32"
         converted[name] = array.astype(jnp.dtype(wanted))
-        done += array.nbytes
+        done += array.size * 4
         observe(done, total)
     return converted
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -25,10 +26,19 @@ _GROUP_BYTES = 256 * 2**20  # read at a time; Orbax needs as much again
 
 
 class OrbaxArrays:
-    """The arrays of an official checkpoint, under their names in our network, kernels standardised."""
+    """The arrays of an official checkpoint, under their names in our network, kernels standardised.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: the Orbax directory.
+        dtype: in which kernels are standardised; the official mixed precision does that in bfloat16, too.
+
+    Raises:
+        CheckpointError: the directory is not whole, or holds something else.
+    """
+
+    def __init__(self, directory: Path, dtype: str) -> None:
         self.directory = directory.absolute()
+        self._dtype = jnp.dtype(dtype)
         self._tree = self._read_tree()
         self.shapes = {
             leaf: tuple(self._tree[leaf.half][leaf.module][leaf.name].shape) for leaf in _leaves(self._tree)
@@ -51,7 +61,7 @@ class OrbaxArrays:
         return network
 
     def read(self, names: Collection[str], rows: Mapping[str, int]) -> Iterator[tuple[str, np.ndarray]]:
-        """The named arrays as float32, some hundred megabytes at a time; of those in `rows` one row."""
+        """The named arrays, some hundred megabytes at a time; of those in `rows` one row."""
         for group in self._group(names):
             scales = {name: scale for name in group if (scale := self._scale_of(name))}
             found = self._restore([self._official[name][0] for name in [*group, *scales.values()]])
@@ -60,7 +70,7 @@ class OrbaxArrays:
                 array = found.pop(leaf).reshape(shape)
                 if name in scales:
                     scale = found[self._official[scales[name]][0]].reshape(-1)
-                    array = np.asarray(standardize(array, scale))
+                    array = np.asarray(standardize(array.astype(self._dtype), scale.astype(self._dtype)))
                 yield name, array[rows[name] : rows[name] + 1] if name in rows else array
 
     def _find_architecture(self) -> ModelConfig:
