@@ -12,8 +12,7 @@ def rotate(x: jax.Array, positions: jax.Array, *, max_position: int, table_dtype
 
     The frequencies are 1 / (i + geomspace(1, max − n + 1, n)_i) for the n pairs. Released weights were trained
     with positions, frequencies and angles all rounded to bfloat16, so the table's dtype belongs to the checkpoint,
-    not to the run. The casts are those of the official code, so that compilers treat both alike; cosines and sines
-    are taken in float32 and have the dtype of `x`.
+    not to the run. Cosines and sines are taken in float32 and have the dtype of `x`.
 
     Args:
         x: (…, S, H, C), C even.
@@ -21,9 +20,16 @@ def rotate(x: jax.Array, positions: jax.Array, *, max_position: int, table_dtype
         max_position: the position at which the slowest frequency is reached.
         table_dtype: float32 or bfloat16.
     """
+    info = jnp.finfo(table_dtype)
+
+    def rounded(table: jax.Array) -> jax.Array:
+        # A cast there and back alone may be left out by a compiler, as excess precision.
+        return jax.lax.reduce_precision(table.astype(jnp.float32), info.nexp, info.nmant)
+
     pairs = x.shape[-1] // 2
-    spread = jnp.arange(pairs) + jnp.geomspace(1, max_position - pairs + 1, pairs)
-    angle = positions.astype(table_dtype)[..., None] * (1.0 / spread.astype(table_dtype))
-    angle = jnp.repeat(angle, 2, axis=-1)[..., None, :].astype(jnp.float32)
+    spread = rounded(jnp.arange(pairs) + jnp.geomspace(1, max_position - pairs + 1, pairs))
+    frequency = rounded(1.0 / spread.astype(table_dtype)).astype(table_dtype)
+    angle = rounded(positions).astype(table_dtype)[..., None] * frequency
+    angle = rounded(jnp.repeat(angle, 2, axis=-1)[..., None, :])
     turned = jnp.stack([-x[..., 1::2], x[..., ::2]], axis=-1).reshape(x.shape)
     return x * jnp.cos(angle).astype(x.dtype) + turned * jnp.sin(angle).astype(x.dtype)
