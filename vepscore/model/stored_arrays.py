@@ -6,7 +6,7 @@ The library's own readers hold the file and a copy of it in memory. Here arrays 
 import json
 import math
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -53,16 +53,16 @@ class StoredArrays:
             ) from error
         self.shapes = {name: stored.shape for name, stored in self._arrays.items()}
 
-    def read(self, names: Collection[str], rows: Mapping[str, int]) -> Iterator[tuple[str, np.ndarray]]:
+    def read(self, names: Collection[str], rows: Mapping[str, int]) -> list[tuple[str, np.ndarray]]:
         """The named arrays; of those in `rows` one row.
 
         Raises:
             CheckpointError: the file has changed, or cannot be read.
         """
         with self.path.open("rb", buffering=0) as file, ThreadPoolExecutor(_READERS) as readers:
-            tasks = {name: readers.submit(self._read, file.fileno(), name, rows.get(name)) for name in names}
-            for name in list(tasks):
-                yield name, tasks.pop(name).result()
+            return list(
+                readers.map(lambda name: (name, self._read(file.fileno(), name, rows.get(name))), names)
+            )
 
     def _read(self, file: int, name: str, row: int | None) -> np.ndarray:
         dtype, shape, offset = self._arrays[name]
