@@ -10,7 +10,7 @@ from flax import nnx
 from tests.model.tiny import CONFIG, tiny_network, tiny_tracks
 from vepscore.model.config import TRACK_RESOLUTIONS_BP
 from vepscore.model.network import AlphaGenome
-from vepscore.model.official_names import official_leaf, official_shape
+from vepscore.model.official.names import official_leaf, official_shape
 from vepscore.outputs import Output, Tracks
 
 METADATA_FILES = {

@@ -37,7 +37,7 @@ def list_weights(plain: Plain = False) -> None:
     They come with the package or lie in $VEPSCORE_WEIGHTS (or the user's data directory). Columns: name, directory,
     and a remark where there is one.
     """
-    from vepscore.model.hub import CHECKPOINTS
+    from vepscore.model.official.hub import CHECKPOINTS
     from vepscore.model.registry import EMBEDDED_NAME, list_checkpoints
 
     rows, seen = [], set()

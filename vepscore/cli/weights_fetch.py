@@ -77,8 +77,8 @@ def fetch(
     Needs the extra: pip install 'vepscore\\[fetch]'. A download that breaks off is continued by the next call.
     """
     from vepscore.genome.cache import cache_dir
-    from vepscore.model.downloads import locked
-    from vepscore.model.hub import check_online, fetch_metadata
+    from vepscore.model.official.downloads import locked
+    from vepscore.model.official.hub import check_online, fetch_metadata
     from vepscore.model.registry import user_weights_dir
 
     _check_name(name)
@@ -103,14 +103,14 @@ def fetch(
 
 
 def _check_name(name: str) -> None:
-    from vepscore.model.hub import CHECKPOINTS
+    from vepscore.model.official.hub import CHECKPOINTS
 
     if name not in CHECKPOINTS:
         raise UsageError(f"{name!r} cannot be fetched\nexpected one of {', '.join(CHECKPOINTS)}")
 
 
 def _agree_to_terms(accepted: bool) -> None:
-    from vepscore.model.hub import TERMS_URL
+    from vepscore.model.official.hub import TERMS_URL
 
     print(_TERMS.format(url=TERMS_URL), file=sys.stderr)
     if accepted:
@@ -131,10 +131,10 @@ def _download(name: str, source: Source, folder: Path) -> Path:
 
     log.info("downloading %s from %s", name, source)
     if source is Source.kaggle:
-        from vepscore.model.kaggle import fetch_from_kaggle
+        from vepscore.model.official.kaggle import fetch_from_kaggle
 
         return fetch_from_kaggle(name, folder)
-    from vepscore.model.hub import fetch_from_huggingface
+    from vepscore.model.official.hub import fetch_from_huggingface
 
     with observing_bytes("downloading") as observe:
         return fetch_from_huggingface(name, folder, observe=observe)

@@ -95,7 +95,7 @@ def write_imported(
     """Imports the official checkpoint in `directory`, and says what was written."""
     from vepscore.cli.tables import print_fields
     from vepscore.cli.transfer import observing_bytes
-    from vepscore.model.official import import_checkpoint
+    from vepscore.model.official.checkpoint import import_checkpoint
 
     with observing_bytes("importing") as observe:
         import_checkpoint(directory, output, metadata=metadata, name=name, dtype=str(dtype), observe=observe)
@@ -103,7 +103,7 @@ def write_imported(
 
 
 def _split(value: str) -> tuple[str, Path]:
-    from vepscore.model.metadata import organism_of
+    from vepscore.model.official.metadata import organism_of
 
     said, colon, rest = value.partition(":")
     if colon and said in ORGANISMS:

@@ -4,9 +4,10 @@ Nothing in it is executed: Orbax reads arrays and their descriptions in JSON.
 """
 
 import contextlib
+import functools
 import logging
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from vepscore.model.config import ModelConfig
 from vepscore.model.layers import standardize
 from vepscore.model.loading import abstract_network, compare_shapes, drop_scales, stored_variables
 from vepscore.model.network import AlphaGenome
-from vepscore.model.official_names import OfficialLeaf, architecture_of, expected_leaves, official_leaf
+from vepscore.model.official.names import OfficialLeaf, architecture_of, expected_leaves, official_leaf
 
 _GROUP_BYTES = 256 * 2**20  # read at a time; Orbax needs as much again
 
@@ -138,26 +139,24 @@ class OrbaxArrays:
 def _reading(directory: Path) -> Iterator[None]:
     """Turns whatever Orbax raises on a damaged checkpoint, a different class for each damage, into ours."""
     logging.getLogger("absl").setLevel(logging.ERROR)  # it warns of what our error says
+    previous = sys.unraisablehook
+    sys.unraisablehook = functools.partial(_report_unless_late, previous)
     try:
         yield
     except Exception as error:
-        _ignore_late_reads()
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{directory}: cannot be read as an official (Orbax) checkpoint\n{first_line}",
             hint="the copy may be incomplete: copy or fetch the checkpoint again",
         ) from error
+    else:
+        sys.unraisablehook = previous
 
 
-def _ignore_late_reads() -> None:
+def _report_unless_late(report: Callable[[Any], None], event: Any) -> None:
     """After a failed read others are still under way, and complain that Orbax has closed its event loop."""
-    previous = sys.unraisablehook
-
-    def report(event: Any) -> None:
-        if not (isinstance(event.exc_value, RuntimeError) and "loop is closed" in str(event.exc_value)):
-            previous(event)
-
-    sys.unraisablehook = report
+    if not (isinstance(event.exc_value, RuntimeError) and "loop is closed" in str(event.exc_value)):
+        report(event)
 
 
 def _is_pair_of_modules(tree: Any) -> bool:

@@ -1,6 +1,6 @@
 import pytest
 
-from vepscore.model.textproto import Malformed, Message, parse
+from vepscore.model.official.textproto import Malformed, Message, parse
 
 
 def string(value: str) -> str:

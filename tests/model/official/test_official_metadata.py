@@ -8,7 +8,7 @@ import pytest
 
 from tests.paths import need
 from vepscore.model.config import ALPHAGENOME_HEADS
-from vepscore.model.metadata import TrackMetadata, check_channels, organism_of, read_metadata
+from vepscore.model.official.metadata import TrackMetadata, check_channels, organism_of, read_metadata
 from vepscore.outputs import Output
 
 FILES = {

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request
 
 from vepscore.errors import CheckpointError
-from vepscore.model.downloads import (
+from vepscore.model.official.downloads import (
     RemoteFile,
     check_space,
     download,

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vepscore.errors import CheckpointError
-from vepscore.model.textproto import Malformed, Message, parse
+from vepscore.model.official.textproto import Malformed, Message, parse
 from vepscore.outputs import Output, Tracks
 
 _HINT = "give OutputMetadataResponse_ORGANISM_….textproto of the official checkpoint, plain or gzipped"

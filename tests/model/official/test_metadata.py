@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vepscore.errors import CheckpointError
-from vepscore.model.metadata import TrackMetadata, check_channels, organism_of, read_metadata
+from vepscore.model.official.metadata import TrackMetadata, check_channels, organism_of, read_metadata
 from vepscore.outputs import Output
 
 RESPONSE = r"""

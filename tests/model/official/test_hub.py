@@ -13,9 +13,9 @@ import pytest
 from tests.hub_server import COMMIT, TOKEN, Hub, serving
 from tests.paths import need
 from vepscore.errors import CheckpointError
-from vepscore.model import downloads
-from vepscore.model.downloads import RemoteFile, download, locked, make_request
-from vepscore.model.hub import (
+from vepscore.model.official import downloads
+from vepscore.model.official.downloads import RemoteFile, download, locked, make_request
+from vepscore.model.official.hub import (
     METADATA_FILES,
     METADATA_VARIABLE,
     check_online,
@@ -282,7 +282,10 @@ def test_silence_in_a_transfer_is_noticed(hub, tmp_path):
 
 
 def test_python_without_certificates_uses_those_of_certifi():
-    program = "from vepscore.model.downloads import _tls_context; print(_tls_context().cert_store_stats()['x509_ca'])"
+    program = (
+        "from vepscore.model.official.downloads import _tls_context\n"
+        "print(_tls_context().cert_store_stats()['x509_ca'])"
+    )
     absent = {name: "/nonexistent" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")}
     done = subprocess.run(
         [sys.executable, "-c", program], env=os.environ | absent, capture_output=True, text=True, check=True

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vepscore.errors import CheckpointError
-from vepscore.model.downloads import refused, room_for, unreachable
-from vepscore.model.hub import EXTRA_HINT
+from vepscore.model.official.downloads import refused, room_for, unreachable
+from vepscore.model.official.hub import EXTRA_HINT
 
 if TYPE_CHECKING:
     import requests
