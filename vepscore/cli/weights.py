@@ -1,6 +1,7 @@
 """`vepscore weights`: the checkpoints at hand, what is in one, and whether it is whole."""
 
 import logging
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,6 +48,7 @@ def list_weights(plain: Plain = False) -> None:
         rows.append((entry.name, str(entry.path), remark))
         seen.add(entry.name)
     print_table(("checkpoint", "directory", "remark"), rows, plain=plain)
+    sys.stdout.flush()  # a reader who has gone is not told more
     absent = [name for name in CHECKPOINTS if name not in seen]
     if absent:
         log.info("`vepscore weights fetch NAME` downloads an official checkpoint: %s", ", ".join(absent))
