@@ -41,6 +41,10 @@ HEADS = {output: output.lower() for output in Output} | {
 INPUTS = {"sequence_codes", "organism_index", "positions_1bp", "bins_128bp"}
 SITES = "splice_sites_junction/splice_site_positions"
 JUNCTIONS = "splice_sites_junction/predictions"
+USAGE = "splice_sites_usage/predictions"
+# Usage is stored as float16, a step of which is more than TOLERANCE. On the CPU and with the compiler that made the
+# files none is off; with another vector width or other XLA flags the official code itself is off by a step in 0.13%.
+OTHER_STEPS = 0.005
 PAIR_CHANNEL_STEP = 4  # the files hold every fourth channel
 
 Parity = dict[str, np.ndarray]
@@ -67,7 +71,10 @@ def test_every_output_equals_the_official_one(
     found = dict(predict(network, embeddings, expected))
     off_by = {key: distance(array, expected[key]) for key, array in found.items()}
     print(*(f"{off:.1e} {key}" for key, off in off_by.items()), sep="\n")
-    assert {key: off for key, off in off_by.items() if not off <= TOLERANCE} == {}
+    far = {key: off for key, off in off_by.items() if not off <= TOLERANCE}
+    if USAGE in far and rounds_elsewhere(found[USAGE], expected[USAGE]):
+        del far[USAGE]
+    assert far == {}
     assert outputs_of(expected) == off_by.keys() | {SITES}
     assert_sites_equal(network, embeddings, expected[SITES])
 
@@ -195,6 +202,13 @@ def distance(found: jax.Array, expected: np.ndarray) -> float:
     assert np.isfinite(found).all()
     real = np.isfinite(expected)
     return float(np.abs(np.asarray(found) - expected)[real].max() / expected[real].std())
+
+
+def rounds_elsewhere(found: jax.Array, expected: np.ndarray) -> bool:
+    """Whether a few numbers are off, each by one float16 step."""
+    real = np.isfinite(expected)
+    off = np.abs(np.asarray(found) - expected)[real]
+    return np.mean(off > 0) <= OTHER_STEPS and off.max() <= np.spacing(np.float16(0.5))
 
 
 def correlation(found: jax.Array, expected: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from vepscore.model.network import AlphaGenome
 from vepscore.model.tower import (
     RowAttention,
     SequenceToPair,
-    _attend_in_blocks,
+    _attend,
     _position_features,
     _read_diagonals,
 )
@@ -36,7 +36,7 @@ def test_attention_in_blocks_equals_plain_attention(pair_bins: int) -> None:
     bins = 16 * pair_bins
     query, key, value = normal(2, bins, 2, 8), normal(2, bins, 8), normal(2, bins, 4)
     bias = 3 * normal(2, pair_bins, pair_bins, 2)
-    found = jax.jit(_attend_in_blocks)(query, key, value, bias)
+    found = jax.jit(_attend)(query, key, value, bias)
     rounding = 1e-5 if jax.default_backend() == "cpu" else 2e-2
     assert np.allclose(found, attend_plainly(query, key, value, bias), atol=rounding)
 
@@ -46,7 +46,7 @@ def test_attention_logits_are_capped() -> None:
     value[0, 16:32] = 1  # the second pair bin
     bias = np.zeros((1, 8, 8, 1), np.float32)
     bias[:, :, 1] = 1e6
-    found = _attend_in_blocks(0 * query, key, value, bias)
+    found = _attend(0 * query, key, value, bias)
     share = 16 * np.exp(5) / (16 * np.exp(5) + 112)
     assert np.allclose(found, share, atol=1e-2)
 

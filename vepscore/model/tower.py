@@ -84,32 +84,50 @@ class Attention(nnx.Module):
         query, key = (
             rotate(t, positions, max_position=_MAX_BINS, table_dtype=rotary_dtype) for t in (query, key)
         )
-        mixed = _attend_in_blocks(query, key[:, :, 0], value, bias).astype(x.dtype)
+        mixed = _attend(query, key[:, :, 0], value, bias).astype(x.dtype)
         return self.norm_out(self.project(mixed.reshape(batch, bins, -1)))
 
 
-def _attend_in_blocks(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
-    """Attention, a block of queries at a time, so that the logits of the whole window never stand in memory.
+def _attend(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
+    """softmax(cap · tanh((q·k / √C + bias) / cap)) · v.
 
     (B, N, H, C), (B, N, C), (B, N, V), bias (B, M, M, H) → float32 (B, N, H, V).
     """
+    pair_bins = bias.shape[1]
+    rows = _block_rows(pair_bins)
+    if rows < pair_bins:
+        return _attend_in_blocks(query, key, value, bias, rows)
+    # In the order and layout in which the official code rounds, so that parity can be exact.
+    bias = jnp.repeat(jnp.repeat(bias, _PAIR_FOLD, axis=1), _PAIR_FOLD, axis=2)
+    logits = einsum_bfloat16("bshc,btc->bhst", query, key) / math.sqrt(query.shape[-1])
+    logits = (logits + jnp.moveaxis(bias, 3, 1)).astype(jnp.float32)
+    weights = jax.nn.softmax(jnp.tanh(logits / _LOGIT_CAP) * _LOGIT_CAP, axis=-1)
+    return einsum_bfloat16("bhst,btv->bshv", weights, value)
+
+
+def _attend_in_blocks(
+    query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array, rows: int
+) -> jax.Array:
+    """The same, a block of queries at a time, so that the logits of the whole window never stand in memory.
+
+    The layout is one that a CPU is fast at; the cap makes the softmax's usual maximum needless.
+    """
     batch, bins, heads, channels = query.shape
-    rows = _block_rows(bins // _PAIR_FOLD)
     block = rows * _PAIR_FOLD
-    query = query.reshape(batch, bins // block, block, heads, channels).swapaxes(0, 1)
+    query = query.reshape(batch, bins // block, block, heads, channels).transpose(1, 0, 3, 2, 4)
     bias = bias.reshape(batch, bins // block, rows, bins // _PAIR_FOLD, heads).transpose(1, 0, 4, 2, 3)
 
     def attend(block_inputs: tuple[jax.Array, jax.Array]) -> jax.Array:
         query, bias = block_inputs
-        # softmax(cap · tanh((q·k / √C + bias) / cap)) · v, in the order in which the official code rounds
-        bias = jnp.repeat(jnp.repeat(bias, _PAIR_FOLD, axis=2), _PAIR_FOLD, axis=3)
-        logits = einsum_bfloat16("bshc,btc->bhst", query, key) / math.sqrt(channels)
-        logits = (logits + bias).astype(jnp.float32)
-        weights = jax.nn.softmax(jnp.tanh(logits / _LOGIT_CAP) * _LOGIT_CAP, axis=-1)
-        return einsum_bfloat16("bhst,btv->bshv", weights, value)
+        logits = einsum_bfloat16("bhsc,btc->bhst", query, key) / math.sqrt(channels)
+        by_pair = logits.reshape(batch, heads, rows, _PAIR_FOLD, bins // _PAIR_FOLD, _PAIR_FOLD)
+        logits = (by_pair + bias[:, :, :, None, :, None]).astype(jnp.float32).reshape(batch, -1, bins)
+        weights = jnp.exp(_LOGIT_CAP * jnp.tanh(logits / _LOGIT_CAP))
+        weights = weights / weights.sum(axis=-1, keepdims=True)
+        return einsum_bfloat16("bst,btv->bsv", weights, value).reshape(batch, heads, block, -1)
 
     mixed = jax.lax.map(attend, (query, bias))
-    return mixed.swapaxes(0, 1).reshape(batch, bins, heads, -1)
+    return mixed.transpose(1, 0, 3, 2, 4).reshape(batch, bins, heads, -1)
 
 
 def _block_rows(pair_bins: int) -> int:
