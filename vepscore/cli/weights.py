@@ -129,9 +129,7 @@ def _words(key: str) -> str:
 
 def _count_parameters(architecture: "ModelConfig") -> int:
     """Of the whole network, without making it."""
-    from flax import nnx
-
     from vepscore.model.heads import parameter_count
-    from vepscore.model.network import AlphaGenome
+    from vepscore.model.loading import abstract_network
 
-    return parameter_count(nnx.eval_shape(lambda: AlphaGenome(architecture, rngs=nnx.Rngs(0))))
+    return parameter_count(abstract_network(architecture, folded=False))

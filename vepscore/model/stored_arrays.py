@@ -57,7 +57,7 @@ class StoredArrays:
         """The named arrays; of those in `rows` one row.
 
         Raises:
-            CheckpointError: the file has changed, or cannot be read.
+            CheckpointError: the file ends before an array does, since it has changed.
         """
         with self.path.open("rb", buffering=0) as file, ThreadPoolExecutor(_READERS) as readers:
             return list(
