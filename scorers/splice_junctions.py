@@ -18,7 +18,6 @@ from scorers.regions import gene_bodies, pad_genes, positions_within
 from vepscore.contract import Junctions, Reads, ScoreBlock, Scorer, Site, pad_positions
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
 
-MAX_SITES = 256  # per class; the network may have chosen more
 _PSEUDOCOUNT = 1e-7
 _STRANDS = ("+", "-")
 
@@ -44,6 +43,7 @@ class SpliceJunctions(Scorer):
     name: str = "SPLICE_JUNCTIONS"
     output: Output = Output.SPLICE_JUNCTIONS
     info_field: str = "VS_SJ"
+    max_sites: int = 256  # the network may have chosen more
 
     needs_genes = True
 
@@ -67,9 +67,8 @@ class SpliceJunctions(Scorer):
 
     def score(self, reference: Junctions, alternate: Junctions, masks: Mapping[str, Any]) -> Winners:
         """`body` is int32 (G, 2), bp from the window's start; `strand` is int32 (G,), 0 plus and 1 minus."""
-        sites = reference.sites[:, :MAX_SITES]
         change = _change_bits(reference.counts, alternate.counts)
-        return jax.lax.map(lambda gene: _winners(sites, change, *gene), (masks["body"], masks["strand"]))
+        return jax.lax.map(lambda gene: _winners(reference.sites, change, *gene), (masks["body"], masks["strand"]))
 
     def rows(self, scores: Winners, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
         values = [np.zeros((0, len(tracks)), np.float32)]
@@ -108,9 +107,7 @@ def _change_bits(reference: Any, alternate: Any) -> Any:
     Bits of floats that are not negative sort as the floats do. As integers they stay rounded: a compiler may
     drop a rounding between two float32 steps, and which of two near-equal junctions wins hangs on it.
     """
-    reference, alternate = (
-        jnp.log(counts[:MAX_SITES, :MAX_SITES] + _PSEUDOCOUNT) for counts in (reference, alternate)
-    )
+    reference, alternate = (jnp.log(counts + _PSEUDOCOUNT) for counts in (reference, alternate))
     bits = jax.lax.bitcast_convert_type((alternate - reference).astype(jnp.float16), jnp.int16)
     return bits & 0x7FFF
 

@@ -84,6 +84,7 @@ class Scorer(abc.ABC):
     output: Output
     needs_genes: bool = False  # skipped, with a notice, when the run has no annotation
     needs_polya: bool = False  # skipped, with a notice, when the run has no poly(A) sites
+    max_sites: int | None = None  # SPLICE_JUNCTIONS only: how many sites per class it takes, the first ones
     info_field: str | None = (
         None  # the VCF field, a key of io.fields.VALUE_FIELDS, that takes its largest score
     )

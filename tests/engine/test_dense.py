@@ -15,9 +15,10 @@ from flax import nnx
 from tests.builders import make_records, vcf_row
 from tests.engine.plain import PlainScorer, Scores
 from vepscore.contract import ScoreBlock
-from vepscore.engine.dense import DenseEngine, NotFiniteError
+from vepscore.engine.dense import DenseEngine
 from vepscore.engine.intake import Intake, PreparedAllele
 from vepscore.engine.run import score_records
+from vepscore.engine.scoring import Engine, NotFiniteError
 from vepscore.genome.alleles import Status
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.outputs import Output
@@ -134,44 +135,6 @@ def score_in_batches(engine: DenseEngine, alleles: Sequence[PreparedAllele]) -> 
     ]
 
 
-@pytest.fixture
-def embedded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[list[bytes]]:
-    """The windows of each pass through the network, by any of the engines."""
-    passes: list[list[bytes]] = []
-    for name in ("engine", "batched"):
-        engine = request.getfixturevalue(name)
-
-        def embed(
-            state: nnx.State, codes: np.ndarray, organism: jax.Array, through: Any = engine._embed
-        ) -> Any:
-            passes.append([window.tobytes() for window in codes])
-            return through(state, codes, organism)
-
-        monkeypatch.setattr(engine, "_embed", embed)
-    return passes
-
-
-def test_reference_is_embedded_once_for_all_alts_of_a_record(
-    engine: DenseEngine, intake: Intake, embedded: list[list[bytes]]
-) -> None:
-    alleles = prepare(intake, vcf_row("chr1", 10_000, 1, "~", "~G", "~GG"), vcf_row("chr1", 10_000, 1, "~C"))
-    for allele in alleles:
-        engine.score([allele])
-    expected = [alleles[0].reference_codes, *(allele.alternate_codes for allele in alleles)]
-    assert embedded == [[codes.tobytes()] for codes in expected]
-
-
-def test_reference_is_embedded_once_within_a_batch(
-    batched: DenseEngine, intake: Intake, embedded: list[list[bytes]]
-) -> None:
-    alleles = prepare(intake, vcf_row("chr1", 10_000, 1, "~", "~G"), vcf_row("chr1", 10_001, 1, "~"))
-    batched.score(alleles)
-    references, alternates = (set(windows) for windows in embedded)
-    assert references == {allele.reference_codes.tobytes() for allele in alleles}
-    assert len(references) == 2
-    assert alternates == {allele.alternate_codes.tobytes() for allele in alleles}
-
-
 def test_alleles_of_other_lengths_and_genes_compile_nothing(
     engine: DenseEngine, intake: Intake, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -202,21 +165,24 @@ def compilations(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     found += [message for message in caplog.messages if message.startswith("Compiling")]
 
 
-def break_head(engine: DenseEngine, output: Output, names: Sequence[str]) -> DenseEngine:
+def break_head(engine: Engine, checkpoint: Checkpoint, output: Output, names: Sequence[str]) -> Engine:
     """A copy that uses these scorers, and in which a head gives NaN."""
-    network = nnx.clone(nnx.merge(engine._graph, engine._state))
+    network = nnx.clone(checkpoint.network)
     bias = network.heads[str(output)].linear.bias
     bias[...] = jnp.full_like(bias[...], jnp.nan)
     broken = copy.copy(engine)
     broken.scorers = tuple(scorer for scorer in engine.scorers if scorer.name in names)
-    broken._state = nnx.state(network)
+    broken._scoring = copy.copy(engine._scoring)
+    broken._scoring._state = nnx.state(network)
     return broken
 
 
 @pytest.mark.parametrize("name", ["SPLICE_SITES", "SPLICE_JUNCTIONS"])
-def test_allele_without_finite_signals_fails_alone(engine: DenseEngine, intake: Intake, name: str) -> None:
+def test_allele_without_finite_signals_fails_alone(
+    engine: DenseEngine, checkpoint: Checkpoint, intake: Intake, name: str
+) -> None:
     """Junctions are predicted between sites of the classifier, so they must not hide that it is broken."""
-    broken = break_head(engine, Output.SPLICE_SITES, ["DNASE", "DNASE_ACTIVE", name])
+    broken = break_head(engine, checkpoint, Output.SPLICE_SITES, ["DNASE", "DNASE_ACTIVE", name])
     rows = [ROWS["no gene"], ROWS["SNV in two genes"], vcf_row("chr1", 9_001, 1, "~")]
     fine, failed, _ = (broken.score([allele])[0] for allele in prepare(intake, *rows))
     assert [block.scorer for block in fine] == ["DNASE", "DNASE_ACTIVE"]

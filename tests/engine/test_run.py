@@ -8,7 +8,7 @@ import pytest
 
 from tests.builders import make_records, tiny_tracks, vcf_row
 from vepscore.contract import ScoreBlock
-from vepscore.engine.dense import NotFiniteError
+from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.intake import Intake, MismatchPolicy, PreparedAllele
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.run import RunCounts, run, score_records

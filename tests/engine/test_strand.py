@@ -87,7 +87,8 @@ def test_minus_strand_is_the_plus_strand_of_the_turned_genome(
 def plus(engine: DenseEngine, paired_checkpoint: Checkpoint) -> DenseEngine:
     """With the tracks of the paired checkpoint; a copy, so that nothing is compiled again."""
     copied = copy.copy(engine)
-    copied.tracks = paired_checkpoint.tracks
+    copied._scoring = copy.copy(engine._scoring)
+    copied.tracks = copied._scoring.tracks = paired_checkpoint.tracks
     return copied
 
 

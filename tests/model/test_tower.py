@@ -31,11 +31,14 @@ def attend_plainly(query: np.ndarray, key: np.ndarray, value: np.ndarray, bias: 
     return np.einsum("bhst,btv->bshv", weights, value)
 
 
-@pytest.mark.parametrize("pair_bins", [8, 32, 33, 37], ids="{} pair bins".format)
-def test_attention_in_blocks_equals_plain_attention(pair_bins: int) -> None:
-    bins = 16 * pair_bins
-    query, key, value = normal(2, bins, 2, 8), normal(2, bins, 8), normal(2, bins, 4)
-    bias = 3 * normal(2, pair_bins, pair_bins, 2)
+@pytest.mark.parametrize(
+    ("rows", "pair_bins"),
+    [(8, 8), (32, 32), (33, 33), (37, 37), (4, 8), (1, 32), (17, 34), (32, 64)],
+)
+def test_attention_in_blocks_equals_plain_attention(rows: int, pair_bins: int) -> None:
+    queries, bins = 16 * rows, 16 * pair_bins
+    query, key, value = normal(2, queries, 2, 8), normal(2, bins, 8), normal(2, bins, 4)
+    bias = 3 * normal(2, rows, pair_bins, 2)
     found = jax.jit(_attend)(query, key, value, bias)
     rounding = 1e-5 if jax.default_backend() == "cpu" else 2e-2
     assert np.allclose(found, attend_plainly(query, key, value, bias), atol=rounding)
@@ -51,18 +54,19 @@ def test_attention_logits_are_capped() -> None:
     assert np.allclose(found, share, atol=1e-2)
 
 
-def test_read_diagonals_equals_a_loop() -> None:
-    n, x = 5, normal(2, 3, 5, 10)
-    expected = np.empty((2, 3, n, n), np.float32)
-    for i in range(n):
-        for j in range(n):
-            expected[:, :, i, j] = x[:, :, i, n + j - i]
+@pytest.mark.parametrize(("rows", "columns"), [(5, 5), (2, 6), (1, 4)])
+def test_read_diagonals_equals_a_loop(rows: int, columns: int) -> None:
+    x = normal(2, 3, rows, rows + columns)
+    expected = np.empty((2, 3, rows, columns), np.float32)
+    for i in range(rows):
+        for j in range(columns):
+            expected[:, :, i, j] = x[:, :, i, rows + j - i]
     assert np.array_equal(_read_diagonals(jnp.asarray(x)), expected)
 
 
 def test_position_features_by_hand() -> None:
     bins, count = 40, 4
-    features = np.asarray(_position_features(bins, count))
+    features = np.asarray(_position_features(jnp.arange(-bins, bins), count))
     widths = np.arange(count) + np.geomspace(1, 512 - count + 1, count, endpoint=False)
     assert features.shape == (2 * bins, 2 * count)
     for row, distance in enumerate(range(-bins, bins)):
@@ -75,7 +79,7 @@ def test_relative_term_by_explicit_loop(network: AlphaGenome) -> None:
     x = normal(1, 3 * 16, CONFIG.trunk_channels)
     pooled = block.norm(jnp.asarray(x).reshape(1, 3, 16, -1).mean(axis=2))
     query, key = (np.asarray(project(pooled)).reshape(3, 2, 4) for project in (block.query, block.key))
-    position = np.asarray(block.position(_position_features(3, 4))).reshape(6, 2, 4)
+    position = np.asarray(block.position(_position_features(jnp.arange(-3, 3), 4))).reshape(6, 2, 4)
     dots = np.empty((3, 3, 2), np.float32)
     for q in range(3):
         for k in range(3):

@@ -50,6 +50,7 @@ class Device(enum.StrEnum):
 
 
 class Engine(enum.StrEnum):
+    sparse = "sparse"
     dense = "dense"
 
 
@@ -150,7 +151,10 @@ def score(
     ] = OnRefMismatch.skip,
     device: Annotated[Device, typer.Option(rich_help_panel=_RUN)] = Device.auto,
     batch: Annotated[int, typer.Option(min=1, help="Windows per forward pass.", rich_help_panel=_RUN)] = 1,
-    engine: Annotated[Engine, typer.Option(rich_help_panel=_RUN)] = Engine.dense,
+    engine: Annotated[
+        Engine,
+        typer.Option(help="sparse: only what scorers read; dense: whole windows.", rich_help_panel=_RUN),
+    ] = Engine.sparse,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Exit status 3 when an allele was not scored.", rich_help_panel=_RUN),

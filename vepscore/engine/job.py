@@ -16,6 +16,7 @@ from vepscore.engine.plugins import load_scorers
 from vepscore.engine.provenance import describe_run
 from vepscore.engine.run import RunCounts, run
 from vepscore.engine.selection import needed_outputs, select_scorers
+from vepscore.engine.sparse import SparseEngine
 from vepscore.errors import UsageError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
@@ -34,6 +35,7 @@ from vepscore.model.registry import is_official, resolve_checkpoint
 
 log = logging.getLogger(__name__)
 
+ENGINES = {"sparse": SparseEngine, "dense": DenseEngine}
 LONG_TABLE_SUFFIX = ".parquet"
 _CHROMOSOME = re.compile(r"(chr)?(\d{1,2}|[XYWZM]|MT)")
 _SHOWN_CONTIGS = 5
@@ -62,7 +64,7 @@ class Job:
     on_mismatch: MismatchPolicy
     device: str
     batch: int
-    engine: str
+    engine: str  # a key of ENGINES
     overwrite: bool  # replace the annotation of an earlier run
     command: tuple[str, ...]  # for the record
 
@@ -118,7 +120,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             source=records.name,
         )
         rotary_dtype = checkpoint.config.rotary_dtype if job.rotary == "auto" else job.rotary
-        engine = DenseEngine(
+        engine = ENGINES[job.engine](
             checkpoint, selection.scorers, rotary_dtype=rotary_dtype, strand=job.strand, batch=job.batch
         )
         provenance = describe_run(

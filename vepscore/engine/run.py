@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from vepscore.contract import ScoreBlock, Scorer
-from vepscore.engine.dense import DenseEngine, NotFiniteError
 from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.engine.scoring import Engine, NotFiniteError
 from vepscore.engine.summary import summarize_details, summarize_fields
 from vepscore.genome.alleles import Status
 from vepscore.io.records import Record
@@ -50,7 +50,7 @@ class RunCounts:
 def run(
     records: Iterable[Record],
     intake: Intake,
-    engine: DenseEngine,
+    engine: Engine,
     writers: Sequence[Callable[[RecordResult], None]],
     observe: Callable[[RunCounts], None] = lambda counts: None,
 ) -> RunCounts:
@@ -72,7 +72,7 @@ def run(
     return counts
 
 
-def score_records(records: Iterable[Record], intake: Intake, engine: DenseEngine) -> Iterator[RecordResult]:
+def score_records(records: Iterable[Record], intake: Intake, engine: Engine) -> Iterator[RecordResult]:
     """The results of the records, in order; alleles go through the engine in batches across records."""
     scorers = {scorer.name: scorer for scorer in engine.scorers}
     for chunk in _chunks(records, intake, engine.batch):
@@ -106,7 +106,7 @@ def _chunks(
 
 
 def _score_in_batches(
-    alleles: Sequence[PreparedAllele], engine: DenseEngine
+    alleles: Sequence[PreparedAllele], engine: Engine
 ) -> Iterator[list[ScoreBlock] | NotFiniteError]:
     for first in range(0, len(alleles), engine.batch):
         yield from engine.score(alleles[first : first + engine.batch])
@@ -115,7 +115,7 @@ def _score_in_batches(
 def _result(
     allele: PreparedAllele,
     blocks: list[ScoreBlock] | NotFiniteError,
-    engine: DenseEngine,
+    engine: Engine,
     scorers: dict[str, Scorer],
 ) -> AlleleResult:
     if isinstance(blocks, NotFiniteError):

@@ -14,7 +14,6 @@ import numpy as np
 from vepscore.errors import CheckpointError
 from vepscore.genome.windows import UNKNOWN
 from vepscore.model.heads import JunctionHead
-from vepscore.model.network import Embeddings
 from vepscore.outputs import Output, Tracks
 
 # Outputs whose signal at a base is about the bond before it, which on the other strand is the bond after it.
@@ -24,15 +23,14 @@ BETWEEN_BASES = frozenset({Output.DNASE})
 _OTHER_STRAND = np.array([2, 3, 0, 1])
 
 
-def reverse_complement(codes: jax.Array) -> jax.Array:
-    """Codes of bases (…, S), of the other strand; N stays N."""
-    return jnp.where(codes < UNKNOWN, 3 - codes, codes)[..., ::-1]
+def reverse_complement(codes: np.ndarray) -> np.ndarray:
+    """Codes of bases (S,), of the other strand; N stays N."""
+    return np.where(codes < UNKNOWN, 3 - codes, codes)[::-1]
 
 
-def turn_round(embeddings: Embeddings) -> Embeddings:
-    """Embeddings of a batch, in the coordinates of the other strand."""
-    bp1, bp128, pair = embeddings
-    return Embeddings(bp1[:, ::-1], bp128[:, ::-1], pair[:, ::-1, ::-1])
+def turn_index(index: jax.Array, size: int) -> jax.Array:
+    """Indices among `size` places, counted from the other end; -1 stays out of range."""
+    return size - 1 - index
 
 
 def turned_channels(tracks: Tracks) -> np.ndarray:

@@ -62,10 +62,16 @@ class OutputEmbedder(nnx.Module):
 
     def __call__(self, x: jax.Array, organism: jax.Array, coarse: jax.Array | None = None) -> jax.Array:
         """(B, S, C) → (B, S, 2 C)."""
-        x = self.project(x)
-        if self.project_coarse is not None:
+        if coarse is not None:
             coarse = self.project_coarse(coarse)
-            x = x + jnp.repeat(coarse, x.shape[1] // coarse.shape[1], axis=1)
+            coarse = jnp.repeat(coarse, x.shape[1] // coarse.shape[1], axis=1)
+        return self.combine(x, organism, coarse)
+
+    def combine(self, x: jax.Array, organism: jax.Array, coarse: jax.Array | None = None) -> jax.Array:
+        """(…, C), and the coarse embedding projected and repeated (…, 2 C) → (…, 2 C)."""
+        x = self.project(x)
+        if coarse is not None:
+            x = x + coarse
         return gelu(self.norm(x) + self.organism(organism))
 
 
@@ -78,5 +84,11 @@ class PairEmbedder(nnx.Module):
 
     def __call__(self, pair: jax.Array, organism: jax.Array) -> jax.Array:
         """(B, S, S, C) → (B, S, S, C)."""
-        pair = (pair + jnp.swapaxes(pair, 1, 2)) / 2
-        return gelu(self.norm(pair) + self.organism(organism))
+        return self._embed((pair + jnp.swapaxes(pair, 1, 2)) / 2, organism)
+
+    def rows(self, pair: jax.Array, rows: jax.Array, organism: jax.Array) -> jax.Array:
+        """The same for some rows of one window: (S, S, C), (P,) → (P, S, C)."""
+        return self._embed((pair[rows] + jnp.swapaxes(pair[:, rows], 0, 1)) / 2, organism)
+
+    def _embed(self, symmetric: jax.Array, organism: jax.Array) -> jax.Array:
+        return gelu(self.norm(symmetric) + self.organism(organism))

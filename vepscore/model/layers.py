@@ -96,13 +96,10 @@ class StandardizedConv(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((out_channels,)))
         self.folded = False
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, S, C in) → (B, S, C out)."""
+    def __call__(self, x: jax.Array, *, padding: str = "SAME") -> jax.Array:
+        """(B, S, C in) → (B, S, C out); with padding "VALID" half the width less at both ends."""
         kernel = self.kernel[...] if self.folded else standardize(self.kernel[...], self.scale[...])
-        out = jax.lax.conv_general_dilated(
-            x, kernel, window_strides=(1,), padding="SAME", dimension_numbers=("NWC", "WIO", "NWC")
-        )
-        return out + self.bias[...]
+        return convolve(x, kernel, padding=padding) + self.bias[...]
 
     def fold(self) -> None:
         """Standardises the stored kernel, once and for all: what inference needs."""
@@ -114,6 +111,13 @@ class StandardizedConv(nnx.Module):
         """Says that the kernel is, or will be, a standardised one."""
         del self.scale
         self.folded = True
+
+
+def convolve(x: jax.Array, kernel: jax.Array, *, padding: str) -> jax.Array:
+    """A convolution along positions: (B, S, C in), (W, C in, C out) → (B, S, C out)."""
+    return jax.lax.conv_general_dilated(
+        x, kernel, window_strides=(1,), padding=padding, dimension_numbers=("NWC", "WIO", "NWC")
+    )
 
 
 @jax.jit
@@ -141,7 +145,11 @@ class ConvBlock(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, S, C in) → (B, S, C out)."""
-        return self.conv(gelu(self.norm(x)))
+        return self.conv(self.activate(x))
+
+    def activate(self, x: jax.Array) -> jax.Array:
+        """What is convolved: (…, C in) → (…, C in)."""
+        return gelu(self.norm(x))
 
 
 class OrganismParam(nnx.Param):

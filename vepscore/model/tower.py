@@ -1,6 +1,7 @@
 """The transformer tower: attention over the whole window at 128 bp, biased by a pair representation at 2048 bp.
 
-Axes: B batch, N bins of 128 bp, M bins of 2048 bp, C channels, H heads, F pair channels.
+Axes: B batch, N bins of 128 bp, M bins of 2048 bp, C channels, H heads, F pair channels; n and m the bins of
+a window's `Share`, all of them unless devices divide the window.
 Source: google-deepmind/alphagenome_research 0.2.0, `model/attention.py`, `model/model.py:TransformerTower`.
 """
 
@@ -20,6 +21,25 @@ _LOGIT_CAP = 5.0
 _MAX_BLOCK_ROWS = 16  # rows of the pair representation whose logits stand in memory at a time
 
 
+class Share:
+    """The bins of each window that a call holds: all of them. `vepscore.model.sharding` has one that holds some."""
+
+    def first(self, bins: int) -> int | jax.Array:
+        """The number of the share's first bin, where it has `bins`."""
+        return 0
+
+    def gather(self, x: jax.Array) -> jax.Array:
+        """(B, n, …), the share's bins → (B, N, …), all bins."""
+        return x
+
+    def exchange(self, x: jax.Array) -> jax.Array:
+        """(B, H, m, M), the share's rows → (B, H, M, m), all rows and the share's columns."""
+        return x
+
+
+WHOLE = Share()
+
+
 class TransformerTower(nnx.Module):
     """Layers of attention and MLP; the pair representation is updated before every second one."""
 
@@ -30,15 +50,17 @@ class TransformerTower(nnx.Module):
         self.attentions = nnx.List(Attention(config, rngs=rngs) for _ in layers)
         self.mlps = nnx.List(MLP(config.trunk_channels, rngs=rngs) for _ in layers)
 
-    def __call__(self, x: jax.Array, *, rotary_dtype: jnp.dtype) -> tuple[jax.Array, jax.Array]:
-        """(B, N, C) → the trunk (B, N, C) and the pair representation (B, M, M, F)."""
+    def __call__(
+        self, x: jax.Array, *, rotary_dtype: jnp.dtype, share: Share = WHOLE
+    ) -> tuple[jax.Array, jax.Array]:
+        """(B, n, C) → the trunk (B, n, C) and the pair representation (B, m, M, F)."""
         pair = None
         for layer, (bias, attention, mlp) in enumerate(
             zip(self.biases, self.attentions, self.mlps, strict=True)
         ):
             if layer % 2 == 0:
-                pair = self.pair_updates[layer // 2](x, pair)
-            x = x + attention(x, bias(pair), rotary_dtype=rotary_dtype)
+                pair = self.pair_updates[layer // 2](x, pair, share=share)
+            x = x + attention(x, bias(pair), rotary_dtype=rotary_dtype, share=share)
             x = x + mlp(x)
         return x, pair
 
@@ -73,30 +95,32 @@ class Attention(nnx.Module):
         self.norm_out = RMSBatchNorm(channels, initial_scale=0.1)
         self.heads = heads
 
-    def __call__(self, x: jax.Array, bias: jax.Array, *, rotary_dtype: jnp.dtype) -> jax.Array:
-        """(B, N, C), bias (B, M, M, H) → (B, N, C)."""
+    def __call__(
+        self, x: jax.Array, bias: jax.Array, *, rotary_dtype: jnp.dtype, share: Share = WHOLE
+    ) -> jax.Array:
+        """(B, n, C), bias (B, m, M, H) → (B, n, C)."""
         batch, bins, _ = x.shape
         h = self.norm_in(x)
         query = self.norm_query(self.query(h).reshape(batch, bins, self.heads, -1))
         key = self.norm_key(self.key(h).reshape(batch, bins, 1, -1))
         value = self.norm_value(self.value(h))
-        positions = jnp.arange(bins)
+        positions = share.first(bins) + jnp.arange(bins)
         query, key = (
             rotate(t, positions, max_position=_MAX_BINS, table_dtype=rotary_dtype) for t in (query, key)
         )
-        mixed = _attend(query, key[:, :, 0], value, bias).astype(x.dtype)
+        key, value = share.gather(key[:, :, 0]), share.gather(value)
+        mixed = _attend(query, key, value, bias).astype(x.dtype)
         return self.norm_out(self.project(mixed.reshape(batch, bins, -1)))
 
 
 def _attend(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
     """softmax(cap · tanh((q·k / √C + bias) / cap)) · v.
 
-    (B, N, H, C), (B, N, C), (B, N, V), bias (B, M, M, H) → float32 (B, N, H, V).
+    (B, n, H, C), (B, N, C), (B, N, V), bias (B, m, M, H) → float32 (B, n, H, V).
     """
-    pair_bins = bias.shape[1]
-    rows = _block_rows(pair_bins)
-    if rows < pair_bins:
-        return _attend_in_blocks(query, key, value, bias, rows)
+    pair_bins = bias.shape[2]
+    if _block_rows(pair_bins) < pair_bins:
+        return _attend_in_blocks(query, key, value, bias)
     # In the order and layout in which the official code rounds, so that parity can be exact.
     bias = jnp.repeat(jnp.repeat(bias, _PAIR_FOLD, axis=1), _PAIR_FOLD, axis=2)
     logits = einsum_bfloat16("bshc,btc->bhst", query, key) / math.sqrt(query.shape[-1])
@@ -105,23 +129,24 @@ def _attend(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array)
     return einsum_bfloat16("bhst,btv->bshv", weights, value)
 
 
-def _attend_in_blocks(
-    query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array, rows: int
-) -> jax.Array:
+def _attend_in_blocks(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
     """The same, a block of queries at a time, so that the logits of the whole window never stand in memory.
 
     The layout is one that a CPU is fast at; the cap makes the softmax's usual maximum needless.
     """
     batch, bins, heads, channels = query.shape
+    pair_bins = bias.shape[2]
+    rows = _block_rows(bias.shape[1])
     block = rows * _PAIR_FOLD
     query = query.reshape(batch, bins // block, block, heads, channels).transpose(1, 0, 3, 2, 4)
-    bias = bias.reshape(batch, bins // block, rows, bins // _PAIR_FOLD, heads).transpose(1, 0, 4, 2, 3)
+    bias = bias.reshape(batch, bins // block, rows, pair_bins, heads).transpose(1, 0, 4, 2, 3)
 
     def attend(block_inputs: tuple[jax.Array, jax.Array]) -> jax.Array:
         query, bias = block_inputs
         logits = einsum_bfloat16("bhsc,btc->bhst", query, key) / math.sqrt(channels)
-        by_pair = logits.reshape(batch, heads, rows, _PAIR_FOLD, bins // _PAIR_FOLD, _PAIR_FOLD)
-        logits = (by_pair + bias[:, :, :, None, :, None]).astype(jnp.float32).reshape(batch, -1, bins)
+        by_pair = logits.reshape(batch, heads, rows, _PAIR_FOLD, pair_bins, _PAIR_FOLD)
+        logits = (by_pair + bias[:, :, :, None, :, None]).astype(jnp.float32)
+        logits = logits.reshape(batch, -1, pair_bins * _PAIR_FOLD)
         weights = jnp.exp(_LOGIT_CAP * jnp.tanh(logits / _LOGIT_CAP))
         weights = weights / weights.sum(axis=-1, keepdims=True)
         return einsum_bfloat16("bst,btv->bsv", weights, value).reshape(batch, heads, block, -1)
@@ -143,7 +168,7 @@ class AttentionBias(nnx.Module):
         self.project = nnx.Linear(config.pair_channels, config.attention_heads, use_bias=False, rngs=rngs)
 
     def __call__(self, pair: jax.Array) -> jax.Array:
-        """(B, M, M, F) → (B, M, M, H)."""
+        """(B, m, M, F) → (B, m, M, H)."""
         return self.project(jax.nn.gelu(self.norm(pair)))
 
 
@@ -155,9 +180,9 @@ class PairUpdate(nnx.Module):
         self.row_attention = RowAttention(config.pair_channels, rngs=rngs)
         self.mlp = PairMLP(config.pair_channels, rngs=rngs)
 
-    def __call__(self, x: jax.Array, pair: jax.Array | None) -> jax.Array:
-        """(B, N, C), (B, M, M, F) or None → (B, M, M, F)."""
-        update = self.from_sequence(x)
+    def __call__(self, x: jax.Array, pair: jax.Array | None, *, share: Share = WHOLE) -> jax.Array:
+        """(B, n, C), (B, m, M, F) or None → (B, m, M, F)."""
+        update = self.from_sequence(x, share=share)
         pair = update if pair is None else pair + update
         pair = pair + self.row_attention(pair)
         return pair + self.mlp(pair)
@@ -180,26 +205,29 @@ class SequenceToPair(nnx.Module):
         self.position_features = config.position_features
         self.heads = heads
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, N, C) → (B, M, M, F)."""
+    def __call__(self, x: jax.Array, *, share: Share = WHOLE) -> jax.Array:
+        """(B, n, C) → (B, m, M, F)."""
         x = self.norm(mean_pool(x, _PAIR_FOLD))
         batch, bins, _ = x.shape
         query, key = (project(x).reshape(batch, bins, self.heads, -1) for project in (self.query, self.key))
-        features = _position_features(bins, self.position_features).astype(x.dtype)
-        position = self.position(features).reshape(2 * bins, self.heads, -1)
+        all_keys = share.gather(key)
+        # every distance from the share's rows to any bin, the same for queries and keys
+        distance = jnp.arange(-bins, all_keys.shape[1], dtype=jnp.float32) - share.first(bins)
+        features = _position_features(distance, self.position_features).astype(x.dtype)
+        position = self.position(features).reshape(distance.size, self.heads, -1)
         # a[q, k] = q·k + ½ ((q + b_q)·r[k − q] + (k + b_k)·r[q − k])
         by_query = jnp.einsum("bqhc,phc->bhqp", query + self.query_bias[...], position)
         by_key = jnp.einsum("bkhc,phc->bhkp", key + self.key_bias[...], position)
         relative = jnp.moveaxis(_read_diagonals(by_query), 1, 3)
-        relative = relative + _read_diagonals(by_key).transpose(0, 3, 2, 1)
-        dots = jnp.einsum("bqhc,bkhc->bqkh", query, key) + 0.5 * relative
+        relative = relative + share.exchange(_read_diagonals(by_key)).transpose(0, 3, 2, 1)
+        dots = jnp.einsum("bqhc,bkhc->bqkh", query, all_keys) + 0.5 * relative
         activated = jax.nn.gelu(x)
-        return self.pair(dots) + self.row(activated)[:, :, None] + self.column(activated)[:, None]
+        column = share.gather(self.column(activated))
+        return self.pair(dots) + self.row(activated)[:, :, None] + column[:, None]
 
 
-def _position_features(bins: int, count: int) -> jax.Array:
-    """Central masks of the distances −bins … bins − 1, then the same times the sign: float32 (2 bins, 2 count)."""
-    distance = jnp.arange(-bins, bins, dtype=jnp.float32)
+def _position_features(distance: jax.Array, count: int) -> jax.Array:
+    """Central masks of distances in pair bins, then the same times the sign: float32 (D,) → (D, 2 count)."""
     longest = _MAX_BINS // _PAIR_FOLD
     widths = jnp.arange(count) + jnp.geomspace(1, longest - count + 1, count, endpoint=False)
     masks = (widths > jnp.abs(distance)[:, None]).astype(jnp.float32)
@@ -207,10 +235,10 @@ def _position_features(bins: int, count: int) -> jax.Array:
 
 
 def _read_diagonals(x: jax.Array) -> jax.Array:
-    """out[…, i, j] = x[…, i, n + j − i]: (…, n, 2 n), by distance, → (…, n, n), by pair."""
-    n = x.shape[-2]
-    x = x.reshape(*x.shape[:-2], 2 * n, n)[..., 1:, :]
-    return x.reshape(*x.shape[:-2], n, 2 * n - 1)[..., :n]
+    """out[…, i, j] = x[…, i, m + j − i]: (…, m, m + M), by distance, → (…, m, M), by pair."""
+    *leading, rows, width = x.shape
+    x = x.reshape(*leading, width, rows)[..., 1:, :]
+    return x.reshape(*leading, rows, width - 1)[..., : width - rows]
 
 
 class RowAttention(nnx.Module):
@@ -223,9 +251,9 @@ class RowAttention(nnx.Module):
         self.value = nnx.Linear(channels, channels, rngs=rngs)
 
     def __call__(self, pair: jax.Array) -> jax.Array:
-        """(B, M, M, F) → (B, M, M, F)."""
+        """(B, m, M, F) → (B, m, M, F)."""
         x = self.norm(pair)
-        batch, bins, _, channels = x.shape
+        batch, bins, pair_bins, channels = x.shape
         rows = _block_rows(bins)
 
         def attend(block: tuple[jax.Array, ...]) -> jax.Array:
@@ -234,7 +262,7 @@ class RowAttention(nnx.Module):
             return einsum_bfloat16("bpqk,bpkf->bpqf", jax.nn.softmax(logits, axis=-1), value)
 
         blocks = [
-            projected.reshape(batch, bins // rows, rows, bins, channels).swapaxes(0, 1)
+            projected.reshape(batch, bins // rows, rows, pair_bins, channels).swapaxes(0, 1)
             for projected in (self.query(x), self.key(x), self.value(x))
         ]
         mixed = jax.lax.map(attend, tuple(blocks))
@@ -250,5 +278,5 @@ class PairMLP(nnx.Module):
         self.narrow = nnx.Linear(2 * channels, channels, rngs=rngs)
 
     def __call__(self, pair: jax.Array) -> jax.Array:
-        """(B, M, M, F) → (B, M, M, F)."""
+        """(B, m, M, F) → (B, m, M, F)."""
         return self.narrow(jax.nn.relu(self.widen(self.norm(pair))))

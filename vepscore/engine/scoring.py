@@ -1,0 +1,386 @@
+"""From embeddings to score blocks: heads where scorers read, then the scorers. What every engine shares.
+
+An engine gives a reader of each allele's embeddings. Scorers that read the same places share the signals there.
+
+Axes: S bp, P positions read, C channels, T real tracks, K junction sites per class.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from vepscore.contract import Junctions, Reads, ScoreBlock, Scorer, Site, padded_size
+from vepscore.engine.intake import PreparedAllele
+from vepscore.engine.selection import needed_outputs
+from vepscore.engine.strand import BETWEEN_BASES, count_turned, turn_index, turned_channels
+from vepscore.genome.alignment import AlternateIndex, align_positions
+from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
+from vepscore.model.heads import JunctionHead, TrackHead, choose_sites
+from vepscore.outputs import Output, Tracks
+
+_CHUNK_POSITIONS = 1024  # embedded and predicted at a time
+_SITE_SIZES = (16, 64, 128, 256, 512)  # junction sites per class, of which the next larger number is computed
+
+Signals = dict[Output, jax.Array]  # float32 (P, T); (P, S // 2048, T) for contact maps
+
+
+class NotFiniteError(Exception):
+    """The device gave NaN or infinity for an allele."""
+
+
+class Reader(Protocol):
+    """The embeddings of one window, wherever they are asked for: a tree of device arrays."""
+
+    @property
+    def width_bp(self) -> int:
+        """S."""
+
+    def read(self, network: Any, organism: jax.Array, output: Output, index: jax.Array) -> jax.Array:
+        """The embeddings that `output` reads, in its bins `index` (P,) of the window as the network saw it."""
+
+
+class Places(NamedTuple):
+    """Where both alleles are read, in bins of the output's resolution."""
+
+    reference: Any  # int32 (P,), ascending, padded with -1
+    alternate: Any  # int32 (P,): its counterparts; -1: zero
+    anchor: Any  # int32 (): index within P that takes the maximum over `span`; P where none does
+    span: Any  # int32 (L,), padded with -1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What one scorer asks for."""
+
+    scorer: Scorer
+    reads: Reads
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Group:
+    """Scorers that read the same places, perhaps of several outputs."""
+
+    places: Places
+    requests: tuple[Request, ...]
+
+    @functools.cached_property
+    def outputs(self) -> tuple[Output, ...]:
+        """The outputs whose signals are read; junctions come from the splice sites that are found in these."""
+        needed = set().union(*(needed_outputs(request.scorer) for request in self.requests))
+        return tuple(sorted(needed - {Output.SPLICE_JUNCTIONS}))
+
+    @property
+    def resolution_bp(self) -> int:
+        """Of all its outputs."""
+        return self.outputs[0].resolution_bp
+
+    def positions(self, *, alternate: bool) -> np.ndarray:
+        """All that is read of one allele, -1 left out."""
+        read = np.append(self.places.alternate, self.places.span) if alternate else self.places.reference
+        return read[read >= 0]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AllelePlan:
+    """What is read for one allele."""
+
+    allele: PreparedAllele
+    scorers: tuple[Scorer, ...]  # of the run
+    groups: tuple[Group, ...]
+
+
+def plan_allele(allele: PreparedAllele, scorers: Sequence[Scorer]) -> AllelePlan:
+    """Asks every scorer where it reads."""
+    site = allele.site
+    groups: dict[tuple, list[Request]] = {}
+    for scorer in scorers:
+        reads = scorer.where(site)
+        if reads is not None:
+            key = (scorer.output.resolution_bp, reads.aligned, reads.positions.tobytes())
+            groups.setdefault(key, []).append(Request(scorer=scorer, reads=reads))
+    return AllelePlan(
+        allele=allele,
+        scorers=tuple(scorers),
+        groups=tuple(
+            Group(places=_places(requests[0].reads, site), requests=tuple(requests))
+            for requests in groups.values()
+        ),
+    )
+
+
+def _places(reads: Reads, site: Site) -> Places:
+    if reads.aligned:
+        index = align_positions(reads.positions, site.allele, site.window)
+    else:
+        none = np.full(1, -1, np.int32)
+        index = AlternateIndex(positions=reads.positions, anchor=np.int32(len(reads.positions)), span=none)
+    return Places(
+        reference=reads.positions, alternate=index.positions, anchor=index.anchor, span=index.span
+    )
+
+
+class Scoring:
+    """The heads of a checkpoint and the scorers of a run.
+
+    Args:
+        checkpoint: the network and its tracks.
+        scorers: which scores to make.
+        reverse: the network is given the windows' minus strand.
+
+    Raises:
+        CheckpointError: `reverse`, and the tracks of an output that is read do not come in pairs of strands.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, scorers: Sequence[Scorer], *, reverse: bool) -> None:
+        self.tracks = checkpoint.tracks
+        outputs = set().union(*map(needed_outputs, scorers))
+        self._channels = {
+            output: jnp.asarray(turned_channels(tracks) if reverse else tracks.channel)
+            for output, tracks in self.tracks.items()
+            if output in outputs
+        }
+        config = checkpoint.network.config
+        graph, self._state = nnx.split(checkpoint.network)
+        self._predict = jax.jit(functools.partial(_predict, graph, reverse), static_argnames="outputs")
+        self._count = jax.jit(functools.partial(_count, graph, reverse))
+        self._choose = jax.jit(
+            functools.partial(_choose, config.max_splice_sites, config.splice_site_threshold)
+        )
+
+    def predict(self, group: Group, reader: Reader, *, alternate: bool) -> Signals:
+        """The signals of one allele at the group's places, the alternate's in the reference's coordinates."""
+        places = group.places
+        if not alternate:
+            end, none = np.int32(len(places.reference)), np.full(1, -1, np.int32)
+            places = Places(places.reference, alternate=places.reference, anchor=end, span=none)
+        return self._predict(self._state, self._channels, reader, places, outputs=group.outputs)
+
+    def score(
+        self,
+        plan: AllelePlan,
+        reference: Reader,
+        alternate: Reader,
+        predict_reference: Callable[[Group], Signals],
+    ) -> list[ScoreBlock]:
+        """The blocks of one allele, in the order of the scorers.
+
+        Args:
+            plan: what is read.
+            reference: the reference's embeddings.
+            alternate: the alternate's.
+            predict_reference: the reference's signals of a group.
+
+        Raises:
+            NotFiniteError: the device gave NaN or infinity.
+        """
+        found = {}
+        for group in plan.groups:
+            signals = predict_reference(group), self.predict(group, alternate, alternate=True)
+            for request in group.requests:
+                output = request.scorer.output
+                if output is Output.SPLICE_JUNCTIONS:
+                    pair = self._junctions(group, request, signals, (reference, alternate))
+                else:
+                    pair = tuple(signal[output] for signal in signals)
+                found[request.scorer] = request, _reduce(*pair, request.reads.masks, scorer=request.scorer)
+        # Waits for the device once, not once per scorer.
+        values = jax.device_get([scored for _, scored in found.values()])
+        scores = dict(zip(found, values, strict=True))
+        return [
+            self._name(found[scorer][0], *scores[scorer], plan.allele.site)
+            for scorer in plan.scorers
+            if scorer in found
+        ]
+
+    def _name(self, request: Request, scores: Any, finite: bool, site: Site) -> ScoreBlock:
+        scorer = request.scorer
+        if not finite:
+            raise NotFiniteError(f"{scorer.output}: the device returned numbers that are not finite")
+        return scorer.rows(scores, request.reads, site, self.tracks[scorer.output])
+
+    def _junctions(
+        self, group: Group, request: Request, signals: tuple[Signals, Signals], readers: tuple[Reader, Reader]
+    ) -> tuple[Junctions, Junctions]:
+        """Counts between the sites that either allele or the annotation has: as many as there are and are taken."""
+        classes = [signal[Output.SPLICE_SITES] for signal in signals]
+        sites, most = self._choose(*classes, group.places.reference, request.reads.annotated_sites)
+        sites = sites[:, : request.scorer.max_sites]
+        sizes = [*(size for size in _SITE_SIZES if size < sites.shape[1]), sites.shape[1]]
+        sites = sites[:, : padded_size(min(int(most), sites.shape[1]), sizes)]
+        return self._count(self._state, self._channels, classes, sites, group.places, *readers)
+
+
+class Engine(Protocol):
+    """What a run needs of an engine."""
+
+    scorers: Sequence[Scorer]
+    tracks: Mapping[Output, Tracks]
+    batch: int  # alleles that it is best given at a time
+
+    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
+        """The blocks of each allele, in the order of the scorers; all alleles have a site."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Heads:
+    """The network's heads, evaluated at the places that a scorer reads."""
+
+    network: Any
+    channels: Mapping[Output, jax.Array]  # of the real tracks, by output
+    reverse: bool  # the network was given the minus strand
+
+    def predict(self, output: Output, reader: Reader, index: jax.Array) -> jax.Array:
+        """Predictions of the real tracks, float32 (P, T), for contact maps (P, S // 2048, T); 0 at padding."""
+        if self.reverse and output in BETWEEN_BASES:
+            index = index - 1  # on the other strand, it is found one base before; nothing at the window's start
+        embedding = self.embed(output, reader, index)
+        head = self.network.heads[str(output)]
+        resolution = {"resolution_bp": output.resolution_bp} if isinstance(head, TrackHead) else {}
+        signal = head(embedding, LOADED_ORGANISM, **resolution)[..., self.channels[output]]
+        if self.reverse and output is Output.CONTACT_MAPS:
+            signal = signal[:, ::-1]
+        return _masked(signal, index)
+
+    def embed(self, output: Output, reader: Reader, index: jax.Array) -> jax.Array:
+        """The embeddings that `output` reads, (…, C) at the bins `index` (…)."""
+        if self.reverse:
+            index = turn_index(index, reader.width_bp // output.resolution_bp)
+        return reader.read(self.network, LOADED_ORGANISM, output, index)
+
+    def count(self, embedding: jax.Array, sites: jax.Array, *, width_bp: int) -> jax.Array:
+        """Counts of junctions between sites (4, K), from their embeddings (4, K, C): (K, K, 2, T)."""
+        head: JunctionHead = self.network.heads[str(Output.SPLICE_JUNCTIONS)]
+        if self.reverse:
+            counts = count_turned(head, embedding, sites, LOADED_ORGANISM, width_bp=width_bp)
+        else:
+            counts = head(embedding, sites, LOADED_ORGANISM)
+        return counts[..., self.channels[Output.SPLICE_JUNCTIONS]]
+
+
+def _predict(
+    graph: nnx.GraphDef,
+    reverse: bool,
+    state: nnx.State,
+    channels: Mapping[Output, jax.Array],
+    reader: Reader,
+    places: Places,
+    *,
+    outputs: tuple[Output, ...],
+) -> Signals:
+    """The signals at `places.alternate`; at the anchor, the maximum over the span."""
+    heads = _Heads(nnx.merge(graph, state), channels, reverse)
+
+    def predict(index: jax.Array) -> Signals:
+        return {output: heads.predict(output, reader, index) for output in outputs}
+
+    signals = _in_chunks(predict, places.alternate, (places.reference >= 0).sum())
+    inserted = _maximum(predict, places.span)
+    return jax.tree.map(
+        lambda signal, largest: signal.at[places.anchor].set(largest, mode="drop"), signals, inserted
+    )
+
+
+def _choose(
+    count: int,
+    threshold: float,
+    reference: jax.Array,
+    alternate: jax.Array,
+    positions: jax.Array,
+    annotated: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """The sites that either allele or the annotation has, int32 (4, K), and how many the largest class has."""
+    probability = jnp.maximum(jnp.maximum(reference, alternate)[:, : annotated.shape[1]], annotated)
+    sites = choose_sites(_masked(probability, positions), positions, count=count, threshold=threshold)
+    return sites, (sites >= 0).sum(axis=1).max()
+
+
+def _count(
+    graph: nnx.GraphDef,
+    reverse: bool,
+    state: nnx.State,
+    channels: Mapping[Output, jax.Array],
+    classes: Sequence[jax.Array],
+    sites: jax.Array,
+    places: Places,
+    reference: Reader,
+    alternate: Reader,
+) -> tuple[Junctions, Junctions]:
+    """Counts between the sites (4, K), of both alleles; `classes` are the signals that they were chosen by."""
+    heads = _Heads(nnx.merge(graph, state), channels, reverse)
+    count = functools.partial(heads.count, sites=sites, width_bp=reference.width_bp)
+    embed = functools.partial(heads.embed, Output.SPLICE_SITES)
+    last = jnp.iinfo(jnp.int32).max
+    index = jnp.searchsorted(jnp.where(places.reference < 0, last, places.reference), sites)
+    moved = jnp.where(sites >= 0, places.alternate[index], -1)
+    embedding = _masked(embed(alternate, moved), moved)
+    inserted = _maximum(functools.partial(embed, alternate), places.span)
+    at_anchor = (sites >= 0) & (index == places.anchor)
+    embedding = jnp.where(at_anchor[..., None], inserted, embedding)
+    # A NaN is no site: without this, a broken classifier would look like a gene without junctions.
+    broken = jnp.where(jnp.isfinite(jnp.stack(classes)).all(), 0.0, jnp.nan)
+    counts = count(_masked(embed(reference, sites), sites)) + broken
+    return Junctions(sites, counts), Junctions(sites, count(embedding))
+
+
+@functools.partial(jax.jit, static_argnames="scorer")
+def _reduce(
+    reference: Any, alternate: Any, masks: Mapping[str, jax.Array], *, scorer: Scorer
+) -> tuple[Any, jax.Array]:
+    """The scores, and whether all signals are finite."""
+    leaves = jax.tree.leaves((reference, alternate))
+    finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+    return scorer.score(reference, alternate, masks), finite
+
+
+def _in_chunks(predict: Callable[[jax.Array], Any], index: jax.Array, count: jax.Array) -> Any:
+    """What `predict` makes of the first `count` of `index` (P,), a chunk at a time; 0 beyond."""
+    size = min(_CHUNK_POSITIONS, len(index))
+    if size == len(index):
+        return predict(index)
+
+    def fill(chunk: jax.Array, filled: Any) -> Any:
+        start = chunk * size
+        part = predict(jax.lax.dynamic_slice_in_dim(index, start, size))
+        return jax.tree.map(
+            lambda whole, values: jax.lax.dynamic_update_slice_in_dim(whole, values, start, axis=0),
+            filled,
+            part,
+        )
+
+    shapes = jax.eval_shape(predict, index)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.lax.fori_loop(0, -(-count // size), fill, zeros)
+
+
+def _maximum(predict: Callable[[jax.Array], Any], span: jax.Array) -> Any:
+    """The maximum over `span` (L,) of what `predict` makes of it, a chunk at a time; -inf for an empty span."""
+    size = min(_CHUNK_POSITIONS, len(span))
+
+    def take(chunk: jax.Array, largest: Any) -> Any:
+        part = jax.lax.dynamic_slice_in_dim(span, chunk * size, size)
+        return jax.tree.map(
+            lambda known, values: jnp.maximum(
+                known, jnp.where(_aligned_to(part >= 0, values), values, -jnp.inf).max(axis=0)
+            ),
+            largest,
+            predict(part),
+        )
+
+    shapes = jax.eval_shape(predict, span)
+    lowest = jax.tree.map(lambda leaf: jnp.full(leaf.shape[1:], -jnp.inf, leaf.dtype), shapes)
+    return jax.lax.fori_loop(0, -(-(span >= 0).sum() // size), take, lowest)
+
+
+def _masked(values: jax.Array, positions: jax.Array) -> jax.Array:
+    """Zero where the position is padding."""
+    return jnp.where(_aligned_to(positions >= 0, values), values, 0)
+
+
+def _aligned_to(mask: jax.Array, values: jax.Array) -> jax.Array:
+    return mask.reshape(mask.shape + (1,) * (values.ndim - mask.ndim))

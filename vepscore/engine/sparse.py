@@ -1,0 +1,326 @@
+"""The sparse engine: the network evaluated where scorers read, and nowhere else.
+
+The encoder runs over the reference's window once and, for an alternate, where its bases change something. The tower
+runs once per allele, over the whole window, since attention is global. The decoder runs on tiles that cover the
+positions read, for each allele. What the window of the last variant has in common with the next one's is kept.
+
+A window on the minus strand is given to the network as its reverse complement; see `vepscore.engine.strand`.
+
+Axes: S bp, N bins of 128 bp, M bins of 2048 bp, B tiles, T bins of a tile, P positions read, R rows, C channels.
+"""
+
+import collections
+import dataclasses
+import functools
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from vepscore.contract import ScoreBlock, Scorer
+from vepscore.engine.blocks import ABSENT, BlockStore
+from vepscore.engine.encoding import EncodedWindow, WindowEncoder
+from vepscore.engine.intake import PreparedAllele
+from vepscore.engine.scoring import AllelePlan, Group, NotFiniteError, Scoring, Signals, plan_allele
+from vepscore.engine.strand import reverse_complement
+from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
+from vepscore.model.config import TRUNK_BIN_BP
+from vepscore.model.tiles import SKIP_MARGIN_BINS, TRUNK_MARGIN_BINS, decode_tiles
+from vepscore.outputs import Output
+
+_TILE_BINS = 4  # of the decoder: about an exon
+_TILES_AT_A_TIME = 4
+_SKIP_MARGIN = max(SKIP_MARGIN_BINS)
+_KEPT_WINDOWS = 2  # of the reference
+_FIRST_DECODED_ROWS = 256
+_REMEMBERED_SIGNALS = 4  # groups of the reference's window
+
+
+class SparseReader(NamedTuple):
+    """The embeddings of one window at the bins that were decoded; NaN elsewhere."""
+
+    decoded: Any  # (R, 128, C)
+    coarse: Any  # (R, 2 C): what the embedding at 128 bp adds to that at 1 bp
+    rows: Any  # int32 (N,): the rows that the bins are in
+    trunk: Any  # (N, C trunk), after the tower
+    pair: Any  # (M, M, F)
+
+    @property
+    def width_bp(self) -> int:
+        """S."""
+        return len(self.rows) * TRUNK_BIN_BP
+
+    def read(self, network: Any, organism: jax.Array, output: Output, index: jax.Array) -> jax.Array:
+        """The embeddings that `output` reads, at its bins `index`."""
+        match output.resolution_bp:
+            case 1:
+                row = self.rows[index // TRUNK_BIN_BP]
+                x = _read(self.decoded, row, index % TRUNK_BIN_BP)
+                return network.embedder_1.combine(x, organism, _read(self.coarse, row))
+            case 128:
+                return network.embedder_128(self.trunk[index], organism)
+            case _:
+                return network.embedder_pair.rows(self.pair, index, organism)
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class _Window:
+    """One allele's window, as far as it has been computed."""
+
+    encoded: EncodedWindow
+    rows: np.ndarray  # int32 (N,): where its decoded bins are, or ABSENT
+    trunk: Any = None  # (N, C), after the tower
+    pair: Any = None  # (M, M, F)
+    signals: collections.OrderedDict = dataclasses.field(default_factory=collections.OrderedDict)
+
+
+class SparseEngine:
+    """Scores alleles with one checkpoint.
+
+    Args:
+        checkpoint: the network and its tracks.
+        scorers: which scores to make.
+        rotary_dtype: dtype of the tower's rotary tables, "float32" or "bfloat16".
+        batch: alternates of one reference window that go through the tower together.
+        strand: of the windows that the network reads, "+" or "-"; scores are about the plus strand's coordinates.
+
+    Raises:
+        CheckpointError: on "-", the tracks of an output that is read do not come in pairs of strands.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        scorers: Sequence[Scorer],
+        *,
+        rotary_dtype: str = "float32",
+        batch: int = 1,
+        strand: str = "+",
+    ) -> None:
+        self._reverse = {"+": False, "-": True}[strand]
+        self.scorers = tuple(scorers)
+        self.tracks = checkpoint.tracks
+        self._scoring = Scoring(checkpoint, scorers, reverse=self._reverse)
+        self.batch = batch
+        self._network = checkpoint.network
+        graph, self._state = nnx.split(checkpoint.network)
+        self._run_tower = jax.jit(functools.partial(_run_tower, graph, jnp.dtype(rotary_dtype)))
+        self._decode = jax.jit(functools.partial(_decode, graph))
+        self._encoder: WindowEncoder | None = None
+        self._references: collections.OrderedDict[bytes, _Window] = collections.OrderedDict()
+        config, dtype = checkpoint.network.config, checkpoint.network.encoder.embedder.conv.kernel.dtype
+        self._decoded = BlockStore(
+            [(TRUNK_BIN_BP, config.channels), (2 * config.channels,)],
+            dtype,
+            rows=_FIRST_DECODED_ROWS,
+            max_rows=int(ABSENT),
+        )
+
+    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
+        """The blocks of each allele, in the order of the scorers; all alleles have a site."""
+        results: list[list[ScoreBlock] | NotFiniteError] = []
+        for _, same in itertools.groupby(alleles, lambda allele: allele.reference_codes.tobytes()):
+            plans = [plan_allele(allele, self.scorers) for allele in same]
+            for first in range(0, len(plans), self.batch):
+                results += self._score_together(plans[first : first + self.batch])
+        return results
+
+    def _score_together(self, plans: Sequence[AllelePlan]) -> list[list[ScoreBlock] | NotFiniteError]:
+        """The blocks of alleles that have the same reference window."""
+        demands = [self._demand(plan, alternate=True) for plan in plans]
+        union = np.unique(np.concatenate([self._demand(plan, alternate=False) for plan in plans]))
+        reference = self._reference(plans[0].allele, np.union1d(union, np.concatenate(demands)))
+        alternates = [
+            self._alternate(plan.allele, reference, bins) for plan, bins in zip(plans, demands, strict=True)
+        ]
+        self._run_towers([reference, *alternates])
+        self._decode_bins([(reference, union), *zip(alternates, demands, strict=True)], reference)
+        results = [
+            self._score(plan, reference, alternate)
+            for plan, alternate in zip(plans, alternates, strict=True)
+        ]
+        for alternate in alternates:
+            self._decoded.give_back(alternate.rows)
+        return results
+
+    def _score(
+        self, plan: AllelePlan, reference: _Window, alternate: _Window
+    ) -> list[ScoreBlock] | NotFiniteError:
+        readers = self._reader(reference), self._reader(alternate)
+        predict = functools.partial(self._predict_reference, reference, readers[0])
+        try:
+            return self._scoring.score(plan, *readers, predict)
+        except NotFiniteError as error:
+            return error
+
+    def _reader(self, window: _Window) -> SparseReader:
+        # A copy: the window's rows change while the device may still be reading.
+        return SparseReader(*self._decoded.arrays, jnp.array(window.rows), window.trunk, window.pair)
+
+    def _predict_reference(self, reference: _Window, reader: SparseReader, group: Group) -> Signals:
+        """The signals of a group, which the next variant in the same window may read again."""
+        known, key = reference.signals, (group.outputs, group.places.reference.tobytes())
+        if key not in known:
+            known[key] = self._scoring.predict(group, reader, alternate=False)
+        known.move_to_end(key)
+        while len(known) > _REMEMBERED_SIGNALS:
+            known.popitem(last=False)
+        return known[key]
+
+    def _demand(self, plan: AllelePlan, *, alternate: bool) -> np.ndarray:
+        """The bins to decode for one allele, of the window as the network sees it: int (K,), ascending."""
+        read = [group.positions(alternate=alternate) for group in plan.groups if group.resolution_bp == 1]
+        positions = np.concatenate([np.zeros(0, np.int32), *read])
+        if self._reverse:
+            last = len(plan.allele.reference_codes) - 1
+            # Cuts between bases are found one base before: see `vepscore.engine.strand`.
+            positions = np.minimum(np.append(last - positions, last - positions + 1), last)
+        return np.unique(positions // TRUNK_BIN_BP)
+
+    def _codes(self, codes: np.ndarray) -> np.ndarray:
+        return reverse_complement(codes) if self._reverse else codes
+
+    def _reference(self, allele: PreparedAllele, bins: np.ndarray) -> _Window:
+        """The allele's reference window, which may be known already; of others only the tower's work is kept."""
+        key = allele.reference_codes.tobytes()
+        window = self._references.pop(key, None)
+        for other in self._references.values():
+            self._forget_decoded(other)
+        while len(self._references) >= _KEPT_WINDOWS:
+            self._references.popitem(last=False)
+        if window is None:
+            codes = self._codes(allele.reference_codes)
+            if self._encoder is None:
+                self._encoder = WindowEncoder(self._network, len(codes) // TRUNK_BIN_BP)
+            encoded = self._encoder.encode_reference(codes, _with_margin(bins, len(codes) // TRUNK_BIN_BP))
+            window = _Window(encoded=encoded, rows=np.full(len(encoded.owner), ABSENT))
+        self._references[key] = window
+        return window
+
+    def _alternate(self, allele: PreparedAllele, reference: _Window, bins: np.ndarray) -> _Window:
+        encoded = self._encoder.encode_alternate(
+            self._codes(allele.alternate_codes),
+            reference.encoded,
+            _with_margin(bins, len(reference.rows)),
+        )
+        return _Window(encoded=encoded, rows=np.full(len(encoded.owner), ABSENT))
+
+    def _forget_decoded(self, window: _Window) -> None:
+        self._decoded.give_back(window.rows)
+        window.rows[:] = ABSENT
+        window.signals.clear()
+
+    def _run_towers(self, windows: Sequence[_Window]) -> None:
+        """Runs the tower over the windows that it has not seen."""
+        new = [window for window in windows if window.pair is None]
+        at_a_time = 1 if jax.default_backend() == "cpu" else len(new)
+        for first in range(0, len(new), at_a_time):
+            chunk = new[first : first + at_a_time]
+            towers = self._run_tower(self._state, [window.encoded.trunk for window in chunk])
+            for window, (trunk, pair) in zip(chunk, towers, strict=True):
+                window.trunk, window.pair = trunk, pair
+
+    def _decode_bins(self, demands: Sequence[tuple[_Window, np.ndarray]], reference: _Window) -> None:
+        """Decodes the bins of each window that are not decoded yet."""
+        missing = [(window, bins[window.rows[bins] == ABSENT]) for window, bins in demands]
+        tiles = np.unique(np.concatenate([bins for _, bins in missing]) // _TILE_BINS)
+        for group in _split_tiles(tiles, self._encoder.max_kept_bins):
+            for window, bins in missing:
+                own = bins[np.isin(bins // _TILE_BINS, group)]
+                if len(own):
+                    self._encoder.keep(window.encoded, _with_margin(own, len(window.rows)))
+                    self._decode_tiles(window, own)
+                if window is not reference:
+                    self._encoder.release(window.encoded, reference.encoded)
+
+    def _decode_tiles(self, window: _Window, bins: np.ndarray) -> None:
+        """Decodes the tiles that hold `bins`, whose blocks are kept, and stores the blocks of `bins`."""
+        tiles = np.unique(bins // _TILE_BINS)
+        stored = np.append(window.encoded.rows(), np.full(2 * _SKIP_MARGIN, ABSENT))
+        window.rows[bins] = self._decoded.take(len(bins))
+        for first in range(0, len(tiles), _TILES_AT_A_TIME):
+            chunk = tiles[first : first + _TILES_AT_A_TIME]
+            padding = np.full(_TILES_AT_A_TIME - len(chunk), chunk[-1])
+            first_bins = np.append(chunk, padding) * _TILE_BINS
+            around = first_bins[:, None] + np.arange(-_SKIP_MARGIN, _TILE_BINS + _SKIP_MARGIN)
+            blocks = self._decode(
+                self._state, window.trunk, self._encoder.store.arrays, first_bins, stored[around]
+            )
+            rows = window.rows[first_bins[:, None] + np.arange(_TILE_BINS)]
+            wanted = np.isin(first_bins[:, None] + np.arange(_TILE_BINS), bins)
+            wanted[len(chunk) :] = False
+            self._decoded.write(np.where(wanted, rows, ABSENT).ravel(), blocks)
+
+
+def _run_tower(
+    graph: nnx.GraphDef, rotary_dtype: jnp.dtype, state: nnx.State, trunks: Sequence[jax.Array]
+) -> list[tuple[jax.Array, jax.Array]]:
+    """Encoded trunks (N, C) to the trunk (N, C) and the pair representation (M, M, F) of each."""
+    network = nnx.merge(graph, state)
+    x = jnp.stack(trunks) + network.organism(LOADED_ORGANISM)
+    trunk, pair = network.tower(x, rotary_dtype=rotary_dtype)
+    return [(trunk[i], pair[i]) for i in range(len(trunks))]
+
+
+def _decode(
+    graph: nnx.GraphDef,
+    state: nnx.State,
+    trunk: jax.Array,
+    stored: Sequence[jax.Array],
+    first_bins: jax.Array,
+    rows: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Tiles of one window.
+
+    Args:
+        trunk: (N, C), after the tower.
+        stored: by level, projected blocks of skips (R, 128 >> level, C).
+        first_bins: int32 (B,).
+        rows: int32 (B, T + 2 margins), where the blocks of the tiles and around them are stored.
+
+    Returns:
+        Decoded blocks (B T, 128, C), and what the coarse embedding adds to each bin (B T, 2 C).
+    """
+    network = nnx.merge(graph, state)
+    bins = first_bins[:, None] + jnp.arange(-TRUNK_MARGIN_BINS, _TILE_BINS + TRUNK_MARGIN_BINS)
+    around = trunk[jnp.clip(bins, 0, len(trunk) - 1)]
+    skips = []
+    for store, margin in zip(stored, SKIP_MARGIN_BINS, strict=True):
+        cut = _SKIP_MARGIN - margin
+        skips.append(_read(store, rows[:, cut : rows.shape[1] - cut]))
+    blocks = decode_tiles(network.decoder, around, skips, first_bins, window_bins=len(trunk))
+    own = around[:, TRUNK_MARGIN_BINS:-TRUNK_MARGIN_BINS]
+    coarse = network.embedder_1.project_coarse(network.embedder_128(own, LOADED_ORGANISM))
+    return tuple(x.reshape(-1, *x.shape[2:]) for x in (blocks, coarse))
+
+
+def _read(store: jax.Array, *index: jax.Array) -> jax.Array:
+    """What a store has at `index`; NaN where nothing was stored, so that a gap in a plan is no silent score."""
+    return store.at[index].get(mode="fill", fill_value=jnp.nan)
+
+
+def _with_margin(bins: np.ndarray, window_bins: int) -> np.ndarray:
+    """The bins whose skips are read to decode `bins`, those in the window."""
+    near = np.zeros(window_bins + 2 * _SKIP_MARGIN, bool)
+    for bin_ in np.unique(bins // _TILE_BINS) * _TILE_BINS:
+        near[bin_ : bin_ + _TILE_BINS + 2 * _SKIP_MARGIN] = True
+    return np.flatnonzero(near[_SKIP_MARGIN:-_SKIP_MARGIN])
+
+
+def _split_tiles(tiles: np.ndarray, max_bins: int) -> list[np.ndarray]:
+    """Consecutive tiles in groups, each of which reads skips of at most `max_bins` bins."""
+    groups: list[list[int]] = []
+    read = end = 0  # bins that the last group reads, and the last of them
+    for tile in map(int, tiles):
+        first, last = tile * _TILE_BINS - _SKIP_MARGIN, (tile + 1) * _TILE_BINS + _SKIP_MARGIN
+        if not groups or read + last - max(first, end) > max_bins:
+            groups.append([])
+            read, end = 0, first
+        read += last - max(first, end)
+        groups[-1].append(tile)
+        end = last
+    return [np.array(group) for group in groups]
