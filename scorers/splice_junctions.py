@@ -54,6 +54,7 @@ class SpliceJunctions(Scorer):
             return None
         positions = positions_within(gene_bodies(overlapping), site.window)
         padded = pad_positions(positions)
+        strands = {gene.strand for gene in genes}
         return Reads(
             positions=padded,
             masks={
@@ -63,6 +64,7 @@ class SpliceJunctions(Scorer):
             genes=tuple(genes),
             aligned=True,
             annotated_sites=_annotated_sites(site, positions, len(padded)),
+            site_classes=np.array([kind[-1] in strands for kind in SPLICE_CLASSES]),
         )
 
     def score(self, reference: Junctions, alternate: Junctions, masks: Mapping[str, Any]) -> Winners:

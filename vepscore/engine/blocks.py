@@ -11,6 +11,8 @@ import numpy as np
 
 ABSENT = np.int32(1 << 30)  # past the end of every store: reading it gives NaN, writing to it writes nothing
 
+_GROWTH = 4  # of a store that is full; what reads it is compiled anew then
+
 
 class BlockStore:
     """Rows of blocks; a block is one array of each of the shapes.
@@ -58,7 +60,7 @@ class BlockStore:
         self.arrays = _write(self.arrays, rows, tuple(blocks))
 
     def _grow(self) -> None:
-        rows = min(2 * self.rows, self.max_rows)
+        rows = min(_GROWTH * self.rows, self.max_rows)
         self._free[:0] = reversed(range(self.rows, rows))
         self.arrays = tuple(_enlarge(array, rows=rows) for array in self.arrays)
 

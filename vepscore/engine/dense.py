@@ -69,7 +69,7 @@ class DenseEngine:
         self._reverse = {"+": False, "-": True}[strand]
         self.scorers = tuple(scorers)
         self.tracks = checkpoint.tracks
-        self._scoring = Scoring(checkpoint, scorers, reverse=self._reverse)
+        self._scoring = Scoring(checkpoint.network, checkpoint.tracks, scorers, reverse=self._reverse)
         self.batch = batch
         graph, self._state = nnx.split(checkpoint.network)
         self._embed = jax.jit(functools.partial(_embed, graph, jnp.dtype(rotary_dtype)))

@@ -20,8 +20,9 @@ from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.selection import needed_outputs
 from vepscore.engine.strand import BETWEEN_BASES, count_turned, turn_index, turned_channels
 from vepscore.genome.alignment import AlternateIndex, align_positions
-from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
+from vepscore.model.checkpoint import LOADED_ORGANISM
 from vepscore.model.heads import JunctionHead, TrackHead, choose_sites
+from vepscore.model.network import AlphaGenome
 from vepscore.outputs import Output, Tracks
 
 _CHUNK_POSITIONS = 1024  # embedded and predicted at a time
@@ -129,7 +130,8 @@ class Scoring:
     """The heads of a checkpoint and the scorers of a run.
 
     Args:
-        checkpoint: the network and its tracks.
+        network: whose heads are used.
+        tracks: of each output.
         scorers: which scores to make.
         reverse: the network is given the windows' minus strand.
 
@@ -137,16 +139,21 @@ class Scoring:
         CheckpointError: `reverse`, and the tracks of an output that is read do not come in pairs of strands.
     """
 
-    def __init__(self, checkpoint: Checkpoint, scorers: Sequence[Scorer], *, reverse: bool) -> None:
-        self.tracks = checkpoint.tracks
-        outputs = set().union(*map(needed_outputs, scorers))
-        self._channels = {
-            output: jnp.asarray(turned_channels(tracks) if reverse else tracks.channel)
-            for output, tracks in self.tracks.items()
-            if output in outputs
-        }
-        config = checkpoint.network.config
-        graph, self._state = nnx.split(checkpoint.network)
+    def __init__(
+        self,
+        network: AlphaGenome,
+        tracks: Mapping[Output, Tracks],
+        scorers: Sequence[Scorer],
+        *,
+        reverse: bool,
+    ) -> None:
+        self.tracks = tracks
+        config = network.config
+        network = nnx.clone(network)
+        for output in set().union(*map(needed_outputs, scorers)):
+            channels = turned_channels(tracks[output]) if reverse else tracks[output].channel
+            network.heads[str(output)].keep(channels)
+        graph, self._state = nnx.split(network)
         self._predict = jax.jit(functools.partial(_predict, graph, reverse), static_argnames="outputs")
         self._count = jax.jit(functools.partial(_count, graph, reverse))
         self._choose = jax.jit(
@@ -159,7 +166,7 @@ class Scoring:
         if not alternate:
             end, none = np.int32(len(places.reference)), np.full(1, -1, np.int32)
             places = Places(places.reference, alternate=places.reference, anchor=end, span=none)
-        return self._predict(self._state, self._channels, reader, places, outputs=group.outputs)
+        return self._predict(self._state, reader, places, outputs=group.outputs)
 
     def score(
         self,
@@ -209,11 +216,14 @@ class Scoring:
     ) -> tuple[Junctions, Junctions]:
         """Counts between the sites that either allele or the annotation has: as many as there are and are taken."""
         classes = [signal[Output.SPLICE_SITES] for signal in signals]
-        sites, most = self._choose(*classes, group.places.reference, request.reads.annotated_sites)
+        reads = request.reads
+        sites, most = self._choose(
+            *classes, group.places.reference, reads.annotated_sites, reads.site_classes
+        )
         sites = sites[:, : request.scorer.max_sites]
         sizes = [*(size for size in _SITE_SIZES if size < sites.shape[1]), sites.shape[1]]
         sites = sites[:, : padded_size(min(int(most), sites.shape[1]), sizes)]
-        return self._count(self._state, self._channels, classes, sites, group.places, *readers)
+        return self._count(self._state, classes, sites, group.places, *readers)
 
 
 class Engine(Protocol):
@@ -231,8 +241,7 @@ class Engine(Protocol):
 class _Heads:
     """The network's heads, evaluated at the places that a scorer reads."""
 
-    network: Any
-    channels: Mapping[Output, jax.Array]  # of the real tracks, by output
+    network: Any  # with the real tracks only
     reverse: bool  # the network was given the minus strand
 
     def predict(self, output: Output, reader: Reader, index: jax.Array) -> jax.Array:
@@ -242,7 +251,7 @@ class _Heads:
         embedding = self.embed(output, reader, index)
         head = self.network.heads[str(output)]
         resolution = {"resolution_bp": output.resolution_bp} if isinstance(head, TrackHead) else {}
-        signal = head(embedding, LOADED_ORGANISM, **resolution)[..., self.channels[output]]
+        signal = head(embedding, LOADED_ORGANISM, **resolution)
         if self.reverse and output is Output.CONTACT_MAPS:
             signal = signal[:, ::-1]
         return _masked(signal, index)
@@ -257,24 +266,21 @@ class _Heads:
         """Counts of junctions between sites (4, K), from their embeddings (4, K, C): (K, K, 2, T)."""
         head: JunctionHead = self.network.heads[str(Output.SPLICE_JUNCTIONS)]
         if self.reverse:
-            counts = count_turned(head, embedding, sites, LOADED_ORGANISM, width_bp=width_bp)
-        else:
-            counts = head(embedding, sites, LOADED_ORGANISM)
-        return counts[..., self.channels[Output.SPLICE_JUNCTIONS]]
+            return count_turned(head, embedding, sites, LOADED_ORGANISM, width_bp=width_bp)
+        return head(embedding, sites, LOADED_ORGANISM)
 
 
 def _predict(
     graph: nnx.GraphDef,
     reverse: bool,
     state: nnx.State,
-    channels: Mapping[Output, jax.Array],
     reader: Reader,
     places: Places,
     *,
     outputs: tuple[Output, ...],
 ) -> Signals:
     """The signals at `places.alternate`; at the anchor, the maximum over the span."""
-    heads = _Heads(nnx.merge(graph, state), channels, reverse)
+    heads = _Heads(nnx.merge(graph, state), reverse)
 
     def predict(index: jax.Array) -> Signals:
         return {output: heads.predict(output, reader, index) for output in outputs}
@@ -293,9 +299,11 @@ def _choose(
     alternate: jax.Array,
     positions: jax.Array,
     annotated: jax.Array,
+    read: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     """The sites that either allele or the annotation has, int32 (4, K), and how many the largest class has."""
     probability = jnp.maximum(jnp.maximum(reference, alternate)[:, : annotated.shape[1]], annotated)
+    probability = jnp.where(read, probability, 0)
     sites = choose_sites(_masked(probability, positions), positions, count=count, threshold=threshold)
     return sites, (sites >= 0).sum(axis=1).max()
 
@@ -304,7 +312,6 @@ def _count(
     graph: nnx.GraphDef,
     reverse: bool,
     state: nnx.State,
-    channels: Mapping[Output, jax.Array],
     classes: Sequence[jax.Array],
     sites: jax.Array,
     places: Places,
@@ -312,7 +319,7 @@ def _count(
     alternate: Reader,
 ) -> tuple[Junctions, Junctions]:
     """Counts between the sites (4, K), of both alleles; `classes` are the signals that they were chosen by."""
-    heads = _Heads(nnx.merge(graph, state), channels, reverse)
+    heads = _Heads(nnx.merge(graph, state), reverse)
     count = functools.partial(heads.count, sites=sites, width_bp=reference.width_bp)
     embed = functools.partial(heads.embed, Output.SPLICE_SITES)
     last = jnp.iinfo(jnp.int32).max

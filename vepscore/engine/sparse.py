@@ -30,13 +30,14 @@ from vepscore.engine.strand import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.tiles import SKIP_MARGIN_BINS, TRUNK_MARGIN_BINS, decode_tiles
+from vepscore.model.winograd import use_winograd
 from vepscore.outputs import Output
 
 _TILE_BINS = 4  # of the decoder: about an exon
-_TILES_AT_A_TIME = 4
+_TILES_AT_A_TIME = 8
 _SKIP_MARGIN = max(SKIP_MARGIN_BINS)
 _KEPT_WINDOWS = 2  # of the reference
-_FIRST_DECODED_ROWS = 256
+_FIRST_DECODED_ROWS = 512
 _REMEMBERED_SIGNALS = 4  # groups of the reference's window
 
 
@@ -102,23 +103,22 @@ class SparseEngine:
         strand: str = "+",
     ) -> None:
         self._reverse = {"+": False, "-": True}[strand]
+        network = checkpoint.network
+        dtype = network.encoder.embedder.conv.kernel.dtype
+        if jax.default_backend() == "cpu" and dtype == jnp.float32:
+            network = use_winograd(network)
         self.scorers = tuple(scorers)
         self.tracks = checkpoint.tracks
-        self._scoring = Scoring(checkpoint, scorers, reverse=self._reverse)
         self.batch = batch
-        self._network = checkpoint.network
-        graph, self._state = nnx.split(checkpoint.network)
+        self._scoring = Scoring(network, self.tracks, scorers, reverse=self._reverse)
+        self._network = network
+        graph, self._state = nnx.split(network)
         self._run_tower = jax.jit(functools.partial(_run_tower, graph, jnp.dtype(rotary_dtype)))
         self._decode = jax.jit(functools.partial(_decode, graph))
         self._encoder: WindowEncoder | None = None
         self._references: collections.OrderedDict[bytes, _Window] = collections.OrderedDict()
-        config, dtype = checkpoint.network.config, checkpoint.network.encoder.embedder.conv.kernel.dtype
-        self._decoded = BlockStore(
-            [(TRUNK_BIN_BP, config.channels), (2 * config.channels,)],
-            dtype,
-            rows=_FIRST_DECODED_ROWS,
-            max_rows=int(ABSENT),
-        )
+        shapes = [(TRUNK_BIN_BP, network.config.channels), (2 * network.config.channels,)]
+        self._decoded = BlockStore(shapes, dtype, rows=_FIRST_DECODED_ROWS, max_rows=int(ABSENT))
 
     def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
         """The blocks of each allele, in the order of the scorers; all alleles have a site."""

@@ -6,10 +6,12 @@ Axes: B batch, P positions, C channels, T tracks (padding included), K junction 
 Source: google-deepmind/alphagenome_research 0.2.0, `model/heads.py`.
 """
 
+import functools
 import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from vepscore.model.config import MAX_WINDOW_BP, TRACK_RESOLUTIONS_BP, ModelConfig
@@ -32,6 +34,11 @@ class TrackResolution(nnx.Module):
         self.linear = OrganismLinear(config.organisms, in_channels, tracks, rngs=rngs)
         self.learnt_scale = OrganismParam(jnp.ones((config.organisms, tracks)))
 
+    def keep(self, channels: np.ndarray) -> None:
+        """Leaves out all tracks but these (T,), which then have this order."""
+        keep_channels(self.linear, channels)
+        self.learnt_scale.set_value(self.learnt_scale[:, channels])
+
     def __call__(self, x: jax.Array, organism: jax.Array) -> jax.Array:
         """(…, C) → float32 (…, T)."""
         scale = self.learnt_scale[organism].astype(jnp.float32)
@@ -52,6 +59,12 @@ class TrackHead(nnx.Module):
         )
         self.means = TrackMean(jnp.ones((config.organisms, tracks)))
         self.squash = RNA_SQUASH if output is Output.RNA_SEQ else 1.0
+
+    def keep(self, channels: np.ndarray) -> None:
+        """Leaves out all tracks but these (T,), which then have this order."""
+        for resolution in self.resolutions.values():
+            resolution.keep(channels)
+        self.means.set_value(self.means[:, channels])
 
     def scaled(self, x: jax.Array, organism: jax.Array, *, resolution_bp: int) -> jax.Array:
         """(…, C) → float32 (…, T), in the space in which the head is trained."""
@@ -78,6 +91,14 @@ class LinearHead(nnx.Module):
         in_channels = config.pair_channels if output is Output.CONTACT_MAPS else 2 * config.channels
         self.linear = OrganismLinear(config.organisms, in_channels, config.heads[output], rngs=rngs)
         self.output = output
+        self.classes: tuple[int, ...] | None = None  # of SPLICE_SITES, those whose probability is given; None: all
+
+    def keep(self, channels: np.ndarray) -> None:
+        """Leaves out all tracks but these (T,), which then have this order."""
+        if self.output is Output.SPLICE_SITES:
+            self.classes = tuple(map(int, channels))
+        else:
+            keep_channels(self.linear, channels)
 
     def logits(self, x: jax.Array, organism: jax.Array) -> jax.Array:
         """(…, C) → float32 (…, T)."""
@@ -87,7 +108,8 @@ class LinearHead(nnx.Module):
         """(…, C) → float32 (…, T): contacts, class probabilities, or usage rounded to float16."""
         logits = self.logits(x, organism)
         if self.output is Output.SPLICE_SITES:
-            return jax.nn.softmax(logits, axis=-1)
+            probabilities = jax.nn.softmax(logits, axis=-1)
+            return probabilities if self.classes is None else probabilities[..., jnp.array(self.classes)]
         if self.output is Output.SPLICE_SITE_USAGE:
             return jax.lax.reduce_precision(jax.nn.sigmoid(logits), exponent_bits=5, mantissa_bits=10)
         return logits
@@ -108,6 +130,12 @@ class JunctionHead(nnx.Module):
             for _ in SPLICE_CLASSES
         )
 
+    def keep(self, channels: np.ndarray) -> None:
+        """Leaves out all tissues but these (T,), which then have this order."""
+        self.tissues = len(channels)
+        for embedding in self.tissue_embeddings:
+            embedding.set_value(embedding[:, :, channels])
+
     def __call__(self, x: jax.Array, sites: jax.Array, organism: jax.Array) -> jax.Array:
         """Counts between sites.
 
@@ -120,23 +148,49 @@ class JunctionHead(nnx.Module):
             float32 (K, K, 2, T): donor × acceptor × strand × tissue, 0 where a site is padding.
         """
         hidden = self.linear(x, organism)
-        donor_plus, acceptor_plus, donor_minus, acceptor_minus = (
-            self._embed(hidden[row], sites[row], embedding[organism].astype(jnp.float32))
-            for row, embedding in enumerate(self.tissue_embeddings)
-        )
-        counts = [
-            jax.nn.softplus(einsum_bfloat16("dtc,atc->dat", donor, acceptor))
-            for donor, acceptor in ((donor_plus, acceptor_plus), (donor_minus, acceptor_minus))
+        strands = [
+            jax.lax.cond(
+                (sites[donor] >= 0).any() & (sites[acceptor] >= 0).any(),
+                functools.partial(self._count, donor, acceptor),
+                lambda *args: jnp.zeros((sites.shape[1], sites.shape[1], self.tissues)),
+                hidden,
+                sites,
+                organism,
+            )
+            for donor, acceptor in ((0, 1), (2, 3))
         ]
-        real = sites >= 0
-        both = jnp.stack([real[0][:, None] & real[1], real[2][:, None] & real[3]], axis=2)
-        return jnp.where(both[..., None], jnp.stack(counts, axis=2), 0.0)
+        return jnp.stack(strands, axis=2)
 
-    def _embed(self, hidden: jax.Array, positions: jax.Array, scale_offset: jax.Array) -> jax.Array:
-        """(K, C), (K,), (2, T, C) → (K, T, C), rotated by position."""
-        scale, offset = scale_offset
-        x = scale * hidden[:, None, :] + offset
-        return rotate(x, positions, max_position=MAX_WINDOW_BP, table_dtype=jnp.float32)
+    def _count(
+        self, donor: int, acceptor: int, hidden: jax.Array, sites: jax.Array, organism: jax.Array
+    ) -> jax.Array:
+        """(4, K, C) and (4, K) → (K, K, T) of one strand, whose sites are in the rows `donor` and `acceptor`."""
+        rows = (donor, acceptor)
+        tables = [self.tissue_embeddings[row][organism].astype(jnp.float32).swapaxes(0, 1) for row in rows]
+
+        def count(tissue: tuple[jax.Array, jax.Array]) -> jax.Array:
+            embedded = [
+                self._embed(hidden[row], sites[row], *table) for row, table in zip(rows, tissue, strict=True)
+            ]
+            return einsum_bfloat16("dc,ac->da", *embedded)
+
+        # One after the other, since the embeddings of all tissues would fill gigabytes.
+        products = jax.lax.map(count, tuple(tables))
+        real = (sites[donor] >= 0)[:, None] & (sites[acceptor] >= 0)
+        return jnp.where(real[..., None], jax.nn.softplus(jnp.moveaxis(products, 0, 2)), 0.0)
+
+    def _embed(
+        self, hidden: jax.Array, positions: jax.Array, scale: jax.Array, offset: jax.Array
+    ) -> jax.Array:
+        """(K, C), (K,), (C,), (C,) → (K, C), rotated by position."""
+        x = scale * hidden + offset
+        return rotate(x[:, None], positions, max_position=MAX_WINDOW_BP, table_dtype=jnp.float32)[:, 0]
+
+
+def keep_channels(linear: OrganismLinear, channels: np.ndarray) -> None:
+    """Leaves out all outputs of a layer but these."""
+    linear.weight.set_value(linear.weight[:, :, channels])
+    linear.bias.set_value(linear.bias[:, channels])
 
 
 def create_head(

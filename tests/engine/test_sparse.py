@@ -1,0 +1,225 @@
+"""The sparse engine gives what the dense one gives, whatever it shares, drops or computes again on the way."""
+
+import collections
+import contextlib
+import copy
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.builders import vcf_row
+from tests.engine.test_dense import ROWS, assert_scores_close, break_head, compilations, prepare, scores_of
+from vepscore.contract import ScoreBlock
+from vepscore.engine import encoding
+from vepscore.engine.blocks import BlockStore
+from vepscore.engine.dense import DenseEngine
+from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.engine.scoring import NotFiniteError
+from vepscore.engine.sparse import SparseEngine
+from vepscore.model.checkpoint import Checkpoint
+from vepscore.outputs import Output
+
+BETWEEN_GENES = [vcf_row("chr1", position, 1, "~") for position in (9_300, 9_303, 9_440, 9_600)]
+IN_TURN = [
+    ROWS["SNV in two genes"],
+    ROWS["deletion"],
+    *BETWEEN_GENES,
+    ROWS["insertion"],
+    vcf_row("chr1", 16_000, 1, "~", "~GG", "~GGA"),
+    ROWS["first base"],
+]
+
+
+@pytest.fixture(scope="session")
+def sparse(engine: DenseEngine, checkpoint: Checkpoint) -> SparseEngine:
+    return SparseEngine(checkpoint, engine.scorers)
+
+
+@pytest.fixture(scope="session")
+def wide_intake(intake: Intake) -> Intake:
+    """Windows of five runs, the last of which overlaps the one before it."""
+    return dataclasses.replace(intake, window_bp=4 * 16_384 + 2_048)
+
+
+@pytest.fixture(scope="session")
+def wide(engine: DenseEngine, checkpoint: Checkpoint) -> SparseEngine:
+    return SparseEngine(checkpoint, engine.scorers)
+
+
+def score_one_by_one(engine: Any, alleles: Sequence[PreparedAllele]) -> list[list[bytes]]:
+    return [bytes_of(engine.score([allele])[0]) for allele in alleles]
+
+
+def bytes_of(blocks: list[ScoreBlock] | NotFiniteError) -> list[bytes]:
+    assert not isinstance(blocks, NotFiniteError), blocks
+    return [block.values.tobytes() for block in blocks]
+
+
+def renew(engine: SparseEngine, *, store_rows: int | None = None) -> SparseEngine:
+    """A copy that remembers nothing; what is compiled stays so, unless the store has another size."""
+    fresh = copy.copy(engine)
+    fresh._references = collections.OrderedDict()
+    fresh._decoded = copy_store(engine._decoded)
+    if engine._encoder is not None:
+        fresh._encoder = copy.copy(engine._encoder)
+        fresh._encoder._shared = collections.OrderedDict()
+        fresh._encoder.store = copy_store(engine._encoder.store, store_rows)
+    return fresh
+
+
+def copy_store(store: BlockStore, rows: int | None = None) -> BlockStore:
+    rows = rows or store.rows
+    shapes = [array.shape[1:] for array in store.arrays]
+    most = rows if store.max_rows == store.rows else store.max_rows
+    return BlockStore(shapes, store.arrays[0].dtype, rows=rows, max_rows=most)
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_scores_equal_the_dense_engine(
+    sparse: SparseEngine, engine: DenseEngine, intake: Intake, kind: str
+) -> None:
+    (allele,) = prepare(intake, ROWS[kind])
+    (found,), (expected,) = sparse.score([allele]), engine.score([allele])
+    assert [block.scorer for block in found] == [block.scorer for block in expected]
+    assert_scores_close(scores_of(found), scores_of(expected))
+
+
+@pytest.mark.parametrize("kind", ["SNV in two genes", "insertion", "deletion over three genes", "past both ends"])
+def test_scores_equal_the_dense_engine_over_several_runs(
+    wide: SparseEngine, engine: DenseEngine, wide_intake: Intake, kind: str
+) -> None:
+    (allele,) = prepare(wide_intake, ROWS[kind])
+    (found,), (expected,) = wide.score([allele]), engine.score([allele])
+    assert_scores_close(scores_of(found), scores_of(expected))
+
+
+@pytest.mark.parametrize("kind", ["SNV in two genes", "insertion", "past the contig's start"])
+def test_scores_equal_the_dense_engine_on_the_minus_strand(
+    engine: DenseEngine, paired_checkpoint: Checkpoint, intake: Intake, kind: str
+) -> None:
+    (allele,) = prepare(intake, ROWS[kind])
+    turned = [kind_of(paired_checkpoint, engine.scorers, strand="-") for kind_of in (SparseEngine, DenseEngine)]
+    found, expected = (scores_of(each.score([allele])[0]) for each in turned)
+    assert_scores_close(found, expected)
+
+
+def test_scores_do_not_hang_on_what_was_scored_before(sparse: SparseEngine, intake: Intake) -> None:
+    alleles = prepare(intake, *IN_TURN)
+    alone = [score_one_by_one(renew(sparse), [allele])[0] for allele in alleles]
+    assert score_one_by_one(renew(sparse), alleles) == alone
+    assert score_one_by_one(renew(sparse), alleles[::-1]) == alone[::-1]
+
+
+def test_small_store_changes_no_byte(wide: SparseEngine, wide_intake: Intake) -> None:
+    """Skips of a gene do not all fit, and are encoded again for each stretch of it."""
+    alleles = prepare(wide_intake, *IN_TURN)
+    expected = score_one_by_one(renew(wide), alleles)
+    small = renew(wide, store_rows=80)
+    with counted(small._encoder, "_encode") as encoded:
+        assert score_one_by_one(small, alleles) == expected
+    assert small._encoder.store.rows == 80
+    assert len(encoded) > 40
+
+
+def test_alts_and_neighbours_share_the_reference(sparse: SparseEngine, intake: Intake) -> None:
+    """On a grid, the window is encoded and goes through the tower once; each alternate brings a patch."""
+    aligned = dataclasses.replace(intake, align_bp=2048)
+    alleles = prepare(aligned, vcf_row("chr1", 9_300, 1, "~", "~GG"), *BETWEEN_GENES)
+    assert len({allele.site.window for allele in alleles}) == 1
+    fresh = renew(sparse)
+    with counted(fresh._encoder, "_encode") as encoded, counted(fresh, "_run_tower") as towers:
+        score_one_by_one(fresh, alleles[:1] + alleles[2:])
+    sizes = [len(codes) // 128 - 8 for _, _, codes, *_ in encoded]
+    assert sizes.count(128) == 1 + 1  # the second time for blocks beside those of the first variant
+    assert sizes.count(12) == len(alleles) - 1
+    assert len(towers) == 1 + len(alleles) - 1
+
+
+def test_overlapping_windows_share_tiles(wide: SparseEngine, wide_intake: Intake) -> None:
+    """A run's width apart, all runs but those at the ends of either window are the same."""
+    aligned = dataclasses.replace(wide_intake, align_bp=16_384)
+    left, right = prepare(aligned, vcf_row("chr1", 5_000, 1, "~"), vcf_row("chr1", 21_500, 1, "~"))
+    assert right.site.window.start0 - left.site.window.start0 == 16_384
+    fresh = renew(wide)
+    (alone,) = score_one_by_one(renew(wide), [right])
+    with counted(fresh._encoder, "_encode") as encoded:
+        assert score_one_by_one(fresh, [left, right])[1] == alone
+    trunks = [codes for _, _, codes, *_ in encoded if len(codes) > 10_000]
+    assert len({codes.tobytes() for codes in trunks}) == 5 + 5 - 2
+
+
+@contextlib.contextmanager
+def counted(owner: Any, name: str) -> Iterator[list[tuple[Any, ...]]]:
+    """The arguments of each call of a method."""
+    calls: list[tuple[Any, ...]] = []
+    function = getattr(owner, name)
+
+    def call(*args: Any) -> Any:
+        calls.append(args)
+        return function(*args)
+
+    setattr(owner, name, call)
+    yield calls
+    setattr(owner, name, function)
+
+
+def test_alleles_scored_together_have_the_scores_of_each(sparse: SparseEngine, intake: Intake) -> None:
+    aligned = dataclasses.replace(intake, align_bp=2048)
+    alleles = prepare(aligned, *BETWEEN_GENES, ROWS["deletion"], ROWS["insertion"])
+    alone = score_one_by_one(renew(sparse), alleles)
+    together = renew(sparse)
+    together.batch = 3
+    assert [bytes_of(blocks) for blocks in together.score(alleles)] == alone
+
+
+def test_place_that_was_not_planned_is_no_score(
+    sparse: SparseEngine, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were the plan to miss a bin, the allele would fail: nothing stale is read."""
+    demand = SparseEngine._demand
+    monkeypatch.setattr(SparseEngine, "_demand", lambda *args, **options: demand(*args, **options)[1:])
+    (result,) = renew(sparse).score(prepare(intake, ROWS["SNV in two genes"]))
+    assert isinstance(result, NotFiniteError)
+
+
+def test_broken_head_fails_alone(sparse: SparseEngine, checkpoint: Checkpoint, intake: Intake) -> None:
+    broken = break_head(renew(sparse), checkpoint, Output.SPLICE_SITES, ["DNASE", "SPLICE_SITES"])
+    fine, failed = broken.score(prepare(intake, ROWS["no gene"], ROWS["SNV in two genes"]))
+    assert [block.scorer for block in fine] == ["DNASE"]
+    assert str(failed) == "SPLICE_SITES: the device returned numbers that are not finite"
+
+
+def test_alleles_of_other_lengths_and_genes_compile_nothing(
+    sparse: SparseEngine, intake: Intake, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = prepare(intake, ROWS["SNV in two genes"], ROWS["insertion"])
+    new = prepare(
+        intake,
+        vcf_row("chr1", 15_250, 280, "~"),
+        vcf_row("chr1", 15_900, 3, "~~~"),
+        vcf_row("chr1", 17_900, 1, "~" + "ACT" * 4),
+    )
+    score_one_by_one(sparse, seen)
+    with compilations(caplog) as found:
+        score_one_by_one(sparse, new)
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ([5_000], [(35, 44)]),  # 5000 - 640 = 34.06 bins, 5000 + 513 = 43.07 bins
+        ([0], [(0, 5)]),
+        ([16_383], [(123, 128)]),
+        ([1_000, 9_000], [(3, 12), (66, 75)]),
+    ],
+)
+def test_bins_that_hang_on_a_base(changed: list[int], expected: list[tuple[int, int]]) -> None:
+    """A bin of the trunk reads 513 bases to either side of it."""
+    reference = np.zeros(16_384, np.uint8)
+    alternate = reference.copy()
+    alternate[changed] = 1
+    assert encoding._stretches(encoding._changed_bins(reference, alternate)) == expected
