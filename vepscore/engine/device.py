@@ -1,7 +1,10 @@
 """The device that a run uses, and what follows from it."""
 
+import hashlib
 import logging
 import os
+import platform
+from pathlib import Path
 
 import jax
 
@@ -38,6 +41,16 @@ def choose_device(kind: str) -> str:
         ) from error
 
 
+def keep_compiled(cache: Path) -> None:
+    """Keeps what is compiled in the cache directory, for the next run on a machine of this kind.
+
+    Code for one kind of processor may not run on another, and a folder may be shared by both.
+    """
+    jax.config.update("jax_compilation_cache_dir", str(cache / "compiled" / _processor_digest()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
 def default_precision(device: str) -> str:
     """bfloat16 where the hardware is made for it."""
     return "float32" if device == "cpu" else "bfloat16"
@@ -51,6 +64,16 @@ def _make_deterministic() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if _DETERMINISTIC_FLAG not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_DETERMINISTIC_FLAG}=true".strip()
+
+
+def _processor_digest() -> str:
+    """Names the kind of processor, by what it can do."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    facts = sorted({line for line in lines if line.startswith(("flags", "model name", "Features"))})
+    return hashlib.sha256("\n".join([platform.machine(), *facts]).encode()).hexdigest()[:16]
 
 
 def require_exact_products(precision: str) -> None:

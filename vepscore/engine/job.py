@@ -10,7 +10,12 @@ from pathlib import Path
 
 from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.device import choose_device, default_precision, require_exact_products
+from vepscore.engine.device import (
+    choose_device,
+    default_precision,
+    keep_compiled,
+    require_exact_products,
+)
 from vepscore.engine.intake import Intake, MismatchPolicy
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.provenance import describe_run
@@ -98,6 +103,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
         annotation = Annotation.from_gtf(job.genes, cache_dir()) if job.genes else None
         polya = PolyASites.from_tsv(job.polya) if job.polya else None
         device = choose_device(job.device)
+        keep_compiled(cache_dir())
         precision = job.precision or default_precision(device)
         require_exact_products(precision)
         scorers = load_scorers(job.scorers)
@@ -123,6 +129,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
         engine = ENGINES[job.engine](
             checkpoint, selection.scorers, rotary_dtype=rotary_dtype, strand=job.strand, batch=job.batch
         )
+        checkpoint = dataclasses.replace(checkpoint, network=None)  # the engine has what it needs of it
         provenance = describe_run(
             command=job.command,
             checkpoint=checkpoint,

@@ -4,6 +4,8 @@ import collections
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.intake import Intake, PreparedAllele
@@ -14,6 +16,9 @@ from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
 
 _MAX_CHUNK_RECORDS = 1000  # held at a time where few alleles can be scored
+_CHUNKS_AHEAD = 2  # prepared while the device works
+_Item = TypeVar("_Item")
+_END = object()
 
 
 @dataclasses.dataclass
@@ -75,7 +80,7 @@ def run(
 def score_records(records: Iterable[Record], intake: Intake, engine: Engine) -> Iterator[RecordResult]:
     """The results of the records, in order; alleles go through the engine in batches across records."""
     scorers = {scorer.name: scorer for scorer in engine.scorers}
-    for chunk in _chunks(records, intake, engine.batch):
+    for chunk in _prepare_ahead(_chunks(records, intake, engine.batch), _CHUNKS_AHEAD):
         ready = [allele for _, alleles in chunk for allele in alleles if allele.status is Status.OK]
         scored = iter(_score_in_batches(ready, engine))
         for record, alleles in chunk:
@@ -103,6 +108,16 @@ def _chunks(
             chunk, ready = [], 0
     if chunk:
         yield chunk
+
+
+def _prepare_ahead(items: Iterable[_Item], count: int) -> Iterator[_Item]:
+    """The same items; a thread makes the next `count` while one is in use."""
+    iterator = iter(items)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="intake") as thread:
+        waiting = collections.deque(thread.submit(next, iterator, _END) for _ in range(count))
+        while (item := waiting.popleft().result()) is not _END:
+            waiting.append(thread.submit(next, iterator, _END))
+            yield item
 
 
 def _score_in_batches(

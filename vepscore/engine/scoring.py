@@ -149,7 +149,8 @@ class Scoring:
     ) -> None:
         self.tracks = tracks
         config = network.config
-        network = nnx.clone(network)
+        network = nnx.merge(*nnx.split(network))
+        network.heads = nnx.clone(network.heads)
         for output in set().union(*map(needed_outputs, scorers)):
             channels = turned_channels(tracks[output]) if reverse else tracks[output].channel
             network.heads[str(output)].keep(channels)

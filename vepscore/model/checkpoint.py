@@ -69,7 +69,7 @@ class Checkpoint:
     """An opened checkpoint, ready to predict for one organism."""
 
     config: CheckpointConfig
-    network: AlphaGenome  # convolutions folded, parameters in the run's dtype and of one organism
+    network: AlphaGenome | None  # convolutions folded, parameters in the run's dtype and of one organism
     tracks: Mapping[Output, Tracks]
     digest: str  # sha256 hex of the list of hashes of its files
 

@@ -24,6 +24,7 @@ TAPS, OUTPUTS = 5, 4
 _POINTS = np.array([0, 1, -1, 2, -2, 0.5, -0.5])  # and infinity
 _INPUTS = TAPS + OUTPUTS - 1
 _ROWS = 512  # of a matrix product, so that its operands stay in the cache
+_MIN_CHANNELS = 256  # with fewer, the transforms cost what the multiplications save
 
 
 def _values(coefficients: int) -> np.ndarray:
@@ -77,12 +78,12 @@ class WinogradConv(nnx.Module):
 
 
 def use_winograd(network: nnx.Module) -> nnx.Module:
-    """A copy of a folded network with fast convolutions, which shares all other parameters with it."""
+    """A copy of a folded network whose large convolutions are fast; it shares all other parameters with it."""
     graph, state = nnx.split(network)
     fast = nnx.merge(graph, state)
     for _, node in list(nnx.iter_graph(fast)):
         conv = getattr(node, "conv", None)
-        if isinstance(conv, StandardizedConv):
+        if isinstance(conv, StandardizedConv) and min(conv.kernel.shape[1:]) >= _MIN_CHANNELS:
             node.conv = WinogradConv(conv)
     return fast
 
