@@ -66,7 +66,7 @@ def renew(engine: SparseEngine, *, store_rows: int | None = None) -> SparseEngin
     if engine._encoder is not None:
         fresh._encoder = copy.copy(engine._encoder)
         fresh._encoder._shared = collections.OrderedDict()
-        fresh._encoder.store = copy_store(engine._encoder.store, store_rows)
+        fresh._encoder.stores = [copy_store(store, store_rows) for store in engine._encoder.stores]
     return fresh
 
 
@@ -120,7 +120,7 @@ def test_small_store_changes_no_byte(wide: SparseEngine, wide_intake: Intake) ->
     small = renew(wide, store_rows=80)
     with counted(small._encoder, "_encode") as encoded:
         assert score_one_by_one(small, alleles) == expected
-    assert small._encoder.store.rows == 80
+    assert {store.rows for store in small._encoder.stores} == {80}
     assert len(encoded) > 40
 
 

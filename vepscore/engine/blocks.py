@@ -11,7 +11,7 @@ import numpy as np
 
 ABSENT = np.int32(1 << 30)  # past the end of every store: reading it gives NaN, writing to it writes nothing
 
-_GROWTH = 4  # of a store that is full; what reads it is compiled anew then
+_GROWTH = 2  # of a store that is full; what reads it is compiled anew then
 
 
 class BlockStore:
@@ -22,10 +22,19 @@ class BlockStore:
         dtype: of all of them.
         rows: how many blocks it holds at first.
         max_rows: how many it may grow to hold.
+        device: that keeps them; None for JAX's default.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, ...]], dtype: Any, *, rows: int, max_rows: int) -> None:
-        self.arrays = tuple(jnp.zeros((rows, *shape), dtype) for shape in shapes)
+    def __init__(
+        self,
+        shapes: Sequence[tuple[int, ...]],
+        dtype: Any,
+        *,
+        rows: int,
+        max_rows: int,
+        device: jax.Device | None = None,
+    ) -> None:
+        self.arrays = tuple(jnp.zeros((rows, *shape), dtype, device=device) for shape in shapes)
         self.max_rows = max_rows
         self._free = list(reversed(range(rows)))
 
@@ -72,9 +81,7 @@ def block_bytes(shapes: Sequence[tuple[int, ...]], dtype: Any) -> int:
 
 @functools.partial(jax.jit, donate_argnums=0)
 def _write(arrays: tuple[jax.Array, ...], rows: jax.Array, blocks: tuple[jax.Array, ...]) -> Any:
-    return tuple(
-        array.at[rows].set(block, mode="drop") for array, block in zip(arrays, blocks, strict=True)
-    )
+    return tuple(array.at[rows].set(block, mode="drop") for array, block in zip(arrays, blocks, strict=True))
 
 
 @functools.partial(jax.jit, static_argnames="rows")

@@ -20,15 +20,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.blocks import ABSENT, BlockStore
-from vepscore.engine.encoding import EncodedWindow, WindowEncoder
+from vepscore.engine.encoding import BANDS, EncodedWindow, WindowEncoder
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import AllelePlan, Group, NotFiniteError, Scoring, Signals, plan_allele
 from vepscore.engine.strand import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.config import TRUNK_BIN_BP
+from vepscore.model.network import AlphaGenome
+from vepscore.model.sharding import POSITIONS, position_mesh, run_tower_sharded
 from vepscore.model.tiles import SKIP_MARGIN_BINS, TRUNK_MARGIN_BINS, decode_tiles
 from vepscore.model.winograd import use_winograd
 from vepscore.outputs import Output
@@ -88,6 +91,8 @@ class SparseEngine:
         rotary_dtype: dtype of the tower's rotary tables, "float32" or "bfloat16".
         batch: alternates of one reference window that go through the tower together.
         strand: of the windows that the network reads, "+" or "-"; scores are about the plus strand's coordinates.
+        device: where it has its parameters and its memory, and computes; None for JAX's default.
+        tower_devices: over which each window's tower is divided, by position; None to run it where all else runs.
 
     Raises:
         CheckpointError: on "-", the tracks of an output that is read do not come in pairs of strands.
@@ -101,24 +106,32 @@ class SparseEngine:
         rotary_dtype: str = "float32",
         batch: int = 1,
         strand: str = "+",
+        device: jax.Device | None = None,
+        tower_devices: Sequence[jax.Device] | None = None,
     ) -> None:
         self._reverse = {"+": False, "-": True}[strand]
-        network = checkpoint.network
+        if tower_devices is not None and device is None:
+            device = tower_devices[0]
+        network = _put(with_fast_convolutions(checkpoint.network), device)
         dtype = network.encoder.embedder.conv.kernel.dtype
-        if jax.default_backend() == "cpu" and dtype == jnp.float32:
-            network = use_winograd(network)
         self.scorers = tuple(scorers)
         self.tracks = checkpoint.tracks
         self.batch = batch
         self._scoring = Scoring(network, self.tracks, scorers, reverse=self._reverse)
         self._network = network
+        self._device = device
         graph, self._state = nnx.split(network)
-        self._run_tower = jax.jit(functools.partial(_run_tower, graph, jnp.dtype(rotary_dtype)))
+        self._mesh = None if tower_devices is None else position_mesh(tower_devices)
+        tower, tower_state = nnx.split((network.organism, network.tower))
+        self._tower_state = self._over_mesh(tower_state, PartitionSpec())
+        self._run_tower = jax.jit(functools.partial(_run_tower, tower, jnp.dtype(rotary_dtype), self._mesh))
         self._decode = jax.jit(functools.partial(_decode, graph))
         self._encoder: WindowEncoder | None = None
         self._references: collections.OrderedDict[bytes, _Window] = collections.OrderedDict()
         shapes = [(TRUNK_BIN_BP, network.config.channels), (2 * network.config.channels,)]
-        self._decoded = BlockStore(shapes, dtype, rows=_FIRST_DECODED_ROWS, max_rows=int(ABSENT))
+        self._decoded = BlockStore(
+            shapes, dtype, rows=_FIRST_DECODED_ROWS, max_rows=int(ABSENT), device=device
+        )
 
     def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
         """The blocks of each allele, in the order of the scorers; all alleles have a site."""
@@ -140,8 +153,7 @@ class SparseEngine:
         self._run_towers([reference, *alternates])
         self._decode_bins([(reference, union), *zip(alternates, demands, strict=True)], reference)
         results = [
-            self._score(plan, reference, alternate)
-            for plan, alternate in zip(plans, alternates, strict=True)
+            self._score(plan, reference, alternate) for plan, alternate in zip(plans, alternates, strict=True)
         ]
         for alternate in alternates:
             self._decoded.give_back(alternate.rows)
@@ -159,7 +171,8 @@ class SparseEngine:
 
     def _reader(self, window: _Window) -> SparseReader:
         # A copy: the window's rows change while the device may still be reading.
-        return SparseReader(*self._decoded.arrays, jnp.array(window.rows), window.trunk, window.pair)
+        rows = jnp.array(window.rows, device=self._device)
+        return SparseReader(*self._decoded.arrays, rows, window.trunk, window.pair)
 
     def _predict_reference(self, reference: _Window, reader: SparseReader, group: Group) -> Signals:
         """The signals of a group, which the next variant in the same window may read again."""
@@ -191,12 +204,13 @@ class SparseEngine:
         for other in self._references.values():
             self._forget_decoded(other)
         while len(self._references) >= _KEPT_WINDOWS:
-            self._references.popitem(last=False)
+            _, oldest = self._references.popitem(last=False)
+            self._encoder.release(oldest.encoded)
         if window is None:
             codes = self._codes(allele.reference_codes)
             if self._encoder is None:
-                self._encoder = WindowEncoder(self._network, len(codes) // TRUNK_BIN_BP)
-            encoded = self._encoder.encode_reference(codes, _with_margin(bins, len(codes) // TRUNK_BIN_BP))
+                self._encoder = WindowEncoder(self._network, len(codes) // TRUNK_BIN_BP, self._device)
+            encoded = self._encoder.encode_reference(codes, _with_margins(bins, len(codes) // TRUNK_BIN_BP))
             window = _Window(encoded=encoded, rows=np.full(len(encoded.owner), ABSENT))
         self._references[key] = window
         return window
@@ -205,7 +219,7 @@ class SparseEngine:
         encoded = self._encoder.encode_alternate(
             self._codes(allele.alternate_codes),
             reference.encoded,
-            _with_margin(bins, len(reference.rows)),
+            _with_margins(bins, len(reference.rows)),
         )
         return _Window(encoded=encoded, rows=np.full(len(encoded.owner), ABSENT))
 
@@ -220,9 +234,16 @@ class SparseEngine:
         at_a_time = 1 if jax.default_backend() == "cpu" else len(new)
         for first in range(0, len(new), at_a_time):
             chunk = new[first : first + at_a_time]
-            towers = self._run_tower(self._state, [window.encoded.trunk for window in chunk])
+            trunks = [window.encoded.trunk for window in chunk]
+            towers = self._run_tower(self._tower_state, self._over_mesh(trunks, PartitionSpec(POSITIONS)))
+            if self._mesh is not None:
+                towers = jax.device_put(towers, self._device)
             for window, (trunk, pair) in zip(chunk, towers, strict=True):
                 window.trunk, window.pair = trunk, pair
+
+    def _over_mesh(self, tree: Any, spec: PartitionSpec) -> Any:
+        """The same arrays, on the devices that divide the tower, where there are any."""
+        return tree if self._mesh is None else jax.device_put(tree, NamedSharding(self._mesh, spec))
 
     def _decode_bins(self, demands: Sequence[tuple[_Window, np.ndarray]], reference: _Window) -> None:
         """Decodes the bins of each window that are not decoded yet."""
@@ -232,7 +253,7 @@ class SparseEngine:
             for window, bins in missing:
                 own = bins[np.isin(bins // _TILE_BINS, group)]
                 if len(own):
-                    self._encoder.keep(window.encoded, _with_margin(own, len(window.rows)))
+                    self._encoder.keep(window.encoded, _with_margins(own, len(window.rows)))
                     self._decode_tiles(window, own)
                 if window is not reference:
                     self._encoder.release(window.encoded, reference.encoded)
@@ -240,29 +261,45 @@ class SparseEngine:
     def _decode_tiles(self, window: _Window, bins: np.ndarray) -> None:
         """Decodes the tiles that hold `bins`, whose blocks are kept, and stores the blocks of `bins`."""
         tiles = np.unique(bins // _TILE_BINS)
-        stored = np.append(window.encoded.rows(), np.full(2 * _SKIP_MARGIN, ABSENT))
+        stored = np.pad(window.encoded.rows(), ((0, 0), (_SKIP_MARGIN, _SKIP_MARGIN)), constant_values=ABSENT)
         window.rows[bins] = self._decoded.take(len(bins))
         for first in range(0, len(tiles), _TILES_AT_A_TIME):
             chunk = tiles[first : first + _TILES_AT_A_TIME]
             padding = np.full(_TILES_AT_A_TIME - len(chunk), chunk[-1])
             first_bins = np.append(chunk, padding) * _TILE_BINS
-            around = first_bins[:, None] + np.arange(-_SKIP_MARGIN, _TILE_BINS + _SKIP_MARGIN)
-            blocks = self._decode(
-                self._state, window.trunk, self._encoder.store.arrays, first_bins, stored[around]
-            )
+            around = first_bins[:, None] + np.arange(_TILE_BINS + 2 * _SKIP_MARGIN)
+            skips = [array for store in self._encoder.stores for array in store.arrays]
+            blocks = self._decode(self._state, window.trunk, skips, first_bins, stored[:, around])
             rows = window.rows[first_bins[:, None] + np.arange(_TILE_BINS)]
             wanted = np.isin(first_bins[:, None] + np.arange(_TILE_BINS), bins)
             wanted[len(chunk) :] = False
             self._decoded.write(np.where(wanted, rows, ABSENT).ravel(), blocks)
 
 
+def with_fast_convolutions(network: AlphaGenome) -> AlphaGenome:
+    """The network, or a copy with the convolutions that the machine is fast at."""
+    is_float32 = network.encoder.embedder.conv.kernel.dtype == jnp.float32
+    return use_winograd(network) if jax.default_backend() == "cpu" and is_float32 else network
+
+
+def _put(network: AlphaGenome, device: jax.Device | None) -> AlphaGenome:
+    """The network with its parameters on the device; None leaves them where they are."""
+    graph, state = nnx.split(network)
+    return network if device is None else nnx.merge(graph, jax.device_put(state, device))
+
+
 def _run_tower(
-    graph: nnx.GraphDef, rotary_dtype: jnp.dtype, state: nnx.State, trunks: Sequence[jax.Array]
+    graph: nnx.GraphDef,
+    rotary_dtype: jnp.dtype,
+    mesh: Mesh | None,
+    state: nnx.State,
+    trunks: Sequence[jax.Array],
 ) -> list[tuple[jax.Array, jax.Array]]:
     """Encoded trunks (N, C) to the trunk (N, C) and the pair representation (M, M, F) of each."""
-    network = nnx.merge(graph, state)
-    x = jnp.stack(trunks) + network.organism(LOADED_ORGANISM)
-    trunk, pair = network.tower(x, rotary_dtype=rotary_dtype)
+    organism, tower = nnx.merge(graph, state)
+    x = jnp.stack(trunks) + organism(LOADED_ORGANISM)
+    run = tower if mesh is None else functools.partial(run_tower_sharded, tower, mesh=mesh)
+    trunk, pair = run(x, rotary_dtype=rotary_dtype)
     return [(trunk[i], pair[i]) for i in range(len(trunks))]
 
 
@@ -280,7 +317,7 @@ def _decode(
         trunk: (N, C), after the tower.
         stored: by level, projected blocks of skips (R, 128 >> level, C).
         first_bins: int32 (B,).
-        rows: int32 (B, T + 2 margins), where the blocks of the tiles and around them are stored.
+        rows: int32 (bands, B, T + 2 margins), where the blocks of the tiles and around them are stored.
 
     Returns:
         Decoded blocks (B T, 128, C), and what the coarse embedding adds to each bin (B T, 2 C).
@@ -289,9 +326,10 @@ def _decode(
     bins = first_bins[:, None] + jnp.arange(-TRUNK_MARGIN_BINS, _TILE_BINS + TRUNK_MARGIN_BINS)
     around = trunk[jnp.clip(bins, 0, len(trunk) - 1)]
     skips = []
-    for store, margin in zip(stored, SKIP_MARGIN_BINS, strict=True):
-        cut = _SKIP_MARGIN - margin
-        skips.append(_read(store, rows[:, cut : rows.shape[1] - cut]))
+    for band, levels in zip(rows, (band.levels for band in BANDS), strict=True):
+        for level in levels:
+            cut = _SKIP_MARGIN - SKIP_MARGIN_BINS[level]
+            skips.append(_read(stored[level], band[:, cut : band.shape[1] - cut]))
     blocks = decode_tiles(network.decoder, around, skips, first_bins, window_bins=len(trunk))
     own = around[:, TRUNK_MARGIN_BINS:-TRUNK_MARGIN_BINS]
     coarse = network.embedder_1.project_coarse(network.embedder_128(own, LOADED_ORGANISM))
@@ -303,24 +341,22 @@ def _read(store: jax.Array, *index: jax.Array) -> jax.Array:
     return store.at[index].get(mode="fill", fill_value=jnp.nan)
 
 
-def _with_margin(bins: np.ndarray, window_bins: int) -> np.ndarray:
-    """The bins whose skips are read to decode `bins`, those in the window."""
-    near = np.zeros(window_bins + 2 * _SKIP_MARGIN, bool)
-    for bin_ in np.unique(bins // _TILE_BINS) * _TILE_BINS:
-        near[bin_ : bin_ + _TILE_BINS + 2 * _SKIP_MARGIN] = True
-    return np.flatnonzero(near[_SKIP_MARGIN:-_SKIP_MARGIN])
+def _with_margins(bins: np.ndarray, window_bins: int) -> list[np.ndarray]:
+    """The bins whose skips are read to decode `bins`, those in the window, by band."""
+    first_bins = np.unique(bins // _TILE_BINS) * _TILE_BINS
+    near = []
+    for band in BANDS:
+        around = first_bins[:, None] + np.arange(-band.margin_bins, _TILE_BINS + band.margin_bins)
+        near.append(np.unique(around[(around >= 0) & (around < window_bins)]))
+    return near
 
 
-def _split_tiles(tiles: np.ndarray, max_bins: int) -> list[np.ndarray]:
-    """Consecutive tiles in groups, each of which reads skips of at most `max_bins` bins."""
-    groups: list[list[int]] = []
-    read = end = 0  # bins that the last group reads, and the last of them
-    for tile in map(int, tiles):
-        first, last = tile * _TILE_BINS - _SKIP_MARGIN, (tile + 1) * _TILE_BINS + _SKIP_MARGIN
-        if not groups or read + last - max(first, end) > max_bins:
-            groups.append([])
-            read, end = 0, first
-        read += last - max(first, end)
-        groups[-1].append(tile)
-        end = last
-    return [np.array(group) for group in groups]
+def _split_tiles(tiles: np.ndarray, max_bins: Sequence[int]) -> list[np.ndarray]:
+    """Consecutive tiles in groups, each of which reads skips of at most so many bins, by band."""
+    if not len(tiles):
+        return []
+    read = _with_margins(tiles * _TILE_BINS, int(tiles[-1] + 1) * _TILE_BINS)
+    if len(tiles) == 1 or all(len(bins) <= most for bins, most in zip(read, max_bins, strict=True)):
+        return [tiles]
+    middle = len(tiles) // 2
+    return _split_tiles(tiles[:middle], max_bins) + _split_tiles(tiles[middle:], max_bins)

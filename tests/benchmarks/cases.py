@@ -1,0 +1,160 @@
+"""Where the benchmarks' variants lie: found by scanning the annotation, so the same on every run.
+
+Positions are 0-based. A variant outside of genes, or in one, has a transcript's start in its window, so that all
+scorers that can have work do have some.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tests.benchmarks.inputs import Inputs
+from vepscore.genome.alleles import Allele
+from vepscore.genome.annotation import Gene
+from vepscore.genome.windows import UNKNOWN, Window, encode_bases, window_around
+from vepscore.io.records import Record
+
+GENE_BP = (20_000, 70_000)  # how long the genes are that variants lie in
+CLUSTER_BP = 20_000
+CLUSTER_VARIANTS = 100
+SATURATED_BP = 200
+KINDS = {"outside genes": False, "in a gene": True}  # where variants lie: whether that is in a gene
+_FROM_START_BP = 3_000  # of a gene's first base: within the smallest window
+_MAX_N_SHARE = 0.01
+_BASES = "ACGT"
+
+
+class Places:
+    """Places on one contig for windows of one width."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs, self._data = inputs, inputs.data
+        self.chrom = inputs.chrom
+        self.codes = encode_bases(
+            inputs.data.reference.fetch(self.chrom, 0, inputs.data.reference.contigs[self.chrom])
+        )
+        self._genes = inputs.data.annotation.genes_overlapping(self.chrom, 0, len(self.codes))
+        self._in_gene = np.zeros(len(self.codes), bool)
+        for gene in self._genes:
+            self._in_gene[gene.start0 : gene.end0] = True
+
+    def bases(self, start0: int, end0: int) -> str:
+        """The reference's."""
+        return self._data.reference.fetch(self.chrom, start0, end0).decode("ascii")
+
+    def record(self, pos0: int, ref_bp: int, *alts: str) -> Record:
+        """A record; "~" in an ALT is a base that differs from REF's first."""
+        ref = self.bases(pos0, pos0 + ref_bp)
+        alts = tuple(alt.replace("~", _others(ref[0])[0]) for alt in alts)
+        line = "\t".join((self.chrom, str(pos0 + 1), ".", ref, ",".join(alts), ".", "PASS", "."))
+        return Record(
+            index=0, chrom=self.chrom, pos1=pos0 + 1, id=".", ref=ref, alts=alts, line=line.encode()
+        )
+
+    def isolated(self, count: int, *, in_gene: bool) -> list[Record]:
+        """SNVs far from one another, spread over the contig."""
+        found = self._enough(list(self._inside() if in_gene else self._outside()), count)
+        chosen = np.linspace(0, len(found) - 1, count).round().astype(int)
+        return [self.record(found[index], 1, "~") for index in chosen]
+
+    def clusters(self, count: int, *, in_gene: bool) -> list[list[Record]]:
+        """SNVs evenly over 20 kb, in that many places."""
+        stretches = self._gene_middles() if in_gene else self._gaps()
+        step = CLUSTER_BP // CLUSTER_VARIANTS
+        found = []
+        for start0 in stretches:
+            positions = range(start0, start0 + CLUSTER_BP, step)
+            if all(self._known(positions)) and self.n_share(start0) <= _MAX_N_SHARE:
+                found.append([self.record(pos0, 1, "~") for pos0 in positions])
+        return self._enough(found, count)[:count]
+
+    def saturations(self, count: int, *, in_gene: bool) -> list[list[Record]]:
+        """All SNVs of a stretch whose aligned windows are one, in that many places."""
+        found = []
+        for pos0 in self._inside() if in_gene else self._outside():
+            positions = range(pos0, pos0 + SATURATED_BP)
+            alike = len({self.window(each, self._inputs.sharing_align_bp) for each in positions}) == 1
+            if (
+                alike
+                and all(self._known(positions))
+                and len({self._in_gene[each] for each in positions}) == 1
+            ):
+                found.append(
+                    [self.record(each, 1, *_others(self.bases(each, each + 1))) for each in positions]
+                )
+        return self._enough(found, count)[:count]
+
+    def window(self, pos0: int, align_bp: int = 1) -> Window:
+        """Of an SNV there."""
+        allele = Allele(chrom=self.chrom, pos0=pos0, ref="A", alt="C")
+        return window_around(allele, self._inputs.window_bp, align_bp)
+
+    def n_share(self, pos0: int) -> float:
+        """Of an SNV's window, the share that is N."""
+        window = self.window(pos0)
+        known = self.codes[max(window.start0, 0) : window.end0] != UNKNOWN
+        return 1 - float(known.sum()) / window.width_bp
+
+    def _enough(self, found: list, count: int) -> list:
+        if len(found) < count:
+            raise SystemExit(
+                f"{self.chrom} has {len(found)} such places, {count} are needed: ask for fewer variants"
+            )
+        return found
+
+    def _outside(self) -> Iterator[int]:
+        """Before the genes' first bases, where no gene is."""
+        for gene in self._genes:
+            pos0 = _from_first_base(gene, -_FROM_START_BP)
+            if self._is_good(pos0) and not self._in_gene[pos0]:
+                yield pos0
+
+    def _inside(self) -> Iterator[int]:
+        """Behind the first bases of genes of the right length, where all genes have it."""
+        for gene in self._genes:
+            pos0 = _from_first_base(gene, _FROM_START_BP)
+            if gene.type == "protein_coding" and self._is_good(pos0) and self._all_fit(pos0, pos0 + 1):
+                yield pos0
+
+    def _gene_middles(self) -> Iterator[int]:
+        for gene in self._genes:
+            start0 = (gene.start0 + gene.end0 - CLUSTER_BP) // 2
+            if gene.type == "protein_coding" and self._all_fit(start0, start0 + CLUSTER_BP):
+                yield start0
+
+    def _gaps(self) -> list[int]:
+        """Starts of stretches without genes, first those with a gene's start in their windows."""
+        edges = np.flatnonzero(np.diff(self._in_gene, prepend=True, append=True)).reshape(-1, 2)
+        starts = [int(first) for first, end in edges if end - first >= CLUSTER_BP]
+        return sorted(starts, key=lambda start0: not self._has_gene_start(start0 + CLUSTER_BP // 2))
+
+    def _is_good(self, pos0: int) -> bool:
+        """The window lies in the contig, has nearly no N, and a gene starts there."""
+        window = self.window(pos0)
+        if window.start0 < 0 or window.end0 > len(self.codes) or self.codes[pos0] == UNKNOWN:
+            return False
+        return self.n_share(pos0) <= _MAX_N_SHARE and self._has_gene_start(pos0)
+
+    def _has_gene_start(self, pos0: int) -> bool:
+        window = self.window(pos0)
+        return bool(self._data.annotation.genes_with_start(self.chrom, window.start0, window.end0))
+
+    def _all_fit(self, start0: int, end0: int) -> bool:
+        """There are genes, and all are of the right length."""
+        genes = self._data.annotation.genes_overlapping(self.chrom, start0, end0)
+        shortest, longest = GENE_BP
+        fit = all(shortest <= gene.end0 - gene.start0 <= longest for gene in genes)
+        return fit and bool(self._in_gene[start0:end0].all())
+
+    def _known(self, positions: Sequence[int]) -> np.ndarray:
+        return self.codes[positions] != UNKNOWN
+
+
+def _from_first_base(gene: Gene, distance_bp: int) -> int:
+    """So far into the gene; negative: before it."""
+    return gene.end0 - 1 - distance_bp if gene.strand == "-" else gene.start0 + distance_bp
+
+
+def _others(base: str) -> tuple[str, ...]:
+    """The three other bases."""
+    return tuple(other for other in _BASES if other != base)

@@ -1,0 +1,126 @@
+"""Where a variant's time goes, and how it grows with the window and falls with the number of variants."""
+
+import contextlib
+import dataclasses
+import itertools
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.benchmarks.cases import CLUSTER_VARIANTS, KINDS, Places
+from tests.benchmarks.inputs import Inputs
+from tests.benchmarks.report import Row
+from tests.benchmarks.timing import check, median, time_cluster, time_records, warm_up
+from tests.benchmarks.watch import Stages, compile_clock, watched
+from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.engine.run import score_records
+from vepscore.engine.scoring import Engine
+from vepscore.io.header import VcfHeader
+from vepscore.io.parquet import LongTableWriter
+from vepscore.io.records import Record
+from vepscore.io.vcf import AnnotatedVcfWriter
+
+_READING, _WRITING = "reading, meanwhile", "writing"
+_NUMBERS = (1, 10, CLUSTER_VARIANTS)
+_COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+
+
+@dataclasses.dataclass(frozen=True)
+class TimedIntake:
+    """An intake whose time is counted. It works while the device does."""
+
+    intake: Intake
+    stages: Stages
+
+    def prepare(self, record: Record) -> list[PreparedAllele]:
+        """As the intake does."""
+        started = time.perf_counter()
+        alleles = self.intake.prepare(record)
+        self.stages.seconds[_READING] += time.perf_counter() - started
+        return alleles
+
+
+def profile(inputs: Inputs, kind: str, count: int, *, in_gene: bool) -> list[Row]:
+    """Seconds of each stage, on average over isolated variants, all outputs written."""
+    engine = inputs.open_engine(kind)
+    *records, other = Places(inputs).isolated(count + 1, in_gene=in_gene)
+    warm_up(engine, inputs, [other])
+    with watched(engine, inputs, timed=True) as stages, tempfile.TemporaryDirectory() as folder:
+        started = time.time()
+        _run(engine, inputs, records, stages, Path(folder))
+        total = compile_clock().seconds_of_work(started, time.time())
+    stages.seconds["the rest"] = total - stages.seconds.total() + stages.seconds[_READING]
+    return [
+        {
+            "stage": stage,
+            "s per variant": seconds / len(records),
+            "share": seconds / total,
+            "TFLOP": stages.flop[stage] / 1e12 / len(records),
+            "GFLOP/s": stages.flop[stage] / 1e9 / seconds if seconds else 0.0,
+        }
+        for stage, seconds in stages.seconds.items()
+    ]
+
+
+def _run(engine: Engine, inputs: Inputs, records: Sequence[Record], stages: Stages, folder: Path) -> None:
+    header = VcfHeader(meta=("##fileformat=VCFv4.2",), columns=_COLUMNS)
+    header = header.with_annotation(provenance={}, contigs=inputs.data.reference.contigs)
+    intake = TimedIntake(inputs.intake(), stages)
+    with (
+        LongTableWriter(str(folder / "scores.parquet"), engine.tracks, {}) as table,
+        AnnotatedVcfWriter(folder / "scores.vcf.gz", header) as vcf,
+    ):
+        for result in score_records(records, intake, engine):
+            with _timed(stages):
+                for writer in (table, vcf):
+                    writer.write(check(result))
+        with _timed(stages):
+            for writer in (table, vcf):
+                writer.finish()
+
+
+@contextlib.contextmanager
+def _timed(stages: Stages) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    stages.seconds[_WRITING] += time.perf_counter() - started
+
+
+def cost_by_number(inputs: Inputs, *, isolated: int, sample: int) -> list[Row]:
+    """Seconds per variant outside genes, for so many at once; isolated ones all cost what a few of them do."""
+    engine, places = inputs.open_engine("sparse"), Places(inputs)
+    alone = places.isolated(isolated + 1, in_gene=False)
+    warm_up(engine, inputs, alone[-1:])
+    seconds = median(time_records(engine, inputs, alone[:-1])).seconds
+    rows = [_number_row("isolated", number, seconds) for number in _NUMBERS]
+    clusters = places.clusters(len(_NUMBERS) + 1, in_gene=False)
+    warm_up(engine, inputs, clusters[-1][:2], inputs.sharing_align_bp)
+    for number, cluster in zip(_NUMBERS, clusters[:-1], strict=True):
+        chosen = cluster[:: CLUSTER_VARIANTS // number]
+        cost = time_cluster(engine, inputs, chosen, align_bp=inputs.sharing_align_bp, sample=sample)
+        rows.append(_number_row("within 20 kb", number, cost.seconds))
+    return rows
+
+
+def _number_row(where: str, number: int, seconds: float) -> Row:
+    return {"where": where, "variants": number, "s per variant": seconds, "s in all": number * seconds}
+
+
+def cost_by_width(
+    inputs: Inputs, widths: Sequence[int], kinds: Sequence[str], isolated: int
+) -> Iterator[Row]:
+    """Seconds per isolated variant at several widths, by engine."""
+    for kind, window_bp in itertools.product(kinds, widths):
+        sized = dataclasses.replace(inputs, window_bp=window_bp)
+        engine, places = sized.open_engine(kind), Places(sized)
+        for where, in_gene in KINDS.items():
+            *timed, other = places.isolated(isolated + 1, in_gene=in_gene)
+            warm_up(engine, sized, [other])
+            cost = median(time_records(engine, sized, timed))
+            yield {
+                "engine": f"{kind}, {where}",
+                "window bp": window_bp,
+                "s per variant": cost.seconds,
+                "TFLOP": cost.tflop,
+            }

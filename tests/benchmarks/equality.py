@@ -1,0 +1,171 @@
+"""Whether the sparse engine gives what the dense one gives: every scorer, on variants of all kinds."""
+
+import collections
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tests.benchmarks.cases import Places
+from tests.benchmarks.inputs import Inputs
+from tests.benchmarks.report import Row
+from tests.benchmarks.timing import check
+from vepscore.contract import ScoreBlock
+from vepscore.engine.run import score_records
+from vepscore.genome.windows import UNKNOWN
+from vepscore.io.records import Record
+from vepscore.outputs import Output
+
+MAX_DIFFERENCE = 1e-4  # of a block's scale
+_FROM_ENDS_BP = (3, 2_500)  # of the contig's known bases
+_N_SHARE = (0.4, 0.89)
+_PROBABILITY_STEP = float(np.spacing(np.float16(0.5)))
+_STEPS = 2  # of float16: both alleles are rounded
+
+
+@dataclasses.dataclass
+class Comparison:
+    """Of one scorer, over all alleles so far."""
+
+    rows: int = 0
+    largest_score: float = 0.0
+    absolute: float = 0.0  # the largest difference
+    difference: float = 0.0  # the largest, over the scale of its block: the block's largest dense score
+    scale: float = 0.0  # of that block
+    beyond: float = 0.0  # the same, less what rounding explains
+    one_sided: int = 0  # junctions that only one engine gives
+    worst: str = ""  # the case with the largest difference over scale
+
+    def add(self, differences: np.ndarray, rounding: np.ndarray, scale: float, name: str) -> None:
+        """Counts the differences (T,) of one row, and what rounding explains of each."""
+        largest = float(differences.max(initial=0))
+        self.absolute = max(self.absolute, largest)
+        self.largest_score = max(self.largest_score, scale)
+        if _share(largest, scale) > self.difference:
+            self.difference, self.scale, self.worst = _share(largest, scale), scale, name
+        beyond = float((differences - rounding).max(initial=0))
+        self.beyond = max(self.beyond, _share(beyond, scale))
+
+
+def cases(inputs: Inputs) -> dict[str, Record]:
+    """Name to record; the first ten have one of each kind."""
+    places = Places(inputs)
+    outside, other_outside = (record.pos1 - 1 for record in places.isolated(2, in_gene=False))
+    inside, other_inside = (record.pos1 - 1 for record in places.isolated(2, in_gene=True))
+    known = np.flatnonzero(places.codes != UNKNOWN)
+    (near, far), (first, last) = _FROM_ENDS_BP, (int(known[0]), int(known[-1]))
+    mostly_n = _position_by_n_share(places, known)
+    found = {
+        "SNV outside genes": places.record(outside, 1, "~"),
+        "SNV in a gene": places.record(inside, 1, "~"),
+        "insertion in a gene": places.record(
+            inside + 40, 1, places.bases(inside + 40, inside + 41) + "GATTACA"
+        ),
+        "deletion in a gene": _deletion(places, inside + 81, 13),
+        "MNV": places.record(inside + 121, 3, "~~~"),
+        "delins": places.record(inside + 161, 5, "~GTTC~ATG"),
+        "several ALTs": places.record(inside + 201, 2, "~", "~~", "~GGCATTC~"),
+        "SNV at the contig's start": places.record(first + near, 1, "~"),
+        "deletion at the contig's end": _deletion(places, last - near - 2, 2),
+        "half of the window N": places.record(mostly_n, 1, "~"),
+        "insertion outside genes": places.record(other_outside, 1, "~" + "ACGT" * 30),
+        "deletion outside genes": _deletion(places, other_outside + 301, 200),
+        "insertion near the contig's start": places.record(first + far, 1, "~ACC"),
+        "SNV near the contig's end": places.record(last - far, 1, "~"),
+        "SNV in another gene": places.record(other_inside, 1, "~"),
+        "long deletion in a gene": _deletion(places, other_inside + 5, 1_000),
+    }
+    return found
+
+
+def _deletion(places: Places, pos0: int, deleted_bp: int) -> Record:
+    return places.record(pos0, 1 + deleted_bp, places.bases(pos0, pos0 + 1))
+
+
+def _position_by_n_share(places: Places, known: np.ndarray) -> int:
+    """The known base with most N in its window, of those that are scored for certain."""
+    low, high = _N_SHARE
+    shares = {int(pos0): places.n_share(int(pos0)) for pos0 in known[::500]}
+    fitting = {pos0: share for pos0, share in shares.items() if low <= share <= high}
+    if not fitting:
+        raise SystemExit(
+            f"no window of {places.chrom} has {low} to {high} N: choose another --window or --chrom"
+        )
+    return max(fitting, key=fitting.get)
+
+
+def compare(
+    inputs: Inputs, records: dict[str, Record], *, align_bp: int, rounding: float
+) -> tuple[list[Row], bool]:
+    """A row for each scorer, and whether all are within the tolerance.
+
+    Args:
+        inputs: the data.
+        records: name to case.
+        align_bp: grid of the windows' starts.
+        rounding: the difference that float32 explains of any score, however small the scores of its block are.
+    """
+    intake = inputs.intake(align_bp)
+    engines = [inputs.open_engine(kind) for kind in ("sparse", "dense")]
+    found: dict[str, Comparison] = collections.defaultdict(Comparison)
+    for name, record in records.items():
+        sparse, dense = (check(next(score_records([record], intake, engine))) for engine in engines)
+        print(f"compared: {name}, {record.chrom}:{record.pos1}", flush=True)
+        for of_sparse, of_dense in zip(sparse.alleles, dense.alleles, strict=True):
+            _compare_blocks(of_sparse.blocks, of_dense.blocks, name, rounding, found)
+    rows = [{"scorer": scorer, **dataclasses.asdict(each)} for scorer, each in found.items()]
+    return rows, all(each.beyond <= MAX_DIFFERENCE for each in found.values())
+
+
+def _compare_blocks(
+    sparse: Sequence[ScoreBlock],
+    dense: Sequence[ScoreBlock],
+    name: str,
+    rounding: float,
+    found: dict[str, Comparison],
+) -> None:
+    for block, expected in zip(sparse, dense, strict=True):
+        if block.scorer != expected.scorer:
+            raise SystemExit(f"{name}: the sparse engine has {block.scorer}, the dense one {expected.scorer}")
+        comparison = found[block.scorer]
+        known, wanted = _rows(block), _rows(expected)
+        comparison.rows += len(wanted)
+        comparison.one_sided += len(known.keys() ^ wanted.keys())
+        scale = max((float(np.nanmax(np.abs(row), initial=0)) for row in wanted.values()), default=0.0)
+        for key in known.keys() & wanted.keys():
+            differences = _differences(known[key], wanted[key])
+            larger = np.maximum(np.abs(known[key]), np.abs(wanted[key]))
+            explained = np.maximum(rounding, _rounding(block.output, np.nan_to_num(larger)))
+            comparison.add(differences, explained, scale, name)
+
+
+def _share(difference: float, scale: float) -> float:
+    if scale:
+        return difference / scale
+    return np.inf if difference else 0.0
+
+
+def _rows(block: ScoreBlock) -> dict[tuple, np.ndarray]:
+    """A block's rows by gene and junction, float64 (T,); the first of those that have one name."""
+    rows: dict[tuple, np.ndarray] = {}
+    for index, (gene, values) in enumerate(zip(block.genes, block.values, strict=True)):
+        place = () if gene is None else (gene.gene_id, gene.chrom, gene.start0)
+        junction = () if block.junctions is None else tuple(map(int, block.junctions[index]))
+        rows.setdefault((*place, *junction), values.astype(np.float64))
+    return rows
+
+
+def _differences(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """0 where both are NaN, infinite where one is."""
+    differences = np.abs(found - expected)
+    undefined = np.isnan(found), np.isnan(expected)
+    differences[undefined[0] & undefined[1]] = 0
+    differences[undefined[0] ^ undefined[1]] = np.inf
+    return differences
+
+
+def _rounding(output: Output, values: np.ndarray) -> np.ndarray | float:
+    """What scores of an output may differ by that is rounded to float16."""
+    if output is Output.SPLICE_JUNCTIONS:
+        return _STEPS * np.spacing(values.astype(np.float16)).astype(np.float64)
+    return _STEPS * _PROBABILITY_STEP if output is Output.SPLICE_SITE_USAGE else 0.0

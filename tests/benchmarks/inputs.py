@@ -1,0 +1,134 @@
+"""What the benchmarks work on: a genome, an annotation and a checkpoint, opened as `vepscore score` opens them."""
+
+import argparse
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vepscore.contract import Scorer
+from vepscore.engine.device import choose_device, default_precision, keep_compiled, require_exact_products
+from vepscore.engine.encoding import RUN_BINS
+from vepscore.engine.intake import Intake
+from vepscore.engine.job import ENGINES
+from vepscore.engine.plugins import load_scorers
+from vepscore.engine.scoring import Engine
+from vepscore.engine.selection import needed_outputs, select_scorers
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.cache import cache_dir
+from vepscore.genome.fasta import Reference
+from vepscore.genome.polya import PolyASites
+from vepscore.genome.windows import parse_width
+from vepscore.model.checkpoint import Checkpoint, load_checkpoint
+from vepscore.model.config import TRUNK_BIN_BP
+from vepscore.model.registry import resolve_checkpoint
+
+
+def add_input_options(parser: argparse.ArgumentParser) -> None:
+    """The options that every measurement has."""
+    parser.add_argument("--reference", type=Path, required=True, help="FASTA, in the genome's coordinates")
+    parser.add_argument("--genes", type=Path, required=True, help="GTF")
+    parser.add_argument("--polya", type=Path, help="poly(A) sites; default: where transcripts end")
+    parser.add_argument("--checkpoint", help="a name or a directory; default: the embedded one")
+    parser.add_argument("--chrom", default="chr16", help="where the variants are (default: %(default)s)")
+    parser.add_argument("--window", type=parse_width, default=parse_width("16kb"), metavar="WIDTH")
+    parser.add_argument("--output", type=Path, help="folder for JSON and plots")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Data:
+    """The files of a measurement, each opened when it is first asked for."""
+
+    reference_path: Path
+    genes_path: Path
+    polya_path: Path | None
+    checkpoint_name: str | None
+
+    @functools.cached_property
+    def reference(self) -> Reference:
+        """The genome."""
+        return Reference(self.reference_path, cache_dir())
+
+    @functools.cached_property
+    def annotation(self) -> Annotation:
+        """The genes."""
+        return Annotation.from_gtf(self.genes_path, cache_dir())
+
+    @functools.cached_property
+    def polya(self) -> PolyASites:
+        """The poly(A) sites, so that all scorers have work."""
+        return PolyASites.from_tsv(self.polya_path) if self.polya_path else _transcript_ends(self.annotation)
+
+    @functools.cached_property
+    def checkpoint(self) -> Checkpoint:
+        """On the best device there is, in its precision."""
+        precision = default_precision(choose_device("auto"))
+        keep_compiled(cache_dir())
+        require_exact_products(precision)
+        return load_checkpoint(
+            resolve_checkpoint(self.checkpoint_name),
+            dtype=precision,
+            outputs=set().union(*map(needed_outputs, load_scorers(None))),
+        )
+
+    @functools.cached_property
+    def scorers(self) -> Sequence[Scorer]:
+        """All that the checkpoint supports."""
+        selection = select_scorers(
+            load_scorers(None), self.checkpoint, has_genes=True, has_polya=True, asked_for=False
+        )
+        return selection.scorers
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What is measured on: data, a contig, and a width of windows."""
+
+    data: Data
+    chrom: str
+    window_bp: int
+
+    @classmethod
+    def from_options(cls, options: argparse.Namespace) -> "Inputs":
+        """From what `add_input_options` added."""
+        data = Data(
+            reference_path=options.reference,
+            genes_path=options.genes,
+            polya_path=options.polya,
+            checkpoint_name=options.checkpoint,
+        )
+        return cls(data=data, chrom=options.chrom, window_bp=options.window)
+
+    @property
+    def sharing_align_bp(self) -> int:
+        """The grid on which neighbours share most: that of the encoder's runs, where the window is wide enough."""
+        return min(RUN_BINS * TRUNK_BIN_BP, self.window_bp // 4)
+
+    def intake(self, align_bp: int = 1) -> Intake:
+        """For windows on a grid of that many bp."""
+        return Intake(
+            reference=self.data.reference,
+            window_bp=self.window_bp,
+            align_bp=align_bp,
+            annotation=self.data.annotation,
+            polya=self.data.polya,
+        )
+
+    def open_engine(self, kind: str) -> Engine:
+        """A new engine, "sparse" or "dense"; it takes windows of one width only."""
+        checkpoint = self.data.checkpoint
+        return ENGINES[kind](checkpoint, self.data.scorers, rotary_dtype=checkpoint.config.rotary_dtype)
+
+
+def _transcript_ends(annotation: Annotation) -> PolyASites:
+    transcripts, genes = annotation.transcripts, annotation.genes
+    last0 = np.where(transcripts.strand == "-", transcripts.start0, transcripts.end0 - 1)
+    ends: dict[tuple[str, str, str], set[int]] = {}
+    for chrom, strand, gene, end0 in zip(
+        transcripts.chrom, transcripts.strand, transcripts.gene, last0, strict=True
+    ):
+        locus = str(genes.gene_id[gene]), annotation.contigs.names[chrom], str(strand)
+        ends.setdefault(locus, set()).add(int(end0))
+    return PolyASites({locus: np.array(sorted(found)) for locus, found in ends.items()}, digest="")

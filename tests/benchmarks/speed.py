@@ -1,0 +1,83 @@
+"""Variants per minute, dense against sparse, and what the count of arithmetic allows."""
+
+from collections.abc import Sequence
+
+from tests.benchmarks.cases import KINDS, Places
+from tests.benchmarks.inputs import Inputs
+from tests.benchmarks.report import Row
+from tests.benchmarks.timing import Cost, median, time_cluster, time_records, warm_up
+from vepscore.engine.scoring import Engine
+from vepscore.io.records import Record
+
+
+def measure_speed(inputs: Inputs, *, dense: int, isolated: int, clusters: int, sample: int) -> list[Row]:
+    """A row for the dense engine, and one for each way in which variants lie.
+
+    Args:
+        inputs: the data.
+        dense: isolated variants that the dense engine scores.
+        isolated: variants of each kind that the sparse engine scores.
+        clusters: places of each kind with many variants.
+        sample: variants of each window that are timed there beyond the first.
+    """
+    baseline = measure_isolated(inputs.open_engine("dense"), inputs, Places(inputs), dense, in_gene=True)
+    compared = {"dense": baseline, **_measure_all(inputs, isolated, clusters, sample)}
+    return [_row(name, costs) | _against(costs, baseline) for name, costs in compared.items()]
+
+
+def measure_rates(inputs: Inputs, isolated: int, clusters: int, sample: int) -> list[Row]:
+    """The same of the sparse engine alone."""
+    return [_row(name, costs) for name, costs in _measure_all(inputs, isolated, clusters, sample).items()]
+
+
+def _measure_all(inputs: Inputs, isolated: int, clusters: int, sample: int) -> dict[str, list[Cost]]:
+    """By how the variants lie."""
+    engine, places = inputs.open_engine("sparse"), Places(inputs)
+    found = {}
+    for where, in_gene in KINDS.items():
+        found[f"isolated, {where}"] = measure_isolated(engine, inputs, places, isolated, in_gene=in_gene)
+        for name, choose in (
+            ("100 within 20 kb", places.clusters),
+            ("3 x 200 in one window", places.saturations),
+        ):
+            *chosen, other = choose(clusters + 1, in_gene=in_gene)
+            found[f"{name}, {where}"] = measure_together(engine, inputs, chosen, other, sample)
+    return found
+
+
+def measure_isolated(
+    engine: Engine, inputs: Inputs, places: Places, count: int, *, in_gene: bool
+) -> list[Cost]:
+    """Of each variant, after one that is not timed."""
+    records = places.isolated(count + 1, in_gene=in_gene)
+    warm_up(engine, inputs, records[-1:])
+    return time_records(engine, inputs, records[:-1])
+
+
+def measure_together(
+    engine: Engine, inputs: Inputs, groups: Sequence[Sequence[Record]], other: Sequence[Record], sample: int
+) -> list[Cost]:
+    """Of a variant in each group of records that share windows, after some of another that are not timed."""
+    align_bp = inputs.sharing_align_bp
+    warm_up(engine, inputs, other[:2], align_bp)
+    return [time_cluster(engine, inputs, group, align_bp=align_bp, sample=sample) for group in groups]
+
+
+def _row(name: str, costs: Sequence[Cost]) -> Row:
+    seconds, middle = [cost.seconds for cost in costs], median(costs)
+    return {
+        "variants": name,
+        "samples": len(costs),
+        "s per variant": middle.seconds,
+        "fastest": min(seconds),
+        "slowest": max(seconds),
+        "per minute": 60 / middle.seconds,
+        "TFLOP": middle.tflop,
+        "GFLOP/s": 1000 * middle.tflop / middle.seconds,
+    }
+
+
+def _against(costs: Sequence[Cost], baseline: Sequence[Cost]) -> Row:
+    middle, dense = median(costs), median(baseline)
+    ratio, allowed = dense.seconds / middle.seconds, dense.tflop / middle.tflop
+    return {"times dense": ratio, "count allows": allowed, "share reached": ratio / allowed}

@@ -1,0 +1,169 @@
+"""What an engine does while it works: calls of its compiled functions by stage, their time and their arithmetic."""
+
+import collections
+import contextlib
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from tests.benchmarks.counts import Counts
+from tests.benchmarks.inputs import Inputs
+from vepscore.engine import scoring
+from vepscore.engine.dense import DenseEngine
+from vepscore.engine.scoring import Engine, Places
+from vepscore.model.tiles import SKIP_MARGIN_BINS
+from vepscore.outputs import Output
+
+_COMPILING = "/jax/core/compile/"
+_Flop = Callable[..., float]
+
+
+@dataclasses.dataclass
+class Stages:
+    """What was done so far."""
+
+    seconds: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    flop: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+
+class CompileClock:
+    """When JAX traced and compiled, which is no part of a variant's cost."""
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[float, float]] = []
+        jax.monitoring.register_event_time_span_listener(self._add)
+
+    def seconds_of_work(self, start: float, end: float) -> float:
+        """Of that time, by `time.time`, what is left; spans within spans count once."""
+        left, done = end - start, start
+        for first, last in sorted(self._spans):
+            first, last = max(first, done), min(last, end)
+            left -= max(0.0, last - first)
+            done = max(done, last)
+        return left
+
+    def _add(self, event: str, start: float, end: float, **_: Any) -> None:
+        if event.startswith(_COMPILING):
+            self._spans.append((start, end))
+
+
+compile_clock = functools.cache(CompileClock)
+
+
+@contextlib.contextmanager
+def watched(engine: Engine, inputs: Inputs, *, timed: bool = False) -> Iterator[Stages]:
+    """Counts what an engine does that has scored a variant already; `timed`, waits for the device at each call."""
+    stages = Stages()
+    counts = Counts(inputs.data.checkpoint.config.architecture, engine.tracks)
+    with contextlib.ExitStack() as stack:
+        for owner, name, stage, flop in _calls(engine, counts, inputs.window_bp):
+            stack.enter_context(
+                _replaced(owner, name, _watch(getattr(owner, name), stages, stage, flop, timed))
+            )
+        yield stages
+
+
+def _watch(function: Callable, stages: Stages, stage: str, flop: _Flop, timed: bool) -> Callable:
+    clock = compile_clock()
+
+    def call(*args: Any, **options: Any) -> Any:
+        stages.flop[stage] += flop(*args, **options)
+        started = time.time()
+        result = function(*args, **options)
+        if timed:
+            jax.block_until_ready(result)
+        stages.seconds[stage] += clock.seconds_of_work(started, time.time())
+        return result
+
+    return call
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, function: Callable) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, function)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def _calls(engine: Engine, counts: Counts, width_bp: int) -> list[tuple[Any, str, str, _Flop]]:
+    """The functions of an engine: whose, its name, its stage, and its arithmetic from its arguments."""
+    is_dense = isinstance(engine, DenseEngine)
+    predict = functools.partial(_predict_flop, counts, width_bp, is_dense)
+    count = functools.partial(_count_flop, counts, is_dense)
+    shared = [
+        (engine._scoring, "_predict", "heads", predict),
+        (engine._scoring, "_choose", "heads", _nothing),
+        (engine._scoring, "_count", "heads", count),
+        (scoring, "_reduce", "scorers", _nothing),
+    ]
+    if is_dense:
+        windows = functools.partial(_dense_flop, counts)
+        return [(engine, "_embed", "whole passes", windows), *shared]
+    return [
+        (engine._encoder, "_encode", "encoder", functools.partial(_encoder_flop, counts)),
+        (engine, "_run_tower", "tower", functools.partial(_tower_flop, counts, width_bp)),
+        (engine, "_decode", "decoder", functools.partial(_decoder_flop, counts)),
+        (engine._decoded, "write", "decoder", _nothing),
+        *shared,
+    ]
+
+
+def _nothing(*args: Any, **options: Any) -> float:
+    return 0.0
+
+
+def _dense_flop(counts: Counts, state: Any, codes: Any) -> float:
+    return len(codes) * counts.window(codes.shape[1])
+
+
+def _encoder_flop(
+    counts: Counts, state: Any, stored: Any, codes: Any, first: Any, kept: Any, rows: Any, count: int
+) -> float:
+    return counts.encoder(len(kept), alone=True) + counts.skips(int(count))
+
+
+def _tower_flop(counts: Counts, width_bp: int, state: Any, trunks: Any) -> float:
+    return len(trunks) * counts.tower(width_bp)
+
+
+def _decoder_flop(
+    counts: Counts, state: Any, trunk: Any, stored: Any, first_bins: np.ndarray, rows: np.ndarray
+) -> float:
+    """Of the tiles that are asked for; a last call is filled with copies of one."""
+    bins = rows.shape[1] - 2 * max(SKIP_MARGIN_BINS)
+    tiles = len(np.unique(first_bins))
+    return tiles * (counts.decoder(bins, alone=True) + counts.coarse(bins))
+
+
+def _predict_flop(
+    counts: Counts,
+    width_bp: int,
+    is_dense: bool,
+    state: Any,
+    reader: Any,
+    places: Places,
+    *,
+    outputs: tuple[Output, ...],
+) -> float:
+    positions = int((np.asarray(places.alternate) >= 0).sum() + (np.asarray(places.span) >= 0).sum())
+    flop = sum(counts.head(output, positions, width_bp=width_bp) for output in outputs)
+    embeddings = {1: counts.embedding_1, 128: counts.embedding_128}
+    embedding = embeddings.get(outputs[0].resolution_bp, _nothing)
+    return flop if is_dense else flop + embedding(positions)
+
+
+def _count_flop(
+    counts: Counts, is_dense: bool, state: Any, classes: Any, sites: Any, places: Places, *readers: Any
+) -> float:
+    real = np.asarray(sites) >= 0
+    strands = sum(bool(real[donor].any() and real[donor + 1].any()) for donor in (0, 2))
+    embeddings = 0.0 if is_dense else counts.embedding_1(real.size)
+    return len(readers) * (counts.junctions(real.shape[1], strands) + embeddings)
