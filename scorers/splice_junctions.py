@@ -70,7 +70,9 @@ class SpliceJunctions(Scorer):
     def score(self, reference: Junctions, alternate: Junctions, masks: Mapping[str, Any]) -> Winners:
         """`body` is int32 (G, 2), bp from the window's start; `strand` is int32 (G,), 0 plus and 1 minus."""
         change = _change_bits(reference.counts, alternate.counts)
-        return jax.lax.map(lambda gene: _winners(reference.sites, change, *gene), (masks["body"], masks["strand"]))
+        return jax.lax.map(
+            lambda gene: _winners(reference.sites, change, *gene), (masks["body"], masks["strand"])
+        )
 
     def rows(self, scores: Winners, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
         values = [np.zeros((0, len(tracks)), np.float32)]

@@ -57,15 +57,12 @@ def _add_equality(subparsers: argparse._SubParsersAction) -> None:
     parser = _subparser(subparsers, "equality", _equality)
     parser.add_argument("--cases", type=int, help="only the first so many; ten have one of each kind")
     parser.add_argument("--align", type=int, default=1, metavar="BP", help="grid of the windows' starts")
-    parser.add_argument(
-        "--rounding", type=float, default=0.0, metavar="X", help="a difference that is float32's own"
-    )
 
 
 def _equality(options: argparse.Namespace) -> None:
     inputs = Inputs.from_options(options)
     records = dict(itertools.islice(cases(inputs).items(), options.cases))
-    rows, is_equal = compare(inputs, records, align_bp=options.align, rounding=options.rounding)
+    rows, is_equal = compare(inputs, records, align_bp=options.align)
     report(f"equality {inputs.window_bp}", rows, options.output)
     raise SystemExit(0 if is_equal else 1)
 

@@ -16,7 +16,7 @@ from vepscore.genome.windows import UNKNOWN
 from vepscore.io.records import Record
 from vepscore.outputs import Output
 
-MAX_DIFFERENCE = 1e-4  # of a block's scale
+MAX_DIFFERENCE = 1e-4  # of the scale of a scorer's scores
 _FROM_ENDS_BP = (3, 2_500)  # of the contig's known bases
 _N_SHARE = (0.4, 0.89)
 _PROBABILITY_STEP = float(np.spacing(np.float16(0.5)))
@@ -28,23 +28,23 @@ class Comparison:
     """Of one scorer, over all alleles so far."""
 
     rows: int = 0
-    largest_score: float = 0.0
-    absolute: float = 0.0  # the largest difference
-    difference: float = 0.0  # the largest, over the scale of its block: the block's largest dense score
-    scale: float = 0.0  # of that block
-    beyond: float = 0.0  # the same, less what rounding explains
+    scale: float = 0.0  # the largest score of the dense engine
+    difference: float = 0.0  # the largest
+    worst: str = ""  # the case that has it
+    beyond: float = 0.0  # the largest, less what rounding to float16 explains
     one_sided: int = 0  # junctions that only one engine gives
-    worst: str = ""  # the case with the largest difference over scale
 
-    def add(self, differences: np.ndarray, rounding: np.ndarray, scale: float, name: str) -> None:
+    def add(self, differences: np.ndarray, rounding: np.ndarray, name: str) -> None:
         """Counts the differences (T,) of one row, and what rounding explains of each."""
         largest = float(differences.max(initial=0))
-        self.absolute = max(self.absolute, largest)
-        self.largest_score = max(self.largest_score, scale)
-        if _share(largest, scale) > self.difference:
-            self.difference, self.scale, self.worst = _share(largest, scale), scale, name
-        beyond = float((differences - rounding).max(initial=0))
-        self.beyond = max(self.beyond, _share(beyond, scale))
+        if largest > self.difference:
+            self.difference, self.worst = largest, name
+        self.beyond = max(self.beyond, float((differences - rounding).max(initial=0)))
+
+    @property
+    def share(self) -> float:
+        """Of the scale, that the largest difference is that rounding does not explain."""
+        return self.beyond / self.scale if self.scale else float(self.beyond > 0)
 
 
 def cases(inputs: Inputs) -> dict[str, Record]:
@@ -94,16 +94,13 @@ def _position_by_n_share(places: Places, known: np.ndarray) -> int:
     return max(fitting, key=fitting.get)
 
 
-def compare(
-    inputs: Inputs, records: dict[str, Record], *, align_bp: int, rounding: float
-) -> tuple[list[Row], bool]:
+def compare(inputs: Inputs, records: dict[str, Record], *, align_bp: int) -> tuple[list[Row], bool]:
     """A row for each scorer, and whether all are within the tolerance.
 
     Args:
         inputs: the data.
         records: name to case.
         align_bp: grid of the windows' starts.
-        rounding: the difference that float32 explains of any score, however small the scores of its block are.
     """
     intake = inputs.intake(align_bp)
     engines = [inputs.open_engine(kind) for kind in ("sparse", "dense")]
@@ -112,16 +109,17 @@ def compare(
         sparse, dense = (check(next(score_records([record], intake, engine))) for engine in engines)
         print(f"compared: {name}, {record.chrom}:{record.pos1}", flush=True)
         for of_sparse, of_dense in zip(sparse.alleles, dense.alleles, strict=True):
-            _compare_blocks(of_sparse.blocks, of_dense.blocks, name, rounding, found)
-    rows = [{"scorer": scorer, **dataclasses.asdict(each)} for scorer, each in found.items()]
-    return rows, all(each.beyond <= MAX_DIFFERENCE for each in found.values())
+            _compare_blocks(of_sparse.blocks, of_dense.blocks, name, found)
+    rows = [
+        {"scorer": scorer, **dataclasses.asdict(each), "share": each.share} for scorer, each in found.items()
+    ]
+    return rows, all(each.share <= MAX_DIFFERENCE for each in found.values())
 
 
 def _compare_blocks(
     sparse: Sequence[ScoreBlock],
     dense: Sequence[ScoreBlock],
     name: str,
-    rounding: float,
     found: dict[str, Comparison],
 ) -> None:
     for block, expected in zip(sparse, dense, strict=True):
@@ -131,18 +129,12 @@ def _compare_blocks(
         known, wanted = _rows(block), _rows(expected)
         comparison.rows += len(wanted)
         comparison.one_sided += len(known.keys() ^ wanted.keys())
-        scale = max((float(np.nanmax(np.abs(row), initial=0)) for row in wanted.values()), default=0.0)
+        largest = (float(np.nanmax(np.abs(row), initial=0)) for row in wanted.values())
+        comparison.scale = max(comparison.scale, *largest, 0.0)
         for key in known.keys() & wanted.keys():
             differences = _differences(known[key], wanted[key])
             larger = np.maximum(np.abs(known[key]), np.abs(wanted[key]))
-            explained = np.maximum(rounding, _rounding(block.output, np.nan_to_num(larger)))
-            comparison.add(differences, explained, scale, name)
-
-
-def _share(difference: float, scale: float) -> float:
-    if scale:
-        return difference / scale
-    return np.inf if difference else 0.0
+            comparison.add(differences, _rounding(block.output, np.nan_to_num(larger)), name)
 
 
 def _rows(block: ScoreBlock) -> dict[tuple, np.ndarray]:

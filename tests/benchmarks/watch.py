@@ -125,9 +125,10 @@ def _dense_flop(counts: Counts, state: Any, codes: Any) -> float:
 
 
 def _encoder_flop(
-    counts: Counts, state: Any, stored: Any, codes: Any, first: Any, kept: Any, rows: Any, count: int
+    counts: Counts, state: Any, stored: Any, codes: Any, first: Any, kept: Any, rows: Any, of_bands: Any
 ) -> float:
-    return counts.encoder(len(kept), alone=True) + counts.skips(int(count))
+    fine = int(of_bands[0])  # the coarse levels are a few hundredths of it
+    return counts.encoder(kept.shape[1], alone=True) + counts.skips(fine)
 
 
 def _tower_flop(counts: Counts, width_bp: int, state: Any, trunks: Any) -> float:
@@ -138,7 +139,7 @@ def _decoder_flop(
     counts: Counts, state: Any, trunk: Any, stored: Any, first_bins: np.ndarray, rows: np.ndarray
 ) -> float:
     """Of the tiles that are asked for; a last call is filled with copies of one."""
-    bins = rows.shape[1] - 2 * max(SKIP_MARGIN_BINS)
+    bins = rows.shape[-1] - 2 * max(SKIP_MARGIN_BINS)
     tiles = len(np.unique(first_bins))
     return tiles * (counts.decoder(bins, alone=True) + counts.coarse(bins))
 

@@ -4,7 +4,6 @@ import contextlib
 import copy
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp

@@ -8,10 +8,10 @@ import pytest
 
 from tests.builders import make_records, tiny_tracks, vcf_row
 from vepscore.contract import ScoreBlock
-from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.intake import Intake, MismatchPolicy, PreparedAllele
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.run import RunCounts, run, score_records
+from vepscore.engine.scoring import NotFiniteError
 from vepscore.errors import GenomeError
 from vepscore.genome.alleles import Status
 from vepscore.io.records import Record

@@ -101,7 +101,9 @@ def test_scores_equal_the_dense_engine_on_the_minus_strand(
     engine: DenseEngine, paired_checkpoint: Checkpoint, intake: Intake, kind: str
 ) -> None:
     (allele,) = prepare(intake, ROWS[kind])
-    turned = [kind_of(paired_checkpoint, engine.scorers, strand="-") for kind_of in (SparseEngine, DenseEngine)]
+    turned = [
+        kind_of(paired_checkpoint, engine.scorers, strand="-") for kind_of in (SparseEngine, DenseEngine)
+    ]
     found, expected = (scores_of(each.score([allele])[0]) for each in turned)
     assert_scores_close(found, expected)
 
@@ -149,7 +151,12 @@ def test_overlapping_windows_share_tiles(wide: SparseEngine, wide_intake: Intake
     with counted(fresh._encoder, "_encode") as encoded:
         assert score_one_by_one(fresh, [right]) == [alone]
     first_bins = {int(first) for _, _, codes, first, *_ in encoded if len(codes) > 10_000}
-    assert first_bins == {0, 256, 384, 400}  # at 256 for skips around the variant, which the left one did not read
+    assert first_bins == {
+        0,
+        256,
+        384,
+        400,
+    }  # at 256 for skips around the variant, which the left one did not read
 
 
 @contextlib.contextmanager

@@ -151,7 +151,9 @@ class WindowEncoder:
                 runs.append(Run.cut(padded, min(first, self._window_bins - size), size))
                 first += size
         window = EncodedWindow(codes=codes, runs=runs, owner=owner)
-        self._encode_runs(window, bins, room=[max(0, store.free - store.max_rows // 2) for store in self.stores])
+        self._encode_runs(
+            window, bins, room=[max(0, store.free - store.max_rows // 2) for store in self.stores]
+        )
         window.trunk = reference.trunk
         for index, run in enumerate(runs[len(reference.runs) :], start=len(reference.runs)):
             own = np.flatnonzero(owner == index)
@@ -170,7 +172,9 @@ class WindowEncoder:
                 # Whoever comes back to a tile is likely to come again, for blocks beside those.
                 beside = np.setdiff1d(np.flatnonzero(run.tile.rows[band] == ABSENT), own[band])
                 unfilled[band] -= len(own[band])
-                own[band] = np.append(own[band], beside[: max(0, store.free - len(own[band]) - unfilled[band])])
+                own[band] = np.append(
+                    own[band], beside[: max(0, store.free - len(own[band]) - unfilled[band])]
+                )
             self._encode_run(run, own)
 
     def release(self, window: EncodedWindow, reference: EncodedWindow | None = None) -> None:
@@ -294,9 +298,7 @@ def _encode(
     at_a_time = _PROJECTED_BINS[kept.shape[1]]
 
     def project(band: int, chunk: jax.Array, arrays: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        bins, to = (
-            jax.lax.dynamic_slice_in_dim(x[band], chunk * at_a_time, at_a_time) for x in (kept, rows)
-        )
+        bins, to = (jax.lax.dynamic_slice_in_dim(x[band], chunk * at_a_time, at_a_time) for x in (kept, rows))
         return tuple(
             array.at[to].set(project_skip(network.decoder, skips[level][0, bins], level=level), mode="drop")
             for level, array in zip(BANDS[band].levels, arrays, strict=True)

@@ -121,9 +121,7 @@ def _places(reads: Reads, site: Site) -> Places:
     else:
         none = np.full(1, -1, np.int32)
         index = AlternateIndex(positions=reads.positions, anchor=np.int32(len(reads.positions)), span=none)
-    return Places(
-        reference=reads.positions, alternate=index.positions, anchor=index.anchor, span=index.span
-    )
+    return Places(reference=reads.positions, alternate=index.positions, anchor=index.anchor, span=index.span)
 
 
 class Scoring:
@@ -248,7 +246,9 @@ class _Heads:
     def predict(self, output: Output, reader: Reader, index: jax.Array) -> jax.Array:
         """Predictions of the real tracks, float32 (P, T), for contact maps (P, S // 2048, T); 0 at padding."""
         if self.reverse and output in BETWEEN_BASES:
-            index = index - 1  # on the other strand, it is found one base before; nothing at the window's start
+            index = (
+                index - 1
+            )  # on the other strand, it is found one base before; nothing at the window's start
         embedding = self.embed(output, reader, index)
         head = self.network.heads[str(output)]
         resolution = {"resolution_bp": output.resolution_bp} if isinstance(head, TrackHead) else {}

@@ -91,7 +91,9 @@ class LinearHead(nnx.Module):
         in_channels = config.pair_channels if output is Output.CONTACT_MAPS else 2 * config.channels
         self.linear = OrganismLinear(config.organisms, in_channels, config.heads[output], rngs=rngs)
         self.output = output
-        self.classes: tuple[int, ...] | None = None  # of SPLICE_SITES, those whose probability is given; None: all
+        self.classes: tuple[int, ...] | None = (
+            None  # of SPLICE_SITES, those whose probability is given; None: all
+        )
 
     def keep(self, channels: np.ndarray) -> None:
         """Leaves out all tracks but these (T,), which then have this order."""
