@@ -54,7 +54,8 @@ def job(genome: TinyGenome, checkpoint_folder: Path, tmp_path: Path) -> Job:
         on_mismatch=MismatchPolicy.SKIP,
         device="auto",
         batch=1,
-        engine="dense",
+        engine="sparse",
+        split="windows",
         overwrite=False,
         command=("vepscore", "score"),
     )

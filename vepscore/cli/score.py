@@ -54,6 +54,11 @@ class Engine(enum.StrEnum):
     dense = "dense"
 
 
+class Split(enum.StrEnum):
+    windows = "windows"
+    positions = "positions"
+
+
 _DATA, _MODEL, _RUN = "Data", "Model", "Run"
 
 
@@ -150,7 +155,16 @@ def score(
         typer.Option(help="Where REF is not what the reference has.", rich_help_panel=_RUN),
     ] = OnRefMismatch.skip,
     device: Annotated[Device, typer.Option(rich_help_panel=_RUN)] = Device.auto,
-    batch: Annotated[int, typer.Option(min=1, help="Windows per forward pass.", rich_help_panel=_RUN)] = 1,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Alternates of one window computed together.", rich_help_panel=_RUN)
+    ] = 1,
+    split: Annotated[
+        Split,
+        typer.Option(
+            help="With several devices: each has its own windows, or all share the positions of each window.",
+            rich_help_panel=_RUN,
+        ),
+    ] = Split.windows,
     engine: Annotated[
         Engine,
         typer.Option(help="sparse: only what scorers read; dense: whole windows.", rich_help_panel=_RUN),
@@ -198,6 +212,7 @@ def score(
         device=device,
         batch=batch,
         engine=engine,
+        split=split,
         overwrite=overwrite_existing,
         command=("vepscore", *sys.argv[1:]),
     )

@@ -41,6 +41,11 @@ def choose_device(kind: str) -> str:
         ) from error
 
 
+def list_devices() -> list[jax.Device]:
+    """All devices of the chosen kind that this process has; on a CPU, one."""
+    return jax.local_devices()
+
+
 def keep_compiled(cache: Path) -> None:
     """Keeps what is compiled in the cache directory, for the next run on a machine of this kind.
 

@@ -14,14 +14,16 @@ from vepscore.engine.device import (
     choose_device,
     default_precision,
     keep_compiled,
+    list_devices,
     require_exact_products,
 )
 from vepscore.engine.intake import Intake, MismatchPolicy
+from vepscore.engine.parallel import create_sparse_engine
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.provenance import describe_run
 from vepscore.engine.run import RunCounts, run
+from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import needed_outputs, select_scorers
-from vepscore.engine.sparse import SparseEngine
 from vepscore.errors import UsageError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
@@ -40,7 +42,6 @@ from vepscore.model.registry import is_official, resolve_checkpoint
 
 log = logging.getLogger(__name__)
 
-ENGINES = {"sparse": SparseEngine, "dense": DenseEngine}
 LONG_TABLE_SUFFIX = ".parquet"
 _CHROMOSOME = re.compile(r"(chr)?(\d{1,2}|[XYWZM]|MT)")
 _SHOWN_CONTIGS = 5
@@ -69,7 +70,8 @@ class Job:
     on_mismatch: MismatchPolicy
     device: str
     batch: int
-    engine: str  # a key of ENGINES
+    engine: str  # "sparse" or "dense"
+    split: str  # what several devices divide: "windows" or "positions"
     overwrite: bool  # replace the annotation of an earlier run
     command: tuple[str, ...]  # for the record
 
@@ -126,9 +128,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             source=records.name,
         )
         rotary_dtype = checkpoint.config.rotary_dtype if job.rotary == "auto" else job.rotary
-        engine = ENGINES[job.engine](
-            checkpoint, selection.scorers, rotary_dtype=rotary_dtype, strand=job.strand, batch=job.batch
-        )
+        engine = _create_engine(job, checkpoint, selection.scorers, rotary_dtype)
         checkpoint = dataclasses.replace(checkpoint, network=None)  # the engine has what it needs of it
         provenance = describe_run(
             command=job.command,
@@ -185,6 +185,13 @@ def _open_checkpoint(job: Job, scorers: Sequence[Scorer], precision: str) -> Che
     from vepscore.model.official.checkpoint import load_official  # imports Orbax, which takes a second
 
     return load_official(path, job.metadata, **wanted)
+
+
+def _create_engine(job: Job, checkpoint: Checkpoint, scorers: Sequence[Scorer], rotary_dtype: str) -> Engine:
+    options = {"rotary_dtype": rotary_dtype, "strand": job.strand, "batch": job.batch}
+    if job.engine == "dense":
+        return DenseEngine(checkpoint, scorers, **options)
+    return create_sparse_engine(checkpoint, scorers, devices=list_devices(), split=job.split, **options)
 
 
 @contextlib.contextmanager
