@@ -21,12 +21,11 @@ from collections.abc import Callable
 from tests.benchmarks.cases import KINDS
 from tests.benchmarks.cost import cost_by_number, cost_by_width, profile
 from tests.benchmarks.equality import cases, compare
-from tests.benchmarks.inputs import Inputs, add_input_options
+from tests.benchmarks.inputs import ENGINES, Inputs, add_input_options
 from tests.benchmarks.machine import measure_machine
 from tests.benchmarks.processes import measure_memory, measure_start
 from tests.benchmarks.report import plot, report
 from tests.benchmarks.speed import measure_rates, measure_speed
-from vepscore.engine.job import ENGINES
 from vepscore.genome.windows import parse_width
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from vepscore.contract import Scorer
+from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import choose_device, default_precision, keep_compiled, require_exact_products
 from vepscore.engine.encoding import RUN_BINS
 from vepscore.engine.intake import Intake
-from vepscore.engine.job import ENGINES
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import needed_outputs, select_scorers
+from vepscore.engine.sparse import SparseEngine
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
@@ -24,6 +25,8 @@ from vepscore.genome.windows import parse_width
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.registry import resolve_checkpoint
+
+ENGINES = {"sparse": SparseEngine, "dense": DenseEngine}
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
