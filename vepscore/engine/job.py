@@ -38,6 +38,7 @@ from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import STDOUT, AnnotatedVcfWriter
 from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
+from vepscore.model.config import PAIR_BIN_BP
 from vepscore.model.registry import is_official, resolve_checkpoint
 
 log = logging.getLogger(__name__)
@@ -191,7 +192,15 @@ def _create_engine(job: Job, checkpoint: Checkpoint, scorers: Sequence[Scorer], 
     options = {"rotary_dtype": rotary_dtype, "strand": job.strand, "batch": job.batch}
     if job.engine == "dense":
         return DenseEngine(checkpoint, scorers, **options)
-    return create_sparse_engine(checkpoint, scorers, devices=list_devices(), split=job.split, **options)
+    devices = list_devices()
+    pair_bins = job.window_bp // PAIR_BIN_BP
+    if job.split == "positions" and pair_bins % len(devices):
+        raise UsageError(
+            f"--split positions: {len(devices)} devices cannot divide a window of {job.window_bp} bp\n"
+            f"expected a number of devices that divides {pair_bins}, its bins of {PAIR_BIN_BP} bp",
+            hint="choose another --window, or leave out --split",
+        )
+    return create_sparse_engine(checkpoint, scorers, devices=devices, split=job.split, **options)
 
 
 @contextlib.contextmanager
