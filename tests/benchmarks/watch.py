@@ -110,8 +110,8 @@ def _calls(engine: Engine, counts: Counts, width_bp: int) -> list[tuple[Any, str
     return [
         (engine._encoder, "_encode", "encoder", functools.partial(_encoder_flop, counts)),
         (engine, "_run_tower", "tower", functools.partial(_tower_flop, counts, width_bp)),
-        (engine, "_decode", "decoder", functools.partial(_decoder_flop, counts)),
-        (engine._decoded, "write", "decoder", _nothing),
+        (engine._decoder, "_decode", "decoder", functools.partial(_decoder_flop, counts)),
+        (engine._decoder.store, "write", "decoder", _nothing),
         *shared,
     ]
 

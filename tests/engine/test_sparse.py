@@ -62,7 +62,8 @@ def renew(engine: SparseEngine, *, store_rows: int | None = None) -> SparseEngin
     """A copy that remembers nothing; what is compiled stays so, unless the store has another size."""
     fresh = copy.copy(engine)
     fresh._references = collections.OrderedDict()
-    fresh._decoded = copy_store(engine._decoded)
+    fresh._decoder = copy.copy(engine._decoder)
+    fresh._decoder.store = copy_store(engine._decoder.store)
     if engine._encoder is not None:
         fresh._encoder = copy.copy(engine._encoder)
         fresh._encoder._shared = collections.OrderedDict()

@@ -87,3 +87,8 @@ def _write(arrays: tuple[jax.Array, ...], rows: jax.Array, blocks: tuple[jax.Arr
 @functools.partial(jax.jit, static_argnames="rows")
 def _enlarge(array: jax.Array, *, rows: int) -> jax.Array:
     return jnp.pad(array, [(0, rows - len(array)), *[(0, 0)] * (array.ndim - 1)])
+
+
+def read_blocks(array: jax.Array, *index: jax.Array) -> jax.Array:
+    """What a store's array has at `index`; NaN where the row is ABSENT, so that a gap in a plan is no silent score."""
+    return array.at[index].get(mode="fill", fill_value=jnp.nan)

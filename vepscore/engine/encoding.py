@@ -125,6 +125,11 @@ class WindowEncoder:
         self.stores = [_create_store(network, band, window_bins, device) for band in BANDS]
 
     @property
+    def skips(self) -> list[jax.Array]:
+        """The stores' arrays, by level."""
+        return [array for store in self.stores for array in store.arrays]
+
+    @property
     def max_kept_bins(self) -> tuple[int, ...]:
         """How many bins of a window `keep` can be asked for, by band; the rest is room for other alternates."""
         return tuple(store.max_rows // 2 for store in self.stores)

@@ -23,8 +23,9 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vepscore.contract import ScoreBlock, Scorer
-from vepscore.engine.blocks import ABSENT, BlockStore
-from vepscore.engine.encoding import BANDS, EncodedWindow, WindowEncoder
+from vepscore.engine.blocks import ABSENT, read_blocks
+from vepscore.engine.decoding import WindowDecoder, split_bins, with_margins
+from vepscore.engine.encoding import EncodedWindow, WindowEncoder
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import AllelePlan, Group, NotFiniteError, Scoring, Signals, plan_allele
 from vepscore.engine.strand import reverse_complement
@@ -32,15 +33,10 @@ from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import AlphaGenome
 from vepscore.model.sharding import POSITIONS, position_mesh, run_tower_sharded
-from vepscore.model.tiles import SKIP_MARGIN_BINS, TRUNK_MARGIN_BINS, decode_tiles
 from vepscore.model.winograd import use_winograd
 from vepscore.outputs import Output
 
-_TILE_BINS = 4  # of the decoder: about an exon
-_TILES_AT_A_TIME = 8
-_SKIP_MARGIN = max(SKIP_MARGIN_BINS)
 _KEPT_WINDOWS = 2  # of the reference
-_FIRST_DECODED_ROWS = 512
 _REMEMBERED_SIGNALS = 4  # groups of the reference's window
 
 
@@ -63,8 +59,8 @@ class SparseReader(NamedTuple):
         match output.resolution_bp:
             case 1:
                 row = self.rows[index // TRUNK_BIN_BP]
-                x = _read(self.decoded, row, index % TRUNK_BIN_BP)
-                return network.embedder_1.combine(x, organism, _read(self.coarse, row))
+                x = read_blocks(self.decoded, row, index % TRUNK_BIN_BP)
+                return network.embedder_1.combine(x, organism, read_blocks(self.coarse, row))
             case 128:
                 return network.embedder_128(self.trunk[index], organism)
             case _:
@@ -113,25 +109,19 @@ class SparseEngine:
         if tower_devices is not None and device is None:
             device = tower_devices[0]
         network = _put(with_fast_convolutions(checkpoint.network), device)
-        dtype = network.encoder.embedder.conv.kernel.dtype
         self.scorers = tuple(scorers)
         self.tracks = checkpoint.tracks
         self.batch = batch
         self._scoring = Scoring(network, self.tracks, scorers, reverse=self._reverse)
         self._network = network
         self._device = device
-        graph, self._state = nnx.split(network)
         self._mesh = None if tower_devices is None else position_mesh(tower_devices)
         tower, tower_state = nnx.split((network.organism, network.tower))
         self._tower_state = self._over_mesh(tower_state, PartitionSpec())
         self._run_tower = jax.jit(functools.partial(_run_tower, tower, jnp.dtype(rotary_dtype), self._mesh))
-        self._decode = jax.jit(functools.partial(_decode, graph))
+        self._decoder = WindowDecoder(network, device)
         self._encoder: WindowEncoder | None = None
         self._references: collections.OrderedDict[bytes, _Window] = collections.OrderedDict()
-        shapes = [(TRUNK_BIN_BP, network.config.channels), (2 * network.config.channels,)]
-        self._decoded = BlockStore(
-            shapes, dtype, rows=_FIRST_DECODED_ROWS, max_rows=int(ABSENT), device=device
-        )
 
     def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
         """The blocks of each allele, in the order of the scorers; all alleles have a site."""
@@ -150,13 +140,15 @@ class SparseEngine:
         alternates = [
             self._alternate(plan.allele, reference, bins) for plan, bins in zip(plans, demands, strict=True)
         ]
-        self._run_towers([reference, *alternates])
+        if reference.pair is None:
+            self._run_towers([reference], at_a_time=1)
+        self._run_towers(alternates, at_a_time=1 if jax.default_backend() == "cpu" else self.batch)
         self._decode_bins([(reference, union), *zip(alternates, demands, strict=True)], reference)
         results = [
             self._score(plan, reference, alternate) for plan, alternate in zip(plans, alternates, strict=True)
         ]
         for alternate in alternates:
-            self._decoded.give_back(alternate.rows)
+            self._decoder.store.give_back(alternate.rows)
         return results
 
     def _score(
@@ -172,7 +164,7 @@ class SparseEngine:
     def _reader(self, window: _Window) -> SparseReader:
         # A copy: the window's rows change while the device may still be reading.
         rows = jnp.array(window.rows, device=self._device)
-        return SparseReader(*self._decoded.arrays, rows, window.trunk, window.pair)
+        return SparseReader(*self._decoder.store.arrays, rows, window.trunk, window.pair)
 
     def _predict_reference(self, reference: _Window, reader: SparseReader, group: Group) -> Signals:
         """The signals of a group, which the next variant in the same window may read again."""
@@ -210,7 +202,7 @@ class SparseEngine:
             codes = self._codes(allele.reference_codes)
             if self._encoder is None:
                 self._encoder = WindowEncoder(self._network, len(codes) // TRUNK_BIN_BP, self._device)
-            encoded = self._encoder.encode_reference(codes, _with_margins(bins, len(codes) // TRUNK_BIN_BP))
+            encoded = self._encoder.encode_reference(codes, with_margins(bins, len(codes) // TRUNK_BIN_BP))
             window = _Window(encoded=encoded, rows=np.full(len(encoded.owner), ABSENT))
         self._references[key] = window
         return window
@@ -219,26 +211,29 @@ class SparseEngine:
         encoded = self._encoder.encode_alternate(
             self._codes(allele.alternate_codes),
             reference.encoded,
-            _with_margins(bins, len(reference.rows)),
+            with_margins(bins, len(reference.rows)),
         )
         return _Window(encoded=encoded, rows=np.full(len(encoded.owner), ABSENT))
 
     def _forget_decoded(self, window: _Window) -> None:
-        self._decoded.give_back(window.rows)
+        self._decoder.store.give_back(window.rows)
         window.rows[:] = ABSENT
         window.signals.clear()
 
-    def _run_towers(self, windows: Sequence[_Window]) -> None:
-        """Runs the tower over the windows that it has not seen."""
-        new = [window for window in windows if window.pair is None]
-        at_a_time = 1 if jax.default_backend() == "cpu" else len(new)
-        for first in range(0, len(new), at_a_time):
-            chunk = new[first : first + at_a_time]
+    def _run_towers(self, windows: Sequence[_Window], *, at_a_time: int) -> None:
+        """Runs the tower over windows, so many in a call.
+
+        The last call is filled up, and the reference goes alone: how many go together may change how sums round, and
+        must not hang on what was scored before.
+        """
+        for first in range(0, len(windows), at_a_time):
+            chunk = windows[first : first + at_a_time]
             trunks = [window.encoded.trunk for window in chunk]
+            trunks += trunks[-1:] * (at_a_time - len(chunk))
             towers = self._run_tower(self._tower_state, self._over_mesh(trunks, PartitionSpec(POSITIONS)))
             if self._mesh is not None:
                 towers = jax.device_put(towers, self._device)
-            for window, (trunk, pair) in zip(chunk, towers, strict=True):
+            for window, (trunk, pair) in zip(chunk, towers, strict=False):
                 window.trunk, window.pair = trunk, pair
 
     def _over_mesh(self, tree: Any, spec: PartitionSpec) -> Any:
@@ -248,32 +243,16 @@ class SparseEngine:
     def _decode_bins(self, demands: Sequence[tuple[_Window, np.ndarray]], reference: _Window) -> None:
         """Decodes the bins of each window that are not decoded yet."""
         missing = [(window, bins[window.rows[bins] == ABSENT]) for window, bins in demands]
-        tiles = np.unique(np.concatenate([bins for _, bins in missing]) // _TILE_BINS)
-        for group in _split_tiles(tiles, self._encoder.max_kept_bins):
+        union = np.unique(np.concatenate([bins for _, bins in missing]))
+        for first, end in split_bins(union, self._encoder.max_kept_bins):
             for window, bins in missing:
-                own = bins[np.isin(bins // _TILE_BINS, group)]
+                own = bins[(bins >= first) & (bins < end)]
                 if len(own):
-                    self._encoder.keep(window.encoded, _with_margins(own, len(window.rows)))
-                    self._decode_tiles(window, own)
+                    self._encoder.keep(window.encoded, with_margins(own, len(window.rows)))
+                    skips = self._encoder.skips
+                    window.rows[own] = self._decoder.decode(window.trunk, window.encoded, skips, own)
                 if window is not reference:
                     self._encoder.release(window.encoded, reference.encoded)
-
-    def _decode_tiles(self, window: _Window, bins: np.ndarray) -> None:
-        """Decodes the tiles that hold `bins`, whose blocks are kept, and stores the blocks of `bins`."""
-        tiles = np.unique(bins // _TILE_BINS)
-        stored = np.pad(window.encoded.rows(), ((0, 0), (_SKIP_MARGIN, _SKIP_MARGIN)), constant_values=ABSENT)
-        window.rows[bins] = self._decoded.take(len(bins))
-        for first in range(0, len(tiles), _TILES_AT_A_TIME):
-            chunk = tiles[first : first + _TILES_AT_A_TIME]
-            padding = np.full(_TILES_AT_A_TIME - len(chunk), chunk[-1])
-            first_bins = np.append(chunk, padding) * _TILE_BINS
-            around = first_bins[:, None] + np.arange(_TILE_BINS + 2 * _SKIP_MARGIN)
-            skips = [array for store in self._encoder.stores for array in store.arrays]
-            blocks = self._decode(self._state, window.trunk, skips, first_bins, stored[:, around])
-            rows = window.rows[first_bins[:, None] + np.arange(_TILE_BINS)]
-            wanted = np.isin(first_bins[:, None] + np.arange(_TILE_BINS), bins)
-            wanted[len(chunk) :] = False
-            self._decoded.write(np.where(wanted, rows, ABSENT).ravel(), blocks)
 
 
 def with_fast_convolutions(network: AlphaGenome) -> AlphaGenome:
@@ -301,62 +280,3 @@ def _run_tower(
     run = tower if mesh is None else functools.partial(run_tower_sharded, tower, mesh=mesh)
     trunk, pair = run(x, rotary_dtype=rotary_dtype)
     return [(trunk[i], pair[i]) for i in range(len(trunks))]
-
-
-def _decode(
-    graph: nnx.GraphDef,
-    state: nnx.State,
-    trunk: jax.Array,
-    stored: Sequence[jax.Array],
-    first_bins: jax.Array,
-    rows: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    """Tiles of one window.
-
-    Args:
-        trunk: (N, C), after the tower.
-        stored: by level, projected blocks of skips (R, 128 >> level, C).
-        first_bins: int32 (B,).
-        rows: int32 (bands, B, T + 2 margins), where the blocks of the tiles and around them are stored.
-
-    Returns:
-        Decoded blocks (B T, 128, C), and what the coarse embedding adds to each bin (B T, 2 C).
-    """
-    network = nnx.merge(graph, state)
-    bins = first_bins[:, None] + jnp.arange(-TRUNK_MARGIN_BINS, _TILE_BINS + TRUNK_MARGIN_BINS)
-    around = trunk[jnp.clip(bins, 0, len(trunk) - 1)]
-    skips = []
-    for band, levels in zip(rows, (band.levels for band in BANDS), strict=True):
-        for level in levels:
-            cut = _SKIP_MARGIN - SKIP_MARGIN_BINS[level]
-            skips.append(_read(stored[level], band[:, cut : band.shape[1] - cut]))
-    blocks = decode_tiles(network.decoder, around, skips, first_bins, window_bins=len(trunk))
-    own = around[:, TRUNK_MARGIN_BINS:-TRUNK_MARGIN_BINS]
-    coarse = network.embedder_1.project_coarse(network.embedder_128(own, LOADED_ORGANISM))
-    return tuple(x.reshape(-1, *x.shape[2:]) for x in (blocks, coarse))
-
-
-def _read(store: jax.Array, *index: jax.Array) -> jax.Array:
-    """What a store has at `index`; NaN where nothing was stored, so that a gap in a plan is no silent score."""
-    return store.at[index].get(mode="fill", fill_value=jnp.nan)
-
-
-def _with_margins(bins: np.ndarray, window_bins: int) -> list[np.ndarray]:
-    """The bins whose skips are read to decode `bins`, those in the window, by band."""
-    first_bins = np.unique(bins // _TILE_BINS) * _TILE_BINS
-    near = []
-    for band in BANDS:
-        around = first_bins[:, None] + np.arange(-band.margin_bins, _TILE_BINS + band.margin_bins)
-        near.append(np.unique(around[(around >= 0) & (around < window_bins)]))
-    return near
-
-
-def _split_tiles(tiles: np.ndarray, max_bins: Sequence[int]) -> list[np.ndarray]:
-    """Consecutive tiles in groups, each of which reads skips of at most so many bins, by band."""
-    if not len(tiles):
-        return []
-    read = _with_margins(tiles * _TILE_BINS, int(tiles[-1] + 1) * _TILE_BINS)
-    if len(tiles) == 1 or all(len(bins) <= most for bins, most in zip(read, max_bins, strict=True)):
-        return [tiles]
-    middle = len(tiles) // 2
-    return _split_tiles(tiles[:middle], max_bins) + _split_tiles(tiles[middle:], max_bins)
