@@ -57,7 +57,7 @@ class Reads:
     genes: tuple[Gene, ...] = ()  # the genes that the rows are about; empty for scorers without genes
     aligned: bool = False  # read the alternate in reference coordinates (indels: see genome.alignment)
     annotated_sites: np.ndarray | None = None  # SPLICE_JUNCTIONS only: bool (P, 4), by SPLICE_CLASSES
-    site_classes: np.ndarray | None = None  # SPLICE_JUNCTIONS only: bool (4,), those between which it reads
+    site_classes: np.ndarray | None = None  # SPLICE_JUNCTIONS only: bool (4,), those that it reads; None: all
 
 
 class Junctions(NamedTuple):

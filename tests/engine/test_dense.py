@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import dataclasses
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from scorers.splice_junctions import SpliceJunctions
 from tests.builders import make_records, vcf_row
 from tests.engine.plain import PlainScorer, Scores
-from vepscore.contract import ScoreBlock
+from vepscore.contract import Reads, ScoreBlock, Site
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.intake import Intake, PreparedAllele
 from vepscore.engine.run import score_records
@@ -137,6 +139,10 @@ def score_in_batches(engine: DenseEngine, alleles: Sequence[PreparedAllele]) -> 
 def test_alleles_of_other_lengths_and_genes_compile_nothing(
     engine: DenseEngine, intake: Intake, caplog: pytest.LogCaptureFixture
 ) -> None:
+    assert_nothing_compiles_anew(engine, intake, caplog)
+
+
+def assert_nothing_compiles_anew(engine: Engine, intake: Intake, caplog: pytest.LogCaptureFixture) -> None:
     """Two genes and three, one expressed and four, spans of 3 and 12 bases: the padded sizes are the same."""
     seen = prepare(intake, ROWS["SNV in two genes"], ROWS["insertion"])
     new = prepare(
@@ -152,6 +158,22 @@ def test_alleles_of_other_lengths_and_genes_compile_nothing(
     with compilations(caplog) as found:
         jax.jit(lambda x: x + 1)(1)
     assert found != []
+
+
+class OnAnyStrand(SpliceJunctions):
+    """As a plug-in may be that does not say which sites it reads."""
+
+    def where(self, site: Site) -> Reads | None:
+        reads = super().where(site)
+        return reads and dataclasses.replace(reads, site_classes=None)
+
+
+def test_junctions_are_the_same_where_a_scorer_reads_all_sites(engine: DenseEngine, intake: Intake) -> None:
+    copied = copy.copy(engine)
+    copied.scorers = (OnAnyStrand(),)
+    alleles = prepare(intake, ROWS["SNV in two genes"])
+    expected = scores_of(engine.score(alleles)[0])["SPLICE_JUNCTIONS"]
+    assert_scores_close(scores_of(copied.score(alleles)[0]), {"SPLICE_JUNCTIONS": expected})
 
 
 @contextlib.contextmanager

@@ -1,10 +1,15 @@
 """The device is made deterministic before it is first used; in processes of their own, since that happens once."""
 
+import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import jax
 import pytest
+
+from vepscore.engine.device import keep_compiled
 
 FLAG = "--xla_gpu_deterministic_ops"
 PROGRAM = """
@@ -31,3 +36,11 @@ def test_xla_is_told_to_be_deterministic(flags: str | None, expected: str) -> No
         [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == f"3 {expected}\n"
+
+
+def test_cache_that_cannot_be_written_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    before = jax.config.jax_compilation_cache_dir
+    with caplog.at_level(logging.INFO):
+        keep_compiled(Path("/dev/null/cache"))
+    assert jax.config.jax_compilation_cache_dir == before
+    assert "cannot be kept" in caplog.text

@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from tests.builders import vcf_row
-from tests.engine.test_dense import ROWS, assert_scores_close, break_head, compilations, prepare, scores_of
+from tests.engine.test_dense import (
+    ROWS,
+    assert_nothing_compiles_anew,
+    assert_scores_close,
+    break_head,
+    prepare,
+    scores_of,
+)
 from vepscore.contract import ScoreBlock
 from vepscore.engine import encoding
 from vepscore.engine.blocks import BlockStore
@@ -204,17 +211,7 @@ def test_broken_head_fails_alone(sparse: SparseEngine, intake: Intake) -> None:
 def test_alleles_of_other_lengths_and_genes_compile_nothing(
     sparse: SparseEngine, intake: Intake, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seen = prepare(intake, ROWS["SNV in two genes"], ROWS["insertion"])
-    new = prepare(
-        intake,
-        vcf_row("chr1", 15_250, 280, "~"),
-        vcf_row("chr1", 15_900, 3, "~~~"),
-        vcf_row("chr1", 17_900, 1, "~" + "ACT" * 4),
-    )
-    score_one_by_one(sparse, seen)
-    with compilations(caplog) as found:
-        score_one_by_one(sparse, new)
-    assert found == []
+    assert_nothing_compiles_anew(sparse, intake, caplog)
 
 
 @pytest.mark.parametrize(

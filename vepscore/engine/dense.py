@@ -22,25 +22,23 @@ from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import NotFiniteError, Scoring, plan_allele
 from vepscore.engine.strand import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
-from vepscore.model.network import one_hot
+from vepscore.model.network import Embeddings, one_hot
 from vepscore.outputs import Output
 
 
 class DenseReader(NamedTuple):
     """All embeddings of one window."""
 
-    bp1: Any  # (S, 2 C)
-    bp128: Any  # (S // 128, 2 C trunk)
-    pair: Any  # (S // 2048, S // 2048, F)
+    embeddings: Embeddings  # without the batch axis
 
     @property
     def width_bp(self) -> int:
         """S."""
-        return self.bp1.shape[0]
+        return self.embeddings.bp1.shape[0]
 
     def read(self, network: Any, organism: jax.Array, output: Output, index: jax.Array) -> jax.Array:
         """The embeddings that `output` reads, at its bins `index`."""
-        return {1: self.bp1, 128: self.bp128, 2048: self.pair}[output.resolution_bp][index]
+        return self.embeddings.of(output)[index]
 
 
 class DenseEngine:
@@ -107,4 +105,4 @@ def _embed(
     network = nnx.merge(graph, state)
     dtype = network.encoder.embedder.conv.kernel.dtype
     embeddings = network(one_hot(codes, dtype), LOADED_ORGANISM, rotary_dtype=rotary_dtype)
-    return [DenseReader(*(x[i] for x in embeddings)) for i in range(codes.shape[0])]
+    return [DenseReader(jax.tree.map(lambda x, i=i: x[i], embeddings)) for i in range(codes.shape[0])]

@@ -10,6 +10,8 @@ import jax
 
 from vepscore.errors import UsageError
 
+log = logging.getLogger(__name__)
+
 _DETERMINISTIC_FLAG = "--xla_gpu_deterministic_ops"
 _EXTRAS = {"gpu": "vepscore[cuda]", "tpu": "vepscore[tpu]"}
 
@@ -51,7 +53,16 @@ def keep_compiled(cache: Path) -> None:
 
     Code for one kind of processor may not run on another, and a folder may be shared by both.
     """
-    jax.config.update("jax_compilation_cache_dir", str(cache / "compiled" / _processor_digest()))
+    folder = cache / "compiled" / _processor_digest()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.info("what is compiled cannot be kept: %s", error)
+        return
+    if not os.access(folder, os.W_OK):
+        log.info("what is compiled cannot be kept: %s is not writable", folder)
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

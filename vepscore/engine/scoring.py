@@ -23,7 +23,7 @@ from vepscore.genome.alignment import AlternateIndex, align_positions
 from vepscore.model.checkpoint import LOADED_ORGANISM
 from vepscore.model.heads import JunctionHead, TrackHead, choose_sites
 from vepscore.model.network import AlphaGenome
-from vepscore.outputs import Output, Tracks
+from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
 
 _CHUNK_POSITIONS = 1024  # embedded and predicted at a time
 _SITE_SIZES = (16, 64, 128, 256, 512)  # junction sites per class, of which the next larger number is computed
@@ -216,9 +216,8 @@ class Scoring:
         """Counts between the sites that either allele or the annotation has: as many as there are and are taken."""
         classes = [signal[Output.SPLICE_SITES] for signal in signals]
         reads = request.reads
-        sites, most = self._choose(
-            *classes, group.places.reference, reads.annotated_sites, reads.site_classes
-        )
+        read = np.ones(len(SPLICE_CLASSES), bool) if reads.site_classes is None else reads.site_classes
+        sites, most = self._choose(*classes, group.places.reference, reads.annotated_sites, read)
         sites = sites[:, : request.scorer.max_sites]
         sizes = [*(size for size in _SITE_SIZES if size < sites.shape[1]), sites.shape[1]]
         sites = sites[:, : padded_size(min(int(most), sites.shape[1]), sizes)]
@@ -246,9 +245,8 @@ class _Heads:
     def predict(self, output: Output, reader: Reader, index: jax.Array) -> jax.Array:
         """Predictions of the real tracks, float32 (P, T), for contact maps (P, S // 2048, T); 0 at padding."""
         if self.reverse and output in BETWEEN_BASES:
-            index = (
-                index - 1
-            )  # on the other strand, it is found one base before; nothing at the window's start
+            # On the other strand, it is found one base before; nothing at the window's start.
+            index = index - 1
         embedding = self.embed(output, reader, index)
         head = self.network.heads[str(output)]
         resolution = {"resolution_bp": output.resolution_bp} if isinstance(head, TrackHead) else {}
