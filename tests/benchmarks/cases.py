@@ -19,7 +19,8 @@ CLUSTER_BP = 20_000
 CLUSTER_VARIANTS = 100
 SATURATED_BP = 200
 KINDS = {"outside genes": False, "in a gene": True}  # where variants lie: whether that is in a gene
-_FROM_START_BP = 3_000  # of a gene's first base: within the smallest window
+_FROM_START_BP = 3_000  # of a gene's first base, for variants in it
+_FAR_BP = 32_768  # before it, for variants outside: a quarter of a window, but not more
 _MAX_N_SHARE = 0.01
 _BASES = "ACGT"
 
@@ -53,9 +54,8 @@ class Places:
 
     def isolated(self, count: int, *, in_gene: bool) -> list[Record]:
         """SNVs far from one another, spread over the contig."""
-        found = self._enough(list(self._inside() if in_gene else self._outside()), count)
-        chosen = np.linspace(0, len(found) - 1, count).round().astype(int)
-        return [self.record(found[index], 1, "~") for index in chosen]
+        found = self._spread(list(self._inside() if in_gene else self._outside()), count)
+        return [self.record(pos0, 1, "~") for pos0 in found]
 
     def clusters(self, count: int, *, in_gene: bool) -> list[list[Record]]:
         """SNVs evenly over 20 kb, in that many places."""
@@ -66,7 +66,7 @@ class Places:
             positions = range(start0, start0 + CLUSTER_BP, step)
             if all(self._known(positions)) and self.n_share(start0) <= _MAX_N_SHARE:
                 found.append([self.record(pos0, 1, "~") for pos0 in positions])
-        return self._enough(found, count)[:count]
+        return self._spread(found, count)
 
     def saturations(self, count: int, *, in_gene: bool) -> list[list[Record]]:
         """All SNVs of a stretch whose aligned windows are one, in that many places."""
@@ -82,12 +82,21 @@ class Places:
                 found.append(
                     [self.record(each, 1, *_others(self.bases(each, each + 1))) for each in positions]
                 )
-        return self._enough(found, count)[:count]
+        return self._spread(found, count)
 
     def window(self, pos0: int, align_bp: int = 1) -> Window:
         """Of an SNV there."""
         allele = Allele(chrom=self.chrom, pos0=pos0, ref="A", alt="C")
         return window_around(allele, self._inputs.window_bp, align_bp)
+
+    def exon_bp(self, record: Record) -> int:
+        """In the window around a record, of the genes that start there: the most of what is read outside genes."""
+        window = self.window(record.pos1 - 1)
+        genes = self._data.annotation.genes_with_start(self.chrom, window.start0, window.end0)
+        exons = np.clip(
+            np.concatenate([np.zeros((0, 2), int), *(each for _, each in genes)]), window.start0, window.end0
+        )
+        return int(np.diff(exons).sum())
 
     def n_share(self, pos0: int) -> float:
         """Of an SNV's window, the share that is N."""
@@ -95,17 +104,18 @@ class Places:
         known = self.codes[max(window.start0, 0) : window.end0] != UNKNOWN
         return 1 - float(known.sum()) / window.width_bp
 
-    def _enough(self, found: list, count: int) -> list:
+    def _spread(self, found: list, count: int) -> list:
+        """So many of those found, spread over the contig."""
         if len(found) < count:
             raise SystemExit(
                 f"{self.chrom} has {len(found)} such places, {count} are needed: ask for fewer variants"
             )
-        return found
+        return [found[index] for index in np.linspace(0, len(found) - 1, count).round().astype(int)]
 
     def _outside(self) -> Iterator[int]:
-        """Before the genes' first bases, where no gene is."""
+        """Well before the genes' first bases, where no gene is."""
         for gene in self._genes:
-            pos0 = _from_first_base(gene, -_FROM_START_BP)
+            pos0 = _from_first_base(gene, -min(_FAR_BP, self._inputs.window_bp // 4))
             if self._is_good(pos0) and not self._in_gene[pos0]:
                 yield pos0
 
@@ -123,10 +133,14 @@ class Places:
                 yield start0
 
     def _gaps(self) -> list[int]:
-        """Starts of stretches without genes, first those with a gene's start in their windows."""
+        """Starts of stretches between genes, at the middle of the gap; a gene starts in the window of one end."""
         edges = np.flatnonzero(np.diff(self._in_gene, prepend=True, append=True)).reshape(-1, 2)
-        starts = [int(first) for first, end in edges if end - first >= CLUSTER_BP]
-        return sorted(starts, key=lambda start0: not self._has_gene_start(start0 + CLUSTER_BP // 2))
+        starts = [int(first + end - CLUSTER_BP) // 2 for first, end in edges if end - first >= CLUSTER_BP]
+        return [
+            start0
+            for start0 in starts
+            if self._has_gene_start(start0) or self._has_gene_start(start0 + CLUSTER_BP)
+        ]
 
     def _is_good(self, pos0: int) -> bool:
         """The window lies in the contig, has nearly no N, and a gene starts there."""

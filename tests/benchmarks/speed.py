@@ -1,5 +1,6 @@
 """Variants per minute, dense against sparse, and what the count of arithmetic allows."""
 
+import statistics
 from collections.abc import Sequence
 
 from tests.benchmarks.cases import KINDS, Places
@@ -20,36 +21,43 @@ def measure_speed(inputs: Inputs, *, dense: int, isolated: int, clusters: int, s
         clusters: places of each kind with many variants.
         sample: variants of each window that are timed there beyond the first.
     """
-    baseline = measure_isolated(inputs.open_engine("dense"), inputs, Places(inputs), dense, in_gene=True)
-    compared = {"dense": baseline, **_measure_all(inputs, isolated, clusters, sample)}
-    return [_row(name, costs) | _against(costs, baseline) for name, costs in compared.items()]
+    records = Places(inputs).isolated(dense + 1, in_gene=True)
+    baseline = measure_isolated(inputs.open_engine("dense"), inputs, records)
+    rows = [_row("dense", baseline, None) | _against(baseline, baseline)]
+    for name, (costs, exon_bp) in _measure_all(inputs, isolated, clusters, sample).items():
+        rows.append(_row(name, costs, exon_bp) | _against(costs, baseline))
+    return rows
 
 
 def measure_rates(inputs: Inputs, isolated: int, clusters: int, sample: int) -> list[Row]:
     """The same of the sparse engine alone."""
-    return [_row(name, costs) for name, costs in _measure_all(inputs, isolated, clusters, sample).items()]
+    measured = _measure_all(inputs, isolated, clusters, sample)
+    return [_row(name, costs, exon_bp) for name, (costs, exon_bp) in measured.items()]
 
 
-def _measure_all(inputs: Inputs, isolated: int, clusters: int, sample: int) -> dict[str, list[Cost]]:
-    """By how the variants lie."""
+def _measure_all(
+    inputs: Inputs, isolated: int, clusters: int, sample: int
+) -> dict[str, tuple[list[Cost], float]]:
+    """By how the variants lie: what each costs, and the median bp of exons around them."""
     engine, places = inputs.open_engine("sparse"), Places(inputs)
     found = {}
     for where, in_gene in KINDS.items():
-        found[f"isolated, {where}"] = measure_isolated(engine, inputs, places, isolated, in_gene=in_gene)
+        alone = places.isolated(isolated + 1, in_gene=in_gene)
+        costs = measure_isolated(engine, inputs, alone)
+        found[f"isolated, {where}"] = costs, statistics.median(map(places.exon_bp, alone[:-1]))
         for name, choose in (
             ("100 within 20 kb", places.clusters),
             ("3 x 200 in one window", places.saturations),
         ):
             *chosen, other = choose(clusters + 1, in_gene=in_gene)
-            found[f"{name}, {where}"] = measure_together(engine, inputs, chosen, other, sample)
+            costs = measure_together(engine, inputs, chosen, other, sample)
+            middles = [group[len(group) // 2] for group in chosen]
+            found[f"{name}, {where}"] = costs, statistics.median(map(places.exon_bp, middles))
     return found
 
 
-def measure_isolated(
-    engine: Engine, inputs: Inputs, places: Places, count: int, *, in_gene: bool
-) -> list[Cost]:
-    """Of each variant, after one that is not timed."""
-    records = places.isolated(count + 1, in_gene=in_gene)
+def measure_isolated(engine: Engine, inputs: Inputs, records: Sequence[Record]) -> list[Cost]:
+    """Of each variant but the last, which is scored first and not timed."""
     warm_up(engine, inputs, records[-1:])
     return time_records(engine, inputs, records[:-1])
 
@@ -63,11 +71,12 @@ def measure_together(
     return [time_cluster(engine, inputs, group, align_bp=align_bp, sample=sample) for group in groups]
 
 
-def _row(name: str, costs: Sequence[Cost]) -> Row:
+def _row(name: str, costs: Sequence[Cost], exon_bp: float | None) -> Row:
     seconds, middle = [cost.seconds for cost in costs], median(costs)
     return {
         "variants": name,
         "samples": len(costs),
+        "exon bp": exon_bp,
         "s per variant": middle.seconds,
         "fastest": min(seconds),
         "slowest": max(seconds),

@@ -18,8 +18,9 @@ from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import AlphaGenome
 from vepscore.model.tiles import SKIP_MARGIN_BINS, TRUNK_MARGIN_BINS, decode_tiles
 
-_TILE_BINS = 4  # about an exon
-_TILES_AT_A_TIME = 8
+_TILE_BINS = 2  # an exon has few more; smaller ones have more margin than they save
+_TILES_AT_A_TIME = 16
+WINDOWS_AT_A_TIME = 2  # an alternate and its reference
 _SKIP_MARGIN = max(SKIP_MARGIN_BINS)
 _FIRST_ROWS = 512
 
@@ -43,45 +44,55 @@ class WindowDecoder:
         self.store = BlockStore(shapes, dtype, rows=_FIRST_ROWS, max_rows=int(ABSENT), device=device)
 
     def decode(
-        self, trunk: jax.Array, encoded: EncodedWindow, skips: Sequence[jax.Array], bins: np.ndarray
-    ) -> np.ndarray:
-        """The rows of the store in which the blocks of `bins` (K,) are: int32 (K,).
+        self,
+        windows: Sequence[tuple[jax.Array, EncodedWindow, np.ndarray]],
+        skips: Sequence[jax.Array],
+    ) -> list[np.ndarray]:
+        """The rows of the store in which each window's blocks are: int32 (K,).
 
         Args:
-            trunk: (N, C), after the tower.
-            encoded: the window; blocks of the skips that are read must be kept.
+            windows: at most `WINDOWS_AT_A_TIME`; of each the trunk after the tower (N, C), the window, whose blocks of
+                the skips that are read must be kept, and the bins (K,), ascending, each once.
             skips: by level, projected blocks (R, 128 >> level, C).
-            bins: ascending, each once.
         """
-        rows = np.full(len(trunk), ABSENT)
-        rows[bins] = self.store.take(len(bins))
-        kept = np.pad(encoded.rows(), ((0, 0), (_SKIP_MARGIN, _SKIP_MARGIN)), constant_values=ABSENT)
-        tiles = np.unique(bins // _TILE_BINS)
+        trunks = [trunk for trunk, _, _ in windows]
+        trunks += trunks[-1:] * (WINDOWS_AT_A_TIME - len(windows))
+        rows, kept, tiles = [], [], []
+        for index, (trunk, encoded, bins) in enumerate(windows):
+            own = np.full(len(trunk), ABSENT)
+            own[bins] = self.store.take(len(bins))
+            rows.append(own)
+            margins = (0, 0), (_SKIP_MARGIN, _SKIP_MARGIN)
+            kept.append(np.pad(encoded.rows(), margins, constant_values=ABSENT))
+            tiles += [(index, tile * _TILE_BINS) for tile in np.unique(bins // _TILE_BINS)]
         for first in range(0, len(tiles), _TILES_AT_A_TIME):
             chunk = tiles[first : first + _TILES_AT_A_TIME]
-            filled = np.append(chunk, np.full(_TILES_AT_A_TIME - len(chunk), chunk[-1]))
-            around = filled[:, None] * _TILE_BINS + np.arange(_TILE_BINS + 2 * _SKIP_MARGIN)
-            blocks = self._decode(self._state, trunk, skips, filled * _TILE_BINS, kept[:, around])
-            to = rows[filled[:, None] * _TILE_BINS + np.arange(_TILE_BINS)]
+            index, first_bins = np.array(chunk + chunk[-1:] * (_TILES_AT_A_TIME - len(chunk)), np.int32).T
+            around = first_bins[:, None] + np.arange(_TILE_BINS + 2 * _SKIP_MARGIN)
+            near = np.stack(kept)[index[:, None], :, around].transpose(2, 0, 1)
+            blocks = self._decode(self._state, trunks, skips, index, first_bins, near)
+            to = np.stack(rows)[index[:, None], first_bins[:, None] + np.arange(_TILE_BINS)]
             to[len(chunk) :] = ABSENT
             self.store.write(to.ravel(), blocks)
-        return rows[bins]
+        return [own[bins] for own, (_, _, bins) in zip(rows, windows, strict=True)]
 
 
 def _decode(
     graph: nnx.GraphDef,
     state: nnx.State,
-    trunk: jax.Array,
+    trunks: Sequence[jax.Array],
     stored: Sequence[jax.Array],
+    index: jax.Array,
     first_bins: jax.Array,
     rows: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """Tiles of one window.
+    """Tiles of a few windows.
 
     Args:
-        trunk: (N, C), after the tower.
+        trunks: of each window (N, C), after the tower.
         stored: by level, projected blocks of skips (R, 128 >> level, C).
-        first_bins: int32 (B,).
+        index: int32 (B,), the window that each tile is in.
+        first_bins: int32 (B,), where it begins there.
         rows: int32 (bands, B, T + 2 margins), where the blocks of the tiles and around them are stored.
 
     Returns:
@@ -89,13 +100,15 @@ def _decode(
     """
     network = nnx.merge(graph, state)
     bins = first_bins[:, None] + jnp.arange(-TRUNK_MARGIN_BINS, _TILE_BINS + TRUNK_MARGIN_BINS)
-    around = trunk[jnp.clip(bins, 0, len(trunk) - 1)]
+    window_bins = len(trunks[0])
+    inside = jnp.clip(bins, 0, window_bins - 1)
+    around = jnp.stack([trunk[inside] for trunk in trunks])[index, jnp.arange(len(index))]
     skips = []
     for band, levels in zip(rows, (band.levels for band in BANDS), strict=True):
         for level in levels:
             cut = _SKIP_MARGIN - SKIP_MARGIN_BINS[level]
             skips.append(read_blocks(stored[level], band[:, cut : band.shape[1] - cut]))
-    blocks = decode_tiles(network.decoder, around, skips, first_bins, window_bins=len(trunk))
+    blocks = decode_tiles(network.decoder, around, skips, first_bins, window_bins=window_bins)
     own = around[:, TRUNK_MARGIN_BINS:-TRUNK_MARGIN_BINS]
     coarse = network.embedder_1.project_coarse(network.embedder_128(own, LOADED_ORGANISM))
     return tuple(x.reshape(-1, *x.shape[2:]) for x in (blocks, coarse))

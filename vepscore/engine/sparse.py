@@ -24,7 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.blocks import ABSENT, read_blocks
-from vepscore.engine.decoding import WindowDecoder, split_bins, with_margins
+from vepscore.engine.decoding import WINDOWS_AT_A_TIME, WindowDecoder, split_bins, with_margins
 from vepscore.engine.encoding import EncodedWindow, WindowEncoder
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import AllelePlan, Group, NotFiniteError, Scoring, Signals, plan_allele
@@ -37,7 +37,7 @@ from vepscore.model.winograd import use_winograd
 from vepscore.outputs import Output
 
 _KEPT_WINDOWS = 2  # of the reference
-_REMEMBERED_SIGNALS = 4  # groups of the reference's window
+_REMEMBERED_BYTES = 1 << 28  # of the reference's signals
 
 
 class SparseReader(NamedTuple):
@@ -172,7 +172,7 @@ class SparseEngine:
         if key not in known:
             known[key] = self._scoring.predict(group, reader, alternate=False)
         known.move_to_end(key)
-        while len(known) > _REMEMBERED_SIGNALS:
+        while len(known) > 1 and sum(map(_bytes_of, known.values())) > _REMEMBERED_BYTES:
             known.popitem(last=False)
         return known[key]
 
@@ -245,20 +245,34 @@ class SparseEngine:
         missing = [(window, bins[window.rows[bins] == ABSENT]) for window, bins in demands]
         union = np.unique(np.concatenate([bins for _, bins in missing]))
         for first, end in split_bins(union, self._encoder.max_kept_bins):
-            for window, bins in missing:
-                own = bins[(bins >= first) & (bins < end)]
-                if len(own):
-                    self._encoder.keep(window.encoded, with_margins(own, len(window.rows)))
-                    skips = self._encoder.skips
-                    window.rows[own] = self._decoder.decode(window.trunk, window.encoded, skips, own)
-                if window is not reference:
-                    self._encoder.release(window.encoded, reference.encoded)
+            asked = [(window, bins[(bins >= first) & (bins < end)]) for window, bins in missing]
+            asked = [(window, bins) for window, bins in asked if len(bins)]
+            for start in range(0, len(asked), WINDOWS_AT_A_TIME):
+                together = asked[start : start + WINDOWS_AT_A_TIME]
+                self._decode_together(together)
+                for window, _ in together:
+                    if window is not reference:
+                        self._encoder.release(window.encoded, reference.encoded)
+
+    def _decode_together(self, demands: Sequence[tuple[_Window, np.ndarray]]) -> None:
+        self._encoder.keep(
+            [(window.encoded, with_margins(bins, len(window.rows))) for window, bins in demands]
+        )
+        rows = self._decoder.decode(
+            [(window.trunk, window.encoded, bins) for window, bins in demands], self._encoder.skips
+        )
+        for (window, bins), own in zip(demands, rows, strict=True):
+            window.rows[bins] = own
 
 
 def with_fast_convolutions(network: AlphaGenome) -> AlphaGenome:
     """The network, or a copy with the convolutions that the machine is fast at."""
     is_float32 = network.encoder.embedder.conv.kernel.dtype == jnp.float32
     return use_winograd(network) if jax.default_backend() == "cpu" and is_float32 else network
+
+
+def _bytes_of(signals: Signals) -> int:
+    return sum(signal.nbytes for signal in signals.values())
 
 
 def _put(network: AlphaGenome, device: jax.Device | None) -> AlphaGenome:
