@@ -1,10 +1,12 @@
 """Where the benchmarks' variants lie: found by scanning the annotation, so the same on every run.
 
 Positions are 0-based. A variant outside of genes, or in one, has a transcript's start in its window, so that all
-scorers that can have work do have some.
+scorers that can have work do have some. Of all such places, those are taken that are at even quantiles of the exons
+around them, so that the middle one has as many as half of the places have; and another one to warm up with.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -52,25 +54,25 @@ class Places:
             index=0, chrom=self.chrom, pos1=pos0 + 1, id=".", ref=ref, alts=alts, line=line.encode()
         )
 
-    def isolated(self, count: int, *, in_gene: bool) -> list[Record]:
-        """SNVs far from one another, spread over the contig."""
-        found = self._spread(list(self._inside() if in_gene else self._outside()), count)
-        return [self.record(pos0, 1, "~") for pos0 in found]
+    def isolated(self, count: int, *, in_gene: bool) -> tuple[list[Record], Record]:
+        """SNVs in that many places, and in another."""
+        found = self._inside() if in_gene else self._outside()
+        return self._choose({pos0: self.record(pos0, 1, "~") for pos0 in found}, count)
 
-    def clusters(self, count: int, *, in_gene: bool) -> list[list[Record]]:
-        """SNVs evenly over 20 kb, in that many places."""
+    def clusters(self, count: int, *, in_gene: bool) -> tuple[list[list[Record]], list[Record]]:
+        """SNVs evenly over 20 kb, in that many places, and in another."""
         stretches = self._gene_middles() if in_gene else self._gaps()
         step = CLUSTER_BP // CLUSTER_VARIANTS
-        found = []
+        found = {}
         for start0 in stretches:
             positions = range(start0, start0 + CLUSTER_BP, step)
             if all(self._known(positions)) and self.n_share(start0) <= _MAX_N_SHARE:
-                found.append([self.record(pos0, 1, "~") for pos0 in positions])
-        return self._spread(found, count)
+                found[start0 + CLUSTER_BP // 2] = [self.record(pos0, 1, "~") for pos0 in positions]
+        return self._choose(found, count)
 
-    def saturations(self, count: int, *, in_gene: bool) -> list[list[Record]]:
-        """All SNVs of a stretch whose aligned windows are one, in that many places."""
-        found = []
+    def saturations(self, count: int, *, in_gene: bool) -> tuple[list[list[Record]], list[Record]]:
+        """All SNVs of a stretch whose aligned windows are one, in that many places, and in another."""
+        found = {}
         for pos0 in self._inside() if in_gene else self._outside():
             positions = range(pos0, pos0 + SATURATED_BP)
             alike = len({self.window(each, self._inputs.sharing_align_bp) for each in positions}) == 1
@@ -79,24 +81,22 @@ class Places:
                 and all(self._known(positions))
                 and len({self._in_gene[each] for each in positions}) == 1
             ):
-                found.append(
-                    [self.record(each, 1, *_others(self.bases(each, each + 1))) for each in positions]
-                )
-        return self._spread(found, count)
+                found[pos0] = [
+                    self.record(each, 1, *_others(self.bases(each, each + 1))) for each in positions
+                ]
+        return self._choose(found, count)
 
     def window(self, pos0: int, align_bp: int = 1) -> Window:
         """Of an SNV there."""
         allele = Allele(chrom=self.chrom, pos0=pos0, ref="A", alt="C")
         return window_around(allele, self._inputs.window_bp, align_bp)
 
-    def exon_bp(self, record: Record) -> int:
-        """In the window around a record, of the genes that start there: the most of what is read outside genes."""
-        window = self.window(record.pos1 - 1)
+    def exon_bp(self, pos0: int) -> int:
+        """Of the genes that start in an SNV's window, what lies there: most of what is read outside genes."""
+        window = self.window(pos0)
         genes = self._data.annotation.genes_with_start(self.chrom, window.start0, window.end0)
-        exons = np.clip(
-            np.concatenate([np.zeros((0, 2), int), *(each for _, each in genes)]), window.start0, window.end0
-        )
-        return int(np.diff(exons).sum())
+        exons = np.concatenate([np.zeros((0, 2), int), *(each for _, each in genes)])
+        return int(np.diff(np.clip(exons, window.start0, window.end0)).sum())
 
     def n_share(self, pos0: int) -> float:
         """Of an SNV's window, the share that is N."""
@@ -104,13 +104,15 @@ class Places:
         known = self.codes[max(window.start0, 0) : window.end0] != UNKNOWN
         return 1 - float(known.sum()) / window.width_bp
 
-    def _spread(self, found: list, count: int) -> list:
-        """So many of those found, spread over the contig."""
-        if len(found) < count:
+    def _choose(self, found: dict[int, Any], count: int) -> tuple[list[Any], Any]:
+        """So many of what was found at positions, and another."""
+        if len(found) <= count:
             raise SystemExit(
-                f"{self.chrom} has {len(found)} such places, {count} are needed: ask for fewer variants"
+                f"{self.chrom} has {len(found)} such places, {count + 1} are needed: ask for fewer variants"
             )
-        return [found[index] for index in np.linspace(0, len(found) - 1, count).round().astype(int)]
+        other, *places = sorted(found, key=self.exon_bp)
+        chosen = [places[(2 * index + 1) * len(places) // (2 * count)] for index in range(count)]
+        return [found[pos0] for pos0 in chosen], found[other]
 
     def _outside(self) -> Iterator[int]:
         """Well before the genes' first bases, where no gene is."""

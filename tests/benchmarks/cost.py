@@ -44,7 +44,7 @@ class TimedIntake:
 def profile(inputs: Inputs, kind: str, count: int, *, in_gene: bool) -> list[Row]:
     """Seconds of each stage, on average over isolated variants, all outputs written."""
     engine = inputs.open_engine(kind)
-    *records, other = Places(inputs).isolated(count + 1, in_gene=in_gene)
+    records, other = Places(inputs).isolated(count, in_gene=in_gene)
     warm_up(engine, inputs, [other])
     with watched(engine, inputs, timed=True) as stages, tempfile.TemporaryDirectory() as folder:
         started = time.time()
@@ -90,13 +90,14 @@ def _timed(stages: Stages) -> Iterator[None]:
 def cost_by_number(inputs: Inputs, *, isolated: int, sample: int) -> list[Row]:
     """Seconds per variant outside genes, for so many at once; isolated ones all cost what a few of them do."""
     engine, places = inputs.open_engine("sparse"), Places(inputs)
-    alone = places.isolated(isolated + 1, in_gene=False)
-    warm_up(engine, inputs, alone[-1:])
-    seconds = median(time_records(engine, inputs, alone[:-1])).seconds
+    alone, other = places.isolated(isolated, in_gene=False)
+    warm_up(engine, inputs, [other])
+    seconds = median(time_records(engine, inputs, alone)).seconds
     rows = [_number_row("isolated", number, seconds) for number in _NUMBERS]
-    clusters = places.clusters(len(_NUMBERS) + 1, in_gene=False)
-    warm_up(engine, inputs, clusters[-1][:2], inputs.sharing_align_bp)
-    for number, cluster in zip(_NUMBERS, clusters[:-1], strict=True):
+    (cluster,), others = places.clusters(1, in_gene=False)
+    for number in _NUMBERS:
+        engine = inputs.open_engine("sparse")  # one that does not know the place
+        warm_up(engine, inputs, others[:2], inputs.sharing_align_bp)
         chosen = cluster[:: CLUSTER_VARIANTS // number]
         cost = time_cluster(engine, inputs, chosen, align_bp=inputs.sharing_align_bp, sample=sample)
         rows.append(_number_row("within 20 kb", number, cost.seconds))
@@ -115,7 +116,7 @@ def cost_by_width(
         sized = dataclasses.replace(inputs, window_bp=window_bp)
         engine, places = sized.open_engine(kind), Places(sized)
         for where, in_gene in KINDS.items():
-            *timed, other = places.isolated(isolated + 1, in_gene=in_gene)
+            timed, other = places.isolated(isolated, in_gene=in_gene)
             warm_up(engine, sized, [other])
             cost = median(time_records(engine, sized, timed))
             yield {

@@ -77,6 +77,7 @@ def _add_speed(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _add_counts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--where", choices=KINDS, nargs="+", default=list(KINDS), help="where variants lie")
     parser.add_argument("--isolated", type=int, default=4, metavar="N", help="variants of each kind")
     parser.add_argument("--clusters", type=int, default=1, metavar="N", help="places of each kind")
     parser.add_argument(
@@ -90,6 +91,7 @@ def _speed(options: argparse.Namespace) -> None:
     report("machine", list(machine), options.output)
     rows = measure_speed(
         inputs,
+        options.where,
         dense=options.dense,
         isolated=options.isolated,
         clusters=options.clusters,
@@ -118,7 +120,7 @@ def _add_start(subparsers: argparse._SubParsersAction) -> None:
 def _start(options: argparse.Namespace) -> None:
     inputs = Inputs.from_options(options)
     report(f"start {inputs.window_bp}", list(measure_start(inputs, options.repeats)), options.output)
-    rows = measure_rates(inputs, options.isolated, options.clusters, options.sample)
+    rows = measure_rates(inputs, options.where, options.isolated, options.clusters, options.sample)
     report(f"rates {inputs.window_bp}", list(rows), options.output)
 
 

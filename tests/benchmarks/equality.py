@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tests.benchmarks.cases import Places
+from tests.benchmarks.cases import KINDS, Places
 from tests.benchmarks.inputs import Inputs
 from tests.benchmarks.report import Row
 from tests.benchmarks.timing import check
@@ -50,8 +50,10 @@ class Comparison:
 def cases(inputs: Inputs) -> dict[str, Record]:
     """Name to record; the first ten have one of each kind."""
     places = Places(inputs)
-    outside, other_outside = (record.pos1 - 1 for record in places.isolated(2, in_gene=False))
-    inside, other_inside = (record.pos1 - 1 for record in places.isolated(2, in_gene=True))
+    (outside, other_outside), (inside, other_inside) = (
+        [record.pos1 - 1 for record in (*chosen, other)]
+        for chosen, other in (places.isolated(1, in_gene=in_gene) for in_gene in KINDS.values())
+    )
     known = np.flatnonzero(places.codes != UNKNOWN)
     (near, far), (first, last) = _FROM_ENDS_BP, (int(known[0]), int(known[-1]))
     mostly_n = _position_by_n_share(places, known)

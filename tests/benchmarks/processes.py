@@ -25,7 +25,7 @@ def measure_memory(inputs: Inputs, kinds: Sequence[str]) -> Iterator[Row]:
     places = Places(inputs)
     for kind in kinds:
         for where, in_gene in KINDS.items():
-            records = places.isolated(1, in_gene=in_gene)
+            records, _ = places.isolated(1, in_gene=in_gene)
             with _vcf(records) as path:
                 yield {"engine": kind, "variant": where, "window bp": inputs.window_bp} | _peak(
                     inputs, kind, path
@@ -46,7 +46,7 @@ def _peak(inputs: Inputs, kind: str, vcf: Path) -> Row:
 
 def measure_start(inputs: Inputs, repeats: int) -> Iterator[Row]:
     """Seconds from the command to the first record, with an empty cache directory and with what a run leaves there."""
-    records = Places(inputs).isolated(1, in_gene=True)
+    records, _ = Places(inputs).isolated(1, in_gene=True)
     with tempfile.TemporaryDirectory() as cache, _vcf(records) as path:
         yield _start_row("empty", [_first_record(inputs, path, cache)])
         shutil.rmtree(Path(cache) / "compiled", ignore_errors=True)

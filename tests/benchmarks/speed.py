@@ -11,63 +11,73 @@ from vepscore.engine.scoring import Engine
 from vepscore.io.records import Record
 
 
-def measure_speed(inputs: Inputs, *, dense: int, isolated: int, clusters: int, sample: int) -> list[Row]:
+def measure_speed(
+    inputs: Inputs, kinds: Sequence[str], *, dense: int, isolated: int, clusters: int, sample: int
+) -> list[Row]:
     """A row for the dense engine, and one for each way in which variants lie.
 
     Args:
         inputs: the data.
+        kinds: where variants lie.
         dense: isolated variants that the dense engine scores.
         isolated: variants of each kind that the sparse engine scores.
         clusters: places of each kind with many variants.
         sample: variants of each window that are timed there beyond the first.
     """
-    records = Places(inputs).isolated(dense + 1, in_gene=True)
-    baseline = measure_isolated(inputs.open_engine("dense"), inputs, records)
+    records, other = Places(inputs).isolated(dense, in_gene=True)
+    baseline = measure_isolated(inputs.open_engine("dense"), inputs, records, other)
     rows = [_row("dense", baseline, None) | _against(baseline, baseline)]
-    for name, (costs, exon_bp) in _measure_all(inputs, isolated, clusters, sample).items():
+    for name, (costs, exon_bp) in _measure_all(inputs, kinds, isolated, clusters, sample).items():
         rows.append(_row(name, costs, exon_bp) | _against(costs, baseline))
     return rows
 
 
-def measure_rates(inputs: Inputs, isolated: int, clusters: int, sample: int) -> list[Row]:
+def measure_rates(
+    inputs: Inputs, kinds: Sequence[str], isolated: int, clusters: int, sample: int
+) -> list[Row]:
     """The same of the sparse engine alone."""
-    measured = _measure_all(inputs, isolated, clusters, sample)
+    measured = _measure_all(inputs, kinds, isolated, clusters, sample)
     return [_row(name, costs, exon_bp) for name, (costs, exon_bp) in measured.items()]
 
 
 def _measure_all(
-    inputs: Inputs, isolated: int, clusters: int, sample: int
+    inputs: Inputs, kinds: Sequence[str], isolated: int, clusters: int, sample: int
 ) -> dict[str, tuple[list[Cost], float]]:
     """By how the variants lie: what each costs, and the median bp of exons around them."""
     engine, places = inputs.open_engine("sparse"), Places(inputs)
     found = {}
-    for where, in_gene in KINDS.items():
-        alone = places.isolated(isolated + 1, in_gene=in_gene)
-        costs = measure_isolated(engine, inputs, alone)
-        found[f"isolated, {where}"] = costs, statistics.median(map(places.exon_bp, alone[:-1]))
+    for where in kinds:
+        in_gene = KINDS[where]
+        alone, other = places.isolated(isolated, in_gene=in_gene)
+        costs = measure_isolated(engine, inputs, alone, other)
+        found[f"isolated, {where}"] = costs, _median_exon_bp(places, alone)
         for name, choose in (
             ("100 within 20 kb", places.clusters),
             ("3 x 200 in one window", places.saturations),
         ):
-            *chosen, other = choose(clusters + 1, in_gene=in_gene)
-            costs = measure_together(engine, inputs, chosen, other, sample)
+            chosen, others = choose(clusters, in_gene=in_gene)
+            costs = measure_together(engine, inputs, chosen, others, sample)
             middles = [group[len(group) // 2] for group in chosen]
-            found[f"{name}, {where}"] = costs, statistics.median(map(places.exon_bp, middles))
+            found[f"{name}, {where}"] = costs, _median_exon_bp(places, middles)
     return found
 
 
-def measure_isolated(engine: Engine, inputs: Inputs, records: Sequence[Record]) -> list[Cost]:
-    """Of each variant but the last, which is scored first and not timed."""
-    warm_up(engine, inputs, records[-1:])
-    return time_records(engine, inputs, records[:-1])
+def _median_exon_bp(places: Places, records: Sequence[Record]) -> float:
+    return statistics.median(places.exon_bp(record.pos1 - 1) for record in records)
+
+
+def measure_isolated(engine: Engine, inputs: Inputs, records: Sequence[Record], other: Record) -> list[Cost]:
+    """Of each variant, after another that is not timed."""
+    warm_up(engine, inputs, [other])
+    return time_records(engine, inputs, records)
 
 
 def measure_together(
-    engine: Engine, inputs: Inputs, groups: Sequence[Sequence[Record]], other: Sequence[Record], sample: int
+    engine: Engine, inputs: Inputs, groups: Sequence[Sequence[Record]], others: Sequence[Record], sample: int
 ) -> list[Cost]:
-    """Of a variant in each group of records that share windows, after some of another that are not timed."""
+    """Of a variant in each group of records that share windows, after some of another place that are not timed."""
     align_bp = inputs.sharing_align_bp
-    warm_up(engine, inputs, other[:2], align_bp)
+    warm_up(engine, inputs, others[:2], align_bp)
     return [time_cluster(engine, inputs, group, align_bp=align_bp, sample=sample) for group in groups]
 
 
