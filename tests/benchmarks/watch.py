@@ -136,17 +136,11 @@ def _tower_flop(counts: Counts, width_bp: int, state: Any, trunks: Any) -> float
 
 
 def _decoder_flop(
-    counts: Counts,
-    state: Any,
-    trunks: Any,
-    stored: Any,
-    index: np.ndarray,
-    first_bins: np.ndarray,
-    rows: np.ndarray,
+    counts: Counts, state: Any, trunk: Any, stored: Any, first_bins: np.ndarray, rows: np.ndarray
 ) -> float:
     """Of the tiles that are asked for; a last call is filled with copies of one."""
     bins = rows.shape[-1] - 2 * max(SKIP_MARGIN_BINS)
-    tiles = len(set(zip(index.tolist(), first_bins.tolist(), strict=True)))
+    tiles = len(np.unique(first_bins))
     return tiles * (counts.decoder(bins, alone=True) + counts.coarse(bins))
 
 

@@ -20,7 +20,7 @@ from vepscore.model.tiles import SKIP_MARGIN_BINS, TRUNK_MARGIN_BINS, decode_til
 
 _TILE_BINS = 2  # an exon has few more; smaller ones have more margin than they save
 _TILES_AT_A_TIME = 16
-WINDOWS_AT_A_TIME = 2  # an alternate and its reference
+_FEW_TILES = 4  # at a time, of what is left over
 _SKIP_MARGIN = max(SKIP_MARGIN_BINS)
 _FIRST_ROWS = 512
 
@@ -28,8 +28,8 @@ _FIRST_ROWS = 512
 class WindowDecoder:
     """Decodes bins of windows, and keeps their blocks.
 
-    A block is decoded with the tile that it lies in, on a grid from the window's start, so that it has the same bytes
-    whatever else is decoded.
+    A block is decoded with the tile that it lies in, on a grid from the window's start, and in calls whose size hangs
+    on the plan of its allele alone, so that it has the same bytes whatever else is decoded.
 
     Args:
         network: whose decoder it is.
@@ -45,54 +45,98 @@ class WindowDecoder:
 
     def decode(
         self,
-        windows: Sequence[tuple[jax.Array, EncodedWindow, np.ndarray]],
+        trunk: jax.Array,
+        encoded: EncodedWindow,
         skips: Sequence[jax.Array],
-    ) -> list[np.ndarray]:
-        """The rows of the store in which each window's blocks are: int32 (K,).
+        bins: np.ndarray,
+        rows: np.ndarray,
+        demand: np.ndarray,
+    ) -> None:
+        """Decodes bins of a window that has none of them decoded.
 
         Args:
-            windows: at most `WINDOWS_AT_A_TIME`; of each the trunk after the tower (N, C), the window, whose blocks of
-                the skips that are read must be kept, and the bins (K,), ascending, each once.
+            trunk: (N, C), after the tower.
+            encoded: the window; blocks of the skips that are read must be kept.
             skips: by level, projected blocks (R, 128 >> level, C).
+            bins: int (K,), ascending, each once.
+            rows: int32 (N,), where the bins' rows of the store are put.
+            demand: all bins that the window is asked for, by which the size of the calls is chosen: it must not hang
+                on how they are divided.
         """
-        trunks = [trunk for trunk, _, _ in windows]
-        trunks += trunks[-1:] * (WINDOWS_AT_A_TIME - len(windows))
-        rows, kept, tiles = [], [], []
-        for index, (trunk, encoded, bins) in enumerate(windows):
-            own = np.full(len(trunk), ABSENT)
-            own[bins] = self.store.take(len(bins))
-            rows.append(own)
-            margins = (0, 0), (_SKIP_MARGIN, _SKIP_MARGIN)
-            kept.append(np.pad(encoded.rows(), margins, constant_values=ABSENT))
-            tiles += [(index, tile * _TILE_BINS) for tile in np.unique(bins // _TILE_BINS)]
-        for first in range(0, len(tiles), _TILES_AT_A_TIME):
-            chunk = tiles[first : first + _TILES_AT_A_TIME]
-            index, first_bins = np.array(chunk + chunk[-1:] * (_TILES_AT_A_TIME - len(chunk)), np.int32).T
-            around = first_bins[:, None] + np.arange(_TILE_BINS + 2 * _SKIP_MARGIN)
-            near = np.stack(kept)[index[:, None], :, around].transpose(2, 0, 1)
-            blocks = self._decode(self._state, trunks, skips, index, first_bins, near)
-            to = np.stack(rows)[index[:, None], first_bins[:, None] + np.arange(_TILE_BINS)]
+        tiles, all_tiles = np.unique(bins // _TILE_BINS), np.unique(demand // _TILE_BINS)
+        left_over = len(all_tiles) % _TILES_AT_A_TIME
+        few = all_tiles[len(all_tiles) - left_over :] if left_over <= 2 * _FEW_TILES else all_tiles[:0]
+        rows[bins] = self.store.take(len(bins))
+        self._decode_tiles(trunk, encoded, skips, np.setdiff1d(tiles, few), rows, _TILES_AT_A_TIME)
+        self._decode_tiles(trunk, encoded, skips, np.intersect1d(tiles, few), rows, _FEW_TILES)
+
+    def decode_ahead(
+        self,
+        trunk: jax.Array,
+        encoded: EncodedWindow,
+        skips: Sequence[jax.Array],
+        bins: np.ndarray,
+        rows: np.ndarray,
+    ) -> None:
+        """The same for a window that later variants read too: calls are filled up with what the next may ask for.
+
+        All calls have one size: what is asked for hangs on what was decoded before, and the bytes must not.
+        """
+        tiles = np.unique(bins // _TILE_BINS)
+        tiles = np.append(tiles, _following(encoded, tiles, rows)[: -len(tiles) % _TILES_AT_A_TIME])
+        bins = (tiles[:, None] * _TILE_BINS + np.arange(_TILE_BINS)).ravel()
+        bins = bins[rows[bins] == ABSENT]
+        rows[bins] = self.store.take(len(bins))
+        self._decode_tiles(trunk, encoded, skips, tiles, rows, _TILES_AT_A_TIME)
+
+    def _decode_tiles(
+        self,
+        trunk: jax.Array,
+        encoded: EncodedWindow,
+        skips: Sequence[jax.Array],
+        tiles: np.ndarray,
+        rows: np.ndarray,
+        at_a_time: int,
+    ) -> None:
+        kept = np.pad(encoded.rows(), ((0, 0), (_SKIP_MARGIN, _SKIP_MARGIN)), constant_values=ABSENT)
+        for first in range(0, len(tiles), at_a_time):
+            chunk = tiles[first : first + at_a_time]
+            filled = np.append(chunk, np.full(at_a_time - len(chunk), chunk[-1]))
+            around = filled[:, None] * _TILE_BINS + np.arange(_TILE_BINS + 2 * _SKIP_MARGIN)
+            blocks = self._decode(self._state, trunk, skips, filled * _TILE_BINS, kept[:, around])
+            to = rows[filled[:, None] * _TILE_BINS + np.arange(_TILE_BINS)]
             to[len(chunk) :] = ABSENT
             self.store.write(to.ravel(), blocks)
-        return [own[bins] for own, (_, _, bins) in zip(rows, windows, strict=True)]
+
+
+def _following(encoded: EncodedWindow, tiles: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The tiles behind any of `tiles`, nearest first, that are not decoded and have the skips that they read."""
+    ready = (rows == ABSENT).reshape(-1, _TILE_BINS).all(axis=1)
+    for band, kept in zip(BANDS, encoded.rows() != ABSENT, strict=True):
+        padded = np.pad(kept, band.margin_bins, constant_values=True)
+        near = np.lib.stride_tricks.sliding_window_view(padded, _TILE_BINS + 2 * band.margin_bins)
+        ready &= near[::_TILE_BINS].all(axis=1)
+    ready[tiles] = False
+    found = np.flatnonzero(ready)
+    found = found[found > tiles[0]]
+    behind = found - tiles[np.searchsorted(tiles, found) - 1]
+    return found[np.argsort(behind, kind="stable")]
 
 
 def _decode(
     graph: nnx.GraphDef,
     state: nnx.State,
-    trunks: Sequence[jax.Array],
+    trunk: jax.Array,
     stored: Sequence[jax.Array],
-    index: jax.Array,
     first_bins: jax.Array,
     rows: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """Tiles of a few windows.
+    """Tiles of one window.
 
     Args:
-        trunks: of each window (N, C), after the tower.
+        trunk: (N, C), after the tower.
         stored: by level, projected blocks of skips (R, 128 >> level, C).
-        index: int32 (B,), the window that each tile is in.
-        first_bins: int32 (B,), where it begins there.
+        first_bins: int32 (B,).
         rows: int32 (bands, B, T + 2 margins), where the blocks of the tiles and around them are stored.
 
     Returns:
@@ -100,15 +144,13 @@ def _decode(
     """
     network = nnx.merge(graph, state)
     bins = first_bins[:, None] + jnp.arange(-TRUNK_MARGIN_BINS, _TILE_BINS + TRUNK_MARGIN_BINS)
-    window_bins = len(trunks[0])
-    inside = jnp.clip(bins, 0, window_bins - 1)
-    around = jnp.stack([trunk[inside] for trunk in trunks])[index, jnp.arange(len(index))]
+    around = trunk[jnp.clip(bins, 0, len(trunk) - 1)]
     skips = []
     for band, levels in zip(rows, (band.levels for band in BANDS), strict=True):
         for level in levels:
             cut = _SKIP_MARGIN - SKIP_MARGIN_BINS[level]
             skips.append(read_blocks(stored[level], band[:, cut : band.shape[1] - cut]))
-    blocks = decode_tiles(network.decoder, around, skips, first_bins, window_bins=window_bins)
+    blocks = decode_tiles(network.decoder, around, skips, first_bins, window_bins=len(trunk))
     own = around[:, TRUNK_MARGIN_BINS:-TRUNK_MARGIN_BINS]
     coarse = network.embedder_1.project_coarse(network.embedder_128(own, LOADED_ORGANISM))
     return tuple(x.reshape(-1, *x.shape[2:]) for x in (blocks, coarse))

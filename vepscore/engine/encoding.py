@@ -165,24 +165,22 @@ class WindowEncoder:
             window.trunk = _place(window.trunk, run.tile.trunk, run.first_bin, own[0], own[-1])
         return window
 
-    def keep(self, demands: Sequence[tuple[EncodedWindow, Bins]]) -> None:
-        """Makes the blocks of a window's bins, for two windows, be in the stores: at most `max_kept_bins` for each."""
-        missing = []
-        for window, bins in demands:
-            known = window.rows()
-            missing.append([asked[known[band, asked] == ABSENT] for band, asked in enumerate(bins)])
-        unfilled = [sum(map(len, asked)) for asked in zip(*missing, strict=True)]
-        if any(count > store.free for count, store in zip(unfilled, self.stores, strict=True)):
-            self._make_room(demands)
-        for (window, _), asked in zip(demands, missing, strict=True):
-            for run, own in window.by_run(asked):
-                for band, store in enumerate(self.stores):
-                    # Whoever comes back to a tile is likely to come again, for blocks beside those.
-                    beside = np.setdiff1d(np.flatnonzero(run.tile.rows[band] == ABSENT), own[band])
-                    unfilled[band] -= len(own[band])
-                    spare = max(0, store.free - len(own[band]) - unfilled[band])
-                    own[band] = np.append(own[band], beside[:spare])
-                self._encode_run(run, own)
+    def keep(self, window: EncodedWindow, bins: Bins) -> None:
+        """Makes the blocks of `bins`, at most `max_kept_bins`, be in the stores."""
+        rows = window.rows()
+        missing = [asked[known[asked] == ABSENT] for asked, known in zip(bins, rows, strict=True)]
+        if any(len(asked) > store.free for asked, store in zip(missing, self.stores, strict=True)):
+            self._make_room(window, bins)
+        unfilled = [len(asked) for asked in missing]
+        for run, own in window.by_run(missing):
+            for band, store in enumerate(self.stores):
+                # Whoever comes back to a tile is likely to come again, for blocks beside those.
+                beside = np.setdiff1d(np.flatnonzero(run.tile.rows[band] == ABSENT), own[band])
+                unfilled[band] -= len(own[band])
+                own[band] = np.append(
+                    own[band], beside[: max(0, store.free - len(own[band]) - unfilled[band])]
+                )
+            self._encode_run(run, own)
 
     def release(self, window: EncodedWindow, reference: EncodedWindow | None = None) -> None:
         """Gives back the blocks that a window has for itself: not with the reference's, nor remembered."""
@@ -229,15 +227,13 @@ class WindowEncoder:
         for store, arrays in zip(self.stores, stored, strict=True):
             store.arrays = arrays
 
-    def _make_room(self, demands: Sequence[tuple[EncodedWindow, Bins]]) -> None:
-        """Drops the blocks of all tiles but those of these windows' bins."""
-        tiles = {id(tile): tile for tile in self._shared.values()}
-        tiles |= {id(run.tile): run.tile for window, _ in demands for run in window.runs}
+    def _make_room(self, window: EncodedWindow, bins: Bins) -> None:
+        """Drops the blocks of all tiles but those that `bins` of this window need."""
+        tiles = {id(tile): tile for tile in [*self._shared.values(), *(run.tile for run in window.runs)]}
         needed = {key: np.zeros(tile.rows.shape, bool) for key, tile in tiles.items()}
-        for window, bins in demands:
-            for run, own in window.by_run(bins):
-                for band, asked in enumerate(own):
-                    needed[id(run.tile)][band, asked] = True
+        for run, own in window.by_run(bins):
+            for band, asked in enumerate(own):
+                needed[id(run.tile)][band, asked] = True
         for key, tile in tiles.items():
             self._drop(tile, ~needed[key])
 

@@ -24,7 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.blocks import ABSENT, read_blocks
-from vepscore.engine.decoding import WINDOWS_AT_A_TIME, WindowDecoder, split_bins, with_margins
+from vepscore.engine.decoding import WindowDecoder, split_bins, with_margins
 from vepscore.engine.encoding import EncodedWindow, WindowEncoder
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import AllelePlan, Group, NotFiniteError, Scoring, Signals, plan_allele
@@ -242,27 +242,19 @@ class SparseEngine:
 
     def _decode_bins(self, demands: Sequence[tuple[_Window, np.ndarray]], reference: _Window) -> None:
         """Decodes the bins of each window that are not decoded yet."""
-        missing = [(window, bins[window.rows[bins] == ABSENT]) for window, bins in demands]
-        union = np.unique(np.concatenate([bins for _, bins in missing]))
-        for first, end in split_bins(union, self._encoder.max_kept_bins):
-            asked = [(window, bins[(bins >= first) & (bins < end)]) for window, bins in missing]
-            asked = [(window, bins) for window, bins in asked if len(bins)]
-            for start in range(0, len(asked), WINDOWS_AT_A_TIME):
-                together = asked[start : start + WINDOWS_AT_A_TIME]
-                self._decode_together(together)
-                for window, _ in together:
-                    if window is not reference:
-                        self._encoder.release(window.encoded, reference.encoded)
-
-    def _decode_together(self, demands: Sequence[tuple[_Window, np.ndarray]]) -> None:
-        self._encoder.keep(
-            [(window.encoded, with_margins(bins, len(window.rows))) for window, bins in demands]
-        )
-        rows = self._decoder.decode(
-            [(window.trunk, window.encoded, bins) for window, bins in demands], self._encoder.skips
-        )
-        for (window, bins), own in zip(demands, rows, strict=True):
-            window.rows[bins] = own
+        missing = [bins[window.rows[bins] == ABSENT] for window, bins in demands]
+        for first, end in split_bins(np.unique(np.concatenate(missing)), self._encoder.max_kept_bins):
+            for (window, demand), bins in zip(demands, missing, strict=True):
+                own = bins[(bins >= first) & (bins < end)]
+                if len(own):
+                    self._encoder.keep(window.encoded, with_margins(own, len(window.rows)))
+                    source = window.trunk, window.encoded, self._encoder.skips
+                    if window is reference:
+                        self._decoder.decode_ahead(*source, own, window.rows)
+                    else:
+                        self._decoder.decode(*source, own, window.rows, demand)
+                if window is not reference:
+                    self._encoder.release(window.encoded, reference.encoded)
 
 
 def with_fast_convolutions(network: AlphaGenome) -> AlphaGenome:
