@@ -106,8 +106,8 @@ class Inputs:
 
     @property
     def sharing_align_bp(self) -> int:
-        """The grid on which neighbours share most: that of the encoder's runs, where the window is wide enough."""
-        return min(RUN_BINS * TRUNK_BIN_BP, self.window_bp // 4)
+        """A grid on which neighbours share much: of the encoder's runs, where the window is wide enough."""
+        return min(2 * RUN_BINS * TRUNK_BIN_BP, self.window_bp // 4)
 
     def intake(self, align_bp: int = 1) -> Intake:
         """For windows on a grid of that many bp."""
