@@ -5,6 +5,7 @@ Axes: N bins of 128 bp of the window, B tiles, T bins of a tile, K bins asked fo
 
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,15 @@ _SKIP_MARGIN = max(SKIP_MARGIN_BINS)
 _FIRST_ROWS = 512
 
 
+class Undecoded(NamedTuple):
+    """A window as the decoder takes it."""
+
+    trunk: jax.Array  # (N, C), after the tower
+    encoded: EncodedWindow  # blocks of the skips that are read must be kept
+    skips: Sequence[jax.Array]  # by level, projected blocks (R, 128 >> level, C)
+    rows: np.ndarray  # int32 (N,): where decoded bins are in the store, which the decoder fills in, or ABSENT
+
+
 class WindowDecoder:
     """Decodes bins of windows, and keeps their blocks.
 
@@ -43,76 +53,53 @@ class WindowDecoder:
         dtype = network.encoder.embedder.conv.kernel.dtype
         self.store = BlockStore(shapes, dtype, rows=_FIRST_ROWS, max_rows=int(ABSENT), device=device)
 
-    def decode(
-        self,
-        trunk: jax.Array,
-        encoded: EncodedWindow,
-        skips: Sequence[jax.Array],
-        bins: np.ndarray,
-        rows: np.ndarray,
-        demand: np.ndarray,
-    ) -> None:
+    def decode(self, window: Undecoded, bins: np.ndarray, demand: np.ndarray) -> None:
         """Decodes bins of a window that has none of them decoded.
 
         Args:
-            trunk: (N, C), after the tower.
-            encoded: the window; blocks of the skips that are read must be kept.
-            skips: by level, projected blocks (R, 128 >> level, C).
+            window: the window.
             bins: int (K,), ascending, each once.
-            rows: int32 (N,), where the bins' rows of the store are put.
             demand: all bins that the window is asked for, by which the size of the calls is chosen: it must not hang
                 on how they are divided.
         """
         tiles, all_tiles = np.unique(bins // _TILE_BINS), np.unique(demand // _TILE_BINS)
         left_over = len(all_tiles) % _TILES_AT_A_TIME
         few = all_tiles[len(all_tiles) - left_over :] if left_over <= 2 * _FEW_TILES else all_tiles[:0]
-        rows[bins] = self.store.take(len(bins))
-        self._decode_tiles(trunk, encoded, skips, np.setdiff1d(tiles, few), rows, _TILES_AT_A_TIME)
-        self._decode_tiles(trunk, encoded, skips, np.intersect1d(tiles, few), rows, _FEW_TILES)
+        window.rows[bins] = self.store.take(len(bins))
+        self._decode_tiles(window, np.setdiff1d(tiles, few), _TILES_AT_A_TIME)
+        self._decode_tiles(window, np.intersect1d(tiles, few), _FEW_TILES)
 
-    def decode_ahead(
-        self,
-        trunk: jax.Array,
-        encoded: EncodedWindow,
-        skips: Sequence[jax.Array],
-        bins: np.ndarray,
-        rows: np.ndarray,
-    ) -> None:
+    def decode_ahead(self, window: Undecoded, bins: np.ndarray) -> None:
         """The same for a window that later variants read too: calls are filled up with what the next may ask for.
 
         All calls have one size: what is asked for hangs on what was decoded before, and the bytes must not.
         """
         tiles = np.unique(bins // _TILE_BINS)
-        tiles = np.append(tiles, _following(encoded, tiles, rows)[: -len(tiles) % _TILES_AT_A_TIME])
+        tiles = np.append(tiles, _following(window, tiles)[: -len(tiles) % _TILES_AT_A_TIME])
         bins = (tiles[:, None] * _TILE_BINS + np.arange(_TILE_BINS)).ravel()
-        bins = bins[rows[bins] == ABSENT]
-        rows[bins] = self.store.take(len(bins))
-        self._decode_tiles(trunk, encoded, skips, tiles, rows, _TILES_AT_A_TIME)
+        bins = bins[window.rows[bins] == ABSENT]
+        window.rows[bins] = self.store.take(len(bins))
+        self._decode_tiles(window, tiles, _TILES_AT_A_TIME)
 
-    def _decode_tiles(
-        self,
-        trunk: jax.Array,
-        encoded: EncodedWindow,
-        skips: Sequence[jax.Array],
-        tiles: np.ndarray,
-        rows: np.ndarray,
-        at_a_time: int,
-    ) -> None:
-        kept = np.pad(encoded.rows(), ((0, 0), (_SKIP_MARGIN, _SKIP_MARGIN)), constant_values=ABSENT)
+    def _decode_tiles(self, window: Undecoded, tiles: np.ndarray, at_a_time: int) -> None:
+        margins = (0, 0), (_SKIP_MARGIN, _SKIP_MARGIN)
+        kept = np.pad(window.encoded.rows(), margins, constant_values=ABSENT)
         for first in range(0, len(tiles), at_a_time):
             chunk = tiles[first : first + at_a_time]
             filled = np.append(chunk, np.full(at_a_time - len(chunk), chunk[-1]))
             around = filled[:, None] * _TILE_BINS + np.arange(_TILE_BINS + 2 * _SKIP_MARGIN)
-            blocks = self._decode(self._state, trunk, skips, filled * _TILE_BINS, kept[:, around])
-            to = rows[filled[:, None] * _TILE_BINS + np.arange(_TILE_BINS)]
+            blocks = self._decode(
+                self._state, window.trunk, window.skips, filled * _TILE_BINS, kept[:, around]
+            )
+            to = window.rows[filled[:, None] * _TILE_BINS + np.arange(_TILE_BINS)]
             to[len(chunk) :] = ABSENT
             self.store.write(to.ravel(), blocks)
 
 
-def _following(encoded: EncodedWindow, tiles: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _following(window: Undecoded, tiles: np.ndarray) -> np.ndarray:
     """The tiles behind any of `tiles`, nearest first, that are not decoded and have the skips that they read."""
-    ready = (rows == ABSENT).reshape(-1, _TILE_BINS).all(axis=1)
-    for band, kept in zip(BANDS, encoded.rows() != ABSENT, strict=True):
+    ready = (window.rows == ABSENT).reshape(-1, _TILE_BINS).all(axis=1)
+    for band, kept in zip(BANDS, window.encoded.rows() != ABSENT, strict=True):
         padded = np.pad(kept, band.margin_bins, constant_values=True)
         near = np.lib.stride_tricks.sliding_window_view(padded, _TILE_BINS + 2 * band.margin_bins)
         ready &= near[::_TILE_BINS].all(axis=1)

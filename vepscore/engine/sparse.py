@@ -24,7 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.blocks import ABSENT, read_blocks
-from vepscore.engine.decoding import WindowDecoder, split_bins, with_margins
+from vepscore.engine.decoding import Undecoded, WindowDecoder, split_bins, with_margins
 from vepscore.engine.encoding import EncodedWindow, WindowEncoder
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import AllelePlan, Group, NotFiniteError, Scoring, Signals, plan_allele
@@ -248,11 +248,11 @@ class SparseEngine:
                 own = bins[(bins >= first) & (bins < end)]
                 if len(own):
                     self._encoder.keep(window.encoded, with_margins(own, len(window.rows)))
-                    source = window.trunk, window.encoded, self._encoder.skips
+                    undecoded = Undecoded(window.trunk, window.encoded, self._encoder.skips, window.rows)
                     if window is reference:
-                        self._decoder.decode_ahead(*source, own, window.rows)
+                        self._decoder.decode_ahead(undecoded, own)
                     else:
-                        self._decoder.decode(*source, own, window.rows, demand)
+                        self._decoder.decode(undecoded, own, demand)
                 if window is not reference:
                     self._encoder.release(window.encoded, reference.encoded)
 
