@@ -138,7 +138,7 @@ def _tower_flop(counts: Counts, width_bp: int, state: Any, trunks: Any) -> float
 def _decoder_flop(
     counts: Counts, state: Any, trunk: Any, stored: Any, first_bins: np.ndarray, rows: np.ndarray
 ) -> float:
-    """Of the tiles that are asked for; a last call is filled with copies of one."""
+    """Of the tiles that are decoded; a call may be filled with copies of one."""
     bins = rows.shape[-1] - 2 * max(SKIP_MARGIN_BINS)
     tiles = len(np.unique(first_bins))
     return tiles * (counts.decoder(bins, alone=True) + counts.coarse(bins))

@@ -41,8 +41,11 @@ IN_TURN = [
 
 
 @pytest.fixture(scope="session")
-def sparse(engine: DenseEngine, checkpoint: Checkpoint) -> SparseEngine:
-    return SparseEngine(checkpoint, engine.scorers)
+def sparse(engine: DenseEngine, checkpoint: Checkpoint, intake: Intake) -> SparseEngine:
+    """It has scored a variant, so that it has its encoder."""
+    sparse = SparseEngine(checkpoint, engine.scorers)
+    sparse.score(prepare(intake, BETWEEN_GENES[0]))
+    return sparse
 
 
 @pytest.fixture(scope="session")
@@ -52,8 +55,11 @@ def wide_intake(intake: Intake) -> Intake:
 
 
 @pytest.fixture(scope="session")
-def wide(engine: DenseEngine, checkpoint: Checkpoint) -> SparseEngine:
-    return SparseEngine(checkpoint, engine.scorers)
+def wide(engine: DenseEngine, checkpoint: Checkpoint, wide_intake: Intake) -> SparseEngine:
+    """The same for its windows."""
+    wide = SparseEngine(checkpoint, engine.scorers)
+    wide.score(prepare(wide_intake, BETWEEN_GENES[0]))
+    return wide
 
 
 def score_one_by_one(engine: Any, alleles: Sequence[PreparedAllele]) -> list[list[bytes]]:
@@ -146,6 +152,22 @@ def test_alts_and_neighbours_share_the_reference(sparse: SparseEngine, intake: I
     assert sizes.count(128) == 1 + 1  # the second time for blocks beside those of the first variant
     assert sizes.count(12) == len(alleles) - 1
     assert len(towers) == 1 + len(alleles) - 1
+
+
+def test_neighbours_find_the_reference_decoded(sparse: SparseEngine, intake: Intake) -> None:
+    """The reference's calls are filled with what the next variant reads, the alternate's last ones are small."""
+    aligned = dataclasses.replace(intake, align_bp=4096)
+    alleles = prepare(aligned, *(vcf_row("chr1", position, 1, "~") for position in (9_300, 9_900, 10_200)))
+    assert len({allele.site.window for allele in alleles}) == 1
+    fresh = renew(sparse)
+    score_one_by_one(fresh, alleles[:2])
+    (reference,) = fresh._references.values()
+    decoded = reference.rows.copy()
+    with counted(fresh._decoder, "_decode") as calls:
+        score_one_by_one(fresh, alleles[2:])
+    assert not any(trunk is reference.trunk for _, trunk, *_ in calls)
+    assert {len(first_bins) for _, _, _, first_bins, _ in calls} <= {4, 16}
+    assert (reference.rows == decoded).all()
 
 
 def test_overlapping_windows_share_tiles(wide: SparseEngine, wide_intake: Intake) -> None:
