@@ -66,11 +66,13 @@ class Counts:
         """Without what the coarse one adds."""
         return _product(positions, self._channels(0), 2 * self._channels(0))
 
-    def tower(self, width_bp: int) -> float:
-        """All layers, for one window."""
+    def tower(self, width_bp: int, *, asked: int | None = None) -> float:
+        """All layers, for one window; the last for so many bins that are asked for."""
         layers = self.config.tower_layers
         bins, pairs = width_bp // TRUNK_BIN_BP, width_bp // PAIR_BIN_BP
-        return layers * self._layer(bins, pairs) + (layers + 1) // 2 * self._pair_update(pairs)
+        last = self._layer(bins, pairs, queries=bins if asked is None else asked)
+        whole = (layers - 1) * self._layer(bins, pairs, queries=bins)
+        return whole + last + (layers + 1) // 2 * self._pair_update(pairs)
 
     def window(self, width_bp: int) -> float:
         """A whole pass, from bases to all embeddings."""
@@ -100,14 +102,16 @@ class Counts:
         """Of the skip of a level: 0 at 1 bp, 6 at 64 bp, which the trunk has too."""
         return self.config.channels + level * self.config.channel_step
 
-    def _layer(self, bins: int, pairs: int) -> float:
+    def _layer(self, bins: int, pairs: int, *, queries: int) -> float:
         config, channels = self.config, self.config.trunk_channels
         heads, key, value = config.attention_heads, config.key_channels, config.value_channels
-        projections = _product(bins, channels, heads * key + key + value) + _product(
-            bins, heads * value, channels
+        projections = (
+            _product(queries, channels, heads * key)
+            + _product(bins, channels, key + value)
+            + _product(queries, heads * value, channels)
         )
-        attention = _product(bins, heads * (key + value), bins)
-        mlp = 2 * _product(bins, channels, 2 * channels)
+        attention = _product(queries, heads * (key + value), bins)
+        mlp = 2 * _product(queries, channels, 2 * channels)
         return projections + attention + mlp + _product(pairs**2, config.pair_channels, heads)
 
     def _pair_update(self, pairs: int) -> float:

@@ -131,8 +131,8 @@ def _encoder_flop(
     return counts.encoder(kept.shape[1], alone=True) + counts.skips(fine)
 
 
-def _tower_flop(counts: Counts, width_bp: int, state: Any, trunks: Any) -> float:
-    return len(trunks) * counts.tower(width_bp)
+def _tower_flop(counts: Counts, width_bp: int, state: Any, trunks: Any, asked: Any) -> float:
+    return len(trunks) * counts.tower(width_bp, asked=None if asked is None else len(asked))
 
 
 def _decoder_flop(

@@ -170,6 +170,18 @@ def test_neighbours_find_the_reference_decoded(sparse: SparseEngine, intake: Int
     assert (reference.rows == decoded).all()
 
 
+def test_last_layer_of_the_tower_runs_where_it_is_read(wide: SparseEngine, wide_intake: Intake) -> None:
+    """For an alternate, in a quarter or half of the bins."""
+    fresh = renew(wide)
+    alleles = prepare(wide_intake, *IN_TURN)
+    with counted(fresh, "_run_tower") as towers:
+        score_one_by_one(fresh, alleles)
+    bins = len(alleles[0].reference_codes) // 128
+    sizes = [None if asked is None else len(asked) for _, _, asked in towers]
+    assert 0 < sizes.count(None) < len(sizes)
+    assert set(sizes) <= {None, bins // 2, bins // 4}
+
+
 def test_overlapping_windows_share_tiles(wide: SparseEngine, wide_intake: Intake) -> None:
     """A run's width apart, all runs but those at the ends of either window are the same."""
     aligned = dataclasses.replace(wide_intake, align_bp=16_384)

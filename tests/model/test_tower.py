@@ -44,6 +44,19 @@ def test_attention_in_blocks_equals_plain_attention(rows: int, pair_bins: int) -
     assert np.allclose(found, attend_plainly(query, key, value, bias), atol=rounding)
 
 
+@pytest.mark.parametrize("pair_bins", [8, 32])
+def test_last_layer_runs_where_it_is_asked(network: AlphaGenome, pair_bins: int) -> None:
+    x, asked = (
+        jnp.asarray(normal(2, 16 * pair_bins, CONFIG.trunk_channels)),
+        np.array([3, 40, 41, 99, 127, 127]),
+    )
+    trunk, pair = network.tower(x, rotary_dtype=jnp.float32)
+    found, same_pair = network.tower(x, rotary_dtype=jnp.float32, asked=jnp.asarray(asked))
+    np.testing.assert_array_equal(same_pair, pair)
+    np.testing.assert_allclose(found, trunk[:, asked], atol=1e-5)
+    assert float(jnp.abs(found - x[:, asked]).max()) > 1e-2
+
+
 def test_attention_logits_are_capped() -> None:
     query, key, value = normal(1, 128, 1, 8), normal(1, 128, 8), np.zeros((1, 128, 1), np.float32)
     value[0, 16:32] = 1  # the second pair bin

@@ -29,7 +29,7 @@ _FIRST_ROWS = 512
 class Undecoded(NamedTuple):
     """A window as the decoder takes it."""
 
-    trunk: jax.Array  # (N, C), after the tower
+    trunk: jax.Array  # (N, C), after the tower, in all `trunk_bins`
     encoded: EncodedWindow  # blocks of the skips that are read must be kept
     skips: Sequence[jax.Array]  # by level, projected blocks (R, 128 >> level, C)
     rows: np.ndarray  # int32 (N,): where decoded bins are in the store, which the decoder fills in, or ABSENT
@@ -145,12 +145,18 @@ def _decode(
 
 def with_margins(bins: np.ndarray, window_bins: int) -> list[np.ndarray]:
     """The bins whose skips are read to decode `bins`, those in the window, by band."""
+    return [_near(bins, band.margin_bins, window_bins) for band in BANDS]
+
+
+def trunk_bins(bins: np.ndarray, window_bins: int) -> np.ndarray:
+    """The bins of the trunk that are read to decode `bins`, those in the window."""
+    return _near(bins, TRUNK_MARGIN_BINS, window_bins)
+
+
+def _near(bins: np.ndarray, margin_bins: int, window_bins: int) -> np.ndarray:
     first_bins = np.unique(bins // _TILE_BINS) * _TILE_BINS
-    near = []
-    for band in BANDS:
-        around = first_bins[:, None] + np.arange(-band.margin_bins, _TILE_BINS + band.margin_bins)
-        near.append(np.unique(around[(around >= 0) & (around < window_bins)]))
-    return near
+    around = first_bins[:, None] + np.arange(-margin_bins, _TILE_BINS + margin_bins)
+    return np.unique(around[(around >= 0) & (around < window_bins)])
 
 
 def split_bins(bins: np.ndarray, max_kept: Sequence[int]) -> list[tuple[int, int]]:

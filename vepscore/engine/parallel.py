@@ -17,7 +17,7 @@ import jax
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import Engine, NotFiniteError
-from vepscore.engine.sparse import SparseEngine, with_fast_convolutions
+from vepscore.engine.sparse import SparseEngine, with_fast_products
 from vepscore.model.checkpoint import Checkpoint
 
 # Of one window that an engine is given at a time. More would leave the others without work where many alleles share a
@@ -50,7 +50,7 @@ def create_sparse_engine(
     if split == "positions" and len(devices) > 1:
         return SparseEngine(checkpoint, scorers, tower_devices=devices, **options)
     # Once, not once per engine.
-    checkpoint = dataclasses.replace(checkpoint, network=with_fast_convolutions(checkpoint.network))
+    checkpoint = dataclasses.replace(checkpoint, network=with_fast_products(checkpoint.network))
     engines = [SparseEngine(checkpoint, scorers, device=device, **options) for device in devices]
     return ParallelEngine(engines) if len(engines) > 1 else engines[0]
 

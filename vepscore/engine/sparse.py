@@ -24,7 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.blocks import ABSENT, read_blocks
-from vepscore.engine.decoding import Undecoded, WindowDecoder, split_bins, with_margins
+from vepscore.engine.decoding import Undecoded, WindowDecoder, split_bins, trunk_bins, with_margins
 from vepscore.engine.encoding import EncodedWindow, WindowEncoder
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import AllelePlan, Group, NotFiniteError, Scoring, Signals, plan_allele
@@ -32,11 +32,13 @@ from vepscore.engine.strand import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import AlphaGenome
+from vepscore.model.pointwise import use_pointwise_convolutions
 from vepscore.model.sharding import POSITIONS, position_mesh, run_tower_sharded
 from vepscore.model.winograd import use_winograd
 from vepscore.outputs import Output
 
 _KEPT_WINDOWS = 2  # of the reference
+_ASKED_SHARES = (4, 2)  # of an alternate's bins, which the tower's last layer may be run for
 _REMEMBERED_BYTES = 1 << 28  # of the reference's signals
 
 
@@ -46,7 +48,7 @@ class SparseReader(NamedTuple):
     decoded: Any  # (R, 128, C)
     coarse: Any  # (R, 2 C): what the embedding at 128 bp adds to that at 1 bp
     rows: Any  # int32 (N,): the rows that the bins are in
-    trunk: Any  # (N, C trunk), after the tower
+    trunk: Any  # (N, C trunk), after the tower; 0 where it was not asked for
     pair: Any  # (M, M, F)
 
     @property
@@ -73,7 +75,8 @@ class _Window:
 
     encoded: EncodedWindow
     rows: np.ndarray  # int32 (N,): where its decoded bins are, or ABSENT
-    trunk: Any = None  # (N, C), after the tower
+    asked: np.ndarray | None = None  # int32 (Q,): the bins that the trunk is read in; None for all
+    trunk: Any = None  # (N, C), after the tower; 0 in other bins
     pair: Any = None  # (M, M, F)
     signals: collections.OrderedDict = dataclasses.field(default_factory=collections.OrderedDict)
 
@@ -108,7 +111,7 @@ class SparseEngine:
         self._reverse = {"+": False, "-": True}[strand]
         if tower_devices is not None and device is None:
             device = tower_devices[0]
-        network = _put(with_fast_convolutions(checkpoint.network), device)
+        network = _put(with_fast_products(checkpoint.network), device)
         self.scorers = tuple(scorers)
         self.tracks = checkpoint.tracks
         self.batch = batch
@@ -116,6 +119,7 @@ class SparseEngine:
         self._network = network
         self._device = device
         self._mesh = None if tower_devices is None else position_mesh(tower_devices)
+        self._towers_at_a_time = 1 if jax.default_backend() == "cpu" else batch
         tower, tower_state = nnx.split((network.organism, network.tower))
         self._tower_state = self._over_mesh(tower_state, PartitionSpec())
         self._run_tower = jax.jit(functools.partial(_run_tower, tower, jnp.dtype(rotary_dtype), self._mesh))
@@ -138,11 +142,11 @@ class SparseEngine:
         union = np.unique(np.concatenate([self._demand(plan, alternate=False) for plan in plans]))
         reference = self._reference(plans[0].allele, np.union1d(union, np.concatenate(demands)))
         alternates = [
-            self._alternate(plan.allele, reference, bins) for plan, bins in zip(plans, demands, strict=True)
+            self._alternate(plan, reference, bins) for plan, bins in zip(plans, demands, strict=True)
         ]
         if reference.pair is None:
             self._run_towers([reference], at_a_time=1)
-        self._run_towers(alternates, at_a_time=1 if jax.default_backend() == "cpu" else self.batch)
+        self._run_towers(alternates, at_a_time=self._towers_at_a_time)
         self._decode_bins([(reference, union), *zip(alternates, demands, strict=True)], reference)
         results = [
             self._score(plan, reference, alternate) for plan, alternate in zip(plans, alternates, strict=True)
@@ -207,13 +211,34 @@ class SparseEngine:
         self._references[key] = window
         return window
 
-    def _alternate(self, allele: PreparedAllele, reference: _Window, bins: np.ndarray) -> _Window:
+    def _alternate(self, plan: AllelePlan, reference: _Window, bins: np.ndarray) -> _Window:
         encoded = self._encoder.encode_alternate(
-            self._codes(allele.alternate_codes),
+            self._codes(plan.allele.alternate_codes),
             reference.encoded,
             with_margins(bins, len(reference.rows)),
         )
-        return _Window(encoded=encoded, rows=np.full(len(encoded.owner), ABSENT))
+        window = _Window(encoded=encoded, rows=np.full(len(encoded.owner), ABSENT))
+        if self._towers_at_a_time == 1 and self._mesh is None:
+            window.asked = self._asked(plan, bins, len(window.rows))
+        return window
+
+    def _asked(self, plan: AllelePlan, bins: np.ndarray, window_bins: int) -> np.ndarray | None:
+        """The bins that the trunk of an alternate is read in, one of them repeated to fill up a share; None for most.
+
+        For the decoder, and by the heads at 128 bp.
+        """
+        read = [
+            group.positions(alternate=True) for group in plan.groups if group.resolution_bp == TRUNK_BIN_BP
+        ]
+        coarse = np.concatenate([np.zeros(0, np.int32), *read])
+        asked = np.union1d(
+            trunk_bins(bins, window_bins), window_bins - 1 - coarse if self._reverse else coarse
+        )
+        for share in _ASKED_SHARES:
+            if len(asked) <= window_bins // share:
+                last = asked[-1:] if len(asked) else [0]
+                return np.append(asked, np.repeat(last, window_bins // share - len(asked))).astype(np.int32)
+        return None
 
     def _forget_decoded(self, window: _Window) -> None:
         self._decoder.store.give_back(window.rows)
@@ -221,7 +246,7 @@ class SparseEngine:
         window.signals.clear()
 
     def _run_towers(self, windows: Sequence[_Window], *, at_a_time: int) -> None:
-        """Runs the tower over windows, so many in a call.
+        """Runs the tower over windows, so many in a call; only one where not all bins are asked for.
 
         The last call is filled up, and the reference goes alone: how many go together may change how sums round, and
         must not hang on what was scored before.
@@ -230,7 +255,8 @@ class SparseEngine:
             chunk = windows[first : first + at_a_time]
             trunks = [window.encoded.trunk for window in chunk]
             trunks += trunks[-1:] * (at_a_time - len(chunk))
-            towers = self._run_tower(self._tower_state, self._over_mesh(trunks, PartitionSpec(POSITIONS)))
+            trunks = self._over_mesh(trunks, PartitionSpec(POSITIONS))
+            towers = self._run_tower(self._tower_state, trunks, chunk[0].asked)
             if self._mesh is not None:
                 towers = jax.device_put(towers, self._device)
             for window, (trunk, pair) in zip(chunk, towers, strict=False):
@@ -257,10 +283,12 @@ class SparseEngine:
                     self._encoder.release(window.encoded, reference.encoded)
 
 
-def with_fast_convolutions(network: AlphaGenome) -> AlphaGenome:
-    """The network, or a copy with the convolutions that the machine is fast at."""
+def with_fast_products(network: AlphaGenome) -> AlphaGenome:
+    """The network, or a copy with the convolutions and linear layers that the machine is fast at."""
     is_float32 = network.encoder.embedder.conv.kernel.dtype == jnp.float32
-    return use_winograd(network) if jax.default_backend() == "cpu" and is_float32 else network
+    if jax.default_backend() != "cpu" or not is_float32:
+        return network
+    return use_pointwise_convolutions(use_winograd(network))
 
 
 def _bytes_of(signals: Signals) -> int:
@@ -279,10 +307,18 @@ def _run_tower(
     mesh: Mesh | None,
     state: nnx.State,
     trunks: Sequence[jax.Array],
+    asked: jax.Array | None,
 ) -> list[tuple[jax.Array, jax.Array]]:
-    """Encoded trunks (N, C) to the trunk (N, C) and the pair representation (M, M, F) of each."""
+    """Encoded trunks (N, C) to the trunk (N, C) and the pair representation (M, M, F) of each.
+
+    Where bins (Q,) are asked for, the trunk is 0 in all others.
+    """
     organism, tower = nnx.merge(graph, state)
     x = jnp.stack(trunks) + organism(LOADED_ORGANISM)
-    run = tower if mesh is None else functools.partial(run_tower_sharded, tower, mesh=mesh)
-    trunk, pair = run(x, rotary_dtype=rotary_dtype)
+    if mesh is not None:
+        trunk, pair = run_tower_sharded(tower, x, rotary_dtype=rotary_dtype, mesh=mesh)
+    else:
+        trunk, pair = tower(x, rotary_dtype=rotary_dtype, asked=asked)
+    if asked is not None:
+        trunk = jnp.zeros_like(x).at[:, asked].set(trunk)
     return [(trunk[i], pair[i]) for i in range(len(trunks))]

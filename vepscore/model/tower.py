@@ -1,7 +1,7 @@
 """The transformer tower: attention over the whole window at 128 bp, biased by a pair representation at 2048 bp.
 
 Axes: B batch, N bins of 128 bp, M bins of 2048 bp, C channels, H heads, F pair channels; n and m the bins of
-a window's `Share`, all of them unless devices divide the window.
+a window's `Share`, all of them unless devices divide the window; Q queries, the bins that attend.
 Source: google-deepmind/alphagenome_research 0.2.0, `model/attention.py`, `model/model.py:TransformerTower`.
 """
 
@@ -19,6 +19,7 @@ _MAX_BINS = MAX_WINDOW_BP // TRUNK_BIN_BP
 _PAIR_FOLD = PAIR_BIN_BP // TRUNK_BIN_BP
 _LOGIT_CAP = 5.0
 _MAX_BLOCK_ROWS = 16  # rows of the pair representation whose logits stand in memory at a time
+_MAX_BLOCK_QUERIES = _MAX_BLOCK_ROWS * _PAIR_FOLD
 
 
 class Share:
@@ -51,16 +52,30 @@ class TransformerTower(nnx.Module):
         self.mlps = nnx.List(MLP(config.trunk_channels, rngs=rngs) for _ in layers)
 
     def __call__(
-        self, x: jax.Array, *, rotary_dtype: jnp.dtype, share: Share = WHOLE
+        self,
+        x: jax.Array,
+        *,
+        rotary_dtype: jnp.dtype,
+        share: Share = WHOLE,
+        asked: jax.Array | None = None,
     ) -> tuple[jax.Array, jax.Array]:
-        """(B, n, C) → the trunk (B, n, C) and the pair representation (B, m, M, F)."""
-        pair = None
+        """The trunk (B, n, C) and the pair representation (B, m, M, F).
+
+        Args:
+            x: (B, n, C).
+            rotary_dtype: dtype of the rotary table; belongs to the checkpoint.
+            share: the bins that `x` holds.
+            asked: int32 (Q,), bins of the share; the last layer is run for these alone, and the trunk is (B, Q, C).
+        """
+        pair, last = None, len(self.mlps) - 1
         for layer, (bias, attention, mlp) in enumerate(
             zip(self.biases, self.attentions, self.mlps, strict=True)
         ):
             if layer % 2 == 0:
                 pair = self.pair_updates[layer // 2](x, pair, share=share)
-            x = x + attention(x, bias(pair), rotary_dtype=rotary_dtype, share=share)
+            queries = asked if layer == last else None
+            mixed = attention(x, bias(pair), queries, rotary_dtype=rotary_dtype, share=share)
+            x = (x if queries is None else x[:, queries]) + mixed
             x = x + mlp(x)
         return x, pair
 
@@ -96,31 +111,41 @@ class Attention(nnx.Module):
         self.heads = heads
 
     def __call__(
-        self, x: jax.Array, bias: jax.Array, *, rotary_dtype: jnp.dtype, share: Share = WHOLE
+        self,
+        x: jax.Array,
+        bias: jax.Array,
+        queries: jax.Array | None = None,
+        *,
+        rotary_dtype: jnp.dtype,
+        share: Share = WHOLE,
     ) -> jax.Array:
-        """(B, n, C), bias (B, m, M, H) → (B, n, C)."""
+        """(B, n, C), bias (B, m, M, H), bins of the share (Q,) or None for all → (B, Q, C)."""
         batch, bins, _ = x.shape
         h = self.norm_in(x)
-        query = self.norm_query(self.query(h).reshape(batch, bins, self.heads, -1))
+        asked, own = (h, jnp.arange(bins)) if queries is None else (h[:, queries], queries)
+        query = self.norm_query(self.query(asked).reshape(batch, len(own), self.heads, -1))
         key = self.norm_key(self.key(h).reshape(batch, bins, 1, -1))
         value = self.norm_value(self.value(h))
-        positions = share.first(bins) + jnp.arange(bins)
         query, key = (
-            rotate(t, positions, max_position=_MAX_BINS, table_dtype=rotary_dtype) for t in (query, key)
+            rotate(t, share.first(bins) + of, max_position=_MAX_BINS, table_dtype=rotary_dtype)
+            for t, of in ((query, own), (key, jnp.arange(bins)))
         )
         key, value = share.gather(key[:, :, 0]), share.gather(value)
-        mixed = _attend(query, key, value, bias).astype(x.dtype)
-        return self.norm_out(self.project(mixed.reshape(batch, bins, -1)))
+        mixed = _attend(query, key, value, bias, queries).astype(x.dtype)
+        return self.norm_out(self.project(mixed.reshape(batch, len(own), -1)))
 
 
-def _attend(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
+def _attend(
+    query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array, queries: jax.Array | None = None
+) -> jax.Array:
     """softmax(cap · tanh((q·k / √C + bias) / cap)) · v.
 
-    (B, n, H, C), (B, N, C), (B, N, V), bias (B, m, M, H) → float32 (B, n, H, V).
+    (B, Q, H, C), (B, N, C), (B, N, V), bias (B, m, M, H), bins (Q,) or None for all → float32 (B, Q, H, V).
     """
     pair_bins = bias.shape[2]
-    if _block_rows(pair_bins) < pair_bins:
-        return _attend_in_blocks(query, key, value, bias)
+    if queries is not None or _block_rows(pair_bins) < pair_bins:
+        queries = jnp.arange(query.shape[1]) if queries is None else queries
+        return _attend_in_blocks(query, key, value, bias, queries // _PAIR_FOLD)
     # In the order and layout in which the official code rounds, so that parity can be exact.
     bias = jnp.repeat(jnp.repeat(bias, _PAIR_FOLD, axis=1), _PAIR_FOLD, axis=2)
     logits = einsum_bfloat16("bshc,btc->bhst", query, key) / math.sqrt(query.shape[-1])
@@ -129,30 +154,32 @@ def _attend(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array)
     return einsum_bfloat16("bhst,btv->bshv", weights, value)
 
 
-def _attend_in_blocks(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array) -> jax.Array:
+def _attend_in_blocks(
+    query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array, rows: jax.Array
+) -> jax.Array:
     """The same, a block of queries at a time, so that the logits of the whole window never stand in memory.
 
-    The layout is one that a CPU is fast at; the cap makes the softmax's usual maximum needless.
+    `rows` (Q,) are those of the bias that the queries have. The layout is one that a CPU is fast at; the cap makes
+    the softmax's usual maximum needless, and its sum divides what is mixed.
     """
-    batch, bins, heads, channels = query.shape
+    batch, count, heads, channels = query.shape
     pair_bins = bias.shape[2]
-    rows = _block_rows(bias.shape[1])
-    block = rows * _PAIR_FOLD
-    query = query.reshape(batch, bins // block, block, heads, channels).transpose(1, 0, 3, 2, 4)
-    bias = bias.reshape(batch, bins // block, rows, pair_bins, heads).transpose(1, 0, 4, 2, 3)
+    block = math.gcd(count, _MAX_BLOCK_QUERIES)
+    query = query.reshape(batch, count // block, block, heads, channels)
+    bias = jnp.moveaxis(bias, 3, 1)
 
     def attend(block_inputs: tuple[jax.Array, jax.Array]) -> jax.Array:
-        query, bias = block_inputs
+        query, rows = block_inputs
         logits = einsum_bfloat16("bhsc,btc->bhst", query, key) / math.sqrt(channels)
-        by_pair = logits.reshape(batch, heads, rows, _PAIR_FOLD, pair_bins, _PAIR_FOLD)
-        logits = (by_pair + bias[:, :, :, None, :, None]).astype(jnp.float32)
+        by_pair = logits.reshape(batch, heads, block, pair_bins, _PAIR_FOLD)
+        logits = (by_pair + bias[:, :, rows, :, None]).astype(jnp.float32)
         logits = logits.reshape(batch, -1, pair_bins * _PAIR_FOLD)
         weights = jnp.exp(_LOGIT_CAP * jnp.tanh(logits / _LOGIT_CAP))
-        weights = weights / weights.sum(axis=-1, keepdims=True)
-        return einsum_bfloat16("bst,btv->bsv", weights, value).reshape(batch, heads, block, -1)
+        mixed = einsum_bfloat16("bst,btv->bsv", weights, value) / weights.sum(axis=-1, keepdims=True)
+        return mixed.reshape(batch, heads, block, -1)
 
-    mixed = jax.lax.map(attend, (query, bias))
-    return mixed.transpose(1, 0, 3, 2, 4).reshape(batch, bins, heads, -1)
+    mixed = jax.lax.map(attend, (query.transpose(1, 0, 3, 2, 4), rows.reshape(-1, block)))
+    return mixed.transpose(1, 0, 3, 2, 4).reshape(batch, count, heads, -1)
 
 
 def _block_rows(pair_bins: int) -> int:
