@@ -7,6 +7,7 @@
     ├── AnnotationError   the GTF or the poly(A) table cannot be read
     ├── CheckpointError   a checkpoint is missing, incomplete or damaged
     ├── PluginError       a scorer plug-in cannot be loaded or breaks its contract
+    ├── ClusterError      the workers of a cluster cannot be reached, are lost, or disagree
     └── OutputError       a result cannot be written
 
 The command line prints only these in the short form; anything else keeps its traceback, since it is our own bug.
@@ -60,6 +61,10 @@ class CheckpointError(VepscoreError):
 
 class PluginError(VepscoreError):
     """A scorer plug-in cannot be loaded or breaks the contract."""
+
+
+class ClusterError(VepscoreError):
+    """The workers of a cluster cannot be reached, are lost, or disagree."""
 
 
 class OutputError(VepscoreError):

@@ -1,6 +1,9 @@
 """A job from its options to its outputs, which appear together or not at all."""
 
 import dataclasses
+import hashlib
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +14,14 @@ import pytest
 from tests.builders import CONTIGS, WINDOW_BP, TinyGenome, build_genome, vcf_row, write_vcf
 from tests.io.samples import read_all
 from vepscore.engine.intake import MismatchPolicy
-from vepscore.engine.job import Job, JobReport, check_outputs, run_job
-from vepscore.errors import GenomeError, UsageError
+from vepscore.engine.job import run_job
+from vepscore.engine.options import Job, check_outputs
+from vepscore.engine.report import JobReport
+from vepscore.engine.run import RunCounts
+from vepscore.engine.shards import Shard
+from vepscore.errors import GenomeError, InputError, OutputError, UsageError
 from vepscore.genome.alleles import Status
+from vepscore.io.merge import merge
 
 ROWS = (
     vcf_row("chr1", 16_000, 1, "~", "<DEL>"),
@@ -57,6 +65,10 @@ def job(genome: TinyGenome, checkpoint_folder: Path, tmp_path: Path) -> Job:
         engine="sparse",
         split="windows",
         overwrite=False,
+        shard=None,
+        resume=True,
+        cluster=None,
+        summary=None,
         command=("vepscore", "score"),
     )
 
@@ -171,6 +183,147 @@ def test_contigs_without_genes_are_warned_of(job: Job, caplog: pytest.LogCapture
     genes.write_text("".join(line.replace("chr1\t", "chr2\t") for line in lines))
     run_job(dataclasses.replace(unscored(job, *ROWS[:1]), genes=genes), lambda counts, total: None)
     assert "the annotation has no genes on chr1: no scores of genes there" in caplog.text
+
+
+class Killed(BaseException):
+    """What ends a run at once."""
+
+
+def cut_off(job: Job, records: int) -> None:
+    """Runs the job until so many records are written."""
+
+    def observe(counts: RunCounts, total: int | None) -> None:
+        if counts.records == records:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_job(job, observe)
+
+
+def contents(job: Job) -> list[bytes]:
+    return [path.read_bytes() for path in outputs_of(job)]
+
+
+def renamed(job: Job, prefix: str) -> Job:
+    """The job with outputs of other names."""
+    outputs = [path.with_name(f"{prefix}{path.name}") for path in outputs_of(job)]
+    return dataclasses.replace(job, outputs=tuple(map(str, outputs[:-1])), table=outputs[-1])
+
+
+def names_in(job: Job) -> list[str]:
+    return sorted(path.name for path in Path(job.source).parent.iterdir())
+
+
+@pytest.mark.parametrize("records", [1, 2, 3])
+def test_run_that_was_cut_off_goes_on(job: Job, records: int) -> None:
+    finish(job)
+    expected, names = contents(job), names_in(job)
+    for path in outputs_of(job):
+        path.unlink()
+    cut_off(job, records)
+    assert not any(path.exists() for path in outputs_of(job))
+    report, _ = finish(job)
+    assert report.counts.resumed == (1 if records < 3 else 2)
+    assert report.counts.records == 3
+    assert contents(job) == expected
+    assert names_in(job) == names
+
+
+def test_what_a_killed_run_has_left_is_swept_up(job: Job) -> None:
+    remains = Path(job.outputs[0]).with_name(".0123abcd.out.vcf")
+    others = [remains.with_name(name) for name in (".0123abcd.other.vcf", "0123abcd.out.vcf", ".xyz.out.vcf")]
+    for path in (remains, *others):
+        path.touch()
+    finish(job)
+    assert not remains.exists() and all(path.exists() for path in others)
+
+
+def test_other_options_do_not_go_on(job: Job) -> None:
+    cut_off(job, 2)
+    other = dataclasses.replace(job, align_bp=128)
+    with pytest.raises(OutputError, match="vepscoreAlign: found 1 bp, expected 128 bp"):
+        finish(other)
+    report, _ = finish(dataclasses.replace(other, resume=False))
+    assert report.counts.resumed == 0
+
+
+def test_changed_input_does_not_go_on(job: Job) -> None:
+    cut_off(job, 2)
+    write_vcf(Path(job.source), *ROWS[:2], meta=META)
+    with pytest.raises(OutputError, match=r"input: found [0-9a-f]{64}, expected [0-9a-f]{64}"):
+        finish(job)
+
+
+def test_changed_reference_does_not_go_on(job: Job, tmp_path: Path) -> None:
+    genome = build_genome(tmp_path)
+    own = dataclasses.replace(job, reference=genome.fasta)
+    cut_off(own, 2)
+    text = genome.fasta.read_text()
+    genome.fasta.write_text(text.replace("A", "C", 1))
+    with pytest.raises(OutputError, match=r"vepscoreReference: found tiny\.fa sha256"):
+        finish(own)
+
+
+@pytest.mark.parametrize("changed", ["reference", "genes", "source"])
+def test_file_that_changes_under_the_run_is_an_error(job: Job, tmp_path: Path, changed: str) -> None:
+    genome = build_genome(tmp_path)
+    own = dataclasses.replace(job, reference=genome.fasta, genes=genome.gtf)
+
+    def observe(counts: RunCounts, total: int | None) -> None:
+        if counts.records == 2:
+            os.utime(getattr(own, changed), (1, 1))
+
+    with pytest.raises(InputError, match="has changed while it was read; nothing was written"):
+        run_job(own, observe)
+    assert not any(path.exists() for path in outputs_of(own))
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_shards_merge_into_what_one_run_writes(job: Job) -> None:
+    finish(job)
+    parts = [dataclasses.replace(renamed(job, f"{n}."), shard=Shard(n, 3)) for n in (1, 2, 3)]
+    totals = [finish(part)[1][-1] for part in parts]
+    assert sum(records for records, _ in totals) == 3 and all(done == total for done, total in totals)
+    merged = renamed(job, "merged.")
+    for output, *paths in zip(*map(outputs_of, (merged, *parts)), strict=True):
+        merge(paths, str(output))
+    assert contents(merged) == contents(job)
+
+
+def test_shards_of_what_can_be_read_once_are_refused(job: Job) -> None:
+    piped = dataclasses.replace(job, source="-", shard=Shard(1, 2))
+    with pytest.raises(UsageError, match="can be read only once"):
+        piped_in(piped, Path(job.source))
+
+
+def piped_in(job: Job, source: Path) -> None:
+    with source.open() as file, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", file)
+        finish(job)
+
+
+def test_summary_has_the_facts_of_the_run(job: Job, tmp_path: Path) -> None:
+    summary = tmp_path / "run.json"
+    finish(dataclasses.replace(job, summary=summary))
+    found = json.loads(summary.read_text())
+    assert found["command"] == "vepscore score"
+    assert found["versions"]["jax"] == jax.__version__
+    assert found["input"] == {"path": job.source, "sha256": sha256(Path(job.source))}
+    assert found["outputs"] == [*job.outputs, str(job.table)]
+    assert found["statuses"] == {"OK": 2, "SYMBOLIC": 1}
+    assert (found["records"], found["records_resumed"], found["alleles"]) == (3, 0, 3)
+    assert found["provenance"]["reference"] == f"tiny.fa sha256:{sha256(job.reference)}"
+    assert (found["device"], found["precision"], found["shard"]) == (jax.default_backend(), "float32", None)
+    assert found["seconds"]["scoring"] > 0 and found["seconds"]["opening"] > 0
+
+
+def test_summary_does_not_appear_without_the_results(job: Job, tmp_path: Path) -> None:
+    cut_off(dataclasses.replace(job, summary=tmp_path / "run.json"), 2)
+    assert not (tmp_path / "run.json").exists()
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -70,3 +70,13 @@ def test_terms_of_the_checkpoint_are_repeated(options: dict[str, object], checkp
     config = dataclasses.replace(checkpoint.config, terms_notice="non-commercial use only")
     facts = describe_run(**options | {"checkpoint": dataclasses.replace(checkpoint, config=config)})
     assert list(facts.items())[-1] == ("vepscoreTerms", "non-commercial use only")
+
+
+def test_command_is_that_of_any_run_with_the_same_scores(options: dict[str, object]) -> None:
+    """Where outputs go and how the work is divided is left out, so that the same scores are the same bytes."""
+    bare = ("vepscore", "score", "in.vcf", "-r", "tiny.fa", "--align", "128")
+    divided = ("vepscore", "score", "in.vcf", "-o", "a.vcf", "-ob.vcf", "--output=c.bcf", "--table", "t.tsv")
+    divided += ("-r", "tiny.fa", "--shard", "1/2", "--cluster=local:2", "--no-resume", "-q", "--align", "128")
+    divided += ("--json-summary", "s.json", "--strict")
+    commands = [describe_run(**options | {"command": words})["vepscoreCommand"] for words in (bare, divided)]
+    assert commands == ["vepscore score in.vcf -r tiny.fa --align 128"] * 2

@@ -1,19 +1,24 @@
 """Records come out as they went in, each with all its alleles, while the engine is fed full batches."""
 
+import collections
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.builders import make_records, tiny_tracks, vcf_row
+from tests.builders import WINDOW_BP, make_records, tiny_tracks, vcf_row
 from vepscore.contract import ScoreBlock
 from vepscore.engine.intake import Intake, MismatchPolicy, PreparedAllele
 from vepscore.engine.plugins import load_scorers
-from vepscore.engine.run import RunCounts, run, score_records
+from vepscore.engine.run import RunCounts, ahead, run, score_records
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.errors import GenomeError
 from vepscore.genome.alleles import Status
+from vepscore.io.journal import open_journal
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult
 from vepscore.outputs import Output
@@ -60,6 +65,10 @@ class Counting:
             yield record
 
 
+def score(records: Iterable[Record], intake: Intake, engine: FakeEngine) -> Iterator[RecordResult]:
+    return itertools.chain.from_iterable(score_records(records, intake, engine))
+
+
 def statuses(results: Iterable[RecordResult]) -> list[list[Status]]:
     return [[allele.status for allele in result.alleles] for result in results]
 
@@ -67,7 +76,7 @@ def statuses(results: Iterable[RecordResult]) -> list[list[Status]]:
 @pytest.mark.parametrize("batch", [1, 2, 3, 100])
 def test_every_record_comes_out_in_order_with_all_its_alleles(intake: Intake, batch: int) -> None:
     records = make_records(SYMBOLIC, SNV, NO_ALT, MIXED, ELSEWHERE, SNV, SYMBOLIC)
-    results = list(score_records(records, intake, FakeEngine(batch)))
+    results = list(score(records, intake, FakeEngine(batch)))
     assert [result.record for result in results] == records
     assert [[allele.alt for allele in result.alleles] for result in results] == [
         list(record.alts) for record in records
@@ -84,7 +93,7 @@ def test_every_record_comes_out_in_order_with_all_its_alleles(intake: Intake, ba
 
 
 def test_results_belong_to_their_alleles(intake: Intake) -> None:
-    (result,) = score_records(make_records(MIXED), intake, FakeEngine(batch=3))
+    (result,) = score(make_records(MIXED), intake, FakeEngine(batch=3))
     first, symbolic, second, unknown = result.alleles
     assert (first.fields, second.fields) == ({"VS_ATAC": 1}, {"VS_ATAC": 2})
     assert [detail.score for detail in second.details] == [2]
@@ -97,14 +106,14 @@ def test_batches_are_filled_across_records(intake: Intake) -> None:
     rows = [vcf_row("chr1", 16_000, 1, "A" * length) for length in range(2, 9)]
     rows[1:1] = [SYMBOLIC, NO_ALT]
     engine = FakeEngine(batch=3)
-    assert len(list(score_records(make_records(*rows), intake, engine))) == 9
+    assert len(list(score(make_records(*rows), intake, engine))) == 9
     assert [[len(alt) for alt in alts] for alts in engine.batches] == [[2, 3, 4], [5, 6, 7], [8]]
 
 
 def test_record_with_more_alts_than_a_batch_is_split(intake: Intake) -> None:
     row = vcf_row("chr1", 16_000, 1, *("A" * length for length in range(2, 7)))
     engine = FakeEngine(batch=2)
-    (result,) = score_records(make_records(row), intake, engine)
+    (result,) = score(make_records(row), intake, engine)
     assert [allele.fields["VS_ATAC"] for allele in result.alleles] == [2, 3, 4, 5, 6]
     assert [len(alts) for alts in engine.batches] == [2, 2, 1]
 
@@ -113,7 +122,7 @@ def test_few_records_are_held_where_few_alleles_can_be_scored(intake: Intake) ->
     rows = [SYMBOLIC] * 2500
     rows[10] = rows[2400] = SNV
     records = Counting(make_records(*rows))
-    results = score_records(records, intake, FakeEngine(batch=8))
+    results = score(records, intake, FakeEngine(batch=8))
     for number in range(2500):
         result = next(results)
         assert result.record.index == number
@@ -125,20 +134,22 @@ def test_few_records_are_held_where_few_alleles_can_be_scored(intake: Intake) ->
 def test_single_windows_are_scored_as_they_come(intake: Intake) -> None:
     """While two more are prepared ahead."""
     records = Counting(make_records(*[SNV] * 10))
-    results = score_records(records, intake, FakeEngine(batch=1))
+    results = score(records, intake, FakeEngine(batch=1))
     for number in range(10):
         assert next(results).record.index == number
         assert records.taken <= number + 3
 
 
 def test_no_records_give_no_results(intake: Intake) -> None:
-    assert list(score_records([], intake, FakeEngine())) == []
-    assert run([], intake, FakeEngine(), []).records == 0
+    assert list(score([], intake, FakeEngine())) == []
+    counts = RunCounts()
+    run([], None, [], counts)
+    assert counts.records == 0
 
 
 def test_allele_that_fails_stops_no_other(intake: Intake) -> None:
     rows = [vcf_row("chr1", 16_000, 1, "CC", "GGG"), vcf_row("chr1", 16_000, 1, "TTTT")]
-    results = list(score_records(make_records(*rows), intake, FakeEngine(batch=2, fails="GGG")))
+    results = list(score(make_records(*rows), intake, FakeEngine(batch=2, fails="GGG")))
     assert statuses(results) == [[Status.OK, Status.FAILED], [Status.OK]]
     failed = results[0].alleles[1]
     assert (failed.reason, failed.fields, failed.details, failed.blocks) == ("ATAC: not finite", {}, (), ())
@@ -155,7 +166,9 @@ def test_run_hands_each_result_to_every_writer_and_counts(intake: Intake) -> Non
         assert len(first) == len(second) == counts.records
         seen.append((counts.records, counts.alleles, counts.scored))
 
-    counts = run(records, intake, FakeEngine(batch=2), [first.append, second.append], observe)
+    counts = RunCounts()
+    results = score_records(records, intake, FakeEngine(batch=2))
+    run(results, None, [first.append, second.append], counts, observe)
     assert first == second and [result.record for result in first] == records
     assert seen == [(1, 1, 0), (2, 5, 2), (3, 5, 2), (4, 6, 2)]
     assert counts.statuses == {
@@ -171,7 +184,64 @@ def test_mismatch_policy_error_comes_through(intake: Intake) -> None:
     chrom, pos1, name, ref, alt = SNV
     wrong = (chrom, pos1, name, alt, ref)
     strict = Intake(reference=intake.reference, window_bp=intake.window_bp, on_mismatch=MismatchPolicy.ERROR)
-    results = score_records(make_records(SNV, wrong), strict, FakeEngine())
+    results = score(make_records(SNV, wrong), strict, FakeEngine())
     assert [result.record.index for result in itertools.islice(results, 1)] == [0]
     with pytest.raises(GenomeError, match="record 1"):
         next(results)
+
+
+def test_results_in_the_journal_are_not_made_again(intake: Intake, tmp_path: Path) -> None:
+    rows = [SNV, SYMBOLIC, MIXED, SNV, NO_ALT]
+    records = make_records(*rows)
+    whole = list(score(records, intake, FakeEngine()))
+    with pytest.raises(ZeroDivisionError), open_journal(tmp_path / "out", {}, resume=True) as journal:
+        run(score_records(records, intake, FakeEngine()), journal, [stop_at(3)], RunCounts())
+    engine, counts, again = FakeEngine(), RunCounts(), []
+    with open_journal(tmp_path / "out", {}, resume=True) as journal:
+        assert [record in journal for record in records] == [True, False, True, True, False]
+        results = score_records(records, intake, engine, journal=journal)
+        run(results, journal, [again.append], counts)
+    assert engine.batches == [] and (counts.resumed, counts.records) == (3, 5)
+    assert statuses(again) == statuses(whole)
+    assert [a.fields for r in again for a in r.alleles] == [a.fields for r in whole for a in r.alleles]
+
+
+def stop_at(index: int) -> Callable[[RecordResult], None]:
+    def write(result: RecordResult) -> None:
+        if result.record.index == index:
+            raise ZeroDivisionError
+
+    return write
+
+
+def test_summary_alone_is_kept_where_no_table_has_all_scores(intake: Intake) -> None:
+    chunks = score_records(make_records(SNV), intake, FakeEngine(), keep_blocks=False)
+    ((result,),) = chunks
+    assert result.alleles[0].blocks == () and result.alleles[0].fields == {"VS_ATAC": 1}
+
+
+def test_sequences_of_many_alts_do_not_stand_in_memory_together(intake: Intake) -> None:
+    row = vcf_row("chr1", 16_000, 1, *["~", "<DEL>"] * 30_000)
+    tracemalloc.start()
+    (result,) = score(make_records(row), intake, FakeEngine(batch=4))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert collections.Counter(statuses([result])[0]) == {Status.OK: 30_000, Status.SYMBOLIC: 30_000}
+    assert peak < 30_000 * WINDOW_BP / 4
+
+
+def test_interruption_does_not_wait_for_what_is_being_made() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[int]:
+        yield 1
+        begun.set()
+        go_on.wait()
+        yield 2
+
+    with pytest.raises(KeyboardInterrupt), ahead(slowly(), 1) as items:
+        assert next(items) == 1
+        begun.wait()
+        raise KeyboardInterrupt
+    assert not go_on.is_set()
+    go_on.set()

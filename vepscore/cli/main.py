@@ -5,6 +5,7 @@ Nothing heavy is imported here or by the files of the subcommands, whose functio
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -12,15 +13,17 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-import vepscore
 from vepscore.cli import weights
 from vepscore.cli.logs import Quiet, Verbose, set_up_logging
+from vepscore.cli.merge import merge
 from vepscore.cli.score import score
 from vepscore.cli.scorers import scorers
 from vepscore.errors import VepscoreError
 
-_INTERRUPTED = 130  # as shells have it: 128 + SIGINT
-_BROKEN_PIPE = 141  # 128 + SIGPIPE
+# Exit statuses as shells have them: 128 and the signal.
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+_BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 class _Commands(typer.core.TyperGroup):
@@ -39,13 +42,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(score)
+app.command()(merge)
 app.command()(scorers)
 app.add_typer(weights.app, name="weights")
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: as a scheduler sends it before the time is up."""
+
+
 def _print_version(value: bool) -> None:
     if value:
-        print(f"vepscore {vepscore.__version__}")
+        from vepscore.versions import describe_versions
+
+        print(describe_versions())
         raise typer.Exit
 
 
@@ -66,11 +76,22 @@ def set_up(version: Version = False, verbose: Verbose = False, quiet: Quiet = Fa
 
 def main() -> None:
     """The console script."""
-    with _errors_as_messages():
-        try:
-            app(prog_name="vepscore")
-        finally:
-            sys.stdout.flush()  # here rather than at exit, where a closed pipe could not be dealt with
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with _errors_as_messages():
+            try:
+                app(prog_name="vepscore")
+            finally:
+                sys.stdout.flush()  # here rather than at exit, where a closed pipe could not be dealt with
+    except SystemExit as end:
+        if end.code in (_INTERRUPTED, _TERMINATED):
+            sys.stderr.flush()
+            os._exit(end.code)  # the interpreter would wait for what the device is at
+        raise
+
+
+def _terminate(*_: Any) -> None:
+    raise _Terminated
 
 
 @contextlib.contextmanager
@@ -81,9 +102,10 @@ def _errors_as_messages() -> Iterator[None]:
     except VepscoreError as error:
         _print_error(error)
         raise SystemExit(error.exit_status) from error
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(_INTERRUPTED) from None
+    except KeyboardInterrupt as signalled:
+        terminated = isinstance(signalled, _Terminated)
+        print("terminated" if terminated else "interrupted", file=sys.stderr)
+        raise SystemExit(_TERMINATED if terminated else _INTERRUPTED) from None
     except BrokenPipeError:
         # What is still buffered would fail again when the interpreter flushes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -15,7 +15,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from vepscore.engine.job import JobReport
+from vepscore.engine.report import JobReport
 from vepscore.engine.run import RunCounts
 from vepscore.genome.alleles import Status
 

@@ -59,7 +59,7 @@ class Split(enum.StrEnum):
     positions = "positions"
 
 
-_DATA, _MODEL, _RUN = "Data", "Model", "Run"
+_DATA, _MODEL, _RUN, _SCALE = "Data", "Model", "Run", "Many jobs"
 
 
 def score(
@@ -169,6 +169,30 @@ def score(
         Engine,
         typer.Option(help="sparse: only what scorers read; dense: whole windows.", rich_help_panel=_RUN),
     ] = Engine.sparse,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Score the I-th of N parts of the input, of about as much work each.",
+            rich_help_panel=_SCALE,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(help="Go on from what a killed run has left, or start anew.", rich_help_panel=_SCALE),
+    ] = True,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A Dask scheduler's address, or local:N for N processes on this machine.",
+            rich_help_panel=_SCALE,
+        ),
+    ] = None,
+    json_summary: Annotated[
+        Path | None,
+        typer.Option(help="Versions, hashes, counts and timings, as JSON.", rich_help_panel=_RUN),
+    ] = None,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Exit status 3 when an allele was not scored.", rich_help_panel=_RUN),
@@ -185,13 +209,15 @@ def score(
     """Score the variants of a VCF: what each allele changes in splicing, expression, accessibility and more."""
     from vepscore.cli.progress import observing, print_report
     from vepscore.engine.intake import MismatchPolicy
-    from vepscore.engine.job import Job, check_outputs, run_job
+    from vepscore.engine.job import run_job
+    from vepscore.engine.options import Job, check_outputs
+    from vepscore.engine.shards import Shard
     from vepscore.genome.windows import parse_width
 
     window_bp = parse_width(window)
     _check_align(align, window_bp)
     outputs = tuple(output or [STDOUT])
-    check_outputs(source, outputs, table)
+    check_outputs(source, outputs, table, json_summary)
     job = Job(
         source=source,
         reference=reference,
@@ -214,6 +240,10 @@ def score(
         engine=engine,
         split=split,
         overwrite=overwrite_existing,
+        shard=Shard.parse(shard) if shard else None,
+        resume=resume,
+        cluster=cluster,
+        summary=json_summary,
         command=("vepscore", *sys.argv[1:]),
     )
     with observing() as observe:

@@ -6,6 +6,7 @@ Coordinates are 0-based and half-open. Axis: S bp of the window.
 import dataclasses
 import enum
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -63,7 +64,25 @@ class Intake:
         Raises:
             GenomeError: REF differs from the reference and the policy is `error`.
         """
-        return [self._prepare(record, alt) for alt in record.alts]
+        return list(self.prepare_each(record))
+
+    def prepare_each(self, record: Record) -> Iterator[PreparedAllele]:
+        """The same, one by one: sequences of many ALTs need not stand in memory together."""
+        return (self._prepare(record, alt) for alt in record.alts)
+
+    def may_score(self, record: Record, alt: str) -> bool:
+        """Whether an ALT can be scored, as far as the record alone tells."""
+        return (
+            self._check_text(record, alt)[0] is Status.OK and self.reference.match(record.chrom) is not None
+        )
+
+    def is_in_gene(self, record: Record) -> bool:
+        """Whether REF overlaps a gene, for a record on the reference."""
+        chrom, pos0 = self.reference.match(record.chrom), record.pos1 - 1
+        genes = (
+            self.annotation.genes_overlapping(chrom, pos0, pos0 + len(record.ref)) if self.annotation else []
+        )
+        return bool(genes)
 
     def _prepare(self, record: Record, alt: str) -> PreparedAllele:
         status, reason = self._check_text(record, alt)

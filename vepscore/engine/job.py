@@ -2,89 +2,42 @@
 
 import contextlib
 import dataclasses
+import functools
+import itertools
 import logging
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from vepscore.contract import Scorer
-from vepscore.engine.dense import DenseEngine
-from vepscore.engine.device import (
-    choose_device,
-    default_precision,
-    keep_compiled,
-    list_devices,
-    require_exact_products,
-)
-from vepscore.engine.intake import Intake, MismatchPolicy
-from vepscore.engine.parallel import create_sparse_engine
-from vepscore.engine.plugins import load_scorers
-from vepscore.engine.provenance import describe_run
-from vepscore.engine.run import RunCounts, run
-from vepscore.engine.scoring import Engine
-from vepscore.engine.selection import needed_outputs, select_scorers
-from vepscore.errors import UsageError
-from vepscore.genome.annotation import Annotation
-from vepscore.genome.cache import cache_dir
+from vepscore.engine.intake import Intake
+from vepscore.engine.options import LONG_TABLE_SUFFIX, Job
+from vepscore.engine.provenance import COMMAND_KEY
+from vepscore.engine.report import JobReport, summarize_job
+from vepscore.engine.run import RunCounts, run, score_records
+from vepscore.engine.session import Session, open_session
+from vepscore.engine.shards import records_of
+from vepscore.errors import InputError, UsageError
+from vepscore.genome.cache import file_digest, file_stamp
 from vepscore.genome.fasta import Reference
-from vepscore.genome.polya import PolyASites
-from vepscore.io.atomic import StagedWriter
+from vepscore.io.atomic import StagedWriter, remove_remains
 from vepscore.io.header import VcfHeader
+from vepscore.io.journal import Journal, open_journal
+from vepscore.io.json_file import JsonWriter
+from vepscore.io.lines import STDIN
+from vepscore.io.merge import SHARD_KEY
 from vepscore.io.parquet import LongTableWriter
-from vepscore.io.records import Scan, open_records, scan_records
-from vepscore.io.table import SUFFIXES as TABLE_SUFFIXES
+from vepscore.io.records import Record, RecordReader, Scan, open_records, scan_records
+from vepscore.io.results import RecordResult
 from vepscore.io.table import AlleleTableWriter
-from vepscore.io.vcf import STDOUT, AnnotatedVcfWriter
-from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
-from vepscore.model.checkpoint import Checkpoint, load_checkpoint
-from vepscore.model.config import PAIR_BIN_BP
-from vepscore.model.registry import is_official, resolve_checkpoint
+from vepscore.io.vcf import AnnotatedVcfWriter
+from vepscore.model.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
-LONG_TABLE_SUFFIX = ".parquet"
 _CHROMOSOME = re.compile(r"(chr)?(\d{1,2}|[XYWZM]|MT)")
 _SHOWN_CONTIGS = 5
 _ASSEMBLY = re.compile(r"assembly=\"?([^,\">]+)")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Job:
-    """The options of one job."""
-
-    source: str  # VCF or BCF; "-" is standard input
-    reference: Path
-    genes: Path | None
-    polya: Path | None
-    outputs: tuple[str, ...]  # annotated VCFs and long tables, by suffix; "-" is standard output
-    table: Path | None  # per-allele table
-    checkpoint: str | None  # name or directory; None: the embedded one
-    metadata: Path | None  # track metadata, for a checkpoint in the official layout
-    organism: str
-    window_bp: int
-    align_bp: int
-    strand: str  # "+" or "-": the strand that the network reads
-    scorers: tuple[str, ...] | None  # names; None: all that can be made
-    precision: str | None  # None: by device
-    rotary: str  # "auto": what the checkpoint says
-    on_mismatch: MismatchPolicy
-    device: str
-    batch: int
-    engine: str  # "sparse" or "dense"
-    split: str  # what several devices divide: "windows" or "positions"
-    overwrite: bool  # replace the annotation of an earlier run
-    command: tuple[str, ...]  # for the record
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class JobReport:
-    """What a finished job did."""
-
-    counts: RunCounts
-    left_out: dict[str, str]  # scorer's name to why it was left out
-    device: str
-    precision: str
 
 
 def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobReport:
@@ -98,116 +51,153 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
     Raises:
         VepscoreError: anything that the user can act on.
     """
+    started = time.monotonic()
+    stamps = _stamps(job)
     scan = scan_records(job.source)
-    total = scan.records if scan else None
-    observe(RunCounts(), total)
-    with open_records(job.source) as records:
-        reference = Reference(job.reference, cache_dir())
-        annotation = Annotation.from_gtf(job.genes, cache_dir()) if job.genes else None
-        polya = PolyASites.from_tsv(job.polya) if job.polya else None
-        device = choose_device(job.device)
-        keep_compiled(cache_dir())
-        precision = job.precision or default_precision(device)
-        require_exact_products(precision)
-        scorers = load_scorers(job.scorers)
-        checkpoint = _open_checkpoint(job, scorers, precision)
-        selection = select_scorers(
-            scorers,
-            checkpoint,
-            has_genes=annotation is not None,
-            has_polya=polya is not None,
-            asked_for=job.scorers is not None,
+    observe(RunCounts(), scan.records if scan else None)
+    with open_records(job.source) as records, _open_scoring(job, records) as (session, score):
+        input_digest = "unknown" if scan is None else file_digest(job.source)
+        part = _part(job, session.intake)
+        provenance = session.provenance | _part_facts(job, part, input_digest)
+        header = _annotated_header(
+            records.header, session.intake.reference, scan, provenance, overwrite=job.overwrite
         )
-        intake = Intake(
-            reference=reference,
-            window_bp=job.window_bp,
-            align_bp=job.align_bp,
-            annotation=annotation,
-            polya=polya,
-            on_mismatch=job.on_mismatch,
-            assembly=_assembly(records.header),
-            source=records.name,
+        _report_contigs(session.intake, scan)
+        total = len(part) if part is not None else scan.records if scan else None
+        report = JobReport(
+            counts=RunCounts(),
+            left_out=session.selection.left_out,
+            device=session.device,
+            precision=session.precision,
+            opening_seconds=time.monotonic() - started,
         )
-        rotary_dtype = checkpoint.config.rotary_dtype if job.rotary == "auto" else job.rotary
-        engine = _create_engine(job, checkpoint, selection.scorers, rotary_dtype)
-        checkpoint = dataclasses.replace(checkpoint, network=None)  # the engine has what it needs of it
-        provenance = describe_run(
-            command=job.command,
-            checkpoint=checkpoint,
-            intake=intake,
-            reference=job.reference,
-            genes=job.genes,
-            polya=job.polya,
-            organism=job.organism,
-            strand=job.strand,
-            scorers=selection.scorers,
-            precision=precision,
-            rotary_dtype=rotary_dtype,
-            engine=job.engine,
-        )
-        header = _annotated_header(records.header, reference, scan, provenance, overwrite=job.overwrite)
-        _report_contigs(reference, annotation, scan)
-        with _open_writers(job, header, checkpoint, provenance) as writers:
-            counts = run(
-                records,
-                intake,
-                engine,
+        with (
+            _open_journal(job, session, provenance, input_digest) as journal,
+            _open_writers(job, header, session.checkpoint, provenance) as (summary, writers),
+        ):
+            run(
+                score(_in_part(records, part), journal),
+                journal,
                 [writer.write for writer in writers],
+                report.counts,
                 lambda counts: observe(counts, total),
             )
-    return JobReport(counts=counts, left_out=selection.left_out, device=device, precision=precision)
+            _check_unchanged(stamps, journal)
+            if summary is not None:
+                summary.write(summarize_job(job, report, provenance, input_digest=input_digest))
+    return report
 
 
-def _open_checkpoint(job: Job, scorers: Sequence[Scorer], precision: str) -> Checkpoint:
-    """The job's checkpoint, in either layout, with the heads that the scorers read.
+_Score = Callable[[Iterable[Record], Journal | None], Iterator[list[RecordResult]]]
+
+
+@contextlib.contextmanager
+def _open_scoring(job: Job, records: RecordReader) -> Iterator[tuple[Session, _Score]]:
+    """The job's session, and what scores records: this process, or the workers of a cluster."""
+    names = {"source": records.name, "assembly": _assembly(records.header)}
+    session = open_session(job, **names)
+    if job.cluster is None:
+
+        def score(records: Iterable[Record], journal: Journal | None) -> Iterator[list[RecordResult]]:
+            engine = session.create_engine()
+            return score_records(
+                records, session.intake, engine, journal=journal, keep_blocks=job.keeps_blocks
+            )
+
+        yield session, score
+        return
+    from vepscore.engine.cluster import open_cluster
+
+    with open_cluster(job, **names) as cluster:
+        # The workers' device decides, not that of the machine that gives out the work.
+        facts = cluster.facts
+        yield (
+            dataclasses.replace(
+                session, provenance=dict(facts.provenance), device=facts.device, precision=facts.precision
+            ),
+            functools.partial(cluster.score, session.intake),
+        )
+
+
+def _part(job: Job, intake: Intake) -> range | None:
+    """The records of the job's shard; None where it has them all.
 
     Raises:
-        UsageError: the layout and `--metadata` do not go together.
-        CheckpointError: it cannot be opened.
+        UsageError: the input can be read only once.
     """
-    path = resolve_checkpoint(job.checkpoint)
-    wanted = {
-        "organism": job.organism,
-        "dtype": precision,
-        "outputs": set().union(*map(needed_outputs, scorers)),
+    if job.shard is None:
+        return None
+    if job.source == STDIN or not Path(job.source).is_file():
+        raise UsageError(
+            f"--shard {job.shard}: {job.source} can be read only once, and dividing it needs two passes",
+            hint="write the input to a file first",
+        )
+    with open_records(job.source) as records:
+        return records_of(job.shard, records, intake)
+
+
+def _in_part(records: Iterable[Record], part: range | None) -> Iterable[Record]:
+    return records if part is None else itertools.islice(records, part.start, part.stop)
+
+
+def _part_facts(job: Job, part: range | None, input_digest: str) -> dict[str, str]:
+    """What `vepscore merge` needs to know of a shard."""
+    if part is None:
+        return {}
+    return {SHARD_KEY: f"{job.shard} records {part.start} to {part.stop} of sha256:{input_digest}"}
+
+
+@contextlib.contextmanager
+def _open_journal(
+    job: Job, session: Session, provenance: Mapping[str, str], input_digest: str
+) -> Iterator[Journal | None]:
+    """The journal beside the first output that is a file; None where there is none."""
+    if not job.files:
+        yield None
+        return
+    facts = {key: value for key, value in provenance.items() if key != COMMAND_KEY}
+    facts |= {
+        "input": input_digest,
+        "device": session.device,
+        "devices": job.split,
+        "scores": "all" if job.keeps_blocks else "largest",
     }
-    if not is_official(path):
-        if job.metadata is not None:
-            raise UsageError(
-                f"--metadata {job.metadata}: the checkpoint {path.name} has a track table of its own",
-                hint="leave out --metadata",
+    with open_journal(Path(job.files[0]), facts, resume=job.resume) as journal:
+        for name in job.files:
+            remove_remains(name)
+        if len(journal):
+            log.info("going on with a run that was cut off: %d records are scored", len(journal))
+        try:
+            yield journal
+        except BaseException:
+            if not journal.is_empty:
+                log.info("what was scored is kept: the same command goes on from there")
+            raise
+
+
+def _stamps(job: Job) -> dict[Path, str]:
+    """What identifies the files that are read, by their path."""
+    files = [Path(job.source), job.reference, job.genes, job.polya]
+    return {path: file_stamp(path) for path in files if path is not None and path.is_file()}
+
+
+def _check_unchanged(stamps: Mapping[Path, str], journal: Journal | None) -> None:
+    """Raises InputError where a file is not the one that the run began with; what was scored is forgotten then."""
+    for path, stamp in stamps.items():
+        if not path.is_file() or file_stamp(path) != stamp:
+            if journal is not None:
+                journal.clear()
+            raise InputError(
+                f"{path}\nhas changed while it was read; nothing was written",
+                hint="run again with files at rest",
             )
-        return load_checkpoint(path, **wanted)
-    if job.metadata is None:
-        raise UsageError(
-            f"{path} is in the official layout, which does not name its tracks",
-            hint="pass --metadata FILE (textproto), or import it once with `vepscore weights import`",
-        )
-    from vepscore.model.official.checkpoint import load_official  # imports Orbax, which takes a second
-
-    return load_official(path, job.metadata, **wanted)
-
-
-def _create_engine(job: Job, checkpoint: Checkpoint, scorers: Sequence[Scorer], rotary_dtype: str) -> Engine:
-    options = {"rotary_dtype": rotary_dtype, "strand": job.strand, "batch": job.batch}
-    if job.engine == "dense":
-        return DenseEngine(checkpoint, scorers, **options)
-    devices = list_devices()
-    pair_bins = job.window_bp // PAIR_BIN_BP
-    if job.split == "positions" and pair_bins % len(devices):
-        raise UsageError(
-            f"--split positions: {len(devices)} devices cannot divide a window of {job.window_bp} bp\n"
-            f"expected a number of devices that divides {pair_bins}, its bins of {PAIR_BIN_BP} bp",
-            hint="choose another --window, or leave out --split",
-        )
-    return create_sparse_engine(checkpoint, scorers, devices=devices, split=job.split, **options)
 
 
 @contextlib.contextmanager
 def _open_writers(
-    job: Job, header: VcfHeader, checkpoint: Checkpoint, provenance: dict[str, str]
-) -> Iterator[Sequence[StagedWriter]]:
-    """All writers, whose files appear together."""
+    job: Job, header: VcfHeader, checkpoint: Checkpoint, provenance: Mapping[str, str]
+) -> Iterator[tuple[JsonWriter | None, Sequence[StagedWriter]]]:
+    """The summary, if any, and the writers of results; their files appear together."""
     writers: list[StagedWriter] = [
         LongTableWriter(name, checkpoint.tracks, provenance)
         if name.endswith(LONG_TABLE_SUFFIX)
@@ -216,45 +206,23 @@ def _open_writers(
     ]
     if job.table is not None:
         writers.append(AlleleTableWriter(job.table, provenance))
+    summary = None if job.summary is None else JsonWriter(job.summary)
     with contextlib.ExitStack() as stack:
-        for writer in writers:
+        opened = [*writers, *([summary] if summary else [])]
+        for writer in opened:
             stack.enter_context(writer)
-        yield writers
-        for writer in writers:
+        yield summary, writers
+        for writer in opened:
             writer.finish()
 
 
-def check_outputs(source: str, outputs: Sequence[str], table: Path | None) -> None:
-    """Refuses outputs of unknown kinds, two at one place, and one in the place of the input.
-
-    Raises:
-        UsageError: a suffix is unknown, a path, or standard output, is named twice, or an output is the input.
-    """
-    _check_suffixes(outputs, table)
-    by_place: dict[str, list[str]] = {}
-    for name in [*outputs, *([str(table)] if table else [])]:
-        by_place.setdefault(name if name == STDOUT else os.path.realpath(name), []).append(name)
-    doubled = [name for names in by_place.values() if len(names) > 1 for name in dict.fromkeys(names)]
-    if doubled:
-        raise UsageError(f"two outputs have one name: {', '.join(doubled)}", hint="give each -o its own path")
-    if source != STDOUT and os.path.realpath(source) in by_place:
-        raise UsageError(f"output {source} is the input, which it would replace", hint="give -o another path")
-
-
-def _check_suffixes(outputs: Sequence[str], table: Path | None) -> None:
-    for name in outputs:
-        if name != STDOUT and not name.endswith((*VCF_SUFFIXES, LONG_TABLE_SUFFIX)):
-            raise UsageError(
-                f"output {name}\n"
-                f"expected a name that ends in {', '.join(VCF_SUFFIXES)} or {LONG_TABLE_SUFFIX}, "
-                f"or {STDOUT} for standard output"
-            )
-    if table is not None and not table.name.endswith(TABLE_SUFFIXES):
-        raise UsageError(f"table {table}\nexpected a name that ends in {', '.join(TABLE_SUFFIXES)}")
-
-
 def _annotated_header(
-    header: VcfHeader, reference: Reference, scan: Scan | None, provenance: dict[str, str], *, overwrite: bool
+    header: VcfHeader,
+    reference: Reference,
+    scan: Scan | None,
+    provenance: Mapping[str, str],
+    *,
+    overwrite: bool,
 ) -> VcfHeader:
     used = dict.fromkeys([*header.declared("contig"), *(scan.contigs if scan else ())])
     names = {reference.match(name): name for name in used if reference.match(name) is not None}
@@ -269,8 +237,9 @@ def _annotated_header(
     )
 
 
-def _report_contigs(reference: Reference, annotation: Annotation | None, scan: Scan | None) -> None:
+def _report_contigs(intake: Intake, scan: Scan | None) -> None:
     """Logs where files name contigs differently, by the first such contig, and contigs that have no genes."""
+    reference, annotation = intake.reference, intake.annotation
     if annotation is not None and scan is not None:
         on_reference = [name for name in scan.contigs if reference.match(name) is not None]
         bare = [name for name in on_reference if annotation.contigs.match(reference.match(name)) is None]

@@ -9,6 +9,13 @@ from vepscore.contract import Scorer
 from vepscore.engine.intake import Intake
 from vepscore.model.checkpoint import Checkpoint
 
+COMMAND_KEY = "vepscoreCommand"
+
+# Options, and flags, that change no score: runs that differ in these alone give the same bytes.
+_UNRECORDED = ("-o", "--output", "--table", "--shard", "--cluster", "--json-summary")
+_UNRECORDED_WITH_VALUE = ("-o", *(f"{name}=" for name in _UNRECORDED))
+_UNRECORDED_FLAGS = ("--resume", "--no-resume", "--strict", "-v", "--verbose", "-q", "--quiet")
+
 
 def describe_run(
     *,
@@ -28,7 +35,7 @@ def describe_run(
     """Key to value, in the order in which the header has them. The same run gives the same bytes."""
     facts = {
         "vepscoreVersion": vepscore.__version__,
-        "vepscoreCommand": shlex.join(command),
+        COMMAND_KEY: shlex.join(_recorded(command)),
         "vepscoreCheckpoint": f"{checkpoint.config.name} sha256:{checkpoint.digest}",
         "vepscoreReference": f"{reference.name} sha256:{intake.reference.digest()}",
     }
@@ -51,3 +58,15 @@ def describe_run(
     if checkpoint.config.terms_notice:
         facts["vepscoreTerms"] = checkpoint.config.terms_notice
     return facts
+
+
+def _recorded(command: Sequence[str]) -> list[str]:
+    """The command without where its outputs go and how the work is divided."""
+    kept: list[str] = []
+    words = iter(command)
+    for word in words:
+        if word in _UNRECORDED:
+            next(words, None)
+        elif word not in _UNRECORDED_FLAGS and not word.startswith(_UNRECORDED_WITH_VALUE):
+            kept.append(word)
+    return kept

@@ -1,22 +1,26 @@
 """The run: records in, results out, in order; every record comes out, whatever happens to its alleles."""
 
 import collections
+import contextlib
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.intake import Intake, PreparedAllele
 from vepscore.engine.scoring import Engine, NotFiniteError
 from vepscore.engine.summary import summarize_details, summarize_fields
 from vepscore.genome.alleles import Status
+from vepscore.io.journal import Journal
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
 
 _MAX_CHUNK_RECORDS = 1000  # held at a time where few alleles can be scored
 _CHUNKS_AHEAD = 2  # prepared while the device works
+_SCORED = {Status.OK, Status.FAILED}  # by the device: what takes time
 _Item = TypeVar("_Item")
 _END = object()
 
@@ -26,6 +30,7 @@ class RunCounts:
     """What a run has done so far."""
 
     records: int = 0
+    resumed: int = 0  # of the records, those whose results were in the journal
     statuses: collections.Counter[Status] = dataclasses.field(
         default_factory=collections.Counter
     )  # of alleles
@@ -53,56 +58,103 @@ class RunCounts:
 
 
 def run(
+    results: Iterable[Sequence[RecordResult]],
+    journal: Journal | None,
+    writers: Sequence[Callable[[RecordResult], None]],
+    counts: RunCounts,
+    observe: Callable[[RunCounts], None] = lambda counts: None,
+) -> None:
+    """Keeps each result in the journal and hands it to every writer.
+
+    The results are made on a thread of their own, so that the main thread hears a signal while the device works.
+
+    Args:
+        results: some at a time, in the order in which they come out; those that the journal has are among them.
+        journal: takes what was scored; None to keep nothing.
+        writers: called once per record.
+        counts: is brought up to date.
+        observe: called after each record, with the counts so far.
+    """
+    with ahead(results, 1) as made:
+        for result in itertools.chain.from_iterable(made):
+            if journal is not None and result.record in journal:
+                counts.resumed += 1
+            elif journal is not None and not _SCORED.isdisjoint(allele.status for allele in result.alleles):
+                journal.append(result)
+            for write in writers:
+                write(result)
+            counts.add(result)
+            observe(counts)
+
+
+def score_records(
     records: Iterable[Record],
     intake: Intake,
     engine: Engine,
-    writers: Sequence[Callable[[RecordResult], None]],
-    observe: Callable[[RunCounts], None] = lambda counts: None,
-) -> RunCounts:
-    """Scores all records and hands each result to every writer.
+    *,
+    journal: Journal | None = None,
+    keep_blocks: bool = True,
+) -> Iterator[list[RecordResult]]:
+    """The results of the records, in order, some at a time; alleles go through the engine in batches across records.
 
     Args:
         records: in the order in which they come out.
         intake: prepares the alleles.
         engine: scores them.
-        writers: called once per record.
-        observe: called after each record, with the counts so far.
+        journal: results that it has are taken from it.
+        keep_blocks: the results have all scores, for the long table, and not their summary alone.
     """
-    counts = RunCounts()
-    for result in score_records(records, intake, engine):
-        for write in writers:
-            write(result)
-        counts.add(result)
-        observe(counts)
-    return counts
-
-
-def score_records(records: Iterable[Record], intake: Intake, engine: Engine) -> Iterator[RecordResult]:
-    """The results of the records, in order; alleles go through the engine in batches across records."""
     scorers = {scorer.name: scorer for scorer in engine.scorers}
-    for chunk in _prepare_ahead(_chunks(records, intake, engine.batch), _CHUNKS_AHEAD):
-        ready = [allele for _, alleles in chunk for allele in alleles if allele.status is Status.OK]
-        scored = iter(_score_in_batches(ready, engine))
-        for record, alleles in chunk:
-            results = tuple(
-                _result(allele, next(scored), engine, scorers)
-                if allele.status is Status.OK
-                else _unscored(allele)
-                for allele in alleles
-            )
-            yield RecordResult(record=record, alleles=results)
+    begun: list[AlleleResult] = []  # of a record whose other alleles are in the next chunk
+    with ahead(_chunks(records, intake, engine.batch, journal), _CHUNKS_AHEAD) as chunks:
+        for chunk in chunks:
+            prepared = [allele for piece in chunk for allele in piece.alleles]
+            ready = [allele for allele in prepared if allele.status is Status.OK]
+            scored = iter(_score_in_batches(ready, engine))
+            results = []
+            for piece in chunk:
+                begun += journal.read(piece.record) if piece.is_known else ()
+                begun += (
+                    _result(allele, next(scored), engine, scorers, keep_blocks=keep_blocks)
+                    if allele.status is Status.OK
+                    else _unscored(allele)
+                    for allele in piece.alleles
+                )
+                if piece.is_last:
+                    results.append(RecordResult(record=piece.record, alleles=tuple(begun)))
+                    begun = []
+            yield results
+
+
+class _Piece(NamedTuple):
+    """Alleles of a record that are scored together."""
+
+    record: Record
+    alleles: Sequence[PreparedAllele]
+    is_last: bool  # of the record
+    is_known: bool = False  # the results are in the journal
 
 
 def _chunks(
-    records: Iterable[Record], intake: Intake, batch: int
-) -> Iterator[list[tuple[Record, list[PreparedAllele]]]]:
-    """Consecutive records that fill a batch between them, or that are many."""
-    chunk: list[tuple[Record, list[PreparedAllele]]] = []
+    records: Iterable[Record], intake: Intake, batch: int, journal: Journal | None
+) -> Iterator[list[_Piece]]:
+    """Consecutive alleles that fill a batch between them, or those of many records."""
+    chunk: list[_Piece] = []
     ready = 0
     for record in records:
-        alleles = intake.prepare(record)
-        chunk.append((record, alleles))
-        ready += sum(allele.status is Status.OK for allele in alleles)
+        if journal is not None and record in journal:
+            chunk.append(_Piece(record, (), is_last=True, is_known=True))
+        else:
+            alleles: list[PreparedAllele] = []
+            left = len(record.alts)
+            for allele in intake.prepare_each(record):
+                alleles.append(allele)
+                left -= 1
+                ready += allele.status is Status.OK
+                if left and ready >= batch:
+                    yield [*chunk, _Piece(record, alleles, is_last=False)]
+                    chunk, alleles, ready = [], [], 0
+            chunk.append(_Piece(record, alleles, is_last=True))
         if ready >= batch or len(chunk) >= _MAX_CHUNK_RECORDS:
             yield chunk
             chunk, ready = [], 0
@@ -110,14 +162,30 @@ def _chunks(
         yield chunk
 
 
-def _prepare_ahead(items: Iterable[_Item], count: int) -> Iterator[_Item]:
-    """The same items; a thread makes the next `count` while one is in use."""
+@contextlib.contextmanager
+def ahead(items: Iterable[_Item], count: int) -> Iterator[Iterator[_Item]]:
+    """The same items; a thread makes the next `count` while one is in use.
+
+    An error in the context ends it when the thread has made what it is at; an interruption does not wait.
+    """
     iterator = iter(items)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="intake") as thread:
-        waiting = collections.deque(thread.submit(next, iterator, _END) for _ in range(count))
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
+    waiting = collections.deque(thread.submit(next, iterator, _END) for _ in range(count))
+
+    def take() -> Iterator[_Item]:
         while (item := waiting.popleft().result()) is not _END:
             waiting.append(thread.submit(next, iterator, _END))
             yield item
+
+    wait = False
+    try:
+        yield take()
+        wait = True
+    except Exception:
+        wait = True
+        raise
+    finally:
+        thread.shutdown(wait=wait, cancel_futures=True)
 
 
 def _score_in_batches(
@@ -132,6 +200,8 @@ def _result(
     blocks: list[ScoreBlock] | NotFiniteError,
     engine: Engine,
     scorers: dict[str, Scorer],
+    *,
+    keep_blocks: bool,
 ) -> AlleleResult:
     if isinstance(blocks, NotFiniteError):
         return _unscored(dataclasses.replace(allele, status=Status.FAILED, reason=str(blocks)))
@@ -142,7 +212,7 @@ def _result(
         window=allele.site.window,
         fields=summarize_fields(blocks, scorers),
         details=summarize_details(blocks, engine.tracks, allele.site.overlapping_genes()),
-        blocks=tuple(blocks),
+        blocks=tuple(blocks) if keep_blocks else (),
     )
 
 

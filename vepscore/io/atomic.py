@@ -2,7 +2,9 @@
 
 import abc
 import contextlib
+import glob
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -79,6 +81,14 @@ class StagedFile:
         """Removes what is left under the temporary name: nothing after `publish`."""
         for suffix in ("", *self.companions):
             _beside(self.temporary, suffix).unlink(missing_ok=True)
+
+
+def remove_remains(path: str | Path) -> None:
+    """Removes the temporary files that killed runs have left for an output; none may be at work on it."""
+    path = Path(os.path.realpath(path))
+    for remains in path.parent.glob(f".*.{glob.escape(path.name)}*"):
+        if re.fullmatch(rf"\.[0-9a-f]{{8}}\.{re.escape(path.name)}(\.\w+)*", remains.name):
+            remains.unlink(missing_ok=True)
 
 
 class StandardOutput:

@@ -84,7 +84,7 @@ class _Rows(Protocol):
 
 class _TextRows:
     def __init__(self, path: Path, provenance: Mapping[str, str]) -> None:
-        self._file = pysam.BGZFile(str(path), "wb") if path.suffix == ".gz" else path.open("wb")
+        self._file = open_text(path)
         self._write([*provenance_lines(provenance), "\t".join(SCHEMA.names)])
 
     def add(self, row: tuple[Any, ...]) -> None:
@@ -95,6 +95,11 @@ class _TextRows:
 
     def _write(self, lines: list[str]) -> None:
         self._file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+
+
+def open_text(path: Path) -> Any:
+    """A file of bytes, bgzipped where its name says so."""
+    return pysam.BGZFile(str(path), "wb") if path.suffix == ".gz" else path.open("wb")
 
 
 class _ParquetRows:

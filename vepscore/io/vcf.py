@@ -24,25 +24,22 @@ _INFO_COLUMN = 7
 _log = logging.getLogger(__name__)
 
 
-class AnnotatedVcfWriter(StagedWriter):
+class VcfWriter(StagedWriter):
     """Writes `.vcf`, `.vcf.gz` or `.bcf` by the path's suffix; "-" is standard output, plain VCF.
 
     `.vcf.gz` and `.bcf` are bgzipped and indexed; where the records are not sorted there is no index, and the
     log says so.
 
     Args:
-        header: the header to write, from `VcfHeader.with_annotation`.
-        overwrite: take our fields out of records that have them, rather than refuse them.
+        header: the header to write.
 
     Raises:
         UsageError: another suffix.
     """
 
-    def __init__(self, path: str | Path, header: VcfHeader, *, overwrite: bool = False) -> None:
+    def __init__(self, path: str | Path, header: VcfHeader) -> None:
         self._suffix = _suffix_of(str(path))
         self._header = header
-        self._overwrite = overwrite
-        self._names = DeclaredNames(header) if self._suffix == ".bcf" else None
         self._scratch: Path | None = None  # the text that a BCF is made from
         to_stdout = self._suffix == STDOUT
         super().__init__(
@@ -50,23 +47,14 @@ class AnnotatedVcfWriter(StagedWriter):
             "standard output" if to_stdout else path,
         )
 
-    def write(self, result: RecordResult) -> None:
-        """Writes one record with what came out for its ALTs; a record without ALT as it is.
+    def write_line(self, line: bytes) -> None:
+        """Writes one record, given without the line's end.
 
         Raises:
-            InputError: the record has our fields already, and they are not to be overwritten.
-            OutputError: it cannot be written, or not as BCF.
+            OutputError: it cannot be written.
         """
-        record = result.record
-        if self._names:
-            self._names.check(record)
-        parts = record.line.split(b"\t", _INFO_COLUMN + 1)
-        if existing := find_existing(parts[_INFO_COLUMN]):
-            self._check_overwrite(record, existing)
-            parts[_INFO_COLUMN] = strip_info(parts[_INFO_COLUMN])
-        if result.alleles:
-            parts[_INFO_COLUMN] = append_info(parts[_INFO_COLUMN], format_info(result.alleles))
-        self._write(b"\t".join(parts) + b"\n")
+        with writing(self.name):
+            self._file.write(line + b"\n")
 
     def _open(self) -> None:
         self._file = self._open_file()
@@ -82,18 +70,6 @@ class AnnotatedVcfWriter(StagedWriter):
             return pysam.BGZFile(str(temporary), "wb")
         self._scratch = temporary.with_name(f"{temporary.name}.vcf.gz")
         return pysam.BGZFile(str(self._scratch), "wb")
-
-    def _write(self, data: bytes) -> None:
-        with writing(self.name):
-            self._file.write(data)
-
-    def _check_overwrite(self, record: Record, existing: list[str]) -> None:
-        if not self._overwrite:
-            raise InputError(
-                f"record {record.index}, {record.chrom}:{record.pos1}\n"
-                f"has {', '.join(existing)} in INFO already",
-                hint="score the original file, or replace them with --overwrite-existing",
-            )
 
     def _close(self) -> None:
         if self._suffix != STDOUT:
@@ -112,6 +88,49 @@ class AnnotatedVcfWriter(StagedWriter):
         super()._abandon()
         if self._scratch:
             self._scratch.unlink(missing_ok=True)
+
+
+class AnnotatedVcfWriter(VcfWriter):
+    """Writes records with what came out for their ALTs.
+
+    Args:
+        header: from `VcfHeader.with_annotation`.
+        overwrite: take our fields out of records that have them, rather than refuse them.
+
+    Raises:
+        UsageError: the path has another suffix than those of a VCF or BCF.
+    """
+
+    def __init__(self, path: str | Path, header: VcfHeader, *, overwrite: bool = False) -> None:
+        super().__init__(path, header)
+        self._overwrite = overwrite
+        self._names = DeclaredNames(header) if self._suffix == ".bcf" else None
+
+    def write(self, result: RecordResult) -> None:
+        """Writes one record with what came out for its ALTs; a record without ALT as it is.
+
+        Raises:
+            InputError: the record has our fields already, and they are not to be overwritten.
+            OutputError: it cannot be written, or not as BCF.
+        """
+        record = result.record
+        if self._names:
+            self._names.check(record)
+        parts = record.line.split(b"\t", _INFO_COLUMN + 1)
+        if existing := find_existing(parts[_INFO_COLUMN]):
+            self._check_overwrite(record, existing)
+            parts[_INFO_COLUMN] = strip_info(parts[_INFO_COLUMN])
+        if result.alleles:
+            parts[_INFO_COLUMN] = append_info(parts[_INFO_COLUMN], format_info(result.alleles))
+        self.write_line(b"\t".join(parts))
+
+    def _check_overwrite(self, record: Record, existing: list[str]) -> None:
+        if not self._overwrite:
+            raise InputError(
+                f"record {record.index}, {record.chrom}:{record.pos1}\n"
+                f"has {', '.join(existing)} in INFO already",
+                hint="score the original file, or replace them with --overwrite-existing",
+            )
 
 
 def _suffix_of(name: str) -> str:

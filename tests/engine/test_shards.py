@@ -1,0 +1,65 @@
+"""Shards cover the input once, in order, with about as much work each."""
+
+import numpy as np
+import pytest
+
+from tests.builders import make_records, vcf_row
+from vepscore.engine.intake import Intake
+from vepscore.engine.shards import Shard, estimate_work, records_of
+from vepscore.errors import UsageError
+
+SNV = vcf_row("chr1", 10_000, 1, "~")
+IN_GENE = vcf_row("chr1", 14_500, 1, "~")
+SYMBOLIC = vcf_row("chr1", 10_000, 1, "<DEL>")
+MULTIALLELIC = vcf_row("chr1", 10_000, 1, "~", "~G", "~GG", "*")
+ELSEWHERE = ("chr9", "5", ".", "A", "C")
+
+
+def ranges(rows: list[tuple[str, ...]], count: int, intake: Intake) -> list[range]:
+    records = make_records(*rows)
+    return [records_of(Shard(number, count), records, intake) for number in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 50])
+def test_shards_cover_all_records_once(intake: Intake, count: int) -> None:
+    rows = [SNV, SYMBOLIC, ELSEWHERE, MULTIALLELIC, IN_GENE] * 7
+    found = ranges(rows, count, intake)
+    assert [number for part in found for number in part] == list(range(len(rows)))
+
+
+def test_work_is_balanced_rather_than_records(intake: Intake) -> None:
+    rows = [SYMBOLIC] * 900 + [SNV] * 100
+    first, second = ranges(rows, 2, intake)
+    assert (len(first), len(second)) == (950, 50)
+
+
+def test_all_shards_have_about_as_much(intake: Intake) -> None:
+    rng = np.random.default_rng(0)
+    rows = [(SNV, IN_GENE, SYMBOLIC, MULTIALLELIC)[i] for i in rng.integers(4, size=400)]
+    work = [estimate_work(record, intake) for record in make_records(*rows)]
+    for part in ranges(rows, 7, intake):
+        assert abs(sum(work[part.start : part.stop]) - sum(work) / 7) <= max(work)
+
+
+def test_work_of_a_record(intake: Intake) -> None:
+    snv, in_gene, symbolic, several, elsewhere = (
+        estimate_work(record, intake)
+        for record in make_records(SNV, IN_GENE, SYMBOLIC, MULTIALLELIC, ELSEWHERE)
+    )
+    assert 0 < symbolic == elsewhere < snv / 1000
+    assert several == pytest.approx(3 * snv, rel=1e-3)
+    assert in_gene > 1.5 * snv
+
+
+def test_nothing_divides_into_nothing(intake: Intake) -> None:
+    assert ranges([], 3, intake) == [range(0, 0)] * 3
+
+
+def test_shard_is_read_as_it_is_written() -> None:
+    assert Shard.parse("2/4") == (2, 4) and str(Shard(2, 4)) == "2/4"
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "1/0", "a/b", "1/2/3", "-1/3", ""])
+def test_impossible_shard_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected I/N, with I from 1 to N"):
+        Shard.parse(text)

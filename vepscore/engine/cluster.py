@@ -1,0 +1,220 @@
+"""Records scored by the workers of a Dask cluster, and put together in their order.
+
+A worker opens the job's files itself, so it must see them under the same paths; what it opened it keeps for the job's
+other tasks. A task is some consecutive records, so that neighbours share their window's work. When a worker is lost,
+the scheduler gives its tasks to another.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import re
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from vepscore.engine.intake import Intake
+from vepscore.engine.options import Job
+from vepscore.engine.run import score_records
+from vepscore.engine.scoring import Engine
+from vepscore.engine.session import Session, open_session
+from vepscore.errors import ClusterError, UsageError
+from vepscore.io.codec import decode_results, encode_results
+from vepscore.io.journal import Journal
+from vepscore.io.records import Record
+from vepscore.io.results import RecordResult
+from vepscore.model.registry import resolve_checkpoint
+
+_LOCAL = re.compile(r"local:([1-9]\d*)")
+_TASK_ALLELES = 16  # that may be scored, in a task
+_TASK_RECORDS = 1000
+_TASKS_PER_WORKER = 3  # given out at a time: one at work, others waiting
+_CONNECTION_SECONDS = 30
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What all workers of a run must agree on."""
+
+    provenance: tuple[tuple[str, str], ...]
+    device: str
+    precision: str
+
+
+class Cluster:
+    """The workers of a run. Made by `open_cluster`."""
+
+    def __init__(self, client: Any, job: Job, *, source: str, assembly: str) -> None:
+        self._client = client
+        self._opening = job, source, assembly
+        self.facts: Facts = _result(self._submit(_describe))
+
+    def score(
+        self, intake: Intake, records: Iterable[Record], journal: Journal | None
+    ) -> Iterator[list[RecordResult]]:
+        """The results of the records, in order, a task's at a time; those that the journal has come from it.
+
+        Raises:
+            ClusterError: workers disagree about the files, or a task has ended several of them.
+            VepscoreError: what a worker raised.
+        """
+        waiting: collections.deque[tuple[Sequence[Record], Any]] = collections.deque()
+        for task in _tasks(records, intake, journal):
+            unknown = [record for record in task if journal is None or record not in journal]
+            waiting.append((task, self._submit(_score, unknown) if unknown else None))
+            while len(waiting) > _TASKS_PER_WORKER * max(1, len(self._client.nthreads())):
+                yield self._finish(*waiting.popleft(), journal)
+        while waiting:
+            yield self._finish(*waiting.popleft(), journal)
+
+    def _submit(self, function: Any, *arguments: Any) -> Any:
+        # Not pure: a key of its own, so that the scheduler does not hash the records.
+        return self._client.submit(function, *self._opening, *arguments, pure=False)
+
+    def _finish(self, task: Sequence[Record], future: Any, journal: Journal | None) -> list[RecordResult]:
+        facts, scored = (self.facts, []) if future is None else _result(future)
+        _check_facts(self.facts, facts)
+        found = iter(scored)
+        return [
+            RecordResult(
+                record=record,
+                alleles=journal.read(record)
+                if journal is not None and record in journal
+                else decode_results(next(found)),
+            )
+            for record in task
+        ]
+
+
+@contextlib.contextmanager
+def open_cluster(job: Job, *, source: str, assembly: str) -> Iterator[Cluster]:
+    """Connects to a scheduler, or starts one with workers on this machine.
+
+    Raises:
+        UsageError: Dask is not installed, or the address is none.
+        ClusterError: there is no scheduler at the address.
+        VepscoreError: what a worker raised when it opened the job's files.
+    """
+    with _connect(job.cluster) as client:
+        yield Cluster(client, _for_workers(job), source=source, assembly=assembly)
+
+
+def _for_workers(job: Job) -> Job:
+    """What a worker needs to know of a job, with paths that do not hang on where it was started."""
+    return dataclasses.replace(
+        job,
+        reference=job.reference.absolute(),
+        genes=job.genes and job.genes.absolute(),
+        polya=job.polya and job.polya.absolute(),
+        metadata=job.metadata and job.metadata.absolute(),
+        checkpoint=str(resolve_checkpoint(job.checkpoint).absolute()),
+        outputs=tuple(name for name in job.outputs if job.keeps_blocks),
+    )
+
+
+@contextlib.contextmanager
+def _connect(address: str) -> Iterator[Any]:
+    try:
+        import distributed
+    except ImportError as error:
+        raise UsageError(
+            f"--cluster {address}: Dask is not installed", hint="pip install 'vepscore[cluster]'"
+        ) from error
+    with contextlib.ExitStack() as stack:
+        if match := _LOCAL.fullmatch(address):
+            # Workers that are lost are replaced. They say nothing that the run itself would not say.
+            address = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=int(match[1]), threads_per_worker=1, dashboard_address=None, silence_logs=40
+                )
+            )
+        elif address.startswith("local"):
+            raise UsageError(f"--cluster {address}\nexpected local:N, or the address of a scheduler")
+        try:
+            client = distributed.Client(address, timeout=_CONNECTION_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ClusterError(
+                f"--cluster {address}\nno scheduler answers: {error}", hint="start one with `dask scheduler`"
+            ) from error
+        yield stack.enter_context(client)
+
+
+def _tasks(records: Iterable[Record], intake: Intake, journal: Journal | None) -> Iterator[list[Record]]:
+    """Consecutive records of about as many alleles."""
+    task: list[Record] = []
+    alleles = 0
+    for record in records:
+        task.append(record)
+        if journal is None or record not in journal:
+            alleles += sum(intake.may_score(record, alt) for alt in record.alts)
+        if alleles >= _TASK_ALLELES or len(task) >= _TASK_RECORDS:
+            yield task
+            task, alleles = [], 0
+    if task:
+        yield task
+
+
+def _result(future: Any) -> Any:
+    """What a task returns.
+
+    Raises:
+        ClusterError: workers were lost over it again and again.
+        VepscoreError: what it raised.
+    """
+    import distributed
+
+    try:
+        return future.result()
+    except distributed.KilledWorker as error:
+        raise ClusterError(
+            f"{error}\nseveral workers were lost over the same records",
+            hint="look into a worker's log; memory is the usual reason",
+        ) from error
+
+
+def _check_facts(expected: Facts, found: Facts) -> None:
+    if found == expected:
+        return
+    ours, theirs = dict(expected.provenance), dict(found.provenance)
+    ours |= {"device": expected.device, "precision": expected.precision}
+    theirs |= {"device": found.device, "precision": found.precision}
+    lines = [
+        f"{key}: {ours[key]} and {theirs.get(key, 'none')}" for key in ours if ours[key] != theirs.get(key)
+    ]
+    raise ClusterError(
+        "\n".join(["workers disagree about what they score with", *lines]),
+        hint="give them the same version, files and kind of device",
+    )
+
+
+# On a worker.
+
+_lock = threading.Lock()  # a worker may have several threads, and a device has room for one engine
+_opened: dict[Job, tuple[Session, Engine]] = {}
+
+
+def _open(job: Job, source: str, assembly: str) -> tuple[Session, Engine]:
+    if job not in _opened:
+        _opened.clear()
+        session = open_session(job, source=source, assembly=assembly)
+        _opened[job] = session, session.create_engine()
+    return _opened[job]
+
+
+def _describe(job: Job, source: str, assembly: str) -> Facts:
+    with _lock:
+        session, _ = _open(job, source, assembly)
+        return _facts(session)
+
+
+def _facts(session: Session) -> Facts:
+    return Facts(
+        provenance=tuple(session.provenance.items()), device=session.device, precision=session.precision
+    )
+
+
+def _score(job: Job, source: str, assembly: str, records: Sequence[Record]) -> tuple[Facts, list[bytes]]:
+    with _lock:
+        session, engine = _open(job, source, assembly)
+        chunks = score_records(records, session.intake, engine, keep_blocks=job.keeps_blocks)
+        return _facts(session), [encode_results(result.alleles) for chunk in chunks for result in chunk]

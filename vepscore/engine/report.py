@@ -1,0 +1,50 @@
+"""The facts of a finished job: for people at its end, and as JSON for programs."""
+
+import dataclasses
+import platform
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from vepscore.engine.options import Job
+from vepscore.engine.run import RunCounts
+from vepscore.versions import versions
+
+_PREFIX = "vepscore"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JobReport:
+    """What a finished job did."""
+
+    counts: RunCounts
+    left_out: dict[str, str]  # scorer's name to why it was left out
+    device: str
+    precision: str
+    opening_seconds: float  # until the first record was taken
+
+
+def summarize_job(
+    job: Job, report: JobReport, provenance: Mapping[str, str], *, input_digest: str
+) -> dict[str, Any]:
+    """What `--json-summary` writes, as plain JSON values."""
+    counts = report.counts
+    return {
+        "command": shlex.join(job.command),
+        "versions": versions(),
+        "machine": {"host": platform.node(), "platform": platform.platform()},
+        "input": {"path": job.source, "sha256": input_digest},
+        "outputs": [*job.outputs, *([str(job.table)] if job.table else [])],
+        "provenance": {key.removeprefix(_PREFIX).lower(): value for key, value in provenance.items()},
+        "device": report.device,
+        "precision": report.precision,
+        "batch": job.batch,
+        "shard": str(job.shard) if job.shard else None,
+        "cluster": job.cluster,
+        "records": counts.records,
+        "records_resumed": counts.resumed,
+        "alleles": counts.alleles,
+        "statuses": {str(status): count for status, count in sorted(counts.statuses.items())},
+        "scorers_left_out": report.left_out,
+        "seconds": {"opening": round(report.opening_seconds, 3), "scoring": round(counts.seconds, 3)},
+    }

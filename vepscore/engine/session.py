@@ -1,0 +1,165 @@
+"""What a job scores with, opened once: in its own process, and on each worker of a cluster."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from vepscore.contract import Scorer
+from vepscore.engine.dense import DenseEngine
+from vepscore.engine.device import (
+    choose_device,
+    default_precision,
+    keep_compiled,
+    list_devices,
+    require_exact_products,
+)
+from vepscore.engine.intake import Intake
+from vepscore.engine.options import Job
+from vepscore.engine.parallel import create_sparse_engine
+from vepscore.engine.plugins import load_scorers
+from vepscore.engine.provenance import describe_run
+from vepscore.engine.retry import RetryingEngine
+from vepscore.engine.scoring import Engine
+from vepscore.engine.selection import Selection, needed_outputs, select_scorers
+from vepscore.errors import UsageError
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.cache import cache_dir
+from vepscore.genome.fasta import Reference
+from vepscore.genome.polya import PolyASites
+from vepscore.model.checkpoint import Checkpoint, load_checkpoint
+from vepscore.model.config import PAIR_BIN_BP
+from vepscore.model.registry import is_official, resolve_checkpoint
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Session:
+    """The files of a job, and what it scores with."""
+
+    intake: Intake
+    checkpoint: Checkpoint  # without its network, which the engine has
+    selection: Selection
+    provenance: dict[str, str]
+    create_engine: Callable[[], Engine]  # once
+    device: str
+    precision: str
+
+
+def open_session(job: Job, *, source: str, assembly: str) -> Session:
+    """Opens a job's reference, annotation and checkpoint.
+
+    Args:
+        job: the options.
+        source: the name of the VCF, for messages.
+        assembly: what the VCF's header says of it, for messages.
+
+    Raises:
+        VepscoreError: anything that the user can act on.
+    """
+    reference = Reference(job.reference, cache_dir())
+    annotation = Annotation.from_gtf(job.genes, cache_dir()) if job.genes else None
+    polya = PolyASites.from_tsv(job.polya) if job.polya else None
+    device = choose_device(job.device)
+    keep_compiled(cache_dir())
+    precision = job.precision or default_precision(device)
+    require_exact_products(precision)
+    scorers = load_scorers(job.scorers)
+    checkpoint = _open_checkpoint(job, scorers, precision)
+    selection = select_scorers(
+        scorers,
+        checkpoint,
+        has_genes=annotation is not None,
+        has_polya=polya is not None,
+        asked_for=job.scorers is not None,
+    )
+    intake = Intake(
+        reference=reference,
+        window_bp=job.window_bp,
+        align_bp=job.align_bp,
+        annotation=annotation,
+        polya=polya,
+        on_mismatch=job.on_mismatch,
+        assembly=assembly,
+        source=source,
+    )
+    rotary_dtype = checkpoint.config.rotary_dtype if job.rotary == "auto" else job.rotary
+    provenance = describe_run(
+        command=job.command,
+        checkpoint=checkpoint,
+        intake=intake,
+        reference=job.reference,
+        genes=job.genes,
+        polya=job.polya,
+        organism=job.organism,
+        strand=job.strand,
+        scorers=selection.scorers,
+        precision=precision,
+        rotary_dtype=rotary_dtype,
+        engine=job.engine,
+    )
+    networks = [checkpoint]  # given away, so that the engine alone has it
+
+    def create_engine() -> Engine:
+        engine = _create_engine(job, networks.pop(), selection.scorers, rotary_dtype)
+        if precision == "float32":
+            return engine
+
+        def exactly() -> Engine:
+            require_exact_products("float32")
+            exact = _open_checkpoint(job, scorers, "float32")
+            return _create_engine(job, exact, selection.scorers, rotary_dtype)
+
+        return RetryingEngine(engine, exactly)
+
+    return Session(
+        intake=intake,
+        checkpoint=dataclasses.replace(checkpoint, network=None),
+        selection=selection,
+        provenance=provenance,
+        create_engine=create_engine,
+        device=device,
+        precision=precision,
+    )
+
+
+def _open_checkpoint(job: Job, scorers: Sequence[Scorer], precision: str) -> Checkpoint:
+    """The job's checkpoint, in either layout, with the heads that the scorers read.
+
+    Raises:
+        UsageError: the layout and `--metadata` do not go together.
+        CheckpointError: it cannot be opened.
+    """
+    path = resolve_checkpoint(job.checkpoint)
+    wanted = {
+        "organism": job.organism,
+        "dtype": precision,
+        "outputs": set().union(*map(needed_outputs, scorers)),
+    }
+    if not is_official(path):
+        if job.metadata is not None:
+            raise UsageError(
+                f"--metadata {job.metadata}: the checkpoint {path.name} has a track table of its own",
+                hint="leave out --metadata",
+            )
+        return load_checkpoint(path, **wanted)
+    if job.metadata is None:
+        raise UsageError(
+            f"{path} is in the official layout, which does not name its tracks",
+            hint="pass --metadata FILE (textproto), or import it once with `vepscore weights import`",
+        )
+    from vepscore.model.official.checkpoint import load_official  # imports Orbax, which takes a second
+
+    return load_official(path, job.metadata, **wanted)
+
+
+def _create_engine(job: Job, checkpoint: Checkpoint, scorers: Sequence[Scorer], rotary_dtype: str) -> Engine:
+    options = {"rotary_dtype": rotary_dtype, "strand": job.strand, "batch": job.batch}
+    if job.engine == "dense":
+        return DenseEngine(checkpoint, scorers, **options)
+    devices = list_devices()
+    pair_bins = job.window_bp // PAIR_BIN_BP
+    if job.split == "positions" and pair_bins % len(devices):
+        raise UsageError(
+            f"--split positions: {len(devices)} devices cannot divide a window of {job.window_bp} bp\n"
+            f"expected a number of devices that divides {pair_bins}, its bins of {PAIR_BIN_BP} bp",
+            hint="choose another --window, or leave out --split",
+        )
+    return create_sparse_engine(checkpoint, scorers, devices=devices, split=job.split, **options)
