@@ -1,0 +1,127 @@
+"""Real variants, killed, divided and merged: the bytes are always those of one run that nothing interrupted."""
+
+import dataclasses
+import gzip
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.cli.scoring import SCRIPT, caches
+from tests.paths import need
+from vepscore.io.journal import SUFFIX
+
+pytestmark = pytest.mark.slow
+
+RECORDS = 2565  # ClinVar on chr16
+KILLS = 20
+SHARDS = 7
+WORKERS = 3
+VCF, TABLE = "out.vcf.gz", "out.parquet"
+OUTPUTS = (VCF, f"{VCF}.tbi", TABLE)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Clinic:
+    """Scores the records in the smallest window, so that it takes minutes."""
+
+    source: pathlib.Path
+    environment: dict[str, str]
+
+    def start(self, folder: pathlib.Path, *options: str, prefix: str = "") -> subprocess.Popen[bytes]:
+        """A run that writes into `folder`."""
+        files = [self.source, "-r", need("data/hg38_native.fa.gz"), "-g", need("data/refseq_hg38.gtf.gz")]
+        outputs = ["-o", f"{prefix}{VCF}", "-o", f"{prefix}{TABLE}"]
+        words = [SCRIPT, "score", *files, *outputs, "--window", "16kb", "--device", "cpu", *options]
+        return subprocess.Popen(
+            [str(word) for word in words], cwd=folder, env=self.environment, stderr=subprocess.PIPE
+        )
+
+    def finish(self, folder: pathlib.Path, *options: str, prefix: str = "") -> float:
+        """The seconds that a run takes, which must end well."""
+        begun = time.monotonic()
+        run = self.start(folder, *options, prefix=prefix)
+        _, said = run.communicate()
+        assert run.returncode == 0, said.decode()
+        return time.monotonic() - begun
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
+    folder = tmp_path_factory.mktemp("clinic")
+    with gzip.open(need("data/clinvar_2016.hg38.vcf.gz"), "rt") as file:
+        lines = [line for line in file if line.startswith(("#", "chr16\t"))]
+    (folder / "clinvar.vcf").write_text("".join(lines))
+    assert sum(line[0] != "#" for line in lines) == RECORDS
+    return Clinic(source=folder / "clinvar.vcf", environment=os.environ | caches(folder))
+
+
+@pytest.fixture(scope="module")
+def whole(clinic: Clinic, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """What a run writes that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    print(f"one process: {clinic.finish(folder):.0f} s")
+    return contents(folder)
+
+
+def contents(folder: pathlib.Path) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in OUTPUTS]
+
+
+def test_run_killed_at_random_moments_ends_with_the_same_bytes(
+    clinic: Clinic, whole: list[bytes], tmp_path: pathlib.Path
+) -> None:
+    rng = np.random.default_rng(0)
+    begun = time.monotonic()
+    for number in range(KILLS + 1):
+        run = clinic.start(tmp_path)
+        time.sleep(rng.uniform(1, 40))
+        assert run.poll() is None, "the run ended before it was killed"
+        run.send_signal(signal.SIGKILL if number < KILLS else signal.SIGTERM)
+        run.communicate(timeout=20)
+        assert run.returncode == (-signal.SIGKILL if number < KILLS else 128 + signal.SIGTERM)
+        assert not any((tmp_path / name).exists() for name in OUTPUTS)
+    clinic.finish(tmp_path)
+    print(f"killed {KILLS} times and stopped once: {time.monotonic() - begun:.0f} s")
+    assert contents(tmp_path) == whole
+    assert {path.name for path in tmp_path.iterdir()} == set(OUTPUTS)
+
+
+def test_shards_merge_into_the_same_bytes(clinic: Clinic, whole: list[bytes], tmp_path: pathlib.Path) -> None:
+    seconds = [
+        clinic.finish(tmp_path, "--shard", f"{number}/{SHARDS}", prefix=f"{number}.")
+        for number in range(1, SHARDS + 1)
+    ]
+    begun = time.monotonic()
+    for name in (VCF, TABLE):
+        parts = [f"{number}.{name}" for number in range(SHARDS, 0, -1)]
+        subprocess.run([SCRIPT, "merge", *parts, "-o", name], cwd=tmp_path, check=True)
+    print("shards:", *(f"{part:.0f}" for part in seconds), f"s; merged in {time.monotonic() - begun:.1f} s")
+    assert contents(tmp_path) == whole
+
+
+def test_workers_of_which_one_is_killed_give_the_same_bytes(
+    clinic: Clinic, whole: list[bytes], tmp_path: pathlib.Path
+) -> None:
+    begun = time.monotonic()
+    run = clinic.start(tmp_path, "--cluster", f"local:{WORKERS}")
+    journal = tmp_path / f".{VCF}{SUFFIX}"
+    while not (journal.exists() and journal.stat().st_size > 1 << 20):
+        assert run.poll() is None
+        time.sleep(0.5)
+    busiest_below(run.pid).kill()
+    _, said = run.communicate()
+    assert run.returncode == 0, said.decode()
+    print(f"{WORKERS} workers, one of them killed: {time.monotonic() - begun:.0f} s")
+    assert contents(tmp_path) == whole
+
+
+def busiest_below(pid: int) -> psutil.Process:
+    """The process that has computed most: a worker."""
+    below = psutil.Process(pid).children(recursive=True)
+    return max(below, key=lambda process: process.cpu_times().user)

@@ -1,0 +1,121 @@
+"""Workers of a real Dask cluster give what one process gives, also when some of them are lost."""
+
+import dataclasses
+import os
+import signal
+import threading
+from pathlib import Path
+
+import distributed
+import pytest
+
+from tests.builders import WINDOW_BP, TinyGenome, vcf_row, write_vcf
+from vepscore.engine.intake import MismatchPolicy
+from vepscore.engine.job import run_job
+from vepscore.engine.options import Job
+from vepscore.engine.report import JobReport
+from vepscore.errors import ClusterError, GenomeError, UsageError
+
+ROWS = [vcf_row("chr1", 9_000 + 40 * i, 1, *(("~",), ("<DEL>",), ("~", "~G"))[i % 3]) for i in range(60)]
+
+
+@pytest.fixture(autouse=True)
+def cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which workers inherit."""
+    monkeypatch.setenv("VEPSCORE_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+
+
+@pytest.fixture
+def job(genome: TinyGenome, checkpoint_folder: Path, tmp_path: Path) -> Job:
+    return Job(
+        source=str(write_vcf(tmp_path / "in.vcf", *ROWS)),
+        reference=genome.fasta,
+        genes=genome.gtf,
+        polya=None,
+        outputs=(str(tmp_path / "out.vcf"), str(tmp_path / "out.parquet")),
+        table=None,
+        checkpoint=str(checkpoint_folder),
+        metadata=None,
+        organism="human",
+        window_bp=WINDOW_BP,
+        align_bp=1,
+        strand="+",
+        scorers=("DNASE", "RNA_SEQ"),
+        precision="float32",
+        rotary="auto",
+        on_mismatch=MismatchPolicy.SKIP,
+        device="cpu",
+        batch=1,
+        engine="sparse",
+        split="windows",
+        overwrite=False,
+        shard=None,
+        resume=True,
+        cluster=None,
+        summary=None,
+        command=("vepscore", "score"),
+    )
+
+
+def finish(job: Job) -> JobReport:
+    return run_job(job, lambda counts, total: None)
+
+
+def contents(job: Job) -> list[bytes]:
+    return [Path(name).read_bytes() for name in job.outputs]
+
+
+def elsewhere(job: Job, name: str) -> Job:
+    """The job with outputs of its own."""
+    outputs = tuple(str(Path(path).with_name(f"{name}.{Path(path).name}")) for path in job.outputs)
+    return dataclasses.replace(job, outputs=outputs)
+
+
+def test_workers_give_the_bytes_of_one_process(job: Job) -> None:
+    finish(job)
+    on_workers = dataclasses.replace(elsewhere(job, "cluster"), cluster="local:2")
+    report = finish(on_workers)
+    assert report.counts.records == len(ROWS) and report.device == "cpu"
+    assert contents(on_workers) == contents(job)
+
+
+def test_lost_worker_loses_nothing(job: Job) -> None:
+    """At an address, as users have it; one of two workers is killed when results begin to come."""
+    finish(job)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=40
+    ) as cluster:
+        victim = cluster.workers[0].pid
+        killed = threading.Event()
+
+        def observe(counts, total) -> None:
+            if counts.records and not killed.is_set():
+                os.kill(victim, signal.SIGKILL)
+                killed.set()
+
+        on_workers = dataclasses.replace(elsewhere(job, "cluster"), cluster=cluster.scheduler_address)
+        run_job(on_workers, observe)
+    assert killed.is_set()
+    assert contents(on_workers) == contents(job)
+
+
+def test_error_of_a_worker_is_that_of_the_run(job: Job) -> None:
+    chrom, pos1, name, _, alt = ROWS[0]
+    write_vcf(Path(job.source), *ROWS[:3], (chrom, pos1, name, "TTTT", alt))
+    with pytest.raises(GenomeError, match=r"in\.vcf record 3") as raised:
+        finish(dataclasses.replace(job, cluster="local:1", on_mismatch=MismatchPolicy.ERROR))
+    assert raised.value.hint.startswith("pass the matching --reference")
+    assert not any(Path(name).exists() for name in job.outputs)
+
+
+def test_address_without_a_scheduler_is_an_error(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vepscore.engine.cluster._CONNECTION_SECONDS", 1)
+    with pytest.raises(ClusterError, match="no scheduler answers"):
+        finish(dataclasses.replace(job, cluster="tcp://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize("address", ["local", "local:0", "local:x"])
+def test_impossible_number_of_workers_is_refused(job: Job, address: str) -> None:
+    with pytest.raises(UsageError, match="expected local:N, or the address of a scheduler"):
+        finish(dataclasses.replace(job, cluster=address))
