@@ -13,6 +13,8 @@
 The command line prints only these in the short form; anything else keeps its traceback, since it is our own bug.
 """
 
+_LONGEST_LINE = 500
+
 
 class VepscoreError(Exception):
     """An error that the user can act on.
@@ -30,11 +32,16 @@ class VepscoreError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        first, *rest = self.message.splitlines() or [""]
+        first, *rest = [_cut(line) for line in self.message.splitlines()] or [""]
         lines = [first, *(f"  {line}" for line in rest)]
         if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)
+
+
+def _cut(line: str) -> str:
+    """What of a line is shown: it may quote a file that nobody has checked."""
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}… ({len(line)} characters)"
 
 
 class UsageError(VepscoreError):

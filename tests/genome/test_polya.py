@@ -75,8 +75,8 @@ def test_the_same_text_in_other_wrappings(read, wrap):
     ("bad", "found"),
     [
         ("g\tchrX\t5\n", "found 3 tab-separated columns, expected at least 4"),
-        ("g\tchrX\t-5\t+\n", "found start '-5', expected a whole number from 0"),
-        ("g\tchrX\t5.0\t+\n", "found start '5.0', expected a whole number from 0"),
+        ("g\tchrX\t-5\t+\n", "found start '-5', expected a whole number from 0 to 2147483647"),
+        ("g\tchrX\t5.0\t+\n", "found start '5.0', expected a whole number from 0 to 2147483647"),
         ("g\tchrX\t5\t.\n", "found strand '.', expected + or -"),
         ("\tchrX\t5\t+\n", "found an empty gene_id or chrom"),
     ],

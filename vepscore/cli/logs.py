@@ -13,11 +13,16 @@ class _Formatter(logging.Formatter):
     """`message` for what is going on, `warning: message` and the like for the rest."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = printable(super().format(record))
         if record.levelno == logging.INFO:
             return text
         origin = f"{record.name}: " if record.levelno < logging.INFO else ""
         return f"{record.levelname.lower()}: {origin}{text}"
+
+
+def printable(text: str) -> str:
+    """`text` with its control characters escaped: a file that is quoted must not steer the terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 def set_up_logging(*, verbose: bool = False, quiet: bool = False) -> None:

@@ -14,11 +14,11 @@ import typer
 import typer.core
 
 from vepscore.cli import weights
-from vepscore.cli.logs import Quiet, Verbose, set_up_logging
+from vepscore.cli.logs import Quiet, Verbose, printable, set_up_logging
 from vepscore.cli.merge import merge
 from vepscore.cli.score import score
 from vepscore.cli.scorers import scorers
-from vepscore.errors import VepscoreError
+from vepscore.errors import OutputError, VepscoreError
 
 # Exit statuses as shells have them: 128 and the signal.
 _INTERRUPTED = 128 + signal.SIGINT
@@ -77,17 +77,45 @@ def set_up(version: Version = False, verbose: Verbose = False, quiet: Quiet = Fa
 def main() -> None:
     """The console script."""
     signal.signal(signal.SIGTERM, _terminate)
+    _occupy_standard_streams()
     try:
         with _errors_as_messages():
             try:
                 app(prog_name="vepscore")
             finally:
-                sys.stdout.flush()  # here rather than at exit, where a closed pipe could not be dealt with
+                _flush_output()  # here rather than at exit, where a closed pipe could not be dealt with
     except SystemExit as end:
         if end.code in (_INTERRUPTED, _TERMINATED):
             sys.stderr.flush()
             os._exit(end.code)  # the interpreter would wait for what the device is at
         raise
+
+
+def _occupy_standard_streams() -> None:
+    """Puts the null device where a stream is closed, so that no file gets its number and the messages meant for it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+
+
+def _flush_output() -> None:
+    ended = sys.exception()
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_output()
+        if isinstance(ended, SystemExit) and not ended.code:  # else the first failure is the one to report
+            raise OutputError(f"standard output\ncannot be written: {error.strerror}") from error
+
+
+def _discard_output() -> None:
+    """What is still buffered would fail again when the interpreter flushes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminate(*_: Any) -> None:
@@ -107,8 +135,7 @@ def _errors_as_messages() -> Iterator[None]:
         print("terminated" if terminated else "interrupted", file=sys.stderr)
         raise SystemExit(_TERMINATED if terminated else _INTERRUPTED) from None
     except BrokenPipeError:
-        # What is still buffered would fail again when the interpreter flushes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         raise SystemExit(_BROKEN_PIPE) from None
 
 
@@ -116,5 +143,5 @@ def _print_error(error: VepscoreError) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    message = Text.assemble(("error: ", "bold red"), str(error))
+    message = Text.assemble(("error: ", "bold red"), printable(str(error)))
     Console(stderr=True, highlight=False, soft_wrap=True).print(message)

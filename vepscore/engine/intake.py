@@ -5,6 +5,7 @@ Coordinates are 0-based and half-open. Axis: S bp of the window.
 
 import dataclasses
 import enum
+import functools
 import math
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from vepscore.contract import Site
 from vepscore.errors import GenomeError
-from vepscore.genome.alleles import Allele, Status, classify_text
+from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference, reference_matches
 from vepscore.genome.polya import PolyASites
@@ -22,6 +23,7 @@ from vepscore.io.records import Record
 MAX_N_SHARE = 0.9
 _MAX_ALLELE_SHARE = 4  # an allele may fill one part in so many of the window
 _SHOWN_BASES = 20
+_classify_ref = functools.lru_cache(maxsize=1)(classify_text)  # once for all ALTs of a record
 
 
 class MismatchPolicy(enum.StrEnum):
@@ -32,7 +34,7 @@ class MismatchPolicy(enum.StrEnum):
     ERROR = "error"  # end the run
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedAllele:
     """One ALT of a record; with a `site` when it can be scored."""
 
@@ -68,7 +70,19 @@ class Intake:
 
     def prepare_each(self, record: Record) -> Iterator[PreparedAllele]:
         """The same, one by one: sequences of many ALTs need not stand in memory together."""
-        return (self._prepare(record, alt) for alt in record.alts)
+        refused: PreparedAllele | None = (
+            None  # an ALT that is sequence, when nothing at this place can be scored
+        )
+        for alt in record.alts:
+            status, reason = self._check_text(record, alt)
+            if status is not Status.OK:
+                yield PreparedAllele(alt=alt, status=status, reason=reason)
+            elif refused is not None:
+                yield dataclasses.replace(refused, alt=alt)
+            else:
+                allele = self._prepare(record, alt)
+                refused = None if allele.status is Status.OK else allele
+                yield allele
 
     def may_score(self, record: Record, alt: str) -> bool:
         """Whether an ALT can be scored, as far as the record alone tells."""
@@ -85,9 +99,7 @@ class Intake:
         return bool(genes)
 
     def _prepare(self, record: Record, alt: str) -> PreparedAllele:
-        status, reason = self._check_text(record, alt)
-        if status is Status.OK:
-            status, reason = self._check_place(record)
+        status, reason = self._check_place(record)
         if status is not Status.OK:
             return PreparedAllele(alt=alt, status=status, reason=reason)
         chrom = self.reference.match(record.chrom)
@@ -109,10 +121,11 @@ class Intake:
 
     def _check_text(self, record: Record, alt: str) -> tuple[Status, str]:
         """What REF and ALT say by themselves."""
-        status = classify_text(record.ref, alt)
+        of_alt = classify_text(alt)
+        status = more_severe(_classify_ref(record.ref), of_alt)
         longest_bp = max(len(record.ref), len(alt))
         if status is Status.SYMBOLIC:
-            column, text = ("ALT", alt) if classify_text("A", alt) is status else ("REF", record.ref)
+            column, text = ("ALT", alt) if of_alt is status else ("REF", record.ref)
             return status, f"{column} {_shorten(text)} names no sequence"
         if status is Status.NON_ACGT:
             return status, f"{_shorten(record.ref)}>{_shorten(alt)} has letters other than A, C, G and T"
@@ -128,11 +141,11 @@ class Intake:
         """What the reference genome has where the record lies."""
         chrom = self.reference.match(record.chrom)
         if chrom is None:
-            return Status.OFF_REFERENCE, f"the reference has no contig {record.chrom}"
+            return Status.OFF_REFERENCE, f"the reference has no contig {_shorten(record.chrom)}"
         pos0, end0 = record.pos1 - 1, record.pos1 - 1 + len(record.ref)
         length = self.reference.contigs[chrom]
         if pos0 < 0 or end0 > length:
-            return Status.OFF_REFERENCE, f"{record.chrom} has the positions 1 to {length}"
+            return Status.OFF_REFERENCE, f"{_shorten(record.chrom)} has the positions 1 to {length}"
         found = self.reference.fetch(chrom, pos0, end0)
         if self.on_mismatch is MismatchPolicy.SUBSTITUTE or reference_matches(found, record.ref):
             return Status.OK, ""
@@ -144,7 +157,9 @@ class Intake:
         )
 
     def _mismatch(self, record: Record, found: str) -> GenomeError:
-        place = f"{record.chrom}:{record.pos1} {_shorten(record.ref)}>{_shorten(','.join(record.alts))}"
+        place = (
+            f"{_shorten(record.chrom)}:{record.pos1} {_shorten(record.ref)}>{_shorten(','.join(record.alts))}"
+        )
         says = f"; the header says assembly={self.assembly}" if self.assembly else ""
         return GenomeError(
             f"{self.source} record {record.index}, {place}\n"

@@ -2,9 +2,10 @@
 
 import dataclasses
 import enum
+import re
 
-_BASES = frozenset("ACGT")
-_SYMBOLIC_MARKS = frozenset("<>[]*.")
+_BASES = b"ACGTacgt"
+_SYMBOLIC_MARK = re.compile(r"[<>\[\]*.]")
 
 
 class Status(enum.StrEnum):
@@ -40,14 +41,17 @@ class Allele:
         return len(self.alt) - len(self.ref)
 
 
-def classify_text(ref: str, alt: str) -> Status:
-    """OK, SYMBOLIC or NON_ACGT, from the text of REF and one ALT as they stand in the VCF, in either case.
+def classify_text(text: str) -> Status:
+    """OK, SYMBOLIC or NON_ACGT, from the text of REF or of one ALT as it stands in the VCF, in either case.
 
     Symbolic is every text that gives no plain sequence: `<DEL>`, `*`, `.`, breakends such as `G]17:198982]`
     and single breakends such as `.A` or `A.`.
     """
-    if any(not text or _SYMBOLIC_MARKS.intersection(text) for text in (ref, alt)):
-        return Status.SYMBOLIC
-    if _BASES.issuperset(ref.upper()) and _BASES.issuperset(alt.upper()):
+    if text.isascii() and text and not text.encode().translate(None, _BASES):
         return Status.OK
-    return Status.NON_ACGT
+    return Status.SYMBOLIC if not text or _SYMBOLIC_MARK.search(text) else Status.NON_ACGT
+
+
+def more_severe(of_ref: Status, of_alt: Status) -> Status:
+    """What REF and an ALT amount to."""
+    return of_alt if of_ref is Status.OK or of_alt is Status.SYMBOLIC else of_ref

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BGZF_SUBFIELD = slice(12, 14)  # of a block's header; holds "BC" in bgzip files
+_LONGEST_HEADER = 1 << 16
 
 # The bases that a FASTA letter may stand for. N is left out: an unknown base confirms nothing.
 _BASES_OF_LETTER = {
@@ -89,6 +90,8 @@ class Reference:
             raise GenomeError(
                 f"{self.path} cannot be opened\n{error}", hint=_reindex_hint(self.path)
             ) from error
+        if not is_bgzip:
+            _check_index(self.path, index)
         # htslib's file handle has one position, and fetches may come from several threads.
         self._lock = threading.Lock()
         self.contigs = dict(zip(self._file.references, self._file.lengths, strict=True))
@@ -227,6 +230,47 @@ def _make_index(path: Path, index: Path, is_bgzip: bool) -> Path:
         if is_bgzip:
             os.replace(_block_index(partial), _block_index(index))
     return index
+
+
+def _check_index(path: Path, index: Path) -> None:
+    """Looks whether each sequence of a plain FASTA begins and ends where the index says: a wrong one reads other bases.
+
+    Raises:
+        GenomeError: it does not.
+    """
+    with path.open("rb") as file:
+        for line in index.read_bytes().splitlines():
+            name, *numbers = line.split(b"\t")
+            try:
+                fits = _fits(file.fileno(), name, *map(int, numbers[:4]))
+            except (OSError, ValueError, TypeError, ArithmeticError):
+                fits = False
+            if not fits:
+                raise GenomeError(
+                    f"{index} does not fit {path}\nthere is no such sequence as it says of {name[:60]!r}",
+                    hint=_reindex_hint(path),
+                )
+
+
+def _fits(file: int, name: bytes, length: int, offset: int, line_bases: int, line_bytes: int) -> bool:
+    """Whether a header of that name ends at `offset`, and `length` bases later the sequence does."""
+    if offset >= os.fstat(file).st_size:
+        return True  # the file is cut short, which is an error where it is read
+    before = os.pread(file, min(offset, _LONGEST_HEADER), max(0, offset - _LONGEST_HEADER))
+    header = before.rstrip(b"\r\n").rpartition(b"\n")[2]
+    if (
+        length < 0
+        or not before.endswith(b"\n")
+        or not (header + b" ").replace(b"\t", b" ").startswith(b">%s " % name)
+    ):
+        return False
+    if length == 0:
+        return True
+    end = offset + (length - 1) // line_bases * line_bytes + (length - 1) % line_bases + 1
+    breaks = [end] if length <= line_bases else [end, offset + line_bases]
+    if any(os.pread(file, 1, place) not in (b"", b"\r", b"\n") for place in breaks):
+        return False
+    return os.pread(file, 3, end).strip(b"\r\n")[:1] in (b"", b">")
 
 
 def _block_index(index: Path) -> Path:

@@ -22,10 +22,14 @@ from vepscore.genome.gene_models import STRANDS, GeneModels, GtfLines, Spans, as
 
 _STRAND_CODES = {str(strand): code for code, strand in enumerate(STRANDS)}
 _FEATURES = frozenset({"gene", "transcript", "exon", "CDS"})
-_ATTRIBUTE = re.compile(r'([^\s;"]+)\s+("[^"]*"|[^\s;"]+)')
-_LEADING_IDS = re.compile(r'gene_id "([^"]+)"; transcript_id "([^"]*)";')
+_NAMES = frozenset({"gene_id", "transcript_id", "gene_name", "gene", "gene_type", "gene_biotype"})
+# It starts where a word does and gives back nothing, so that its time is linear in the text.
+_ATTRIBUTE = re.compile(r'(?<![^\s;"])([^\s;"]++)\s++("[^"]*+"|[^\s;"]++)')
 _NOT_DATA = ("track ", "browser ")
 _GZIP_MAGIC = b"\x1f\x8b"
+_MAX_END1 = 2**31 - 1  # as in a VCF
+_MAX_NAME = 1000  # characters; the tables give every name the room of the longest
+_LEADING_IDS = re.compile(rf'gene_id "([^"]{{1,{_MAX_NAME}}})"; transcript_id "([^"]{{0,{_MAX_NAME}}})";')
 
 
 @contextlib.contextmanager
@@ -107,6 +111,9 @@ class _Lines:
         chrom, _, feature, start, end, _, strand, _, attributes = columns
         if feature not in _FEATURES:
             return
+        if "\0" in line:
+            raise ValueError("found a NUL byte, expected text")
+        _check_length("contig name", chrom)
         gene_id, transcript_id = self._ids(feature, attributes)
         if feature == "CDS":
             self.coding.add(gene_id)
@@ -142,7 +149,7 @@ class _Lines:
 
     def _key(self, chrom: str, strand: str, gene_id: str, transcript_id: str | None) -> int:
         if strand not in _STRAND_CODES:
-            raise ValueError(f"found strand {strand!r}, expected + or - (or . for none)")
+            raise ValueError(f"found strand {_shown(strand)!r}, expected + or - (or . for none)")
         contig = self.contigs.setdefault(chrom, len(self.contigs))
         gene = self.gene_keys.setdefault((gene_id, contig, _STRAND_CODES[strand]), len(self.gene_keys))
         if transcript_id is None:
@@ -173,7 +180,15 @@ class _Lines:
 def _attributes(text: str) -> dict[str, str]:
     if text.count('"') % 2:
         raise ValueError(f"found a quote that is not closed; among {_shown(text)}")
-    return {key: value.strip('"') for key, value in _ATTRIBUTE.findall(text)}
+    found = {key: value.strip('"') for key, value in _ATTRIBUTE.findall(text)}
+    for key in _NAMES & found.keys():
+        _check_length(key, found[key])
+    return found
+
+
+def _check_length(what: str, name: str) -> None:
+    if len(name) > _MAX_NAME:
+        raise ValueError(f"found a {what} of {len(name)} characters, expected at most {_MAX_NAME}")
 
 
 def _shown(attributes: str) -> str:
@@ -185,7 +200,8 @@ def _interval(start: str, end: str) -> tuple[int, int]:
     try:
         start1, end1 = int(start), int(end)
     except ValueError:
-        raise ValueError(f"found start {start!r} and end {end!r}, expected whole numbers") from None
-    if not 1 <= start1 <= end1:
-        raise ValueError(f"found start {start1} and end {end1}, expected 1 ≤ start ≤ end")
+        found = f"start {_shown(start)!r} and end {_shown(end)!r}"
+        raise ValueError(f"found {found}, expected whole numbers") from None
+    if not 1 <= start1 <= end1 <= _MAX_END1:
+        raise ValueError(f"found start {start1} and end {end1}, expected 1 ≤ start ≤ end ≤ {_MAX_END1}")
     return start1 - 1, end1

@@ -22,6 +22,7 @@ COLUMNS = ("gene_id", "chrom", "start", "strand")
 
 _VERSIONED = re.compile(r"(ENS[A-Z]*G\d+)\.\d+(?:_PAR_Y)?")
 
+_MAX_START0 = 2**31 - 1  # as in a VCF
 _Locus = tuple[str, str, str]  # gene_id without its version, contig as the table names it, strand
 
 
@@ -92,8 +93,8 @@ def _add(found: dict[_Locus, list[int]], values: list[str], places: list[int]) -
     gene_id, chrom, start, strand = (values[place] for place in places)
     if not gene_id or not chrom:
         raise ValueError("found an empty gene_id or chrom")
-    if not (start.isascii() and start.isdigit()):
-        raise ValueError(f"found start {start!r}, expected a whole number from 0")
+    if not (start.isascii() and start.isdigit() and len(start) <= len(str(_MAX_START0))):
+        raise ValueError(f"found start {start[:40]!r}, expected a whole number from 0 to {_MAX_START0}")
     if strand not in ("+", "-"):
         raise ValueError(f"found strand {strand!r}, expected + or -")
     found[_without_version(gene_id), chrom, strand].append(int(start))

@@ -95,11 +95,22 @@ class StandardOutput:
     """Standard output in the place of a `StagedFile`: nothing to rename, nothing to take back."""
 
     def create(self) -> None:
-        """Does nothing."""
+        """Makes sure that there is one.
+
+        Raises:
+            OutputError: it was closed before the program began.
+        """
+        if sys.stdout is None:
+            raise OutputError("standard output\nis closed", hint="name a file with -o")
 
     def publish(self) -> None:
-        """Hands on what Python has buffered."""
-        sys.stdout.buffer.flush()
+        """Hands on what Python has buffered.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with writing("standard output"):
+            sys.stdout.buffer.flush()
 
     def discard(self) -> None:
         """Does nothing: what was written is gone downstream."""

@@ -49,7 +49,15 @@ def decode_results(data: bytes) -> tuple[AlleleResult, ...]:
         genes = [gene and Gene(**gene) for gene in document["genes"]]
         arrays = _Arrays(data, _LENGTH.size + length)
         return tuple(_restore(allele, genes, arrays) for allele in document["alleles"])
-    except (LookupError, TypeError, ValueError, struct.error) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        struct.error,
+    ) as error:
         raise ValueError(f"not the results of a record: {error}") from error
 
 
@@ -61,6 +69,8 @@ class _Arrays:
 
     def take(self, dtype: np.dtype, *shape: int) -> np.ndarray:
         """The next one; a copy, which can be written to."""
+        if min(shape) < 0:
+            raise ValueError(f"an array of shape {shape}")
         count = math.prod(shape)
         array = np.frombuffer(self._data, dtype, count, self._offset).reshape(shape).copy()
         self._offset += count * dtype.itemsize

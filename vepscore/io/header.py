@@ -11,6 +11,8 @@ from vepscore.io.fields import FIELD_IDS, FIELDS
 FIXED_COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 PROVENANCE_PREFIX = "##vepscore"
 _ID = re.compile(r"[<,]ID=([^,>]+)")
+# Source: the VCF 4.3 specification, 1.4.7.
+_CONTIG_NAME = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ class VcfHeader:
             return []
         known = [f"##contig=<ID={name},length={bp}>" for name, bp in contigs.items() if name not in declared]
         unknown = [name for name in body or () if name not in declared and name not in contigs]
-        return known + [f"##contig=<ID={name}>" for name in unknown]
+        return known + [f"##contig=<ID={name}>" for name in unknown if _CONTIG_NAME.fullmatch(name)]
 
 
 def provenance_lines(provenance: Mapping[str, str]) -> list[str]:

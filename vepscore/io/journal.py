@@ -50,7 +50,7 @@ class Journal:
         """The results of a record that the journal contains.
 
         Raises:
-            InputError: they are of another record.
+            InputError: they are of another record, or damaged.
         """
         offset, length = self._places[record.index]
         entry = os.pread(self._file.fileno(), length, offset)
@@ -61,7 +61,13 @@ class Journal:
                 f"is not the one whose results are in {self._path}",
                 hint="the input has changed: start anew with --no-resume",
             )
-        return decode_results(entry[_ENTRY.size :])
+        try:
+            return decode_results(entry[_ENTRY.size :])
+        except ValueError as error:
+            raise InputError(
+                f"{self._path}\nis damaged at record {record.index}: {error}",
+                hint="start anew with --no-resume",
+            ) from error
 
     def append(self, result: RecordResult) -> None:
         """Keeps the results of a record.
@@ -116,9 +122,12 @@ class Journal:
         facts, end = None, len(_MAGIC)
         for offset, payload in self._whole_frames():
             if facts is None:
-                facts = json.loads(payload)
-            else:
+                if (facts := _parse_facts(payload)) is None:
+                    break
+            elif len(payload) > _ENTRY.size:
                 self._places[_ENTRY.unpack_from(payload)[0]] = offset, len(payload)
+            else:
+                break
             end = offset + len(payload)
         self._file.seek(end)
         self._file.truncate()
@@ -130,7 +139,7 @@ class Journal:
         while len(head := self._file.read(_FRAME.size)) == _FRAME.size:
             length, checksum = _FRAME.unpack(head)
             offset = self._file.tell()
-            if length > size - offset:
+            if not 0 < length <= size - offset:  # a machine that stops may leave zeros at the end
                 return
             payload = self._file.read(length)
             if zlib.crc32(payload) != checksum:
@@ -184,6 +193,14 @@ def _lock(file: BinaryIO, path: Path, output: Path) -> None:
         ) from error
     except OSError:
         pass  # a file system without locks
+
+
+def _parse_facts(payload: bytes) -> dict[str, str] | None:
+    try:
+        facts = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    return facts if isinstance(facts, dict) else None
 
 
 def _check_facts(found: Mapping[str, str], expected: Mapping[str, str], path: Path) -> None:

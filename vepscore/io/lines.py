@@ -44,11 +44,11 @@ def open_lines(path: str, stack: contextlib.ExitStack) -> Lines:
             only when the lines are read.
     """
     name = "standard input" if path == STDIN else path
-    raw = sys.stdin.buffer if path == STDIN else _open_file(path, stack)
+    raw = _standard_input() if path == STDIN else _open_file(path, stack)
     with _reading(name):
         source = _Source(raw)
         if source.is_bgzf and raw.seekable():
-            _check_bgzf_end(_read_end(raw), name)
+            check_bgzip_end(raw, name)
         stream: io.BufferedIOBase = io.BufferedReader(source, _BUFFER_BYTES)
         if source.is_gzip:
             stream = io.BufferedReader(gzip.GzipFile(fileobj=stream), _BUFFER_BYTES)
@@ -56,7 +56,10 @@ def open_lines(path: str, stack: contextlib.ExitStack) -> Lines:
         if start.startswith(_BCF_MAGIC):
             # htslib opens files by name, so what can be read only once is kept in one first.
             is_stream = path == STDIN or not raw.seekable()
-            return Lines(name, _bcf_lines(_spool(start, stream, stack) if is_stream else path, name), False)
+            if is_stream:
+                path = _spool(start, stream, stack)
+                source.check_end(name)
+            return Lines(name, _bcf_lines(path, name), False)
     if not start:
         raise InputError(f"{name}\nis empty; expected a VCF or BCF")
     if not start.startswith(b"#"):
@@ -104,6 +107,14 @@ def _reading(name: str) -> Iterator[None]:
         ) from error
 
 
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise InputError(
+            "standard input\nis closed; expected a VCF or BCF", hint="pipe one in, or name a file"
+        )
+    return sys.stdin.buffer
+
+
 def _open_file(path: str, stack: contextlib.ExitStack) -> BinaryIO:
     if os.path.isdir(path):
         raise InputError(f"{path}\nis a folder; expected a VCF or BCF")
@@ -120,6 +131,15 @@ def _read_end(raw: BinaryIO) -> bytes:
     end = raw.read()
     raw.seek(here)
     return end
+
+
+def check_bgzip_end(file: BinaryIO, name: str) -> None:
+    """Looks for the marker at the end of a bgzip file.
+
+    Raises:
+        InputError: it is missing.
+    """
+    _check_bgzf_end(_read_end(file), name)
 
 
 def _check_bgzf_end(end: bytes, name: str) -> None:
@@ -146,7 +166,7 @@ def _bcf_lines(path: str, name: str) -> Iterator[bytes]:
 
     try:
         with contextlib.closing(VCF(path)) as records:
-            for line in records.raw_header.splitlines():
+            for line in records.raw_header.rstrip("\n").split("\n"):
                 yield line.encode("utf-8", "surrogateescape")
             for record in records:
                 yield str(record).rstrip("\n").encode("utf-8", "surrogateescape")

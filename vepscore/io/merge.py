@@ -21,6 +21,7 @@ from vepscore.errors import InputError, UsageError
 from vepscore.io import parquet, table
 from vepscore.io.atomic import StagedFile, StagedWriter, writing
 from vepscore.io.header import VcfHeader
+from vepscore.io.lines import check_bgzip_end
 from vepscore.io.records import open_records
 from vepscore.io.table import open_text as open_table_text
 from vepscore.io.vcf import STDOUT, VcfWriter
@@ -32,7 +33,11 @@ ROW_GROUP_ROWS = {  # by the columns of a table
     tuple(table.SCHEMA.names): table.ROW_GROUP_ROWS,
 }
 SHARD_KEY = "vepscoreShard"  # of the fact that makes an output a part
-_SHARD = re.compile(r"(\d+)/(\d+) records (\d+) to (\d+) of sha256:([0-9a-f]{64})")
+_NUMBER = r"(\d{1,15})"
+_SHARD = re.compile(
+    rf"{_NUMBER}/{_NUMBER} records {_NUMBER} to {_NUMBER} of sha256:([0-9a-f]{{64}})", re.ASCII
+)
+_RECORD = re.compile(_NUMBER, re.ASCII)
 _SHOWN_PARTS = 10
 
 
@@ -57,9 +62,9 @@ class Part:
         prefix = f"##{SHARD_KEY}="
         own = [line.removeprefix(prefix) for line in lines if line.startswith(prefix)]
         match = _SHARD.fullmatch(own[0]) if len(own) == 1 else None
-        if match is None:
+        number, count, first, end = map(int, match.groups()[:4]) if match else (0, 0, 0, 0)
+        if not (1 <= number <= count and first <= end):
             raise InputError(f"{path}\nis no shard: expected an output of `vepscore score --shard I/N`")
-        number, count, first, end = map(int, match.groups()[:4])
         return cls(
             path=path,
             number=number,
@@ -114,7 +119,8 @@ def _in_order(parts: Sequence[Part]) -> list[Part]:
         for number, same in sorted(by_number.items())
         if len(same) > 1
     ]
-    missing = [str(number) for number in range(1, first.count + 1) if number not in by_number]
+    absent = (str(number) for number in range(1, first.count + 1) if number not in by_number)
+    missing = list(itertools.islice(absent, _SHOWN_PARTS + 1))
     if missing:
         shown = ", ".join(missing[:_SHOWN_PARTS]) + (" …" if len(missing) > _SHOWN_PARTS else "")
         problems.append(f"missing of {first.count} shards: {shown}")
@@ -190,6 +196,9 @@ def _merge_text(paths: Sequence[Path], output: Path) -> list[Part]:
 def _open_text(path: Path) -> Iterator[TextIO]:
     opened = gzip.open if path.suffix == ".gz" else open
     try:
+        if opened is gzip.open:
+            with path.open("rb") as file:
+                check_bgzip_end(file, str(path))
         with opened(path, "rt", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             yield file
     except (OSError, EOFError, zlib.error) as error:
@@ -199,8 +208,8 @@ def _open_text(path: Path) -> Iterator[TextIO]:
 def _rows_in(part: Part, rows: Iterable[str]) -> Iterator[str]:
     for row in rows:
         record = row.partition("\t")[0]
-        if not record.isdigit() or int(record) not in part.records or not row.endswith("\n"):
-            raise _foreign_row(part, record)
+        if not _RECORD.fullmatch(record) or int(record) not in part.records or not row.endswith("\n"):
+            raise _foreign_row(part, record[:40])
         yield row
 
 
@@ -235,17 +244,15 @@ def _merge_parquet(paths: Sequence[Path], output: Path) -> list[Part]:
     parts, schemas = [], {}
     for path in paths:
         schemas[path] = _read_schema(path)
-        metadata = schemas[path].metadata or {}
-        parts.append(
-            Part.parse(path, [f"##{key.decode()}={value.decode()}" for key, value in metadata.items()])
-        )
+        metadata = _text_of(schemas[path].metadata or {})
+        parts.append(Part.parse(path, [f"##{key}={value}" for key, value in metadata.items()]))
     parts = _in_order(parts)
     schema = schemas[parts[0].path]
     rows = ROW_GROUP_ROWS.get(tuple(schema.names))
     for part in parts:
         if rows is None or not schema.equals(schemas[part.path]):
             raise InputError(f"{part.path}\nhas other columns than the tables that vepscore writes")
-    metadata = {key.decode(): value.decode() for key, value in schema.metadata.items()}
+    metadata = _text_of(schema.metadata)
     del metadata[SHARD_KEY]
     with _ParquetFile(output, schema, metadata) as writer:
         for group in _regroup(parts, rows):
@@ -253,9 +260,21 @@ def _merge_parquet(paths: Sequence[Path], output: Path) -> list[Part]:
     return parts
 
 
+def _text_of(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {
+        key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in metadata.items()
+    }
+
+
 def _read_schema(path: Path) -> pa.Schema:
-    try:
+    with _reading_parquet(path):
         return pq.read_schema(path)
+
+
+@contextlib.contextmanager
+def _reading_parquet(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             f"{path}\ncannot be read as Parquet: {error}", hint="score this shard again"
@@ -266,7 +285,7 @@ def _regroup(parts: Sequence[Part], rows: int) -> Iterator[pa.Table]:
     """The rows of all parts, so many at a time."""
     waiting: list[pa.Table] = []
     for part in parts:
-        with pq.ParquetFile(part.path) as file:
+        with _reading_parquet(part.path), pq.ParquetFile(part.path) as file:
             for number in range(file.num_row_groups):
                 group = file.read_row_group(number)
                 bounds = pc.min_max(group["record"]).as_py()

@@ -98,7 +98,7 @@ class RecordReader:
             raise self._malformed(index, number, "an empty CHROM", "the name of a contig")
         pos1 = int(parts[1]) if parts[1].isdigit() and len(parts[1]) <= len(str(MAX_POS1)) else -1
         if not 0 <= pos1 <= MAX_POS1:
-            found = f"POS {parts[1].decode('utf-8', 'replace')!r}"
+            found = f"POS {parts[1][:40].decode('utf-8', 'replace')!r}"
             raise self._malformed(index, number, found, f"an integer from 0 to {MAX_POS1}")
         chrom, _, identifier, ref, alt = [part.decode("utf-8", "replace") for part in parts[:5]]
         return Record(

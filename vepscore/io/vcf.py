@@ -19,6 +19,7 @@ from vepscore.io.results import RecordResult
 
 STDOUT = "-"
 SUFFIXES = (".vcf", ".vcf.gz", ".bcf")
+INDEX_SUFFIXES = (".tbi", ".csi")
 
 _INFO_COLUMN = 7
 _log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class VcfWriter(StagedWriter):
         self._scratch: Path | None = None  # the text that a BCF is made from
         to_stdout = self._suffix == STDOUT
         super().__init__(
-            StandardOutput() if to_stdout else StagedFile(path, (".tbi", ".csi")),
+            StandardOutput() if to_stdout else StagedFile(path, INDEX_SUFFIXES),
             "standard output" if to_stdout else path,
         )
 
@@ -152,6 +153,8 @@ def _index(path: Path, name: str) -> None:
             with contextlib.suppress(OSError):
                 pysam.tabix_index(str(path), preset=preset, force=True, csi=csi)
                 return
+            for suffix in INDEX_SUFFIXES:  # half an index
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
     _log.warning("%s: no index could be made; its records are not sorted by contig and position", name)
 
 

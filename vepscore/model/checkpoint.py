@@ -9,7 +9,7 @@ SHA256SUMS          a hash of each of the above; its own hash names the checkpoi
 import dataclasses
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import safetensors.numpy
 from flax import nnx
 
 from vepscore.errors import CheckpointError
-from vepscore.model.config import ModelConfig
+from vepscore.model.config import MAX_WINDOW_BP, ModelConfig
 from vepscore.model.layers import fold_convolutions
 from vepscore.model.loading import (
     abstract_network,
@@ -43,6 +43,28 @@ CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = (
 )
 LOADED_ORGANISM = np.int32(0)  # what a loaded network is called with: it has its own organism's rows only
 _HASHED_FILES = (CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+# What the fields of `config.json` may hold, but for the architecture.
+_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (_is_text, "text"),
+    "organisms": (
+        lambda value: isinstance(value, list) and value and all(map(_is_text, value)),
+        "a list of names",
+    ),
+    "window_bp": (
+        lambda value: type(value) is int and 0 < value <= MAX_WINDOW_BP,
+        f"from 1 to {MAX_WINDOW_BP}",
+    ),
+    "rotary_dtype": (lambda value: value in ("float32", "bfloat16"), "float32 or bfloat16"),
+    "licence": (_is_text, "text"),
+    "terms_notice": (lambda value: value is None or _is_text(value), "text or null"),
+    "training": (lambda value: isinstance(value, dict), "an object"),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,7 +144,9 @@ def read_config(directory: Path) -> CheckpointConfig:
         raise CheckpointError(
             f"{directory}: no {CONFIG_FILE}, so not a vepscore checkpoint", hint=hint
         ) from error
-    except ValueError as error:
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not JSON ({error})") from error
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise CheckpointError(
@@ -134,8 +158,19 @@ def read_config(directory: Path) -> CheckpointConfig:
             f"{path}: fields do not fit\n"
             f"missing: {sorted(known - values.keys())}; unknown: {sorted(values.keys() - known)}"
         )
+    problems = [
+        f"{name}: found {json.dumps(values[name])[:60]}, expected {expected}"
+        for name, (fits, expected) in _FIELDS.items()
+        if not fits(values[name])
+    ]
+    if problems:
+        raise CheckpointError("\n".join([f"{path}: fields hold what they must not", *problems]))
     architecture = ModelConfig.from_json(values.pop("architecture"))
     organisms = tuple(values.pop("organisms"))
+    if len(organisms) > architecture.organisms:
+        raise CheckpointError(
+            f"{path}: found {len(organisms)} organisms, expected {architecture.organisms} as in the architecture"
+        )
     return CheckpointConfig(architecture=architecture, organisms=organisms, **values)
 
 
@@ -161,6 +196,7 @@ def load_checkpoint(
     config = read_config(directory)
     organism_index = find_organism(config, organism, where=directory)
     tracks = read_tracks(directory / TRACKS_FILE, organism)
+    _check_channels(tracks, config.architecture.heads, where=directory / TRACKS_FILE)
     arrays = StoredArrays(directory / ARRAYS_FILE)
     network = abstract_network(config.architecture, folded=True)
     expected = {name: leaf.shape for name, (_, leaf) in stored_variables(network).items()}
@@ -170,6 +206,17 @@ def load_checkpoint(
     fill_network(network, arrays, organism_index=organism_index, dtype=dtype)
     set_track_means(network, tracks)
     return Checkpoint(config=config, network=network, tracks=tracks, digest=checkpoint_digest(directory))
+
+
+def _check_channels(tracks: Mapping[Output, Tracks], heads: Mapping[Output, int], *, where: Path) -> None:
+    """Raises CheckpointError where a track is of a channel that its head lacks: JAX would take another one."""
+    problems = [
+        f"{output}: found channels {table.channel.min()} to {table.channel.max()}, expected 0 to {heads[output] - 1}"
+        for output, table in tracks.items()
+        if output in heads and not np.all((table.channel >= 0) & (table.channel < heads[output]))
+    ]
+    if problems:
+        raise CheckpointError("\n".join([f"{where}: the tracks do not fit the heads", *problems]))
 
 
 def find_organism(config: CheckpointConfig, organism: str, *, where: Path) -> int:
@@ -220,6 +267,8 @@ def _read_hashes(directory: Path) -> str:
         return (directory / HASHES_FILE).read_text()
     except FileNotFoundError as error:
         raise CheckpointError(f"{directory / HASHES_FILE}: missing") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{directory / HASHES_FILE}: cannot be read ({error})") from error
 
 
 def _sha256(path: Path) -> str:

@@ -26,6 +26,8 @@ TRACK_RESOLUTIONS_BP: dict[Output, tuple[int, ...]] = {
     Output.CHIP_HISTONE: (128,),
 }
 
+_MAX_SIZE, _MAX_LAYERS = 1 << 16, 256  # far above any network; a damaged file must not ask for more
+
 # Channels of the official heads, padding included; for SPLICE_JUNCTIONS tissues, each on two strands.
 ALPHAGENOME_HEADS: dict[Output, int] = {
     Output.ATAC: 256,
@@ -81,8 +83,10 @@ class ModelConfig:
         """The inverse of `to_json`.
 
         Raises:
-            CheckpointError: a field is unknown, missing or names no output.
+            CheckpointError: a field is unknown, missing, no size, or names no output.
         """
+        if not isinstance(values, dict):
+            raise CheckpointError("config.json: the architecture is no object")
         known = {field.name for field in dataclasses.fields(cls)}
         if known != values.keys():
             raise CheckpointError(
@@ -90,10 +94,30 @@ class ModelConfig:
                 f"missing: {sorted(known - values.keys())}; unknown: {sorted(values.keys() - known)}",
                 hint="use the vepscore version that wrote the checkpoint, or a newer one",
             )
+        sizes = dict(values)
+        channels = sizes.pop("heads")
+        if not isinstance(channels, dict):
+            raise CheckpointError("config.json: the heads are no object")
+        _check_sizes(sizes)
+        _check_sizes(channels)
         try:
-            heads = {Output(name): int(channels) for name, channels in values["heads"].items()}
+            heads = {Output(name): count for name, count in channels.items()}
         except ValueError as error:
             raise CheckpointError(
                 f"config.json: {error}; expected one of {[str(o) for o in Output]}"
             ) from error
         return cls(**(values | {"heads": heads}))
+
+
+def _check_sizes(values: dict[str, Any]) -> None:
+    """Raises CheckpointError, which names all that no network can have."""
+    wrong = []
+    for name, value in values.items():
+        if name == "splice_site_threshold":
+            kinds, least, most = (int, float), 0, 1
+        else:
+            kinds, least, most = (int,), 1, _MAX_LAYERS if name == "tower_layers" else _MAX_SIZE
+        if type(value) not in kinds or not least <= value <= most:
+            wrong.append(f"{name}: found {str(value)[:60]}, expected a number from {least} to {most}")
+    if wrong:
+        raise CheckpointError("\n".join(["config.json: the architecture has impossible sizes", *wrong]))

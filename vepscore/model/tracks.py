@@ -5,12 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from vepscore.errors import CheckpointError
 from vepscore.outputs import Output, Tracks
 
 _TEXT_COLUMNS = ("name", "strand", "ontology_curie", "biosample_name", "assay")
 _COLUMNS = ("organism", "output", *_TEXT_COLUMNS, "nonzero_mean", "channel")
+_SCHEMA = pa.schema(
+    [pa.field(name, pa.string(), nullable=name in _TEXT_COLUMNS) for name in _COLUMNS[:-2]]
+    + [
+        pa.field("nonzero_mean", pa.float32(), nullable=False),
+        pa.field("channel", pa.int32(), nullable=False),
+    ]
+)
 
 
 def write_tracks(path: Path, tracks: Mapping[str, Mapping[Output, Tracks]]) -> None:
@@ -37,10 +46,15 @@ def read_tracks(path: Path, organism: str) -> dict[Output, Tracks]:
             hint="pass --organism with one of those",
         )
     of_organism = table[table["organism"] == organism]
-    return {
-        Output(output): _tracks(Output(output), rows)
-        for output, rows in of_organism.groupby("output", sort=False)
-    }
+    try:
+        return {
+            Output(output): _tracks(Output(output), rows)
+            for output, rows in of_organism.groupby("output", sort=False)
+        }
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: {error}; expected one of {[str(output) for output in Output]}"
+        ) from error
 
 
 def read_organisms(path: Path) -> list[str]:
@@ -54,7 +68,7 @@ def read_organisms(path: Path) -> list[str]:
 
 def _read_table(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path, columns=list(_COLUMNS))
+        return pq.read_table(path, columns=list(_COLUMNS)).select(_COLUMNS).cast(_SCHEMA).to_pandas()
     except Exception as error:  # pyarrow raises a different class for each kind of damage
         raise CheckpointError(f"{path}: not a track table ({error})") from error
 
