@@ -16,7 +16,7 @@ from tests.benchmarks.report import Row
 from vepscore.genome.cache import ENVIRONMENT_VARIABLE
 from vepscore.io.records import Record
 
-_START = "from vepscore.cli.main import main; main()"
+START = "from vepscore.cli.main import main; main()"
 _COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
 
 
@@ -73,7 +73,7 @@ def _first_record(inputs: Inputs, vcf: Path, cache: str) -> float:
 
 def _command(inputs: Inputs, vcf: Path, *options: str) -> list[str]:
     data = inputs.data
-    command = [sys.executable, "-c", _START, "score", str(vcf), "--quiet", "--window", str(inputs.window_bp)]
+    command = [sys.executable, "-c", START, "score", str(vcf), "--quiet", "--window", str(inputs.window_bp)]
     command += ["--reference", str(data.reference_path), "--genes", str(data.genes_path)]
     if data.checkpoint_name:
         command += ["--checkpoint", data.checkpoint_name]

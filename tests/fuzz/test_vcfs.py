@@ -1,0 +1,156 @@
+"""VCFs that nobody checked: every record comes out, or one of our errors and nothing else."""
+
+import itertools
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pysam
+import pytest
+from hypothesis import strategies as st
+
+from tests.cli.commands import ROOT
+from tests.fuzz.budgets import each_budget, try_out
+from tests.fuzz.checks import VCF, annotate, check_vcf
+from tests.fuzz.mutations import TOKENS, damaged
+from tests.fuzz.vcfs import CONTAINERS, bgzip, gzip_of, vcf_texts
+
+TEXT_OUTPUTS = [
+    {"output": output, "table": table}
+    for output, table in itertools.product(
+        ("out.vcf", "out.vcf.gz"), ("out.tsv", "out.tsv.gz", "out.parquet")
+    )
+]
+STARTS = (
+    b"",
+    b"##",
+    b"#CHROM\t",
+    b"\x1f\x8b",
+    b"\x1f\x8b\x08\x04",
+    b"BCF\2\2",
+    b"BCF",
+    b">c\nAC\n",
+    b"{",
+    b"PK\3\4",
+)
+BCF_VCF = b"""##fileformat=VCFv4.2
+##contig=<ID=chr1,length=30000>
+##contig=<ID=17>
+##FILTER=<ID=q10,Description="low">
+##INFO=<ID=AC,Number=A,Type=Integer,Description="a, b">
+##INFO=<ID=DB,Number=0,Type=Flag,Description="c">
+##FORMAT=<ID=GT,Number=1,Type=String,Description="d">
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ts1
+chr1\t16001\t.\tA\tC,<DEL>,*\t.\tPASS\tAC=1,2,3;DB\tGT\t0/1
+chr1\t16005\trs1\tAC\tG]17:198982]\t9\tq10\t.\tGT\t./.
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("vcf")
+
+
+@each_budget
+def test_valid_file_comes_out_whole(folder, budget):
+    def check(text: bytes, container) -> None:
+        assert check_vcf(container(text), folder, text=text)
+
+    try_out(budget, check, vcf_texts(), st.sampled_from(CONTAINERS))
+
+
+@each_budget
+def test_valid_file_comes_out_in_every_format(folder, budget):
+    def check(text: bytes, outputs: dict[str, str]) -> None:
+        assert check_vcf(text, folder, **outputs)
+
+    try_out(budget, check, vcf_texts(), st.sampled_from(TEXT_OUTPUTS))
+
+
+@each_budget
+def test_bcf_is_written_whole_or_refused(folder, budget):
+    """It has no room for what the header does not declare."""
+
+    def check(text: bytes) -> None:
+        (folder / "in.vcf").write_bytes(text)
+        annotate(folder / "in.vcf", folder, output="out.bcf")
+
+    try_out(budget, check, vcf_texts())
+
+
+@each_budget
+def test_damaged_file_is_read_or_refused(folder, budget):
+    try_out(budget, lambda text: check_vcf(text, folder), damaged(vcf_texts()))
+
+
+@each_budget
+def test_any_lines_below_a_header_are_read_or_refused(folder, budget):
+    header = VCF[: VCF.index(b"\nchr1") + 1]
+    try_out(budget, lambda body: check_vcf(header + body, folder), st.binary(max_size=300))
+
+
+@each_budget
+def test_damaged_container_never_loses_a_record(folder, budget):
+    """Cut short or changed, what is compressed is refused, or nothing is missing."""
+
+    def check(text: bytes, container, data) -> None:
+        whole = container(text)
+        hurt = data.draw(damaged(st.just(whole), 2))
+        if hurt.startswith(whole[:4]):
+            check_vcf(hurt, folder, text=text)
+
+    try_out(budget, check, vcf_texts(), st.sampled_from([gzip_of, bgzip]), st.data())
+
+
+@each_budget
+def test_whatever_else_is_refused(folder, budget):
+    def check(start: bytes, rest: bytes) -> None:
+        assert not check_vcf(start + rest, folder)
+
+    try_out(budget, check, st.sampled_from(STARTS), st.binary(max_size=100))
+
+
+@each_budget
+def test_what_bcftools_reads_it_reads_of_the_output_too(folder, budget):
+    if shutil.which("bcftools") is None:
+        pytest.skip("needs bcftools on the PATH")
+
+    def check(text: bytes) -> None:
+        (folder / "in.vcf").write_bytes(text)
+        before = _query(folder / "in.vcf")
+        after: list[str | None] = []
+        lines, _ = annotate(folder / "in.vcf", folder, inspect=lambda path: after.append(_query(path)))
+        if before is not None and before.count("\n") == len(lines):  # it stops without an error at some
+            assert after == [before]
+
+    try_out(budget, check, vcf_texts())
+
+
+def _query(path: Path) -> str | None:
+    """What bcftools reads; None where it refuses the file."""
+    command = ["bcftools", "query", "-f", "%CHROM\t%POS\t%ID\t%REF\t%ALT\t%QUAL\t%FILTER\n", path]
+    done = subprocess.run(command, capture_output=True, check=False)
+    return None if done.returncode else done.stdout.decode("utf-8", "surrogateescape")
+
+
+@pytest.mark.parametrize("files", [300, pytest.param(5000, marks=pytest.mark.slow)])
+def test_damaged_bcf_is_read_or_refused(tmp_path, files):
+    """In a process of its own, since htslib might take it along."""
+    (tmp_path / "seed.vcf").write_bytes(BCF_VCF)
+    pysam.bcftools.view("-Ou", "-o", str(tmp_path / "seed"), str(tmp_path / "seed.vcf"), catch_stdout=False)
+    seed, rng = (tmp_path / "seed").read_bytes(), random.Random(files)
+    for number in range(files):
+        hurt = bytearray(seed)
+        for _ in range(rng.randint(1, 3)):
+            place = rng.randrange(5, len(hurt))
+            hurt[place : place + rng.choice([0, 1, 1, 4])] = rng.choice(
+                [rng.randbytes(1), rng.choice(TOKENS), b""]
+            )
+        (tmp_path / f"{number}.bcf").write_bytes(bgzip(bytes(hurt), 1 << 16))
+    command = [sys.executable, "-m", "tests.fuzz.read_files", *sorted(map(str, tmp_path.glob("*.bcf")))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, f"after {lines[-1:]}: {done.stderr[-2000:]}"
+    assert len(lines) == files
