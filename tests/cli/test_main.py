@@ -1,7 +1,9 @@
 """What all subcommands share: help, exit statuses, and what goes to stderr."""
 
+import importlib.metadata
 import logging
 import os
+import platform
 import subprocess
 import sys
 
@@ -27,7 +29,11 @@ def failing(body, *arguments):
 
 def test_version():
     done = vepscore("--version")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"vepscore {package.__version__}\n", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"vepscore {package.__version__}"
+    assert lines[1].startswith(f"python {platform.python_version()} on ")
+    assert f"jax {importlib.metadata.version('jax')}" in lines
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["score", "--help"], ["weights", "--help"]])

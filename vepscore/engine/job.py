@@ -71,6 +71,8 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             precision=session.precision,
             opening_seconds=time.monotonic() - started,
         )
+        if part is not None:
+            observe(report.counts, total)
         with (
             _open_journal(job, session, provenance, input_digest) as journal,
             _open_writers(job, header, session.checkpoint, provenance) as (summary, writers),
