@@ -38,6 +38,38 @@ def test_xla_is_told_to_be_deterministic(flags: str | None, expected: str) -> No
     assert done.stdout == f"3 {expected}\n"
 
 
+THREADS = """
+import pathlib
+from vepscore.engine.device import choose_device
+choose_device("cpu")
+import jax.numpy as jnp
+(jnp.ones((512, 512)) @ jnp.ones((512, 512))).block_until_ready()
+names = [path.read_text() for path in pathlib.Path("/proc/self/task").glob("*/comm")]
+print(sum("XLAEigen" in name for name in names))
+"""
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+@pytest.mark.parametrize(
+    ("granted", "expected"),
+    [
+        ({}, "many"),
+        ({"SLURM_CPUS_PER_TASK": "1"}, "1"),
+        ({"NSLOTS": "1"}, "1"),
+        ({"SLURM_CPUS_PER_TASK": "1", "NPROC": "100"}, "many"),
+        ({"SLURM_CPUS_PER_TASK": "", "NCPUS": "many"}, "many"),
+    ],
+)
+def test_cpu_has_the_threads_that_a_scheduler_granted(granted: dict[str, str], expected: str) -> None:
+    names = ("NPROC", "SLURM_CPUS_PER_TASK", "NCPUS", "LSB_DJOB_NUMPROC", "NSLOTS")
+    environment = {key: value for key, value in os.environ.items() if key not in names} | granted
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=True
+    )
+    many = str(len(os.sched_getaffinity(0)))
+    assert done.stdout.strip() == (many if expected == "many" else expected)
+
+
 def test_cache_that_cannot_be_written_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
     before = jax.config.jax_compilation_cache_dir
     with caplog.at_level(logging.INFO):

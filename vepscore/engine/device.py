@@ -12,6 +12,8 @@ from vepscore.errors import UsageError
 
 log = logging.getLogger(__name__)
 
+_XLA_THREADS = "NPROC"  # how many a CPU's device has; read when it is first used
+_GRANTED_THREADS = ("SLURM_CPUS_PER_TASK", "NCPUS", "LSB_DJOB_NUMPROC", "NSLOTS")  # Slurm, PBS, LSF, Grid Engine
 _DETERMINISTIC_FLAG = "--xla_gpu_deterministic_ops"
 _EXTRAS = {"gpu": "vepscore[cuda]", "tpu": "vepscore[tpu]"}
 
@@ -32,6 +34,7 @@ def choose_device(kind: str) -> str:
         logging.WARNING
     )  # it reports each device that is not there
     _make_deterministic()
+    os.environ[_XLA_THREADS] = str(count_threads())
     if kind != "auto":
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(kind, kind))
     try:
@@ -41,6 +44,17 @@ def choose_device(kind: str) -> str:
             f"--device {kind}: no such device ({error})",
             hint=f"install {_EXTRAS.get(kind, 'jax')}, or pass --device cpu",
         ) from error
+
+
+def count_threads() -> int:
+    """The threads that this process computes with on a CPU: what it was granted, at most the cores that it may use.
+
+    `NPROC` in the environment goes first, then what a scheduler has granted. Some sums are divided among the threads,
+    so a score's last digits hang on their number.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    texts = [os.environ.get(name, "") for name in (_XLA_THREADS, *_GRANTED_THREADS)]
+    return min(cores, next((int(text) for text in texts if text.isdigit() and int(text)), cores))
 
 
 def list_devices() -> list[jax.Device]:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from vepscore.engine.device import count_threads
 from vepscore.engine.options import Job
 from vepscore.engine.run import RunCounts
 from vepscore.versions import versions
@@ -37,6 +38,7 @@ def summarize_job(
         "outputs": [*job.outputs, *([str(job.table)] if job.table else [])],
         "provenance": {key.removeprefix(_PREFIX).lower(): value for key, value in provenance.items()},
         "device": report.device,
+        "threads": count_threads(),
         "precision": report.precision,
         "batch": job.batch,
         "shard": str(job.shard) if job.shard else None,
