@@ -66,6 +66,7 @@ def _measure(folder: Path, genome: TinyGenome, records: int, outputs: Sequence[s
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds,
+        "CPU seconds": usage.ru_utime + usage.ru_stime,
         "records/s": records / seconds,
         "peak MB": usage.ru_maxrss * 1024 / 1e6,
     }

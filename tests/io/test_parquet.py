@@ -60,7 +60,7 @@ def test_columns_and_types(tmp_path):
     text = pa.dictionary(pa.int32(), pa.string())
     assert list(zip(schema.names, schema.types, strict=True)) == [
         ("record", pa.int64()),
-        ("alt_index", pa.int16()),
+        ("alt_index", pa.int32()),
         ("chrom", text),
         ("pos", pa.int64()),
         ("ref", text),

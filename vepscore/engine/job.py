@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import gc
 import itertools
 import logging
 import re
@@ -74,6 +75,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
         if part is not None:
             observe(report.counts, total)
         with (
+            _collecting_new_garbage_only(),
             _open_journal(job, session, provenance, input_digest) as journal,
             _open_writers(job, header, session.checkpoint, provenance) as (summary, writers),
         ):
@@ -88,6 +90,16 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             if summary is not None:
                 summary.write(summarize_job(job, report, provenance, input_digest=input_digest))
     return report
+
+
+@contextlib.contextmanager
+def _collecting_new_garbage_only() -> Iterator[None]:
+    """Going over all that is open by now takes a third of the time of records that are only passed on."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 _Score = Callable[[Iterable[Record], Journal | None], Iterator[list[RecordResult]]]

@@ -19,6 +19,7 @@ from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
 
 _MAX_CHUNK_RECORDS = 1000  # held at a time where few alleles can be scored
+_MAX_CHUNK_BYTES = 1 << 24  # of their lines
 _CHUNKS_AHEAD = 2  # prepared while the device works
 _SCORED = {Status.OK, Status.FAILED}  # by the device: what takes time
 _Item = TypeVar("_Item")
@@ -140,8 +141,9 @@ def _chunks(
 ) -> Iterator[list[_Piece]]:
     """Consecutive alleles that fill a batch between them, or those of many records."""
     chunk: list[_Piece] = []
-    ready = 0
+    ready = held_bytes = 0
     for record in records:
+        held_bytes += len(record.line)
         if journal is not None and record in journal:
             chunk.append(_Piece(record, (), is_last=True, is_known=True))
         else:
@@ -155,9 +157,9 @@ def _chunks(
                     yield [*chunk, _Piece(record, alleles, is_last=False)]
                     chunk, alleles, ready = [], [], 0
             chunk.append(_Piece(record, alleles, is_last=True))
-        if ready >= batch or len(chunk) >= _MAX_CHUNK_RECORDS:
+        if ready >= batch or len(chunk) >= _MAX_CHUNK_RECORDS or held_bytes >= _MAX_CHUNK_BYTES:
             yield chunk
-            chunk, ready = [], 0
+            chunk, ready, held_bytes = [], 0, 0
     if chunk:
         yield chunk
 

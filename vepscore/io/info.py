@@ -24,8 +24,14 @@ def format_info(alleles: Sequence[AlleleResult]) -> bytes:
 
     VS is left out where it has no entries, because `bcftools +split-vep` takes "." for an incomplete one.
     """
-    pairs = [f"{STATUS.id}={','.join(allele.status for allele in alleles)}"]
-    pairs += [f"{field.id}={','.join(_value(field, allele) for allele in alleles)}" for field in VALUE_FIELDS]
+    pairs = [f"{STATUS.id}={','.join([allele.status for allele in alleles])}"]
+    if any(allele.fields for allele in alleles):
+        pairs += [
+            f"{field.id}={','.join(_value(field, allele) for allele in alleles)}" for field in VALUE_FIELDS
+        ]
+    else:
+        nothing = ",".join([MISSING] * len(alleles))
+        pairs += [f"{field.id}={nothing}" for field in VALUE_FIELDS]
     entries = [_entry(allele.alt, detail) for allele in alleles for detail in allele.details]
     if entries:
         pairs.append(f"{DETAIL.id}={','.join(entries)}")

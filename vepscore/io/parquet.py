@@ -28,7 +28,7 @@ STRING = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
     {
         "record": pa.int64(),  # 0-based record in the input
-        "alt_index": pa.int16(),  # 0-based ALT of the record
+        "alt_index": pa.int32(),  # 0-based ALT of the record
         "chrom": STRING,  # as the VCF names it
         "pos": pa.int64(),  # 1-based
         "ref": STRING,

@@ -10,6 +10,8 @@ from vepscore.genome.windows import Window
 from vepscore.io.fields import VALUE_FIELD_IDS
 from vepscore.io.records import Record
 
+_NO_FIELDS: Mapping[str, float | str] = {}  # one for all; millions of alleles may have none
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
@@ -32,12 +34,14 @@ class AlleleResult:
     reason: str = ""  # why the status is not OK, in words
     n_share: float = math.nan  # share of the window that is N; NaN where there is no window
     window: Window | None = None
-    fields: Mapping[str, float | str] = dataclasses.field(default_factory=dict)  # by INFO key, if any
+    fields: Mapping[str, float | str] = dataclasses.field(
+        default_factory=lambda: _NO_FIELDS
+    )  # by INFO key, if any
     details: tuple[Detail, ...] = ()
     blocks: tuple[ScoreBlock, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.fields.keys() <= VALUE_FIELD_IDS:
+        if self.fields and not self.fields.keys() <= VALUE_FIELD_IDS:
             raise ValueError(f"not value fields: {sorted(self.fields.keys() - VALUE_FIELD_IDS)}")
 
 

@@ -21,7 +21,7 @@ ROW_GROUP_ROWS = 50_000
 SCHEMA = pa.schema(
     {
         "record": pa.int64(),  # 0-based record in the input
-        "alt_index": pa.int16(),  # 0-based ALT of the record
+        "alt_index": pa.int32(),  # 0-based ALT of the record
         "chrom": pa.string(),  # as the VCF names it
         "pos": pa.int64(),  # 1-based
         "id": pa.string(),
@@ -33,6 +33,8 @@ SCHEMA = pa.schema(
         **{field.id: pa.float32() if field.type == "Float" else pa.string() for field in VALUE_FIELDS},
     }
 )
+
+_NO_VALUES = (None,) * len(VALUE_FIELDS)
 
 # What would end a cell, start a comment or open a quotation; "%" so that it can be undone.
 _UNSAFE = re.compile(r'[%#\x00-\x1f\x7f]|^"')
@@ -127,7 +129,9 @@ class _ParquetRows:
 def _row(result: RecordResult, alt_index: int, allele: AlleleResult) -> tuple[Any, ...]:
     record = result.record
     identifier = None if record.id == MISSING else record.id
-    values = [_present(allele.fields.get(field.id)) for field in VALUE_FIELDS]
+    values = (
+        [_present(allele.fields.get(field.id)) for field in VALUE_FIELDS] if allele.fields else _NO_VALUES
+    )
     return (
         record.index,
         alt_index,
