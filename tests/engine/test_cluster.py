@@ -9,11 +9,14 @@ from pathlib import Path
 import distributed
 import pytest
 
-from tests.builders import WINDOW_BP, TinyGenome, vcf_row, write_vcf
+from tests.builders import TinyGenome, vcf_row, write_vcf
+from tests.engine.jobs import tiny_job
+from vepscore.engine.cluster import open_cluster
 from vepscore.engine.intake import MismatchPolicy
 from vepscore.engine.job import run_job
 from vepscore.engine.options import Job
 from vepscore.engine.report import JobReport
+from vepscore.engine.session import open_intake
 from vepscore.errors import ClusterError, GenomeError, UsageError
 
 ROWS = [vcf_row("chr1", 9_000 + 40 * i, 1, *(("~",), ("<DEL>",), ("~", "~G"))[i % 3]) for i in range(60)]
@@ -28,33 +31,13 @@ def cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def job(genome: TinyGenome, checkpoint_folder: Path, tmp_path: Path) -> Job:
-    return Job(
-        source=str(write_vcf(tmp_path / "in.vcf", *ROWS)),
-        reference=genome.fasta,
-        genes=genome.gtf,
-        polya=None,
+    return tiny_job(
+        genome,
+        checkpoint_folder,
+        write_vcf(tmp_path / "in.vcf", *ROWS),
         outputs=(str(tmp_path / "out.vcf"), str(tmp_path / "out.parquet")),
-        table=None,
-        checkpoint=str(checkpoint_folder),
-        metadata=None,
-        organism="human",
-        window_bp=WINDOW_BP,
-        align_bp=1,
-        strand="+",
         scorers=("DNASE", "RNA_SEQ"),
-        precision="float32",
-        rotary="auto",
-        on_mismatch=MismatchPolicy.SKIP,
         device="cpu",
-        batch=1,
-        engine="sparse",
-        split="windows",
-        overwrite=False,
-        shard=None,
-        resume=True,
-        cluster=None,
-        summary=None,
-        command=("vepscore", "score"),
     )
 
 
@@ -107,6 +90,18 @@ def test_error_of_a_worker_is_that_of_the_run(job: Job) -> None:
         finish(dataclasses.replace(job, cluster="local:1", on_mismatch=MismatchPolicy.ERROR))
     assert raised.value.hint.startswith("pass the matching --reference")
     assert not any(Path(name).exists() for name in job.outputs)
+
+
+def test_workers_that_see_another_reference_are_refused(job: Job, genome: TinyGenome) -> None:
+    """As where a path means another file on the workers' machine: here it changes after the client has read it."""
+    on_workers = dataclasses.replace(job, cluster="local:1")
+    intake = open_intake(on_workers, source="in.vcf", assembly="")
+    intake.reference.digest = lambda: 64 * "a"
+    with pytest.raises(ClusterError) as raised, open_cluster(on_workers, intake):
+        pytest.fail("opened")
+    first, second, _ = str(raised.value).splitlines()
+    assert first == "the processes of the run disagree about what they score with"
+    assert second.startswith(f"  vepscoreReference: tiny.fa sha256:{64 * 'a'} and tiny.fa sha256:")
 
 
 def test_address_without_a_scheduler_is_an_error(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

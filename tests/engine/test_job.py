@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from tests.builders import CONTIGS, WINDOW_BP, TinyGenome, build_genome, vcf_row, write_vcf
+from tests.engine.jobs import tiny_job
 from tests.io.samples import read_all
 from vepscore.engine.intake import MismatchPolicy
 from vepscore.engine.job import run_job
@@ -43,33 +44,13 @@ def surroundings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 @pytest.fixture
 def job(genome: TinyGenome, checkpoint_folder: Path, tmp_path: Path) -> Job:
     """Of one quick scorer, with every kind of output."""
-    return Job(
-        source=str(write_vcf(tmp_path / "in.vcf", *ROWS, meta=META)),
-        reference=genome.fasta,
-        genes=genome.gtf,
-        polya=None,
+    return tiny_job(
+        genome,
+        checkpoint_folder,
+        write_vcf(tmp_path / "in.vcf", *ROWS, meta=META),
         outputs=(str(tmp_path / "out.vcf"), str(tmp_path / "out.parquet")),
         table=tmp_path / "out.tsv",
-        checkpoint=str(checkpoint_folder),
-        metadata=None,
-        organism="human",
-        window_bp=WINDOW_BP,
-        align_bp=1,
-        strand="+",
         scorers=("DNASE",),
-        precision="float32",
-        rotary="auto",
-        on_mismatch=MismatchPolicy.SKIP,
-        device="auto",
-        batch=1,
-        engine="sparse",
-        split="windows",
-        overwrite=False,
-        shard=None,
-        resume=True,
-        cluster=None,
-        summary=None,
-        command=("vepscore", "score"),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import vepscore
 from tests.builders import TinyGenome
+from tests.engine.jobs import tiny_job
 from vepscore.engine.intake import Intake
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.provenance import describe_run
@@ -16,19 +17,21 @@ from vepscore.model.checkpoint import Checkpoint
 
 @pytest.fixture
 def options(genome: TinyGenome, intake: Intake, checkpoint: Checkpoint) -> dict[str, object]:
+    job = tiny_job(
+        genome,
+        checkpoint.config.name,
+        "my file.vcf",
+        polya=genome.polya,
+        command=("vepscore", "score", "my file.vcf", "-r", "tiny.fa"),
+        engine="dense",
+    )
     return {
-        "command": ("vepscore", "score", "my file.vcf", "-r", "tiny.fa"),
-        "checkpoint": checkpoint,
+        "job": job,
         "intake": intake,
-        "reference": genome.fasta,
-        "genes": genome.gtf,
-        "polya": genome.polya,
-        "organism": "human",
-        "strand": "+",
+        "checkpoint": checkpoint,
         "scorers": load_scorers(["ATAC", "RNA_SEQ"]),
         "precision": "float32",
         "rotary_dtype": "bfloat16",
-        "engine": "dense",
     }
 
 
@@ -62,7 +65,8 @@ def test_facts_of_a_run(options: dict[str, object], genome: TinyGenome, checkpoi
 
 def test_what_was_not_given_is_not_mentioned(options: dict[str, object], intake: Intake) -> None:
     bare = dataclasses.replace(intake, annotation=None, polya=None)
-    facts = describe_run(**options | {"intake": bare, "genes": None, "polya": None})
+    job = dataclasses.replace(options["job"], genes=None, polya=None)
+    facts = describe_run(**options | {"intake": bare, "job": job})
     assert facts.keys().isdisjoint({"vepscoreAnnotation", "vepscorePolyA", "vepscoreTerms"})
 
 
@@ -78,5 +82,6 @@ def test_command_is_that_of_any_run_with_the_same_scores(options: dict[str, obje
     divided = ("vepscore", "score", "in.vcf", "-o", "a.vcf", "-ob.vcf", "--output=c.bcf", "--table", "t.tsv")
     divided += ("-r", "tiny.fa", "--shard", "1/2", "--cluster=local:2", "--no-resume", "-q", "--align", "128")
     divided += ("--json-summary", "s.json", "--strict")
-    commands = [describe_run(**options | {"command": words})["vepscoreCommand"] for words in (bare, divided)]
+    jobs = [dataclasses.replace(options["job"], command=words) for words in (bare, divided)]
+    commands = [describe_run(**options | {"job": job})["vepscoreCommand"] for job in jobs]
     assert commands == ["vepscore score in.vcf -r tiny.fa --align 128"] * 2

@@ -10,14 +10,15 @@ import contextlib
 import dataclasses
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vepscore.engine.intake import Intake
 from vepscore.engine.options import Job
+from vepscore.engine.provenance import describe_files
 from vepscore.engine.run import score_records
 from vepscore.engine.scoring import Engine
-from vepscore.engine.session import Session, open_session
+from vepscore.engine.session import Facts, open_intake, open_session
 from vepscore.errors import ClusterError, UsageError
 from vepscore.io.codec import decode_results, encode_results
 from vepscore.io.journal import Journal
@@ -32,26 +33,18 @@ _TASKS_PER_WORKER = 3  # given out at a time: one at work, others waiting
 _CONNECTION_SECONDS = 30
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What all workers of a run must agree on."""
-
-    provenance: tuple[tuple[str, str], ...]
-    device: str
-    precision: str
-
-
 class Cluster:
     """The workers of a run. Made by `open_cluster`."""
 
-    def __init__(self, client: Any, job: Job, *, source: str, assembly: str) -> None:
+    def __init__(self, client: Any, job: Job, intake: Intake) -> None:
         self._client = client
-        self._opening = job, source, assembly
+        self._intake = intake
+        self._opening = _for_workers(job), intake.source, intake.assembly
         self.facts: Facts = _result(self._submit(_describe))
+        files = describe_files(job, intake)
+        _check_agreement(files, {key: self.facts.provenance.get(key, "none") for key in files})
 
-    def score(
-        self, intake: Intake, records: Iterable[Record], journal: Journal | None
-    ) -> Iterator[list[RecordResult]]:
+    def score(self, records: Iterable[Record], journal: Journal | None) -> Iterator[list[RecordResult]]:
         """The results of the records, in order, a task's at a time; those that the journal has come from it.
 
         Raises:
@@ -59,7 +52,7 @@ class Cluster:
             VepscoreError: what a worker raised.
         """
         waiting: collections.deque[tuple[Sequence[Record], Any]] = collections.deque()
-        for task in _tasks(records, intake, journal):
+        for task in _tasks(records, self._intake, journal):
             unknown = [record for record in task if journal is None or record not in journal]
             waiting.append((task, self._submit(_score, unknown) if unknown else None))
             while len(waiting) > _TASKS_PER_WORKER * max(1, len(self._client.nthreads())):
@@ -72,8 +65,8 @@ class Cluster:
         return self._client.submit(function, *self._opening, *arguments, pure=False)
 
     def _finish(self, task: Sequence[Record], future: Any, journal: Journal | None) -> list[RecordResult]:
-        facts, scored = (self.facts, []) if future is None else _result(future)
-        _check_facts(self.facts, facts)
+        key, scored = (_key(self.facts), []) if future is None else _result(future)
+        _check_agreement(_key(self.facts), key)
         found = iter(scored)
         return [
             RecordResult(
@@ -87,16 +80,16 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def open_cluster(job: Job, *, source: str, assembly: str) -> Iterator[Cluster]:
+def open_cluster(job: Job, intake: Intake) -> Iterator[Cluster]:
     """Connects to a scheduler, or starts one with workers on this machine.
 
     Raises:
         UsageError: Dask is not installed, or the address is none.
-        ClusterError: there is no scheduler at the address.
+        ClusterError: there is no scheduler at the address, or its workers see other files.
         VepscoreError: what a worker raised when it opened the job's files.
     """
     with _connect(job.cluster) as client:
-        yield Cluster(client, _for_workers(job), source=source, assembly=assembly)
+        yield Cluster(client, job, intake)
 
 
 def _for_workers(job: Job) -> Job:
@@ -172,49 +165,49 @@ def _result(future: Any) -> Any:
         ) from error
 
 
-def _check_facts(expected: Facts, found: Facts) -> None:
-    if found == expected:
-        return
-    ours, theirs = dict(expected.provenance), dict(found.provenance)
-    ours |= {"device": expected.device, "precision": expected.precision}
-    theirs |= {"device": found.device, "precision": found.precision}
+def _key(facts: Facts) -> dict[str, str]:
+    """What must be the same wherever records of one run are scored."""
+    return facts.provenance | {"device": facts.device, "precision": facts.precision}
+
+
+def _check_agreement(expected: Mapping[str, str], found: Mapping[str, str]) -> None:
     lines = [
-        f"{key}: {ours[key]} and {theirs.get(key, 'none')}" for key in ours if ours[key] != theirs.get(key)
+        f"{key}: {value} and {found.get(key, 'none')}"
+        for key, value in expected.items()
+        if found.get(key) != value
     ]
-    raise ClusterError(
-        "\n".join(["workers disagree about what they score with", *lines]),
-        hint="give them the same version, files and kind of device",
-    )
+    if lines:
+        raise ClusterError(
+            "\n".join(["the processes of the run disagree about what they score with", *lines]),
+            hint="give them the same version, files and kind of device",
+        )
 
 
 # On a worker.
 
 _lock = threading.Lock()  # a worker may have several threads, and a device has room for one engine
-_opened: dict[Job, tuple[Session, Engine]] = {}
+_opened: dict[Job, tuple[Intake, Facts, Engine]] = {}
 
 
-def _open(job: Job, source: str, assembly: str) -> tuple[Session, Engine]:
+def _open(job: Job, source: str, assembly: str) -> tuple[Intake, Facts, Engine]:
     if job not in _opened:
         _opened.clear()
-        session = open_session(job, source=source, assembly=assembly)
-        _opened[job] = session, session.create_engine()
+        intake = open_intake(job, source=source, assembly=assembly)
+        session = open_session(job, intake)
+        _opened[job] = intake, session.facts, session.create_engine()
     return _opened[job]
 
 
 def _describe(job: Job, source: str, assembly: str) -> Facts:
     with _lock:
-        session, _ = _open(job, source, assembly)
-        return _facts(session)
+        _, facts, _ = _open(job, source, assembly)
+        return facts
 
 
-def _facts(session: Session) -> Facts:
-    return Facts(
-        provenance=tuple(session.provenance.items()), device=session.device, precision=session.precision
-    )
-
-
-def _score(job: Job, source: str, assembly: str, records: Sequence[Record]) -> tuple[Facts, list[bytes]]:
+def _score(
+    job: Job, source: str, assembly: str, records: Sequence[Record]
+) -> tuple[dict[str, str], list[bytes]]:
     with _lock:
-        session, engine = _open(job, source, assembly)
-        chunks = score_records(records, session.intake, engine, keep_blocks=job.keeps_blocks)
-        return _facts(session), [encode_results(result.alleles) for chunk in chunks for result in chunk]
+        intake, facts, engine = _open(job, source, assembly)
+        chunks = score_records(records, intake, engine, keep_blocks=job.keeps_blocks)
+        return _key(facts), [encode_results(result.alleles) for chunk in chunks for result in chunk]

@@ -1,8 +1,6 @@
 """One scoring job from its options to its outputs: what `vepscore score` does."""
 
 import contextlib
-import dataclasses
-import functools
 import gc
 import itertools
 import logging
@@ -16,7 +14,7 @@ from vepscore.engine.options import LONG_TABLE_SUFFIX, Job
 from vepscore.engine.provenance import COMMAND_KEY
 from vepscore.engine.report import JobReport, summarize_job
 from vepscore.engine.run import RunCounts, run, score_records
-from vepscore.engine.session import Session, open_session
+from vepscore.engine.session import Facts, open_intake, open_session
 from vepscore.engine.shards import records_of
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.cache import file_digest, file_stamp
@@ -28,11 +26,11 @@ from vepscore.io.json_file import JsonWriter
 from vepscore.io.lines import STDIN
 from vepscore.io.merge import SHARD_KEY
 from vepscore.io.parquet import LongTableWriter
-from vepscore.io.records import Record, RecordReader, Scan, open_records, scan_records
+from vepscore.io.records import Record, Scan, open_records, scan_records
 from vepscore.io.results import RecordResult
 from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import AnnotatedVcfWriter
-from vepscore.model.checkpoint import Checkpoint
+from vepscore.outputs import Output, Tracks
 
 log = logging.getLogger(__name__)
 
@@ -56,28 +54,31 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
     stamps = _stamps(job)
     scan = scan_records(job.source)
     observe(RunCounts(), scan.records if scan else None)
-    with open_records(job.source) as records, _open_scoring(job, records) as (session, score):
+    with contextlib.ExitStack() as stack:
+        records = stack.enter_context(open_records(job.source))
+        intake = open_intake(job, source=records.name, assembly=_assembly(records.header))
+        facts, score = stack.enter_context(_open_scoring(job, intake))
         input_digest = "unknown" if scan is None else file_digest(job.source)
-        part = _part(job, session.intake)
-        provenance = session.provenance | _part_facts(job, part, input_digest)
+        part = _part(job, intake)
+        provenance = facts.provenance | _part_facts(job, part, input_digest)
         header = _annotated_header(
-            records.header, session.intake.reference, scan, provenance, overwrite=job.overwrite
+            records.header, intake.reference, scan, provenance, overwrite=job.overwrite
         )
-        _report_contigs(session.intake, scan)
+        _report_contigs(intake, scan)
         total = len(part) if part is not None else scan.records if scan else None
         report = JobReport(
             counts=RunCounts(),
-            left_out=session.selection.left_out,
-            device=session.device,
-            precision=session.precision,
+            left_out=facts.left_out,
+            device=facts.device,
+            precision=facts.precision,
             opening_seconds=time.monotonic() - started,
         )
         if part is not None:
             observe(report.counts, total)
         with (
             _collecting_new_garbage_only(),
-            _open_journal(job, session, provenance, input_digest) as journal,
-            _open_writers(job, header, session.checkpoint, provenance) as (summary, writers),
+            _open_journal(job, facts.device, provenance, input_digest) as journal,
+            _open_writers(job, header, facts.tracks, provenance) as (summary, writers),
         ):
             run(
                 score(_in_part(records, part), journal),
@@ -106,31 +107,21 @@ _Score = Callable[[Iterable[Record], Journal | None], Iterator[list[RecordResult
 
 
 @contextlib.contextmanager
-def _open_scoring(job: Job, records: RecordReader) -> Iterator[tuple[Session, _Score]]:
-    """The job's session, and what scores records: this process, or the workers of a cluster."""
-    names = {"source": records.name, "assembly": _assembly(records.header)}
-    session = open_session(job, **names)
-    if job.cluster is None:
+def _open_scoring(job: Job, intake: Intake) -> Iterator[tuple[Facts, _Score]]:
+    """What records are scored with, and the function that does it: here, or on the workers of a cluster."""
+    if job.cluster is not None:
+        from vepscore.engine.cluster import open_cluster
 
-        def score(records: Iterable[Record], journal: Journal | None) -> Iterator[list[RecordResult]]:
-            engine = session.create_engine()
-            return score_records(
-                records, session.intake, engine, journal=journal, keep_blocks=job.keeps_blocks
-            )
-
-        yield session, score
+        with open_cluster(job, intake) as cluster:
+            yield cluster.facts, cluster.score
         return
-    from vepscore.engine.cluster import open_cluster
+    session = open_session(job, intake)
 
-    with open_cluster(job, **names) as cluster:
-        # The workers' device decides, not that of the machine that gives out the work.
-        facts = cluster.facts
-        yield (
-            dataclasses.replace(
-                session, provenance=dict(facts.provenance), device=facts.device, precision=facts.precision
-            ),
-            functools.partial(cluster.score, session.intake),
-        )
+    def score(records: Iterable[Record], journal: Journal | None) -> Iterator[list[RecordResult]]:
+        engine = session.create_engine()
+        return score_records(records, intake, engine, journal=journal, keep_blocks=job.keeps_blocks)
+
+    yield session.facts, score
 
 
 def _part(job: Job, intake: Intake) -> range | None:
@@ -163,7 +154,7 @@ def _part_facts(job: Job, part: range | None, input_digest: str) -> dict[str, st
 
 @contextlib.contextmanager
 def _open_journal(
-    job: Job, session: Session, provenance: Mapping[str, str], input_digest: str
+    job: Job, device: str, provenance: Mapping[str, str], input_digest: str
 ) -> Iterator[Journal | None]:
     """The journal beside the first output that is a file; None where there is none."""
     if not job.files:
@@ -172,7 +163,7 @@ def _open_journal(
     facts = {key: value for key, value in provenance.items() if key != COMMAND_KEY}
     facts |= {
         "input": input_digest,
-        "device": session.device,
+        "device": device,
         "devices": job.split,
         "scores": "all" if job.keeps_blocks else "largest",
     }
@@ -209,11 +200,11 @@ def _check_unchanged(stamps: Mapping[Path, str], journal: Journal | None) -> Non
 
 @contextlib.contextmanager
 def _open_writers(
-    job: Job, header: VcfHeader, checkpoint: Checkpoint, provenance: Mapping[str, str]
+    job: Job, header: VcfHeader, tracks: Mapping[Output, Tracks], provenance: Mapping[str, str]
 ) -> Iterator[tuple[JsonWriter | None, Sequence[StagedWriter]]]:
     """The summary, if any, and the writers of results; their files appear together."""
     writers: list[StagedWriter] = [
-        LongTableWriter(name, checkpoint.tracks, provenance)
+        LongTableWriter(name, tracks, provenance)
         if name.endswith(LONG_TABLE_SUFFIX)
         else AnnotatedVcfWriter(name, header, overwrite=job.overwrite)
         for name in job.outputs

@@ -2,11 +2,11 @@
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 import vepscore
 from vepscore.contract import Scorer
 from vepscore.engine.intake import Intake
+from vepscore.engine.options import Job
 from vepscore.model.checkpoint import Checkpoint
 
 COMMAND_KEY = "vepscoreCommand"
@@ -18,45 +18,43 @@ _UNRECORDED_FLAGS = ("--resume", "--no-resume", "--strict", "-v", "--verbose", "
 
 
 def describe_run(
-    *,
-    command: Sequence[str],
-    checkpoint: Checkpoint,
+    job: Job,
     intake: Intake,
-    reference: Path,
-    genes: Path | None,
-    polya: Path | None,
-    organism: str,
-    strand: str,
+    checkpoint: Checkpoint,
+    *,
     scorers: Sequence[Scorer],
     precision: str,
     rotary_dtype: str,
-    engine: str,
 ) -> dict[str, str]:
     """Key to value, in the order in which the header has them. The same run gives the same bytes."""
     facts = {
         "vepscoreVersion": vepscore.__version__,
-        COMMAND_KEY: shlex.join(_recorded(command)),
+        COMMAND_KEY: shlex.join(_recorded(job.command)),
         "vepscoreCheckpoint": f"{checkpoint.config.name} sha256:{checkpoint.digest}",
-        "vepscoreReference": f"{reference.name} sha256:{intake.reference.digest()}",
-    }
-    if genes is not None and intake.annotation is not None:
-        facts["vepscoreAnnotation"] = f"{genes.name} sha256:{intake.annotation.digest}"
-    if polya is not None and intake.polya is not None:
-        facts["vepscorePolyA"] = f"{polya.name} sha256:{intake.polya.digest}"
-    facts |= {
-        "vepscoreOrganism": organism,
+        **describe_files(job, intake),
+        "vepscoreOrganism": job.organism,
         "vepscoreWindow": f"{intake.window_bp} bp",
         "vepscoreAlign": f"{intake.align_bp} bp",
-        "vepscoreStrand": strand,
+        "vepscoreStrand": job.strand,
         "vepscoreOnRefMismatch": str(intake.on_mismatch),
         "vepscorePrecision": precision,
         "vepscoreRotary": rotary_dtype,
-        "vepscoreEngine": engine,
+        "vepscoreEngine": job.engine,
         "vepscoreScorers": ",".join(scorer.name for scorer in scorers),
         "vepscoreUse": "research; not for clinical use",
     }
     if checkpoint.config.terms_notice:
         facts["vepscoreTerms"] = checkpoint.config.terms_notice
+    return facts
+
+
+def describe_files(job: Job, intake: Intake) -> dict[str, str]:
+    """Those of the facts that tell the reference and the annotation."""
+    facts = {"vepscoreReference": f"{job.reference.name} sha256:{intake.reference.digest()}"}
+    if job.genes is not None and intake.annotation is not None:
+        facts["vepscoreAnnotation"] = f"{job.genes.name} sha256:{intake.annotation.digest}"
+    if job.polya is not None and intake.polya is not None:
+        facts["vepscorePolyA"] = f"{job.polya.name} sha256:{intake.polya.digest}"
     return facts
 
 

@@ -1,7 +1,7 @@
 """What a job scores with, opened once: in its own process, and on each worker of a cluster."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
@@ -19,7 +19,7 @@ from vepscore.engine.plugins import load_scorers
 from vepscore.engine.provenance import describe_run
 from vepscore.engine.retry import RetryingEngine
 from vepscore.engine.scoring import Engine
-from vepscore.engine.selection import Selection, needed_outputs, select_scorers
+from vepscore.engine.selection import needed_outputs, select_scorers
 from vepscore.errors import UsageError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
@@ -28,23 +28,30 @@ from vepscore.genome.polya import PolyASites
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.model.config import PAIR_BIN_BP
 from vepscore.model.registry import is_official, resolve_checkpoint
+from vepscore.outputs import Output, Tracks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a job scores with, as its outputs tell it."""
+
+    provenance: dict[str, str]
+    device: str
+    precision: str
+    tracks: Mapping[Output, Tracks]
+    left_out: dict[str, str]  # scorer's name to why it was left out
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Session:
-    """The files of a job, and what it scores with."""
+    """A checkpoint and a device, ready to score."""
 
-    intake: Intake
-    checkpoint: Checkpoint  # without its network, which the engine has
-    selection: Selection
-    provenance: dict[str, str]
+    facts: Facts
     create_engine: Callable[[], Engine]  # once
-    device: str
-    precision: str
 
 
-def open_session(job: Job, *, source: str, assembly: str) -> Session:
-    """Opens a job's reference, annotation and checkpoint.
+def open_intake(job: Job, *, source: str, assembly: str) -> Intake:
+    """Opens a job's reference and annotation.
 
     Args:
         job: the options.
@@ -52,11 +59,27 @@ def open_session(job: Job, *, source: str, assembly: str) -> Session:
         assembly: what the VCF's header says of it, for messages.
 
     Raises:
+        GenomeError: the reference cannot be read.
+        AnnotationError: the annotation cannot be read.
+    """
+    return Intake(
+        reference=Reference(job.reference, cache_dir()),
+        window_bp=job.window_bp,
+        align_bp=job.align_bp,
+        annotation=Annotation.from_gtf(job.genes, cache_dir()) if job.genes else None,
+        polya=PolyASites.from_tsv(job.polya) if job.polya else None,
+        on_mismatch=job.on_mismatch,
+        assembly=assembly,
+        source=source,
+    )
+
+
+def open_session(job: Job, intake: Intake) -> Session:
+    """Opens a job's checkpoint on its device.
+
+    Raises:
         VepscoreError: anything that the user can act on.
     """
-    reference = Reference(job.reference, cache_dir())
-    annotation = Annotation.from_gtf(job.genes, cache_dir()) if job.genes else None
-    polya = PolyASites.from_tsv(job.polya) if job.polya else None
     device = choose_device(job.device)
     keep_compiled(cache_dir())
     precision = job.precision or default_precision(device)
@@ -66,58 +89,33 @@ def open_session(job: Job, *, source: str, assembly: str) -> Session:
     selection = select_scorers(
         scorers,
         checkpoint,
-        has_genes=annotation is not None,
-        has_polya=polya is not None,
+        has_genes=intake.annotation is not None,
+        has_polya=intake.polya is not None,
         asked_for=job.scorers is not None,
-    )
-    intake = Intake(
-        reference=reference,
-        window_bp=job.window_bp,
-        align_bp=job.align_bp,
-        annotation=annotation,
-        polya=polya,
-        on_mismatch=job.on_mismatch,
-        assembly=assembly,
-        source=source,
     )
     rotary_dtype = checkpoint.config.rotary_dtype if job.rotary == "auto" else job.rotary
     provenance = describe_run(
-        command=job.command,
-        checkpoint=checkpoint,
-        intake=intake,
-        reference=job.reference,
-        genes=job.genes,
-        polya=job.polya,
-        organism=job.organism,
-        strand=job.strand,
-        scorers=selection.scorers,
+        job, intake, checkpoint, scorers=selection.scorers, precision=precision, rotary_dtype=rotary_dtype
+    )
+    facts = Facts(
+        provenance=provenance,
+        device=device,
         precision=precision,
-        rotary_dtype=rotary_dtype,
-        engine=job.engine,
+        tracks=checkpoint.tracks,
+        left_out=selection.left_out,
     )
     networks = [checkpoint]  # given away, so that the engine alone has it
 
     def create_engine() -> Engine:
         engine = _create_engine(job, networks.pop(), selection.scorers, rotary_dtype)
-        if precision == "float32":
-            return engine
+        return engine if precision == "float32" else RetryingEngine(engine, create_exact_engine)
 
-        def exactly() -> Engine:
-            require_exact_products("float32")
-            exact = _open_checkpoint(job, scorers, "float32")
-            return _create_engine(job, exact, selection.scorers, rotary_dtype)
+    def create_exact_engine() -> Engine:
+        require_exact_products("float32")
+        exact = _open_checkpoint(job, scorers, "float32")
+        return _create_engine(job, exact, selection.scorers, rotary_dtype)
 
-        return RetryingEngine(engine, exactly)
-
-    return Session(
-        intake=intake,
-        checkpoint=dataclasses.replace(checkpoint, network=None),
-        selection=selection,
-        provenance=provenance,
-        create_engine=create_engine,
-        device=device,
-        precision=precision,
-    )
+    return Session(facts=facts, create_engine=create_engine)
 
 
 def _open_checkpoint(job: Job, scorers: Sequence[Scorer], precision: str) -> Checkpoint:

@@ -1,0 +1,40 @@
+"""A job on the tiny genome, to be changed by the tests."""
+
+from pathlib import Path
+
+from tests.builders import WINDOW_BP, TinyGenome
+from vepscore.engine.intake import MismatchPolicy
+from vepscore.engine.options import Job
+
+
+def tiny_job(genome: TinyGenome, checkpoint: Path, source: Path, **changes: object) -> Job:
+    """Scores `source` with the smallest window; without outputs, unless `changes` name them."""
+    options = {
+        "source": str(source),
+        "reference": genome.fasta,
+        "genes": genome.gtf,
+        "polya": None,
+        "outputs": (),
+        "table": None,
+        "checkpoint": str(checkpoint),
+        "metadata": None,
+        "organism": "human",
+        "window_bp": WINDOW_BP,
+        "align_bp": 1,
+        "strand": "+",
+        "scorers": None,
+        "precision": "float32",
+        "rotary": "auto",
+        "on_mismatch": MismatchPolicy.SKIP,
+        "device": "auto",
+        "batch": 1,
+        "engine": "sparse",
+        "split": "windows",
+        "overwrite": False,
+        "shard": None,
+        "resume": True,
+        "cluster": None,
+        "summary": None,
+        "command": ("vepscore", "score"),
+    }
+    return Job(**options | changes)
