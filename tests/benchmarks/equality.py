@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -108,7 +109,10 @@ def compare(inputs: Inputs, records: dict[str, Record], *, align_bp: int) -> tup
     engines = [inputs.open_engine(kind) for kind in ("sparse", "dense")]
     found: dict[str, Comparison] = collections.defaultdict(Comparison)
     for name, record in records.items():
-        sparse, dense = (check(next(score_records([record], intake, engine))) for engine in engines)
+        sparse, dense = (
+            check(*itertools.chain.from_iterable(score_records([record], intake, engine)))
+            for engine in engines
+        )
         print(f"compared: {name}, {record.chrom}:{record.pos1}", flush=True)
         for of_sparse, of_dense in zip(sparse.alleles, dense.alleles, strict=True):
             _compare_blocks(of_sparse.blocks, of_dense.blocks, name, found)

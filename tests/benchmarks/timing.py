@@ -1,6 +1,7 @@
 """How long records take, one by one, through the engine's own loop; compilation left out."""
 
 import dataclasses
+import itertools
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -40,7 +41,7 @@ def check(result: RecordResult) -> RecordResult:
 
 def warm_up(engine: Engine, inputs: Inputs, records: Sequence[Record], align_bp: int = 1) -> None:
     """Scores the records, and forgets the scores."""
-    for result in score_records(records, inputs.intake(align_bp), engine):
+    for result in itertools.chain.from_iterable(score_records(records, inputs.intake(align_bp), engine)):
         check(result)
 
 
@@ -48,7 +49,8 @@ def time_records(engine: Engine, inputs: Inputs, records: Sequence[Record], alig
     """The cost of each record: seconds and TFLOP of all of its ALTs; the engine is warm."""
     intake = inputs.intake(align_bp)
     with watched(engine, inputs) as stages:
-        return list(_costs(score_records(records, intake, engine), stages))
+        results = itertools.chain.from_iterable(score_records(records, intake, engine))
+        return list(_costs(results, stages))
 
 
 def _costs(results: Iterator[RecordResult], stages: Stages) -> Iterator[Cost]:

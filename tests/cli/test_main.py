@@ -73,8 +73,8 @@ def test_our_errors_are_messages(error, status):
 
 
 def test_long_messages_are_not_broken_into_lines():
-    done = failing("raise errors.InputError('word ' * 100 + 'end')")
-    assert done.stderr == "error: " + "word " * 100 + "end\n"
+    done = failing("raise errors.InputError('word ' * 90 + 'end')")
+    assert done.stderr == "error: " + "word " * 90 + "end\n"
 
 
 def test_other_errors_keep_their_traceback():

@@ -28,7 +28,7 @@ CENTRE = WINDOW_BP // 2 - 1  # the position of an SNV in its window
 
 def prepare(intake: Intake, *row: str) -> list[PreparedAllele]:
     (record,) = make_records(row)
-    return intake.prepare(record)
+    return list(intake.prepare(record))
 
 
 def prepare_one(intake: Intake, *row: str) -> PreparedAllele:
@@ -103,9 +103,9 @@ def test_mismatch_ends_the_run_on_request(intake: Intake) -> None:
     wrong = other_than(15_000) + found[1:]
     rows = [vcf_row("chr1", 14_000, 1, "~"), ("chr1", "15001", "rs1", wrong, "C,CA")]
     good, bad = make_records(*rows)
-    assert outcome(strict.prepare(good)[0]) == (Status.OK, "")
+    assert outcome(next(strict.prepare(good))) == (Status.OK, "")
     with pytest.raises(GenomeError) as raised:
-        strict.prepare(bad)
+        next(strict.prepare(bad))
     assert str(raised.value).splitlines() == [
         f"in.vcf.gz record 1, chr1:15001 {wrong}>C,CA",
         f'  REF is "{wrong}" but the reference has "{found}" there; the header says assembly=GRCh37',

@@ -25,7 +25,7 @@ class Failing:
 
 def test_failed_alleles_are_scored_once_more(intake: Intake) -> None:
     (record,) = make_records(vcf_row("chr1", 16_000, 1, "CA", "CC", "CG", "CT"))
-    alleles = intake.prepare(record)
+    alleles = list(intake.prepare(record))
     rough, exact = Failing("rough", "CC", "CT"), Failing("exact", "CT")
     opened = SimpleNamespace(times=0)
 

@@ -46,7 +46,7 @@ class TestManyAlts:
     def test_ref_is_looked_at_once(self, folder):
         (record,) = make_records(("chr1", "5", ".", "ACGTTGCA" * 125_000, ",".join(["A", "*"] * 10_000)))
         with time_limit(20):
-            statuses = {allele.status for allele in intake(folder).prepare_each(record)}
+            statuses = {allele.status for allele in intake(folder).prepare(record)}
         assert statuses == {Status.TOO_LONG, Status.SYMBOLIC}
 
     @pytest.mark.parametrize("row", [("chr1", "5", ".", "N", "A"), vcf_row("chr2", 12_050, 1, "~")])

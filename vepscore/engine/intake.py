@@ -60,19 +60,13 @@ class Intake:
     assembly: str = ""  # what the VCF's header says of it, for messages
     source: str = ""  # name of the VCF, for messages
 
-    def prepare(self, record: Record) -> list[PreparedAllele]:
-        """One prepared allele per ALT, in order.
+    def prepare(self, record: Record) -> Iterator[PreparedAllele]:
+        """One prepared allele per ALT, in order; one by one, since sequences of many ALTs fill the memory.
 
         Raises:
             GenomeError: REF differs from the reference and the policy is `error`.
         """
-        return list(self.prepare_each(record))
-
-    def prepare_each(self, record: Record) -> Iterator[PreparedAllele]:
-        """The same, one by one: sequences of many ALTs need not stand in memory together."""
-        refused: PreparedAllele | None = (
-            None  # an ALT that is sequence, when nothing at this place can be scored
-        )
+        refused: PreparedAllele | None = None  # an ALT that is sequence, where nothing can be scored
         for alt in record.alts:
             status, reason = self._check_text(record, alt)
             if status is not Status.OK:

@@ -149,7 +149,7 @@ def _chunks(
         else:
             alleles: list[PreparedAllele] = []
             left = len(record.alts)
-            for allele in intake.prepare_each(record):
+            for allele in intake.prepare(record):
                 alleles.append(allele)
                 left -= 1
                 ready += allele.status is Status.OK
