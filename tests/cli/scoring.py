@@ -23,13 +23,17 @@ class Bench:
     checkpoint: pathlib.Path
     environment: Mapping[str, str]
 
+    def command(self, *arguments: str | pathlib.Path) -> list[str]:
+        """What `score` runs."""
+        options = ["-r", self.genome.fasta, "-c", self.checkpoint, "--window", WINDOW_BP]
+        return [str(word) for word in (SCRIPT, "score", *options, *arguments)]
+
     def score(
         self, *arguments: str, cwd: pathlib.Path, stdin: bytes = b""
     ) -> subprocess.CompletedProcess[bytes]:
         """Scores with the smallest window. Later options win, so `arguments` may name another checkpoint or window."""
-        options = ["-r", self.genome.fasta, "-c", self.checkpoint, "--window", WINDOW_BP]
         return subprocess.run(
-            [SCRIPT, "score", *map(str, options), *arguments],
+            self.command(*arguments),
             cwd=cwd,
             env=os.environ | self.environment,
             input=stdin,

@@ -66,11 +66,13 @@ def resolve_checkpoint(name_or_path: str | None) -> Path:
     """
     if name_or_path is None:
         return embedded_checkpoint()
+    path = Path(name_or_path)
+    if os.sep in name_or_path and path.is_dir():  # no name, so that the user's folder need not be readable
+        return path
     known = list_checkpoints()
     for entry in known:
         if entry.name == name_or_path:
             return entry.path
-    path = Path(name_or_path)
     if path.is_dir():
         return path
     found = "is a file" if path.is_file() else "is neither a checkpoint's name nor a directory"
