@@ -59,8 +59,13 @@ def test_every_status_is_explained():
 
 def test_every_option_exists():
     main = typer.main.get_command(app)
-    commands = [main.commands["score"], *main.commands["weights"].commands.values()]
-    options = {name for command in commands for option in command.params for name in option.opts}
+    commands = [main.commands["score"], main.commands["merge"], *main.commands["weights"].commands.values()]
+    options = {
+        name
+        for command in commands
+        for option in command.params
+        for name in (*option.opts, *option.secondary_opts)
+    }
     assert set(re.findall(r"`(--?[a-z][a-z-]*)(?=[ `])", README)) <= options | {"--help"}
 
 

@@ -13,7 +13,8 @@ from vepscore.errors import UsageError
 log = logging.getLogger(__name__)
 
 _XLA_THREADS = "NPROC"  # how many a CPU's device has; read when it is first used
-_GRANTED_THREADS = ("SLURM_CPUS_PER_TASK", "NCPUS", "LSB_DJOB_NUMPROC", "NSLOTS")  # Slurm, PBS, LSF, Grid Engine
+# As Slurm, PBS, LSF and Grid Engine say it.
+_GRANTED_THREADS = ("SLURM_CPUS_PER_TASK", "NCPUS", "LSB_DJOB_NUMPROC", "NSLOTS")
 _DETERMINISTIC_FLAG = "--xla_gpu_deterministic_ops"
 _EXTRAS = {"gpu": "vepscore[cuda]", "tpu": "vepscore[tpu]"}
 
