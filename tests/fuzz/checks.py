@@ -80,7 +80,7 @@ def annotate(
     prepared, counts = intake(folder), RunCounts()
     results = folder / "results"
     results.mkdir(exist_ok=True)
-    with our_errors(source, "record ", "the header declares", output) as errors:
+    with our_errors(source, output, "cannot be written as BCF") as errors:
         scan = scan_records(source)
         with open_records(source) as records:
             header = records.header.with_annotation(

@@ -55,7 +55,8 @@ class RunCounts:
     def add(self, result: RecordResult) -> None:
         """Counts one record's alleles."""
         self.records += 1
-        self.statuses.update(allele.status for allele in result.alleles)
+        for allele in result.alleles:
+            self.statuses[allele.status] += 1
 
 
 def run(

@@ -17,6 +17,7 @@ class DeclaredNames:
     """What a header declares. BCF stores the number of a declaration in place of the name."""
 
     def __init__(self, header: VcfHeader) -> None:
+        self._source = header.source
         self._known = {kind: set(header.declared(kind)) for kind in ("contig", "INFO", "FILTER", "FORMAT")}
         self._known["FILTER"] |= {"PASS", "."}
         self._known["INFO"].add(".")
@@ -40,7 +41,7 @@ class DeclaredNames:
             text = name.decode("utf-8", "surrogateescape")
             if text not in self._known[kind]:
                 raise OutputError(
-                    f"record {record.index}, {record.chrom}:{record.pos1} cannot be written as BCF\n"
+                    f"{self._source} record {record.index}, {record.chrom}:{record.pos1} cannot be written as BCF\n"
                     f"found {kind} {text!r}, which the header does not declare",
                     hint=_TEXT_HINT,
                 )

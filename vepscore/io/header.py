@@ -21,6 +21,7 @@ class VcfHeader:
 
     meta: tuple[str, ...]  # the lines that start with "##"
     columns: str  # the line that starts with "#CHROM"
+    source: str = dataclasses.field(default="", compare=False)  # name of the file, for messages
 
     @property
     def column_count(self) -> int:
@@ -71,7 +72,7 @@ class VcfHeader:
         if not overwrite:
             if found:
                 raise InputError(
-                    f"the header declares {', '.join(found)}\nexpected a VCF without our fields",
+                    f"{self.source}\nthe header declares {', '.join(found)}, expected a VCF without our fields",
                     hint="score the original file, or replace them with --overwrite-existing",
                 )
             return self
@@ -111,7 +112,7 @@ def parse_header(lines: Iterable[str], name: str) -> VcfHeader:
             raise InputError(f"{name} line {len(meta) + 1}\nfound a NUL byte, expected text")
         if not line.startswith("##"):
             _check_columns(line, f"{name} line {len(meta) + 1}")
-            return VcfHeader(meta=tuple(meta), columns=line)
+            return VcfHeader(meta=tuple(meta), columns=line, source=name)
         meta.append(line)
     raise InputError(f"{name}\nends before the line that starts with #CHROM")
 

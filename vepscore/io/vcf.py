@@ -54,8 +54,11 @@ class VcfWriter(StagedWriter):
         Raises:
             OutputError: it cannot be written.
         """
-        with writing(self.name):
+        try:
             self._file.write(line + b"\n")
+        except OSError:
+            with writing(self.name):  # only now, since there may be millions of records
+                raise
 
     def _open(self) -> None:
         self._file = self._open_file()
@@ -128,7 +131,7 @@ class AnnotatedVcfWriter(VcfWriter):
     def _check_overwrite(self, record: Record, existing: list[str]) -> None:
         if not self._overwrite:
             raise InputError(
-                f"record {record.index}, {record.chrom}:{record.pos1}\n"
+                f"{self._header.source} record {record.index}, {record.chrom}:{record.pos1}\n"
                 f"has {', '.join(existing)} in INFO already",
                 hint="score the original file, or replace them with --overwrite-existing",
             )
