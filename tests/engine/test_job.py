@@ -14,6 +14,7 @@ import pytest
 from tests.builders import CONTIGS, WINDOW_BP, TinyGenome, build_genome, vcf_row, write_vcf
 from tests.engine.jobs import tiny_job
 from tests.io.samples import read_all
+from vepscore.engine.device import count_threads
 from vepscore.engine.intake import MismatchPolicy
 from vepscore.engine.job import run_job
 from vepscore.engine.options import Job, check_outputs
@@ -225,6 +226,14 @@ def test_other_options_do_not_go_on(job: Job) -> None:
         finish(other)
     report, _ = finish(dataclasses.replace(other, resume=False))
     assert report.counts.resumed == 0
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="about the threads of a CPU")
+def test_other_number_of_threads_does_not_go_on(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_off(job, 2)
+    monkeypatch.setenv("NPROC", "77")
+    with pytest.raises(OutputError, match=r"threads \(NPROC\): found \d+, expected 77"):
+        finish(job)
 
 
 def test_changed_input_does_not_go_on(job: Job) -> None:

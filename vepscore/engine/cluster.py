@@ -167,7 +167,8 @@ def _result(future: Any) -> Any:
 
 def _key(facts: Facts) -> dict[str, str]:
     """What must be the same wherever records of one run are scored."""
-    return facts.provenance | {"device": facts.device, "precision": facts.precision}
+    settings = {"device": facts.device, "threads": str(facts.threads), "precision": facts.precision}
+    return facts.provenance | settings
 
 
 def _check_agreement(expected: Mapping[str, str], found: Mapping[str, str]) -> None:
@@ -179,7 +180,7 @@ def _check_agreement(expected: Mapping[str, str], found: Mapping[str, str]) -> N
     if lines:
         raise ClusterError(
             "\n".join(["the processes of the run disagree about what they score with", *lines]),
-            hint="give them the same version, files and kind of device",
+            hint="give them the same version, files and kind of device; NPROC sets the threads",
         )
 
 

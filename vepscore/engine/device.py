@@ -48,14 +48,20 @@ def choose_device(kind: str) -> str:
 
 
 def count_threads() -> int:
-    """The threads that this process computes with on a CPU: what it was granted, at most the cores that it may use.
+    """The threads that this process computes with on a CPU.
 
-    `NPROC` in the environment goes first, then what a scheduler has granted. Some sums are divided among the threads,
-    so a score's last digits hang on their number.
+    `NPROC` in the environment decides; else what a scheduler has granted, at most the cores that there are. Some sums
+    are divided among the threads, so a score's last digits hang on their number.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    texts = [os.environ.get(name, "") for name in (_XLA_THREADS, *_GRANTED_THREADS)]
-    return min(cores, next((int(text) for text in texts if text.isdigit() and int(text)), cores))
+    granted = [count for name in _GRANTED_THREADS if (count := _count_in(name))]
+    return _count_in(_XLA_THREADS) or min([*granted[:1], cores])
+
+
+def _count_in(name: str) -> int:
+    """What a variable of the environment says; 0 where it says nothing of use."""
+    text = os.environ.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def list_devices() -> list[jax.Device]:

@@ -70,6 +70,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             counts=RunCounts(),
             left_out=facts.left_out,
             device=facts.device,
+            threads=facts.threads,
             precision=facts.precision,
             opening_seconds=time.monotonic() - started,
         )
@@ -77,7 +78,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             observe(report.counts, total)
         with (
             _collecting_new_garbage_only(),
-            _open_journal(job, facts.device, provenance, input_digest) as journal,
+            _open_journal(job, facts, provenance, input_digest) as journal,
             _open_writers(job, header, facts.tracks, provenance) as (summary, writers),
         ):
             run(
@@ -154,20 +155,21 @@ def _part_facts(job: Job, part: range | None, input_digest: str) -> dict[str, st
 
 @contextlib.contextmanager
 def _open_journal(
-    job: Job, device: str, provenance: Mapping[str, str], input_digest: str
+    job: Job, facts: Facts, provenance: Mapping[str, str], input_digest: str
 ) -> Iterator[Journal | None]:
     """The journal beside the first output that is a file; None where there is none."""
     if not job.files:
         yield None
         return
-    facts = {key: value for key, value in provenance.items() if key != COMMAND_KEY}
-    facts |= {
+    scored_with = {key: value for key, value in provenance.items() if key != COMMAND_KEY}
+    scored_with |= {
         "input": input_digest,
-        "device": device,
+        "device": facts.device,
+        "threads (NPROC)": str(facts.threads),
         "devices": job.split,
         "scores": "all" if job.keeps_blocks else "largest",
     }
-    with open_journal(Path(job.files[0]), facts, resume=job.resume) as journal:
+    with open_journal(Path(job.files[0]), scored_with, resume=job.resume) as journal:
         for name in job.files:
             remove_remains(name)
         if len(journal):

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from vepscore.engine.device import count_threads
 from vepscore.engine.options import Job
 from vepscore.engine.run import RunCounts
 from vepscore.versions import versions
@@ -21,6 +20,7 @@ class JobReport:
     counts: RunCounts
     left_out: dict[str, str]  # scorer's name to why it was left out
     device: str
+    threads: int  # of a CPU; 0 on another device
     precision: str
     opening_seconds: float  # until the first record was taken
 
@@ -38,7 +38,7 @@ def summarize_job(
         "outputs": [*job.outputs, *([str(job.table)] if job.table else [])],
         "provenance": {key.removeprefix(_PREFIX).lower(): value for key, value in provenance.items()},
         "device": report.device,
-        "threads": count_threads(),
+        "threads": report.threads or None,
         "precision": report.precision,
         "batch": job.batch,
         "shard": str(job.shard) if job.shard else None,

@@ -7,6 +7,7 @@ from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import (
     choose_device,
+    count_threads,
     default_precision,
     keep_compiled,
     list_devices,
@@ -37,6 +38,7 @@ class Facts:
 
     provenance: dict[str, str]
     device: str
+    threads: int  # of a CPU; 0 on another device
     precision: str
     tracks: Mapping[Output, Tracks]
     left_out: dict[str, str]  # scorer's name to why it was left out
@@ -100,6 +102,7 @@ def open_session(job: Job, intake: Intake) -> Session:
     facts = Facts(
         provenance=provenance,
         device=device,
+        threads=count_threads() if device == "cpu" else 0,
         precision=precision,
         tracks=checkpoint.tracks,
         left_out=selection.left_out,

@@ -255,7 +255,7 @@ def _check_index(path: Path, index: Path) -> None:
 def _fits(file: int, name: bytes, length: int, offset: int, line_bases: int, line_bytes: int) -> bool:
     """Whether a header of that name ends at `offset`, and `length` bases later the sequence does."""
     if offset >= os.fstat(file).st_size:
-        return True  # the file is cut short, which is an error where it is read
+        return length > 0  # the file is cut short, which is an error where it is read
     before = os.pread(file, min(offset, _LONGEST_HEADER), max(0, offset - _LONGEST_HEADER))
     header = before.rstrip(b"\r\n").rpartition(b"\n")[2]
     if (
