@@ -79,8 +79,7 @@ def check_fasta_index(data: bytes, folder: Path) -> None:
     with our_errors(path, index):
         reference = Reference(path, folder / "cache")
         for name, length in reference.contigs.items():
-            assert _SEQUENCES[name][:length] == reference.fetch(name, 0, length)
-            assert length == len(_SEQUENCES[name])
+            assert reference.fetch(name, 0, length) == _SEQUENCES[name]
 
 
 FACTS = {"input": "abc", "window": "16384"}

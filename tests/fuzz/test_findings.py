@@ -19,7 +19,7 @@ from tests.builders import CONTIGS, gtf_text, make_records, vcf_row
 from tests.engine.test_run import Counting, FakeEngine
 from tests.fuzz.budgets import time_limit
 from tests.fuzz.checks import intake, our_errors
-from tests.fuzz.file_checks import FACTS, RESULTS, check_journal, journal_bytes
+from tests.fuzz.file_checks import FACTS, RESULTS, check_fasta_index, check_journal, journal_bytes
 from tests.fuzz.vcfs import BGZIP_END, bgzip
 from vepscore.engine.run import score_records
 from vepscore.errors import AnnotationError, GenomeError, InputError
@@ -133,6 +133,10 @@ class TestReference:
         (tmp_path / "x.fa.fai").touch()
         with pytest.raises(GenomeError, match="does not fit"):
             Reference(tmp_path / "x.fa", tmp_path)
+
+    @pytest.mark.parametrize("line", [b"c0\t23\t83\t8\t8\n", b"c1\t0\t83\t8\t9\n", b"c1\t23\t83\t10\t11\n"])
+    def test_index_that_points_past_the_end(self, folder, line):
+        check_fasta_index(line, folder)
 
     @pytest.mark.parametrize("text", [">c\nAC\nGT\n\n>d\n>e f\r\nACG\r\nT\r\n", ">c\nACGT"])
     def test_odd_but_valid_files_are_read(self, tmp_path, text):
