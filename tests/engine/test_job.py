@@ -303,6 +303,7 @@ def test_summary_has_the_facts_of_the_run(job: Job, tmp_path: Path) -> None:
     assert (found["records"], found["records_resumed"], found["alleles"]) == (3, 0, 3)
     assert found["provenance"]["reference"] == f"tiny.fa sha256:{sha256(job.reference)}"
     assert (found["device"], found["precision"], found["shard"]) == (jax.default_backend(), "float32", None)
+    assert found["threads"] == (count_threads() if jax.default_backend() == "cpu" else None)
     assert found["seconds"]["scoring"] > 0 and found["seconds"]["opening"] > 0
 
 
