@@ -90,7 +90,7 @@ class _TextRows:
         self._write([*provenance_lines(provenance), "\t".join(SCHEMA.names)])
 
     def add(self, row: tuple[Any, ...]) -> None:
-        self._write(["\t".join(map(_cell, row))])
+        self._write(["\t".join(["" if value is None else _cell(value) for value in row])])
 
     def close(self) -> None:
         self._file.close()
@@ -152,9 +152,7 @@ def _present(value: float | str | None) -> float | str | None:
     return None if value == "" or value != value else value
 
 
-def _cell(value: float | int | str | None) -> str:
-    if value is None:
-        return ""
+def _cell(value: float | int | str) -> str:
     if isinstance(value, str):
         return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", value)
     return str(value) if isinstance(value, int) else format_float(value)
