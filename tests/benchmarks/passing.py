@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.passing --records 200000 2000000
 
-The VCF is drawn here: contigs that the reference lacks, symbolic ALTs, REFs that the reference has not, and a few variants
+The VCF is drawn here: contigs that the reference lacks, symbolic ALTs, positions before the contig, and a few variants
 that are scored, by the embedded checkpoint on a small genome. Each run is a process of its own. Memory is its peak
 resident size, which must not grow with the records.
 """
