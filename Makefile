@@ -21,7 +21,7 @@ demo: $(VENV)/installed  ## Score a synthetic genome with the embedded checkpoin
 test: $(VENV)/installed-test  ## Run the quick tests
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(VENV)/installed-test $(BIN)/snakemake  ## Run the tests that take minutes
+test-slow: $(VENV)/installed-test $(BIN)/snakemake $(VENV)/installed-fuzz  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/installed-test  ## Check style and formatting
@@ -48,6 +48,10 @@ $(VENV)/installed: $(SOURCES) | $(BIN)/python
 $(VENV)/installed-test: $(SOURCES) | $(BIN)/python
 	$(PIP) install --quiet '.[test,train]'
 	@touch $(VENV)/installed $@
+
+$(VENV)/installed-fuzz: | $(VENV)/installed-test
+	$(PIP) install --quiet '.[fuzz]'
+	@touch $@
 
 # For one example's slow test; too large for the extra.
 $(BIN)/snakemake: | $(BIN)/python

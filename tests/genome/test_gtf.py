@@ -227,8 +227,14 @@ def test_the_same_text_in_other_wrappings(read, rewrite):
         ("chr1\ttest\texon\t1\t9\n", "found 5 tab-separated columns, expected 9"),
         ("chr1 test exon 1 9 . + . gene_id\n", "found 1 tab-separated columns, expected 9"),
         (line("gene", "x", 9, 'gene_id "g";'), "found start 'x' and end '9', expected whole numbers"),
-        (line("gene", 0, 9, 'gene_id "g";'), "found start 0 and end 9, expected 1 ≤ start ≤ end ≤ 2147483647"),
-        (line("gene", 10, 9, 'gene_id "g";'), "found start 10 and end 9, expected 1 ≤ start ≤ end ≤ 2147483647"),
+        (
+            line("gene", 0, 9, 'gene_id "g";'),
+            "found start 0 and end 9, expected 1 ≤ start ≤ end ≤ 2147483647",
+        ),
+        (
+            line("gene", 10, 9, 'gene_id "g";'),
+            "found start 10 and end 9, expected 1 ≤ start ≤ end ≤ 2147483647",
+        ),
         (line("gene", 1, 9, 'gene_id "g";', strand="?"), "found strand '?', expected + or - (or . for none)"),
         (
             line("gene", 1, 9, 'gene_name "g";'),
