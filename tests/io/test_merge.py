@@ -14,8 +14,9 @@ from vepscore.errors import InputError, OutputError, UsageError
 from vepscore.io import merge as merging
 from vepscore.io import parquet, table
 from vepscore.io.header import VcfHeader
-from vepscore.io.merge import SHARD_KEY, merge
+from vepscore.io.merge import merge
 from vepscore.io.parquet import LongTableWriter
+from vepscore.io.parts import SHARD_KEY
 from vepscore.io.results import RecordResult
 from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import AnnotatedVcfWriter

@@ -24,8 +24,8 @@ from vepscore.io.header import VcfHeader
 from vepscore.io.journal import Journal, open_journal
 from vepscore.io.json_file import JsonWriter
 from vepscore.io.lines import STDIN
-from vepscore.io.merge import SHARD_KEY
 from vepscore.io.parquet import LongTableWriter
+from vepscore.io.parts import SHARD_KEY
 from vepscore.io.records import Record, Scan, open_records, scan_records
 from vepscore.io.results import RecordResult
 from vepscore.io.table import AlleleTableWriter
