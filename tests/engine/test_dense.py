@@ -206,7 +206,9 @@ def test_allele_without_finite_signals_fails_alone(engine: DenseEngine, intake: 
     fine, failed, _ = (broken.score([allele])[0] for allele in prepare(intake, *rows))
     assert [block.scorer for block in fine] == ["DNASE", "DNASE_ACTIVE"]
     assert isinstance(failed, NotFiniteError)
-    alleles = [result.alleles[0] for result in score_records(make_records(*rows), intake, broken)]
+    alleles = [
+        result.alleles[0] for chunk in score_records(make_records(*rows), intake, broken) for result in chunk
+    ]
     assert [allele.status for allele in alleles] == [Status.OK, Status.FAILED, Status.OK]
     assert alleles[1].reason == f"{name}: the device returned numbers that are not finite"
     assert (alleles[1].fields, alleles[1].blocks, alleles[1].details) == ({}, (), ())

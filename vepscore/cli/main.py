@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from vepscore.errors import OutputError, VepscoreError
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 _BROKEN_PIPE = 128 + signal.SIGPIPE
+_GRACE_SECONDS = 10  # after SIGTERM
 
 
 class _Commands(typer.core.TyperGroup):
@@ -47,7 +49,7 @@ app.command()(scorers)
 app.add_typer(weights.app, name="weights")
 
 
-class _Terminated(KeyboardInterrupt):
+class _Terminated(BaseException):
     """SIGTERM: as a scheduler sends it before the time is up."""
 
 
@@ -121,6 +123,10 @@ def _discard_output() -> None:
 
 
 def _terminate(*_: Any) -> None:
+    """Ends the command in order; and at once where that takes too long, or where something swallows the exception."""
+    watchdog = threading.Timer(_GRACE_SECONDS, os._exit, [_TERMINATED])
+    watchdog.daemon = True
+    watchdog.start()
     raise _Terminated
 
 
@@ -132,10 +138,12 @@ def _errors_as_messages() -> Iterator[None]:
     except VepscoreError as error:
         _print_error(error)
         raise SystemExit(error.exit_status) from error
-    except KeyboardInterrupt as signalled:
-        terminated = isinstance(signalled, _Terminated)
-        print("terminated" if terminated else "interrupted", file=sys.stderr)
-        raise SystemExit(_TERMINATED if terminated else _INTERRUPTED) from None
+    except _Terminated:
+        print("terminated", file=sys.stderr)
+        raise SystemExit(_TERMINATED) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(_INTERRUPTED) from None
     except BrokenPipeError:
         _discard_output()
         raise SystemExit(_BROKEN_PIPE) from None
