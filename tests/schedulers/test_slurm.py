@@ -32,6 +32,14 @@ def score_tasks(cluster: Cluster, folder: Path) -> list[dict[str, str]]:
     return sorted(tasks, key=lambda job: int(job["ArrayTaskId"]))
 
 
+def begin_one_task(cluster: Cluster, bench: Bench, folder: Path) -> dict[str, str]:
+    """A task that has scored something, and has not ended."""
+    submit(cluster, bench, folder, shards=1)
+    wait_until(lambda: has_progress(folder), _SECONDS, "no progress", lambda: logs(folder))
+    (task,) = score_tasks(cluster, folder)
+    return task
+
+
 def test_array_and_merge_write_what_one_process_writes(
     bench: Bench, expected: dict[str, bytes], cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -45,9 +53,7 @@ def test_array_and_merge_write_what_one_process_writes(
 def test_requeued_task_goes_on_where_it_was(
     bench: Bench, expected: dict[str, bytes], cluster: Cluster, tmp_path: Path
 ) -> None:
-    submit(cluster, bench, tmp_path, shards=1)
-    wait_until(lambda: has_progress(tmp_path), _SECONDS, "no progress", lambda: logs(tmp_path))
-    (task,) = score_tasks(cluster, tmp_path)
+    task = begin_one_task(cluster, bench, tmp_path)
     cluster.run("scontrol", "requeue", task["JobId"])
     cluster.wait(_SECONDS)
     (task,) = score_tasks(cluster, tmp_path)
@@ -61,9 +67,7 @@ def test_submitted_again_a_terminated_task_goes_on(
     bench: Bench, expected: dict[str, bytes], cluster: Cluster, tmp_path: Path
 ) -> None:
     """Terminated as near its time limit; the merge that waits for it is given up."""
-    submit(cluster, bench, tmp_path, shards=1)
-    wait_until(lambda: has_progress(tmp_path), _SECONDS, "no progress", lambda: logs(tmp_path))
-    (task,) = score_tasks(cluster, tmp_path)
+    task = begin_one_task(cluster, bench, tmp_path)
     cluster.run("scancel", "--batch", "--signal=TERM", task["JobId"])
     cluster.wait(_SECONDS)
     (task,) = score_tasks(cluster, tmp_path)

@@ -50,12 +50,12 @@ def choose_device(kind: str) -> str:
 def count_threads() -> int:
     """The threads that this process computes with on a CPU.
 
-    `NPROC` in the environment decides; else what a scheduler has granted, at most the cores that there are. Some sums
-    are divided among the threads, so a score's last digits hang on their number.
+    As many as `NPROC` in the environment says, or a scheduler has granted, or the cores that there are. Some sums are
+    divided among the threads, so a score's last digits hang on their number.
     """
+    stated = [count for name in (_XLA_THREADS, *_GRANTED_THREADS) if (count := _count_in(name))]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    granted = [count for name in _GRANTED_THREADS if (count := _count_in(name))]
-    return _count_in(_XLA_THREADS) or min([*granted[:1], cores])
+    return stated[0] if stated else cores
 
 
 def _count_in(name: str) -> int:

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable, Sequence
 
+import jax
+
 from vepscore.contract import ScoreBlock
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import Engine, NotFiniteError
@@ -37,5 +39,7 @@ class RetryingEngine:
         log.info("%s:%d %s>%s is scored again in float32", site.chrom, site.pos0 + 1, site.ref, site.alt)
         if self._exact is None:
             self._exact = self._create_exact()
-        (result,) = self._exact.score([allele])
+        # For this engine alone: what the other one gives must not hang on what failed before.
+        with jax.default_matmul_precision("highest"):
+            (result,) = self._exact.score([allele])
         return result

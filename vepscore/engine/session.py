@@ -114,7 +114,6 @@ def open_session(job: Job, intake: Intake) -> Session:
         return engine if precision == "float32" else RetryingEngine(engine, create_exact_engine)
 
     def create_exact_engine() -> Engine:
-        require_exact_products("float32")
         exact = _open_checkpoint(job, scorers, "float32")
         return _create_engine(job, exact, selection.scorers, rotary_dtype)
 
