@@ -14,6 +14,8 @@ import pytest
 
 from tests.cli.scoring import SCRIPT, caches
 from tests.paths import need
+from tests.schedulers.conftest import EXAMPLES, PATH, needs
+from tests.schedulers.slurm import TOOLS, running_cluster
 from vepscore.io.journal import SUFFIX
 
 pytestmark = pytest.mark.slow
@@ -33,14 +35,17 @@ class Clinic:
     source: pathlib.Path
     environment: dict[str, str]
 
+    @property
+    def options(self) -> list[str]:
+        """Of `score`: the files that it reads, and how."""
+        files = [self.source, "-r", need("data/hg38_native.fa.gz"), "-g", need("data/refseq_hg38.gtf.gz")]
+        return [*map(str, files), "--window", "16kb", "--device", "cpu"]
+
     def start(self, folder: pathlib.Path, *options: str, prefix: str = "") -> subprocess.Popen[bytes]:
         """A run that writes into `folder`."""
-        files = [self.source, "-r", need("data/hg38_native.fa.gz"), "-g", need("data/refseq_hg38.gtf.gz")]
         outputs = ["-o", f"{prefix}{VCF}", "-o", f"{prefix}{TABLE}"]
-        words = [SCRIPT, "score", *files, *outputs, "--window", "16kb", "--device", "cpu", *options]
-        return subprocess.Popen(
-            [str(word) for word in words], cwd=folder, env=self.environment, stderr=subprocess.PIPE
-        )
+        words = [SCRIPT, "score", *self.options, *outputs, *options]
+        return subprocess.Popen(words, cwd=folder, env=self.environment, stderr=subprocess.PIPE)
 
     def finish(self, folder: pathlib.Path, *options: str, prefix: str = "") -> float:
         """The seconds that a run takes, which must end well."""
@@ -58,7 +63,9 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
         lines = [line for line in file if line.startswith(("#", "chr16\t"))]
     (folder / "clinvar.vcf").write_text("".join(lines))
     assert sum(line[0] != "#" for line in lines) == RECORDS
-    return Clinic(source=folder / "clinvar.vcf", environment=os.environ | caches(folder))
+    # Rounding depends on the number of threads, and Slurm would grant more than there may be cores.
+    environment = os.environ | caches(folder) | {"NPROC": "2", "PATH": PATH}
+    return Clinic(source=folder / "clinvar.vcf", environment=environment)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +126,20 @@ def test_workers_of_which_one_is_killed_give_the_same_bytes(
     assert run.returncode == 0, said.decode()
     print(f"{WORKERS} workers, one of them killed: {time.monotonic() - begun:.0f} s")
     assert contents(tmp_path) == whole
+
+
+@needs(*TOOLS, origin="Debian: slurm-wlm, munge")
+def test_slurm_array_writes_the_same_bytes(
+    clinic: Clinic, whole: list[bytes], tmp_path_factory: pytest.TempPathFactory, tmp_path: pathlib.Path
+) -> None:
+    with running_cluster(tmp_path_factory.mktemp("slurm"), clinic.environment) as cluster:
+        begun = time.monotonic()
+        cluster.run("bash", EXAMPLES / "02_slurm" / "submit.sh", tmp_path, SHARDS, *clinic.options)
+        cluster.wait(3600)
+        print(f"Slurm array of {SHARDS}: {time.monotonic() - begun:.0f} s")
+    logs = "\n".join(log.read_text() for log in sorted(tmp_path.glob("*.log")))
+    assert all((tmp_path / f"scored{name[3:]}").exists() for name in OUTPUTS), logs
+    assert [(tmp_path / f"scored{name[3:]}").read_bytes() for name in OUTPUTS] == whole
 
 
 def busiest_below(pid: int) -> psutil.Process:

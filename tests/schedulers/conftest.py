@@ -20,12 +20,12 @@ RESULTS = ("scored.vcf.gz", "scored.parquet")
 GOES_ON = "going on with a run that was cut off"
 _RECORDS = 60
 _THREADS = 4
-_PATH = os.pathsep.join([str(SCRIPT.parent), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+PATH = os.pathsep.join([str(SCRIPT.parent), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
 def needs(*tools: str, origin: str) -> pytest.MarkDecorator:
     """Skips tests where a tool is neither on the PATH, nor beside vepscore, nor where daemons are."""
-    missing = [tool for tool in tools if shutil.which(tool, path=_PATH) is None]
+    missing = [tool for tool in tools if shutil.which(tool, path=PATH) is None]
     return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)} ({origin})")
 
 
@@ -69,7 +69,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(
         folder=folder,
         options=f"-c {checkpoint} --window 16kb",
-        environment=os.environ | caches(folder / "caches") | {"PATH": _PATH},
+        environment=os.environ | caches(folder / "caches") | {"PATH": PATH},
     )
 
 

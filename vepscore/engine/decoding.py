@@ -20,8 +20,8 @@ from vepscore.model.network import AlphaGenome
 from vepscore.model.tiles import SKIP_MARGIN_BINS, TRUNK_MARGIN_BINS, decode_tiles
 
 _TILE_BINS = 2  # an exon has few more; smaller ones have more margin than they save
-_TILES_AT_A_TIME = 16
-_FEW_TILES = 4  # at a time, of what is left over
+_TILES_AT_A_TIME = 12
+_FEWER_TILES = (4, 8)  # at a time, for what is left over
 _SKIP_MARGIN = max(SKIP_MARGIN_BINS)
 _FIRST_ROWS = 512
 
@@ -63,11 +63,11 @@ class WindowDecoder:
                 on how they are divided.
         """
         tiles, all_tiles = np.unique(bins // _TILE_BINS), np.unique(demand // _TILE_BINS)
-        left_over = len(all_tiles) % _TILES_AT_A_TIME
-        few = all_tiles[len(all_tiles) - left_over :] if left_over <= 2 * _FEW_TILES else all_tiles[:0]
+        left_over = all_tiles[len(all_tiles) // _TILES_AT_A_TIME * _TILES_AT_A_TIME :]
+        at_a_time = min((size for size in _FEWER_TILES if size >= len(left_over)), default=_TILES_AT_A_TIME)
         window.rows[bins] = self.store.take(len(bins))
-        self._decode_tiles(window, np.setdiff1d(tiles, few), _TILES_AT_A_TIME)
-        self._decode_tiles(window, np.intersect1d(tiles, few), _FEW_TILES)
+        self._decode_tiles(window, np.setdiff1d(tiles, left_over), _TILES_AT_A_TIME)
+        self._decode_tiles(window, np.intersect1d(tiles, left_over), at_a_time)
 
     def decode_ahead(self, window: Undecoded, bins: np.ndarray) -> None:
         """The same for a window that later variants read too: calls are filled up with what the next may ask for.
