@@ -8,6 +8,7 @@ import jax
 from tests.builders import make_records, tiny_tracks, vcf_row
 from vepscore.contract import ScoreBlock
 from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.engine.parallel import ParallelEngine
 from vepscore.engine.retry import RetryingEngine
 from vepscore.engine.scoring import NotFiniteError
 
@@ -56,3 +57,12 @@ def test_exact_products_are_for_the_second_try_alone(intake: Intake) -> None:
         rough.score([])
     assert (rough.precisions, exact.precisions) == ({"default"}, {"highest"})
     assert jax.config.jax_default_matmul_precision == before
+
+
+def test_exact_products_are_had_on_several_devices_too(intake: Intake) -> None:
+    """JAX has the precision for each thread, and each device has a thread."""
+    records = make_records(vcf_row("chr1", 16_000, 1, "CA", "CC"), vcf_row("chr1", 16_100, 1, "CA", "CC"))
+    alleles = [allele for record in records for allele in intake.prepare(record)]
+    rough, exact = Failing("rough", "CC"), [Failing("exact"), Failing("exact")]
+    RetryingEngine(rough, lambda: ParallelEngine(exact)).score(alleles)
+    assert exact[0].precisions | exact[1].precisions == {"highest"}
