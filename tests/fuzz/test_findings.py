@@ -27,7 +27,7 @@ from vepscore.genome.alleles import Status
 from vepscore.genome.fasta import Reference
 from vepscore.genome.gtf import read_gtf
 from vepscore.genome.polya import PolyASites
-from vepscore.io.codec import decode_results
+from vepscore.io.codec import decode_results, encode_results
 from vepscore.io.header import VcfHeader
 from vepscore.io.records import Record, open_records
 from vepscore.io.table import AlleleTableWriter
@@ -138,6 +138,16 @@ class TestReference:
     def test_index_that_points_past_the_end(self, folder, line):
         check_fasta_index(line, folder)
 
+    @pytest.mark.parametrize("others", [b"c2\t11\t38\t10\t11\nc3\t3\t55\t3\t4\n", b""])
+    def test_sequence_that_runs_on_through_the_next_ones(self, folder, others):
+        check_fasta_index(b"c1\t46\t8\t10\t11\n" + others, folder)
+
+    def test_sequences_that_overlap(self, tmp_path):
+        (tmp_path / "x.fa").write_text(">c\nAC\n>d\nGT\n")
+        (tmp_path / "x.fa.fai").write_text("c\t8\t3\t9\t10\nd\t2\t9\t2\t3\n")
+        with pytest.raises(GenomeError, match="at byte 9 that is within another"):
+            Reference(tmp_path / "x.fa", tmp_path)
+
     @pytest.mark.parametrize("text", [">c\nAC\nGT\n\n>d\n>e f\r\nACG\r\nT\r\n", ">c\nACGT"])
     def test_odd_but_valid_files_are_read(self, tmp_path, text):
         (tmp_path / "x.fa").write_text(text, newline="")
@@ -172,6 +182,13 @@ class TestJournal:
     def test_results_of_another_kind(self, document):
         with pytest.raises(ValueError, match="not the results of a record"):
             decode_results(len(document).to_bytes(4, "little") + document)
+
+    @pytest.mark.parametrize("value", [b"[0.1]", b"1e-01"])
+    def test_results_with_another_n_share(self, value):
+        data = encode_results(RESULTS[0].alleles)
+        assert data.count(b"0.125") == 1
+        with pytest.raises(ValueError, match="not the results of a record"):
+            decode_results(data.replace(b"0.125", value))
 
     def test_record_that_cannot_be_decoded(self, folder, monkeypatch):
         def broken(data: bytes) -> None:

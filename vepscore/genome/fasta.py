@@ -5,10 +5,12 @@ Coordinates are 0-based and half-open.
 
 import gzip
 import hashlib
+import itertools
 import logging
 import os
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -128,7 +130,7 @@ class Reference:
                 bases = self._file.fetch(chrom, start0, end0).encode("ascii").upper()
         except (OSError, ValueError) as error:
             raise self._damaged(chrom, start0, end0) from error
-        if len(bases) != end0 - start0:
+        if len(bases) != end0 - start0 or b">" in bases:  # of a header
             raise self._damaged(chrom, start0, end0)
         return bases
 
@@ -236,13 +238,16 @@ def _check_index(path: Path, index: Path) -> None:
     """Looks whether each sequence of a plain FASTA begins and ends where the index says: a wrong one reads other bases.
 
     Raises:
-        GenomeError: it does not.
+        GenomeError: it does not, or two of them overlap.
     """
+    ends = {0: 0}  # of the sequences, by where they begin
     with path.open("rb") as file:
         for line in index.read_bytes().splitlines():
             name, *numbers = line.split(b"\t")
             try:
-                fits = _fits(file.fileno(), name, *map(int, numbers[:4]))
+                sequence = _Indexed(name, *map(int, numbers[:4]))
+                fits = sequence.offset not in ends and _fits(file.fileno(), sequence)
+                ends[sequence.offset] = sequence.end
             except (OSError, ValueError, TypeError, ArithmeticError):
                 fits = False
             if not fits:
@@ -250,10 +255,35 @@ def _check_index(path: Path, index: Path) -> None:
                     f"{index} does not fit {path}\nthere is no such sequence as it says of {name[:60]!r}",
                     hint=_reindex_hint(path),
                 )
+    for begin, following in itertools.pairwise(sorted(ends)):
+        if ends[begin] > following:
+            raise GenomeError(
+                f"{index} does not fit {path}\nit has a sequence at byte {following} that is within another",
+                hint=_reindex_hint(path),
+            )
 
 
-def _fits(file: int, name: bytes, length: int, offset: int, line_bases: int, line_bytes: int) -> bool:
-    """Whether a header of that name ends at `offset`, and `length` bases later the sequence does."""
+class _Indexed(NamedTuple):
+    """A sequence, as a line of a .fai has it."""
+
+    name: bytes
+    length: int
+    offset: int  # byte of the first base
+    line_bases: int
+    line_bytes: int
+
+    @property
+    def end(self) -> int:
+        """The byte behind the last base."""
+        if self.length == 0:
+            return self.offset
+        lines, rest = divmod(self.length - 1, self.line_bases)
+        return self.offset + lines * self.line_bytes + rest + 1
+
+
+def _fits(file: int, sequence: _Indexed) -> bool:
+    """Whether a header of that name ends where the sequence begins, and the sequence ends where it should."""
+    name, length, offset, line_bases, _ = sequence
     if offset >= os.fstat(file).st_size:
         return length > 0  # the file is cut short, which is an error where it is read
     before = os.pread(file, min(offset, _LONGEST_HEADER), max(0, offset - _LONGEST_HEADER))
@@ -266,11 +296,10 @@ def _fits(file: int, name: bytes, length: int, offset: int, line_bases: int, lin
         return False
     if length == 0:
         return True
-    end = offset + (length - 1) // line_bases * line_bytes + (length - 1) % line_bases + 1
-    breaks = [end] if length <= line_bases else [end, offset + line_bases]
+    breaks = [sequence.end] if length <= line_bases else [sequence.end, offset + line_bases]
     if any(os.pread(file, 1, place) not in (b"", b"\r", b"\n") for place in breaks):
         return False
-    return os.pread(file, 3, end).strip(b"\r\n")[:1] in (b"", b">")
+    return os.pread(file, 3, sequence.end).strip(b"\r\n")[:1] in (b"", b">")
 
 
 def _block_index(index: Path) -> Path:

@@ -48,7 +48,9 @@ def decode_results(data: bytes) -> tuple[AlleleResult, ...]:
         document = json.loads(data[_LENGTH.size : _LENGTH.size + length])
         genes = [gene and Gene(**gene) for gene in document["genes"]]
         arrays = _Arrays(data, _LENGTH.size + length)
-        return tuple(_restore(allele, genes, arrays) for allele in document["alleles"])
+        alleles = tuple(_restore(allele, genes, arrays) for allele in document["alleles"])
+        if encode_results(alleles) != data:
+            raise ValueError("they would be written otherwise")
     except (
         LookupError,
         TypeError,
@@ -59,6 +61,7 @@ def decode_results(data: bytes) -> tuple[AlleleResult, ...]:
         struct.error,
     ) as error:
         raise ValueError(f"not the results of a record: {error}") from error
+    return alleles
 
 
 class _Arrays:
