@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _GZIP_MAGIC = b"\x1f\x8b"
 _BGZF_SUBFIELD = slice(12, 14)  # of a block's header; holds "BC" in bgzip files
 _LONGEST_HEADER = 1 << 16
+_LONGEST_LINE_END = 64
 
 # The bases that a FASTA letter may stand for. N is left out: an unknown base confirms nothing.
 _BASES_OF_LETTER = {
@@ -283,7 +284,7 @@ class _Indexed(NamedTuple):
 
 def _fits(file: int, sequence: _Indexed) -> bool:
     """Whether a header of that name ends where the sequence begins, and the sequence ends where it should."""
-    name, length, offset, line_bases, _ = sequence
+    name, length, offset, line_bases, line_bytes = sequence
     if offset >= os.fstat(file).st_size:
         return length > 0  # the file is cut short, which is an error where it is read
     before = os.pread(file, min(offset, _LONGEST_HEADER), max(0, offset - _LONGEST_HEADER))
@@ -296,10 +297,12 @@ def _fits(file: int, sequence: _Indexed) -> bool:
         return False
     if length == 0:
         return True
-    breaks = [sequence.end] if length <= line_bases else [sequence.end, offset + line_bases]
-    if any(os.pread(file, 1, place) not in (b"", b"\r", b"\n") for place in breaks):
-        return False
-    return os.pread(file, 3, sequence.end).strip(b"\r\n")[:1] in (b"", b">")
+    if length > line_bases:
+        between = os.pread(file, min(line_bytes - line_bases, _LONGEST_LINE_END), offset + line_bases)
+        if len(between) != line_bytes - line_bases or not between.isspace():
+            return False
+    behind = os.pread(file, 3, sequence.end)
+    return behind[:1] in (b"", b"\r", b"\n") and behind.strip(b"\r\n")[:1] in (b"", b">")
 
 
 def _block_index(index: Path) -> Path:
