@@ -146,6 +146,9 @@ class TestReference:
     def test_lines_that_would_be_longer(self, folder, line_bytes):
         check_fasta_index(b"c1\t23\t8\t10\t11\nc2\t11\t38\t10\t" + line_bytes, folder)
 
+    def test_sequence_that_would_be_empty(self, folder):
+        check_fasta_index(b"c1\t23\t8\t10\t11\nc3\t0\t55\t3\t4\n", folder)
+
     def test_sequences_that_overlap(self, tmp_path):
         (tmp_path / "x.fa").write_text(">c\nAC\n>d\nGT\n")
         (tmp_path / "x.fa.fai").write_text("c\t8\t3\t9\t10\nd\t2\t9\t2\t3\n")

@@ -295,14 +295,14 @@ def _fits(file: int, sequence: _Indexed) -> bool:
         or not (header + b" ").replace(b"\t", b" ").startswith(b">%s " % name)
     ):
         return False
-    if length == 0:
-        return True
     if length > line_bases:
         between = os.pread(file, min(line_bytes - line_bases, _LONGEST_LINE_END), offset + line_bases)
         if len(between) != line_bytes - line_bases or not between.isspace():
             return False
     behind = os.pread(file, 3, sequence.end)
-    return behind[:1] in (b"", b"\r", b"\n") and behind.strip(b"\r\n")[:1] in (b"", b">")
+    if length > 0 and behind[:1] not in (b"", b"\r", b"\n"):
+        return False
+    return behind.strip(b"\r\n")[:1] in (b"", b">")
 
 
 def _block_index(index: Path) -> Path:
