@@ -149,6 +149,9 @@ class TestReference:
     def test_sequence_that_would_be_empty(self, folder):
         check_fasta_index(b"c1\t23\t8\t10\t11\nc3\t0\t55\t3\t4\n", folder)
 
+    def test_name_that_htslib_reads_in_another_way(self, folder):
+        check_fasta_index(b"c1\x1b\x000\t8\t113\t8100\t10\t13\t3\t81", folder)
+
     def test_sequences_that_overlap(self, tmp_path):
         (tmp_path / "x.fa").write_text(">c\nAC\n>d\nGT\n")
         (tmp_path / "x.fa.fai").write_text("c\t8\t3\t9\t10\nd\t2\t9\t2\t3\n")

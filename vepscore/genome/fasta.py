@@ -8,9 +8,10 @@ import hashlib
 import itertools
 import logging
 import os
+import re
 import threading
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BGZF_SUBFIELD = slice(12, 14)  # of a block's header; holds "BC" in bgzip files
+_INDEX_LINE = re.compile(rb"([^\s\0]+)" + rb"\t(\d{1,18})" * 4 + rb"\r?")
 _LONGEST_HEADER = 1 << 16
 _LONGEST_LINE_END = 64
 
@@ -243,17 +245,16 @@ def _check_index(path: Path, index: Path) -> None:
     """
     ends = {0: 0}  # of the sequences, by where they begin
     with path.open("rb") as file:
-        for line in index.read_bytes().splitlines():
-            name, *numbers = line.split(b"\t")
+        for line in index.read_bytes().removesuffix(b"\n").split(b"\n"):
             try:
-                sequence = _Indexed(name, *map(int, numbers[:4]))
+                sequence = _Indexed.parse(line)
                 fits = sequence.offset not in ends and _fits(file.fileno(), sequence)
                 ends[sequence.offset] = sequence.end
-            except (OSError, ValueError, TypeError, ArithmeticError):
+            except (OSError, ValueError, ArithmeticError):
                 fits = False
             if not fits:
                 raise GenomeError(
-                    f"{index} does not fit {path}\nthere is no such sequence as it says of {name[:60]!r}",
+                    f"{index} does not fit {path}\nthere is no such sequence as it says in {line[:60]!r}",
                     hint=_reindex_hint(path),
                 )
     for begin, following in itertools.pairwise(sorted(ends)):
@@ -272,6 +273,18 @@ class _Indexed(NamedTuple):
     offset: int  # byte of the first base
     line_bases: int
     line_bytes: int
+
+    @classmethod
+    def parse(cls, line: bytes) -> Self:
+        """Strictly: htslib ends names and numbers at any space or NUL, and so reads some lines in another way.
+
+        Raises:
+            ValueError: it has not the columns of a .fai.
+        """
+        match = _INDEX_LINE.fullmatch(line)
+        if match is None:
+            raise ValueError(f"no line of an index: {line!r}")
+        return cls(match[1], *map(int, match.groups()[1:]))
 
     @property
     def end(self) -> int:
