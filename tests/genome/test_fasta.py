@@ -11,7 +11,7 @@ import pytest
 
 from tests.paths import need
 from vepscore.errors import GenomeError
-from vepscore.genome import fasta
+from vepscore.genome import fasta_index
 from vepscore.genome.fasta import Reference, reference_matches
 
 TEXT = b">chr1 first\nACGTACGT\nacgtrnNN\nTTT\n>chrM\nGATTACA\n"
@@ -36,7 +36,7 @@ def cache_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def read_only(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Folders that cannot be written, whoever runs the tests."""
     folders: list[Path] = []
-    published = fasta.published
+    published = fasta_index.published
 
     @contextlib.contextmanager
     def guarded(target: Path) -> Iterator[Path]:
@@ -45,7 +45,7 @@ def read_only(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         with published(target) as partial:
             yield partial
 
-    monkeypatch.setattr(fasta, "published", guarded)
+    monkeypatch.setattr(fasta_index, "published", guarded)
     return folders
 
 
