@@ -138,8 +138,9 @@ def test_slurm_array_writes_the_same_bytes(
         cluster.wait(3600)
         print(f"Slurm array of {SHARDS}: {time.monotonic() - begun:.0f} s")
     logs = "\n".join(log.read_text() for log in sorted(tmp_path.glob("*.log")))
-    assert all((tmp_path / f"scored{name[3:]}").exists() for name in OUTPUTS), logs
-    assert [(tmp_path / f"scored{name[3:]}").read_bytes() for name in OUTPUTS] == whole
+    written = [tmp_path / name.replace("out.", "scored.") for name in OUTPUTS]
+    assert all(path.exists() for path in written), logs
+    assert [path.read_bytes() for path in written] == whole
 
 
 def busiest_below(pid: int) -> psutil.Process:

@@ -135,7 +135,7 @@ def _check(path: Path, index: Path) -> None:
     Raises:
         GenomeError: it does not, or two of them overlap.
     """
-    ends = {0: 0}  # of the sequences, by where they begin
+    ends: dict[int, int] = {}  # of the sequences, by where they begin
     with path.open("rb") as file:
         for line in index.read_bytes().removesuffix(b"\n").split(b"\n"):
             try:
@@ -194,11 +194,7 @@ def _fits(file: int, sequence: _Indexed) -> bool:
         return length > 0  # the file is cut short, which is an error where it is read
     before = os.pread(file, min(offset, _LONGEST_HEADER), max(0, offset - _LONGEST_HEADER))
     header = before.rstrip(b"\r\n").rpartition(b"\n")[2]
-    if (
-        length < 0
-        or not before.endswith(b"\n")
-        or not (header + b" ").replace(b"\t", b" ").startswith(b">%s " % name)
-    ):
+    if not before.endswith(b"\n") or not (header + b" ").replace(b"\t", b" ").startswith(b">%s " % name):
         return False
     if length > line_bases:
         between = os.pread(file, min(line_bytes - line_bases, _LONGEST_LINE_END), offset + line_bases)
@@ -216,4 +212,5 @@ def _block_index(index: Path) -> Path:
 
 
 def reindex_hint(path: Path) -> str:
+    """What to do where an index does not fit."""
     return f"make the index anew: samtools faidx {path}"
