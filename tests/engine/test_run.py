@@ -14,9 +14,9 @@ from tests.builders import WINDOW_BP, make_records, tiny_tracks, vcf_row
 from vepscore.contract import ScoreBlock
 from vepscore.engine.intake import Intake, MismatchPolicy, PreparedAllele
 from vepscore.engine.plugins import load_scorers
-from vepscore.engine.run import RunCounts, ahead, run, score_records
+from vepscore.engine.run import RunCounts, run, score_records
 from vepscore.engine.scoring import NotFiniteError
-from vepscore.errors import GenomeError
+from vepscore.errors import GenomeError, InputError
 from vepscore.genome.alleles import Status
 from vepscore.io.journal import open_journal
 from vepscore.io.records import Record
@@ -230,18 +230,39 @@ def test_sequences_of_many_alts_do_not_stand_in_memory_together(intake: Intake) 
     assert peak < 30_000 * WINDOW_BP / 4
 
 
-def test_interruption_does_not_wait_for_what_is_being_made() -> None:
-    begun, go_on = threading.Event(), threading.Event()
+def test_what_was_begun_comes_out_before_an_error(intake: Intake) -> None:
+    def cut_short() -> Iterator[Record]:
+        yield from make_records(SNV, SNV, SYMBOLIC)
+        raise InputError("cut short")
 
-    def slowly() -> Iterator[int]:
-        yield 1
-        begun.set()
-        go_on.wait()
-        yield 2
+    results = score(cut_short(), intake, FakeEngine())
+    assert [result.record.index for result in itertools.islice(results, 2)] == [0, 1]
+    with pytest.raises(InputError, match="cut short"):
+        next(results)
 
-    with pytest.raises(KeyboardInterrupt), ahead(slowly(), 1) as items:
-        assert next(items) == 1
-        begun.wait()
-        raise KeyboardInterrupt
-    assert not go_on.is_set()
-    go_on.set()
+
+def test_closing_does_not_wait_for_the_device(intake: Intake) -> None:
+    engine = SlowEngine()
+    results = score_records(make_records(*[SNV] * 5), intake, engine)
+    next(results)
+    engine.second_begun.wait()
+    results.close()
+    engine.go_on.set()
+    engine.thread.join()
+    assert len(engine.batches) == 2  # what was waiting is given up
+
+
+class SlowEngine(FakeEngine):
+    """Works on the second batch until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.second_begun, self.go_on = threading.Event(), threading.Event()
+
+    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
+        result = super().score(alleles)
+        if len(self.batches) == 2:
+            self.thread = threading.current_thread()
+            self.second_begun.set()
+            self.go_on.wait()
+        return result

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vepscore.engine.intake import Intake
@@ -44,7 +44,9 @@ class Cluster:
         files = describe_files(job, intake)
         _check_agreement(files, {key: self.facts.provenance.get(key, "none") for key in files})
 
-    def score(self, records: Iterable[Record], journal: Journal | None) -> Iterator[list[RecordResult]]:
+    def score(
+        self, records: Iterable[Record], journal: Journal | None
+    ) -> Generator[list[RecordResult], None, None]:
         """The results of the records, in order, a task's at a time; those that the journal has come from it.
 
         Raises:

@@ -6,7 +6,7 @@ import itertools
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vepscore.engine.intake import Intake
@@ -80,9 +80,10 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             _collecting_new_garbage_only(),
             _open_journal(job, facts, provenance, input_digest) as journal,
             _open_writers(job, header, facts.tracks, provenance) as (summary, writers),
+            contextlib.closing(score(_in_part(records, part), journal)) as results,
         ):
             run(
-                score(_in_part(records, part), journal),
+                results,
                 journal,
                 [writer.write for writer in writers],
                 report.counts,
@@ -104,7 +105,7 @@ def _collecting_new_garbage_only() -> Iterator[None]:
         gc.unfreeze()
 
 
-_Score = Callable[[Iterable[Record], Journal | None], Iterator[list[RecordResult]]]
+_Score = Callable[[Iterable[Record], Journal | None], Generator[list[RecordResult], None, None]]
 
 
 @contextlib.contextmanager
@@ -118,7 +119,9 @@ def _open_scoring(job: Job, intake: Intake) -> Iterator[tuple[Facts, _Score]]:
         return
     session = open_session(job, intake)
 
-    def score(records: Iterable[Record], journal: Journal | None) -> Iterator[list[RecordResult]]:
+    def score(
+        records: Iterable[Record], journal: Journal | None
+    ) -> Generator[list[RecordResult], None, None]:
         engine = session.create_engine()
         return score_records(records, intake, engine, journal=journal, keep_blocks=job.keeps_blocks)
 

@@ -1,13 +1,12 @@
 """The run: records in, results out, in order; every record comes out, whatever happens to its alleles."""
 
 import collections
-import contextlib
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.intake import Intake, PreparedAllele
@@ -22,8 +21,7 @@ _MAX_CHUNK_RECORDS = 1000  # held at a time where few alleles can be scored
 _MAX_CHUNK_BYTES = 1 << 24  # of their lines
 _CHUNKS_AHEAD = 2  # prepared while the device works
 _SCORED = {Status.OK, Status.FAILED}  # by the device: what takes time
-_Item = TypeVar("_Item")
-_END = object()
+_Scored = list[ScoreBlock] | NotFiniteError
 
 
 @dataclasses.dataclass
@@ -68,8 +66,6 @@ def run(
 ) -> None:
     """Keeps each result in the journal and hands it to every writer.
 
-    The results are made on a thread of their own, so that the main thread hears a signal while the device works.
-
     Args:
         results: some at a time, in the order in which they come out; those that the journal has are among them.
         journal: takes what was scored; None to keep nothing.
@@ -77,16 +73,15 @@ def run(
         counts: is brought up to date.
         observe: called after each record, with the counts so far.
     """
-    with ahead(results, 1) as made:
-        for result in itertools.chain.from_iterable(made):
-            if journal is not None and result.record in journal:
-                counts.resumed += 1
-            elif journal is not None and not _SCORED.isdisjoint(allele.status for allele in result.alleles):
-                journal.append(result)
-            for write in writers:
-                write(result)
-            counts.add(result)
-            observe(counts)
+    for result in itertools.chain.from_iterable(results):
+        if journal is not None and result.record in journal:
+            counts.resumed += 1
+        elif journal is not None and not _SCORED.isdisjoint(allele.status for allele in result.alleles):
+            journal.append(result)
+        for write in writers:
+            write(result)
+        counts.add(result)
+        observe(counts)
 
 
 def score_records(
@@ -96,7 +91,7 @@ def score_records(
     *,
     journal: Journal | None = None,
     keep_blocks: bool = True,
-) -> Iterator[list[RecordResult]]:
+) -> Generator[list[RecordResult], None, None]:
     """The results of the records, in order, some at a time; alleles go through the engine in batches across records.
 
     Args:
@@ -108,24 +103,20 @@ def score_records(
     """
     scorers = {scorer.name: scorer for scorer in engine.scorers}
     begun: list[AlleleResult] = []  # of a record whose other alleles are in the next chunk
-    with ahead(_chunks(records, intake, engine.batch, journal), _CHUNKS_AHEAD) as chunks:
-        for chunk in chunks:
-            prepared = [allele for piece in chunk for allele in piece.alleles]
-            ready = [allele for allele in prepared if allele.status is Status.OK]
-            scored = iter(_score_in_batches(ready, engine))
-            results = []
-            for piece in chunk:
-                begun += journal.read(piece.record) if piece.is_known else ()
-                begun += (
-                    _result(allele, next(scored), engine, scorers, keep_blocks=keep_blocks)
-                    if allele.status is Status.OK
-                    else _unscored(allele)
-                    for allele in piece.alleles
-                )
-                if piece.is_last:
-                    results.append(RecordResult(record=piece.record, alleles=tuple(begun)))
-                    begun = []
-            yield results
+    for chunk, scored in _scored_chunks(_chunks(records, intake, engine.batch, journal), engine):
+        results = []
+        for piece in chunk:
+            begun += journal.read(piece.record) if piece.is_known else ()
+            begun += (
+                _result(allele, next(scored), engine, scorers, keep_blocks=keep_blocks)
+                if allele.status is Status.OK
+                else _unscored(allele)
+                for allele in piece.alleles
+            )
+            if piece.is_last:
+                results.append(RecordResult(record=piece.record, alleles=tuple(begun)))
+                begun = []
+        yield results
 
 
 class _Piece(NamedTuple):
@@ -165,42 +156,60 @@ def _chunks(
         yield chunk
 
 
-@contextlib.contextmanager
-def ahead(items: Iterable[_Item], count: int) -> Iterator[Iterator[_Item]]:
-    """The same items; a thread makes the next `count` while one is in use.
+def _scored_chunks(
+    chunks: Iterable[list[_Piece]], engine: Engine
+) -> Iterator[tuple[list[_Piece], Iterator[_Scored]]]:
+    """Each chunk with what came out for its alleles that are ready.
 
-    An error in the context ends it when the thread has made what it is at; an interruption does not wait.
+    The device has a thread of its own: meanwhile the next chunks are prepared, and the main thread hears signals. It is
+    not waited for at the end, which comes early only with an error or an interruption.
     """
-    iterator = iter(items)
-    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
-    waiting = collections.deque(thread.submit(next, iterator, _END) for _ in range(count))
-
-    def take() -> Iterator[_Item]:
-        while (item := waiting.popleft().result()) is not _END:
-            waiting.append(thread.submit(next, iterator, _END))
-            yield item
-
-    wait = False
+    device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
+    waiting: collections.deque[_Begun] = collections.deque()
     try:
-        yield take()
-        wait = True
-    except Exception:
-        wait = True
-        raise
+        for begun in _begin(chunks, engine, device):
+            waiting.append(begun)
+            while waiting and (waiting[0].scored is None or len(waiting) > _CHUNKS_AHEAD):
+                yield waiting.popleft().finish()
+        for begun in waiting:
+            yield begun.finish()
     finally:
-        thread.shutdown(wait=wait, cancel_futures=True)
+        device.shutdown(wait=False, cancel_futures=True)
 
 
-def _score_in_batches(
-    alleles: Sequence[PreparedAllele], engine: Engine
-) -> Iterator[list[ScoreBlock] | NotFiniteError]:
-    for first in range(0, len(alleles), engine.batch):
-        yield from engine.score(alleles[first : first + engine.batch])
+class _Begun(NamedTuple):
+    """A chunk that the device has been given."""
+
+    chunk: list[_Piece]
+    scored: Future[list[_Scored]] | None  # None where there is nothing to score
+
+    def finish(self) -> tuple[list[_Piece], Iterator[_Scored]]:
+        return self.chunk, iter(self.scored.result() if self.scored else ())
+
+
+def _begin(chunks: Iterable[list[_Piece]], engine: Engine, device: Executor) -> Iterator[_Begun]:
+    """Gives the device each chunk's alleles; an error in the chunks comes after what was begun before it."""
+    try:
+        for chunk in chunks:
+            ready = [allele for piece in chunk for allele in piece.alleles if allele.status is Status.OK]
+            yield _Begun(chunk, device.submit(_score_in_batches, ready, engine) if ready else None)
+    except Exception as error:
+        failed: Future[list[_Scored]] = Future()
+        failed.set_exception(error)
+        yield _Begun([], failed)
+
+
+def _score_in_batches(alleles: Sequence[PreparedAllele], engine: Engine) -> list[_Scored]:
+    return [
+        scored
+        for first in range(0, len(alleles), engine.batch)
+        for scored in engine.score(alleles[first : first + engine.batch])
+    ]
 
 
 def _result(
     allele: PreparedAllele,
-    blocks: list[ScoreBlock] | NotFiniteError,
+    blocks: _Scored,
     engine: Engine,
     scorers: dict[str, Scorer],
     *,

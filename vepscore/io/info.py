@@ -1,5 +1,6 @@
 """The INFO column of a record: our fields as text, put in and taken out."""
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -30,12 +31,17 @@ def format_info(alleles: Sequence[AlleleResult]) -> bytes:
             f"{field.id}={','.join(_value(field, allele) for allele in alleles)}" for field in VALUE_FIELDS
         ]
     else:
-        nothing = ",".join([MISSING] * len(alleles))
-        pairs += [f"{field.id}={nothing}" for field in VALUE_FIELDS]
+        pairs += _without_values(len(alleles))
     entries = [_entry(allele.alt, detail) for allele in alleles for detail in allele.details]
     if entries:
         pairs.append(f"{DETAIL.id}={','.join(entries)}")
     return ";".join(pairs).encode("utf-8")
+
+
+@functools.lru_cache(maxsize=4)  # few: a record may have a million ALTs
+def _without_values(alleles: int) -> list[str]:
+    nothing = ",".join([MISSING] * alleles)
+    return [f"{field.id}={nothing}" for field in VALUE_FIELDS]
 
 
 def _value(field: Field, allele: AlleleResult) -> str:

@@ -100,7 +100,7 @@ class RecordReader:
         if not 0 <= pos1 <= MAX_POS1:
             found = f"POS {parts[1][:40].decode('utf-8', 'replace')!r}"
             raise self._malformed(index, number, found, f"an integer from 0 to {MAX_POS1}")
-        chrom, _, identifier, ref, alt = [part.decode("utf-8", "replace") for part in parts[:5]]
+        chrom, _, identifier, ref, alt = b"\t".join(parts[:5]).decode("utf-8", "replace").split("\t")
         return Record(
             index=index,
             chrom=chrom,
