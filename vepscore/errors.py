@@ -7,6 +7,7 @@
     ├── AnnotationError   the GTF or the poly(A) table cannot be read
     ├── CheckpointError   a checkpoint is missing, incomplete or damaged
     ├── PluginError       a scorer plug-in cannot be loaded or breaks its contract
+    ├── TrainingError     a recipe for training does not fit
     ├── ClusterError      the workers of a cluster cannot be reached, are lost, or disagree
     └── OutputError       a result cannot be written
 
@@ -68,6 +69,10 @@ class CheckpointError(VepscoreError):
 
 class PluginError(VepscoreError):
     """A scorer plug-in cannot be loaded or breaks the contract."""
+
+
+class TrainingError(VepscoreError):
+    """A recipe for training cannot be read, or its fields do not fit."""
 
 
 class ClusterError(VepscoreError):

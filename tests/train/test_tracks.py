@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from vepscore.outputs import Output
-from vepscore.train.data import Piece, Split, reverse_complement
 from vepscore.train.tracks import TrackData, undo_transforms
 
 TABLE = [
@@ -54,8 +53,7 @@ def data(tmp_path: Path) -> TrackData:
     regions = [{"chrom": c, "start": s, "end": s + BINS * 32, "split": x} for c, s, x in REGIONS]
     write_table(tmp_path / "t.regions.tsv", regions)
     np.savez(tmp_path / "t.npz", signal=rng.integers(0, 9, (4, BINS, 3)).astype(np.float16))
-    pieces = [Piece(chrom=c, start0=0, codes=rng.integers(0, 4, 700).astype(np.uint8)) for c, *_ in REGIONS]
-    return TrackData(tmp_path / "t.npz", pieces)
+    return TrackData(tmp_path / "t.npz", test=("chr16",))
 
 
 @pytest.mark.parametrize("stat", ["sum_sqrt", "mean"])
@@ -68,41 +66,36 @@ def test_undoing_gives_the_summed_coverage_back(stat: str, scale: float) -> None
     np.testing.assert_allclose(undone[0, :, 0], per_base.reshape(-1, 32).sum(axis=1), rtol=1e-3)
 
 
-def test_held_out_chromosomes_override_the_split_of_the_table(data: TrackData) -> None:
-    assert [r.split for r in data.regions] == [Split.TRAIN, Split.TEST, Split.TEST, Split.VALID]
+def test_chromosomes_for_testing_override_the_table(data: TrackData) -> None:
+    assert [region.is_test for region in data.regions] == [False, True, True, False]
 
 
-def test_tracks_are_grouped_by_output_with_means_of_the_training_regions(data: TrackData) -> None:
+def test_tracks_are_grouped_by_output_with_means_of_the_other_regions(data: TrackData) -> None:
     assert data.columns[Output.CAGE].tolist() == [0, 1]
     assert data.tracks[Output.CAGE].strand.tolist() == ["+", "-"]
-    training = data.coverage[0, :, 2]
+    training = data.coverage[[0, 3], :, 2]
     assert data.tracks[Output.DNASE].nonzero_mean[0] == pytest.approx(training[training > 0].mean() / 32)
 
 
 def test_reversed_windows_swap_bins_and_strands(data: TrackData) -> None:
-    batch = data.sample_tracks(np.random.default_rng(2), 16, data.region_bp)
-    codes, coverage = data._pieces[0].window(320, data.region_bp), data.coverage[0]
-    assert {origin.reverse for origin in batch.origins} == {True, False}
-    for i, origin in enumerate(batch.origins):
-        expected = coverage[::-1][:, [1, 0, 2]] if origin.reverse else coverage
-        np.testing.assert_array_equal(batch.targets[i], expected)
-        np.testing.assert_array_equal(batch.codes[i], reverse_complement(codes) if origin.reverse else codes)
+    forward, reverse = (data.window("chr1", 320, BINS * 32, reverse=reverse) for reverse in (False, True))
+    np.testing.assert_array_equal(forward[0], data.coverage[0])
+    np.testing.assert_array_equal(reverse[0], data.coverage[0, ::-1][:, [1, 0, 2]])
+    assert forward[1].all() and reverse[1].all()
 
 
+@pytest.mark.parametrize("shift", [-10, -3, 0, 2, 7, 8])
 @pytest.mark.parametrize("bins", [4, BINS, 16])
-def test_windows_of_any_width_say_which_bins_were_measured(data: TrackData, bins: int) -> None:
-    batch = data.sample_tracks(np.random.default_rng(3), 8, bins * 32)
-    assert batch.targets.shape == (8, bins, 3)
-    assert (batch.measured.sum(axis=1) == min(bins, BINS)).all()
-    assert (batch.targets[~batch.measured] == 0).all()
+def test_windows_of_any_place_say_which_bins_were_measured(data: TrackData, bins: int, shift: int) -> None:
+    coverage, measured = data.window("chr1", 320 + shift * 32, bins * 32)
+    where = np.arange(bins) + shift
+    expected = (where >= 0) & (where < BINS)
+    np.testing.assert_array_equal(measured, expected)
+    np.testing.assert_array_equal(coverage[expected], data.coverage[0, where[expected]])
+    assert (coverage[~measured] == 0).all()
 
 
-def test_each_region_of_a_split_comes_once_in_the_middle(data: TrackData) -> None:
-    (batch,) = data.region_batches(Split.TEST, 2 * data.region_bp, batch=4)
-    assert [o.chrom for o in batch.origins] == ["chr2", "chr16"]
-    np.testing.assert_array_equal(batch.targets[:, 4:12], data.coverage[1:3])
-
-
-def test_a_region_without_sequence_is_refused(data: TrackData, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no sequence for the region chr1:320"):
-        TrackData(tmp_path / "t.npz", [])
+def test_windows_are_aligned_to_the_bins_of_the_region_that_they_touch(data: TrackData) -> None:
+    assert not data.window("chr2", 65, 128)[1].any()
+    assert data.align("chr2", 65, 128) == 64 and data.align("chr2", 63, 128) == 32
+    assert data.align("chr2", 1001, 128) == 1001 and data.align("chr9", 65, 128) == 65

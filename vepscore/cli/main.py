@@ -19,6 +19,7 @@ from vepscore.cli.logs import Quiet, Verbose, printable, set_up_logging
 from vepscore.cli.merge import merge
 from vepscore.cli.score import score
 from vepscore.cli.scorers import scorers
+from vepscore.cli.train import train
 from vepscore.errors import OutputError, VepscoreError
 
 # Exit statuses as shells have them: 128 and the signal.
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.command()(score)
 app.command()(merge)
 app.command()(scorers)
+app.command()(train)
 app.add_typer(weights.app, name="weights")
 
 

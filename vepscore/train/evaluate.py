@@ -1,7 +1,9 @@
-"""What a checkpoint measures on chromosomes that it never saw: `python -m vepscore.train.evaluate DATA CHECKPOINT`.
+"""What a checkpoint measures on chromosomes that it never saw.
+
+    python -m vepscore.train.evaluate RECIPE.toml DATA CHECKPOINT
 
 Prints JSON. Splice sites are judged per nucleotide on both strands, over all annotated transcripts; tracks by the
-correlation of their logarithms in 128 bp bins.
+correlation of their logarithms in 128 bp bins of the regions for testing.
 """
 
 import argparse
@@ -15,14 +17,14 @@ import numpy as np
 from flax import nnx
 from sklearn.metrics import average_precision_score
 
-from vepscore.genome.annotation import Annotation
-from vepscore.genome.cache import cache_dir
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
 from vepscore.model.config import MAX_WINDOW_BP
 from vepscore.model.network import one_hot
 from vepscore.outputs import SPLICE_CLASSES, Output
-from vepscore.train.data import SpliceData, Split, read_pieces
-from vepscore.train.tracks import TrackData
+from vepscore.train.recipe import read_recipe
+from vepscore.train.run import TrainingData, read_data
+from vepscore.train.splice import SpliceData
+from vepscore.train.tracks import BIN_BP
 
 CONTEXT_BP = 131_072
 _COARSE_BP = 128
@@ -31,19 +33,19 @@ _COARSE_BP = 128
 def main() -> None:
     """Reads the data and the checkpoint, and prints what they give."""
     parser = argparse.ArgumentParser(prog="python -m vepscore.train.evaluate", description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with sequence, annotation and tracks")
+    parser.add_argument("recipe", type=Path, help="what the checkpoint was trained by")
+    parser.add_argument("data", type=Path, help="folder with the files that it names")
     parser.add_argument("checkpoint", type=Path, help="checkpoint directory")
     parser.add_argument("--window", type=int, default=MAX_WINDOW_BP, help="bp")
+    parser.add_argument("--chromosomes", nargs="+", help="for splice sites; default: those for testing")
     options = parser.parse_args()
-    pieces = read_pieces([options.data / f"hg38_{part}.fa.gz" for part in ("native", "slices")], cache_dir())
-    annotation = Annotation.from_gtf(options.data / "refseq_hg38.gtf.gz", cache_dir())
+    data = read_data(read_recipe(options.recipe), options.data)
     checkpoint = load_checkpoint(options.checkpoint)
-    splice = SpliceData(pieces, annotation, Split.TEST)
-    tracks = TrackData(options.data / "tracks_32bp.npz", pieces)
+    splice = data.splice_on(options.chromosomes or data.test)
     figures = {
         "window_bp": options.window,
         "splice_sites": evaluate_splice_sites(checkpoint, splice, options.window),
-        "tracks": evaluate_tracks(checkpoint, tracks),
+        "tracks": evaluate_tracks(checkpoint, data),
     }
     print(json.dumps(figures, indent=2))
 
@@ -65,22 +67,28 @@ def evaluate_splice_sites(
     return {kind: _rank(np.concatenate(truths[kind]), np.concatenate(scores[kind])) for kind in truths}
 
 
-def evaluate_tracks(checkpoint: Checkpoint, data: TrackData) -> dict[str, float]:
-    """Mean over the tracks of each output of Pearson's r between log(1 + coverage), over all test bins."""
-    batches = list(data.region_batches(Split.TEST))
-    bins = _COARSE_BP // 32
+def evaluate_tracks(checkpoint: Checkpoint, data: TrainingData) -> dict[str, float]:
+    """Mean over the tracks of each output of Pearson's r between log(1 + coverage), over all bins of the regions."""
+    regions = [region for region in data.tracks.regions if region.is_test]
+    codes = [_codes(data, *region.interval) for region in regions]
+    coverage = [
+        data.tracks.window(region.chrom, region.start0, region.end0 - region.start0)[0] for region in regions
+    ]
     figures = {}
-    for output, columns in data.columns.items():
+    for output, columns in data.tracks.columns.items():
         predict = _predictor(checkpoint, output)
-        predicted, measured = [], []
-        for batch in batches:
-            fine = predict(batch.codes)
-            predicted.append(_pool(fine, _COARSE_BP))
-            measured.append(_pool(batch.targets[..., columns], bins))
-        x, y = (np.log1p(np.concatenate(each).reshape(-1, len(columns))) for each in (predicted, measured))
+        predicted = [_pool(predict(each[None])[0], _COARSE_BP) for each in codes]
+        measured = [_pool(each[:, columns], _COARSE_BP // BIN_BP) for each in coverage]
+        x, y = (np.log1p(np.concatenate(each)) for each in (predicted, measured))
         correlations = [np.corrcoef(x[:, track], y[:, track])[0, 1] for track in range(len(columns))]
         figures[str(output)] = round(float(np.mean(correlations)), 4)
     return figures
+
+
+def _codes(data: TrainingData, chrom: str, start0: int, end0: int) -> np.ndarray:
+    """uint8 (S,) of a region, which lies in one piece."""
+    (piece,) = [p for p in data.pieces if p.chrom == chrom and p.start0 <= start0 and end0 <= p.end0]
+    return piece.window(start0, end0 - start0)
 
 
 def _predictor(checkpoint: Checkpoint, output: Output) -> Callable[[np.ndarray], np.ndarray]:
@@ -109,8 +117,8 @@ def _rank(truth: np.ndarray, score: np.ndarray) -> dict[str, float]:
 
 
 def _pool(x: np.ndarray, by: int) -> np.ndarray:
-    """(B, L, T) summed over `by` bins: (B, L // by, T)."""
-    return x.reshape(x.shape[0], -1, by, x.shape[-1]).sum(axis=2)
+    """(L, T) summed over `by` bins: (L // by, T)."""
+    return x.reshape(-1, by, x.shape[-1]).sum(axis=1)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from vepscore.genome.annotation import Annotation
+from vepscore.outputs import Output, Tracks
 
 NO_SITE = 4
 DONOR_PLUS, ACCEPTOR_PLUS, DONOR_MINUS, ACCEPTOR_MINUS = range(4)
@@ -157,3 +158,29 @@ def _is_primary(position: np.ndarray, transcripts: np.ndarray) -> np.ndarray:
     primary = np.zeros(len(position), bool)
     primary[order] = np.diff(position[order], prepend=-1) != 0
     return primary
+
+
+def label_tracks() -> dict[Output, Tracks]:
+    """What is predicted of the labels: splice sites, their usage, and junctions."""
+    tables = [
+        _tracks(Output.SPLICE_SITES, ("donor", "acceptor") * 2, strands=("+", "+", "-", "-")),
+        _tracks(Output.SPLICE_SITE_USAGE, ("usage",) * 2, strands=("+", "-")),
+        _tracks(Output.SPLICE_JUNCTIONS, ("junction",), strands=(".",)),
+    ]
+    return {table.output: table for table in tables}
+
+
+def _tracks(output: Output, names: tuple[str, ...], *, strands: tuple[str, ...]) -> Tracks:
+    def repeat(text: str) -> np.ndarray:
+        return np.array([text] * len(names), dtype=object)
+
+    return Tracks(
+        output=output,
+        name=np.array(names, dtype=object),
+        strand=np.array(strands, dtype=object),
+        ontology_curie=repeat(""),
+        biosample_name=repeat("RefSeq transcripts"),
+        assay=repeat("annotation"),
+        nonzero_mean=np.ones(len(names), np.float32),
+        channel=np.arange(len(names), dtype=np.int32),
+    )

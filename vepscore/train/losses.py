@@ -1,6 +1,6 @@
 """The training losses of each head.
 
-Axes: B windows, S bp, L bins, T tracks, K junction sites per class.
+Axes: B windows, S bp, L bins, T tracks, K junction sites per class, W bins of 2,048 bp.
 Source: Avsec et al., Nature 649:1206 (2026), Methods; google-deepmind/alphagenome_research 0.2.0, `model/losses.py`.
 """
 
@@ -8,30 +8,29 @@ import jax
 import jax.numpy as jnp
 
 from vepscore.model.heads import SOFT_CLIP
+from vepscore.train.labels import NO_SITE
 
 _TINY = 1e-7
 _POSITIONAL_WEIGHT = 5.0
 _TOTAL_WEIGHT = 0.2
-_NO_SITE = 4
 
 
-def splice_site_loss(logits: jax.Array, classes: jax.Array, valid: jax.Array) -> jax.Array:
-    """Cross entropy over all valid positions, per annotated site, so that rare sites are not drowned.
+def splice_site_loss(logits: jax.Array, sites: jax.Array, valid: jax.Array) -> jax.Array:
+    """Cross entropy over all valid positions, per expected site, so that rare sites are not drowned.
 
-    logits (B, S, 5), classes int8 (B, S), valid bool (B, S).
+    logits and sites (B, S, 5), the probability of each class; valid bool (B, S).
     """
-    log_p = jax.nn.log_softmax(logits, axis=-1)
-    entropy = -jnp.take_along_axis(log_p, classes[..., None].astype(jnp.int32), axis=-1)[..., 0]
-    return jnp.sum(entropy * valid) / _site_count(classes, valid)
+    entropy = -jnp.sum(sites * jax.nn.log_softmax(logits, axis=-1), axis=-1)
+    return jnp.sum(entropy * valid) / _site_count(sites, valid)
 
 
-def usage_loss(logits: jax.Array, usage: jax.Array, classes: jax.Array, valid: jax.Array) -> jax.Array:
-    """Binary cross entropy of the share of transcripts that use a site, per annotated site.
+def usage_loss(logits: jax.Array, usage: jax.Array, sites: jax.Array, valid: jax.Array) -> jax.Array:
+    """Binary cross entropy of the share of transcripts that use a site, per expected site.
 
-    logits and usage (B, S, 2), classes int8 (B, S), valid bool (B, S).
+    logits and usage (B, S, 2), sites (B, S, 5), valid bool (B, S).
     """
     entropy = jax.nn.softplus(logits) - usage * logits
-    return jnp.sum(entropy * valid[..., None]) / _site_count(classes, valid)
+    return jnp.sum(entropy * valid[..., None]) / _site_count(sites, valid)
 
 
 def junction_loss(counts: jax.Array, target: jax.Array, sites: jax.Array) -> jax.Array:
@@ -69,6 +68,14 @@ def track_loss(scaled: jax.Array, target: jax.Array, measured: jax.Array) -> jax
     return count + _POSITIONAL_WEIGHT * _masked_mean(positional, mask)
 
 
+def contact_loss(contacts: jax.Array, target: jax.Array, measured: jax.Array) -> jax.Array:
+    """Mean squared error over the measured pairs of bins.
+
+    contacts and target (B, W, W, T), log(observed / expected); measured bool (B, W, W).
+    """
+    return _masked_mean(jnp.square(contacts - target), measured[..., None])
+
+
 def scale_targets(coverage: jax.Array, means: jax.Array, *, resolution_bp: int, squash: float) -> jax.Array:
     """From coverage summed over bins (…, T) to the head's training space: by mean, squashed, soft-clipped."""
     x = coverage / (means * resolution_bp)
@@ -77,8 +84,8 @@ def scale_targets(coverage: jax.Array, means: jax.Array, *, resolution_bp: int, 
     return jnp.where(x > SOFT_CLIP, 2 * jnp.sqrt(jnp.maximum(x, SOFT_CLIP) * SOFT_CLIP) - SOFT_CLIP, x)
 
 
-def _site_count(classes: jax.Array, valid: jax.Array) -> jax.Array:
-    return jnp.maximum(jnp.sum((classes != _NO_SITE) & valid), 1)
+def _site_count(sites: jax.Array, valid: jax.Array) -> jax.Array:
+    return jnp.maximum(jnp.sum((1 - sites[..., NO_SITE]) * valid), 1)
 
 
 def _poisson(predicted: jax.Array, target: jax.Array, mask: jax.Array) -> jax.Array:

@@ -1,32 +1,21 @@
 """Training data of the track task: functional coverage in 32 bp bins over regions of the genome.
 
 The table that comes with the coverage names the transforms that baskerville applied; reading undoes them.
-Coordinates are 0-based and half-open. Axes: R regions, L bins, T tracks, B windows of the batch, S bp.
+Coordinates are 0-based and half-open. Axes: R regions, L bins, T tracks.
 """
 
 import csv
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vepscore.outputs import Output, Tracks
-from vepscore.train.data import Piece, Split, WindowOrigin, reverse_complement, split_of
+from vepscore.train.pieces import Interval
 
 BIN_BP = 32
 _OUTPUT_OF_ASSAY = {"CAGE": Output.CAGE, "DNASE": Output.DNASE, "RNA": Output.RNA_SEQ, "RNA3": Output.RNA_SEQ}
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class TrackBatch:
-    """Windows with their coverage, stacked; every shape depends on B and S alone."""
-
-    codes: np.ndarray  # uint8 (B, S)
-    targets: np.ndarray  # float32 (B, S // 32, T): coverage summed over each bin; 0 where not measured
-    measured: np.ndarray  # bool (B, S // 32): bins that lie in the region and hold known sequence
-    origins: tuple[WindowOrigin, ...]  # (B,)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,89 +24,76 @@ class Region:
 
     chrom: str
     start0: int
-    split: Split
+    end0: int
+    is_test: bool  # by the table, or by its chromosome
+
+    @property
+    def interval(self) -> Interval:
+        """Where it is."""
+        return self.chrom, self.start0, self.end0
 
 
 class TrackData:
-    """The measured regions, the tracks, and batches of them.
+    """The measured regions and the tracks.
 
     Args:
         signal: `.npz` with `signal` (R, L, T), transformed; `.regions.tsv` and `.tracks.tsv` stand beside it.
-        pieces: the sequence.
+        test: chromosomes whose regions are for testing, besides those that the table says are.
     """
 
-    def __init__(self, signal: Path, pieces: Sequence[Piece]) -> None:
+    def __init__(self, signal: Path, test: Collection[str]) -> None:
         table = _read_table(signal.with_suffix(".tracks.tsv"))
-        self.regions = [_region(row) for row in _read_table(signal.with_suffix(".regions.tsv"))]
-        self._pieces = [_piece_of(region, pieces) for region in self.regions]
+        rows = _read_table(signal.with_suffix(".regions.tsv"))
+        self.regions = [
+            Region(
+                chrom=row["chrom"],
+                start0=int(row["start"]),
+                end0=int(row["end"]),
+                is_test=row["split"] == "test" or row["chrom"] in test,
+            )
+            for row in rows
+        ]
         with np.load(signal) as arrays:
-            self.coverage = undo_transforms(arrays["signal"], table)
+            self.coverage = undo_transforms(
+                arrays["signal"], table
+            )  # float32 (R, L, T), summed over each bin
         self.strand_pair = np.array([int(row["strand_pair"]) for row in table])
         self.nonzero_mean = self._nonzero_mean()
         self.columns = _columns(table)
         self.tracks = {output: self._tracks(table, output) for output in self.columns}
 
-    @property
-    def region_bp(self) -> int:
-        """Width of every region."""
-        return self.coverage.shape[1] * BIN_BP
+    def align(self, chrom: str, start0: int, width_bp: int) -> int:
+        """The last start at or before `start0` from which a window's bins are those of a region that it touches."""
+        for region in self._touched(chrom, start0, start0 + width_bp):
+            return start0 - (start0 - region.start0) % BIN_BP
+        return start0
 
-    def indices(self, split: Split) -> np.ndarray:
-        """Which regions belong to a split."""
-        return np.flatnonzero([region.split is split for region in self.regions])
+    def window(
+        self, chrom: str, start0: int, width_bp: int, *, reverse: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The coverage of a window, or of its reverse complement.
 
-    def sample_tracks(self, rng: np.random.Generator, batch: int, width_bp: int = 65_536) -> TrackBatch:
-        """Windows of training regions, each reverse-complemented with probability one half.
-
-        A window wider than the region holds the region at a random place; a narrower one lies in it. Either
-        starts a whole number of bins from the region's start.
+        Returns:
+            float32 (L, T), summed over each bin, 0 where not measured; and bool (L,), whether it was measured.
         """
-        slack = self.coverage.shape[1] - width_bp // BIN_BP
-        chosen = rng.choice(self.indices(Split.TRAIN), batch)
-        shifts = rng.integers(min(slack, 0), max(slack, 0) + 1, batch)
-        reverses = rng.random(batch) < 0.5
-        return self._stack(zip(chosen, shifts, reverses, strict=True), width_bp)
-
-    def region_batches(self, split: Split, width_bp: int = 65_536, batch: int = 1) -> Iterator[TrackBatch]:
-        """Each region of a split once, in the middle of its window; the last batch may be smaller."""
-        shift = (self.coverage.shape[1] - width_bp // BIN_BP) // 2
-        indices = self.indices(split)
-        for first in range(0, len(indices), batch):
-            yield self._stack([(i, shift, False) for i in indices[first : first + batch]], width_bp)
-
-    def _stack(self, chosen: Any, width_bp: int) -> TrackBatch:
-        windows = [self._window(*each, width_bp) for each in chosen]
-        codes, targets, measured, origins = zip(*windows, strict=True)
-        return TrackBatch(
-            codes=np.stack(codes), targets=np.stack(targets), measured=np.stack(measured), origins=origins
-        )
-
-    def _window(self, index: int, shift_bins: int, reverse: bool, width_bp: int) -> tuple:
-        region, bins = self.regions[index], width_bp // BIN_BP
-        start0 = int(region.start0 + shift_bins * BIN_BP)
-        codes = self._pieces[index].window(start0, width_bp)
-        targets = np.zeros((bins, self.coverage.shape[2]), np.float32)
+        bins = width_bp // BIN_BP
+        coverage = np.zeros((bins, self.coverage.shape[2]), np.float32)
         measured = np.zeros(bins, bool)
-        first, last = max(shift_bins, 0), min(shift_bins + bins, self.coverage.shape[1])
-        targets[first - shift_bins : last - shift_bins] = self.coverage[index, first:last]
-        measured[first - shift_bins : last - shift_bins] = True
-        measured &= (codes.reshape(bins, BIN_BP) < 4).all(axis=1)
-        if reverse:
-            codes, targets, measured = (
-                reverse_complement(codes),
-                targets[::-1, self.strand_pair],
-                measured[::-1],
-            )
-        return (
-            codes,
-            targets,
-            measured,
-            WindowOrigin(chrom=region.chrom, start0=start0, reverse=bool(reverse)),
-        )
+        for region in self._touched(chrom, start0, start0 + width_bp):
+            shift, phase = divmod(start0 - region.start0, BIN_BP)
+            if phase == 0:
+                of_region = self.coverage[self.regions.index(region)]
+                first, last = max(shift, 0), min(shift + bins, len(of_region))
+                coverage[first - shift : last - shift] = of_region[first:last]
+                measured[first - shift : last - shift] = True
+        return (coverage[::-1, self.strand_pair], measured[::-1]) if reverse else (coverage, measured)
+
+    def _touched(self, chrom: str, start0: int, end0: int) -> list[Region]:
+        return [r for r in self.regions if r.chrom == chrom and r.start0 < end0 and start0 < r.end0]
 
     def _nonzero_mean(self) -> np.ndarray:
-        """float32 (T,): mean coverage per bp over the non-zero bins of the training regions."""
-        coverage = self.coverage[self.indices(Split.TRAIN)]
+        """float32 (T,): mean coverage per bp over the non-zero bins of the regions that are not for testing."""
+        coverage = self.coverage[[not region.is_test for region in self.regions]]
         nonzero_bins = np.maximum((coverage != 0).sum(axis=(0, 1)), 1)
         return (coverage.sum(axis=(0, 1), dtype=np.float64) / nonzero_bins / BIN_BP).astype(np.float32)
 
@@ -158,23 +134,6 @@ def undo_transforms(signal: np.ndarray, table: Sequence[dict[str, str]]) -> np.n
 def _columns(table: Sequence[dict[str, str]]) -> dict[Output, np.ndarray]:
     outputs = np.array([_OUTPUT_OF_ASSAY[row["assay"]] for row in table], dtype=object)
     return {output: np.flatnonzero(outputs == output) for output in dict.fromkeys(outputs)}
-
-
-def _region(row: dict[str, str]) -> Region:
-    """The held-out chromosomes decide first; elsewhere the split that the table gives."""
-    split = split_of(row["chrom"])
-    return Region(
-        chrom=row["chrom"],
-        start0=int(row["start"]),
-        split=Split(row["split"]) if split is Split.TRAIN else split,
-    )
-
-
-def _piece_of(region: Region, pieces: Sequence[Piece]) -> Piece:
-    for piece in pieces:
-        if piece.chrom == region.chrom and piece.start0 <= region.start0 < piece.end0:
-            return piece
-    raise ValueError(f"no sequence for the region {region.chrom}:{region.start0}")
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:

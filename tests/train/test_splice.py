@@ -1,4 +1,4 @@
-"""Pieces, splits, splice labels and batches, on a toy chromosome and on the shared data."""
+"""Splice labels and labelled windows, on a toy chromosome and on the shared data."""
 
 import gzip
 from pathlib import Path
@@ -8,17 +8,9 @@ import pytest
 
 from tests.paths import need
 from vepscore.genome.annotation import Annotation
-from vepscore.train.data import (
-    Piece,
-    SpliceData,
-    Split,
-    WindowOrigin,
-    _labelled_window,
-    read_pieces,
-    reverse_complement,
-    split_of,
-)
 from vepscore.train.labels import NO_SITE, label_sequence
+from vepscore.train.pieces import Piece, read_pieces, reverse_complement
+from vepscore.train.splice import SpliceData, _labelled_window
 
 # Gene A (+): intron [120, 200) in both transcripts that span it, [220, 300) in one of two.
 # Gene B (-): intron [420, 480).
@@ -49,7 +41,7 @@ def annotation(tmp_path: Path) -> Annotation:
 @pytest.fixture
 def data(annotation: Annotation) -> SpliceData:
     codes = np.random.default_rng(0).integers(0, 4, 600).astype(np.uint8)
-    return SpliceData([Piece(chrom="chr1", start0=0, codes=codes)], annotation, Split.TRAIN)
+    return SpliceData([Piece(chrom="chr1", start0=0, codes=codes)], annotation)
 
 
 def test_sites_are_the_exonic_bases_next_to_the_intron(annotation: Annotation) -> None:
@@ -102,43 +94,55 @@ def test_a_site_of_two_classes_is_labelled_by_the_one_with_more_transcripts(tmp_
     ]
     (tmp_path / "g.gtf").write_text("".join(lines))
     labels = label_sequence(Annotation.from_gtf(tmp_path / "g.gtf", tmp_path), "chr1", 0, 60)
-    window = _labelled_window(np.zeros(60, np.uint8), labels, WindowOrigin(chrom="chr1", start0=0))
+    window = _labelled_window(np.zeros(60, np.uint8), labels)
     assert np.sum(labels.position == 19) == 2
     assert window.classes[0, 19] == 0
     assert window.usage[0, 19, 0] == pytest.approx(2 / 3)
 
 
-def test_batches_have_fixed_shapes_and_consistent_labels(data: SpliceData) -> None:
-    batch = data.sample_windows(np.random.default_rng(1), 512, 16)
-    assert batch.codes.shape == batch.classes.shape == batch.valid.shape == (16, 512)
-    for b in range(16):
-        for site_class, row in enumerate(batch.sites[b]):
-            assert np.flatnonzero(batch.classes[b] == site_class).tolist() == row[row >= 0].tolist()
-        assert np.all((batch.usage[b] > 0).any(axis=1) == (batch.classes[b] != NO_SITE))
-        real = batch.shares[b] > 0
-        for donor, acceptor, strand in batch.junctions[b][real]:
-            ends = batch.sites[b, 2 * strand, donor], batch.sites[b, 2 * strand + 1, acceptor]
-            assert min(ends) >= 0 and (ends[0] < ends[1]) == (strand == 0)
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("start0", [-40, 0, 88, 300])
+def test_windows_have_fixed_shapes_and_consistent_labels(
+    data: SpliceData, start0: int, reverse: bool
+) -> None:
+    batch = data.window(0, start0, 512, reverse=reverse)
+    assert batch.codes.shape == batch.classes.shape == batch.valid.shape == (1, 512)
+    for site_class, row in enumerate(batch.sites[0]):
+        assert np.flatnonzero(batch.classes[0] == site_class).tolist() == row[row >= 0].tolist()
+    assert np.all((batch.usage[0] > 0).any(axis=1) == (batch.classes[0] != NO_SITE))
+    real = batch.shares[0] > 0
+    assert real.any()
+    for donor, acceptor, strand in batch.junctions[0][real]:
+        ends = batch.sites[0, 2 * strand, donor], batch.sites[0, 2 * strand + 1, acceptor]
+        assert min(ends) >= 0 and (ends[0] < ends[1]) == (strand == 0)
 
 
 def test_a_reversed_window_is_the_reverse_complement_of_its_place(data: SpliceData) -> None:
-    batch = data.sample_windows(np.random.default_rng(2), 512, 8)
-    assert {origin.reverse for origin in batch.origins} == {True, False}
-    for codes, origin in zip(batch.codes, batch.origins, strict=True):
-        expected = data.pieces[0].window(origin.start0, 512)
-        np.testing.assert_array_equal(codes, reverse_complement(expected) if origin.reverse else expected)
-
-
-def test_the_same_seed_gives_the_same_batch(data: SpliceData) -> None:
-    first, second = (data.sample_windows(np.random.default_rng(3), 256, 4) for _ in range(2))
-    assert first.origins == second.origins
-    np.testing.assert_array_equal(first.classes, second.classes)
+    forward, reverse = (data.window(0, 50, 256, reverse=reverse) for reverse in (False, True))
+    np.testing.assert_array_equal(reverse.codes[0], reverse_complement(forward.codes[0]))
+    np.testing.assert_array_equal(reverse.usage[0], forward.usage[0, ::-1, ::-1])
 
 
 def test_positions_beyond_the_piece_are_n_and_not_valid(data: SpliceData) -> None:
-    batch = data.sample_windows(np.random.default_rng(4), 1024, 4)
-    assert (batch.valid.sum(axis=1) == 600).all()
+    batch = data.window(0, -100, 1024)
+    assert batch.valid.sum() == 600 and batch.valid[0, 100:700].all()
     assert (batch.codes[~batch.valid] == 4).all()
+
+
+def test_every_site_of_every_piece_is_listed(annotation: Annotation, data: SpliceData) -> None:
+    parts = [
+        Piece(chrom="chr1", start0=start, codes=data.pieces[0].codes[start : start + 300])
+        for start in (0, 300)
+    ]
+    assert data.sites.tolist() == [[0, p] for p in (119, 200, 219, 300, 419, 480)]
+    assert SpliceData(parts, annotation).sites.tolist() == [
+        [0, 119],
+        [0, 200],
+        [0, 219],
+        [1, 300],
+        [1, 419],
+        [1, 480],
+    ]
 
 
 def test_tiles_hold_every_base_and_every_site_once(data: SpliceData) -> None:
@@ -151,35 +155,18 @@ def test_tiles_hold_every_base_and_every_site_once(data: SpliceData) -> None:
 def test_no_site_is_lost_between_the_list_and_the_junctions_when_the_list_is_full(
     data: SpliceData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vepscore.train.data.SITES_PER_CLASS", 1)
-    batch = next(data.tile_windows(1024, 0))
-    assert (batch.shares[0] > 0).sum() == 2
+    monkeypatch.setattr("vepscore.train.splice._MIN_SITES", 1)
+    batch = next(data.tile_windows(256, 0))
+    assert batch.sites.shape == (1, 4, 1)
+    assert (batch.shares[0] > 0).sum() == 1
 
 
-def test_whole_chromosomes_are_held_out(annotation: Annotation) -> None:
-    pieces = [Piece(chrom=f"chr{n}", start0=0, codes=np.zeros(64, np.uint8)) for n in range(1, 23)]
-    used = {split: {p.chrom for p in SpliceData(pieces, annotation, split).pieces} for split in Split}
-    assert used[Split.TEST] == {"chr16", "chr22"}
-    assert not used[Split.TRAIN] & (used[Split.VALID] | used[Split.TEST])
-    assert split_of("chr16") is Split.TEST
-
-
-def test_slices_are_placed_by_their_names(tmp_path: Path) -> None:
-    fasta = tmp_path / "pieces.fa"
-    fasta.write_text(">chr5:101-108\nACGTNacg\n>chr2\nTTTT\n")
-    sliced, native = read_pieces([fasta], tmp_path)
-    assert (sliced.chrom, sliced.start0, sliced.end0) == ("chr5", 100, 108)
-    assert sliced.codes.tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
-    assert (native.chrom, native.start0) == ("chr2", 0)
-    assert sliced.window(98, 4).tolist() == [4, 4, 0, 1]
-    assert sliced.window(200, 2).tolist() == [4, 4]
-
-
-def test_nearly_all_refseq_sites_of_the_test_split_have_their_motif(tmp_path: Path) -> None:
+def test_nearly_all_refseq_sites_have_their_motif(tmp_path: Path) -> None:
     pieces = read_pieces([need("data/hg38_native.fa.gz")], tmp_path)
     with gzip.open(need("data/refseq_hg38.gtf.gz"), "rt") as lines:
         (tmp_path / "chr16.gtf").write_text("".join(line for line in lines if line.startswith("chr16\t")))
-    data = SpliceData(pieces, Annotation.from_gtf(tmp_path / "chr16.gtf", tmp_path), Split.TEST)
+    chr16 = [piece for piece in pieces if piece.chrom == "chr16"]
+    data = SpliceData(chr16, Annotation.from_gtf(tmp_path / "chr16.gtf", tmp_path))
     piece, labels = data.pieces[0], data.labels[0]
     motif = {0: ((1, 2), (2, 3)), 1: ((-2, -1), (0, 2)), 2: ((-2, -1), (0, 1)), 3: ((1, 2), (1, 3))}
     found = [

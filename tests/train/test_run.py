@@ -1,0 +1,111 @@
+"""Training a tiny network on a toy genome: what it leaves behind, and that a killed run goes on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from tests.train.toy import write_toy
+from vepscore.errors import OutputError, TrainingError
+from vepscore.model.checkpoint import load_checkpoint, read_config, verify_checkpoint
+from vepscore.outputs import Output
+from vepscore.train.recipe import Recipe, read_recipe
+from vepscore.train.run import read_data, train_all
+
+
+class Killed(BaseException):
+    """What ends a run at a step."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy")
+    write_toy(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recipe(folder: Path) -> Recipe:
+    return read_recipe(folder / "recipe.toml")
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("trained")
+    assert train_all(recipe, read_data(recipe, folder), output) == output / "student"
+    return output
+
+
+def arrays(folder: Path) -> dict[str, np.ndarray]:
+    return safetensors.numpy.load_file(folder / "model.safetensors")
+
+
+def test_teachers_and_student_are_checkpoints(trained: Path) -> None:
+    for name, held_out in (("teacher-1", ["chr2"]), ("teacher-2", ["chr3"]), ("student", [])):
+        verify_checkpoint(trained / name)
+        training = read_config(trained / name).training
+        assert training["held_out"] == held_out and training["test_chromosomes"] == ["chr16"]
+        assert training["teachers"] == (2 if name == "student" else 0)
+        tracks = load_checkpoint(trained / name).tracks
+        assert set(tracks) == {
+            Output.CAGE,
+            Output.DNASE,
+            Output.SPLICE_SITES,
+            Output.SPLICE_SITE_USAGE,
+            Output.SPLICE_JUNCTIONS,
+        }
+    first, second = (arrays(trained / name) for name in ("teacher-1", "teacher-2"))
+    assert any((first[name] != second[name]).any() for name in first)
+
+
+def test_a_killed_run_goes_on_and_gives_the_same_network(
+    folder: Path, recipe: Recipe, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vepscore.train.loop._SAVED_STEPS", 2)
+    monkeypatch.setattr("vepscore.train.loop._LOGGED_STEPS", 2)
+    data, steps = read_data(recipe, folder), []
+
+    def observe(network: str, step: int, total: int, losses: dict[str, float]) -> None:
+        steps.append((network, step))
+        if (network, step) in (("teacher-1", 5), ("student", 3)) and steps.count((network, step)) == 1:
+            raise Killed
+
+    for _ in range(2):
+        with pytest.raises(Killed):
+            train_all(recipe, data, tmp_path, observe=observe)
+    train_all(recipe, data, tmp_path, observe=observe)
+    assert [step for name, step in steps if name == "teacher-1"] == [1, 2, 3, 4, 5, 5, 6]
+    assert [step for name, step in steps if name == "student"] == [1, 2, 3, 3]
+    log = [json.loads(line) for line in (tmp_path / "teacher-1" / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [2, 4, 6] and all(entry["total"] > 0 for entry in log)
+    for name in ("teacher-1", "teacher-2", "student"):
+        found, expected = arrays(tmp_path / name), arrays(trained / name)
+        assert all(found[key].tobytes() == expected[key].tobytes() for key in expected)
+        assert not (tmp_path / name / "progress").exists()
+
+
+def test_networks_of_another_recipe_are_not_taken(folder: Path, recipe: Recipe, trained: Path) -> None:
+    with pytest.raises(OutputError, match="teacher-1\n  was trained with another recipe"):
+        train_all(recipe.shortened(0.5), read_data(recipe, folder), trained)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[student]", "[students]", r"no section \[student\]"),
+        ("channels = 8", "channles = 8", "network: .*channles"),
+        ("window_bp = 2048", "window_bp = 2000", "teachers: window_bp 2000 is not a multiple of 2048"),
+        ("steps = 6, ", "", "teachers: stages: .*steps"),
+        ("seed = 7", "seed 7", "is not TOML"),
+        ('name = "toy"', "", "the recipe: .*name"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_is_refused(
+    folder: Path, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text((folder / "recipe.toml").read_text().replace(old, new, 1))
+    with pytest.raises(TrainingError, match=said):
+        read_recipe(path)

@@ -1,0 +1,78 @@
+"""Where training windows lie, and that each has every label that there is for its place."""
+
+
+import numpy as np
+import pytest
+
+from tests.train.toy import CHROM_BP, REGION_BP, REGION_START0, write_toy
+from vepscore.train.labels import NO_SITE
+from vepscore.train.recipe import Sampling, read_recipe
+from vepscore.train.run import TrainingData, read_data
+from vepscore.train.windows import mutate
+
+WIDTH_BP = 2048
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    folder = tmp_path_factory.mktemp("toy")
+    return read_data(read_recipe(write_toy(folder)), folder)
+
+
+def places(data: TrainingData, codes: np.ndarray) -> tuple[str, int, bool]:
+    """Where a window of sequence lies: each stretch of the toy genome is there once."""
+    for reverse in (False, True):
+        forward = 3 - codes[::-1] if reverse else codes
+        known = forward[forward < 4].tobytes()
+        for piece in data.pieces:
+            found = piece.codes.tobytes().find(known)
+            if found >= 0:
+                return piece.chrom, found, reverse
+    raise AssertionError("no such place")
+
+
+@pytest.mark.parametrize("kind", ["sites", "regions", "anywhere"])
+def test_windows_lie_where_they_were_asked_for_and_off_what_is_held_out(
+    data: TrainingData, kind: str
+) -> None:
+    shares = {"sites": 0.0, "regions": 0.0} | ({} if kind == "anywhere" else {kind: 1.0})
+    batch = data.windows(["chr2"]).sample(np.random.default_rng(0), Sampling(**shares), WIDTH_BP, 40)
+    assert batch["codes"].shape == (40, WIDTH_BP)
+    if kind == "sites":
+        assert (batch["classes"] != NO_SITE).any(axis=1).all()
+    if kind == "regions":
+        assert batch["measured"].all()
+    found = [places(data, codes) for codes in batch["codes"] if (codes < 4).sum() > 100]
+    assert {chrom for chrom, *_ in found} == {"chr1", "chr3"}
+    assert {reverse for *_, reverse in found} == {False, True}
+    if kind == "anywhere":
+        starts = [start for _, start, _ in found]
+        assert min(starts) < CHROM_BP // 4 and max(starts) > CHROM_BP // 2
+
+
+def test_coverage_is_that_of_the_place(data: TrainingData) -> None:
+    batch = data.windows([]).sample(np.random.default_rng(1), Sampling(sites=0.0, regions=1.0), WIDTH_BP, 8)
+    for codes, coverage in zip(batch["codes"], batch["coverage"], strict=True):
+        chrom, start0, reverse = places(data, codes)
+        first = (start0 - REGION_START0) // 32
+        assert start0 >= REGION_START0 and start0 + WIDTH_BP <= REGION_START0 + REGION_BP
+        index = [region.chrom for region in data.tracks.regions].index(chrom)
+        expected = data.tracks.coverage[index, first : first + WIDTH_BP // 32]
+        np.testing.assert_array_equal(coverage, expected[::-1][:, [1, 0, 2]] if reverse else expected)
+
+
+def test_the_same_generator_gives_the_same_windows(data: TrainingData) -> None:
+    first, second = (
+        data.windows([]).sample(np.random.default_rng([3, 5]), Sampling(mutated=0.1), WIDTH_BP, 4)
+        for _ in range(2)
+    )
+    assert first.keys() == second.keys()
+    assert all(first[name].tobytes() == second[name].tobytes() for name in first)
+
+
+def test_mutation_draws_a_share_of_the_known_bases_anew() -> None:
+    codes = np.random.default_rng(0).integers(0, 5, (4, 50_000)).astype(np.uint8)
+    mutated = mutate(np.random.default_rng(1), codes, 0.2)
+    assert mutated.dtype == np.uint8
+    assert (mutated[codes == 4] == 4).all() and (mutated[codes < 4] < 4).all()
+    assert np.mean(mutated[codes < 4] != codes[codes < 4]) == pytest.approx(0.15, abs=0.005)

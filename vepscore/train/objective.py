@@ -1,0 +1,160 @@
+"""What a network is asked to predict for a batch of windows, from labels or from teachers, and how far off it is.
+
+Axes: B windows, S bp, L bins of 32 bp, W bins of 2,048 bp, T tracks of all outputs, K junction sites per class.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vepscore.model.heads import JunctionHead, TrackHead
+from vepscore.model.network import AlphaGenome, Embeddings, one_hot
+from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
+from vepscore.train.losses import (
+    contact_loss,
+    junction_loss,
+    scale_targets,
+    splice_site_loss,
+    track_loss,
+    usage_loss,
+)
+from vepscore.train.recipe import Weights
+from vepscore.train.tracks import BIN_BP
+
+_COARSE_BP = 128
+_ORGANISM = jnp.int32(0)
+
+Arrays = Mapping[str, jax.Array]  # of a batch of `TrainingWindows`
+
+
+class Targets(NamedTuple):
+    """What is to be predicted."""
+
+    sites: jax.Array  # (B, S, 5): probability of each class
+    usage: jax.Array  # (B, S, 2)
+    junctions: jax.Array  # (B, K, K, 2, 1)
+    coverage: jax.Array  # (B, L, T): summed over each bin
+    contacts: jax.Array | None  # (B, W, W, 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Objective:
+    """The losses of a run.
+
+    Attributes:
+        weights: what each loss counts for.
+        tracks: of each output that is trained on coverage.
+        columns: where each of these outputs stands among all tracks.
+    """
+
+    weights: Weights
+    tracks: Mapping[Output, Tracks]
+    columns: Mapping[Output, Any]
+
+    def read_labels(self, batch: Arrays) -> Targets:
+        """What the labels say."""
+        sites = jax.nn.one_hot(batch["classes"], len(SPLICE_CLASSES) + 1)
+        junctions = _junction_counts(batch)
+        return Targets(sites, batch["usage"], junctions, batch["coverage"], batch.get("contacts"))
+
+    def predict(self, network: AlphaGenome, batch: Arrays) -> Targets:
+        """What a network says, as the labels would say it."""
+        embeddings, heads = _embed(network, batch), network.heads
+        fine = [self._fine(heads[str(output)], embeddings) for output in self.columns]
+        contacts = str(Output.CONTACT_MAPS)
+        return Targets(
+            sites=heads[str(Output.SPLICE_SITES)](embeddings.bp1, _ORGANISM),
+            usage=heads[str(Output.SPLICE_SITE_USAGE)](embeddings.bp1, _ORGANISM),
+            junctions=_count_junctions(heads[str(Output.SPLICE_JUNCTIONS)], embeddings, batch),
+            coverage=_in_order(fine, self.columns),
+            contacts=heads[contacts](embeddings.pair, _ORGANISM) if contacts in heads else None,
+        )
+
+    def losses(
+        self, network: AlphaGenome, batch: Arrays, targets: Targets, measured: jax.Array
+    ) -> dict[str, jax.Array]:
+        """Each loss by name, not weighted; `measured` bool (B, L) are the bins whose coverage counts."""
+        embeddings, heads = _embed(network, batch), network.heads
+        logits = heads[str(Output.SPLICE_SITES)].logits(embeddings.bp1, _ORGANISM)
+        usage = heads[str(Output.SPLICE_SITE_USAGE)].logits(embeddings.bp1, _ORGANISM)
+        counts = _count_junctions(heads[str(Output.SPLICE_JUNCTIONS)], embeddings, batch)
+        losses = {
+            "sites": splice_site_loss(logits, targets.sites, batch["valid"]),
+            "usage": usage_loss(usage, targets.usage, targets.sites, batch["valid"]),
+            "junctions": junction_loss(counts, targets.junctions, batch["sites"]),
+        }
+        for output in self.columns:
+            losses |= self._track_losses(output, heads[str(output)], embeddings, targets.coverage, measured)
+        if targets.contacts is not None:
+            contacts = heads[str(Output.CONTACT_MAPS)](embeddings.pair, _ORGANISM)
+            losses["contacts"] = contact_loss(contacts, targets.contacts, batch["mapped"])
+        return losses
+
+    def total(self, losses: Mapping[str, jax.Array]) -> jax.Array:
+        """The weighted sum."""
+        weights = {"sites": 1.0} | {
+            name: getattr(self.weights, name) for name in ("usage", "junctions", "contacts")
+        }
+        return sum(weights.get(name, self.weights.tracks) * value for name, value in losses.items())
+
+    def _fine(self, head: TrackHead, embeddings: Embeddings) -> jax.Array:
+        """Coverage summed over bins of 32 bp."""
+        fine = head(embeddings.bp1, _ORGANISM, resolution_bp=1)
+        return _pool(fine, BIN_BP)
+
+    def _track_losses(
+        self,
+        output: Output,
+        head: TrackHead,
+        embeddings: Embeddings,
+        coverage: jax.Array,
+        measured: jax.Array,
+    ) -> dict[str, jax.Array]:
+        target = coverage[..., self.columns[output]]
+        scale = {"means": jnp.asarray(self.tracks[output].nonzero_mean), "squash": head.squash}
+        fine = scale_targets(self._fine(head, embeddings), resolution_bp=BIN_BP, **scale)
+        fine_target = scale_targets(target, resolution_bp=BIN_BP, **scale)
+        by = _COARSE_BP // BIN_BP
+        coarse = head.scaled(embeddings.bp128, _ORGANISM, resolution_bp=_COARSE_BP)
+        coarse_target = scale_targets(_pool(target, by), resolution_bp=_COARSE_BP, **scale)
+        whole = measured.reshape(measured.shape[0], -1, by).all(axis=2)
+        return {
+            f"{output}_{BIN_BP}bp": track_loss(fine, fine_target, measured),
+            f"{output}_{_COARSE_BP}bp": track_loss(coarse, coarse_target, whole),
+        }
+
+
+def _embed(network: AlphaGenome, batch: Arrays) -> Embeddings:
+    return network(one_hot(batch["codes"], jnp.float32), _ORGANISM, rotary_dtype=jnp.float32)
+
+
+def _count_junctions(head: JunctionHead, embeddings: Embeddings, batch: Arrays) -> jax.Array:
+    """(B, K, K, 2, 1) between the annotated sites."""
+
+    def count(embedding: jax.Array, sites: jax.Array) -> jax.Array:
+        return head(embedding[jnp.maximum(sites, 0)], sites, _ORGANISM)
+
+    return jax.vmap(count)(embeddings.bp1, batch["sites"])
+
+
+def _junction_counts(batch: Arrays) -> jax.Array:
+    """(B, K, K, 2, 1) from the sparse list."""
+    windows, _, room = batch["sites"].shape
+    donor, acceptor, strand = jnp.moveaxis(batch["junctions"], -1, 0)
+    window = jnp.arange(windows)[:, None]
+    empty = jnp.zeros((windows, room, room, 2, 1))
+    return empty.at[window, donor, acceptor, strand, 0].add(batch["shares"])
+
+
+def _in_order(parts: list[jax.Array], columns: Mapping[Output, Any]) -> jax.Array:
+    """The tracks of all outputs, in the order in which their coverage stands."""
+    order = jnp.argsort(jnp.concatenate([jnp.asarray(index) for index in columns.values()]))
+    return jnp.concatenate(parts, axis=-1)[..., order]
+
+
+def _pool(x: jax.Array, by: int) -> jax.Array:
+    """(B, L, T) summed over `by` bins: (B, L // by, T)."""
+    return x.reshape(x.shape[0], -1, by, x.shape[-1]).sum(axis=2)

@@ -1,0 +1,86 @@
+"""Pieces of the genome: the sequence that training has, and what of it may be used.
+
+Coordinates are 0-based and half-open.
+"""
+
+import dataclasses
+import re
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vepscore.genome.fasta import Reference
+from vepscore.genome.windows import UNKNOWN, encode_bases
+
+Interval = tuple[str, int, int]  # chromosome, start, end
+
+_COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], np.uint8)
+_SLICE_NAME = re.compile(r"(?P<chrom>[^:]+):(?P<start1>\d+)-(?P<end1>\d+)")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A stretch of known sequence."""
+
+    chrom: str
+    start0: int
+    codes: np.ndarray  # uint8 (length,): A C G T = 0 1 2 3, anything else 4
+
+    @property
+    def end0(self) -> int:
+        """Past the last base."""
+        return self.start0 + len(self.codes)
+
+    def window(self, start0: int, width_bp: int) -> np.ndarray:
+        """Codes uint8 (width_bp,) from a genomic position on; N outside the piece."""
+        codes = np.full(width_bp, UNKNOWN, np.uint8)
+        first, last = max(start0, self.start0), min(start0 + width_bp, self.end0)
+        if first < last:
+            codes[first - start0 : last - start0] = self.codes[first - self.start0 : last - self.start0]
+        return codes
+
+
+def read_pieces(paths: Sequence[Path], cache_dir: Path | None = None) -> list[Piece]:
+    """The sequences of FASTA files.
+
+    A contig named `chrom:start-end` (1-based, inclusive) is a slice of `chrom`; any other begins at 0.
+    """
+    pieces = []
+    for path in paths:
+        reference = Reference(path, cache_dir)
+        for name, length in reference.contigs.items():
+            chrom, start0 = _slice_origin(name)
+            codes = encode_bases(reference.fetch(name, 0, length))
+            pieces.append(Piece(chrom=chrom, start0=start0, codes=codes))
+    return pieces
+
+
+def without(pieces: Iterable[Piece], chroms: Collection[str], intervals: Collection[Interval]) -> list[Piece]:
+    """What is held out taken away: pieces of whole chromosomes, and intervals, which may cut a piece in two."""
+    kept = [piece for piece in pieces if piece.chrom not in chroms]
+    for interval in intervals:
+        kept = [part for piece in kept for part in _cut(piece, *interval)]
+    return kept
+
+
+def _cut(piece: Piece, chrom: str, start0: int, end0: int) -> list[Piece]:
+    if piece.chrom != chrom or end0 <= piece.start0 or piece.end0 <= start0:
+        return [piece]
+    before = piece.codes[: max(start0 - piece.start0, 0)]
+    after_start0 = min(end0, piece.end0)
+    parts = [
+        dataclasses.replace(piece, codes=before),
+        Piece(chrom=chrom, start0=after_start0, codes=piece.codes[after_start0 - piece.start0 :]),
+    ]
+    return [part for part in parts if len(part.codes)]
+
+
+def _slice_origin(name: str) -> tuple[str, int]:
+    match = _SLICE_NAME.fullmatch(name)
+    return (match["chrom"], int(match["start1"]) - 1) if match else (name, 0)
+
+
+def reverse_complement(codes: np.ndarray) -> np.ndarray:
+    """The codes of the other strand."""
+    return _COMPLEMENT[codes[::-1]]

@@ -1,0 +1,165 @@
+"""What a training run is made of, as a TOML file says it: data, network, teachers and student."""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vepscore.errors import TrainingError
+from vepscore.model.config import PAIR_BIN_BP, ModelConfig
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ContactSources:
+    """Names of the files that contact maps are drawn from."""
+
+    loops: str  # BEDPE, hg19
+    domains: str  # BEDPE, hg19
+    chain: str  # from hg19 to hg38
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Names of the files in the data folder, and what of them is held out."""
+
+    sequence: tuple[
+        str, ...
+    ]  # FASTA files; a contig `chrom:start-end` (1-based, inclusive) is a slice of `chrom`
+    genes: str  # GTF
+    tracks: str  # .npz of coverage in bins of 32 bp, with .regions.tsv and .tracks.tsv beside it
+    test: tuple[str, ...]  # chromosomes that nothing is trained on
+    folds: tuple[tuple[str, ...], ...]  # chromosomes that each teacher leaves out besides
+    contacts: ContactSources | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Steps with windows of one size."""
+
+    steps: int
+    window_bp: int
+    windows: int  # per step
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What each loss counts for; that of splice sites counts one."""
+
+    usage: float = 0.3
+    junctions: float = 0.2
+    tracks: float = 0.1  # each, at each resolution
+    contacts: float = 0.1
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """Where windows lie; what is left to one is uniform over the sequence."""
+
+    sites: float = 0.5  # share that holds a splice site, each as often as any other
+    regions: float = 0.3  # share that lies in a region with coverage
+    mutated: float = 0.0  # share of the bases that are drawn anew
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How one network is trained."""
+
+    stages: tuple[Stage, ...]
+    peak_rate: float  # of AdamW; warmed up, then decayed along a cosine
+    warmup: float = 0.05  # share of the steps
+    weight_decay: float = 0.01
+    weights: Weights = Weights()
+    sampling: Sampling = Sampling()
+
+    @property
+    def steps(self) -> int:
+        """Over all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    def shortened(self, share: float) -> "Schedule":
+        """The same with a share of the steps, at least one a stage."""
+        stages = [dataclasses.replace(s, steps=max(1, round(s.steps * share))) for s in self.stages]
+        return dataclasses.replace(self, stages=tuple(stages))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A training run."""
+
+    name: str  # of the checkpoint
+    licence: str  # SPDX identifier
+    seed: int
+    data: Sources
+    network: ModelConfig  # heads left to what the data have
+    teachers: Schedule  # trained on labels, one per fold
+    student: Schedule  # trained on what the teachers predict
+
+    def shortened(self, share: float) -> "Recipe":
+        """The same with a share of the steps."""
+        return dataclasses.replace(
+            self, teachers=self.teachers.shortened(share), student=self.student.shortened(share)
+        )
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Reads a recipe.
+
+    Raises:
+        TrainingError: it cannot be read, is not TOML, or its fields do not fit.
+    """
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except OSError as error:
+        raise TrainingError(f"{path}\ncannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise TrainingError(f"{path}\nis not TOML: {error}") from error
+    try:
+        return _parse(values)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(
+            f"{path}\n{error}", hint="the recipe of the embedded checkpoint shows the form"
+        ) from error
+
+
+def _parse(values: Mapping[str, Any]) -> Recipe:
+    sections = {"data": _sources, "network": _network, "teachers": _schedule, "student": _schedule}
+    for name in sections:
+        if not isinstance(values.get(name), dict):
+            raise ValueError(f"no section [{name}]")
+    made = {name: _make(make, values[name], name) for name, make in sections.items()}
+    return _make(Recipe, {**values, **made}, "the recipe")
+
+
+def _make(make: Any, values: Mapping[str, Any], where: str) -> Any:
+    """Calls `make` with lists as tuples; what it says is put after the section's name."""
+    try:
+        return make(**{name: _frozen(value) for name, value in values.items()})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}".replace("__init__() ", "")) from error
+
+
+def _sources(*, contacts: Any = None, **files: Any) -> Sources:
+    return Sources(contacts=_make(ContactSources, contacts, "contacts") if contacts else None, **files)
+
+
+def _network(**sizes: Any) -> ModelConfig:
+    return ModelConfig(organisms=1, **sizes)
+
+
+def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **values: Any) -> Schedule:
+    schedule = Schedule(
+        stages=tuple(_make(Stage, stage, "stages") for stage in stages),
+        weights=_make(Weights, weights or {}, "weights"),
+        sampling=_make(Sampling, sampling or {}, "sampling"),
+        **values,
+    )
+    for stage in schedule.stages:
+        if stage.window_bp % PAIR_BIN_BP:
+            raise ValueError(f"window_bp {stage.window_bp} is not a multiple of {PAIR_BIN_BP}")
+    return schedule
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -1,0 +1,173 @@
+"""A whole training run: teachers on labels, each with a fold left out, then a student on what they predict.
+
+A network that is there already is not trained again, so a killed run goes on with the same command.
+"""
+
+import dataclasses
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from vepscore.engine.device import keep_compiled
+from vepscore.errors import OutputError
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.cache import cache_dir
+from vepscore.model.checkpoint import (
+    HASHES_FILE,
+    CheckpointConfig,
+    load_checkpoint,
+    read_config,
+    save_checkpoint,
+)
+from vepscore.model.config import MAX_WINDOW_BP
+from vepscore.model.heads import parameter_count
+from vepscore.outputs import Output, Tracks
+from vepscore.train.contacts import ContactData, contact_tracks
+from vepscore.train.labels import label_tracks
+from vepscore.train.loop import Training, forget_progress, train
+from vepscore.train.objective import Objective
+from vepscore.train.pieces import Piece, read_pieces, without
+from vepscore.train.recipe import Recipe, Schedule
+from vepscore.train.splice import SpliceData
+from vepscore.train.tracks import TrackData
+from vepscore.train.windows import TrainingWindows
+
+log = logging.getLogger(__name__)
+
+STUDENT_FOLDER = "student"
+
+Observe = Callable[[str, int, int, dict[str, float]], None]  # network, step, steps, losses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """All that a recipe names, read once."""
+
+    pieces: list[Piece]
+    annotation: Annotation
+    tracks: TrackData
+    contacts: ContactData | None
+    test: Collection[str]  # chromosomes
+
+    @property
+    def tables(self) -> dict[Output, Tracks]:
+        """The tracks of every output that there are data for."""
+        contacts = {Output.CONTACT_MAPS: contact_tracks()} if self.contacts else {}
+        return {**self.tracks.tracks, **label_tracks(), **contacts}
+
+    def windows(self, held_out: Collection[str]) -> TrainingWindows:
+        """Windows to train on: off some chromosomes, off those for testing, and off the regions for testing."""
+        intervals = [region.interval for region in self.tracks.regions if region.is_test]
+        pieces = without(self.pieces, {*self.test, *held_out}, intervals)
+        return TrainingWindows(SpliceData(pieces, self.annotation), self.tracks, self.contacts)
+
+    def splice_on(self, chroms: Collection[str]) -> SpliceData:
+        """The labelled sequence of some chromosomes."""
+        return SpliceData([piece for piece in self.pieces if piece.chrom in chroms], self.annotation)
+
+
+def read_data(recipe: Recipe, folder: Path) -> TrainingData:
+    """Reads what a recipe names from a folder.
+
+    Raises:
+        VepscoreError: a file is missing or damaged.
+    """
+    files, contacts = recipe.data, recipe.data.contacts
+    return TrainingData(
+        pieces=read_pieces([folder / name for name in files.sequence], cache_dir()),
+        annotation=Annotation.from_gtf(folder / files.genes, cache_dir()),
+        tracks=TrackData(folder / files.tracks, files.test),
+        contacts=ContactData(folder / contacts.loops, folder / contacts.domains, folder / contacts.chain)
+        if contacts
+        else None,
+        test=files.test,
+    )
+
+
+def train_all(
+    recipe: Recipe, data: TrainingData, output: Path, *, observe: Observe = lambda *_: None
+) -> Path:
+    """Trains the teachers and the student, or what of them is missing.
+
+    Args:
+        recipe: what to train.
+        data: what with.
+        output: folder for a checkpoint per network, each with its log.
+        observe: called after each step.
+
+    Returns:
+        The student's folder.
+
+    Raises:
+        OutputError: the folder holds networks of another recipe.
+    """
+    keep_compiled(cache_dir())
+    heads = {output: int(table.channel.max()) + 1 for output, table in data.tables.items()}
+    heads[Output.SPLICE_SITES] += 1  # none of them
+    recipe = dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, heads=heads))
+    teachers = [
+        _train_once(recipe, data, output / f"teacher-{number}", recipe.teachers, fold=fold, observe=observe)
+        for number, fold in enumerate(recipe.data.folds, 1)
+    ]
+    return _train_once(
+        recipe, data, output / STUDENT_FOLDER, recipe.student, teachers=teachers, observe=observe
+    )
+
+
+def _train_once(
+    recipe: Recipe,
+    data: TrainingData,
+    folder: Path,
+    schedule: Schedule,
+    *,
+    fold: Sequence[str] = (),
+    teachers: Sequence[Path] = (),
+    observe: Observe,
+) -> Path:
+    """One network's folder, trained if it is not there yet."""
+    digest = hashlib.sha256(repr((recipe, schedule, fold)).encode()).hexdigest()
+    if (folder / HASHES_FILE).exists():
+        _check_recipe(folder, digest)
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    training = Training(
+        network=recipe.network,
+        schedule=schedule,
+        objective=Objective(weights=schedule.weights, tracks=data.tracks.tracks, columns=data.tracks.columns),
+        windows=data.windows(fold),
+        seed=int(digest[:8], 16),
+        teachers=[load_checkpoint(teacher).network for teacher in teachers],
+    )
+    network = train(training, folder, lambda step, losses: observe(folder.name, step, schedule.steps, losses))
+    config = CheckpointConfig(
+        name=recipe.name,
+        architecture=recipe.network,
+        organisms=("human",),
+        window_bp=MAX_WINDOW_BP,
+        rotary_dtype="float32",
+        licence=recipe.licence,
+        training={
+            "recipe": digest,
+            "parameters": parameter_count(network),
+            "schedule": dataclasses.asdict(schedule),
+            "teachers": len(teachers),
+            "held_out": list(fold),
+            "test_chromosomes": list(recipe.data.test),
+            "minutes_since_last_start": round((time.monotonic() - started) / 60, 1),
+        },
+    )
+    save_checkpoint(folder, network, config, {"human": data.tables})
+    forget_progress(folder)
+    return folder
+
+
+def _check_recipe(folder: Path, digest: str) -> None:
+    found = read_config(folder).training.get("recipe")
+    if found != digest:
+        raise OutputError(
+            f"{folder}\nwas trained with another recipe (found {found}, expected {digest})",
+            hint="name another folder, or remove this one",
+        )

@@ -1,0 +1,156 @@
+"""Windows of the genome labelled with splice sites, usage and junctions.
+
+Coordinates are 0-based and half-open. Axes: B windows of the batch, S bp, K sites per class, J junctions.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+import numpy as np
+
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.windows import UNKNOWN
+from vepscore.train.labels import NO_SITE, SpliceLabels, label_sequence
+from vepscore.train.pieces import Piece, reverse_complement
+
+_SITE_BP = 256  # of a window, for each site per class and each two junctions that there is room for
+_MIN_SITES = 16
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SpliceBatch:
+    """Windows with their splice labels, stacked; every shape depends on B and S alone."""
+
+    codes: np.ndarray  # uint8 (B, S)
+    valid: np.ndarray  # bool (B, S): positions whose label counts: known bases, and not context
+    classes: np.ndarray  # int8 (B, S): by SPLICE_CLASSES, 4 = none
+    usage: np.ndarray  # float32 (B, S, 2): by strand (+, -); 0 away from sites
+    sites: np.ndarray  # int32 (B, 4, K): annotated sites by SPLICE_CLASSES, ascending, padded with -1
+    junctions: (
+        np.ndarray
+    )  # int32 (B, J, 3): indices along K of donor and acceptor, and strand (0 +, 1 -); padded with 0
+    shares: (
+        np.ndarray
+    )  # float32 (B, J): counts[donor, acceptor, strand]; 0 at padding, so that adding it is harmless
+
+    @classmethod
+    def stack(cls, windows: Sequence[Self]) -> Self:
+        """One batch of the windows of several."""
+        return cls(**{name: np.concatenate([getattr(w, name) for w in windows]) for name in cls.names()})
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Of the arrays."""
+        return [field.name for field in dataclasses.fields(cls)]
+
+
+class SpliceData:
+    """Labelled windows.
+
+    Args:
+        pieces: the sequence that is labelled.
+        annotation: where the introns are.
+    """
+
+    def __init__(self, pieces: Sequence[Piece], annotation: Annotation) -> None:
+        self.pieces = list(pieces)
+        self.labels = [label_sequence(annotation, p.chrom, p.start0, p.end0) for p in self.pieces]
+        # int64 (sites, 2): index of the piece, and position on the chromosome
+        self.sites = np.concatenate(
+            [
+                np.stack([np.full(len(labels.position), index), piece.start0 + labels.position], axis=1)
+                for index, (piece, labels) in enumerate(zip(self.pieces, self.labels, strict=True))
+            ]
+        )
+
+    def window(self, index: int, start0: int, width_bp: int, *, reverse: bool = False) -> SpliceBatch:
+        """One window [start0, start0 + width_bp) of a piece, N outside it, or its reverse complement."""
+        piece = self.pieces[index]
+        codes = piece.window(start0, width_bp)
+        offset = start0 - piece.start0
+        labels = self.labels[index].within(offset, offset + width_bp)
+        if reverse:
+            codes, labels = reverse_complement(codes), labels.reverse_complement(width_bp)
+        return _labelled_window(codes, labels)
+
+    def tile_windows(self, width_bp: int, context_bp: int, batch: int = 1) -> Iterator[SpliceBatch]:
+        """Windows in which every known base of the pieces is valid exactly once.
+
+        The outer `context_bp` of each window are not valid. The last batch is filled with windows without
+        a valid position.
+        """
+        starts = [
+            (i, s) for i, piece in enumerate(self.pieces) for s in _tile_starts(piece, width_bp, context_bp)
+        ]
+        for first in range(0, len(starts), batch):
+            chosen = starts[first : first + batch]
+            windows = [_without_context(self.window(i, s, width_bp), context_bp) for i, s in chosen]
+            windows += [_without_context(windows[0], width_bp)] * (batch - len(windows))
+            yield SpliceBatch.stack(windows)
+
+
+def _tile_starts(piece: Piece, width_bp: int, context_bp: int) -> range:
+    return range(piece.start0 - context_bp, piece.end0 - context_bp, width_bp - 2 * context_bp)
+
+
+def _without_context(window: SpliceBatch, context_bp: int) -> SpliceBatch:
+    valid = window.valid.copy()
+    valid[:, :context_bp] = False
+    valid[:, max(valid.shape[1] - context_bp, 0) :] = False
+    return dataclasses.replace(window, valid=valid)
+
+
+def _labelled_window(codes: np.ndarray, labels: SpliceLabels) -> SpliceBatch:
+    width_bp = len(codes)
+    classes = np.full(width_bp, NO_SITE, np.int8)
+    classes[labels.position[labels.primary]] = labels.site_class[labels.primary]
+    usage = np.zeros((width_bp, 2), np.float32)
+    np.maximum.at(usage, (labels.position, labels.site_class // 2), labels.usage)
+    room = max(_MIN_SITES, width_bp // _SITE_BP)
+    sites = _site_rows(labels, room)
+    junctions, shares = _junction_list(labels, sites, 2 * room)
+    return SpliceBatch(
+        codes=codes[None],
+        valid=codes[None] != UNKNOWN,
+        classes=classes[None],
+        usage=usage[None],
+        sites=sites[None],
+        junctions=junctions[None],
+        shares=shares[None],
+    )
+
+
+def _site_rows(labels: SpliceLabels, room: int) -> np.ndarray:
+    """int32 (4, K): the first K sites of each class."""
+    rows = np.full((4, room), -1, np.int32)
+    for site_class, row in enumerate(rows):
+        positions = labels.position[labels.site_class == site_class][:room]
+        row[: len(positions)] = positions
+    return rows
+
+
+def _junction_list(labels: SpliceLabels, sites: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
+    """int32 (J, 3) and float32 (J,): the first J junctions between sites that were kept."""
+    indices = np.zeros((room, 3), np.int32)
+    shares = np.zeros(room, np.float32)
+    filled = 0
+    for strand in (0, 1):
+        here = np.flatnonzero(labels.strand == strand)
+        donor, donor_kept = _indices_in(sites[2 * strand], labels.donor[here])
+        acceptor, acceptor_kept = _indices_in(sites[2 * strand + 1], labels.acceptor[here])
+        kept = np.flatnonzero(donor_kept & acceptor_kept)[: room - filled]
+        rows = slice(filled, filled + len(kept))
+        indices[rows] = np.stack([donor[kept], acceptor[kept], np.full(len(kept), strand)], axis=1)
+        shares[rows] = labels.share[here[kept]]
+        filled += len(kept)
+    return indices, shares
+
+
+def _indices_in(row: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each position stands in a row of `sites`, and whether it does."""
+    real = row[row >= 0]
+    index = np.searchsorted(real, positions)
+    kept = index < len(real)
+    kept[kept] = real[index[kept]] == positions[kept]
+    return index, kept

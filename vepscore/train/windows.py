@@ -1,0 +1,89 @@
+"""The windows that a network is trained on: where they lie, and all that they are labelled with.
+
+Coordinates are 0-based and half-open. Axes: B windows of the batch, S bp, L bins of 32 bp, W bins of 2,048 bp,
+T tracks.
+"""
+
+import numpy as np
+
+from vepscore.train.contacts import ContactData
+from vepscore.train.recipe import Sampling
+from vepscore.train.splice import SpliceBatch, SpliceData
+from vepscore.train.tracks import BIN_BP, TrackData
+
+Batch = dict[str, np.ndarray]
+
+
+class TrainingWindows:
+    """Windows of the pieces of `splice`, with every label that there is.
+
+    Args:
+        splice: the sequence, and its splice sites.
+        tracks: regions with coverage; those off the pieces are not used.
+        contacts: contact maps, if any.
+    """
+
+    def __init__(self, splice: SpliceData, tracks: TrackData, contacts: ContactData | None) -> None:
+        self._splice, self._tracks, self._contacts = splice, tracks, contacts
+        lengths = np.array([len(piece.codes) for piece in splice.pieces])
+        self._weights = lengths / lengths.sum()
+        self._regions = [
+            (index, region.start0, region.end0)
+            for region in tracks.regions
+            for index, piece in enumerate(splice.pieces)
+            if piece.chrom == region.chrom and piece.start0 <= region.start0 and region.end0 <= piece.end0
+        ]
+
+    def sample(self, rng: np.random.Generator, sampling: Sampling, width_bp: int, count: int) -> Batch:
+        """Windows at random places, each reverse-complemented with probability one half.
+
+        Returns:
+            The arrays of `SpliceBatch`; coverage float32 (B, L, T) and measured bool (B, L); and, where there are
+            contact maps, contacts float32 (B, W, W, 1) and mapped bool (B, W, W).
+        """
+        places = [self._draw(rng, sampling, width_bp) for _ in range(count)]
+        windows = [self._window(*place, width_bp, reverse=bool(rng.random() < 0.5)) for place in places]
+        batch = {name: np.stack([window[name] for window in windows]) for name in windows[0]}
+        if sampling.mutated:
+            batch["codes"] = mutate(rng, batch["codes"], sampling.mutated)
+        return batch
+
+    def _draw(self, rng: np.random.Generator, sampling: Sampling, width_bp: int) -> tuple[int, int]:
+        """Index of the piece, and start."""
+        kind = rng.random()
+        if kind < sampling.sites and len(self._splice.sites):
+            index, position = self._splice.sites[rng.integers(len(self._splice.sites))]
+            start0 = int(position) - int(rng.integers(width_bp))
+        elif kind < sampling.sites + sampling.regions and self._regions:
+            index, first, end = self._regions[rng.integers(len(self._regions))]
+            start0 = _within(rng, first, end, width_bp)
+        else:
+            index = rng.choice(len(self._weights), p=self._weights)
+            piece = self._splice.pieces[index]
+            start0 = _within(rng, piece.start0, piece.end0, width_bp)
+        return int(index), self._tracks.align(self._splice.pieces[index].chrom, start0, width_bp)
+
+    def _window(self, index: int, start0: int, width_bp: int, *, reverse: bool) -> Batch:
+        splice = self._splice.window(index, start0, width_bp, reverse=reverse)
+        batch = {name: getattr(splice, name)[0] for name in SpliceBatch.names()}
+        chrom = self._splice.pieces[index].chrom
+        coverage, measured = self._tracks.window(chrom, start0, width_bp, reverse=reverse)
+        known = batch["valid"].reshape(-1, BIN_BP).all(axis=1)
+        batch |= {"coverage": coverage * known[:, None], "measured": measured & known}
+        if self._contacts is not None:
+            contacts = self._contacts.window(chrom, start0, width_bp, reverse=reverse)
+            mapped = batch["valid"].reshape(len(contacts), -1).all(axis=1)
+            batch |= {"contacts": contacts, "mapped": mapped[:, None] & mapped}
+        return batch
+
+
+def mutate(rng: np.random.Generator, codes: np.ndarray, share: float) -> np.ndarray:
+    """uint8 codes of any shape with a share of the known bases drawn anew, uniformly: a quarter of them stays."""
+    drawn = (rng.random(codes.shape) < share) & (codes < 4)
+    return np.where(drawn, rng.integers(0, 4, codes.shape, np.uint8), codes)
+
+
+def _within(rng: np.random.Generator, start0: int, end0: int, width_bp: int) -> int:
+    """A start from which a window lies in [start0, end0), or around it where it is wider."""
+    slack = end0 - start0 - width_bp
+    return start0 + int(rng.integers(min(slack, 0), max(slack, 0) + 1))
