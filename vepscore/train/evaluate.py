@@ -18,14 +18,16 @@ from sklearn.metrics import average_precision_score
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
-from vepscore.model.config import MAX_WINDOW_BP
+from vepscore.model.config import MAX_WINDOW_BP, TRACK_RESOLUTIONS_BP
 from vepscore.model.network import one_hot
 from vepscore.outputs import SPLICE_CLASSES, Output
+from vepscore.train.contacts import ContactData
 from vepscore.train.data import SpliceData, Split, read_pieces
 from vepscore.train.tracks import TrackData
 
 CONTEXT_BP = 131_072
 _COARSE_BP = 128
+_CONSTANT = 1e-9  # standard deviation that is rounding error
 
 
 def main() -> None:
@@ -83,17 +85,44 @@ def evaluate_tracks(checkpoint: Checkpoint, data: TrackData) -> dict[str, float]
     return figures
 
 
+def evaluate_contacts(checkpoint: Checkpoint, data: ContactData, window_bp: int) -> dict[str, float | None]:
+    """Pearson's r between predicted and drawn contacts, over the pairs of bins above the diagonal of all test windows.
+
+    Domains lie near the diagonal, so a network that knows distance alone correlates as well: `distance_only` is
+    what the drawn maps' own mean at each distance reaches, and `pearson_within_distance` what remains when
+    the mean at each distance is taken off both. None stands where one side is constant.
+    """
+    predict = _predictor(checkpoint, Output.CONTACT_MAPS)
+    predicted, drawn, distance, windows = [], [], [], 0
+    for batch in data.region_batches(Split.TEST, window_bp):
+        contacts = predict(batch.codes)
+        upper = np.triu(np.ones(contacts.shape[1:3], bool), k=1) & batch.measured
+        _, first, second = np.nonzero(upper)
+        predicted.append(contacts[upper, 0].astype(np.float64))
+        drawn.append(batch.targets[upper, 0].astype(np.float64))
+        distance.append(second - first)
+        windows += len(batch.codes)
+    x, y, bins_apart = (np.concatenate(each) for each in (predicted, drawn, distance))
+    x_mean, y_mean = (_mean_by(bins_apart, each) for each in (x, y))
+    return {
+        "windows": windows,
+        "pearson": _pearson(x, y),
+        "distance_only": _pearson(y_mean, y),
+        "pearson_within_distance": _pearson(x - x_mean, y - y_mean),
+    }
+
+
 def _predictor(checkpoint: Checkpoint, output: Output) -> Callable[[np.ndarray], np.ndarray]:
-    """codes (B, S) to predictions (B, S, T) at 1 bp."""
+    """codes (B, S) to predictions (B, S, T) at 1 bp; of contact maps (B, S // 2048, S // 2048, T)."""
     graph, state = nnx.split(checkpoint.network)
-    options = {} if output is Output.SPLICE_SITES else {"resolution_bp": 1}
+    options = {"resolution_bp": 1} if output in TRACK_RESOLUTIONS_BP else {}
 
     @jax.jit
     def predict(state: nnx.State, codes: jax.Array) -> jax.Array:
         network = nnx.merge(graph, state)
         organism = LOADED_ORGANISM
         embeddings = network(one_hot(codes, jnp.float32), organism, rotary_dtype=jnp.float32)
-        return network.heads[str(output)](embeddings.bp1, organism, **options)
+        return network.heads[str(output)](embeddings.of(output), organism, **options)
 
     return lambda codes: np.asarray(predict(state, codes))
 
@@ -106,6 +135,17 @@ def _rank(truth: np.ndarray, score: np.ndarray) -> dict[str, float]:
         "auprc": round(float(average_precision_score(truth, score)), 4),
         "top_k": round(float(truth[top].mean()), 4),
     }
+
+
+def _mean_by(group: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """(N,): the mean value of each element's group."""
+    return (np.bincount(group, value) / np.maximum(np.bincount(group), 1))[group]
+
+
+def _pearson(x: np.ndarray, y: np.ndarray) -> float | None:
+    if min(x.std(), y.std()) < _CONSTANT:
+        return None
+    return round(float(np.corrcoef(x, y)[0, 1]), 4)
 
 
 def _pool(x: np.ndarray, by: int) -> np.ndarray:

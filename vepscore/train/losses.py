@@ -1,6 +1,6 @@
 """The training losses of each head.
 
-Axes: B windows, S bp, L bins, T tracks, K junction sites per class.
+Axes: B windows, S bp, L bins, T tracks, K junction sites per class, W bins of 2,048 bp.
 Source: Avsec et al., Nature 649:1206 (2026), Methods; google-deepmind/alphagenome_research 0.2.0, `model/losses.py`.
 """
 
@@ -67,6 +67,14 @@ def track_loss(scaled: jax.Array, target: jax.Array, measured: jax.Array) -> jax
     any_bin = jnp.any(mask, axis=1, keepdims=True)
     count = _poisson(total, total_target, any_bin) / scaled.shape[1]
     return count + _POSITIONAL_WEIGHT * _masked_mean(positional, mask)
+
+
+def contact_loss(contacts: jax.Array, target: jax.Array, measured: jax.Array) -> jax.Array:
+    """Mean squared error over the measured pairs of bins.
+
+    contacts and target (B, W, W, T), log(observed / expected); measured bool (B, W, W).
+    """
+    return _masked_mean(jnp.square(contacts - target), measured[..., None])
 
 
 def scale_targets(coverage: jax.Array, means: jax.Array, *, resolution_bp: int, squash: float) -> jax.Array:
