@@ -56,7 +56,9 @@ class ContactData:
         split: what `sample_contacts` draws from.
     """
 
-    def __init__(self, pieces: Sequence[Piece], loops: Path, domains: Path, chain: Path, split: Split) -> None:
+    def __init__(
+        self, pieces: Sequence[Piece], loops: Path, domains: Path, chain: Path, split: Split
+    ) -> None:
         self.pieces = list(pieces)
         self.split = split
         lift = Lift(chain)

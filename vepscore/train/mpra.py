@@ -17,7 +17,7 @@ import argparse
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -38,8 +38,10 @@ from vepscore.train.data import Piece, read_pieces
 TABLE = "mpra_saturation_mutagenesis.tsv.gz"
 MIN_BARCODES = 10  # fewer leave the measured effect to chance, as the authors say
 SIGNAL_BP = 501
+WINDOW_BP = 4096  # of 2,048 there would be one bin of pairs, whose products XLA refuses on a CPU
 DELETED = -1
-_BATCH_BP = 131_072  # of windows predicted at a time
+_BATCH_BP = 32_768  # of windows predicted at a time; more is slower on a CPU
+_CODES = 8  # above every `alternate`, to number variants
 
 # By the start of the element's name, the first that fits.
 _CELL_TYPES = {
@@ -85,13 +87,20 @@ class Element:
         """What it was measured in; "" where that is not known."""
         return next((cell for start, cell in _CELL_TYPES.items() if self.name.startswith(start)), "")
 
+    @property
+    def variant_key(self) -> np.ndarray:
+        """int64 (V,): a number for each variant, the same in all elements of this sequence."""
+        return self.position * _CODES + self.alternate - DELETED
+
 
 def main() -> None:
     """Reads the data and the checkpoint, and prints what they give."""
     parser = argparse.ArgumentParser(prog="python -m vepscore.train.mpra", description=__doc__)
     parser.add_argument("data", type=Path, help=f"folder with {TABLE} and sequence")
     parser.add_argument("checkpoint", type=Path, help="checkpoint directory")
-    parser.add_argument("--window", type=int, default=2048, help="bp, a multiple of 2,048 (default: 2048)")
+    parser.add_argument(
+        "--window", type=int, default=WINDOW_BP, help="bp, 4,096 or another multiple of 2,048"
+    )
     parser.add_argument("--element", action="append", help="evaluate only this one; repeatable")
     options = parser.parse_args()
     pieces = read_pieces([options.data / f"hg38_{part}.fa.gz" for part in ("native", "slices")], cache_dir())
@@ -129,30 +138,49 @@ def evaluate_elements(
     """
     predict = _effect_predictor(checkpoint, window_bp)
     figures = {}
-    for element in elements:
-        window, surroundings = place(element, pieces, window_bp)
-        effects = predict(element, window)
-        rho = {}
-        for output, effect in effects.items():
-            rho[str(output)] = _spearman(element.effect, effect.mean(axis=1))
-            matched = _of_cell_type(checkpoint.tracks[output], element.cell_type)
-            if matched.any():
-                rho[f"{output} in {element.cell_type}"] = _spearman(
-                    element.effect, effect[:, matched].mean(axis=1)
-                )
-        figures[element.name] = {
-            "cell_type": element.cell_type,
-            "surroundings": surroundings,
-            "variants": len(element.effect),
-            "spearman": rho,
-        }
+    for alike in _by_sequence(elements):
+        window, surroundings = place(alike[0], pieces, window_bp)
+        keys = np.unique(np.concatenate([element.variant_key for element in alike]))
+        positions = _bases_before(alike[0], window_bp) + keys // _CODES
+        effects = predict(window, positions, keys % _CODES + DELETED)
+        for element in alike:
+            rows = np.searchsorted(keys, element.variant_key)
+            figures[element.name] = {
+                "cell_type": element.cell_type,
+                "surroundings": surroundings,
+                "variants": len(rows),
+                "spearman": _correlations(
+                    element, {output: effect[rows] for output, effect in effects.items()}, checkpoint.tracks
+                ),
+            }
     return {
         "window_bp": window_bp,
         "signal_bp": SIGNAL_BP,
         "min_barcodes": MIN_BARCODES,
-        "elements": figures,
+        "elements": dict(sorted(figures.items())),
         "mean": _means([figure["spearman"] for figure in figures.values()]),
     }
+
+
+def _by_sequence(elements: Sequence[Element]) -> list[list[Element]]:
+    """Elements of one place and sequence together: most were measured more than once."""
+    groups: dict[tuple, list[Element]] = {}
+    for element in elements:
+        groups.setdefault((element.chrom, element.start0, element.codes.tobytes()), []).append(element)
+    return list(groups.values())
+
+
+def _correlations(
+    element: Element, effects: dict[Output, np.ndarray], tracks: Mapping[Output, Tracks]
+) -> dict[str, float | None]:
+    """Rho by output and, where tracks are of the element's cell type, by output and cell type."""
+    rho = {}
+    for output, effect in effects.items():
+        rho[str(output)] = _spearman(element.effect, effect.mean(axis=1))
+        matched = _of_cell_type(tracks[output], element.cell_type)
+        if matched.any():
+            rho[f"{output}, its cell type"] = _spearman(element.effect, effect[:, matched].mean(axis=1))
+    return rho
 
 
 def place(element: Element, pieces: Sequence[Piece], window_bp: int) -> tuple[np.ndarray, str]:
@@ -241,8 +269,8 @@ def rebuild(positions0: np.ndarray, bases: np.ndarray) -> tuple[int, np.ndarray]
 
 def _effect_predictor(
     checkpoint: Checkpoint, window_bp: int
-) -> Callable[[Element, np.ndarray], dict[Output, np.ndarray]]:
-    """An element and its window (S + 1,) to the effects (V, T) by output."""
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray], dict[Output, np.ndarray]]:
+    """A window (S + 1,), positions in it and alternates, both (V,), to the effects (V, T) by output."""
     graph, state = nnx.split(checkpoint.network)
     outputs = [output for output in checkpoint.tracks if output in TRACK_RESOLUTIONS_BP]
     batch = max(_BATCH_BP // window_bp, 1)
@@ -263,18 +291,20 @@ def _effect_predictor(
         sums = {output: sum_around(signal, centers, output) for output, signal in signals.items()}
         return {output: jnp.log2(1 + total) for output, total in sums.items()}
 
-    def effects(element: Element, window: np.ndarray) -> dict[Output, np.ndarray]:
+    def effects(
+        window: np.ndarray, positions: np.ndarray, alternates: np.ndarray
+    ) -> dict[Output, np.ndarray]:
         reference = predict(state, window[None, :-1])
-        centers = _bases_before(element, window_bp) + element.position
         parts = []
-        for first in range(0, len(centers), batch):
-            chosen = np.minimum(np.arange(first, first + batch), len(centers) - 1)
-            codes = np.stack([mutate(window, centers[i], element.alternate[i]) for i in chosen])
-            alternate = log_sums(predict(state, codes), centers[chosen])
-            unchanged = log_sums(reference, centers[chosen])
-            parts.append({output: np.asarray(alternate[output] - unchanged[output]) for output in outputs})
+        for first in range(0, len(positions), batch):
+            # The last variant fills the last batch, so that nothing is compiled again.
+            chosen = np.minimum(np.arange(first, first + batch), len(positions) - 1)
+            codes = np.stack([mutate(window, positions[i], alternates[i]) for i in chosen])
+            changed = log_sums(predict(state, codes), positions[chosen])
+            unchanged = log_sums(reference, positions[chosen])
+            parts.append({output: np.asarray(changed[output] - unchanged[output]) for output in outputs})
         return {
-            output: np.concatenate([part[output] for part in parts])[: len(centers)] for output in outputs
+            output: np.concatenate([part[output] for part in parts])[: len(positions)] for output in outputs
         }
 
     return effects
