@@ -9,88 +9,35 @@ A reporter holds the element and little else, and the elements are at most 601 b
 middle of its window: with its genomic surroundings where the sequence at hand holds it, otherwise alone, with N
 to both sides. Its own sequence is the reference bases of the table, so every position must have one.
 
-Coordinates are 0-based and half-open. Axes: V variants, E bp of an element, S bp of a window, T tracks.
-Source: Kircher et al., Nature Communications 10:3583 (2019), Tables 1 and 2 (cell types).
+Coordinates are 0-based and half-open. Axes: V variants, B windows, S bp of a window, T tracks.
+Source of the measurements: Kircher et al., Nature Communications 10:3583 (2019).
 """
 
 import argparse
-import dataclasses
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 from flax import nnx
 from scipy.stats import spearmanr
 
 from vepscore.genome.cache import cache_dir
-from vepscore.genome.windows import UNKNOWN, encode_bases
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
 from vepscore.model.config import TRACK_RESOLUTIONS_BP
 from vepscore.model.network import one_hot
 from vepscore.outputs import Output, Tracks
 from vepscore.train.data import Piece, read_pieces
+from vepscore.train.elements import MIN_BARCODES, Element, bases_before, mutate, place, read_elements
 
 TABLE = "mpra_saturation_mutagenesis.tsv.gz"
-MIN_BARCODES = 10  # fewer leave the measured effect to chance, as the authors say
 SIGNAL_BP = 501
 WINDOW_BP = 4096  # of 2,048 there would be one bin of pairs, whose products XLA refuses on a CPU
-DELETED = -1
 _BATCH_BP = 32_768  # of windows predicted at a time; more is slower on a CPU
-_CODES = 8  # above every `alternate`, to number variants
-
-# By the start of the element's name, the first that fits.
-_CELL_TYPES = {
-    "BCL11A": "HEL",
-    "F9": "HepG2",
-    "FOXE1": "HeLa",
-    "GP1BA": "HEL",
-    "HBB": "HEL",
-    "HBG1": "HEL",
-    "HNF4A": "HEK293T",
-    "IRF4": "SK-MEL-28",
-    "IRF6": "HaCaT",
-    "LDLR": "HepG2",
-    "MSMB": "HEK293T",
-    "MYCrs11986220": "LNCaP",
-    "MYCrs6983267": "HEK293T",
-    "PKLR": "K562",
-    "RET": "Neuro-2a",
-    "SORT1": "HepG2",
-    "TCF7L2": "MIN6",
-    "TERT-G": "SF7996",
-    "TERT-HEK": "HEK293T",
-    "UC88": "Neuro-2a",
-    "ZFAND3": "MIN6",
-    "ZRS": "NIH/3T3",
-}
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Element:
-    """A regulatory element and what its variants did to it."""
-
-    name: str
-    chrom: str
-    start0: int  # GRCh38
-    codes: np.ndarray  # uint8 (E,): A C G T = 0 1 2 3
-    position: np.ndarray  # int64 (V,): of each variant, from the element's start
-    alternate: np.ndarray  # int8 (V,): code of the base put there, or DELETED
-    effect: np.ndarray  # float64 (V,): measured, log2
-
-    @property
-    def cell_type(self) -> str:
-        """What it was measured in; "" where that is not known."""
-        return next((cell for start, cell in _CELL_TYPES.items() if self.name.startswith(start)), "")
-
-    @property
-    def variant_key(self) -> np.ndarray:
-        """int64 (V,): a number for each variant, the same in all elements of this sequence."""
-        return self.position * _CODES + self.alternate - DELETED
 
 
 def main() -> None:
@@ -99,50 +46,41 @@ def main() -> None:
     parser.add_argument("data", type=Path, help=f"folder with {TABLE} and sequence")
     parser.add_argument("checkpoint", type=Path, help="checkpoint directory")
     parser.add_argument(
-        "--window", type=int, default=WINDOW_BP, help="bp, 4,096 or another multiple of 2,048"
+        "--window", type=int, default=WINDOW_BP, help="bp, a multiple of 2,048 (default: 4096)"
     )
     parser.add_argument("--element", action="append", help="evaluate only this one; repeatable")
     options = parser.parse_args()
+    if options.window < WINDOW_BP or options.window % 2048:
+        parser.error(f"--window {options.window} is not a multiple of 2,048 from {WINDOW_BP:,} up")
     pieces = read_pieces([options.data / f"hg38_{part}.fa.gz" for part in ("native", "slices")], cache_dir())
     elements, left_out = read_elements(options.data / TABLE)
     if options.element:
         elements = [element for element in elements if element.name in options.element]
         left_out = {name: reason for name, reason in left_out.items() if name in options.element}
     figures = evaluate_elements(load_checkpoint(options.checkpoint), elements, pieces, options.window)
-    print(json.dumps(figures | {"left_out": left_out}, indent=2))
-
-
-def read_elements(path: Path) -> tuple[list[Element], dict[str, str]]:
-    """The elements of the table in GRCh38, and why the others cannot be rebuilt, by name.
-
-    Variants with fewer than MIN_BARCODES barcodes and those without a position are left out, but their
-    reference bases count.
-    """
-    table = pd.read_csv(path, sep="\t", dtype={"Chrom": str, "Ref": str, "Alt": str})
-    table = table[(table["Release"] == "GRCh38") & table["Pos"].notna()]
-    elements, left_out = [], {}
-    for name, rows in table.groupby("Element", sort=True):
-        try:
-            elements.append(_element(str(name), rows))
-        except ValueError as error:
-            left_out[str(name)] = str(error)
-    return elements, left_out
+    figures["left_out"] = left_out | figures["left_out"]
+    print(json.dumps(figures, indent=2))
 
 
 def evaluate_elements(
     checkpoint: Checkpoint, elements: Sequence[Element], pieces: Sequence[Piece], window_bp: int
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Spearman's rho of each element by output, and by output and cell type where tracks name it.
 
-    `mean` is the plain mean over elements. None stands where an effect does not vary.
+    `mean` is the plain mean over elements; `left_out` says why an element has no place in a window. None stands
+    where an effect does not vary.
     """
     predict = _effect_predictor(checkpoint, window_bp)
-    figures = {}
+    figures, left_out = {}, {}
     for alike in _by_sequence(elements):
-        window, surroundings = place(alike[0], pieces, window_bp)
+        try:
+            window, surroundings = place(alike[0], pieces, window_bp)
+        except ValueError as error:
+            left_out |= {element.name: str(error) for element in alike}
+            continue
         keys = np.unique(np.concatenate([element.variant_key for element in alike]))
-        positions = _bases_before(alike[0], window_bp) + keys // _CODES
-        effects = predict(window, positions, keys % _CODES + DELETED)
+        positions, alternates = Element.of_key(keys)
+        effects = predict(window, bases_before(alike[0], window_bp) + positions, alternates)
         for element in alike:
             rows = np.searchsorted(keys, element.variant_key)
             figures[element.name] = {
@@ -159,6 +97,7 @@ def evaluate_elements(
         "min_barcodes": MIN_BARCODES,
         "elements": dict(sorted(figures.items())),
         "mean": _means([figure["spearman"] for figure in figures.values()]),
+        "left_out": left_out,
     }
 
 
@@ -181,90 +120,6 @@ def _correlations(
         if matched.any():
             rho[f"{output}, its cell type"] = _spearman(element.effect, effect[:, matched].mean(axis=1))
     return rho
-
-
-def place(element: Element, pieces: Sequence[Piece], window_bp: int) -> tuple[np.ndarray, str]:
-    """The window with an element in its middle, and what surrounds it: "genome" or "N".
-
-    Returns uint8 (S + 1,): the base past the window's end moves in when a variant deletes one.
-
-    Raises:
-        ValueError: the window is narrower than the element, or a piece has other bases there.
-    """
-    length = len(element.codes)
-    before = _bases_before(element, window_bp)
-    for piece in pieces:
-        if piece.chrom == element.chrom and piece.start0 <= element.start0 <= piece.end0 - length:
-            window = piece.window(element.start0 - before, window_bp + 1)
-            other = int((window[before : before + length] != element.codes).sum())
-            if other:
-                raise ValueError(
-                    f"{element.name}: the FASTA has other bases at {other} of {length} positions"
-                )
-            return window, "genome"
-    window = np.full(window_bp + 1, UNKNOWN, np.uint8)
-    window[before : before + length] = element.codes
-    return window, "N"
-
-
-def mutate(window: np.ndarray, position: int, alternate: int) -> np.ndarray:
-    """The window (S + 1,) with one variant, uint8 (S,); a deletion draws the last base in."""
-    if alternate == DELETED:
-        return np.delete(window, position)
-    changed = window[:-1].copy()
-    changed[position] = alternate
-    return changed
-
-
-def _bases_before(element: Element, window_bp: int) -> int:
-    if window_bp < len(element.codes):
-        raise ValueError(f"{element.name} has {len(element.codes)} bp, more than a window of {window_bp}")
-    return (window_bp - len(element.codes)) // 2
-
-
-def _element(name: str, rows: pd.DataFrame) -> Element:
-    chrom = rows["Chrom"].iloc[0]
-    start0, codes = rebuild(rows["Pos"].to_numpy(np.int64) - 1, rows["Ref"].to_numpy(object))
-    kept = rows[rows["Barcodes"] >= MIN_BARCODES]
-    alternates = kept["Alt"].to_numpy(object)
-    if odd := sorted(set(alternates) - set("ACGT-")):
-        raise ValueError(f"alternate {odd[0]!r} is neither a base nor a deletion")
-    return Element(
-        name=name,
-        chrom=f"chr{chrom}",
-        start0=start0,
-        codes=codes,
-        position=kept["Pos"].to_numpy(np.int64) - 1 - start0,
-        alternate=np.array([DELETED if base == "-" else "ACGT".index(base) for base in alternates], np.int8),
-        effect=kept["Coefficient"].to_numpy(np.float64),
-    )
-
-
-def rebuild(positions0: np.ndarray, bases: np.ndarray) -> tuple[int, np.ndarray]:
-    """An element's start and codes uint8 (E,) from the reference base of each variant.
-
-    Args:
-        positions0: int64 (V,), of the variants on the chromosome.
-        bases: str (V,), one base each.
-
-    Raises:
-        ValueError: a position between the first and the last has no base, or two different ones.
-    """
-    start0, end0 = int(positions0.min()), int(positions0.max()) + 1
-    codes = np.full(end0 - start0, UNKNOWN, np.uint8)
-    known = encode_bases("".join(bases).encode())
-    if len(known) != len(positions0):
-        raise ValueError("a reference allele is not one base")
-    codes[positions0 - start0] = known
-    if (codes[positions0 - start0] != known).any():
-        raise ValueError("a position has two reference bases")
-    missing = np.flatnonzero(codes == UNKNOWN)
-    if len(missing):
-        first = start0 + int(missing[0]) + 1
-        raise ValueError(
-            f"no reference base at {len(missing)} of {len(codes)} positions, the first at {first} (1-based)"
-        )
-    return start0, codes
 
 
 def _effect_predictor(
