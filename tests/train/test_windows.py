@@ -1,6 +1,5 @@
 """Where training windows lie, and that each has every label that there is for its place."""
 
-
 import numpy as np
 import pytest
 

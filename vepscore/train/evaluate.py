@@ -17,10 +17,12 @@ import numpy as np
 from flax import nnx
 from sklearn.metrics import average_precision_score
 
+from vepscore.genome.windows import UNKNOWN
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
-from vepscore.model.config import MAX_WINDOW_BP
+from vepscore.model.config import MAX_WINDOW_BP, TRACK_RESOLUTIONS_BP
 from vepscore.model.network import one_hot
 from vepscore.outputs import SPLICE_CLASSES, Output
+from vepscore.train.contacts import BIN_BP as CONTACT_BIN_BP
 from vepscore.train.recipe import read_recipe
 from vepscore.train.run import TrainingData, read_data
 from vepscore.train.splice import SpliceData
@@ -28,6 +30,7 @@ from vepscore.train.tracks import BIN_BP
 
 CONTEXT_BP = 131_072
 _COARSE_BP = 128
+_CONSTANT = 1e-9  # standard deviation that is rounding error
 
 
 def main() -> None:
@@ -47,6 +50,8 @@ def main() -> None:
         "splice_sites": evaluate_splice_sites(checkpoint, splice, options.window),
         "tracks": evaluate_tracks(checkpoint, data),
     }
+    if data.contacts is not None and Output.CONTACT_MAPS in checkpoint.tracks:
+        figures["contacts"] = evaluate_contacts(checkpoint, data, options.window)
     print(json.dumps(figures, indent=2))
 
 
@@ -85,6 +90,36 @@ def evaluate_tracks(checkpoint: Checkpoint, data: TrainingData) -> dict[str, flo
     return figures
 
 
+def evaluate_contacts(checkpoint: Checkpoint, data: TrainingData, window_bp: int) -> dict[str, float | None]:
+    """Pearson's r between predicted and drawn contacts, over the pairs of bins above the diagonal of all test windows.
+
+    Domains lie near the diagonal, so a network that knows distance alone correlates as well: `distance_only` is
+    what the drawn maps' own mean at each distance reaches, and `pearson_within_distance` what remains when
+    the mean at each distance is taken off both. None stands where one side is constant. Windows lie side by side;
+    stretches that fill less than half of one are left out.
+    """
+    predict = _predictor(checkpoint, Output.CONTACT_MAPS)
+    predicted, drawn, distance, windows = [], [], [], 0
+    for piece in data.splice_on(data.test).pieces:
+        for start0 in range(piece.start0, piece.end0 - window_bp // 2 + 1, window_bp):
+            codes = piece.window(start0, window_bp)
+            known = (codes.reshape(-1, CONTACT_BIN_BP) != UNKNOWN).all(axis=1)
+            upper = np.triu(known[:, None] & known, k=1)
+            first, second = np.nonzero(upper)
+            predicted.append(predict(codes[None])[0, upper, 0].astype(np.float64))
+            drawn.append(data.contacts.window(piece.chrom, start0, window_bp)[upper, 0].astype(np.float64))
+            distance.append(second - first)
+            windows += 1
+    x, y, bins_apart = (np.concatenate(each) for each in (predicted, drawn, distance))
+    x_mean, y_mean = (_mean_by(bins_apart, each) for each in (x, y))
+    return {
+        "windows": windows,
+        "pearson": _pearson(x, y),
+        "distance_only": _pearson(y_mean, y),
+        "pearson_within_distance": _pearson(x - x_mean, y - y_mean),
+    }
+
+
 def _codes(data: TrainingData, chrom: str, start0: int, end0: int) -> np.ndarray:
     """uint8 (S,) of a region, which lies in one piece."""
     (piece,) = [p for p in data.pieces if p.chrom == chrom and p.start0 <= start0 and end0 <= p.end0]
@@ -92,16 +127,16 @@ def _codes(data: TrainingData, chrom: str, start0: int, end0: int) -> np.ndarray
 
 
 def _predictor(checkpoint: Checkpoint, output: Output) -> Callable[[np.ndarray], np.ndarray]:
-    """codes (B, S) to predictions (B, S, T) at 1 bp."""
+    """codes (B, S) to predictions (B, S, T) at 1 bp; of contact maps (B, S // 2048, S // 2048, T)."""
     graph, state = nnx.split(checkpoint.network)
-    options = {} if output is Output.SPLICE_SITES else {"resolution_bp": 1}
+    options = {"resolution_bp": 1} if output in TRACK_RESOLUTIONS_BP else {}
 
     @jax.jit
     def predict(state: nnx.State, codes: jax.Array) -> jax.Array:
         network = nnx.merge(graph, state)
         organism = LOADED_ORGANISM
         embeddings = network(one_hot(codes, jnp.float32), organism, rotary_dtype=jnp.float32)
-        return network.heads[str(output)](embeddings.bp1, organism, **options)
+        return network.heads[str(output)](embeddings.of(output), organism, **options)
 
     return lambda codes: np.asarray(predict(state, codes))
 
@@ -114,6 +149,17 @@ def _rank(truth: np.ndarray, score: np.ndarray) -> dict[str, float]:
         "auprc": round(float(average_precision_score(truth, score)), 4),
         "top_k": round(float(truth[top].mean()), 4),
     }
+
+
+def _mean_by(group: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """(N,): the mean value of each element's group."""
+    return (np.bincount(group, value) / np.maximum(np.bincount(group), 1))[group]
+
+
+def _pearson(x: np.ndarray, y: np.ndarray) -> float | None:
+    if min(x.std(), y.std()) < _CONSTANT:
+        return None
+    return round(float(np.corrcoef(x, y)[0, 1]), 4)
 
 
 def _pool(x: np.ndarray, by: int) -> np.ndarray:
