@@ -92,7 +92,9 @@ def _choose(
         if values.declares(DEFAULT_SCORE):
             return (DEFAULT_SCORE,)
         log.warning(
-            "%s has no %s: only the baselines are shown; --score names other fields", header.source, DEFAULT_SCORE
+            "%s has no %s: only the baselines are shown; --score names other fields",
+            header.source,
+            DEFAULT_SCORE,
         )
     chosen = tuple(dict.fromkeys(scores or ()))
     for field in (truth.field, *chosen):

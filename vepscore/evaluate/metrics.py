@@ -37,11 +37,15 @@ def auroc(scores: np.ndarray, truth: np.ndarray, draws: np.ndarray) -> np.ndarra
 
 
 def auprc(scores: np.ndarray, truth: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Average precision: over thresholds from the highest, gained recall times precision; not interpolated."""
+    """Average precision: over thresholds from the highest, gained recall times precision; not interpolated.
+
+    NaN without negatives, where it would always be 1.
+    """
     positive, negative = _by_score(-scores, draws * (truth > 0), draws * (truth <= 0))
     found = np.cumsum(positive, axis=1)
     precision = _divide(found, found + np.cumsum(negative, axis=1), otherwise=0.0)
-    return _divide((positive * precision).sum(axis=1), found[:, -1])
+    counted = found[:, -1] * (negative.sum(axis=1) > 0)
+    return _divide((positive * precision).sum(axis=1), counted)
 
 
 def spearman(scores: np.ndarray, truth: np.ndarray, draws: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ class Predictor:
     name: str  # an INFO field, or the name of a baseline
     sizes: np.ndarray  # float64 (N,): how large the predicted effect is; only the order counts
     signed: np.ndarray | None  # float64 (N,): with its direction; None where the predictor has none
+    remark: str = ""  # what it was made from
 
 
 def score_predictors(read: Cases) -> list[Predictor]:
@@ -60,11 +61,13 @@ def pwm_predictor(
             MIN_INTRONS,
         )
         return None
-    log.info("%s was trained on %d introns of %s", PWM, training.introns, ", ".join(training.chroms))
+    remark = f"trained on {training.introns} introns of {', '.join(training.chroms)}"
+    log.info("baseline %s: %s", PWM, remark)
     model = SiteModel(training.matrices, annotation, references[0])
-    return _predictor(PWM, np.array([model.score(case.change) for case in read.cases]))
+    return _predictor(PWM, np.array([model.score(case.change) for case in read.cases]), remark)
 
 
-def _predictor(name: str, values: np.ndarray) -> Predictor:
+def _predictor(name: str, values: np.ndarray, remark: str = "") -> Predictor:
     """Values that are never negative say nothing of direction."""
-    return Predictor(name=name, sizes=np.abs(values), signed=values if np.any(values < 0) else None)
+    signed = values if np.any(values < 0) else None
+    return Predictor(name=name, sizes=np.abs(values), signed=signed, remark=remark)

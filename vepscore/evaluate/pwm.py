@@ -84,7 +84,9 @@ class Matrix:
             context: the sequences around the change.
             sites: int64 (N,): the boundaries of annotated sites of this kind, in the context's coordinates.
         """
-        reference, alternate = (self._touching(context, codes) for codes in (context.reference, context.alternate))
+        reference, alternate = (
+            self._touching(context, codes) for codes in (context.reference, context.alternate)
+        )
         changes = [self._site_change(context, reference, alternate, int(site)) for site in sites]
         best = [max(float(scores.max()), self.floor) for scores in (reference, alternate)]
         changes.append(max(best[1] - best[0], 0.0))
@@ -101,7 +103,9 @@ class Matrix:
     ) -> float:
         """Alternate minus reference at an annotated site; 0 where none of its bases changes."""
         reach = self.shape.width_bp - 1
-        place = boundary - self.shape.before_bp - (context.flank_bp - reach)  # among those that touch the change
+        place = (
+            boundary - self.shape.before_bp - (context.flank_bp - reach)
+        )  # among those that touch the change
         if not 0 <= place < len(reference):
             return 0.0
         start, end = context.flank_bp, len(context.reference) - context.flank_bp
@@ -179,7 +183,11 @@ def reverse_complement(codes: np.ndarray) -> np.ndarray:
 def site_span(boundary: int, strand: str, shape: Shape) -> tuple[int, int]:
     """Where the bases of a site lie on the plus strand, 0-based half-open."""
     before_bp, after_bp = shape.before_bp, shape.after_bp
-    return (boundary - before_bp, boundary + after_bp) if strand == "+" else (boundary - after_bp, boundary + before_bp)
+    return (
+        (boundary - before_bp, boundary + after_bp)
+        if strand == "+"
+        else (boundary - after_bp, boundary + before_bp)
+    )
 
 
 def intron_boundaries(start0: int, end0: int, strand: str) -> Iterator[tuple[str, int]]:

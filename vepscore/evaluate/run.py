@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+import vepscore
 from vepscore.evaluate.intake import Cases, read_cases
-from vepscore.evaluate.metrics import NO_ESTIMATE, Estimate, Metric, auprc, auroc, estimate, sign_accuracy, spearman
+from vepscore.evaluate.metrics import Estimate, Metric, auprc, auroc, estimate, sign_accuracy, spearman
 from vepscore.evaluate.predictors import Predictor, distance_predictor, pwm_predictor, score_predictors
 from vepscore.evaluate.strata import Place, Places, Stratum
 from vepscore.evaluate.truth import Effects, Labels
@@ -30,8 +31,8 @@ class Options:
     within_bp: int  # of a splice site, for two more strata
     pwm_exclude: tuple[str, ...] | None  # chromosomes not to train on; None: those of the cases
     pwm_fastas: tuple[Path, ...]  # more sequence to train on
-    resamples: int  # of the bootstrap
-    seed: int
+    resamples: int  # of the bootstrap, at least 1
+    seed: int  # of its random numbers, at least 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,25 @@ class Evaluation:
 
     read: Cases
     rows: tuple[Row, ...]  # by stratum, metric and predictor
+    provenance: dict[str, str]  # key to value
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Measure:
+    """A metric, and what of predictor and truth it takes."""
+
+    name: str
+    metric: Metric
+    directed: bool = False  # signed scores, rather than their sizes
+    of_sizes: bool = False  # the size of the effect, rather than the effect
+
+
+_OF_LABELS = (_Measure(name="auroc", metric=auroc), _Measure(name="auprc", metric=auprc))
+_OF_EFFECTS = (
+    _Measure(name="spearman", metric=spearman, directed=True),
+    _Measure(name="spearman_of_sizes", metric=spearman, of_sizes=True),
+    _Measure(name="sign_accuracy", metric=sign_accuracy, directed=True),
+)
 
 
 def evaluate(options: Options) -> Evaluation:
@@ -71,18 +91,19 @@ def evaluate(options: Options) -> Evaluation:
     )
     finder = Places(annotation)
     places = [finder.locate(case.change) for case in read.cases]
-    excluded = options.pwm_exclude
-    if excluded is None:
-        excluded = tuple(dict.fromkeys(case.change.chrom for case in read.cases))
-    predictors = [*score_predictors(read), distance_predictor(places)]
+    evaluated = tuple(dict.fromkeys(case.change.chrom for case in read.cases))
+    excluded = evaluated if options.pwm_exclude is None else options.pwm_exclude
     pwm = pwm_predictor(read, annotation, references, excluded)
-    predictors += [pwm] if pwm else []
-    strata = choose_strata(places, options.within_bp)
-    return Evaluation(read=read, rows=tuple(_rows(options, read, predictors, strata)))
+    predictors = [*score_predictors(read), distance_predictor(places), *([pwm] if pwm else [])]
+    return Evaluation(
+        read=read,
+        rows=tuple(_rows(options, read, predictors, choose_strata(places, options.within_bp))),
+        provenance=_describe(options, read, predictors),
+    )
 
 
 def choose_strata(places: Sequence[Place], within_bp: int) -> dict[str, np.ndarray]:
-    """Name to bool (N,): all, those of `Stratum`, and what is near a splice site, with and without the canonical bases."""
+    """Name to bool (N,): all, near a splice site, the same without the canonical bases, and those of `Stratum`."""
     stratum = np.array([place.stratum for place in places])
     near = np.array([place.distance_bp for place in places]) <= within_bp
     return {
@@ -99,41 +120,38 @@ def _rows(
     truth = np.array([case.truth for case in read.cases])
     labelled = isinstance(options.truth, Labels)
     classes = truth.astype(int) if labelled else np.zeros(len(truth), int)
-    for name, members in strata.items():
-        inside = np.flatnonzero(members)
-        for metric, (measure, signed, of_sizes) in (LABEL_METRICS if labelled else EFFECT_METRICS).items():
+    for name, inside in strata.items():
+        for measure in _OF_LABELS if labelled else _OF_EFFECTS:
             for predictor in predictors:
-                values = predictor.signed if signed else predictor.sizes
-                if values is None:
+                scores = predictor.signed if measure.directed else predictor.sizes
+                if scores is None:
                     continue
-                target = np.abs(truth) if of_sizes else truth
-                found = NO_ESTIMATE
-                if len(inside):
-                    found = estimate(
-                        measure,
-                        values[inside],
-                        target[inside],
-                        classes[inside],
-                        resamples=options.resamples,
-                        seed=options.seed,
-                    )
+                found = estimate(
+                    measure.metric,
+                    scores[inside],
+                    np.abs(truth[inside]) if measure.of_sizes else truth[inside],
+                    classes[inside],
+                    resamples=options.resamples,
+                    seed=options.seed,
+                )
                 yield Row(
                     predictor=predictor.name,
                     stratum=name,
-                    metric=metric,
-                    n=len(inside),
-                    positive=int(truth[inside].sum()) if labelled else None,
+                    metric=measure.name,
+                    n=int(inside.sum()),
+                    positive=int(classes[inside].sum()) if labelled else None,
                     estimate=found,
                 )
 
 
-# Name → metric, whether it takes signed scores, and whether it is compared with the size of the effect.
-LABEL_METRICS: dict[str, tuple[Metric, bool, bool]] = {
-    "auroc": (auroc, False, False),
-    "auprc": (auprc, False, False),
-}
-EFFECT_METRICS: dict[str, tuple[Metric, bool, bool]] = {
-    "spearman": (spearman, True, False),
-    "spearman_of_sizes": (spearman, False, True),
-    "sign_accuracy": (sign_accuracy, True, False),
-}
+def _describe(options: Options, read: Cases, predictors: Sequence[Predictor]) -> dict[str, str]:
+    """What the table says of itself; the same inputs and options give the same."""
+    reasons = "; ".join(f"{count} {reason}" for reason, count in read.left_out.items())
+    return {
+        "evaluateVersion": vepscore.__version__,
+        "evaluateTruth": options.truth.describe(),
+        "evaluateAlleles": f"{len(read.cases)} of {read.alleles}",
+        "evaluateLeftOut": reasons or "none",
+        "evaluateBootstrap": f"{options.resamples} resamples within classes, seed {options.seed}, 95% interval",
+        **{f"evaluate{each.name.capitalize()}": each.remark for each in predictors if each.remark},
+    }

@@ -115,7 +115,9 @@ class _Contig:
         """The distance of the nearest site, and whether the change is on its intron's side."""
         low = np.searchsorted(self.boundary, start0)  # before: left of the change
         high = np.searchsorted(self.boundary, end0, side="right")
-        low = np.searchsorted(self.boundary, self.boundary[low - 1]) if low else low  # all sites at one boundary
+        low = (
+            np.searchsorted(self.boundary, self.boundary[low - 1]) if low else low
+        )  # all sites at one boundary
         if high < len(self.boundary):
             high = np.searchsorted(self.boundary, self.boundary[high], side="right")
         found = [

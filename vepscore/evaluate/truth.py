@@ -5,9 +5,10 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterable
-from typing import Protocol, Self
+from typing import Self
 
 from vepscore.errors import UsageError
+from vepscore.io.fields import MISSING
 
 POSITIVE, NEGATIVE = 1.0, 0.0
 _SEPARATORS = re.compile(r"[,|/&]")
@@ -16,15 +17,6 @@ IGNORED_TERMS = ("not_provided", "other")
 
 class LeftOut(Exception):
     """An allele takes no part; its text is the reason, the same for all that are left out for it."""
-
-
-class Truth(Protocol):
-    """A field and how it is read."""
-
-    field: str
-
-    def judge(self, text: str) -> float:
-        """The truth in a text; raises LeftOut where there is none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +44,20 @@ class Labels:
         classes = {"--positive": _terms(positive.split(",")), "--negative": _terms(negative.split(","))}
         for option, terms in classes.items():
             if not terms:
-                raise UsageError(f"{option} has no values", hint=f"give values of {field}, separated by commas")
+                raise UsageError(
+                    f"{option} has no values", hint=f"give values of {field}, separated by commas"
+                )
         yes, no = classes.values()
         if yes & no:
             raise UsageError(f"{', '.join(sorted(yes & no))}\nis both --positive and --negative")
         return cls(field=field, positive=yes, negative=no, ignored=_terms(ignored.split(",")) - yes - no)
+
+    def describe(self) -> str:
+        """The rule in one line."""
+        classes = {"positive": self.positive, "negative": self.negative, "ignored": self.ignored}
+        return "; ".join(
+            [self.field, *(f"{name} {','.join(sorted(terms))}" for name, terms in classes.items())]
+        )
 
     def judge(self, text: str) -> float:
         """POSITIVE or NEGATIVE.
@@ -65,16 +66,20 @@ class Labels:
             LeftOut: the text has no label.
         """
         self.seen[text] += 1
-        terms = _terms(_SEPARATORS.split(text)) - self.ignored
-        if not terms or text == ".":
+        if text == MISSING:
             raise LeftOut(f"no {self.field}")
+        terms = _terms(_SEPARATORS.split(text)) - self.ignored
+        if not terms:
+            raise LeftOut(f"{self.field} has only values that are ignored")
         if terms <= self.positive:
             return POSITIVE
         if terms <= self.negative:
             return NEGATIVE
         both = terms & self.positive and terms & self.negative
         raise LeftOut(
-            f"{self.field} is of both classes" if both else f"{self.field} is of neither class, or of others too"
+            f"{self.field} is of both classes"
+            if both
+            else f"{self.field} is of neither class, or of others too"
         )
 
 
@@ -84,6 +89,10 @@ class Effects:
 
     field: str
 
+    def describe(self) -> str:
+        """The rule in one line."""
+        return f"{self.field}; measured"
+
     def judge(self, text: str) -> float:
         """The number.
 
@@ -91,7 +100,7 @@ class Effects:
             LeftOut: the text is missing or not finite.
             ValueError: it is no number.
         """
-        value = math.nan if text == "." else float(text)
+        value = math.nan if text == MISSING else float(text)
         if not math.isfinite(value):
             raise LeftOut(f"no {self.field}")
         return value

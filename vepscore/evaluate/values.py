@@ -25,7 +25,9 @@ class InfoValues:
     def __init__(self, header: VcfHeader) -> None:
         self._source = header.source
         self._numbers = {
-            name: match[1] for name, line in header.declared("INFO").items() if (match := _NUMBER.search(line))
+            name: match[1]
+            for name, line in header.declared("INFO").items()
+            if (match := _NUMBER.search(line))
         }
 
     def declares(self, field: str) -> bool:
@@ -53,9 +55,12 @@ class InfoValues:
         values, number = text.split(","), self._numbers.get(field)
         offset = 1 if number == "R" else 0
         if number in ("A", "R") and len(values) != alts + offset:
-            found = f"{field} has {len(values)} values, expected {alts + offset} (Number={number} in the header)"
+            found = (
+                f"{field} has {len(values)} values, expected {alts + offset} (Number={number} in the header)"
+            )
             raise InputError(
-                f"{self._where(record)}\n{found}", hint="check the file with `bcftools norm` or `bcftools view`"
+                f"{self._where(record)}\n{found}",
+                hint="check the file with `bcftools norm` or `bcftools view`",
             )
         return values[offset:] if len(values) == alts + offset else [text] * alts
 
