@@ -155,8 +155,8 @@ def evaluate(
     if output is not None:
         from vepscore.evaluate.table import EvaluationWriter
 
-        with EvaluationWriter(output, evaluation):
-            pass  # it writes all when it is opened
+        with EvaluationWriter(output) as table:
+            table.write(evaluation)
     _print(evaluation)
 
 
@@ -167,7 +167,7 @@ def _truth(
 
     if (label is None) == (effect is None):
         raise UsageError(
-            f"{'both' if label else 'neither'} --label and --effect given; expected one of them",
+            "expected one of --label and --effect" + (", found both" if label else ", found neither"),
             hint="--label CLNSIG --positive Pathogenic,Likely_pathogenic --negative Benign,Likely_benign",
         )
     if label is None:
@@ -197,12 +197,12 @@ def _names(text: str | None) -> tuple[str, ...] | None:
 
 
 def _print(evaluation: "Evaluation") -> None:
-    """What was left out goes to the log, the figures to standard output."""
+    """What was left out goes to the log, the figures to standard output, as narrow as a terminal may be."""
     read = evaluation.read
     log.info("%d of %d alternate alleles are judged", len(read.cases), read.alleles)
     for reason, count in read.left_out.items():
         log.info("%d left out: %s", count, reason)
-    columns = ("stratum", "metric", "predictor", "n", "positive", "value", "95% interval")
+    columns = ("stratum", "metric", "predictor", "n", "pos", "value", "95% CI")
     print_table(columns, map(_cells, evaluation.rows))
 
 
@@ -211,5 +211,5 @@ def _cells(row: "Row") -> tuple[str, ...]:
     positive = "" if row.positive is None else str(row.positive)
     if math.isnan(found.value):
         return row.stratum, row.metric, row.predictor, str(row.n), positive, "", ""
-    interval = "" if math.isnan(found.low) else f"{found.low:.3f} to {found.high:.3f}"
+    interval = "" if math.isnan(found.low) else f"{found.low:.2f}..{found.high:.2f}"
     return row.stratum, row.metric, row.predictor, str(row.n), positive, f"{found.value:.3f}", interval

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vepscore.errors import InputError
 from vepscore.evaluate.changes import Change, change_of
-from vepscore.evaluate.truth import Effects, Labels, LeftOut
+from vepscore.evaluate.truth import NEGATIVE, POSITIVE, Effects, Labels, LeftOut
 from vepscore.evaluate.values import InfoValues
 from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
 from vepscore.genome.fasta import Reference, reference_matches
@@ -87,22 +87,21 @@ def read_cases(
 def _choose(
     header: VcfHeader, values: InfoValues, truth: Labels | Effects, scores: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """The scores' fields."""
-    if scores is None:
-        if values.declares(DEFAULT_SCORE):
-            return (DEFAULT_SCORE,)
+    """The scores' fields, all declared, as the field of the truth must be."""
+    has_default = values.declares(DEFAULT_SCORE)
+    if scores is None and not has_default:
         log.warning(
             "%s has no %s: only the baselines are shown; --score names other fields",
             header.source,
             DEFAULT_SCORE,
         )
-    chosen = tuple(dict.fromkeys(scores or ()))
+    chosen = tuple(dict.fromkeys(scores or ([DEFAULT_SCORE] if has_default and scores is None else [])))
     for field in (truth.field, *chosen):
         if not values.declares(field):
             raise InputError(
                 f"{header.source}\nthe header declares no INFO field {field}; "
                 f"it has {', '.join(header.declared('INFO')) or 'none'}",
-                hint="add the ##INFO line if the records have the field, or name another",
+                hint="name one of these, or add the ##INFO line of a field that the records have",
             )
     return chosen
 
@@ -169,18 +168,15 @@ class _Intake:
 
 def _check(read: Cases, truth: Labels | Effects, source: str) -> None:
     classes = {case.truth for case in read.cases}
-    if isinstance(truth, Effects) and classes or len(classes) == 2:
+    if len(classes) == 2 or (classes and isinstance(truth, Effects)):
         return
     reasons = "".join(f"\n{count} left out: {reason}" for reason, count in read.left_out.items())
     if isinstance(truth, Effects):
         raise InputError(f"{source}\nno allele of {read.alleles} can be judged by {truth.field}{reasons}")
-    found = {label: sum(case.truth == value for case in read.cases) for label, value in _CLASSES.items()}
+    positive, negative = (sum(case.truth == one for case in read.cases) for one in (POSITIVE, NEGATIVE))
     seen = ", ".join(f"{text} ({count})" for text, count in truth.seen.most_common(_SHOWN_LABELS))
     raise InputError(
-        f"{source}\nof {read.alleles} alleles {found['positive']} are positive and {found['negative']} negative, "
+        f"{source}\nof {read.alleles} alleles {positive} are positive and {negative} negative, "
         f"expected some of each{reasons}",
         hint=f"the most frequent values of {truth.field}: {seen or 'none'}",
     )
-
-
-_CLASSES = {"positive": 1.0, "negative": 0.0}

@@ -109,7 +109,7 @@ def choose_strata(places: Sequence[Place], within_bp: int) -> dict[str, np.ndarr
     return {
         ALL: np.ones(len(places), bool),
         f"within_{within_bp}": near,
-        f"within_{within_bp}_not_canonical": near & (stratum != Stratum.CANONICAL),
+        f"within_{within_bp}_noncanonical": near & (stratum != Stratum.CANONICAL),
         **{str(name): stratum == name for name in Stratum},
     }
 

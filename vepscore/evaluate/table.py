@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vepscore.errors import UsageError
 from vepscore.evaluate.run import Evaluation, Row
-from vepscore.io.atomic import StagedFile, StagedWriter
+from vepscore.io.atomic import StagedFile, StagedWriter, writing
 from vepscore.io.fields import format_float
 from vepscore.io.header import provenance_lines
 from vepscore.io.table import open_text
@@ -17,24 +17,34 @@ SUFFIXES = (".tsv", ".tsv.gz")
 class EvaluationWriter(StagedWriter):
     """Writes `##key=value` lines, the column names, and a row per figure; a missing value is an empty cell.
 
+    Args:
+        path: `.tsv` or `.tsv.gz`.
+
     Raises:
         UsageError: the path has another suffix than SUFFIXES.
     """
 
-    def __init__(self, path: Path, evaluation: Evaluation) -> None:
+    def __init__(self, path: Path) -> None:
         check_suffix(path)
         super().__init__(StagedFile(path), path)
-        self._evaluation = evaluation
+
+    def write(self, evaluation: Evaluation) -> None:
+        """Writes all of an evaluation; once only.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        lines = [
+            *provenance_lines(evaluation.provenance),
+            *evaluation.read.provenance,
+            "\t".join(COLUMNS),
+            *("\t".join(row_cells(row)) for row in evaluation.rows),
+        ]
+        with writing(self.name):
+            self._file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
 
     def _open(self) -> None:
         self._file = open_text(self._target.temporary)
-        lines = [
-            *provenance_lines(self._evaluation.provenance),
-            *self._evaluation.read.provenance,
-            "\t".join(COLUMNS),
-            *("\t".join(row_cells(row)) for row in self._evaluation.rows),
-        ]
-        self._file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
 
     def _close(self) -> None:
         self._file.close()
