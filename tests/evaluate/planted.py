@@ -7,6 +7,7 @@ Coordinates are 0-based and half-open.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def genes(chrom: str) -> Iterator[tuple[str, str, list[tuple[int, int]]]]:
 def sites(chrom: str) -> Iterator[tuple[str, str, int]]:
     """Kind, strand and boundary of each splice site: the first base to its right."""
     for _, strand, exons in genes(chrom):
-        for (_, left), (right, _) in zip(exons, exons[1:], strict=False):
+        for (_, left), (right, _) in itertools.pairwise(exons):
             yield ("donor" if strand == "+" else "acceptor"), strand, left
             yield ("acceptor" if strand == "+" else "donor"), strand, right
 
@@ -97,7 +98,8 @@ def write_scored(path: Path, rows: Sequence[tuple[Allele, str]], meta: Sequence[
     lines = ["##fileformat=VCFv4.2", *(f"##contig=<ID={chrom}>" for chrom in GENES), *meta]
     lines.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
     lines += [
-        f"{allele.chrom}\t{allele.pos0 + 1}\t.\t{allele.ref}\t{allele.alt}\t.\t.\t{info}" for allele, info in rows
+        f"{allele.chrom}\t{allele.pos0 + 1}\t.\t{allele.ref}\t{allele.alt}\t.\t.\t{info}"
+        for allele, info in rows
     ]
     path.write_text("".join(f"{line}\n" for line in lines))
     return path

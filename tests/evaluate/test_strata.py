@@ -1,5 +1,6 @@
 """Strata and distances, against tables made by hand."""
 
+import itertools
 import math
 from collections import Counter
 
@@ -79,7 +80,9 @@ def gene(name: str, strand: str, exons) -> str:
     return (
         line("gene", exons[0][0] + 1, exons[-1][1], f'gene_id "{name}";', strand=strand)
         + line("transcript", exons[0][0] + 1, exons[-1][1], ids(name, f"{name}.1"), strand=strand)
-        + "".join(line("exon", start0 + 1, end0, ids(name, f"{name}.1"), strand=strand) for start0, end0 in exons)
+        + "".join(
+            line("exon", start0 + 1, end0, ids(name, f"{name}.1"), strand=strand) for start0, end0 in exons
+        )
     )
 
 
@@ -116,12 +119,15 @@ def test_insertions_deletions_and_longer_changes(places, strand):
 
 @pytest.mark.parametrize("strands", ["++", "+-", "-+", "--"])
 def test_intron_counts_where_an_exon_is_as_near(places, strands):
-    """Two sites 3 apart, as in NAGNAG: base 300 is the second's intron and the first's exon."""
+    """Two boundaries 3 apart, as in NAGNAG: 300 to 302 are in the first gene's exon and in the second one's intron."""
     first, second = gene("first", strands[0], EXONS), gene("second", strands[1], ((100, 200), (303, 400)))
     both = places(first + second)
     assert located(both, 301, 302) == ("canonical", 2)  # base 2 of either
     assert located(both, 302, 303) == ("canonical", 1)
-    assert located(both, 300, 301) == ("splice_region", 1)  # the exon's first base is nearer than the intron's third
+    assert located(both, 300, 301) == (
+        "splice_region",
+        1,
+    )  # the exon's first base is nearer than the intron's third
 
 
 def test_nearest_site_of_all_transcripts_counts(places):
@@ -129,7 +135,10 @@ def test_nearest_site_of_all_transcripts_counts(places):
     both = places(gene("outer", "+", EXONS) + nested)
     assert located(both, 840, 841) == ("intron_9_19", 10)
     assert located(both, 750, 751) == ("exon", 50)
-    assert located(both, 690, 691) == ("deep_intron", 110)  # of the outer; 700 is the end of a gene, not a site
+    assert located(both, 690, 691) == (
+        "deep_intron",
+        110,
+    )  # of the outer; 700 is the end of a gene, not a site
 
 
 def test_contig_without_genes_is_outside_at_no_distance(places):
@@ -162,7 +171,7 @@ def plain(pos0: int) -> tuple[str, float]:
     for chrom, _, _, transcripts in GENES.values():
         for exons in transcripts if chrom == "chr1" else []:
             in_exon |= any(start0 <= pos0 < end0 for start0, end0 in exons)
-            for (_, start0), (end0, _) in zip(exons, exons[1:], strict=False):
+            for (_, start0), (end0, _) in itertools.pairwise(exons):
                 in_intron |= start0 <= pos0 < end0
                 found.append((pos0 - start0 + 1, "intron") if pos0 >= start0 else (start0 - pos0, "~exon"))
                 found.append((end0 - pos0, "intron") if pos0 < end0 else (pos0 - end0 + 1, "~exon"))

@@ -178,5 +178,5 @@ def _check(read: Cases, truth: Labels | Effects, source: str) -> None:
     raise InputError(
         f"{source}\nof {read.alleles} alleles {positive} are positive and {negative} negative, "
         f"expected some of each{reasons}",
-        hint=f"the most frequent values of {truth.field}: {seen or 'none'}",
+        hint=f"the most frequent values of {truth.field}: {seen}" if seen else None,
     )
