@@ -113,12 +113,11 @@ class _Contig:
 
     def _nearest(self, start0: int, end0: int) -> tuple[float, bool]:
         """The distance of the nearest site, and whether the change is on its intron's side."""
-        low = np.searchsorted(self.boundary, start0)  # before: left of the change
+        low = np.searchsorted(self.boundary, start0)
+        if low:  # and all sites at the last boundary before the change
+            low = np.searchsorted(self.boundary, self.boundary[low - 1])
         high = np.searchsorted(self.boundary, end0, side="right")
-        low = (
-            np.searchsorted(self.boundary, self.boundary[low - 1]) if low else low
-        )  # all sites at one boundary
-        if high < len(self.boundary):
+        if high < len(self.boundary):  # and at the first one after it
             high = np.searchsorted(self.boundary, self.boundary[high], side="right")
         found = [
             _distance(int(self.boundary[site]), bool(self.intron_right[site]), start0, end0)
