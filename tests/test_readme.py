@@ -59,7 +59,10 @@ def test_every_status_is_explained():
 
 def test_every_option_exists():
     main = typer.main.get_command(app)
-    commands = [main.commands["score"], main.commands["merge"], *main.commands["weights"].commands.values()]
+    commands = [
+        *(main.commands[name] for name in ("score", "merge", "evaluate")),
+        *main.commands["weights"].commands.values(),
+    ]
     options = {
         name
         for command in commands
@@ -127,6 +130,7 @@ def folder(tmp_path_factory) -> pathlib.Path:
     (folder / "genes.gtf.gz").write_bytes(gzip.compress(tiny.gtf.read_bytes()))
     vcf = write_vcf(folder / "tiny.vcf", vcf_row("chr1", 14_199, 1, "~"))
     (folder / "in.vcf.gz").write_bytes(gzip.compress(vcf.read_bytes()))
+    write_truth(folder / "truth.vcf.gz")
     for line in shell_lines():
         if line.startswith("curl "):
             name = line.rpartition("/")[2]
@@ -180,7 +184,13 @@ class TestCommands:
 
     def test_files_are_there(self, folder, output):
         expected = {"in.vcf", "out.vcf.gz", "out.vcf.gz.tbi", "out.parquet", "out.tsv", "hg38.fa", "ours"}
-        assert expected <= {path.name for path in folder.iterdir()}
+        assert expected | {"evaluation.tsv"} <= {path.name for path in folder.iterdir()}
+
+    def test_evaluation_has_the_score_and_a_baseline(self, folder, output):
+        rows = [line.split("\t") for line in (folder / "evaluation.tsv").read_text().splitlines()]
+        values = {tuple(row[:3]): row[3:5] for row in rows if len(row) == 8}
+        for predictor in ("VS_SPLICE", "distance"):
+            assert values[predictor, "all", "auroc"] == ["4", "2"]
 
 
 def write_chromosome(path: pathlib.Path) -> None:
@@ -193,6 +203,21 @@ def write_chromosome(path: pathlib.Path) -> None:
         bases[start : start + len(ref)] = list(ref.encode())
     text = b">%s\n%s%s\n" % (chrom.encode(), b"N" * first0, bases.tobytes())
     path.write_bytes(gzip.compress(text, compresslevel=1))
+
+
+def write_truth(path: pathlib.Path) -> None:
+    """A VCF of the tiny genome, labelled: two canonical splice bases, and two bases deep in an intron."""
+    labelled = {12_300: "Pathogenic", 13_000: "Benign", 13_998: "Likely_pathogenic", 16_200: "Likely_benign"}
+    lines = [
+        "##fileformat=VCFv4.2",
+        '##INFO=<ID=CLNSIG,Number=.,Type=String,Description="Classification">',
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO",
+        *(
+            "\t".join([*vcf_row("chr1", pos0, 1, "~"), ".", ".", f"CLNSIG={label}"])
+            for pos0, label in labelled.items()
+        ),
+    ]
+    path.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode()))
 
 
 def write_genes(path: pathlib.Path) -> None:

@@ -15,6 +15,7 @@ import typer
 import typer.core
 
 from vepscore.cli import weights
+from vepscore.cli.evaluate import evaluate
 from vepscore.cli.logs import Quiet, Verbose, printable, set_up_logging
 from vepscore.cli.merge import merge
 from vepscore.cli.score import score
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 app.command()(score)
 app.command()(merge)
+app.command()(evaluate)
 app.command()(scorers)
 app.command()(train)
 app.add_typer(weights.app, name="weights")

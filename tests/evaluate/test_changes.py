@@ -1,0 +1,41 @@
+"""What REF and ALT share is no part of the change."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vepscore.evaluate.changes import change_of
+from vepscore.genome.alleles import Allele
+
+BASES = st.text("ACGT", min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("ref", "alt", "start0", "end0", "inserted"),
+    [
+        ("A", "C", 100, 101, "C"),
+        ("CTT", "C", 101, 103, ""),
+        ("C", "CGG", 101, 101, "GG"),
+        ("ACG", "TCA", 100, 103, "TCA"),
+        ("GAAA", "GAA", 101, 102, ""),  # the leftmost of the three
+        ("GA", "GAA", 101, 101, "A"),
+        ("CAT", "CGGT", 101, 102, "GG"),
+        ("A", "A", 100, 100, ""),
+    ],
+)
+def test_truth_table(ref, alt, start0, end0, inserted):
+    change = change_of(Allele(chrom="chr1", pos0=100, ref=ref, alt=alt))
+    assert (change.start0, change.end0, change.alt) == (start0, end0, inserted)
+
+
+@given(before=BASES, ref=BASES, alt=BASES, after=BASES)
+def test_change_makes_the_alternate_and_is_as_short_as_can_be(before, ref, alt, after):
+    allele = Allele(chrom="chr1", pos0=len(before), ref=ref, alt=alt)
+    change = change_of(allele)
+    reference = before + ref + after
+    assert reference[: change.start0] + change.alt + reference[change.end0 :] == before + alt + after
+    assert allele.pos0 <= change.start0 <= change.end0 <= allele.end0
+    replaced = reference[change.start0 : change.end0]
+    if replaced and change.alt:
+        assert replaced[0] != change.alt[0] and replaced[-1] != change.alt[-1]
+    assert change.shift_bp == len(alt) - len(ref)

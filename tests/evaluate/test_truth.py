@@ -1,0 +1,122 @@
+"""How labels and effects are read from INFO, per ALT or per record."""
+
+import math
+
+import pytest
+
+from tests.builders import make_records
+from vepscore.errors import InputError, UsageError
+from vepscore.evaluate.truth import NEGATIVE, POSITIVE, Effects, Labels, LeftOut
+from vepscore.evaluate.values import InfoValues
+from vepscore.io.header import parse_header
+
+CLINVAR = ("CLNSIG", "Pathogenic,Likely_pathogenic", "Benign,Likely benign,2")
+
+
+def read_values(number: str, info: str, alts: str = "C,G", kind: str = "texts"):
+    """What INFO says of field F for each ALT, where the header declares it with `number`; None: not at all."""
+    declared = [f'##INFO=<ID=F,Number={number},Type=String,Description="F">'] if number else []
+    header = parse_header(
+        ["##fileformat=VCFv4.2", *declared, "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"], "some.vcf"
+    )
+    (record,) = make_records(("chr1", "100", ".", "A", alts))
+    object.__setattr__(record, "line", record.line.removesuffix(b".") + info.encode())
+    values = InfoValues(header)
+    return getattr(values, kind)(record, values.read(record), "F")
+
+
+class TestLabels:
+    @pytest.mark.parametrize(
+        ("text", "label"),
+        [
+            ("Pathogenic", POSITIVE),
+            ("PATHOGENIC", POSITIVE),
+            ("pathogenic/Likely_pathogenic", POSITIVE),
+            ("Pathogenic|not_provided", POSITIVE),
+            ("Pathogenic,_other", POSITIVE),
+            ("likely_benign", NEGATIVE),
+            ("Likely benign", NEGATIVE),
+            ("Benign&Likely_benign", NEGATIVE),
+            ("2", NEGATIVE),
+            ("2|2", NEGATIVE),
+        ],
+    )
+    def test_class(self, text, label):
+        assert Labels.parse(*CLINVAR).judge(text) == label
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (".", "no CLNSIG"),
+            ("not_provided|other", "CLNSIG has only values that are ignored"),
+            ("Benign|Pathogenic", "CLNSIG is of both classes"),
+            ("Uncertain_significance", "CLNSIG is of neither class, or of others too"),
+            ("Likely_benign|Uncertain_significance", "CLNSIG is of neither class, or of others too"),
+            ("25", "CLNSIG is of neither class, or of others too"),
+            ("Likely_pathogenic_low_penetrance", "CLNSIG is of neither class, or of others too"),
+        ],
+    )
+    def test_no_class(self, text, reason):
+        with pytest.raises(LeftOut) as left_out:
+            Labels.parse(*CLINVAR).judge(text)
+        assert str(left_out.value) == reason
+
+    def test_a_class_may_have_a_value_that_is_ignored_elsewhere(self):
+        labels = Labels.parse("F", "splice", "other")
+        assert labels.judge("other") == NEGATIVE
+
+    @pytest.mark.parametrize(("positive", "negative"), [("", "b"), ("a", " ,"), ("a,b", "B,c")])
+    def test_classes_that_make_no_sense(self, positive, negative):
+        with pytest.raises(UsageError):
+            Labels.parse("F", positive, negative)
+
+
+class TestEffects:
+    @pytest.mark.parametrize(("text", "effect"), [("-1.5", -1.5), ("0", 0.0), ("1e-3", 0.001)])
+    def test_number(self, text, effect):
+        assert Effects(field="DPSI").judge(text) == effect
+
+    @pytest.mark.parametrize("text", [".", "nan", "inf"])
+    def test_missing(self, text):
+        with pytest.raises(LeftOut, match="no DPSI"):
+            Effects(field="DPSI").judge(text)
+
+
+class TestInfoValues:
+    @pytest.mark.parametrize(
+        ("number", "info", "texts"),
+        [
+            ("A", "F=x,y", ["x", "y"]),
+            ("A", "G=1;F=x,.;H", ["x", "."]),
+            ("R", "F=r,x,y", ["x", "y"]),
+            ("1", "F=x", ["x", "x"]),
+            (".", "F=x,y", ["x", "y"]),
+            (".", "F=x,y,z", ["x,y,z", "x,y,z"]),
+            ("1", "F=x;F=y", ["x", "x"]),
+            ("A", "F=.", [".", "."]),
+            ("A", "G=x", [".", "."]),
+            ("R", ".", [".", "."]),
+            ("0", "F", [".", "."]),
+        ],
+    )
+    def test_texts(self, number, info, texts):
+        assert read_values(number, info) == texts
+
+    def test_terms_of_one_alt_stay_together(self):
+        assert read_values(".", "F=Pathogenic,_low_penetrance", alts="C") == ["Pathogenic,_low_penetrance"]
+
+    @pytest.mark.parametrize(("number", "info"), [("A", "F=x"), ("A", "F=x,y,z"), ("R", "F=x,y")])
+    def test_wrong_count_is_an_error_that_names_the_record(self, number, info):
+        with pytest.raises(InputError) as error:
+            read_values(number, info)
+        assert "some.vcf record 0, chr1:100 A>C,G" in str(error.value)
+        assert f"(Number={number} in the header)" in str(error.value)
+
+    def test_numbers(self):
+        first, second = read_values("A", "F=-0.5,.", kind="numbers")
+        assert first == -0.5 and math.isnan(second)
+        assert all(map(math.isnan, read_values("A", "F=inf,nan", kind="numbers")))
+
+    def test_word_in_the_place_of_a_number(self):
+        with pytest.raises(InputError, match=r"F is 'high', expected a number or '\.'"):
+            read_values("A", "F=0.5,high", kind="numbers")

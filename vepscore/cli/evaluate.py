@@ -1,0 +1,215 @@
+"""`vepscore evaluate`: the scores of a VCF, measured against labels or effects of one's own."""
+
+import logging
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vepscore.cli.logs import Quiet, Verbose
+from vepscore.cli.tables import print_table
+from vepscore.errors import UsageError
+
+if TYPE_CHECKING:
+    from vepscore.evaluate.run import Evaluation, Row
+    from vepscore.evaluate.truth import Effects, Labels
+
+log = logging.getLogger(__name__)
+
+_TRUTH, _STRATA, _BASELINES = "Truth", "Scores and strata", "Baselines"
+
+
+def evaluate(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCORED", help="What `score` wrote, or any .vcf, .vcf.gz or .bcf; - for standard input."
+        ),
+    ],
+    reference: Annotated[Path, typer.Option("-r", "--reference", help="FASTA, plain or bgzip.")],
+    genes: Annotated[
+        Path, typer.Option("-g", "--genes", help="GENCODE, Ensembl or RefSeq GTF, plain or gz.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The table: .tsv or .tsv.gz.", show_default=False)
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIELD",
+            help="INFO field with a class, CLNSIG say.",
+            rich_help_panel=_TRUTH,
+            show_default=False,
+        ),
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUES",
+            help="Its values that make a positive, separated by commas; in any case.",
+            rich_help_panel=_TRUTH,
+            show_default=False,
+        ),
+    ] = None,
+    negative: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUES", help="Those that make a negative.", rich_help_panel=_TRUTH, show_default=False
+        ),
+    ] = None,
+    ignore: Annotated[
+        str,
+        typer.Option(
+            metavar="VALUES",
+            help="Those that do not count beside others. Alleles with any other value are left out.",
+            rich_help_panel=_TRUTH,
+        ),
+    ] = "not_provided,other",
+    effect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIELD",
+            help="In place of --label: INFO field with a measured effect, a signed number.",
+            rich_help_panel=_TRUTH,
+            show_default=False,
+        ),
+    ] = None,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-s",
+            "--score",
+            metavar="FIELD",
+            help="INFO field with a number, ours or another tool's. Repeatable. Default: VS_SPLICE where there is one.",
+            rich_help_panel=_STRATA,
+            show_default=False,
+        ),
+    ] = None,
+    within: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="BP", help="Two strata more: this near to a splice site.", rich_help_panel=_STRATA
+        ),
+    ] = 50,
+    chromosomes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Judge alleles on these only, separated by commas.",
+            rich_help_panel=_STRATA,
+            show_default=False,
+        ),
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=1, help="Resamples for the 95% intervals.", rich_help_panel=_STRATA)
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.", rich_help_panel=_STRATA)] = 0,
+    pwm_exclude: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Chromosomes whose introns do not train the baseline pwm. Default: those of the judged alleles.",
+            rich_help_panel=_BASELINES,
+            show_default=False,
+        ),
+    ] = None,
+    pwm_fasta: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="More sequence to train it on; contigs may be slices, named chrom:start-end. Repeatable.",
+            rich_help_panel=_BASELINES,
+            show_default=False,
+        ),
+    ] = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure scores against a truth set: AUROC and AUPRC for labels, Spearman and sign accuracy for measured effects.
+
+    Beside them two baselines: the distance from the nearest splice site, and position weight matrices of splice sites.
+    By strata of distance, with bootstrap intervals.
+    """
+    truth = _truth(label, positive, negative, ignore, effect)
+    _check_output(source, output)
+
+    from vepscore.evaluate.run import Options
+    from vepscore.evaluate.run import evaluate as run
+
+    evaluation = run(
+        Options(
+            source=source,
+            reference=reference,
+            genes=genes,
+            truth=truth,
+            scores=tuple(score) if score else None,
+            chromosomes=_names(chromosomes) or (),
+            within_bp=within,
+            pwm_exclude=_names(pwm_exclude),
+            pwm_fastas=tuple(pwm_fasta or ()),
+            resamples=bootstrap,
+            seed=seed,
+        )
+    )
+    if output is not None:
+        from vepscore.evaluate.table import EvaluationWriter
+
+        with EvaluationWriter(output) as table:
+            table.write(evaluation)
+    _print(evaluation)
+
+
+def _truth(
+    label: str | None, positive: str | None, negative: str | None, ignore: str, effect: str | None
+) -> "Labels | Effects":
+    from vepscore.evaluate.truth import Effects, Labels
+
+    if (label is None) == (effect is None):
+        raise UsageError(
+            "expected one of --label and --effect" + (", found both" if label else ", found neither"),
+            hint="--label CLNSIG --positive Pathogenic,Likely_pathogenic --negative Benign,Likely_benign",
+        )
+    if label is None:
+        if positive or negative:
+            raise UsageError("--positive and --negative are for --label; --effect takes numbers")
+        return Effects(field=effect)
+    if positive is None or negative is None:
+        raise UsageError(
+            f"--label {label} needs --positive and --negative",
+            hint="--positive Pathogenic,Likely_pathogenic --negative Benign,Likely_benign",
+        )
+    return Labels.parse(label, positive, negative, ignore)
+
+
+def _check_output(source: str, output: Path | None) -> None:
+    if output is None:
+        return
+    from vepscore.evaluate.table import check_suffix
+
+    check_suffix(output)
+    if os.path.realpath(source) == os.path.realpath(output):
+        raise UsageError(f"output {output} is the input, which it would replace", hint="give -o another path")
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(name for name in text.split(",") if name)
+
+
+def _print(evaluation: "Evaluation") -> None:
+    """What was left out goes to the log, the figures to standard output, as narrow as a terminal may be."""
+    read = evaluation.read
+    log.info("%d of %d alternate alleles are judged", len(read.cases), read.alleles)
+    for reason, count in read.left_out.items():
+        log.info("%d left out: %s", count, reason)
+    columns = ("stratum", "metric", "predictor", "n", "pos", "value", "95% CI")
+    print_table(columns, map(_cells, evaluation.rows))
+
+
+def _cells(row: "Row") -> tuple[str, ...]:
+    found = row.estimate
+    positive = "" if row.positive is None else str(row.positive)
+    if math.isnan(found.value):
+        return row.stratum, row.metric, row.predictor, str(row.n), positive, "", ""
+    interval = "" if math.isnan(found.low) else f"{found.low:.2f}..{found.high:.2f}"
+    return row.stratum, row.metric, row.predictor, str(row.n), positive, f"{found.value:.3f}", interval

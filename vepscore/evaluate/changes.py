@@ -1,0 +1,47 @@
+"""The bases that an allele changes, without those that REF and ALT share.
+
+Coordinates are 0-based and half-open.
+"""
+
+import dataclasses
+
+from vepscore.genome.alleles import Allele
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What is replaced by what; an insertion replaces the empty interval before `start0`."""
+
+    chrom: str  # as the reference genome names it
+    start0: int
+    end0: int  # exclusive; `start0` for an insertion
+    alt: str  # what comes in its place; empty for a deletion
+
+    @property
+    def shift_bp(self) -> int:
+        """How far the bases after the change move to the right."""
+        return len(self.alt) - (self.end0 - self.start0)
+
+
+def change_of(allele: Allele) -> Change:
+    """The change that an allele makes: common last bases are taken off first, then common first ones.
+
+    A change within a repeat therefore lies as far left as REF allows. Where REF and ALT are the same text, it is
+    an insertion of nothing.
+    """
+    ref, alt, start0 = allele.ref, allele.alt, allele.pos0
+    last = _shared(ref[::-1], alt[::-1])
+    ref, alt = ref[: len(ref) - last], alt[: len(alt) - last]
+    first = _shared(ref, alt)
+    start0 += first
+    return Change(chrom=allele.chrom, start0=start0, end0=start0 + len(ref) - first, alt=alt[first:])
+
+
+def _shared(left: str, right: str) -> int:
+    """How many first letters two texts have in common."""
+    count = 0
+    for a, b in zip(left, right, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count

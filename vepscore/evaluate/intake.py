@@ -1,0 +1,182 @@
+"""The alleles of a scored VCF that can be judged, and why the others cannot."""
+
+import collections
+import dataclasses
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vepscore.errors import InputError
+from vepscore.evaluate.changes import Change, change_of
+from vepscore.evaluate.truth import NEGATIVE, POSITIVE, Effects, Labels, LeftOut
+from vepscore.evaluate.values import InfoValues
+from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
+from vepscore.genome.fasta import Reference, reference_matches
+from vepscore.io.fields import MISSING, STATUS
+from vepscore.io.header import PROVENANCE_PREFIX, VcfHeader
+from vepscore.io.records import Record, open_records
+
+log = logging.getLogger(__name__)
+
+DEFAULT_SCORE = "VS_SPLICE"
+_SHOWN_LABELS = 5
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One allele that is judged."""
+
+    change: Change
+    truth: float  # of labels 1 or 0, else the measured effect
+    scores: tuple[float, ...]  # finite, one for each of `Cases.fields`
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Cases:
+    """What was read of a VCF."""
+
+    cases: list[Case]
+    fields: tuple[str, ...]  # the scores' INFO fields
+    alleles: int  # ALTs in the file
+    left_out: dict[str, int]  # reason → alleles, most first
+    provenance: tuple[str, ...]  # header lines that say how the scores were made
+
+
+def read_cases(
+    path: str | Path,
+    truth: Labels | Effects,
+    reference: Reference,
+    *,
+    scores: Sequence[str] | None = None,
+    chromosomes: Sequence[str] = (),
+) -> Cases:
+    """Reads a VCF or BCF; "-" is standard input.
+
+    An allele is judged where it has a truth, every score that was asked for, a plain sequence and a REF that the
+    reference has too. So all predictors are compared on the same alleles.
+
+    Args:
+        path: the scored VCF.
+        truth: how labels or effects are read.
+        reference: the genome.
+        scores: INFO fields with numbers; None: VS_SPLICE where the header has it, else none.
+        chromosomes: only alleles on these, under any of their names; all where empty.
+
+    Raises:
+        InputError: the file cannot be read, a value is malformed, a field is not in it, or no allele is left.
+    """
+    with open_records(path) as records:
+        values = InfoValues(records.header)
+        fields = _choose(records.header, values, truth, scores)
+        intake = _Intake(values, truth, reference, fields, chromosomes)
+        cases = [case for record in records for case in intake.read(record)]
+        provenance = [line for line in records.header.meta if line.startswith(PROVENANCE_PREFIX)]
+    left_out = dict(sorted(intake.left_out.items(), key=lambda item: (-item[1], item[0])))
+    read = Cases(
+        cases=cases,
+        fields=fields,
+        alleles=len(cases) + sum(left_out.values()),
+        left_out=left_out,
+        provenance=tuple(provenance) if fields else (),
+    )
+    _check(read, truth, records.header.source)
+    return read
+
+
+def _choose(
+    header: VcfHeader, values: InfoValues, truth: Labels | Effects, scores: Sequence[str] | None
+) -> tuple[str, ...]:
+    """The scores' fields, all declared, as the field of the truth must be."""
+    has_default = values.declares(DEFAULT_SCORE)
+    if scores is None and not has_default:
+        log.warning(
+            "%s has no %s: only the baselines are shown; --score names other fields",
+            header.source,
+            DEFAULT_SCORE,
+        )
+    chosen = tuple(dict.fromkeys(scores or ([DEFAULT_SCORE] if has_default and scores is None else [])))
+    for field in (truth.field, *chosen):
+        if not values.declares(field):
+            raise InputError(
+                f"{header.source}\nthe header declares no INFO field {field}; "
+                f"it has {', '.join(header.declared('INFO')) or 'none'}",
+                hint="name one of these, or add the ##INFO line of a field that the records have",
+            )
+    return chosen
+
+
+class _Intake:
+    """Judges records one by one, and counts what is left out."""
+
+    def __init__(
+        self,
+        values: InfoValues,
+        truth: Labels | Effects,
+        reference: Reference,
+        fields: tuple[str, ...],
+        chromosomes: Sequence[str],
+    ) -> None:
+        self.left_out: collections.Counter[str] = collections.Counter()
+        self._values, self._truth, self._reference, self._fields = values, truth, reference, fields
+        self._chromosomes = {reference.match(name) or name for name in chromosomes}
+
+    def read(self, record: Record) -> Iterator[Case]:
+        """The cases of a record."""
+        info = self._values.read(record)
+        if isinstance(self._truth, Effects):
+            self._values.numbers(record, info, self._truth.field)  # refuses what is no number
+        truths = self._values.texts(record, info, self._truth.field)
+        statuses = self._values.texts(record, info, STATUS.id)
+        columns = [self._values.numbers(record, info, field) for field in self._fields]
+        for index, alt in enumerate(record.alts):
+            try:
+                self._check_chromosome(record)
+                truth = self._truth.judge(truths[index])
+                change = self._change(record, alt)
+                scores = self._scores(statuses[index], [column[index] for column in columns])
+            except LeftOut as reason:
+                self.left_out[str(reason)] += 1
+            else:
+                yield Case(change=change, truth=truth, scores=scores)
+
+    def _check_chromosome(self, record: Record) -> None:
+        chrom = self._reference.match(record.chrom) or record.chrom
+        if self._chromosomes and chrom not in self._chromosomes:
+            raise LeftOut("on another chromosome")
+
+    def _change(self, record: Record, alt: str) -> Change:
+        status = more_severe(classify_text(record.ref), classify_text(alt))
+        if status is not Status.OK:
+            raise LeftOut(f"no plain sequence ({status})")
+        chrom = self._reference.match(record.chrom)
+        pos0, end0 = record.pos1 - 1, record.pos1 - 1 + len(record.ref)
+        if chrom is None or pos0 < 0 or end0 > self._reference.contigs[chrom]:
+            raise LeftOut(f"not on the reference ({Status.OFF_REFERENCE})")
+        if not reference_matches(self._reference.fetch(chrom, pos0, end0), record.ref):
+            raise LeftOut(f"REF is not what the reference has ({Status.REF_MISMATCH})")
+        return change_of(Allele(chrom=chrom, pos0=pos0, ref=record.ref.upper(), alt=alt.upper()))
+
+    def _scores(self, status: str, scores: list[float]) -> tuple[float, ...]:
+        if self._fields and status not in (MISSING, Status.OK):
+            raise LeftOut(f"not scored ({status})")
+        for field, score in zip(self._fields, scores, strict=True):
+            if math.isnan(score):
+                raise LeftOut(f"no {field}")
+        return tuple(scores)
+
+
+def _check(read: Cases, truth: Labels | Effects, source: str) -> None:
+    classes = {case.truth for case in read.cases}
+    if len(classes) == 2 or (classes and isinstance(truth, Effects)):
+        return
+    reasons = "".join(f"\n{count} left out: {reason}" for reason, count in read.left_out.items())
+    if isinstance(truth, Effects):
+        raise InputError(f"{source}\nno allele of {read.alleles} can be judged by {truth.field}{reasons}")
+    positive, negative = (sum(case.truth == one for case in read.cases) for one in (POSITIVE, NEGATIVE))
+    seen = ", ".join(f"{text} ({count})" for text, count in truth.seen.most_common(_SHOWN_LABELS))
+    raise InputError(
+        f"{source}\nof {read.alleles} alleles {positive} are positive and {negative} negative, "
+        f"expected some of each{reasons}",
+        hint=f"the most frequent values of {truth.field}: {seen}" if seen else None,
+    )

@@ -1,0 +1,73 @@
+"""What is measured: the scores of the VCF, and baselines that need no network."""
+
+import dataclasses
+import logging
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from vepscore.evaluate.intake import Cases
+from vepscore.evaluate.pwm import SiteModel
+from vepscore.evaluate.strata import Place
+from vepscore.evaluate.training_sites import MIN_INTRONS, train_matrices
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.fasta import Reference
+
+log = logging.getLogger(__name__)
+
+DISTANCE, PWM = "distance", "pwm"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Predictor:
+    """A number per case. Axis: N cases."""
+
+    name: str  # an INFO field, or the name of a baseline
+    sizes: np.ndarray  # float64 (N,): how large the predicted effect is; only the order counts
+    signed: np.ndarray | None  # float64 (N,): with its direction; None where the predictor has none
+    remark: str = ""  # what it was made from
+
+
+def score_predictors(read: Cases) -> list[Predictor]:
+    """The scores that were read from the VCF."""
+    columns = np.array([case.scores for case in read.cases], float).reshape(len(read.cases), len(read.fields))
+    return [_predictor(name, column) for name, column in zip(read.fields, columns.T, strict=True)]
+
+
+def distance_predictor(places: Sequence[Place]) -> Predictor:
+    """The distance from the nearest annotated splice site, negated: nearer is more."""
+    return Predictor(name=DISTANCE, sizes=np.array([-place.distance_bp for place in places]), signed=None)
+
+
+def pwm_predictor(
+    read: Cases, annotation: Annotation, references: Sequence[Reference], excluded: Collection[str]
+) -> Predictor | None:
+    """The change by position weight matrices (`vepscore.evaluate.pwm`); None, and a warning, without enough introns.
+
+    Args:
+        read: the cases.
+        annotation: introns to train on, sites and genes.
+        references: the genome of the cases first; the others are for training only.
+        excluded: chromosomes that are not trained on.
+    """
+    training = train_matrices(annotation, references, excluded)
+    if not training.matrices:
+        log.warning(
+            "no baseline %s: %d introns with known sequence outside of %s, expected at least %d; "
+            "--pwm-fasta adds sequence, --pwm-exclude names the chromosomes to keep out of training",
+            PWM,
+            training.introns,
+            ", ".join(sorted(excluded)),
+            MIN_INTRONS,
+        )
+        return None
+    remark = f"trained on {training.introns} introns of {', '.join(training.chroms)}"
+    log.info("baseline %s: %s", PWM, remark)
+    model = SiteModel(training.matrices, annotation, references[0])
+    return _predictor(PWM, np.array([model.score(case.change) for case in read.cases]), remark)
+
+
+def _predictor(name: str, values: np.ndarray, remark: str = "") -> Predictor:
+    """Values that are never negative say nothing of direction."""
+    signed = values if np.any(values < 0) else None
+    return Predictor(name=name, sizes=np.abs(values), signed=signed, remark=remark)

@@ -1,0 +1,157 @@
+"""One evaluation: from a scored VCF to a table of figures."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import vepscore
+from vepscore.evaluate.intake import Cases, read_cases
+from vepscore.evaluate.metrics import Estimate, Metric, auprc, auroc, estimate, sign_accuracy, spearman
+from vepscore.evaluate.predictors import Predictor, distance_predictor, pwm_predictor, score_predictors
+from vepscore.evaluate.strata import Place, Places, Stratum
+from vepscore.evaluate.truth import Effects, Labels
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.fasta import Reference
+
+ALL = "all"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What one evaluation is asked for."""
+
+    source: str  # scored VCF or BCF; "-" is standard input
+    reference: Path
+    genes: Path
+    truth: Labels | Effects
+    scores: tuple[str, ...] | None  # INFO fields; None: VS_SPLICE where there is one
+    chromosomes: tuple[str, ...]  # only these; all where empty
+    within_bp: int  # of a splice site, for two more strata
+    pwm_exclude: tuple[str, ...] | None  # chromosomes not to train on; None: those of the cases
+    pwm_fastas: tuple[Path, ...]  # more sequence to train on
+    resamples: int  # of the bootstrap, at least 1
+    seed: int  # of its random numbers, at least 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One figure."""
+
+    predictor: str
+    stratum: str
+    metric: str
+    n: int  # alleles
+    positive: int | None  # of which are positive; None for measured effects
+    estimate: Estimate  # NaN where the stratum has no such figure: too few alleles, or of one class only
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What came out."""
+
+    read: Cases
+    rows: tuple[Row, ...]  # by stratum, metric and predictor
+    provenance: dict[str, str]  # key to value
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Measure:
+    """A metric, and what of predictor and truth it takes."""
+
+    name: str
+    metric: Metric
+    directed: bool = False  # signed scores, rather than their sizes
+    of_sizes: bool = False  # the size of the effect, rather than the effect
+
+
+_OF_LABELS = (_Measure(name="auroc", metric=auroc), _Measure(name="auprc", metric=auprc))
+_OF_EFFECTS = (
+    _Measure(name="spearman", metric=spearman, directed=True),
+    _Measure(name="spearman_of_sizes", metric=spearman, of_sizes=True),
+    _Measure(name="sign_accuracy", metric=sign_accuracy, directed=True),
+)
+
+
+def evaluate(options: Options) -> Evaluation:
+    """Measures the scores of a VCF, and the baselines, against its labels or effects.
+
+    Raises:
+        VepscoreError: a file cannot be read, or no allele can be judged.
+    """
+    references = [Reference(path) for path in (options.reference, *options.pwm_fastas)]
+    annotation = Annotation.from_gtf(options.genes)
+    read = read_cases(
+        options.source,
+        options.truth,
+        references[0],
+        scores=options.scores,
+        chromosomes=options.chromosomes,
+    )
+    finder = Places(annotation)
+    places = [finder.locate(case.change) for case in read.cases]
+    evaluated = tuple(dict.fromkeys(case.change.chrom for case in read.cases))
+    excluded = evaluated if options.pwm_exclude is None else options.pwm_exclude
+    pwm = pwm_predictor(read, annotation, references, excluded)
+    predictors = [*score_predictors(read), distance_predictor(places), *([pwm] if pwm else [])]
+    return Evaluation(
+        read=read,
+        rows=tuple(_rows(options, read, predictors, choose_strata(places, options.within_bp))),
+        provenance=_describe(options, read, predictors),
+    )
+
+
+def choose_strata(places: Sequence[Place], within_bp: int) -> dict[str, np.ndarray]:
+    """Name to bool (N,): all, near a splice site, the same without the canonical bases, and those of `Stratum`."""
+    stratum = np.array([place.stratum for place in places])
+    near = np.array([place.distance_bp for place in places]) <= within_bp
+    return {
+        ALL: np.ones(len(places), bool),
+        f"within_{within_bp}": near,
+        f"within_{within_bp}_noncanonical": near & (stratum != Stratum.CANONICAL),
+        **{str(name): stratum == name for name in Stratum},
+    }
+
+
+def _rows(
+    options: Options, read: Cases, predictors: Sequence[Predictor], strata: Mapping[str, np.ndarray]
+) -> Iterator[Row]:
+    truth = np.array([case.truth for case in read.cases])
+    labelled = isinstance(options.truth, Labels)
+    classes = truth.astype(int) if labelled else np.zeros(len(truth), int)
+    for name, inside in strata.items():
+        for measure in _OF_LABELS if labelled else _OF_EFFECTS:
+            for predictor in predictors:
+                scores = predictor.signed if measure.directed else predictor.sizes
+                if scores is None:
+                    continue
+                found = estimate(
+                    measure.metric,
+                    scores[inside],
+                    np.abs(truth[inside]) if measure.of_sizes else truth[inside],
+                    classes[inside],
+                    resamples=options.resamples,
+                    seed=options.seed,
+                )
+                yield Row(
+                    predictor=predictor.name,
+                    stratum=name,
+                    metric=measure.name,
+                    n=int(inside.sum()),
+                    positive=int(classes[inside].sum()) if labelled else None,
+                    estimate=found,
+                )
+
+
+def _describe(options: Options, read: Cases, predictors: Sequence[Predictor]) -> dict[str, str]:
+    """What the table says of itself; the same inputs and options give the same."""
+    reasons = "; ".join(f"{count} {reason}" for reason, count in read.left_out.items())
+    return {
+        "evaluateVersion": vepscore.__version__,
+        "evaluateTruth": options.truth.describe(),
+        "evaluateAlleles": f"{len(read.cases)} of {read.alleles}",
+        "evaluateLeftOut": reasons or "none",
+        "evaluateBootstrap": f"{options.resamples} resamples within classes, seed {options.seed}, 95% interval",
+        **{f"evaluate{each.name.capitalize()}": each.remark for each in predictors if each.remark},
+    }
