@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from tests.cli.commands import ROOT, vepscore
 from tests.train.toy import write_toy
 from vepscore.errors import OutputError, TrainingError
 from vepscore.model.checkpoint import load_checkpoint, read_config, verify_checkpoint
@@ -42,6 +43,7 @@ def arrays(folder: Path) -> dict[str, np.ndarray]:
     return safetensors.numpy.load_file(folder / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_teachers_and_student_are_checkpoints(trained: Path) -> None:
     for name, held_out in (("teacher-1", ["chr2"]), ("teacher-2", ["chr3"]), ("student", [])):
         verify_checkpoint(trained / name)
@@ -60,6 +62,7 @@ def test_teachers_and_student_are_checkpoints(trained: Path) -> None:
     assert any((first[name] != second[name]).any() for name in first)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_gives_the_same_network(
     folder: Path, recipe: Recipe, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +89,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_network(
         assert not (tmp_path / name / "progress").exists()
 
 
+@pytest.mark.slow
 def test_networks_of_another_recipe_are_not_taken(folder: Path, recipe: Recipe, trained: Path) -> None:
     with pytest.raises(OutputError, match="teacher-1\n  was trained with another recipe"):
         train_all(recipe.shortened(0.5), read_data(recipe, folder), trained)
@@ -109,3 +113,19 @@ def test_a_recipe_that_does_not_fit_is_refused(
     path.write_text((folder / "recipe.toml").read_text().replace(old, new, 1))
     with pytest.raises(TrainingError, match=said):
         read_recipe(path)
+
+
+def test_the_example_is_a_recipe() -> None:
+    recipe = read_recipe(ROOT / "examples" / "06_training" / "recipe.toml")
+    held_out = [chrom for fold in recipe.data.folds for chrom in fold]
+    assert len(held_out) == len(set(held_out)) and not set(held_out) & set(recipe.data.test)
+    tried = recipe.shortened(0.01)
+    assert tried.teachers.steps < recipe.teachers.steps / 50 and tried.student.steps >= 1
+
+
+def test_the_command_says_what_is_missing(folder: Path, tmp_path: Path) -> None:
+    said = vepscore("train", str(tmp_path / "none.toml"), str(folder), "-o", str(tmp_path / "out"))
+    assert said.returncode == 1 and said.stderr.startswith(
+        f"error: {tmp_path / 'none.toml'}\n  cannot be read"
+    )
+    assert not (tmp_path / "out").exists()

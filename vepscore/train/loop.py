@@ -71,7 +71,10 @@ def train(
     network = _create(training)
     optimizer = _optimizer(training.schedule)
     graph, params, statistics, rest = nnx.split(network, nnx.Param, nnx.BatchStat, ...)
-    state = TrainState(params, statistics, optimizer.init(params))
+    # As steps return it: without JAX's weak types, which would have the step compiled twice.
+    state = jax.tree.map(
+        lambda x: jnp.array(x, x.dtype), TrainState(params, statistics, optimizer.init(params))
+    )
     step = _step(training, optimizer, lambda *changing: nnx.merge(graph, *changing, rest, copy=True))
     with ocp.CheckpointManager(
         (folder / _PROGRESS_FOLDER).absolute(),
