@@ -9,7 +9,6 @@ Axes: B windows, S bp.
 import dataclasses
 import json
 import queue
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,8 +29,6 @@ from vepscore.train.objective import Arrays, Objective, Targets
 from vepscore.train.recipe import Schedule
 from vepscore.train.windows import Batch, TrainingWindows
 
-LOG_FILE = "log.jsonl"
-_PROGRESS_FOLDER = "progress"
 _SAVED_STEPS = 100  # between two states that are kept
 _LOGGED_STEPS = 20  # whose mean losses are a line of the log
 _PREFETCHED_BATCHES = 4
@@ -59,13 +56,17 @@ class Training:
 
 
 def train(
-    training: Training, folder: Path, observe: Callable[[int, dict[str, float]], None] = lambda *_: None
+    training: Training,
+    log: Path,
+    progress: Path,
+    observe: Callable[[int, dict[str, float]], None] = lambda *_: None,
 ) -> AlphaGenome:
-    """Trains from scratch, or goes on from what a killed run has left in the folder.
+    """Trains from scratch, or goes on from what a killed run of the same training has left.
 
     Args:
         training: what with.
-        folder: for the log, a JSON object per line, and for the progress while it lasts.
+        log: a file that gets the mean losses of every few steps, a JSON object per line.
+        progress: a folder for what a killed run goes on from.
         observe: called after each step with its number and its losses.
     """
     network = _create(training)
@@ -77,29 +78,24 @@ def train(
     )
     step = _step(training, optimizer, lambda *changing: nnx.merge(graph, *changing, rest, copy=True))
     with ocp.CheckpointManager(
-        (folder / _PROGRESS_FOLDER).absolute(),
+        progress.absolute(),
         options=ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False),
-    ) as progress:
-        first = progress.latest_step() or 0
+    ) as kept:
+        first = kept.latest_step() or 0
         if first:
-            state = progress.restore(first, args=ocp.args.StandardRestore(state))
-        log = _Log(folder / LOG_FILE, first)
+            state = kept.restore(first, args=ocp.args.StandardRestore(state))
+        losses_log = _Log(log, first)
         batches = _prefetched(_batches(training, first))
         for number, batch in enumerate(batches, first + 1):
             state, found = step(state, batch)
             losses = {name: float(value) for name, value in found.items()}
-            log.add(number, losses)
+            losses_log.add(number, losses)
             observe(number, losses)
             if number % _SAVED_STEPS == 0:
-                progress.save(number, args=ocp.args.StandardSave(state))
+                kept.save(number, args=ocp.args.StandardSave(state))
     network = nnx.merge(graph, state.params, state.statistics, rest)
     network.eval()
     return network
-
-
-def forget_progress(folder: Path) -> None:
-    """Removes what only a killed run would need."""
-    shutil.rmtree(folder / _PROGRESS_FOLDER, ignore_errors=True)
 
 
 def _create(training: Training) -> AlphaGenome:

@@ -5,7 +5,7 @@ A network that is there already is not trained again, so a killed run goes on wi
 
 import dataclasses
 import hashlib
-import logging
+import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ from vepscore.model.heads import parameter_count
 from vepscore.outputs import Output, Tracks
 from vepscore.train.contacts import ContactData, contact_tracks
 from vepscore.train.labels import label_tracks
-from vepscore.train.loop import Training, forget_progress, train
+from vepscore.train.loop import Training, train
 from vepscore.train.objective import Objective
 from vepscore.train.pieces import Piece, read_pieces, without
 from vepscore.train.recipe import Recipe, Schedule
@@ -34,9 +34,9 @@ from vepscore.train.splice import SpliceData
 from vepscore.train.tracks import TrackData
 from vepscore.train.windows import TrainingWindows
 
-log = logging.getLogger(__name__)
-
 STUDENT_FOLDER = "student"
+LOG_FILE = "log.jsonl"
+_PROGRESS = "progress-"  # and the recipe's hash: the folder that a killed run goes on from
 
 Observe = Callable[[str, int, int, dict[str, float]], None]  # network, step, steps, losses
 
@@ -128,8 +128,9 @@ def _train_once(
 ) -> Path:
     """One network's folder, trained if it is not there yet."""
     digest = hashlib.sha256(repr((recipe, schedule, fold)).encode()).hexdigest()
+    progress = folder / f"{_PROGRESS}{digest}"
+    _check_recipe(folder, digest)
     if (folder / HASHES_FILE).exists():
-        _check_recipe(folder, digest)
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -141,7 +142,12 @@ def _train_once(
         seed=int(digest[:8], 16),
         teachers=[load_checkpoint(teacher).network for teacher in teachers],
     )
-    network = train(training, folder, lambda step, losses: observe(folder.name, step, schedule.steps, losses))
+    network = train(
+        training,
+        folder / LOG_FILE,
+        progress,
+        lambda step, losses: observe(folder.name, step, schedule.steps, losses),
+    )
     config = CheckpointConfig(
         name=recipe.name,
         architecture=recipe.network,
@@ -160,14 +166,17 @@ def _train_once(
         },
     )
     save_checkpoint(folder, network, config, {"human": data.tables})
-    forget_progress(folder)
+    shutil.rmtree(progress)
     return folder
 
 
 def _check_recipe(folder: Path, digest: str) -> None:
-    found = read_config(folder).training.get("recipe")
-    if found != digest:
+    """Raises OutputError where a folder has a network, or a part of its training, by another recipe."""
+    found = [path.name.removeprefix(_PROGRESS) for path in folder.glob(f"{_PROGRESS}*")]
+    if (folder / HASHES_FILE).exists():
+        found.append(str(read_config(folder).training.get("recipe")))
+    if others := [name for name in found if name != digest]:
         raise OutputError(
-            f"{folder}\nwas trained with another recipe (found {found}, expected {digest})",
+            f"{folder}\nwas trained by another recipe (found {others[0]}, expected {digest})",
             hint="name another folder, or remove this one",
         )
