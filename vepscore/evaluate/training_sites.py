@@ -4,7 +4,6 @@ Coordinates are 0-based and half-open. Axes: K bases of a site, N introns.
 """
 
 import dataclasses
-import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
@@ -12,12 +11,12 @@ import numpy as np
 
 from vepscore.evaluate.pwm import SHAPES, Matrix, intron_boundaries, reverse_complement, site_span
 from vepscore.genome.annotation import Annotation
+from vepscore.genome.contigs import slice_origin
 from vepscore.genome.fasta import Reference
 from vepscore.genome.windows import UNKNOWN, encode_bases
 
 MIN_INTRONS = 100
 MAX_INTRONS = 10_000  # enough for 32 positions; more would only take longer
-_SLICE_NAME = re.compile(r"(?P<chrom>[^:]+):(?P<start1>\d+)-(?P<end1>\d+)")
 
 
 class Stretch(NamedTuple):
@@ -90,9 +89,8 @@ def train_matrices(
 def _stretches(annotation: Annotation, references: Sequence[Reference]) -> Iterator[Stretch]:
     for reference in references:
         for contig, length in reference.contigs.items():
-            sliced = _SLICE_NAME.fullmatch(contig)
-            chrom = annotation.contigs.match(sliced["chrom"] if sliced else contig)
-            start0 = int(sliced["start1"]) - 1 if sliced else 0
+            name, start0 = slice_origin(contig)
+            chrom = annotation.contigs.match(name)
             if chrom is not None:
                 yield Stretch(reference, contig, chrom, start0, start0 + length)
 

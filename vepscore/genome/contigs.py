@@ -7,6 +7,7 @@ from collections.abc import Iterable
 _CHR_PREFIX = re.compile(r"chr(?=.)", re.IGNORECASE)
 _ACCESSION = re.compile(r"NC_(\d{6})(?:\.(\d+))?")
 _MITOCHONDRION = "MT"
+_SLICE = re.compile(r"(?P<chrom>[^:]+):(?P<start1>\d+)-(?P<end1>\d+)")
 
 
 def _assembled_chromosomes() -> dict[str, str]:
@@ -71,3 +72,12 @@ def _chromosome(name: str) -> str:
 def _versions_differ(name: str, other: str) -> bool:
     left, right = _ACCESSION.fullmatch(name), _ACCESSION.fullmatch(other)
     return bool(left and right) and left.groups() != right.groups()
+
+
+def slice_origin(name: str) -> tuple[str, int]:
+    """The chromosome that a contig is a part of, and where it begins there, 0-based.
+
+    `chrom:start-end` (1-based, inclusive) is a slice of `chrom`; any other name is that of a whole one.
+    """
+    match = _SLICE.fullmatch(name)
+    return (match["chrom"], int(match["start1"]) - 1) if match else (name, 0)

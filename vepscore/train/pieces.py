@@ -4,19 +4,18 @@ Coordinates are 0-based and half-open.
 """
 
 import dataclasses
-import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from vepscore.genome.contigs import slice_origin
 from vepscore.genome.fasta import Reference
 from vepscore.genome.windows import UNKNOWN, encode_bases
 
 Interval = tuple[str, int, int]  # chromosome, start, end
 
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], np.uint8)
-_SLICE_NAME = re.compile(r"(?P<chrom>[^:]+):(?P<start1>\d+)-(?P<end1>\d+)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,7 @@ def read_pieces(paths: Sequence[Path], cache_dir: Path | None = None) -> list[Pi
     for path in paths:
         reference = Reference(path, cache_dir)
         for name, length in reference.contigs.items():
-            chrom, start0 = _slice_origin(name)
+            chrom, start0 = slice_origin(name)
             codes = encode_bases(reference.fetch(name, 0, length))
             pieces.append(Piece(chrom=chrom, start0=start0, codes=codes))
     return pieces
@@ -74,11 +73,6 @@ def _cut(piece: Piece, chrom: str, start0: int, end0: int) -> list[Piece]:
         Piece(chrom=chrom, start0=after_start0, codes=piece.codes[after_start0 - piece.start0 :]),
     ]
     return [part for part in parts if len(part.codes)]
-
-
-def _slice_origin(name: str) -> tuple[str, int]:
-    match = _SLICE_NAME.fullmatch(name)
-    return (match["chrom"], int(match["start1"]) - 1) if match else (name, 0)
 
 
 def reverse_complement(codes: np.ndarray) -> np.ndarray:
