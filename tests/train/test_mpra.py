@@ -15,7 +15,7 @@ from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig
 from vepscore.outputs import Output
-from vepscore.train.elements import DELETED, Element, mutate, place, read_elements, rebuild
+from vepscore.train.elements import DELETED, Element, place, put_variant, read_elements, rebuild
 from vepscore.train.mpra import _effect_predictor, _of_cell_type, evaluate_elements, sum_around
 from vepscore.train.pieces import Piece
 
@@ -137,8 +137,8 @@ def test_a_window_narrower_than_the_element_is_refused(element: Element) -> None
 
 def test_a_deletion_draws_the_next_base_in() -> None:
     window = np.array([0, 1, 2, 3, 1], np.uint8)
-    assert mutate(window, 1, 3).tolist() == [0, 3, 2, 3]
-    assert mutate(window, 1, DELETED).tolist() == [0, 2, 3, 1]
+    assert put_variant(window, 1, 3).tolist() == [0, 3, 2, 3]
+    assert put_variant(window, 1, DELETED).tolist() == [0, 2, 3, 1]
     assert window.tolist() == [0, 1, 2, 3, 1]
 
 
@@ -170,7 +170,7 @@ def test_effects_are_those_of_the_whole_network(checkpoint: Checkpoint, element:
     network = checkpoint.network
     for i in (2, 3):
         sums = []
-        for codes in (window[:-1], mutate(window, positions[i], element.alternate[i])):
+        for codes in (window[:-1], put_variant(window, positions[i], element.alternate[i])):
             embedding = embed(network, codes).bp1[:, positions[i] - 250 : positions[i] + 251]
             signal = network.heads[Output.ATAC](embedding, 0, resolution_bp=1)
             sums.append(np.asarray(signal)[0, :, :3].sum(axis=0))

@@ -119,6 +119,12 @@ def test_a_recipe_that_does_not_fit_is_refused(
         read_recipe(path)
 
 
+def test_files_that_are_missing_are_named(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "genes.gtf").touch()
+    with pytest.raises(TrainingError, match=r"lacks genome\.fa, signal\.npz"):
+        read_data(recipe, tmp_path)
+
+
 def test_the_example_is_a_recipe() -> None:
     recipe = read_recipe(ROOT / "examples" / "06_training" / "recipe.toml")
     held_out = [chrom for fold in recipe.data.folds for chrom in fold]

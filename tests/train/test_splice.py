@@ -8,8 +8,9 @@ import pytest
 
 from tests.paths import need
 from vepscore.genome.annotation import Annotation
+from vepscore.genome.windows import reverse_complement
 from vepscore.train.labels import NO_SITE, label_sequence
-from vepscore.train.pieces import Piece, read_pieces, reverse_complement
+from vepscore.train.pieces import Piece, read_pieces
 from vepscore.train.splice import SpliceData, _labelled_window
 
 # Gene A (+): intron [120, 200) in both transcripts that span it, [220, 300) in one of two.

@@ -30,7 +30,7 @@ def train(
 
     try:
         from vepscore.train.run import read_data, train_all
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise UsageError(
             f"vepscore train: {error.name} is not installed", hint="pip install 'vepscore[train]'"
         ) from error

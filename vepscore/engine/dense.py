@@ -20,7 +20,7 @@ from flax import nnx
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import NotFiniteError, Scoring, plan_allele
-from vepscore.engine.strand import reverse_complement
+from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.network import Embeddings, one_hot
 from vepscore.outputs import Output

@@ -28,7 +28,7 @@ from vepscore.engine.decoding import Undecoded, WindowDecoder, split_bins, trunk
 from vepscore.engine.encoding import EncodedWindow, WindowEncoder
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import AllelePlan, Group, NotFiniteError, Scoring, Signals, plan_allele
-from vepscore.engine.strand import reverse_complement
+from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import AlphaGenome

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from vepscore.errors import CheckpointError
-from vepscore.genome.windows import UNKNOWN
 from vepscore.model.heads import JunctionHead
 from vepscore.outputs import Output, Tracks
 
@@ -21,11 +20,6 @@ BETWEEN_BASES = frozenset({Output.DNASE})
 
 # For each row of SPLICE_CLASSES, the same kind of site on the other strand.
 _OTHER_STRAND = np.array([2, 3, 0, 1])
-
-
-def reverse_complement(codes: np.ndarray) -> np.ndarray:
-    """Codes of bases (S,), of the other strand; N stays N."""
-    return np.where(codes < UNKNOWN, 3 - codes, codes)[::-1]
 
 
 def turn_index(index: jax.Array, size: int) -> jax.Array:

@@ -31,12 +31,11 @@ from vepscore.evaluate.changes import Change
 from vepscore.evaluate.strata import boundaries
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
-from vepscore.genome.windows import UNKNOWN, encode_bases
+from vepscore.genome.windows import UNKNOWN, encode_bases, reverse_complement
 from vepscore.outputs import SPLICE_CLASSES
 
 PSEUDOCOUNT = 1.0
 FLOOR_SHARE = 0.05
-_COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], np.uint8)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,11 +172,6 @@ class SiteModel:
         here = site_class == SPLICE_CLASSES.index(kind + strand)
         offsets = boundaries(pos0[here], site_class[here]) - first0
         return offsets if strand == "+" else length - offsets
-
-
-def reverse_complement(codes: np.ndarray) -> np.ndarray:
-    """The codes of the other strand."""
-    return _COMPLEMENT[codes[::-1]]
 
 
 def site_span(boundary: int, strand: str, shape: Shape) -> tuple[int, int]:

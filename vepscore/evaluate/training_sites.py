@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vepscore.evaluate.pwm import SHAPES, Matrix, intron_boundaries, reverse_complement, site_span
+from vepscore.evaluate.pwm import SHAPES, Matrix, intron_boundaries, site_span
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.contigs import slice_origin
 from vepscore.genome.fasta import Reference
-from vepscore.genome.windows import UNKNOWN, encode_bases
+from vepscore.genome.windows import UNKNOWN, encode_bases, reverse_complement
 
 MIN_INTRONS = 100
 MAX_INTRONS = 10_000  # enough for 32 positions; more would only take longer

@@ -13,6 +13,7 @@ from vepscore.errors import UsageError
 from vepscore.genome.alleles import Allele
 
 UNKNOWN = 4  # the code of N, of ambiguity codes and of everything past a contig's ends
+_COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], np.uint8)
 
 MIN_WIDTH_BP = 1 << 14
 MAX_WIDTH_BP = 1 << 20
@@ -93,6 +94,11 @@ def window_around(allele: Allele, width_bp: int, align_bp: int = 1) -> Window:
 def encode_bases(bases: bytes) -> np.ndarray:
     """Codes, uint8 (len(bases),), in either case."""
     return np.frombuffer(bases.translate(_CODE_OF_BYTE), np.uint8).copy()
+
+
+def reverse_complement(codes: np.ndarray) -> np.ndarray:
+    """Codes (S,) of the other strand; N stays N."""
+    return _COMPLEMENT[codes[::-1]]
 
 
 def allele_sequences(reference: Bases, window: Window, allele: Allele) -> tuple[np.ndarray, np.ndarray]:

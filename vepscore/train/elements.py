@@ -118,7 +118,7 @@ def place(element: Element, pieces: Sequence[Piece], window_bp: int) -> tuple[np
     return window, "N"
 
 
-def mutate(window: np.ndarray, position: int, alternate: int) -> np.ndarray:
+def put_variant(window: np.ndarray, position: int, alternate: int) -> np.ndarray:
     """The window (S + 1,) with one variant, uint8 (S,); a deletion draws the last base in."""
     if alternate == DELETED:
         return np.delete(window, position)

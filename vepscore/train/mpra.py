@@ -31,7 +31,7 @@ from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoi
 from vepscore.model.config import TRACK_RESOLUTIONS_BP
 from vepscore.model.network import one_hot
 from vepscore.outputs import Output, Tracks
-from vepscore.train.elements import MIN_BARCODES, Element, bases_before, mutate, place, read_elements
+from vepscore.train.elements import MIN_BARCODES, Element, bases_before, place, put_variant, read_elements
 from vepscore.train.pieces import Piece, read_pieces
 
 TABLE = "mpra_saturation_mutagenesis.tsv.gz"
@@ -154,7 +154,7 @@ def _effect_predictor(
         for first in range(0, len(positions), batch):
             # The last variant fills the last batch, so that nothing is compiled again.
             chosen = np.minimum(np.arange(first, first + batch), len(positions) - 1)
-            codes = np.stack([mutate(window, positions[i], alternates[i]) for i in chosen])
+            codes = np.stack([put_variant(window, positions[i], alternates[i]) for i in chosen])
             changed = log_sums(predict(state, codes), positions[chosen])
             unchanged = log_sums(reference, positions[chosen])
             parts.append({output: np.asarray(changed[output] - unchanged[output]) for output in outputs})

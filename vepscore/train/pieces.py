@@ -15,8 +15,6 @@ from vepscore.genome.windows import UNKNOWN, encode_bases
 
 Interval = tuple[str, int, int]  # chromosome, start, end
 
-_COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], np.uint8)
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
@@ -73,8 +71,3 @@ def _cut(piece: Piece, chrom: str, start0: int, end0: int) -> list[Piece]:
         Piece(chrom=chrom, start0=after_start0, codes=piece.codes[after_start0 - piece.start0 :]),
     ]
     return [part for part in parts if len(part.codes)]
-
-
-def reverse_complement(codes: np.ndarray) -> np.ndarray:
-    """The codes of the other strand."""
-    return _COMPLEMENT[codes[::-1]]

@@ -32,6 +32,12 @@ class Sources:
     folds: tuple[tuple[str, ...], ...]  # chromosomes that each teacher leaves out besides
     contacts: ContactSources | None = None
 
+    @property
+    def names(self) -> list[str]:
+        """Of all files."""
+        contacts = dataclasses.astuple(self.contacts) if self.contacts else ()
+        return [*self.sequence, self.genes, self.tracks, *contacts]
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:

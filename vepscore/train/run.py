@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from vepscore.engine.device import keep_compiled
-from vepscore.errors import OutputError
+from vepscore.errors import OutputError, TrainingError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
 from vepscore.model.checkpoint import (
@@ -72,9 +72,13 @@ def read_data(recipe: Recipe, folder: Path) -> TrainingData:
     """Reads what a recipe names from a folder.
 
     Raises:
-        VepscoreError: a file is missing or damaged.
+        TrainingError: a file is missing.
+        GenomeError: the sequence cannot be read.
+        AnnotationError: the genes cannot be read.
     """
     files, contacts = recipe.data, recipe.data.contacts
+    if missing := [name for name in files.names if not (folder / name).is_file()]:
+        raise TrainingError(f"{folder}\nlacks {', '.join(missing)}", hint="the recipe names them in [data]")
     return TrainingData(
         pieces=read_pieces([folder / name for name in files.sequence], cache_dir()),
         annotation=Annotation.from_gtf(folder / files.genes, cache_dir()),

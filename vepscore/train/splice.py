@@ -10,9 +10,9 @@ from typing import Self
 import numpy as np
 
 from vepscore.genome.annotation import Annotation
-from vepscore.genome.windows import UNKNOWN
+from vepscore.genome.windows import UNKNOWN, reverse_complement
 from vepscore.train.labels import NO_SITE, SpliceLabels, label_sequence
-from vepscore.train.pieces import Piece, reverse_complement
+from vepscore.train.pieces import Piece
 
 _SITE_BP = 256  # of a window, for each site per class and each two junctions that there is room for
 _MIN_SITES = 16
