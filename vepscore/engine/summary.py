@@ -1,6 +1,6 @@
 """From the scores of one allele to what a VCF says of it: one value per field, and a detail per scorer and gene."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -31,6 +31,12 @@ def summarize_fields(blocks: Iterable[ScoreBlock], scorers: Mapping[str, Scorer]
         if scorer.info_field in _COMPOSITE_WEIGHTS:
             _collect_parts(by_gene, scorer.info_field, block)
     return fields | _composite(fields, by_gene)
+
+
+def signed_names(scorers: Collection[Scorer]) -> frozenset[str]:
+    """The scorers and the fields whose scores are signed. The composite is not: its parts are sizes."""
+    signed = [scorer for scorer in scorers if scorer.is_signed]
+    return frozenset(name for scorer in signed for name in (scorer.name, scorer.info_field) if name)
 
 
 def summarize_details(

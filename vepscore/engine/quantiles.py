@@ -1,0 +1,86 @@
+"""Which background quantiles a run ranks its scores in: those that were made with the same checkpoint and settings."""
+
+import logging
+from collections.abc import Mapping
+
+from vepscore.engine.options import Job
+from vepscore.errors import UsageError
+from vepscore.io.background import ALLELES_KEY
+from vepscore.io.quantiles import Quantiles, read_quantiles
+from vepscore.model.registry import resolve_checkpoint
+
+QUANTILES_KEY = "vepscoreQuantiles"  # of the provenance
+
+_FILES = "quantiles-*.parquet"
+_SAME = ("vepscoreCheckpoint", "vepscoreOrganism", "vepscoreWindow", "vepscorePrecision")
+_BETTER_SAME = ("vepscoreAlign", "vepscoreStrand")  # scores differ a little, as those of the background do
+_log = logging.getLogger(__name__)
+
+
+def quantiles_name(organism: str, window_bp: int, precision: str) -> str:
+    """The file's name, so that the quantiles of several settings have room in one folder."""
+    return f"quantiles-{organism}-{window_bp}bp-{precision}.parquet"
+
+
+def find_quantiles(job: Job, provenance: Mapping[str, str]) -> Quantiles | None:
+    """The quantiles that a run uses; None where there are none, or they are not wanted.
+
+    Args:
+        job: names them, or else takes those that lie in the checkpoint's directory.
+        provenance: of the run; its checkpoint, organism, window and precision must be those of the background.
+
+    Raises:
+        UsageError: the job names quantiles that are not there or were made with other settings.
+        CheckpointError: a table of quantiles is damaged.
+    """
+    if not job.use_quantiles or job.background is not None:
+        return None
+    is_asked_for = job.quantiles is not None
+    place = job.quantiles if is_asked_for else resolve_checkpoint(job.checkpoint)
+    paths = [place] if place.is_file() else sorted(place.glob(_FILES))
+    if not paths:
+        if is_asked_for:
+            raise UsageError(
+                f"--quantiles {place}\nfound no {_FILES}, expected quantiles",
+                hint="make them with `vepscore calibrate`",
+            )
+        return None
+    problems = []
+    for path in paths:
+        quantiles = read_quantiles(path)
+        differences = _compare(quantiles, provenance)
+        if not differences:
+            _report(quantiles, provenance)
+            return quantiles
+        problems.append((path, differences))
+    if is_asked_for:
+        lines = [f"{path.name}: {difference}" for path, differences in problems for difference in differences]
+        raise UsageError(
+            "\n".join([f"--quantiles {place}\nmade with other settings than this run's", *lines]),
+            hint="score with those settings, make quantiles with these by `vepscore calibrate`, or --no-quantiles",
+        )
+    for path, differences in problems:
+        _log.info("no quantiles from %s: %s", path.name, "; ".join(differences))
+    return None
+
+
+def _compare(quantiles: Quantiles, provenance: Mapping[str, str]) -> list[str]:
+    """What differs of that which must not."""
+    return [
+        f"{key.removeprefix('vepscore').lower()}: found {found}, expected {provenance[key]}"
+        for key in _SAME
+        if (found := quantiles.facts.get(key, "none")) != provenance[key]
+    ]
+
+
+def _report(quantiles: Quantiles, provenance: Mapping[str, str]) -> None:
+    _log.info("quantiles: %s, %s alleles", quantiles.name, quantiles.facts.get(ALLELES_KEY, "unknown"))
+    for key in _BETTER_SAME:
+        if (found := quantiles.facts.get(key, "none")) != provenance[key]:
+            setting = key.removeprefix("vepscore").lower()
+            _log.warning(
+                "the background was scored with %s %s, this run with %s", setting, found, provenance[key]
+            )
+    missing = [name for name in provenance["vepscoreScorers"].split(",") if name not in quantiles.scorers]
+    if missing:
+        _log.info("no quantiles of %s: the background has no scores of them", ", ".join(missing))
