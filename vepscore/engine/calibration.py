@@ -8,10 +8,10 @@ from pathlib import Path
 from vepscore.engine.device import choose_device, default_precision
 from vepscore.engine.job import run_job
 from vepscore.engine.options import Job
-from vepscore.engine.quantiles import quantiles_name
 from vepscore.engine.report import JobReport
 from vepscore.engine.run import RunCounts
 from vepscore.io.atomic import writing
+from vepscore.io.quantiles import quantiles_name
 
 
 def calibrate(

@@ -6,20 +6,14 @@ from collections.abc import Mapping
 from vepscore.engine.options import Job
 from vepscore.errors import UsageError
 from vepscore.io.background import ALLELES_KEY
-from vepscore.io.quantiles import Quantiles, read_quantiles
+from vepscore.io.quantiles import Quantiles, list_quantiles, quantiles_name, read_quantiles
 from vepscore.model.registry import resolve_checkpoint
 
 QUANTILES_KEY = "vepscoreQuantiles"  # of the provenance
 
-_FILES = "quantiles-*.parquet"
 _SAME = ("vepscoreCheckpoint", "vepscoreOrganism", "vepscoreWindow", "vepscorePrecision")
 _BETTER_SAME = ("vepscoreAlign", "vepscoreStrand")  # scores differ a little, as those of the background do
 _log = logging.getLogger(__name__)
-
-
-def quantiles_name(organism: str, window_bp: int, precision: str) -> str:
-    """The file's name, so that the quantiles of several settings have room in one folder."""
-    return f"quantiles-{organism}-{window_bp}bp-{precision}.parquet"
 
 
 def find_quantiles(job: Job, provenance: Mapping[str, str]) -> Quantiles | None:
@@ -37,11 +31,11 @@ def find_quantiles(job: Job, provenance: Mapping[str, str]) -> Quantiles | None:
         return None
     is_asked_for = job.quantiles is not None
     place = job.quantiles if is_asked_for else resolve_checkpoint(job.checkpoint)
-    paths = [place] if place.is_file() else sorted(place.glob(_FILES))
+    paths = [place] if place.is_file() else list_quantiles(place)
     if not paths:
         if is_asked_for:
             raise UsageError(
-                f"--quantiles {place}\nfound no {_FILES}, expected quantiles",
+                f"--quantiles {place}\nfound no {quantiles_name('*', '*', '*')}, expected one",
                 hint="make them with `vepscore calibrate`",
             )
         return None

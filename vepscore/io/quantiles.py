@@ -144,6 +144,16 @@ class Quantiles:
         return dataclasses.replace(allele, fields={**allele.fields, **ranked})
 
 
+def quantiles_name(organism: str, window_bp: int | str, precision: str) -> str:
+    """The file's name, so that the quantiles of several settings have room in one folder."""
+    return f"quantiles-{organism}-{window_bp}bp-{precision}.parquet"
+
+
+def list_quantiles(folder: Path) -> list[Path]:
+    """The files of that name in a folder, by name."""
+    return sorted(folder.glob(quantiles_name("*", "*", "*")))
+
+
 def read_quantiles(path: Path) -> Quantiles:
     """Reads what `vepscore calibrate` wrote.
 
