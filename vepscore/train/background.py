@@ -34,6 +34,7 @@ TRANSITIONS = {"A": "G", "C": "T", "G": "A", "T": "C"}
 TRANSITION_SHARE = 2 / 3
 
 _BASES = "ACGT"
+_MAX_SHARE = 0.25  # of the places that variants may take
 _MAX_TRIES = 100  # for each variant, on average
 
 
@@ -86,6 +87,8 @@ def draw_variants(
             f"{reference.path}\nhas no contig that the annotation has genes on",
             hint="give a GTF of the same assembly",
         )
+    if snvs + indels > (regions.end0 - regions.start0).sum() * _MAX_SHARE:
+        raise _no_room(reference, snvs + indels)
     rng = np.random.default_rng(seed)
     found: dict[tuple[int, int], Variant] = {}
     for count, draw in ((snvs, _substitution), (indels, _indel)):
@@ -96,11 +99,14 @@ def draw_variants(
             if (contig, pos0) not in found and (variant := draw(reference, contig, pos0, rng)) is not None:
                 found[contig, pos0] = variant
         if len(found) < wanted:
-            raise InputError(
-                f"{reference.path}\nhas room for {len(found)} variants near genes, expected {snvs + indels}",
-                hint="ask for fewer",
-            )
+            raise _no_room(reference, snvs + indels)
     return sorted(found.values())
+
+
+def _no_room(reference: Reference, wanted: int) -> InputError:
+    return InputError(
+        f"{reference.path}\nhas too few known bases near genes for {wanted} variants", hint="ask for fewer"
+    )
 
 
 def write_variants(path: str, reference: Reference, variants: list[Variant]) -> None:
