@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from tests.builders import TinyGenome, build_checkpoint, vcf_row, write_vcf
@@ -28,7 +29,7 @@ from vepscore.io.quantiles import Quantiles, quantiles_name, read_quantiles
 NAME = quantiles_name("human", 16_384, "float32")
 BACKGROUND = [vcf_row("chr1", pos0, 1, "~") for pos0 in range(12_000, 20_000, 400)]
 ROWS = (BACKGROUND[3], vcf_row("chr1", 17_001, 1, "~", "<DEL>"), vcf_row("chr1", 18_000, 1))
-SCORERS = ("DNASE", "DNASE_ACTIVE", "SPLICE_SITES")
+SCORERS = ("CONTACT_MAPS", "DNASE", "DNASE_ACTIVE")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -132,7 +133,7 @@ class TestCalibration:
 
     def test_every_scorer_and_its_sign_is_there(self, quantiles: Quantiles):
         signs = {name: known.is_signed.tolist() for name, known in quantiles.scorers.items()}
-        assert signs == {"DNASE": [True] * 2, "DNASE_ACTIVE": [False] * 2, "SPLICE_SITES": [False] * 4}
+        assert signs == {"CONTACT_MAPS": [False] * 2, "DNASE": [True] * 2, "DNASE_ACTIVE": [False] * 2}
         signed = dict(zip(quantiles.fields, quantiles.of_fields.is_signed.tolist(), strict=True))
         assert [name for name, is_signed in signed.items() if is_signed] == ["VS_DNASE"]
 
@@ -188,7 +189,7 @@ class TestRankedRun:
         )
         run_job(job, ignore)
         table = pd.read_parquet(job.table)
-        for field, middle in (("VS_DNASE", 0), ("VS_SS", 0.5)):
+        for field, middle in (("VS_DNASE", 0), ("VS_CONTACT", 0.5)):
             found = table[[field, f"{field}_Q"]].dropna().sort_values(field)[f"{field}_Q"].to_numpy()
             assert (np.diff(found) >= 0).all()
             low, high = found[(len(found) - 1) // 2], found[len(found) // 2]
@@ -267,14 +268,16 @@ class TestChoice:
         assert not any(path.exists() for path in outputs_of(other))
 
     def test_of_several_the_matching_one_is_taken(
-        self, job: Job, quantiles: Quantiles, quantiles_path: Path, background_job: Job, tmp_path: Path
+        self, job: Job, quantiles: Quantiles, quantiles_path: Path, tmp_path: Path
     ):
-        wider = dataclasses.replace(background_job, window_bp=32_768, scorers=("DNASE",))
-        path, _ = calibrate(wider, tmp_path, ignore)
         shutil.copy(quantiles_path, tmp_path)
+        table = pq.read_table(quantiles_path)
+        wide = quantiles.facts | {"vepscoreWindow": "32768 bp"}
+        name = quantiles_name("human", 32_768, "float32")
+        pq.write_table(table.replace_schema_metadata(wide), tmp_path / name)
         both = dataclasses.replace(job, quantiles=tmp_path)
         assert find_quantiles(both, quantiles.facts).digest == quantiles.digest
-        assert find_quantiles(both, read_quantiles(path).facts).name == path.name
+        assert find_quantiles(both, wide).name == name
 
     def test_another_alignment_is_warned_of(self, job: Job, quantiles: Quantiles, caplog):
         found = find_quantiles(job, {**quantiles.facts, "vepscoreAlign": "128 bp"})
@@ -333,6 +336,7 @@ class TestPartsOfARun:
             with pytest.raises(InputError, match="only in this one: ##vepscoreQuantiles=quantiles-human"):
                 merge(paths, str(output))
 
+    @pytest.mark.slow
     def test_workers_of_a_cluster_give_the_same_bytes(self, job: Job, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("JAX_PLATFORMS", "cpu")
         run_job(dataclasses.replace(job, device="cpu"), ignore)
