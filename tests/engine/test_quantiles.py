@@ -13,18 +13,22 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tests.builders import TinyGenome, build_checkpoint, vcf_row, write_vcf
+from tests.builders import TinyGenome, build_checkpoint, make_records, vcf_row, write_vcf
 from tests.engine.jobs import tiny_job
 from tests.io.samples import read_all
 from vepscore.engine.calibration import calibrate
 from vepscore.engine.job import run_job
 from vepscore.engine.options import Job
-from vepscore.engine.quantiles import find_quantiles
+from vepscore.engine.plugins import load_scorers
+from vepscore.engine.quantiles import find_quantiles, match_composite
 from vepscore.engine.run import RunCounts
 from vepscore.engine.shards import Shard
 from vepscore.errors import CheckpointError, InputError, OutputError, UsageError
+from vepscore.genome.alleles import Status
+from vepscore.io.background import quantiles_of
 from vepscore.io.merge import merge
-from vepscore.io.quantiles import Quantiles, quantiles_name, read_quantiles
+from vepscore.io.quantiles import GRID, Backgrounds, Quantiles, quantiles_name, read_quantiles
+from vepscore.io.results import AlleleResult, RecordResult
 
 NAME = quantiles_name("human", 16_384, "float32")
 BACKGROUND = [vcf_row("chr1", pos0, 1, "~") for pos0 in range(12_000, 20_000, 400)]
@@ -288,6 +292,27 @@ class TestChoice:
         with caplog.at_level(logging.INFO, "vepscore"):
             find_quantiles(job, {**quantiles.facts, "vepscoreScorers": "ATAC,DNASE"})
         assert "no quantiles of ATAC: the background has no scores of them" in caplog.messages
+
+    @pytest.mark.parametrize(
+        ("scorers", "is_ranked"),
+        [
+            (("SPLICE_SITES", "SPLICE_SITE_USAGE", "DNASE"), True),
+            (("SPLICE_SITES",), False),
+            (("SPLICE_SITES", "SPLICE_SITE_USAGE", "SPLICE_JUNCTIONS"), False),
+        ],
+    )
+    def test_composite_of_other_parts_is_not_ranked(self, quantiles: Quantiles, scorers, is_ranked: bool):
+        """In a background of the scores 1, 2 and 3 of two parts."""
+        fields = ("VS_SPLICE", "VS_SS", "VS_SSU")
+        values, _ = quantiles_of(np.array([[1], [2], [3]], np.float32).repeat(3, axis=1))
+        known = Backgrounds(grid=GRID, values=values, is_signed=np.zeros(3, bool))
+        whole = dataclasses.replace(quantiles, fields=fields, of_fields=known)
+        allele = AlleleResult(alt="~", status=Status.OK, fields={"VS_SPLICE": 2.0, "VS_SS": 2.0})
+        (record,) = make_records(vcf_row("chr1", 17_001, 1, "~"))
+        matched = match_composite(whole, load_scorers(scorers))
+        ranked = matched.rank_fields(RecordResult(record=record, alleles=(allele,))).alleles[0].fields
+        assert ranked["VS_SS_Q"] == 0.5
+        assert ranked.get("VS_SPLICE_Q") == (0.5 if is_ranked else None)
 
     def test_folder_without_any_is_refused(self, job: Job, quantiles: Quantiles, tmp_path: Path):
         with pytest.raises(UsageError, match="found no quantiles-"):

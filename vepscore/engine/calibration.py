@@ -39,11 +39,13 @@ def calibrate(
 @contextlib.contextmanager
 def _made(folder: Path) -> Iterator[None]:
     """The folder; one that was made for nothing is gone afterwards."""
+    was_there = folder.is_dir()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # only where it is empty
+        if not was_there:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only where it is empty
         raise

@@ -40,9 +40,7 @@ class Job:
     batch: int
     engine: str  # "sparse" or "dense"
     split: str  # what several devices divide: "windows" or "positions"
-    quantiles: (
-        Path | None
-    )  # background quantiles, a file or its folder; None: those that lie with the checkpoint
+    quantiles: Path | None  # a file or its folder; None: those that lie with the checkpoint
     use_quantiles: bool  # rank the scores, where there are quantiles
     overwrite: bool  # replace the annotation of an earlier run
     shard: Shard | None  # score only one of several parts of the input

@@ -1,9 +1,11 @@
 """Which background quantiles a run ranks its scores in: those that were made with the same checkpoint and settings."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from vepscore.contract import Scorer
 from vepscore.engine.options import Job
+from vepscore.engine.summary import COMPOSITE_FIELD, COMPOSITE_WEIGHTS
 from vepscore.errors import UsageError
 from vepscore.io.background import ALLELES_KEY
 from vepscore.io.quantiles import Quantiles, list_quantiles, quantiles_name, read_quantiles
@@ -12,7 +14,10 @@ from vepscore.model.registry import resolve_checkpoint
 QUANTILES_KEY = "vepscoreQuantiles"  # of the provenance
 
 _SAME = ("vepscoreCheckpoint", "vepscoreOrganism", "vepscoreWindow", "vepscorePrecision")
-_BETTER_SAME = ("vepscoreAlign", "vepscoreStrand")  # scores differ a little, as those of the background do
+_BETTER_SAME = (
+    "vepscoreAlign",
+    "vepscoreStrand",
+)  # of scores that differ, but not in how they are distributed
 _log = logging.getLogger(__name__)
 
 
@@ -56,6 +61,21 @@ def find_quantiles(job: Job, provenance: Mapping[str, str]) -> Quantiles | None:
     for path, differences in problems:
         _log.info("no quantiles from %s: %s", path.name, "; ".join(differences))
     return None
+
+
+def match_composite(quantiles: Quantiles, scorers: Collection[Scorer]) -> Quantiles:
+    """The quantiles, without the composite's where it has other parts in the run than in the background."""
+    expected = COMPOSITE_WEIGHTS.keys() & {scorer.info_field for scorer in scorers}
+    found = COMPOSITE_WEIGHTS.keys() & quantiles.known_fields
+    if not expected or not found or expected == found:
+        return quantiles
+    _log.info(
+        "no quantiles of %s: of %s in the background, of %s in this run",
+        COMPOSITE_FIELD,
+        ", ".join(sorted(found)),
+        ", ".join(sorted(expected)),
+    )
+    return quantiles.without_field(COMPOSITE_FIELD)
 
 
 def _compare(quantiles: Quantiles, provenance: Mapping[str, str]) -> list[str]:

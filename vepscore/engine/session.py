@@ -18,7 +18,7 @@ from vepscore.engine.options import Job
 from vepscore.engine.parallel import create_sparse_engine
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.provenance import describe_run
-from vepscore.engine.quantiles import QUANTILES_KEY, find_quantiles
+from vepscore.engine.quantiles import QUANTILES_KEY, find_quantiles, match_composite
 from vepscore.engine.retry import RetryingEngine
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import needed_outputs, select_scorers
@@ -106,6 +106,7 @@ def open_session(job: Job, intake: Intake) -> Session:
     )
     quantiles = find_quantiles(job, provenance)
     if quantiles is not None:
+        quantiles = match_composite(quantiles, selection.scorers)
         provenance[QUANTILES_KEY] = f"{quantiles.name} sha256:{quantiles.digest}"
     facts = Facts(
         provenance=provenance,

@@ -245,9 +245,8 @@ class LongTableWriter(StagedWriter):
     def _quantile_column(self, pieces: list[_Piece], rows: int) -> pa.Array:
         if self._quantiles is None:
             return pa.nulls(rows, pa.float32())
-        return pa.array(
-            np.concatenate([piece.quantiles for piece in pieces]), from_pandas=True
-        )  # NaN is null
+        quantiles = np.concatenate([piece.quantiles for piece in pieces])
+        return pa.array(quantiles, from_pandas=True)  # NaN becomes null
 
     def _column(self, name: str, values: np.ndarray) -> pa.Array:
         if name in self._vocabularies:

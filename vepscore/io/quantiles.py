@@ -19,6 +19,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -105,6 +106,19 @@ class Quantiles:
     fields: tuple[str, ...]  # keys of QUANTILE_FIELDS
     of_fields: Backgrounds  # their backgrounds
 
+    @property
+    def known_fields(self) -> frozenset[str]:
+        """The fields that any allele of the background had."""
+        known = np.isfinite(self.of_fields.values).any(axis=1)
+        return frozenset(name for name, is_known in zip(self.fields, known, strict=True) if is_known)
+
+    def without_field(self, name: str) -> Self:
+        """The quantiles without those of one field."""
+        kept = [i for i, field in enumerate(self.fields) if field != name]
+        known = self.of_fields
+        of_fields = dataclasses.replace(known, values=known.values[kept], is_signed=known.is_signed[kept])
+        return dataclasses.replace(self, fields=tuple(self.fields[i] for i in kept), of_fields=of_fields)
+
     def rank_scores(self, scorer: str, scores: np.ndarray) -> np.ndarray:
         """The quantiles of one scorer's scores: float32 (R, T), NaN where there are none.
 
@@ -182,7 +196,7 @@ def _parse(path: Path, data: bytes) -> Quantiles:
     rows = table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).to_pylist()
     for row in rows:
         _check_values(row, len(grid))
-    by_scorer: dict[str, list[dict]] = {}
+    by_scorer: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row["scorer"] is not None:
             by_scorer.setdefault(row["scorer"], []).append(row)
@@ -200,7 +214,7 @@ def _parse(path: Path, data: bytes) -> Quantiles:
     )
 
 
-def _check_values(row: Mapping, points: int) -> None:
+def _check_values(row: Mapping[str, Any], points: int) -> None:
     values = np.array(row["quantiles"], np.float64)
     known = np.flatnonzero(np.isfinite(values))
     if len(values) != points or not np.array_equal(known, np.arange(len(known)) + known[:1].sum()):
@@ -209,7 +223,7 @@ def _check_values(row: Mapping, points: int) -> None:
         raise ValueError(f"the quantiles of {row['scorer'] or row['field']} do not ascend")
 
 
-def _backgrounds(rows: list[dict], grid: np.ndarray) -> Backgrounds:
+def _backgrounds(rows: list[dict[str, Any]], grid: np.ndarray) -> Backgrounds:
     return Backgrounds(
         grid=grid,
         values=np.array([row["quantiles"] for row in rows], np.float32).reshape(-1, len(grid)),
