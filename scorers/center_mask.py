@@ -32,6 +32,11 @@ class CenterMask(Scorer):
     active: bool = False  # the larger sum rather than the fold change
     info_field: str | None = None  # the VCF field of its largest score
 
+    @property
+    def is_signed(self) -> bool:
+        """A fold change has a direction, the larger of two sums has none."""
+        return not self.active
+
     def where(self, site: Site) -> Reads:
         resolution_bp = self.output.resolution_bp
         width = -(-self.width_bp // resolution_bp)

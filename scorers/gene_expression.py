@@ -37,6 +37,11 @@ class GeneExpression(Scorer):
 
     needs_genes = True
 
+    @property
+    def is_signed(self) -> bool:
+        """A fold change has a direction, the larger of two means has none."""
+        return not self.active
+
     def where(self, site: Site) -> Reads | None:
         window = site.window
         candidates = site.annotation.genes_with_start(window.chrom, window.start0, window.end0)

@@ -10,6 +10,7 @@ import sys
 import tomllib
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer.main
 
@@ -38,6 +39,8 @@ NOT_RUN = {
 # What the test adds to a command, so that it is quick and asks nothing.
 ADDED = {
     "vepscore score ": "--window 16kb ",
+    "vepscore calibrate ": "--window 16kb ",
+    "python -m vepscore.train.background ": "--snvs 12 --indels 3 ",
     "vepscore weights fetch ": "--accept-terms --metadata HUMAN.textproto --metadata MOUSE.textproto ",
 }
 EXAMPLE_VARIANTS = re.findall(r"(chr\w+)\\t(\d+)\\t\.\\t([ACGT]+)\\t([ACGT]+)", README)
@@ -60,7 +63,7 @@ def test_every_status_is_explained():
 def test_every_option_exists():
     main = typer.main.get_command(app)
     commands = [
-        *(main.commands[name] for name in ("score", "merge", "evaluate", "train")),
+        *(main.commands[name] for name in ("score", "calibrate", "merge", "evaluate", "train")),
         *main.commands["weights"].commands.values(),
     ]
     options = {
@@ -181,6 +184,14 @@ class TestCommands:
         _, pos, _, alt = EXAMPLE_VARIANTS[0]
         assert f"\n{pos} {alt} SPLICE_SITES ABCA4 " in output
         assert " raw_score " in output
+
+    def test_quantiles_are_written(self, folder, output):
+        ranked = pd.read_parquet(folder / "ranked.parquet")
+        quantiles = ranked.loc[ranked["scorer"] == "DNASE", "quantile_score"]
+        assert len(quantiles) and quantiles.between(-1, 1).all()
+        assert [path.name for path in (folder / "quantiles").iterdir()] == [
+            "quantiles-human-16384bp-float32.parquet"
+        ]
 
     def test_files_are_there(self, folder, output):
         expected = {"in.vcf", "out.vcf.gz", "out.vcf.gz.tbi", "out.parquet", "out.tsv", "hg38.fa", "ours"}

@@ -85,6 +85,9 @@ class Scorer(abc.ABC):
     output: Output
     needs_genes: bool = False  # skipped, with a notice, when the run has no annotation
     needs_polya: bool = False  # skipped, with a notice, when the run has no poly(A) sites
+    is_signed: bool = (
+        False  # scores say which way a change goes: their quantiles are from -1 to 1, not from 0 to 1
+    )
     max_sites: int | None = None  # SPLICE_JUNCTIONS only: how many sites per class it takes, the first ones
     info_field: str | None = (
         None  # the VCF field, a key of io.fields.VALUE_FIELDS, that takes its largest score

@@ -15,6 +15,7 @@ import typer
 import typer.core
 
 from vepscore.cli import weights
+from vepscore.cli.calibrate import calibrate
 from vepscore.cli.evaluate import evaluate
 from vepscore.cli.logs import Quiet, Verbose, printable, set_up_logging
 from vepscore.cli.merge import merge
@@ -46,6 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(score)
+app.command()(calibrate)
 app.command()(merge)
 app.command()(evaluate)
 app.command()(scorers)

@@ -9,15 +9,38 @@ from typing import Annotated
 import typer
 
 from vepscore.cli.logs import Quiet, Verbose
+from vepscore.cli.options import (
+    DATA,
+    MODEL,
+    RUN,
+    SCALE,
+    AlignOption,
+    BatchOption,
+    CheckpointOption,
+    Device,
+    DeviceOption,
+    GenesOption,
+    MetadataOption,
+    Organism,
+    OrganismOption,
+    PolyaOption,
+    PrecisionOption,
+    ReferenceOption,
+    ResumeOption,
+    Rotary,
+    RotaryOption,
+    ScorerOption,
+    Split,
+    SplitOption,
+    Strand,
+    StrandOption,
+    WindowOption,
+    check_align,
+)
 from vepscore.errors import UsageError
 
 STDOUT = "-"
 NOT_ALL_SCORED = 3  # exit status with --strict
-
-
-class Organism(enum.StrEnum):
-    human = "human"
-    mouse = "mouse"
 
 
 class OnRefMismatch(enum.StrEnum):
@@ -26,181 +49,91 @@ class OnRefMismatch(enum.StrEnum):
     error = "error"
 
 
-class Precision(enum.StrEnum):
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class Rotary(enum.StrEnum):
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class Strand(enum.StrEnum):
-    plus = "plus"
-    minus = "minus"
-
-
-class Device(enum.StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    gpu = "gpu"
-    tpu = "tpu"
-
-
 class Engine(enum.StrEnum):
     sparse = "sparse"
     dense = "dense"
-
-
-class Split(enum.StrEnum):
-    windows = "windows"
-    positions = "positions"
-
-
-_DATA, _MODEL, _RUN, _SCALE = "Data", "Model", "Run", "Many jobs"
 
 
 def score(
     source: Annotated[
         str, typer.Argument(metavar="INPUT", help=".vcf, .vcf.gz, .bcf, or - for standard input.")
     ],
-    reference: Annotated[
-        Path,
-        typer.Option(
-            "-r", "--reference", help="FASTA, plain or bgzip; indexed when it is not.", rich_help_panel=_DATA
-        ),
-    ],
-    genes: Annotated[
-        Path | None,
-        typer.Option(
-            "-g", "--genes", help="GENCODE, Ensembl or RefSeq GTF, plain or gz.", rich_help_panel=_DATA
-        ),
-    ] = None,
-    polya: Annotated[
-        Path | None,
-        typer.Option(
-            help="Poly(A) sites, TSV: gene_id, chrom, start (0-based), strand.", rich_help_panel=_DATA
-        ),
-    ] = None,
+    reference: ReferenceOption,
+    genes: GenesOption = None,
+    polya: PolyaOption = None,
     output: Annotated[
         list[str] | None,
         typer.Option(
             "-o",
             "--output",
             help="Repeatable. .vcf, .vcf.gz, .bcf or - (annotated VCF; the default is -), .parquet (long table).",
-            rich_help_panel=_DATA,
+            rich_help_panel=DATA,
         ),
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option(help="One row per allele: .tsv, .tsv.gz or .parquet.", rich_help_panel=_DATA),
+        typer.Option(help="One row per allele: .tsv, .tsv.gz or .parquet.", rich_help_panel=DATA),
     ] = None,
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(
-            "-c",
-            "--checkpoint",
-            help="A name from `vepscore weights list`, or a directory. Default: the embedded one.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    metadata: Annotated[
+    checkpoint: CheckpointOption = None,
+    metadata: MetadataOption = None,
+    organism: OrganismOption = Organism.human,
+    window: WindowOption = "1Mb",
+    align: AlignOption = 1,
+    strand: StrandOption = Strand.plus,
+    scorer: ScorerOption = None,
+    precision: PrecisionOption = None,
+    rotary: RotaryOption = Rotary.auto,
+    quantiles: Annotated[
         Path | None,
         typer.Option(
-            help="Track metadata (textproto) of a checkpoint in the official layout.", rich_help_panel=_MODEL
+            metavar="DIR",
+            help="Background quantiles from `vepscore calibrate`. Default: those in the checkpoint's directory.",
+            rich_help_panel=MODEL,
         ),
     ] = None,
-    organism: Annotated[Organism, typer.Option(rich_help_panel=_MODEL)] = Organism.human,
-    window: Annotated[
-        str,
-        typer.Option(
-            help="1Mb, 512kb, 128kb, 64kb, 32kb, 16kb, or bp divisible by 2048.", rich_help_panel=_MODEL
-        ),
-    ] = "1Mb",
-    align: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="1 centres each window on its variant; else a multiple of 128.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = 1,
-    strand: Annotated[
-        Strand,
-        typer.Option(
-            help="The strand that the network reads; scores are of the same genes and positions.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = Strand.plus,
-    scorer: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-s", "--scorer", help="Repeatable. Default: all that can be made.", rich_help_panel=_MODEL
-        ),
-    ] = None,
-    precision: Annotated[
-        Precision | None,
-        typer.Option(help="Default: bfloat16 on GPU and TPU, float32 on CPU.", rich_help_panel=_MODEL),
-    ] = None,
-    rotary: Annotated[
-        Rotary,
-        typer.Option(
-            help="Rotary tables' dtype; auto: what the checkpoint was made with.", rich_help_panel=_MODEL
-        ),
-    ] = Rotary.auto,
+    no_quantiles: Annotated[
+        bool, typer.Option("--no-quantiles", help="Write no quantiles.", rich_help_panel=MODEL)
+    ] = False,
     on_ref_mismatch: Annotated[
         OnRefMismatch,
-        typer.Option(help="Where REF is not what the reference has.", rich_help_panel=_RUN),
+        typer.Option(help="Where REF is not what the reference has.", rich_help_panel=RUN),
     ] = OnRefMismatch.skip,
-    device: Annotated[Device, typer.Option(rich_help_panel=_RUN)] = Device.auto,
-    batch: Annotated[
-        int, typer.Option(min=1, help="Alternates of one window computed together.", rich_help_panel=_RUN)
-    ] = 1,
-    split: Annotated[
-        Split,
-        typer.Option(
-            help="With several devices: each has its own windows, or all share the positions of each window.",
-            rich_help_panel=_RUN,
-        ),
-    ] = Split.windows,
+    device: DeviceOption = Device.auto,
+    batch: BatchOption = 1,
+    split: SplitOption = Split.windows,
     engine: Annotated[
         Engine,
-        typer.Option(help="sparse: only what scorers read; dense: whole windows.", rich_help_panel=_RUN),
+        typer.Option(help="sparse: only what scorers read; dense: whole windows.", rich_help_panel=RUN),
     ] = Engine.sparse,
     shard: Annotated[
         str | None,
         typer.Option(
             metavar="I/N",
             help="Score the I-th of N parts of the input, of about as much work each.",
-            rich_help_panel=_SCALE,
+            rich_help_panel=SCALE,
         ),
     ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(help="Go on from what a killed run has left, or start anew.", rich_help_panel=_SCALE),
-    ] = True,
+    resume: ResumeOption = True,
     cluster: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
             help="A Dask scheduler's address, or local:N for N processes on this machine.",
-            rich_help_panel=_SCALE,
+            rich_help_panel=SCALE,
         ),
     ] = None,
     json_summary: Annotated[
         Path | None,
-        typer.Option(help="Versions, hashes, counts and timings, as JSON.", rich_help_panel=_RUN),
+        typer.Option(help="Versions, hashes, counts and timings, as JSON.", rich_help_panel=RUN),
     ] = None,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Exit status 3 when an allele was not scored.", rich_help_panel=_RUN),
+        typer.Option("--strict", help="Exit status 3 when an allele was not scored.", rich_help_panel=RUN),
     ] = False,
     overwrite_existing: Annotated[
         bool,
         typer.Option(
-            "--overwrite-existing", help="Replace the annotation of an earlier run.", rich_help_panel=_RUN
+            "--overwrite-existing", help="Replace the annotation of an earlier run.", rich_help_panel=RUN
         ),
     ] = False,
     verbose: Verbose = False,
@@ -215,7 +148,9 @@ def score(
     from vepscore.genome.windows import parse_width
 
     window_bp = parse_width(window)
-    _check_align(align, window_bp)
+    check_align(align, window_bp)
+    if quantiles is not None and no_quantiles:
+        raise UsageError("--quantiles and --no-quantiles\nexpected one of them")
     outputs = tuple(output or [STDOUT])
     check_outputs(source, outputs, table, json_summary)
     job = Job(
@@ -225,6 +160,7 @@ def score(
         polya=polya,
         outputs=outputs,
         table=table,
+        background=None,
         checkpoint=checkpoint,
         metadata=metadata,
         organism=organism,
@@ -239,6 +175,8 @@ def score(
         batch=batch,
         engine=engine,
         split=split,
+        quantiles=quantiles,
+        use_quantiles=not no_quantiles,
         overwrite=overwrite_existing,
         shard=Shard.parse(shard) if shard else None,
         resume=resume,
@@ -252,14 +190,3 @@ def score(
         print_report(report)
     if strict and report.counts.scored < report.counts.alleles:
         raise typer.Exit(NOT_ALL_SCORED)
-
-
-def _check_align(align_bp: int, window_bp: int) -> None:
-    from vepscore.model.config import TRUNK_BIN_BP
-
-    if align_bp == 1 or (align_bp % TRUNK_BIN_BP == 0 and align_bp <= window_bp // 4):
-        return
-    raise UsageError(
-        f"--align {align_bp}\nexpected 1, or a multiple of {TRUNK_BIN_BP} up to a quarter of the window",
-        hint="1 centres each window on its variant",
-    )

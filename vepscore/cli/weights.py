@@ -80,6 +80,7 @@ app.command()(fetch)
 
 
 def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str]]:
+    from vepscore.io.quantiles import list_quantiles
     from vepscore.model.checkpoint import checkpoint_digest
 
     yield "checkpoint", config.name
@@ -92,6 +93,7 @@ def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str
     if config.terms_notice:
         yield "terms", config.terms_notice
     yield "training", "\n".join(_describe_training(config.training)) or "not said"
+    yield "quantiles", "\n".join(file.name for file in list_quantiles(path)) or "none"
     yield "directory", str(path)
     yield "digest", f"sha256:{checkpoint_digest(path)}"
 

@@ -102,6 +102,7 @@ def _for_workers(job: Job) -> Job:
         genes=job.genes and job.genes.absolute(),
         polya=job.polya and job.polya.absolute(),
         metadata=job.metadata and job.metadata.absolute(),
+        quantiles=job.quantiles and job.quantiles.absolute(),
         checkpoint=str(resolve_checkpoint(job.checkpoint).absolute()),
         outputs=tuple(name for name in job.outputs if job.keeps_blocks),
     )

@@ -20,17 +20,19 @@ from vepscore.errors import InputError, UsageError
 from vepscore.genome.cache import file_digest, file_stamp
 from vepscore.genome.fasta import Reference
 from vepscore.io.atomic import StagedWriter, remove_remains
+from vepscore.io.background import BackgroundWriter
 from vepscore.io.header import VcfHeader
 from vepscore.io.journal import Journal, open_journal
 from vepscore.io.json_file import JsonWriter
 from vepscore.io.lines import STDIN
 from vepscore.io.parquet import LongTableWriter
 from vepscore.io.parts import SHARD_KEY
+from vepscore.io.quantiles import Quantiles
 from vepscore.io.records import Record, Scan, open_records, scan_records
 from vepscore.io.results import RecordResult
 from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import AnnotatedVcfWriter
-from vepscore.outputs import Output, Tracks
+from vepscore.versions import versions
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +63,14 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
         input_digest = "unknown" if scan is None else file_digest(job.source)
         part = _part(job, intake)
         provenance = facts.provenance | _part_facts(job, part, input_digest)
+        provenance |= _background_facts(job, input_digest)
         header = _annotated_header(
-            records.header, intake.reference, scan, provenance, overwrite=job.overwrite
+            records.header,
+            intake.reference,
+            scan,
+            provenance,
+            overwrite=job.overwrite,
+            ranked=facts.quantiles is not None,
         )
         _report_contigs(intake, scan)
         total = len(part) if part is not None else scan.records if scan else None
@@ -79,13 +87,13 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
         with (
             _collecting_new_garbage_only(),
             _open_journal(job, facts, provenance, input_digest) as journal,
-            _open_writers(job, header, facts.tracks, provenance) as (summary, writers),
+            _open_writers(job, header, facts, provenance) as (summary, writers),
             contextlib.closing(score(_in_part(records, part), journal)) as results,
         ):
             run(
                 results,
                 journal,
-                [writer.write for writer in writers],
+                _writes(writers, facts.quantiles),
                 report.counts,
                 lambda counts: observe(counts, total),
             )
@@ -156,6 +164,16 @@ def _part_facts(job: Job, part: range | None, input_digest: str) -> dict[str, st
     return {SHARD_KEY: f"{job.shard} records {part.start} to {part.stop} of sha256:{input_digest}"}
 
 
+def _background_facts(job: Job, input_digest: str) -> dict[str, str]:
+    """What quantiles say of the background that they are of."""
+    if job.background is None:
+        return {}
+    return {
+        "vepscoreInput": f"{Path(job.source).name} sha256:{input_digest}",
+        "vepscoreVersions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+    }
+
+
 @contextlib.contextmanager
 def _open_journal(
     job: Job, facts: Facts, provenance: Mapping[str, str], input_digest: str
@@ -205,17 +223,20 @@ def _check_unchanged(stamps: Mapping[Path, str], journal: Journal | None) -> Non
 
 @contextlib.contextmanager
 def _open_writers(
-    job: Job, header: VcfHeader, tracks: Mapping[Output, Tracks], provenance: Mapping[str, str]
+    job: Job, header: VcfHeader, facts: Facts, provenance: Mapping[str, str]
 ) -> Iterator[tuple[JsonWriter | None, Sequence[StagedWriter]]]:
     """The summary, if any, and the writers of results; their files appear together."""
+    ranked = facts.quantiles is not None
     writers: list[StagedWriter] = [
-        LongTableWriter(name, tracks, provenance)
+        LongTableWriter(name, facts.tracks, provenance, facts.quantiles)
         if name.endswith(LONG_TABLE_SUFFIX)
-        else AnnotatedVcfWriter(name, header, overwrite=job.overwrite)
+        else AnnotatedVcfWriter(name, header, overwrite=job.overwrite, ranked=ranked)
         for name in job.outputs
     ]
     if job.table is not None:
-        writers.append(AlleleTableWriter(job.table, provenance))
+        writers.append(AlleleTableWriter(job.table, provenance, ranked=ranked))
+    if job.background is not None:
+        writers.append(BackgroundWriter(job.background, facts.tracks, facts.signed, provenance))
     summary = None if job.summary is None else JsonWriter(job.summary)
     with contextlib.ExitStack() as stack:
         opened = [*writers, *([summary] if summary else [])]
@@ -226,6 +247,21 @@ def _open_writers(
             writer.finish()
 
 
+def _writes(
+    writers: Sequence[StagedWriter], quantiles: Quantiles | None
+) -> list[Callable[[RecordResult], None]]:
+    """What takes each result. Fields are ranked once for all writers; the journal has the scores alone."""
+    if quantiles is None:
+        return [writer.write for writer in writers]
+
+    def write(result: RecordResult) -> None:
+        ranked = quantiles.rank_fields(result)
+        for writer in writers:
+            writer.write(ranked)
+
+    return [write]
+
+
 def _annotated_header(
     header: VcfHeader,
     reference: Reference,
@@ -233,6 +269,7 @@ def _annotated_header(
     provenance: Mapping[str, str],
     *,
     overwrite: bool,
+    ranked: bool,
 ) -> VcfHeader:
     used = dict.fromkeys([*header.declared("contig"), *(scan.contigs if scan else ())])
     names = {reference.match(name): name for name in used if reference.match(name) is not None}
@@ -244,6 +281,7 @@ def _annotated_header(
         contigs=contigs,
         body_contigs=scan.contigs if scan else None,
         overwrite=overwrite,
+        ranked=ranked,
     )
 
 

@@ -25,6 +25,7 @@ class Job:
     polya: Path | None
     outputs: tuple[str, ...]  # annotated VCFs and long tables, by suffix; "-" is standard output
     table: Path | None  # per-allele table
+    background: Path | None  # takes the quantiles of all scores: the input is a background of variants
     checkpoint: str | None  # name or directory; None: the embedded one
     metadata: Path | None  # track metadata, for a checkpoint in the official layout
     organism: str
@@ -39,6 +40,8 @@ class Job:
     batch: int
     engine: str  # "sparse" or "dense"
     split: str  # what several devices divide: "windows" or "positions"
+    quantiles: Path | None  # a file or its folder; None: those that lie with the checkpoint
+    use_quantiles: bool  # rank the scores, where there are quantiles
     overwrite: bool  # replace the annotation of an earlier run
     shard: Shard | None  # score only one of several parts of the input
     resume: bool  # go on from what a killed run has left
@@ -49,12 +52,13 @@ class Job:
     @property
     def files(self) -> list[str]:
         """The outputs that are files, the summary left out."""
-        return [name for name in self.outputs if name != STDOUT] + ([str(self.table)] if self.table else [])
+        others = [str(path) for path in (self.table, self.background) if path is not None]
+        return [name for name in self.outputs if name != STDOUT] + others
 
     @property
     def keeps_blocks(self) -> bool:
         """Whether an output has all scores."""
-        return any(name.endswith(LONG_TABLE_SUFFIX) for name in self.outputs)
+        return self.background is not None or any(name.endswith(LONG_TABLE_SUFFIX) for name in self.outputs)
 
 
 def check_outputs(

@@ -18,14 +18,17 @@ from vepscore.engine.options import Job
 from vepscore.engine.parallel import create_sparse_engine
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.provenance import describe_run
+from vepscore.engine.quantiles import QUANTILES_KEY, find_quantiles, match_composite
 from vepscore.engine.retry import RetryingEngine
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import needed_outputs, select_scorers
+from vepscore.engine.summary import signed_names
 from vepscore.errors import UsageError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
 from vepscore.genome.polya import PolyASites
+from vepscore.io.quantiles import Quantiles
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.model.config import PAIR_BIN_BP
 from vepscore.model.registry import is_official, resolve_checkpoint
@@ -42,6 +45,8 @@ class Facts:
     precision: str
     tracks: Mapping[Output, Tracks]
     left_out: dict[str, str]  # scorer's name to why it was left out
+    signed: frozenset[str]  # the scorers and fields whose scores are signed
+    quantiles: Quantiles | None  # of the background that the scores are ranked in
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,6 +104,10 @@ def open_session(job: Job, intake: Intake) -> Session:
     provenance = describe_run(
         job, intake, checkpoint, scorers=selection.scorers, precision=precision, rotary_dtype=rotary_dtype
     )
+    quantiles = find_quantiles(job, provenance)
+    if quantiles is not None:
+        quantiles = match_composite(quantiles, selection.scorers)
+        provenance[QUANTILES_KEY] = f"{quantiles.name} sha256:{quantiles.digest}"
     facts = Facts(
         provenance=provenance,
         device=device,
@@ -106,6 +115,8 @@ def open_session(job: Job, intake: Intake) -> Session:
         precision=precision,
         tracks=checkpoint.tracks,
         left_out=selection.left_out,
+        signed=signed_names(selection.scorers),
+        quantiles=quantiles,
     )
     networks = [checkpoint]  # given away, so that the engine alone has it
 

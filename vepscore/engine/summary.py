@@ -1,6 +1,6 @@
 """From the scores of one allele to what a VCF says of it: one value per field, and a detail per scorer and gene."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from vepscore.outputs import Output, Tracks
 # The composite: max(splice sites) + max(usage) + max(junctions) / 5.
 # Source: Avsec et al., Nature 649:1206 (2026), Methods, splicing variant scoring.
 COMPOSITE_FIELD, COMPOSITE_GENE_FIELD = "VS_SPLICE", "VS_SPLICE_GENE"
-_COMPOSITE_WEIGHTS = {"VS_SS": 1.0, "VS_SSU": 1.0, "VS_SJ": 0.2}
+COMPOSITE_WEIGHTS = {"VS_SS": 1.0, "VS_SSU": 1.0, "VS_SJ": 0.2}
 
 
 def summarize_fields(blocks: Iterable[ScoreBlock], scorers: Mapping[str, Scorer]) -> dict[str, float | str]:
@@ -28,9 +28,15 @@ def summarize_fields(blocks: Iterable[ScoreBlock], scorers: Mapping[str, Scorer]
         fields[scorer.info_field] = float(block.values[row, track])
         if scorer.info_gene_field is not None and block.genes[row] is not None:
             fields[scorer.info_gene_field] = block.genes[row].name
-        if scorer.info_field in _COMPOSITE_WEIGHTS:
+        if scorer.info_field in COMPOSITE_WEIGHTS:
             _collect_parts(by_gene, scorer.info_field, block)
     return fields | _composite(fields, by_gene)
+
+
+def signed_names(scorers: Collection[Scorer]) -> frozenset[str]:
+    """The scorers and the fields whose scores are signed. The composite is not: its parts are sizes."""
+    signed = [scorer for scorer in scorers if scorer.is_signed]
+    return frozenset(name for scorer in signed for name in (scorer.name, scorer.info_field) if name)
 
 
 def summarize_details(
@@ -90,13 +96,13 @@ def _composite(
     if not by_gene:
         return {}
     return {
-        COMPOSITE_FIELD: _weigh({field: fields[field] for field in _COMPOSITE_WEIGHTS if field in fields}),
+        COMPOSITE_FIELD: _weigh({field: fields[field] for field in COMPOSITE_WEIGHTS if field in fields}),
         COMPOSITE_GENE_FIELD: max(by_gene, key=lambda gene: _weigh(by_gene[gene])).name,
     }
 
 
 def _weigh(parts: Mapping[str, float]) -> float:
-    return sum(_COMPOSITE_WEIGHTS[field] * value for field, value in parts.items())
+    return sum(COMPOSITE_WEIGHTS[field] * value for field, value in parts.items())
 
 
 def _largest(values: np.ndarray) -> tuple[int, int] | None:

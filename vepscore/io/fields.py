@@ -85,8 +85,26 @@ DETAIL = Field(
 )
 
 FIELDS = (STATUS, *VALUE_FIELDS, DETAIL)
-FIELD_IDS = frozenset(field.id for field in FIELDS)
-VALUE_FIELD_IDS = frozenset(field.id for field in VALUE_FIELDS)
+
+# Only in runs with background quantiles: by the key of the field that each ranks.
+QUANTILE_FIELDS = {
+    field.id: Field(
+        id=f"{field.id}_Q",
+        type="Float",
+        description=f"Quantile of {field.id} in the background: 0 to 1, or -1 to 1 where {field.id} is signed",
+    )
+    for field in VALUE_FIELDS
+    if field.type == "Float"
+}
+RANKED_VALUE_FIELDS = (*VALUE_FIELDS, *QUANTILE_FIELDS.values())
+
+FIELD_IDS = frozenset(field.id for field in (STATUS, *RANKED_VALUE_FIELDS, DETAIL))
+VALUE_FIELD_IDS = frozenset(field.id for field in RANKED_VALUE_FIELDS)
+
+
+def value_fields(*, ranked: bool) -> tuple[Field, ...]:
+    """The fields of one value per ALT, in their order; those of quantiles come last, where there are any."""
+    return RANKED_VALUE_FIELDS if ranked else VALUE_FIELDS
 
 
 def format_float(value: float | None, missing: str = MISSING) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 from vepscore.errors import InputError
-from vepscore.io.fields import FIELD_IDS, FIELDS
+from vepscore.io.fields import DETAIL, FIELD_IDS, STATUS, value_fields
 
 FIXED_COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 PROVENANCE_PREFIX = "##vepscore"
@@ -43,6 +43,7 @@ class VcfHeader:
         contigs: Mapping[str, int],
         body_contigs: Iterable[str] | None = None,
         overwrite: bool = False,
+        ranked: bool = False,
     ) -> Self:
         """The header of the annotated VCF: missing contigs, our INFO definitions and provenance come last.
 
@@ -52,13 +53,14 @@ class VcfHeader:
             body_contigs: the contigs that the records are on (`records.scan_records`). When all of them are
                 declared already, no contig line is added. None where this is not known (standard input).
             overwrite: take out the annotation of an earlier run rather than refuse it.
+            ranked: the run has background quantiles, and so their fields.
 
         Raises:
             InputError: the input is annotated already, and `overwrite` is false.
         """
         kept = self._unannotated(overwrite)
         added = kept._missing_contigs(contigs, body_contigs)
-        added += [field.header_line for field in FIELDS]
+        added += [field.header_line for field in (STATUS, *value_fields(ranked=ranked), DETAIL)]
         added += provenance_lines(provenance)
         return dataclasses.replace(self, meta=(*kept.meta, *added))
 

@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Sequence
 
-from vepscore.io.fields import DETAIL, FIELD_IDS, MISSING, STATUS, VALUE_FIELDS, Field, format_float
+from vepscore.io.fields import DETAIL, FIELD_IDS, MISSING, STATUS, Field, format_float, value_fields
 from vepscore.io.results import AlleleResult, Detail
 
 _RESERVED = re.compile(r"[%;=,|\s\x00-\x1f\x7f-\x9f]")
@@ -20,18 +20,19 @@ def _percent(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8"))
 
 
-def format_info(alleles: Sequence[AlleleResult]) -> bytes:
-    """`KEY=value` pairs of all fields, in their order, for the ALTs of one record.
+def format_info(alleles: Sequence[AlleleResult], *, ranked: bool = False) -> bytes:
+    """`KEY=value` pairs of all fields, in their order, for the ALTs of one record; those of quantiles if `ranked`.
 
     VS is left out where it has no entries, because `bcftools +split-vep` takes "." for an incomplete one.
     """
     pairs = [f"{STATUS.id}={','.join([allele.status for allele in alleles])}"]
     if any(allele.fields for allele in alleles):
         pairs += [
-            f"{field.id}={','.join(_value(field, allele) for allele in alleles)}" for field in VALUE_FIELDS
+            f"{field.id}={','.join(_value(field, allele) for allele in alleles)}"
+            for field in value_fields(ranked=ranked)
         ]
     else:
-        pairs += _without_values(len(alleles))
+        pairs += _without_values(len(alleles), ranked)
     entries = [_entry(allele.alt, detail) for allele in alleles for detail in allele.details]
     if entries:
         pairs.append(f"{DETAIL.id}={','.join(entries)}")
@@ -39,9 +40,9 @@ def format_info(alleles: Sequence[AlleleResult]) -> bytes:
 
 
 @functools.lru_cache(maxsize=4)  # few: a record may have a million ALTs
-def _without_values(alleles: int) -> list[str]:
+def _without_values(alleles: int, ranked: bool) -> list[str]:
     nothing = ",".join([MISSING] * alleles)
-    return [f"{field.id}={nothing}" for field in VALUE_FIELDS]
+    return [f"{field.id}={nothing}" for field in value_fields(ranked=ranked)]
 
 
 def _value(field: Field, allele: AlleleResult) -> str:

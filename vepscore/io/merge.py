@@ -31,6 +31,7 @@ _TEXT_SUFFIXES = (".tsv", ".tsv.gz")
 ROW_GROUP_ROWS = {  # by the columns of a table
     tuple(parquet.SCHEMA.names): parquet.ROW_GROUP_ROWS,
     tuple(table.SCHEMA.names): table.ROW_GROUP_ROWS,
+    tuple(table.RANKED_SCHEMA.names): table.ROW_GROUP_ROWS,
 }
 _RECORD = re.compile(r"\d{1,15}", re.ASCII)
 

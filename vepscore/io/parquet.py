@@ -19,6 +19,7 @@ from vepscore.contract import ScoreBlock
 from vepscore.errors import PluginError
 from vepscore.genome.annotation import Gene
 from vepscore.io.atomic import StagedFile, StagedWriter, writing
+from vepscore.io.quantiles import Quantiles
 from vepscore.io.results import AlleleResult, RecordResult
 from vepscore.outputs import Output, Tracks
 
@@ -48,7 +49,7 @@ SCHEMA = pa.schema(
         "biosample_name": STRING,
         "assay": STRING,
         "raw_score": pa.float32(),
-        "quantile_score": pa.float32(),  # null until calibrated
+        "quantile_score": pa.float32(),  # null in runs without background quantiles
     }
 )
 ALLELE_COLUMNS = ("record", "alt_index", "chrom", "pos", "ref", "alt", "scorer", "output_type")
@@ -63,6 +64,7 @@ TRACK_COLUMNS = {  # and the attributes of Tracks that they hold
 }
 
 NULL = -1  # the code of a null string; also a junction's coordinate where there is none
+_NO_QUANTILES = np.empty(0, np.float32)
 
 
 class Vocabulary:
@@ -121,13 +123,13 @@ class _Piece:
     rows: np.ndarray  # int64 (N,): row of the block
     tracks: np.ndarray  # int64 (N,): place in the track table
     values: np.ndarray  # float32 (N,)
+    quantiles: np.ndarray  # float32 (N,); empty in runs without quantiles
 
     def cut(self, start: int, end: int) -> "_Piece":
         """The scores from `start` to `end`."""
         part = slice(start, end)
-        return dataclasses.replace(
-            self, rows=self.rows[part], tracks=self.tracks[part], values=self.values[part]
-        )
+        names = ("rows", "tracks", "values", "quantiles")
+        return dataclasses.replace(self, **{name: getattr(self, name)[part] for name in names})
 
 
 class LongTableWriter(StagedWriter):
@@ -136,13 +138,19 @@ class LongTableWriter(StagedWriter):
     Args:
         tracks: the tracks that the columns of each output's scores are about.
         provenance: the file's key-value metadata.
+        quantiles: of the background that the scores are ranked in; None leaves the column null.
     """
 
     def __init__(
-        self, path: str | Path, tracks: Mapping[Output, Tracks], provenance: Mapping[str, str]
+        self,
+        path: str | Path,
+        tracks: Mapping[Output, Tracks],
+        provenance: Mapping[str, str],
+        quantiles: Quantiles | None = None,
     ) -> None:
         super().__init__(StagedFile(path), path)
         self._provenance = provenance
+        self._quantiles = quantiles
         self._vocabularies = {
             name: Vocabulary() for name in SCHEMA.names if SCHEMA.field(name).type == STRING
         }
@@ -156,6 +164,7 @@ class LongTableWriter(StagedWriter):
 
         Raises:
             PluginError: a block's shape is not that of its genes and tracks.
+            CheckpointError: the quantiles are of other tracks.
             OutputError: the file cannot be written.
         """
         for alt_index, allele in enumerate(result.alleles):
@@ -183,7 +192,11 @@ class LongTableWriter(StagedWriter):
             rows=rows,
             tracks=columns + self._tracks.starts[block.output],
             values=block.values[rows, columns].astype(np.float32, copy=False),
+            quantiles=_NO_QUANTILES if self._quantiles is None else self._rank(block)[rows, columns],
         )
+
+    def _rank(self, block: ScoreBlock) -> np.ndarray:
+        return self._quantiles.rank_scores(block.scorer, block.values)
 
     def _codes_of(self, gene: Gene | None) -> tuple[int, ...]:
         codes = self._gene_codes.get(gene)
@@ -227,7 +240,13 @@ class LongTableWriter(StagedWriter):
         numbers["track_index"] = self._tracks.index[tracks]
         numbers["raw_score"] = np.concatenate([piece.values for piece in pieces])
         columns = {column: self._column(column, values) for column, values in numbers.items()}
-        return columns | {"quantile_score": pa.nulls(len(tracks), pa.float32())}
+        return columns | {"quantile_score": self._quantile_column(pieces, len(tracks))}
+
+    def _quantile_column(self, pieces: list[_Piece], rows: int) -> pa.Array:
+        if self._quantiles is None:
+            return pa.nulls(rows, pa.float32())
+        quantiles = np.concatenate([piece.quantiles for piece in pieces])
+        return pa.array(quantiles, from_pandas=True)  # NaN becomes null
 
     def _column(self, name: str, values: np.ndarray) -> pa.Array:
         if name in self._vocabularies:

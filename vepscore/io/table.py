@@ -1,7 +1,7 @@
 """The table by allele: one row for each ALT, as tab-separated text or Parquet."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ import pysam
 
 from vepscore.errors import UsageError
 from vepscore.io.atomic import StagedFile, StagedWriter, writing
-from vepscore.io.fields import MISSING, STATUS, VALUE_FIELDS, format_float
+from vepscore.io.fields import MISSING, STATUS, format_float, value_fields
 from vepscore.io.header import provenance_lines
 from vepscore.io.parquet import open_parquet
 from vepscore.io.results import AlleleResult, RecordResult
@@ -18,23 +18,28 @@ from vepscore.io.results import AlleleResult, RecordResult
 SUFFIXES = (".tsv", ".tsv.gz", ".parquet")
 ROW_GROUP_ROWS = 50_000
 
-SCHEMA = pa.schema(
-    {
-        "record": pa.int64(),  # 0-based record in the input
-        "alt_index": pa.int32(),  # 0-based ALT of the record
-        "chrom": pa.string(),  # as the VCF names it
-        "pos": pa.int64(),  # 1-based
-        "id": pa.string(),
-        "ref": pa.string(),
-        "alt": pa.string(),
-        STATUS.id: pa.string(),
-        "reason": pa.string(),  # why the status is not OK
-        "n_share": pa.float32(),  # share of the window that is N
-        **{field.id: pa.float32() if field.type == "Float" else pa.string() for field in VALUE_FIELDS},
-    }
-)
 
-_NO_VALUES = (None,) * len(VALUE_FIELDS)
+def _schema(*, ranked: bool) -> pa.Schema:
+    fields = value_fields(ranked=ranked)
+    return pa.schema(
+        {
+            "record": pa.int64(),  # 0-based record in the input
+            "alt_index": pa.int32(),  # 0-based ALT of the record
+            "chrom": pa.string(),  # as the VCF names it
+            "pos": pa.int64(),  # 1-based
+            "id": pa.string(),
+            "ref": pa.string(),
+            "alt": pa.string(),
+            STATUS.id: pa.string(),
+            "reason": pa.string(),  # why the status is not OK
+            "n_share": pa.float32(),  # share of the window that is N
+            **{field.id: pa.float32() if field.type == "Float" else pa.string() for field in fields},
+        }
+    )
+
+
+SCHEMA = _schema(ranked=False)
+RANKED_SCHEMA = _schema(ranked=True)
 
 # What would end a cell, start a comment or open a quotation; "%" so that it can be undone.
 _UNSAFE = re.compile(r'[%#\x00-\x1f\x7f]|^"')
@@ -47,16 +52,20 @@ class AlleleTableWriter(StagedWriter):
 
     Args:
         provenance: key to value, in the text's first lines or the Parquet file's metadata.
+        ranked: the results have quantiles, which get columns.
 
     Raises:
         UsageError: another suffix.
     """
 
-    def __init__(self, path: str | Path, provenance: Mapping[str, str]) -> None:
+    def __init__(self, path: str | Path, provenance: Mapping[str, str], *, ranked: bool = False) -> None:
         if not str(path).endswith(SUFFIXES):
             raise UsageError(f"table {path}\nexpected a name that ends in {', '.join(SUFFIXES)}")
         super().__init__(StagedFile(path), path)
         self._provenance = provenance
+        self._schema = RANKED_SCHEMA if ranked else SCHEMA
+        self._fields = [field.id for field in value_fields(ranked=ranked)]
+        self._no_values = (None,) * len(self._fields)
 
     def write(self, result: RecordResult) -> None:
         """Adds a row for each ALT of a record.
@@ -66,18 +75,23 @@ class AlleleTableWriter(StagedWriter):
         """
         with writing(self.name):
             for alt_index, allele in enumerate(result.alleles):
-                self._rows.add(_row(result, alt_index, allele))
+                self._rows.add((*_place(result, alt_index, allele), *self._values(allele)))
+
+    def _values(self, allele: AlleleResult) -> Sequence[Any]:
+        if not allele.fields:
+            return self._no_values
+        return [_present(allele.fields.get(name)) for name in self._fields]
 
     def _open(self) -> None:
         kind = _ParquetRows if self.name.endswith(".parquet") else _TextRows
-        self._rows: _Rows = kind(self._target.temporary, self._provenance)
+        self._rows: _Rows = kind(self._target.temporary, self._schema, self._provenance)
 
     def _close(self) -> None:
         self._rows.close()
 
 
 class _Rows(Protocol):
-    """A file that takes rows: values in the order of SCHEMA, None where missing."""
+    """A file that takes rows: values in the order of its schema, None where missing."""
 
     def add(self, row: tuple[Any, ...]) -> None: ...
 
@@ -85,9 +99,9 @@ class _Rows(Protocol):
 
 
 class _TextRows:
-    def __init__(self, path: Path, provenance: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, provenance: Mapping[str, str]) -> None:
         self._file = open_text(path)
-        self._write([*provenance_lines(provenance), "\t".join(SCHEMA.names)])
+        self._write([*provenance_lines(provenance), "\t".join(schema.names)])
 
     def add(self, row: tuple[Any, ...]) -> None:
         self._write(["\t".join(["" if value is None else _cell(value) for value in row])])
@@ -105,8 +119,8 @@ def open_text(path: Path) -> Any:
 
 
 class _ParquetRows:
-    def __init__(self, path: Path, provenance: Mapping[str, str]) -> None:
-        self._file = open_parquet(path, SCHEMA, provenance)
+    def __init__(self, path: Path, schema: pa.Schema, provenance: Mapping[str, str]) -> None:
+        self._file = open_parquet(path, schema, provenance)
         self._rows: list[tuple[Any, ...]] = []
 
     def add(self, row: tuple[Any, ...]) -> None:
@@ -120,18 +134,16 @@ class _ParquetRows:
         self._file.close()
 
     def _flush(self) -> None:
-        columns = zip(*self._rows, strict=True)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+        schema, columns = self._file.schema, zip(*self._rows, strict=True)
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
         self._rows = []
-        self._file.write_table(pa.table(arrays, schema=self._file.schema), ROW_GROUP_ROWS)
+        self._file.write_table(pa.table(arrays, schema=schema), ROW_GROUP_ROWS)
 
 
-def _row(result: RecordResult, alt_index: int, allele: AlleleResult) -> tuple[Any, ...]:
+def _place(result: RecordResult, alt_index: int, allele: AlleleResult) -> tuple[Any, ...]:
+    """The columns before those of the value fields."""
     record = result.record
     identifier = None if record.id == MISSING else record.id
-    values = (
-        [_present(allele.fields.get(field.id)) for field in VALUE_FIELDS] if allele.fields else _NO_VALUES
-    )
     return (
         record.index,
         alt_index,
@@ -143,7 +155,6 @@ def _row(result: RecordResult, alt_index: int, allele: AlleleResult) -> tuple[An
         allele.status.value,
         _present(allele.reason),
         _present(allele.n_share),
-        *values,
     )
 
 

@@ -100,14 +100,18 @@ class AnnotatedVcfWriter(VcfWriter):
     Args:
         header: from `VcfHeader.with_annotation`.
         overwrite: take our fields out of records that have them, rather than refuse them.
+        ranked: the results have quantiles, and the header declares their fields.
 
     Raises:
         UsageError: the path has another suffix than those of a VCF or BCF.
     """
 
-    def __init__(self, path: str | Path, header: VcfHeader, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, header: VcfHeader, *, overwrite: bool = False, ranked: bool = False
+    ) -> None:
         super().__init__(path, header)
         self._overwrite = overwrite
+        self._ranked = ranked
         self._names = DeclaredNames(header) if self._suffix == ".bcf" else None
 
     def write(self, result: RecordResult) -> None:
@@ -125,7 +129,8 @@ class AnnotatedVcfWriter(VcfWriter):
             self._check_overwrite(record, existing)
             parts[_INFO_COLUMN] = strip_info(parts[_INFO_COLUMN])
         if result.alleles:
-            parts[_INFO_COLUMN] = append_info(parts[_INFO_COLUMN], format_info(result.alleles))
+            added = format_info(result.alleles, ranked=self._ranked)
+            parts[_INFO_COLUMN] = append_info(parts[_INFO_COLUMN], added)
         self.write_line(b"\t".join(parts))
 
     def _check_overwrite(self, record: Record, existing: list[str]) -> None:

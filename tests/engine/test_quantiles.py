@@ -1,0 +1,370 @@
+"""A background is scored once; other runs rank their scores in it, and only those that are made as it was."""
+
+import dataclasses
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from tests.builders import TinyGenome, build_checkpoint, make_records, vcf_row, write_vcf
+from tests.engine.jobs import tiny_job
+from tests.io.samples import read_all
+from vepscore.engine.calibration import calibrate
+from vepscore.engine.job import run_job
+from vepscore.engine.options import Job
+from vepscore.engine.plugins import load_scorers
+from vepscore.engine.quantiles import find_quantiles, match_composite
+from vepscore.engine.run import RunCounts
+from vepscore.engine.shards import Shard
+from vepscore.errors import CheckpointError, InputError, OutputError, UsageError
+from vepscore.genome.alleles import Status
+from vepscore.io.background import quantiles_of
+from vepscore.io.merge import merge
+from vepscore.io.quantiles import GRID, Backgrounds, Quantiles, quantiles_name, read_quantiles
+from vepscore.io.results import AlleleResult, RecordResult
+
+NAME = quantiles_name("human", 16_384, "float32")
+BACKGROUND = [vcf_row("chr1", pos0, 1, "~") for pos0 in range(12_000, 20_000, 400)]
+ROWS = (BACKGROUND[3], vcf_row("chr1", 17_001, 1, "~", "<DEL>"), vcf_row("chr1", 18_000, 1))
+SCORERS = ("CONTACT_MAPS", "DNASE", "DNASE_ACTIVE")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def surroundings(folder: Path) -> Iterator[None]:
+    """A cache of its own, and JAX's precision as it was before the jobs."""
+    precision = jax.config.jax_default_matmul_precision
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VEPSCORE_CACHE", str(folder / "cache"))
+        yield
+    jax.config.update("jax_default_matmul_precision", precision)
+
+
+@pytest.fixture(scope="module")
+def background_job(
+    genome: TinyGenome, checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Job:
+    source = write_vcf(tmp_path_factory.mktemp("background") / "background.vcf", *BACKGROUND)
+    return tiny_job(genome, checkpoint_folder, source, scorers=SCORERS, precision=None, use_quantiles=False)
+
+
+@pytest.fixture(scope="module")
+def quantiles_path(background_job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path, report = calibrate(background_job, tmp_path_factory.mktemp("made") / "new", ignore)
+    assert report.counts.scored == len(BACKGROUND)
+    return path
+
+
+@pytest.fixture(scope="module")
+def quantiles(quantiles_path: Path) -> Quantiles:
+    return read_quantiles(quantiles_path)
+
+
+@pytest.fixture
+def job(genome: TinyGenome, checkpoint_folder: Path, quantiles_path: Path, tmp_path: Path) -> Job:
+    """With every kind of output, ranked."""
+    return tiny_job(
+        genome,
+        checkpoint_folder,
+        write_vcf(tmp_path / "in.vcf", *ROWS),
+        outputs=(str(tmp_path / "out.vcf"), str(tmp_path / "out.parquet")),
+        table=tmp_path / "out.tsv",
+        scorers=SCORERS,
+        quantiles=quantiles_path.parent,
+    )
+
+
+def ignore(counts: RunCounts, total: int | None) -> None:
+    """What nobody looks at."""
+
+
+class Killed(BaseException):
+    """What ends a run at once."""
+
+
+def killed_after(records: int):
+    def observe(counts: RunCounts, total: int | None) -> None:
+        if counts.records == records:
+            raise Killed
+
+    return observe
+
+
+def outputs_of(job: Job) -> list[Path]:
+    return [*map(Path, job.outputs), job.table]
+
+
+def contents(job: Job) -> list[bytes]:
+    return [path.read_bytes() for path in outputs_of(job)]
+
+
+def renamed(job: Job, prefix: str, **changes: object) -> Job:
+    """The job with outputs of other names."""
+    outputs = [path.with_name(f"{prefix}{path.name}") for path in outputs_of(job)]
+    return dataclasses.replace(job, outputs=tuple(map(str, outputs[:-1])), table=outputs[-1], **changes)
+
+
+def with_quantiles(checkpoint: Path, quantiles: Path, folder: Path) -> Path:
+    """A copy of a checkpoint in whose directory the quantiles lie."""
+    copy = shutil.copytree(checkpoint, folder / "copy")
+    shutil.copy(quantiles, copy)
+    return copy
+
+
+def other_quantiles(background_job: Job, folder: Path) -> Path:
+    """Quantiles of half of the background."""
+    source = write_vcf(folder / "half.vcf", *BACKGROUND[::2])
+    path, _ = calibrate(dataclasses.replace(background_job, source=str(source)), folder / "other", ignore)
+    return path
+
+
+class TestCalibration:
+    def test_the_file_says_what_it_was_made_of(self, quantiles: Quantiles, background_job: Job):
+        assert quantiles.name == NAME
+        facts = quantiles.facts
+        assert facts["vepscoreAlleles"] == str(len(BACKGROUND))
+        assert facts["vepscoreInput"].startswith("background.vcf sha256:")
+        assert f"jax {jax.__version__}" in facts["vepscoreVersions"]
+        settings = {key: facts[f"vepscore{key}"] for key in ("Organism", "Window", "Precision", "Align")}
+        expected = {"Organism": "human", "Window": "16384 bp", "Precision": "float32", "Align": "1 bp"}
+        assert settings == expected
+
+    def test_every_scorer_and_its_sign_is_there(self, quantiles: Quantiles):
+        signs = {name: known.is_signed.tolist() for name, known in quantiles.scorers.items()}
+        assert signs == {"CONTACT_MAPS": [False] * 2, "DNASE": [True] * 2, "DNASE_ACTIVE": [False] * 2}
+        signed = dict(zip(quantiles.fields, quantiles.of_fields.is_signed.tolist(), strict=True))
+        assert [name for name, is_signed in signed.items() if is_signed] == ["VS_DNASE"]
+
+    def test_cut_off_it_goes_on_and_ends_with_the_same_bytes(
+        self, background_job: Job, quantiles_path: Path, tmp_path: Path
+    ):
+        with pytest.raises(Killed):
+            calibrate(background_job, tmp_path / "again", killed_after(12))
+        assert os.listdir(tmp_path / "again") == [f".{NAME}.vepscore-progress"]
+        path, report = calibrate(background_job, tmp_path / "again", ignore)
+        assert report.counts.resumed == 12
+        assert path.read_bytes() == quantiles_path.read_bytes()
+        assert os.listdir(tmp_path / "again") == [NAME]
+
+    def test_nothing_scored_leaves_no_folder(self, background_job: Job, tmp_path: Path):
+        source = write_vcf(tmp_path / "in.vcf", ROWS[2])
+        with pytest.raises(InputError, match="no allele of the input was scored"):
+            calibrate(dataclasses.replace(background_job, source=str(source)), tmp_path / "none", ignore)
+        assert not (tmp_path / "none").exists()
+
+
+class TestRankedRun:
+    def test_outputs_have_the_quantiles_of_their_scores(self, job: Job, quantiles: Quantiles):
+        run_job(job, ignore)
+        long = pd.read_parquet(job.outputs[1])
+        assert long["quantile_score"].notna().all() and set(long["scorer"]) == set(SCORERS)
+        for scorer, rows in long.groupby("scorer", observed=True):
+            known = quantiles.scorers[scorer]
+            scores = np.zeros((len(rows), len(known.values)), np.float32)
+            scores[range(len(rows)), rows["track_index"]] = rows["raw_score"]
+            expected = known.rank(scores)[range(len(rows)), rows["track_index"]]
+            np.testing.assert_array_equal(rows["quantile_score"], expected)
+        assert long["quantile_score"].between(-1, 1).all()
+        assert (long.loc[long["scorer"] == "DNASE", "quantile_score"] < 0).any()
+
+        table = pd.read_csv(job.table, sep="\t", comment="#")
+        assert table["VS_DNASE_Q"].notna().tolist() == [True, True, False]
+        _, records = read_all(job.outputs[0])
+        info = dict(pair.split("=") for pair in records[1].line.decode().split("\t")[7].split(";"))
+        assert info["VS_DNASE_Q"] == f"{table['VS_DNASE_Q'][1]:.6g},."
+        assert info["VS_RNA_Q"] == ".,." and b"VS_DNASE_Q" not in records[2].line
+
+    def test_median_of_the_background_is_the_middle(
+        self, background_job: Job, quantiles_path: Path, tmp_path: Path
+    ):
+        """Of its own scores: the mean of the two in the middle is between them."""
+        job = dataclasses.replace(
+            background_job,
+            background=None,
+            table=tmp_path / "out.parquet",
+            quantiles=quantiles_path,
+            use_quantiles=True,
+        )
+        run_job(job, ignore)
+        table = pd.read_parquet(job.table)
+        for field, middle in (("VS_DNASE", 0), ("VS_CONTACT", 0.5)):
+            found = table[[field, f"{field}_Q"]].dropna().sort_values(field)[f"{field}_Q"].to_numpy()
+            assert (np.diff(found) >= 0).all()
+            low, high = found[(len(found) - 1) // 2], found[len(found) // 2]
+            assert low <= middle <= high
+            assert (low + high) / 2 == pytest.approx(middle, abs=0.05)
+
+    def test_provenance_names_them(self, job: Job, quantiles: Quantiles):
+        run_job(job, ignore)
+        header, _ = read_all(job.outputs[0])
+        assert f"##vepscoreQuantiles={NAME} sha256:{quantiles.digest}" in header.meta
+        assert f"##vepscoreQuantiles={NAME} sha256:{quantiles.digest}" in job.table.read_text()
+
+    def test_same_scores_without_them(self, job: Job):
+        run_job(job, ignore)
+        bare = renamed(job, "bare.", quantiles=None)
+        run_job(bare, ignore)
+        with_ranks, without = (pd.read_parquet(each.outputs[1]) for each in (job, bare))
+        pd.testing.assert_frame_equal(
+            with_ranks.drop(columns="quantile_score"), without.drop(columns="quantile_score")
+        )
+        assert without["quantile_score"].isna().all()
+        assert b"_Q" not in Path(bare.outputs[0]).read_bytes() + bare.table.read_bytes()
+
+
+class TestChoice:
+    def test_those_in_the_checkpoints_directory_are_used(
+        self, job: Job, quantiles_path: Path, tmp_path: Path
+    ):
+        run_job(job, ignore)
+        copy = with_quantiles(Path(job.checkpoint), quantiles_path, tmp_path)
+        default = renamed(job, "default.", checkpoint=str(copy), quantiles=None)
+        run_job(default, ignore)
+        assert contents(default) == contents(job)
+
+    def test_unwanted_ones_leave_no_trace(self, job: Job, quantiles_path: Path, tmp_path: Path):
+        bare = dataclasses.replace(job, quantiles=None)
+        run_job(bare, ignore)
+        copy = with_quantiles(Path(job.checkpoint), quantiles_path, tmp_path)
+        unwanted = renamed(bare, "unwanted.", checkpoint=str(copy), use_quantiles=False)
+        run_job(unwanted, ignore)
+        assert contents(unwanted) == contents(bare)
+
+    @pytest.mark.parametrize(
+        ("key", "other"),
+        [
+            ("vepscoreCheckpoint", "tiny sha256:0123"),
+            ("vepscoreOrganism", "mouse"),
+            ("vepscoreWindow", "32768 bp"),
+            ("vepscorePrecision", "bfloat16"),
+        ],
+    )
+    def test_other_settings_are_refused_where_asked_for_and_left_out_by_default(
+        self, job: Job, quantiles: Quantiles, quantiles_path: Path, tmp_path, caplog, key: str, other: str
+    ):
+        provenance = {**quantiles.facts, key: other}
+        said = f"{key.removeprefix('vepscore').lower()}: found {quantiles.facts[key]}, expected {other}"
+        with pytest.raises(UsageError) as raised:
+            find_quantiles(job, provenance)
+        lines = str(raised.value).splitlines()
+        assert lines[0] == f"--quantiles {quantiles_path.parent}"
+        assert f"  {NAME}: {said}" in lines
+
+        copy = with_quantiles(Path(job.checkpoint), quantiles_path, tmp_path)
+        default = dataclasses.replace(job, checkpoint=str(copy), quantiles=None)
+        with caplog.at_level(logging.INFO, "vepscore"):
+            assert find_quantiles(default, provenance) is None
+        assert f"no quantiles from {NAME}: {said}" in caplog.messages
+        assert find_quantiles(default, quantiles.facts).digest == quantiles.digest
+
+    def test_those_of_another_checkpoint_are_refused_before_anything_is_scored(
+        self, job: Job, tmp_path: Path
+    ):
+        other = dataclasses.replace(job, checkpoint=str(build_checkpoint(tmp_path, name="other")))
+        with pytest.raises(UsageError, match=r"checkpoint: found tiny sha256:\w+, expected other sha256:\w+"):
+            run_job(other, ignore)
+        assert not any(path.exists() for path in outputs_of(other))
+
+    def test_of_several_the_matching_one_is_taken(
+        self, job: Job, quantiles: Quantiles, quantiles_path: Path, tmp_path: Path
+    ):
+        shutil.copy(quantiles_path, tmp_path)
+        table = pq.read_table(quantiles_path)
+        wide = quantiles.facts | {"vepscoreWindow": "32768 bp"}
+        name = quantiles_name("human", 32_768, "float32")
+        pq.write_table(table.replace_schema_metadata(wide), tmp_path / name)
+        both = dataclasses.replace(job, quantiles=tmp_path)
+        assert find_quantiles(both, quantiles.facts).digest == quantiles.digest
+        assert find_quantiles(both, wide).name == name
+
+    def test_another_alignment_is_warned_of(self, job: Job, quantiles: Quantiles, caplog):
+        found = find_quantiles(job, {**quantiles.facts, "vepscoreAlign": "128 bp"})
+        assert found.digest == quantiles.digest
+        assert "the background was scored with align 1 bp, this run with 128 bp" in caplog.text
+
+    def test_scorers_without_a_background_are_named(self, job: Job, quantiles: Quantiles, caplog):
+        with caplog.at_level(logging.INFO, "vepscore"):
+            find_quantiles(job, {**quantiles.facts, "vepscoreScorers": "ATAC,DNASE"})
+        assert "no quantiles of ATAC: the background has no scores of them" in caplog.messages
+
+    @pytest.mark.parametrize(
+        ("scorers", "is_ranked"),
+        [
+            (("SPLICE_SITES", "SPLICE_SITE_USAGE", "DNASE"), True),
+            (("SPLICE_SITES",), False),
+            (("SPLICE_SITES", "SPLICE_SITE_USAGE", "SPLICE_JUNCTIONS"), False),
+        ],
+    )
+    def test_composite_of_other_parts_is_not_ranked(self, quantiles: Quantiles, scorers, is_ranked: bool):
+        """In a background of the scores 1, 2 and 3 of two parts."""
+        fields = ("VS_SPLICE", "VS_SS", "VS_SSU")
+        values, _ = quantiles_of(np.array([[1], [2], [3]], np.float32).repeat(3, axis=1))
+        known = Backgrounds(grid=GRID, values=values, is_signed=np.zeros(3, bool))
+        whole = dataclasses.replace(quantiles, fields=fields, of_fields=known)
+        allele = AlleleResult(alt="~", status=Status.OK, fields={"VS_SPLICE": 2.0, "VS_SS": 2.0})
+        (record,) = make_records(vcf_row("chr1", 17_001, 1, "~"))
+        matched = match_composite(whole, load_scorers(scorers))
+        ranked = matched.rank_fields(RecordResult(record=record, alleles=(allele,))).alleles[0].fields
+        assert ranked["VS_SS_Q"] == 0.5
+        assert ranked.get("VS_SPLICE_Q") == (0.5 if is_ranked else None)
+
+    def test_folder_without_any_is_refused(self, job: Job, quantiles: Quantiles, tmp_path: Path):
+        with pytest.raises(UsageError, match="found no quantiles-"):
+            find_quantiles(dataclasses.replace(job, quantiles=tmp_path / "nowhere"), quantiles.facts)
+
+    def test_damaged_ones_are_an_error_by_default_too(self, job: Job, quantiles: Quantiles, tmp_path: Path):
+        copy = shutil.copytree(job.checkpoint, tmp_path / "copy")
+        (copy / NAME).write_bytes(b"PAR1")
+        with pytest.raises(CheckpointError) as raised:
+            find_quantiles(dataclasses.replace(job, checkpoint=str(copy), quantiles=None), quantiles.facts)
+        assert "--no-quantiles" in raised.value.hint
+
+
+class TestPartsOfARun:
+    def test_run_that_was_cut_off_goes_on(self, job: Job):
+        run_job(job, ignore)
+        expected = contents(job)
+        for path in outputs_of(job):
+            path.unlink()
+        with pytest.raises(Killed):
+            run_job(job, killed_after(2))
+        assert run_job(job, ignore).counts.resumed == 2
+        assert contents(job) == expected
+
+    def test_it_does_not_go_on_with_other_quantiles(self, job: Job, background_job: Job, tmp_path: Path):
+        other = other_quantiles(background_job, tmp_path)
+        with pytest.raises(Killed):
+            run_job(job, killed_after(2))
+        for quantiles in (other, None):
+            with pytest.raises(OutputError, match=r"vepscoreQuantiles: found quantiles-human.* expected"):
+                run_job(dataclasses.replace(job, quantiles=quantiles), ignore)
+
+    def test_shards_merge_into_what_one_run_writes(self, job: Job, background_job: Job, tmp_path: Path):
+        run_job(job, ignore)
+        parts = [renamed(job, f"{n}.", shard=Shard(n, 2)) for n in (1, 2)]
+        for part in parts:
+            run_job(part, ignore)
+        merged = renamed(job, "merged.")
+        for output, *paths in zip(*map(outputs_of, (merged, *parts)), strict=True):
+            merge(paths, str(output))
+        assert contents(merged) == contents(job)
+
+        other = other_quantiles(background_job, tmp_path)
+        run_job(dataclasses.replace(parts[1], quantiles=other), ignore)
+        for output, *paths in zip(*map(outputs_of, (merged, *parts)), strict=True):
+            with pytest.raises(InputError, match="only in this one: ##vepscoreQuantiles=quantiles-human"):
+                merge(paths, str(output))
+
+    @pytest.mark.slow
+    def test_workers_of_a_cluster_give_the_same_bytes(self, job: Job, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+        run_job(dataclasses.replace(job, device="cpu"), ignore)
+        on_workers = renamed(job, "cluster.", device="cpu", cluster="local:1")
+        run_job(on_workers, ignore)
+        assert contents(on_workers) == contents(job)

@@ -1,0 +1,151 @@
+"""Random variants near the genes of the tiny genome."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.builders import GENES, TinyGenome, build_genome, sequences
+from tests.io.samples import read_all, run_tool
+from vepscore.errors import InputError
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.fasta import Reference
+from vepscore.train import background
+from vepscore.train.background import LONGEST_INDEL_BP, TRANSITIONS, Variant, draw_variants, write_variants
+
+FLANK_BP = 1_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def narrow_flanks():
+    """So that the tiny genome has places far from genes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(background, "FLANK_BP", FLANK_BP)
+        yield
+
+
+@pytest.fixture(scope="module")
+def genome(tmp_path_factory) -> TinyGenome:
+    return build_genome(tmp_path_factory.mktemp("background"))
+
+
+@pytest.fixture(scope="module")
+def reference(genome) -> Reference:
+    return Reference(genome.fasta, genome.fasta.parent / "cache")
+
+
+@pytest.fixture(scope="module")
+def annotation(genome) -> Annotation:
+    return Annotation.from_gtf(genome.gtf, genome.gtf.parent / "cache")
+
+
+@pytest.fixture(scope="module")
+def variants(reference, annotation) -> list[Variant]:
+    return draw_variants(reference, annotation, snvs=3000, indels=1000, seed=1)
+
+
+def near_genes(contig: str) -> np.ndarray:
+    """bool (bp,): the bodies of the genes and their flanks."""
+    inside = np.zeros(len(sequences()[contig]), bool)
+    for chrom, _, _, transcripts in GENES.values():
+        if chrom == contig:
+            exons = [exon for exons in transcripts for exon in exons]
+            inside[max(min(exons)[0] - FLANK_BP, 0) : max(end for _, end in exons) + FLANK_BP] = True
+    return inside
+
+
+def test_they_are_as_many_as_asked_for_sorted_and_at_places_of_their_own(variants):
+    assert Counter(len(each.ref) == len(each.alt) == 1 for each in variants) == {True: 3000, False: 1000}
+    places = [(each.contig, each.pos0) for each in variants]
+    assert places == sorted(set(places))
+
+
+def test_ref_is_what_the_genome_has_and_known(variants, reference):
+    names = list(reference.contigs)
+    for each in variants:
+        bases = sequences()[names[each.contig]]
+        assert bases[each.pos0 : each.pos0 + len(each.ref)] == each.ref
+        assert set(each.ref + each.alt) <= set("ACGT") and each.ref != each.alt
+
+
+def test_places_are_uniform_over_genes_and_flanks(variants, reference):
+    names = list(reference.contigs)
+    inside = {name: near_genes(name) for name in names}
+    assert all(inside[names[each.contig]][each.pos0] for each in variants)
+    total = sum(map(np.sum, inside.values()))
+    for name, first, last in (("chr1", 0, 4_000), ("chr1", 11_000, 16_000), ("chr3", 0, 6_000)):
+        share = inside[name][first:last].sum() / total
+        found = np.mean([names[v.contig] == name and first <= v.pos0 < last for v in variants])
+        assert found == pytest.approx(share, abs=0.02)  # the standard deviation is 0.008 at most
+    assert "chr2" not in {names[each.contig] for each in variants}  # no genes there
+
+
+def test_two_of_three_substitutions_are_transitions(variants):
+    snvs = [each for each in variants if len(each.ref) == len(each.alt)]
+    assert np.mean([TRANSITIONS[each.ref] == each.alt for each in snvs]) == pytest.approx(2 / 3, abs=0.04)
+
+
+def test_indels_are_anchored_and_mostly_short(variants):
+    indels = [each for each in variants if len(each.ref) != len(each.alt)]
+    assert all(each.ref[0] == each.alt[0] and 1 in (len(each.ref), len(each.alt)) for each in indels)
+    lengths = np.array([len(each.alt) - len(each.ref) for each in indels])
+    assert np.mean(lengths > 0) == pytest.approx(0.5, abs=0.06)
+    assert np.mean(np.abs(lengths) == 1) == pytest.approx(0.5, abs=0.06)
+    assert np.abs(lengths).max() <= LONGEST_INDEL_BP
+
+
+def test_seed_decides(reference, annotation):
+    first, again, other = (draw_variants(reference, annotation, snvs=40, indels=5, seed=n) for n in (1, 1, 2))
+    assert first == again != other
+
+
+def test_names_of_another_scheme_are_matched(annotation, tmp_path):
+    genome = build_genome(tmp_path, contigs=("1", "scaffold", "3"))
+    found = draw_variants(Reference(genome.fasta, tmp_path), annotation, snvs=200, indels=0, seed=0)
+    assert {each.contig for each in found} == {0, 2}
+
+
+def test_contigs_without_genes_are_an_error(annotation, tmp_path):
+    genome = build_genome(tmp_path, contigs=("a", "b", "c"))
+    with pytest.raises(InputError, match="has no contig that the annotation has genes on"):
+        draw_variants(Reference(genome.fasta, tmp_path), annotation, snvs=1, indels=0, seed=0)
+
+
+def test_more_than_there_is_room_for_is_an_error(reference, annotation, tmp_path):
+    with pytest.raises(InputError, match="has too few known bases near genes for 9000 variants"):
+        draw_variants(reference, annotation, snvs=8_000, indels=1_000, seed=0)
+    (tmp_path / "unknown.fa").write_text(f">chr1\n{'N' * 20_000}\n")
+    with pytest.raises(InputError, match="has too few known bases near genes for 10 variants"):
+        draw_variants(Reference(tmp_path / "unknown.fa", tmp_path), annotation, snvs=5, indels=5, seed=0)
+
+
+def test_bcftools_finds_them_in_the_genome(variants, reference, genome, tmp_path):
+    write_variants(str(tmp_path / "out.vcf.gz"), reference, variants)
+    checked = run_tool("bcftools", "view", "-H", tmp_path / "out.vcf.gz", "chr1:1-30000", "chr3")
+    assert checked.count("\n") == len(variants)
+    header, records = read_all(tmp_path / "out.vcf.gz")
+    assert list(header.declared("contig")) == list(reference.contigs)
+    assert [(each.pos1 - 1, each.ref, each.alts) for each in records] == [
+        (each.pos0, each.ref, (each.alt,)) for each in variants
+    ]
+
+
+def test_command_gives_the_same_bytes_again(genome, tmp_path):
+    for name in ("a.vcf.gz", "b.vcf.gz"):
+        command = [sys.executable, "-m", "vepscore.train.background", genome.fasta, genome.gtf]
+        command += ["-o", name, "--snvs", "30", "--indels", "10", "--seed", "7"]
+        root = Path(__file__).resolve().parents[2]
+        done = subprocess.run(
+            [str(word) for word in command],
+            cwd=tmp_path,
+            env={"VEPSCORE_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(root), "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "a.vcf.gz").read_bytes() == (tmp_path / "b.vcf.gz").read_bytes()
+    assert len(read_all(tmp_path / "a.vcf.gz")[1]) == 40

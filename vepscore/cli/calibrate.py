@@ -1,0 +1,121 @@
+"""`vepscore calibrate`: a background of variants in, its quantiles out."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vepscore.cli.logs import Quiet, Verbose
+from vepscore.cli.options import (
+    DATA,
+    AlignOption,
+    BatchOption,
+    CheckpointOption,
+    Device,
+    DeviceOption,
+    GenesOption,
+    MetadataOption,
+    Organism,
+    OrganismOption,
+    PolyaOption,
+    PrecisionOption,
+    ReferenceOption,
+    ResumeOption,
+    Rotary,
+    RotaryOption,
+    ScorerOption,
+    Split,
+    SplitOption,
+    Strand,
+    StrandOption,
+    WindowOption,
+    check_align,
+)
+
+log = logging.getLogger(__name__)
+
+
+def calibrate(
+    source: Annotated[
+        str, typer.Argument(metavar="VARIANTS", help=".vcf, .vcf.gz, .bcf, or - for standard input.")
+    ],
+    reference: ReferenceOption,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Takes the quantiles. In the checkpoint's directory `vepscore score` finds them by itself.",
+            rich_help_panel=DATA,
+        ),
+    ],
+    genes: GenesOption = None,
+    polya: PolyaOption = None,
+    checkpoint: CheckpointOption = None,
+    metadata: MetadataOption = None,
+    organism: OrganismOption = Organism.human,
+    window: WindowOption = "1Mb",
+    align: AlignOption = 1,
+    strand: StrandOption = Strand.plus,
+    scorer: ScorerOption = None,
+    precision: PrecisionOption = None,
+    rotary: RotaryOption = Rotary.auto,
+    device: DeviceOption = Device.auto,
+    batch: BatchOption = 1,
+    split: SplitOption = Split.windows,
+    resume: ResumeOption = True,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a background of variants and keep its quantiles, in which `vepscore score` then ranks its scores.
+
+    The quantiles hold for this checkpoint, organism, window and precision. Common variants of a population make the
+    background that AlphaGenome's quantiles are of.
+    """
+    from vepscore.cli.progress import observing, print_report
+    from vepscore.engine.calibration import calibrate as run
+    from vepscore.engine.intake import MismatchPolicy
+    from vepscore.engine.options import Job
+    from vepscore.genome.windows import parse_width
+
+    window_bp = parse_width(window)
+    check_align(align, window_bp)
+    job = Job(
+        source=source,
+        reference=reference,
+        genes=genes,
+        polya=polya,
+        outputs=(),
+        table=None,
+        background=None,
+        checkpoint=checkpoint,
+        metadata=metadata,
+        organism=organism,
+        window_bp=window_bp,
+        align_bp=align,
+        strand="-" if strand is Strand.minus else "+",
+        scorers=tuple(scorer) if scorer else None,
+        precision=precision,
+        rotary=rotary,
+        on_mismatch=MismatchPolicy.SKIP,
+        device=device,
+        batch=batch,
+        engine="sparse",
+        split=split,
+        quantiles=None,
+        use_quantiles=False,
+        overwrite=True,  # nothing of the input is written
+        shard=None,
+        resume=resume,
+        cluster=None,
+        summary=None,
+        command=("vepscore", *sys.argv[1:]),
+    )
+    with observing() as observe:
+        path, report = run(job, output, observe)
+    if log.isEnabledFor(logging.INFO):
+        print_report(report)
+        log.info("quantiles of %d alleles: %s", report.counts.scored, path)

@@ -1,0 +1,100 @@
+"""Which background quantiles a run ranks its scores in: those that were made with the same checkpoint and settings."""
+
+import logging
+from collections.abc import Collection, Mapping
+
+from vepscore.contract import Scorer
+from vepscore.engine.options import Job
+from vepscore.engine.summary import COMPOSITE_FIELD, COMPOSITE_WEIGHTS
+from vepscore.errors import UsageError
+from vepscore.io.background import ALLELES_KEY
+from vepscore.io.quantiles import Quantiles, list_quantiles, quantiles_name, read_quantiles
+from vepscore.model.registry import resolve_checkpoint
+
+QUANTILES_KEY = "vepscoreQuantiles"  # of the provenance
+
+_SAME = ("vepscoreCheckpoint", "vepscoreOrganism", "vepscoreWindow", "vepscorePrecision")
+_BETTER_SAME = (
+    "vepscoreAlign",
+    "vepscoreStrand",
+)  # of scores that differ, but not in how they are distributed
+_log = logging.getLogger(__name__)
+
+
+def find_quantiles(job: Job, provenance: Mapping[str, str]) -> Quantiles | None:
+    """The quantiles that a run uses; None where there are none, or they are not wanted.
+
+    Args:
+        job: names them, or else takes those that lie in the checkpoint's directory.
+        provenance: of the run; its checkpoint, organism, window and precision must be those of the background.
+
+    Raises:
+        UsageError: the job names quantiles that are not there or were made with other settings.
+        CheckpointError: a table of quantiles is damaged.
+    """
+    if not job.use_quantiles or job.background is not None:
+        return None
+    is_asked_for = job.quantiles is not None
+    place = job.quantiles if is_asked_for else resolve_checkpoint(job.checkpoint)
+    paths = [place] if place.is_file() else list_quantiles(place)
+    if not paths:
+        if is_asked_for:
+            raise UsageError(
+                f"--quantiles {place}\nfound no {quantiles_name('*', '*', '*')}, expected one",
+                hint="make them with `vepscore calibrate`",
+            )
+        return None
+    problems = []
+    for path in paths:
+        quantiles = read_quantiles(path)
+        differences = _compare(quantiles, provenance)
+        if not differences:
+            _report(quantiles, provenance)
+            return quantiles
+        problems.append((path, differences))
+    if is_asked_for:
+        lines = [f"{path.name}: {difference}" for path, differences in problems for difference in differences]
+        raise UsageError(
+            "\n".join([f"--quantiles {place}\nmade with other settings than this run's", *lines]),
+            hint="score with those settings, make quantiles with these by `vepscore calibrate`, or --no-quantiles",
+        )
+    for path, differences in problems:
+        _log.info("no quantiles from %s: %s", path.name, "; ".join(differences))
+    return None
+
+
+def match_composite(quantiles: Quantiles, scorers: Collection[Scorer]) -> Quantiles:
+    """The quantiles, without the composite's where it has other parts in the run than in the background."""
+    expected = COMPOSITE_WEIGHTS.keys() & {scorer.info_field for scorer in scorers}
+    found = COMPOSITE_WEIGHTS.keys() & quantiles.known_fields
+    if not expected or not found or expected == found:
+        return quantiles
+    _log.info(
+        "no quantiles of %s: of %s in the background, of %s in this run",
+        COMPOSITE_FIELD,
+        ", ".join(sorted(found)),
+        ", ".join(sorted(expected)),
+    )
+    return quantiles.without_field(COMPOSITE_FIELD)
+
+
+def _compare(quantiles: Quantiles, provenance: Mapping[str, str]) -> list[str]:
+    """What differs of that which must not."""
+    return [
+        f"{key.removeprefix('vepscore').lower()}: found {found}, expected {provenance[key]}"
+        for key in _SAME
+        if (found := quantiles.facts.get(key, "none")) != provenance[key]
+    ]
+
+
+def _report(quantiles: Quantiles, provenance: Mapping[str, str]) -> None:
+    _log.info("quantiles: %s, %s alleles", quantiles.name, quantiles.facts.get(ALLELES_KEY, "unknown"))
+    for key in _BETTER_SAME:
+        if (found := quantiles.facts.get(key, "none")) != provenance[key]:
+            setting = key.removeprefix("vepscore").lower()
+            _log.warning(
+                "the background was scored with %s %s, this run with %s", setting, found, provenance[key]
+            )
+    missing = [name for name in provenance["vepscoreScorers"].split(",") if name not in quantiles.scorers]
+    if missing:
+        _log.info("no quantiles of %s: the background has no scores of them", ", ".join(missing))

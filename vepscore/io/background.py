@@ -1,0 +1,188 @@
+"""The scores of a background of variants, gathered and written as its quantiles (`vepscore.io.quantiles`).
+
+The scores of each scorer go to a scratch file beside the output as they come, so that memory does not grow with them;
+at the end it is gone through some tracks at a time. The bytes depend on the scores and the provenance alone, not on
+their order.
+
+Array axes: T tracks of a scorer, N scores of a track, K points of the grid.
+"""
+
+import logging
+import operator
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vepscore.contract import ScoreBlock
+from vepscore.errors import InputError, PluginError
+from vepscore.genome.alleles import Status
+from vepscore.io.atomic import StagedFile, StagedWriter, writing
+from vepscore.io.fields import QUANTILE_FIELDS
+from vepscore.io.quantiles import COLUMNS, GRID, GRID_KEY
+from vepscore.io.results import RecordResult
+from vepscore.outputs import Output, Tracks
+
+ALLELES_KEY = "vepscoreAlleles"  # of the file's metadata: how many the background has
+
+_HELD_SCORES = 1 << 25  # sorted at a time
+_FEW_SCORES = 1000
+_log = logging.getLogger(__name__)
+
+
+class BackgroundWriter(StagedWriter):
+    """Takes the results of a background's records and writes its quantiles.
+
+    Args:
+        path: the Parquet file.
+        tracks: the tracks that the columns of each output's scores are about.
+        signed: the names of the scorers and fields whose scores are signed.
+        provenance: the file's key-value metadata.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        tracks: Mapping[Output, Tracks],
+        signed: Collection[str],
+        provenance: Mapping[str, str],
+    ) -> None:
+        super().__init__(StagedFile(path), path)
+        self._tracks = tracks
+        self._signed = signed
+        self._provenance = provenance
+        self._outputs: dict[str, Output] = {}  # of the scorers met so far
+        self._scratch: dict[str, BinaryIO] = {}  # their scores: float32 (N, T), row after row
+        self._fields: dict[str, list[float]] = {name: [] for name in QUANTILE_FIELDS}
+        self._alleles = 0
+
+    def write(self, result: RecordResult) -> None:
+        """Adds the scores of all ALTs of a record.
+
+        Raises:
+            PluginError: a block's shape is not that of its tracks.
+            OutputError: the scores cannot be kept.
+        """
+        for allele in result.alleles:
+            self._alleles += allele.status is Status.OK
+            for name in allele.fields.keys() & self._fields.keys():
+                self._fields[name].append(allele.fields[name])
+            for block in allele.blocks:
+                self._add(block)
+
+    def _add(self, block: ScoreBlock) -> None:
+        expected = len(self._tracks.get(block.output, ()))
+        if block.values.ndim != 2 or block.values.shape[1] != expected:
+            raise PluginError(
+                f"scorer {block.scorer}\ngave scores of shape {block.values.shape}, expected {expected} columns: "
+                f"the tracks of {block.output}"
+            )
+        with writing(self.name):
+            if block.scorer not in self._scratch:
+                self._outputs[block.scorer] = block.output
+                self._scratch[block.scorer] = self._scratch_path(len(self._scratch)).open("wb")
+            self._scratch[block.scorer].write(np.ascontiguousarray(block.values, np.float32).tobytes())
+
+    def _scratch_path(self, number: int) -> Path:
+        temporary = self._target.temporary
+        return temporary.with_name(f"{temporary.name}.{number}")
+
+    def _open(self) -> None:
+        """There is nothing to write yet."""
+
+    def _close(self) -> None:
+        for file in self._scratch.values():
+            file.close()
+
+    def _complete(self) -> None:
+        if not self._alleles:
+            raise InputError(
+                f"{self.name}\nno allele of the input was scored, so there is no background",
+                hint="`vepscore score` with the same options says why",
+            )
+        rows = [*self._rows_of_scorers(), *self._rows_of_fields()]
+        few = sum(0 < row["scores"] < _FEW_SCORES for row in rows)
+        if few:
+            _log.warning(
+                "%d of %d backgrounds have fewer than %d scores: their quantiles end early",
+                few,
+                len(rows),
+                _FEW_SCORES,
+            )
+        grid = " ".join(f"{p:.12g}" for p in GRID)
+        facts = {**self._provenance, ALLELES_KEY: str(self._alleles), GRID_KEY: grid}
+        schema = pa.schema(COLUMNS).with_metadata(facts)
+        pq.write_table(pa.Table.from_pylist(rows, schema), self._target.temporary, compression="zstd")
+
+    def _rows_of_scorers(self) -> Iterator[dict[str, Any]]:
+        for number, scorer in sorted(enumerate(self._outputs), key=operator.itemgetter(1)):
+            output = self._outputs[scorer]
+            tracks = self._tracks[output]
+            path = self._scratch_path(number)
+            if not len(tracks) or not path.stat().st_size:
+                continue
+            scores = np.memmap(path, np.float32, mode="r").reshape(-1, len(tracks))
+            quantiles, counts = quantiles_of(scores)
+            for index in range(len(tracks)):
+                yield {
+                    "scorer": scorer,
+                    "output_type": output.value,
+                    "track_index": index,
+                    "track_name": str(tracks.name[index]),
+                    "track_strand": str(tracks.strand[index]),
+                    "is_signed": scorer in self._signed,
+                    "scores": int(counts[index]),
+                    "quantiles": quantiles[index],
+                }
+
+    def _rows_of_fields(self) -> Iterator[dict[str, Any]]:
+        for name, scores in self._fields.items():
+            quantiles, counts = quantiles_of(np.array(scores, np.float32)[:, None])
+            yield {
+                "field": name,
+                "is_signed": name in self._signed,
+                "scores": int(counts[0]),
+                "quantiles": quantiles[0],
+            }
+
+    def _abandon(self) -> None:
+        super()._abandon()
+        for number in range(len(self._scratch)):
+            self._scratch_path(number).unlink(missing_ok=True)
+
+
+def quantiles_of(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The quantiles of each column at the probabilities of GRID.
+
+    The score of rank i of N, from 1 on, stands for the probability (i - 0.5) / N (Hazen); between two, linear.
+
+    Args:
+        scores: float32 (N, T); NaN is no score.
+
+    Returns:
+        float32 (T, K), NaN at probabilities below 0.5 / N and above 1 - 0.5 / N, and int64 (T,), how many scores.
+    """
+    tracks = scores.shape[1]
+    quantiles = np.full((tracks, len(GRID)), np.nan, np.float32)
+    counts = np.zeros(tracks, np.int64)
+    step = max(1, _HELD_SCORES // max(1, len(scores)))
+    for start in range(0, tracks, step):
+        ascending = np.sort(scores[:, start : start + step].T, axis=1)  # NaN comes last
+        counts[start : start + step] = (~np.isnan(ascending)).sum(axis=1)
+        for row, column in enumerate(ascending, start):
+            quantiles[row] = _at_grid(column[: counts[row]])
+    return quantiles, counts
+
+
+def _at_grid(ascending: np.ndarray) -> np.ndarray:
+    """Of one column without NaN."""
+    count = len(ascending)
+    place = np.round(GRID * count - 0.5, 9)  # rounded, so that the ends are the same from above and below
+    is_known = (place >= 0) & (place <= count - 1)
+    values = np.full(len(GRID), np.nan)
+    if is_known.any():
+        values[is_known] = np.interp(place[is_known], np.arange(count), ascending)
+    return values

@@ -1,0 +1,231 @@
+"""Background quantiles: where a score stands among those of a background of variants.
+
+The convention is that of the official API. A score's quantile is its rank within the scores that the same scorer and
+track gave to the alleles of the background, as a probability from 0 to 1. For a scorer whose scores are signed, the
+probability p becomes 2 p - 1, from -1 to 1, and 0 is the median. Scores of all genes, or junctions, of an allele count.
+Each VS_ field, which is a largest score over tracks and genes, is ranked within that same field of the background.
+
+A background is kept as its quantiles at a fixed grid of probabilities, denser towards the ends. Between two points of
+the grid the probability is interpolated linearly; a score that several points share has the middle of theirs; one
+outside of all has that of the last point. N scores tell no probability below 0.5 / N or above 1 - 0.5 / N, so their
+grid ends there.
+
+Array axes: T tracks of a scorer (or fields), K points of the grid, R rows of a block (genes or junctions).
+
+Source: `alphagenome`, docs/source/faqs.md, "What is the difference between a 'quantile_score' and 'raw_score'?".
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vepscore.errors import CheckpointError
+from vepscore.io.fields import QUANTILE_FIELDS
+from vepscore.io.results import AlleleResult, RecordResult
+
+GRID_KEY = "vepscoreGrid"  # of the file's metadata: the probabilities
+_LOWER = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, *(i / 100 for i in range(1, 50)))
+GRID = np.array([*_LOWER, 0.5, *(round(1 - p, 12) for p in reversed(_LOWER))])  # float64 (K,), ascending
+
+COLUMNS = {
+    "scorer": pa.string(),  # null where the row is about a field
+    "field": pa.string(),  # null where it is about a scorer's track
+    "output_type": pa.string(),
+    "track_index": pa.int32(),  # 0-based among the real tracks of the output
+    "track_name": pa.string(),
+    "track_strand": pa.string(),
+    "is_signed": pa.bool_(),  # quantiles from -1 to 1
+    "scores": pa.int64(),  # of the background, over genes or junctions too
+    "quantiles": pa.list_(pa.float32()),  # (K,); NaN where so few scores tell nothing
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Backgrounds:
+    """The backgrounds of the tracks of one scorer, or of fields."""
+
+    grid: np.ndarray  # float64 (K,): probabilities, ascending
+    values: np.ndarray  # float32 (T, K): the scores at them, NaN outside of `first` … `last`
+    is_signed: np.ndarray  # bool (T,)
+
+    def __post_init__(self) -> None:
+        known = np.isfinite(self.values)
+        first, last = known.argmax(axis=1), len(self.grid) - 1 - known[:, ::-1].argmax(axis=1)
+        place = np.arange(len(self.grid))
+        # What is not known lies beyond every score, so that counting the points below one needs no exceptions.
+        ends = np.where(place < first[:, None], -np.inf, np.inf)
+        object.__setattr__(self, "_points", np.where(known, self.values, ends).astype(np.float32))
+        object.__setattr__(self, "_bounds", (first, last, known.any(axis=1)))
+
+    def rank(self, scores: np.ndarray) -> np.ndarray:
+        """The quantile of each score: float32 (R, T); NaN where the score is, or where there is no background.
+
+        Args:
+            scores: float32 (R, T).
+        """
+        ranked = [self._rank_row(row) for row in np.asarray(scores, np.float32)]
+        return np.array(ranked, np.float32).reshape(len(ranked), len(self.values))
+
+    def _rank_row(self, scores: np.ndarray) -> np.ndarray:
+        first, last, is_known = self._bounds
+        below = (self._points < scores[:, None]).sum(axis=1)  # points, of each track
+        upto = (self._points <= scores[:, None]).sum(axis=1)
+        left, right = np.clip(below - 1, first, last), np.clip(below, first, last)
+        is_between = (left < right) & is_known
+        left_score, right_score = (self._scores_at(index, is_between) for index in (left, right))
+        share = np.where(is_between, scores - left_score, 0) / np.where(
+            is_between, right_score - left_score, 1
+        )
+        probability = self.grid[left] + share * (self.grid[right] - self.grid[left])
+        is_on_points = (upto > below) & (below >= first) & (below <= last)
+        middle = (self.grid[right] + self.grid[np.clip(upto - 1, first, last)]) / 2
+        probability = np.where(is_on_points, middle, probability)
+        quantile = np.where(self.is_signed, 2 * probability - 1, probability)
+        return np.where(is_known & ~np.isnan(scores), quantile, np.nan)
+
+    def _scores_at(self, index: np.ndarray, where: np.ndarray) -> np.ndarray:
+        """float64 (T,): the score at a point of each track's grid; 0 elsewhere than `where`."""
+        scores = np.take_along_axis(self._points, index[:, None], axis=1)[:, 0]
+        return np.where(where, scores, 0).astype(np.float64)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Quantiles:
+    """The backgrounds of all scorers and fields of one calibration."""
+
+    name: str  # of the file
+    digest: str  # sha256 of the file, hex
+    facts: Mapping[str, str]  # what the background was scored with: the provenance of that run
+    scorers: Mapping[str, Backgrounds]  # by the scorer's name
+    fields: tuple[str, ...]  # keys of QUANTILE_FIELDS
+    of_fields: Backgrounds  # their backgrounds
+
+    @property
+    def known_fields(self) -> frozenset[str]:
+        """The fields that any allele of the background had."""
+        known = np.isfinite(self.of_fields.values).any(axis=1)
+        return frozenset(name for name, is_known in zip(self.fields, known, strict=True) if is_known)
+
+    def without_field(self, name: str) -> Self:
+        """The quantiles without those of one field."""
+        kept = [i for i, field in enumerate(self.fields) if field != name]
+        known = self.of_fields
+        of_fields = dataclasses.replace(known, values=known.values[kept], is_signed=known.is_signed[kept])
+        return dataclasses.replace(self, fields=tuple(self.fields[i] for i in kept), of_fields=of_fields)
+
+    def rank_scores(self, scorer: str, scores: np.ndarray) -> np.ndarray:
+        """The quantiles of one scorer's scores: float32 (R, T), NaN where there are none.
+
+        Args:
+            scorer: its name.
+            scores: float32 (R, T).
+
+        Raises:
+            CheckpointError: the background is of other tracks.
+        """
+        background = self.scorers.get(scorer)
+        if background is None:
+            return np.full(scores.shape, np.nan, np.float32)
+        if len(background.values) != scores.shape[1]:
+            raise CheckpointError(
+                f"{self.name}\nhas {len(background.values)} tracks of {scorer}, expected {scores.shape[1]}",
+                hint="make the quantiles again with `vepscore calibrate`",
+            )
+        return background.rank(scores)
+
+    def rank_fields(self, result: RecordResult) -> RecordResult:
+        """The result with the quantile of each field, under the field's key in QUANTILE_FIELDS."""
+        if not any(allele.fields for allele in result.alleles):
+            return result
+        return dataclasses.replace(result, alleles=tuple(map(self._rank_allele, result.alleles)))
+
+    def _rank_allele(self, allele: AlleleResult) -> AlleleResult:
+        if not allele.fields:
+            return allele
+        scores = np.array([[allele.fields.get(name, np.nan) for name in self.fields]], np.float32)
+        quantiles = self.of_fields.rank(scores)[0].tolist()
+        ranked = {
+            QUANTILE_FIELDS[name].id: quantile
+            for name, quantile in zip(self.fields, quantiles, strict=True)
+            if quantile == quantile
+        }
+        return dataclasses.replace(allele, fields={**allele.fields, **ranked})
+
+
+def quantiles_name(organism: str, window_bp: int | str, precision: str) -> str:
+    """The file's name, so that the quantiles of several settings have room in one folder."""
+    return f"quantiles-{organism}-{window_bp}bp-{precision}.parquet"
+
+
+def list_quantiles(folder: Path) -> list[Path]:
+    """The files of that name in a folder, by name."""
+    return sorted(folder.glob(quantiles_name("*", "*", "*")))
+
+
+def read_quantiles(path: Path) -> Quantiles:
+    """Reads what `vepscore calibrate` wrote.
+
+    Raises:
+        CheckpointError: the file cannot be read, or is no table of quantiles.
+    """
+    try:
+        data = path.read_bytes()
+        return _parse(path, data)
+    except OSError as error:
+        raise CheckpointError(f"{path}\ncannot be read: {error.strerror or error}") from error
+    except Exception as error:  # pyarrow raises a different class for each kind of damage
+        raise CheckpointError(
+            f"{path}\nis no table of quantiles: {error}",
+            hint="make it again with `vepscore calibrate`, or pass --no-quantiles",
+        ) from error
+
+
+def _parse(path: Path, data: bytes) -> Quantiles:
+    """Raises ValueError where something does not fit, and whatever pyarrow raises."""
+    table = pq.read_table(pa.BufferReader(data))
+    facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    grid = np.array(facts.get(GRID_KEY, "").split(), np.float64)
+    if not (len(grid) and grid[0] > 0 and grid[-1] < 1 and (np.diff(grid) > 0).all()):
+        raise ValueError(f"{GRID_KEY} is not ascending probabilities")
+    rows = table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).to_pylist()
+    for row in rows:
+        _check_values(row, len(grid))
+    by_scorer: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["scorer"] is not None:
+            by_scorer.setdefault(row["scorer"], []).append(row)
+    for scorer, of_scorer in by_scorer.items():
+        if [row["track_index"] for row in of_scorer] != list(range(len(of_scorer))):
+            raise ValueError(f"the tracks of {scorer} are not numbered from 0")
+    of_fields = [row for row in rows if row["field"] in QUANTILE_FIELDS]
+    return Quantiles(
+        name=path.name,
+        digest=hashlib.sha256(data).hexdigest(),
+        facts=facts,
+        scorers={scorer: _backgrounds(of_scorer, grid) for scorer, of_scorer in by_scorer.items()},
+        fields=tuple(row["field"] for row in of_fields),
+        of_fields=_backgrounds(of_fields, grid),
+    )
+
+
+def _check_values(row: Mapping[str, Any], points: int) -> None:
+    values = np.array(row["quantiles"], np.float64)
+    known = np.flatnonzero(np.isfinite(values))
+    if len(values) != points or not np.array_equal(known, np.arange(len(known)) + known[:1].sum()):
+        raise ValueError(f"{row['scorer'] or row['field']} has not one score for each probability")
+    if (np.diff(values[known]) < 0).any():
+        raise ValueError(f"the quantiles of {row['scorer'] or row['field']} do not ascend")
+
+
+def _backgrounds(rows: list[dict[str, Any]], grid: np.ndarray) -> Backgrounds:
+    return Backgrounds(
+        grid=grid,
+        values=np.array([row["quantiles"] for row in rows], np.float32).reshape(-1, len(grid)),
+        is_signed=np.array([row["is_signed"] for row in rows], bool),
+    )
