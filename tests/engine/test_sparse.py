@@ -258,8 +258,8 @@ def test_alleles_of_other_lengths_and_genes_compile_nothing(
     ],
 )
 def test_bins_that_hang_on_a_base(changed: list[int], expected: list[tuple[int, int]]) -> None:
-    """A bin of the trunk reads 513 bases to either side of it."""
+    """A bin of the official trunk reads 513 bases to either side of it."""
     reference = np.zeros(16_384, np.uint8)
     alternate = reference.copy()
     alternate[changed] = 1
-    assert encoding._stretches(encoding._changed_bins(reference, alternate)) == expected
+    assert encoding._stretches(encoding._changed_bins(reference, alternate, 513)) == expected

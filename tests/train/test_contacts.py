@@ -171,7 +171,7 @@ def test_evaluation_correlates_the_measured_pairs_above_the_diagonal(
     codes = np.random.default_rng(0).integers(0, 4, 64 * BIN_BP).astype(np.uint8)
     pieces = [Piece(chrom=chrom, start0=5000, codes=codes) for chrom in ("chr1", "chr16")]
     held_out = TrainingData(pieces=pieces, annotation=annotation, tracks=None, contacts=data, test=("chr16",))
-    found = evaluate_contacts(checkpoint, held_out, 8 * BIN_BP)
+    found = evaluate_contacts([checkpoint], held_out, 8 * BIN_BP)
     predicted, drawn, apart = [], [], []
     for start0 in range(5000, 5000 + 64 * BIN_BP, 8 * BIN_BP):
         pair = embed(network, pieces[1].window(start0, 8 * BIN_BP)).pair

@@ -99,6 +99,22 @@ def test_networks_of_another_recipe_are_not_taken(folder: Path, recipe: Recipe, 
         train_all(recipe.shortened(0.5), read_data(recipe, folder), trained)
 
 
+@pytest.mark.slow
+def test_a_teacher_alone_is_the_one_of_the_whole_run(
+    folder: Path, recipe: Recipe, trained: Path, tmp_path: Path
+) -> None:
+    data = read_data(recipe, folder)
+    assert train_all(recipe, data, tmp_path, only_teacher=2) == tmp_path / "teacher-2"
+    assert [path.name for path in tmp_path.iterdir()] == ["teacher-2"]
+    found, expected = arrays(tmp_path / "teacher-2"), arrays(trained / "teacher-2")
+    assert all(found[key].tobytes() == expected[key].tobytes() for key in expected)
+
+
+def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"no teacher 3: its \[data\] has 2 folds"):
+        train_all(recipe, read_data(recipe, folder), tmp_path, only_teacher=3)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -22,6 +22,13 @@ def train(
     share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Of the recipe's steps: less, for a try.")
     ] = 1.0,
+    teacher: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Train this one only, as a task of a job array; the same command without it does the rest.",
+        ),
+    ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -36,8 +43,8 @@ def train(
         ) from error
     recipe = read_recipe(recipe).shortened(share)
     with _observing(quiet=quiet) as observe:
-        student = train_all(recipe, read_data(recipe, data), output, observe=observe)
-    typer.echo(student)
+        data_read = read_data(recipe, data)
+        typer.echo(train_all(recipe, data_read, output, only_teacher=teacher, observe=observe))
 
 
 @contextlib.contextmanager

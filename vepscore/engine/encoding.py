@@ -28,18 +28,17 @@ from vepscore.genome.windows import UNKNOWN
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import AlphaGenome
 from vepscore.model.tiles import (
-    ENCODER_MARGIN_BP,
     SKIP_MARGIN_BINS,
     SKIP_POSITIONS,
     encode_tiles,
+    encoder_margin_bp,
     project_skip,
 )
 
 RUN_BINS = 128  # of the reference's runs; the smallest window has as many
-PATCH_BINS = 12  # of a short run: a substitution changes at most ten bins
+PATCH_BINS = 12  # of a short run: a substitution changes at most ten bins, eleven with all local layers
 _PATCHED_BINS = 80  # fewer are cheaper to encode as short runs
 _PROJECTED_BINS = {RUN_BINS: 16, PATCH_BINS: PATCH_BINS}  # at a time
-_MARGIN_BINS = -(-ENCODER_MARGIN_BP // TRUNK_BIN_BP)
 _STORE_BYTES = 2 << 30  # of a store, at most, where that is enough for _MIN_STORE_ROWS
 _MIN_STORE_ROWS = 512
 _SHARING_WINDOWS = 2  # whose runs are remembered
@@ -77,10 +76,10 @@ class Run(NamedTuple):
     tile: Tile
 
     @classmethod
-    def cut(cls, padded: np.ndarray, first_bin: int, bins: int) -> "Run":
+    def cut(cls, padded: np.ndarray, first_bin: int, bins: int, *, margin_bp: int) -> "Run":
         """From a window's codes with margins."""
         start = first_bin * TRUNK_BIN_BP
-        codes = padded[start : start + bins * TRUNK_BIN_BP + 2 * ENCODER_MARGIN_BP]
+        codes = padded[start : start + bins * TRUNK_BIN_BP + 2 * margin_bp]
         return cls(first_bin, Tile(codes=codes, rows=np.full((len(BANDS), bins), ABSENT)))
 
 
@@ -120,6 +119,7 @@ class WindowEncoder:
     def __init__(self, network: AlphaGenome, window_bins: int, device: jax.Device | None = None) -> None:
         graph, self._state = nnx.split(network)
         self._window_bins = window_bins
+        self._margin_bp = encoder_margin_bp(network.config.local_layers)
         self._encode = jax.jit(functools.partial(_encode, graph, window_bins), donate_argnums=1)
         self._shared: collections.OrderedDict[tuple, Tile] = collections.OrderedDict()
         self.stores = [_create_store(network, band, window_bins, device) for band in BANDS]
@@ -136,8 +136,11 @@ class WindowEncoder:
 
     def encode_reference(self, codes: np.ndarray, bins: Bins) -> EncodedWindow:
         """A window of the reference; blocks of `bins` are kept as far as there is room."""
-        padded, last = _pad(codes), self._window_bins - RUN_BINS
-        runs = [self._share(Run.cut(padded, first, RUN_BINS)) for first in [*range(0, last, RUN_BINS), last]]
+        last = self._window_bins - RUN_BINS
+        padded = self._pad(codes)
+        runs = [
+            self._share(self._cut(padded, first, RUN_BINS)) for first in [*range(0, last, RUN_BINS), last]
+        ]
         owner = np.minimum(np.arange(self._window_bins) // RUN_BINS, len(runs) - 1)
         window = EncodedWindow(codes=codes, runs=runs, owner=owner)
         self._encode_runs(window, bins, room=[store.free for store in self.stores])
@@ -148,12 +151,12 @@ class WindowEncoder:
 
     def encode_alternate(self, codes: np.ndarray, reference: EncodedWindow, bins: Bins) -> EncodedWindow:
         """A window of the reference's place; what they have in common is not computed again."""
-        padded, owner, runs = _pad(codes), reference.owner.copy(), list(reference.runs)
-        for first, end in _stretches(_changed_bins(reference.codes, codes)):
+        padded, owner, runs = self._pad(codes), reference.owner.copy(), list(reference.runs)
+        for first, end in _stretches(_changed_bins(reference.codes, codes, self._margin_bp)):
             while first < end:
                 size = PATCH_BINS if end - first < _PATCHED_BINS else RUN_BINS
                 owner[first : min(first + size, end)] = len(runs)
-                runs.append(Run.cut(padded, min(first, self._window_bins - size), size))
+                runs.append(self._cut(padded, min(first, self._window_bins - size), size))
                 first += size
         window = EncodedWindow(codes=codes, runs=runs, owner=owner)
         self._encode_runs(
@@ -189,10 +192,17 @@ class WindowEncoder:
             if id(run.tile) not in shared:
                 self._drop(run.tile, np.ones(run.tile.rows.shape, bool))
 
+    def _pad(self, codes: np.ndarray) -> np.ndarray:
+        return np.pad(codes, self._margin_bp, constant_values=UNKNOWN)
+
+    def _cut(self, padded: np.ndarray, first_bin: int, bins: int) -> Run:
+        return Run.cut(padded, first_bin, bins, margin_bp=self._margin_bp)
+
     def _share(self, run: Run) -> Run:
         """The same run, of a tile that has these bases already, as far from the window's ends, if there is one."""
         after = self._window_bins - run.first_bin - run.tile.rows.shape[1]
-        key = (min(run.first_bin, _MARGIN_BINS), min(after, _MARGIN_BINS), run.tile.codes.tobytes())
+        near_end = -(-self._margin_bp // TRUNK_BIN_BP)
+        key = (min(run.first_bin, near_end), min(after, near_end), run.tile.codes.tobytes())
         tile = self._shared.setdefault(key, run.tile)
         self._shared.move_to_end(key)
         while len(self._shared) > _SHARING_WINDOWS * -(-self._window_bins // RUN_BINS):
@@ -255,16 +265,12 @@ def _create_store(
     return BlockStore(shapes, dtype, rows=rows, max_rows=rows, device=device)
 
 
-def _pad(codes: np.ndarray) -> np.ndarray:
-    return np.pad(codes, ENCODER_MARGIN_BP, constant_values=UNKNOWN)
-
-
-def _changed_bins(reference: np.ndarray, alternate: np.ndarray) -> np.ndarray:
+def _changed_bins(reference: np.ndarray, alternate: np.ndarray, margin_bp: int) -> np.ndarray:
     """bool (N,): the bins of the trunk that hang on a base that differs."""
     bins = len(reference) // TRUNK_BIN_BP
     differs = np.flatnonzero(reference != alternate)
-    firsts = -(-(differs - ENCODER_MARGIN_BP - TRUNK_BIN_BP + 1) // TRUNK_BIN_BP)
-    ends = (differs + ENCODER_MARGIN_BP) // TRUNK_BIN_BP + 1
+    firsts = -(-(differs - margin_bp - TRUNK_BIN_BP + 1) // TRUNK_BIN_BP)
+    ends = (differs + margin_bp) // TRUNK_BIN_BP + 1
     steps = np.bincount(np.clip(firsts, 0, bins), minlength=bins + 1)
     steps -= np.bincount(np.clip(ends, 0, bins), minlength=bins + 1)
     return np.cumsum(steps[:bins]) > 0

@@ -26,7 +26,9 @@ TRACK_RESOLUTIONS_BP: dict[Output, tuple[int, ...]] = {
     Output.CHIP_HISTONE: (128,),
 }
 
-_MAX_SIZE, _MAX_LAYERS = 1 << 16, 256  # far above any network; a damaged file must not ask for more
+# Far above any network; a damaged file must not ask for more.
+_MAX_SIZE = 1 << 16
+_MOST = {"tower_layers": 256, "local_layers": 6}  # with more, a substitution would change too many bins
 
 # Channels of the official heads, padding included; for SPLICE_JUNCTIONS tissues, each on two strands.
 ALPHAGENOME_HEADS: dict[Output, int] = {
@@ -50,6 +52,7 @@ class ModelConfig:
 
     channels: int = 768  # at 1 bp
     channel_step: int = 128  # added by each of the six down-resolution blocks
+    local_layers: int = 0  # more convolutions at 1 bp than the official network has, dilated 1, 2, 4 …
     organisms: int = 2  # rows of every organism-specific parameter
     tower_layers: int = 9  # attention + MLP; the pair representation is updated before every second one
     attention_heads: int = 8  # query heads; keys and values have one head
@@ -116,7 +119,7 @@ def _check_sizes(values: dict[str, Any]) -> None:
         if name == "splice_site_threshold":
             kinds, least, most = (int, float), 0, 1
         else:
-            kinds, least, most = (int,), 1, _MAX_LAYERS if name == "tower_layers" else _MAX_SIZE
+            kinds, least, most = (int,), int(name != "local_layers"), _MOST.get(name, _MAX_SIZE)
         if type(value) not in kinds or not least <= value <= most:
             wrong.append(f"{name}: found {str(value)[:60]}, expected a number from {least} to {most}")
     if wrong:

@@ -13,16 +13,25 @@ from vepscore.model.layers import ConvBlock, max_pool
 
 
 class DnaEmbedder(nnx.Module):
-    """One-hot DNA to the first channels, at 1 bp."""
+    """One-hot DNA to the first channels, at 1 bp.
 
-    def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
+    The local layers are not of the official network: a small one has few other ways to read a stretch base by base.
+    """
+
+    def __init__(self, channels: int, *, local_layers: int, rngs: nnx.Rngs) -> None:
         self.conv = nnx.Conv(4, channels, kernel_size=(15,), rngs=rngs)
         self.block = ConvBlock(channels, channels, width=5, rngs=rngs)
+        self.local = nnx.List(
+            ConvBlock(channels, channels, width=5, dilation=1 << layer, rngs=rngs)
+            for layer in range(local_layers)
+        )
 
     def __call__(self, dna: jax.Array) -> jax.Array:
         """(B, S, 4) → (B, S, C)."""
         x = self.conv(dna)
-        return x + self.block(x)
+        for block in (self.block, *self.local):
+            x = x + block(x)
+        return x
 
 
 class DownResBlock(nnx.Module):
@@ -44,7 +53,7 @@ class SequenceEncoder(nnx.Module):
     """The embedder and six down-resolution blocks, each followed by a max-pool of 2."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
-        self.embedder = DnaEmbedder(config.channels, rngs=rngs)
+        self.embedder = DnaEmbedder(config.channels, local_layers=config.local_layers, rngs=rngs)
         self.down = nnx.List(
             DownResBlock(config.channels + level * config.channel_step, config.channel_step, rngs=rngs)
             for level in range(POOLINGS - 1)

@@ -89,17 +89,20 @@ class LayerNorm(nnx.Module):
 class StandardizedConv(nnx.Module):
     """A convolution along positions whose kernel is standardised per output channel, zero-padded at the ends."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, width: int, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, width: int, dilation: int = 1, rngs: nnx.Rngs
+    ) -> None:
         shape = (width, in_channels, out_channels)
+        self.dilation = dilation
         self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), shape))
         self.scale = nnx.Param(jnp.ones((out_channels,)))
         self.bias = nnx.Param(jnp.zeros((out_channels,)))
         self.folded = False
 
     def __call__(self, x: jax.Array, *, padding: str = "SAME") -> jax.Array:
-        """(B, S, C in) → (B, S, C out); with padding "VALID" half the width less at both ends."""
+        """(B, S, C in) → (B, S, C out); with padding "VALID" less at both ends by what they read beyond."""
         kernel = self.kernel[...] if self.folded else standardize(self.kernel[...], self.scale[...])
-        return convolve(x, kernel, padding=padding) + self.bias[...]
+        return convolve(x, kernel, padding=padding, dilation=self.dilation) + self.bias[...]
 
     def fold(self) -> None:
         """Standardises the stored kernel, once and for all: what inference needs."""
@@ -113,10 +116,15 @@ class StandardizedConv(nnx.Module):
         self.folded = True
 
 
-def convolve(x: jax.Array, kernel: jax.Array, *, padding: str) -> jax.Array:
+def convolve(x: jax.Array, kernel: jax.Array, *, padding: str, dilation: int = 1) -> jax.Array:
     """A convolution along positions: (B, S, C in), (W, C in, C out) → (B, S, C out)."""
     return jax.lax.conv_general_dilated(
-        x, kernel, window_strides=(1,), padding=padding, dimension_numbers=("NWC", "WIO", "NWC")
+        x,
+        kernel,
+        window_strides=(1,),
+        padding=padding,
+        rhs_dilation=(dilation,),
+        dimension_numbers=("NWC", "WIO", "NWC"),
     )
 
 
@@ -135,12 +143,14 @@ def standardize(kernel: jax.Array, scale: jax.Array) -> jax.Array:
 class ConvBlock(nnx.Module):
     """Norm, activation, convolution; a linear layer where the width is 1."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, width: int, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, width: int, dilation: int = 1, rngs: nnx.Rngs
+    ) -> None:
         self.norm = RMSBatchNorm(in_channels)
         self.conv: Any = (
             nnx.Linear(in_channels, out_channels, rngs=rngs)
             if width == 1
-            else StandardizedConv(in_channels, out_channels, width=width, rngs=rngs)
+            else StandardizedConv(in_channels, out_channels, width=width, dilation=dilation, rngs=rngs)
         )
 
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -25,11 +25,12 @@ _DNA_REACH = 7  # and the first one, of width 15
 SKIP_POSITIONS = [TRUNK_BIN_BP >> level for level in range(POOLINGS)]  # of a block, by level
 
 
-def _encoder_margin_bp() -> int:
+def encoder_margin_bp(local_layers: int) -> int:
+    """Bases that a tile of the encoder reads beyond it, to either side."""
     margin = 0
     for _ in range(POOLINGS - 1):
         margin = 2 * (margin + 2 * _REACH)
-    return margin + _REACH + _DNA_REACH
+    return margin + sum(_REACH << layer for layer in range(local_layers)) + _REACH + _DNA_REACH
 
 
 def _decoder_margins() -> list[int]:
@@ -44,7 +45,6 @@ def _halved_up(count: int) -> int:
     return -(-count // 2)
 
 
-ENCODER_MARGIN_BP = _encoder_margin_bp()  # bases that a tile of the encoder reads beyond it, to either side
 _DECODER_MARGINS = _decoder_margins()
 TRUNK_MARGIN_BINS = _DECODER_MARGINS[POOLINGS]  # bins that a tile of the decoder reads beyond it
 _SKIP_MARGINS = [margin + _REACH for margin in _DECODER_MARGINS[:POOLINGS]]
@@ -61,7 +61,7 @@ def encode_tiles(
 
     Args:
         encoder: its convolutions.
-        codes: uint8 (B, 128 T + 2 margins), the tiles' bases with ENCODER_MARGIN_BP to either side; N outside of
+        codes: uint8 (B, 128 T + 2 margins), the tiles' bases with `encoder_margin_bp` to either side; N outside of
             the window.
         first_bins: int32 (B,), where in the window the tiles begin.
         window_bins: N.
@@ -69,7 +69,8 @@ def encode_tiles(
     Returns:
         (B, T, C), and by level the blocks (B, T, 128 >> level, C).
     """
-    bins = (codes.shape[1] - 2 * ENCODER_MARGIN_BP) // TRUNK_BIN_BP
+    margin_bp = encoder_margin_bp(len(encoder.embedder.local))
+    bins = (codes.shape[1] - 2 * margin_bp) // TRUNK_BIN_BP
     tiles = _Tiles(first_bins, bins, window_bins)
     x = _embed_dna(encoder.embedder, codes, tiles)
     skips = [tiles.blocks(x, level=0)]
@@ -123,7 +124,7 @@ class _Tiles:
         self._window_bins = window_bins
 
     def convolve(self, block: ConvBlock, x: jax.Array, *, level: int) -> jax.Array:
-        """(B, W, C in) → (B, W - 4, C out)."""
+        """(B, W, C in) → (B, W - 4 · dilation, C out)."""
         scale = POOLINGS - level
         margin = (x.shape[1] - (self._bins << scale)) // 2
         position = (self._first_bins << scale)[:, None] - margin + jnp.arange(x.shape[1])
@@ -140,7 +141,9 @@ class _Tiles:
 def _embed_dna(embedder: DnaEmbedder, codes: jax.Array, tiles: _Tiles) -> jax.Array:
     kernel, bias = embedder.conv.kernel[...], embedder.conv.bias[...]
     x = convolve(one_hot(codes, kernel.dtype), kernel, padding="VALID") + bias
-    return _cut(x, _REACH) + tiles.convolve(embedder.block, x, level=0)
+    for block in (embedder.block, *embedder.local):
+        x = _cut(x, _REACH * block.conv.dilation) + tiles.convolve(block, x, level=0)
+    return x
 
 
 def _go_down(block: DownResBlock, x: jax.Array, tiles: _Tiles, *, level: int) -> jax.Array:

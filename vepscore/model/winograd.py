@@ -83,7 +83,9 @@ def use_winograd(network: nnx.Module) -> nnx.Module:
     fast = nnx.merge(graph, state)
     for _, node in list(nnx.iter_graph(fast)):
         conv = getattr(node, "conv", None)
-        if isinstance(conv, StandardizedConv) and min(conv.kernel.shape[1:]) >= _MIN_CHANNELS:
+        if not isinstance(conv, StandardizedConv) or conv.dilation > 1:
+            continue
+        if min(conv.kernel.shape[1:]) >= _MIN_CHANNELS:
             node.conv = WinogradConv(conv)
     return fast
 

@@ -1,22 +1,24 @@
-"""What a checkpoint measures on chromosomes that it never saw.
+"""What a checkpoint, or several together, measure on chromosomes that they never saw.
 
-    python -m vepscore.train.evaluate RECIPE.toml DATA CHECKPOINT
+    python -m vepscore.train.evaluate RECIPE.toml DATA CHECKPOINT...
 
 Prints JSON. Splice sites are judged per nucleotide on both strands, over all annotated transcripts; tracks by the
-correlation of their logarithms in 128 bp bins of the regions for testing.
+correlation of their logarithms in 128 bp bins of the regions for testing. Intervals are the percentiles of a bootstrap:
+over stretches of BLOCK_BP for sites, over regions for tracks.
 """
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from sklearn.metrics import average_precision_score
 
+from vepscore.evaluate.metrics import HIGH, LOW, auprc
 from vepscore.genome.windows import UNKNOWN
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
 from vepscore.model.config import MAX_WINDOW_BP, TRACK_RESOLUTIONS_BP
@@ -29,8 +31,12 @@ from vepscore.train.splice import SpliceData
 from vepscore.train.tracks import BIN_BP
 
 CONTEXT_BP = 131_072
+BLOCK_BP = 100_000
 _COARSE_BP = 128
 _CONSTANT = 1e-9  # standard deviation that is rounding error
+_RESAMPLES = 1000
+_RANKED = 200_000  # negatives that resamples rank; those below them change the fifth decimal
+_DRAWN_AT_ONCE = 20
 
 
 def main() -> None:
@@ -38,28 +44,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m vepscore.train.evaluate", description=__doc__)
     parser.add_argument("recipe", type=Path, help="what the checkpoint was trained by")
     parser.add_argument("data", type=Path, help="folder with the files that it names")
-    parser.add_argument("checkpoint", type=Path, help="checkpoint directory")
+    parser.add_argument(
+        "checkpoint", type=Path, nargs="+", help="directory; of several, their mean prediction is judged"
+    )
     parser.add_argument("--window", type=int, default=MAX_WINDOW_BP, help="bp")
     parser.add_argument("--chromosomes", nargs="+", help="for splice sites; default: those for testing")
     options = parser.parse_args()
     data = read_data(read_recipe(options.recipe), options.data)
-    checkpoint = load_checkpoint(options.checkpoint)
+    checkpoints = [load_checkpoint(path) for path in options.checkpoint]
     splice = data.splice_on(options.chromosomes or data.test)
     figures = {
         "window_bp": options.window,
-        "splice_sites": evaluate_splice_sites(checkpoint, splice, options.window),
-        "tracks": evaluate_tracks(checkpoint, data),
+        "splice_sites": evaluate_splice_sites(checkpoints, splice, options.window),
+        "tracks": evaluate_tracks(checkpoints, data),
     }
-    if data.contacts is not None and Output.CONTACT_MAPS in checkpoint.tracks:
-        figures["contacts"] = evaluate_contacts(checkpoint, data, options.window)
+    if data.contacts is not None and Output.CONTACT_MAPS in checkpoints[0].tracks:
+        figures["contacts"] = evaluate_contacts(checkpoints, data, options.window)
     print(json.dumps(figures, indent=2))
 
 
 def evaluate_splice_sites(
-    checkpoint: Checkpoint, data: SpliceData, window_bp: int
-) -> dict[str, dict[str, float]]:
+    checkpoints: Sequence[Checkpoint], data: SpliceData, window_bp: int
+) -> dict[str, dict[str, Any]]:
     """Average precision (AUPRC) and top-k accuracy of donors and acceptors."""
-    predict = _predictor(checkpoint, Output.SPLICE_SITES)
+    predict = _predictor(checkpoints, Output.SPLICE_SITES)
     context_bp = min(CONTEXT_BP, window_bp // 4)
     truths: dict[str, list[np.ndarray]] = {"donor": [], "acceptor": []}
     scores: dict[str, list[np.ndarray]] = {"donor": [], "acceptor": []}
@@ -69,10 +77,14 @@ def evaluate_splice_sites(
             kind = name.rstrip("+-")
             truths[kind].append(batch.classes[batch.valid] == site_class)
             scores[kind].append(probability[:, site_class])
-    return {kind: _rank(np.concatenate(truths[kind]), np.concatenate(scores[kind])) for kind in truths}
+    # Both strands of a stretch lie in one block.
+    of_strand = np.concatenate([part // BLOCK_BP for part in _positions(truths["donor"])])
+    return {
+        kind: _rank(np.concatenate(truths[kind]), np.concatenate(scores[kind]), of_strand) for kind in truths
+    }
 
 
-def evaluate_tracks(checkpoint: Checkpoint, data: TrainingData) -> dict[str, float]:
+def evaluate_tracks(checkpoints: Sequence[Checkpoint], data: TrainingData) -> dict[str, dict[str, Any]]:
     """Mean over the tracks of each output of Pearson's r between log(1 + coverage), over all bins of the regions."""
     regions = [region for region in data.tracks.regions if region.is_test]
     codes = [_codes(data, *region.interval) for region in regions]
@@ -81,16 +93,19 @@ def evaluate_tracks(checkpoint: Checkpoint, data: TrainingData) -> dict[str, flo
     ]
     figures = {}
     for output, columns in data.tracks.columns.items():
-        predict = _predictor(checkpoint, output)
+        predict = _predictor(checkpoints, output)
         predicted = [_pool(predict(each[None])[0], _COARSE_BP) for each in codes]
         measured = [_pool(each[:, columns], _COARSE_BP // BIN_BP) for each in coverage]
-        x, y = (np.log1p(np.concatenate(each)) for each in (predicted, measured))
-        correlations = [np.corrcoef(x[:, track], y[:, track])[0, 1] for track in range(len(columns))]
-        figures[str(output)] = round(float(np.mean(correlations)), 4)
+        x, y = (np.log1p(np.stack(each).astype(np.float64)) for each in (predicted, measured))
+        drawn = np.random.default_rng(0).multinomial(len(x), np.full(len(x), 1 / len(x)), _RESAMPLES)
+        draws = np.concatenate([np.ones((1, len(x))), drawn])
+        figures[str(output)] = _with_interval("pearson", _mean_correlations(x, y, draws))
     return figures
 
 
-def evaluate_contacts(checkpoint: Checkpoint, data: TrainingData, window_bp: int) -> dict[str, float | None]:
+def evaluate_contacts(
+    checkpoints: Sequence[Checkpoint], data: TrainingData, window_bp: int
+) -> dict[str, float | None]:
     """Pearson's r between predicted and drawn contacts, over the pairs of bins above the diagonal of all test windows.
 
     Domains lie near the diagonal, so a network that knows distance alone correlates as well: `distance_only` is
@@ -98,7 +113,7 @@ def evaluate_contacts(checkpoint: Checkpoint, data: TrainingData, window_bp: int
     the mean at each distance is taken off both. None stands where one side is constant. Windows lie side by side;
     stretches that fill less than half of one are left out.
     """
-    predict = _predictor(checkpoint, Output.CONTACT_MAPS)
+    predict = _predictor(checkpoints, Output.CONTACT_MAPS)
     predicted, drawn, distance, windows = [], [], [], 0
     for piece in data.splice_on(data.test).pieces:
         for start0 in range(piece.start0, piece.end0 - window_bp // 2 + 1, window_bp):
@@ -126,9 +141,10 @@ def _codes(data: TrainingData, chrom: str, start0: int, end0: int) -> np.ndarray
     return piece.window(start0, end0 - start0)
 
 
-def _predictor(checkpoint: Checkpoint, output: Output) -> Callable[[np.ndarray], np.ndarray]:
-    """codes (B, S) to predictions (B, S, T) at 1 bp; of contact maps (B, S // 2048, S // 2048, T)."""
-    graph, state = nnx.split(checkpoint.network)
+def _predictor(checkpoints: Sequence[Checkpoint], output: Output) -> Callable[[np.ndarray], np.ndarray]:
+    """codes (B, S) to the mean prediction (B, S, T) at 1 bp; of contact maps (B, S // 2048, S // 2048, T)."""
+    graph = nnx.split(checkpoints[0].network)[0]
+    states = [nnx.split(checkpoint.network)[1] for checkpoint in checkpoints]
     options = {"resolution_bp": 1} if output in TRACK_RESOLUTIONS_BP else {}
 
     @jax.jit
@@ -138,17 +154,49 @@ def _predictor(checkpoint: Checkpoint, output: Output) -> Callable[[np.ndarray],
         embeddings = network(one_hot(codes, jnp.float32), organism, rotary_dtype=jnp.float32)
         return network.heads[str(output)](embeddings.of(output), organism, **options)
 
-    return lambda codes: np.asarray(predict(state, codes))
+    return lambda codes: np.mean([np.asarray(predict(state, codes)) for state in states], axis=0)
 
 
-def _rank(truth: np.ndarray, score: np.ndarray) -> dict[str, float]:
+def _positions(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """For parts of two strands in turn, int (n,) of each: counted over the parts of its strand."""
+    first = np.concatenate([[0], np.cumsum([len(part) for part in parts[::2]])])
+    return [first[index // 2] + np.arange(len(part)) for index, part in enumerate(parts)]
+
+
+def _rank(truth: np.ndarray, score: np.ndarray, block: np.ndarray) -> dict[str, Any]:
+    """truth bool (N,), score (N,), block int (N,): what is drawn together."""
     count = int(truth.sum())
     top = np.argpartition(-score, count)[:count]
+    value = auprc(score, truth, np.ones((1, len(score))))
+    likely = np.argpartition(-score, min(_RANKED, len(score) - 1))[:_RANKED]
+    kept = np.union1d(likely, np.flatnonzero(truth))
+    blocks = int(block.max()) + 1
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(0, _RESAMPLES, _DRAWN_AT_ONCE):
+        draws = rng.multinomial(blocks, np.full(blocks, 1 / blocks), _DRAWN_AT_ONCE)[:, block[kept]]
+        drawn.append(auprc(score[kept], truth[kept], draws))
     return {
         "sites": count,
-        "auprc": round(float(average_precision_score(truth, score)), 4),
+        **_with_interval("auprc", np.concatenate([value, *drawn])),
         "top_k": round(float(truth[top].mean()), 4),
     }
+
+
+def _mean_correlations(x: np.ndarray, y: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Mean over tracks of Pearson's r over all bins of the regions drawn: (R, L, T) twice and (B, R) → (B,)."""
+    x, y = x - x.mean(axis=(0, 1)), y - y.mean(axis=(0, 1))
+    total = draws.sum(axis=1, keepdims=True) * x.shape[1]
+    of_x, of_y, of_xx, of_yy, of_xy = (draws @ each.sum(axis=1) for each in (x, y, x * x, y * y, x * y))
+    covariance = of_xy - of_x * of_y / total
+    variances = (of_xx - of_x**2 / total) * (of_yy - of_y**2 / total)
+    return (covariance / np.sqrt(variances)).mean(axis=1)
+
+
+def _with_interval(name: str, values: np.ndarray) -> dict[str, Any]:
+    """The first of `values` (1 + B,), and the interval of the others."""
+    interval = np.nanpercentile(values[1:], [LOW, HIGH])
+    return {name: round(float(values[0]), 4), "interval": [round(float(end), 4) for end in interval]}
 
 
 def _mean_by(group: np.ndarray, value: np.ndarray) -> np.ndarray:

@@ -91,7 +91,12 @@ def read_data(recipe: Recipe, folder: Path) -> TrainingData:
 
 
 def train_all(
-    recipe: Recipe, data: TrainingData, output: Path, *, observe: Observe = lambda *_: None
+    recipe: Recipe,
+    data: TrainingData,
+    output: Path,
+    *,
+    only_teacher: int | None = None,
+    observe: Observe = lambda *_: None,
 ) -> Path:
     """Trains the teachers and the student, or what of them is missing.
 
@@ -99,22 +104,30 @@ def train_all(
         recipe: what to train.
         data: what with.
         output: folder for a checkpoint per network, each with its log.
+        only_teacher: train this one alone, counted from 1; several processes may train one each in the same folder.
         observe: called after each step.
 
     Returns:
-        The student's folder.
+        The student's folder, or that teacher's.
 
     Raises:
+        TrainingError: the recipe has no such teacher.
         OutputError: the folder holds networks of another recipe.
     """
+    folds = recipe.data.folds
+    if only_teacher is not None and only_teacher > len(folds):
+        raise TrainingError(f"the recipe has no teacher {only_teacher}: its [data] has {len(folds)} folds")
     keep_compiled(cache_dir())
     heads = {output: int(table.channel.max()) + 1 for output, table in data.tables.items()}
     heads[Output.SPLICE_SITES] += 1  # none of them
     recipe = dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, heads=heads))
     teachers = [
         _train_once(recipe, data, output / f"teacher-{number}", recipe.teachers, fold=fold, observe=observe)
-        for number, fold in enumerate(recipe.data.folds, 1)
+        for number, fold in enumerate(folds, 1)
+        if only_teacher in (None, number)
     ]
+    if only_teacher is not None:
+        return teachers[0]
     return _train_once(
         recipe, data, output / STUDENT_FOLDER, recipe.student, teachers=teachers, observe=observe
     )

@@ -1,0 +1,39 @@
+"""A tile has the numbers of the whole window, at the window's ends too, with local layers as without."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from tests.model.tiny import CONFIG, random_codes
+from vepscore.genome.windows import UNKNOWN
+from vepscore.model.config import TRUNK_BIN_BP
+from vepscore.model.encoder import SequenceEncoder
+from vepscore.model.network import one_hot
+from vepscore.model.tiles import encode_tiles, encoder_margin_bp
+
+TILE_BINS = 4
+
+
+@pytest.mark.parametrize(("local_layers", "margin_bp"), [(0, 513), (3, 527), (6, 639)])
+def test_a_tile_of_the_encoder_is_a_part_of_the_window(local_layers: int, margin_bp: int) -> None:
+    assert encoder_margin_bp(local_layers) == margin_bp
+    encoder = SequenceEncoder(dataclasses.replace(CONFIG, local_layers=local_layers), rngs=nnx.Rngs(3))
+    codes = random_codes()
+    bins = len(codes) // TRUNK_BIN_BP
+    first_bins = np.array([0, 5, bins // 2, bins - TILE_BINS])
+    padded = np.pad(codes, margin_bp, constant_values=UNKNOWN)
+    tiles = [
+        padded[first * TRUNK_BIN_BP :][: TILE_BINS * TRUNK_BIN_BP + 2 * margin_bp] for first in first_bins
+    ]
+    found, found_skips = encode_tiles(encoder, np.stack(tiles), jnp.asarray(first_bins), window_bins=bins)
+    trunk, skips = jax.jit(lambda dna: encoder(dna))(one_hot(codes[None], jnp.float32))
+    for tile, first in enumerate(first_bins):
+        own = slice(first, first + TILE_BINS)
+        np.testing.assert_allclose(found[tile], trunk[0, own], rtol=1e-4, atol=1e-4)
+        for blocks, skip in zip(found_skips, skips, strict=True):
+            expected = skip[0].reshape(bins, -1, skip.shape[-1])[own]
+            np.testing.assert_allclose(blocks[tile], expected, rtol=1e-4, atol=1e-4)
