@@ -119,6 +119,17 @@ def test_folding_changes_nothing_and_twice_is_once() -> None:
         assert np.allclose(conv(x), before, atol=1e-6)
 
 
+def test_unfolding_is_the_inverse_of_folding() -> None:
+    conv, x = random_conv(), normal(2, 20, 3)
+    before = conv(x)
+    conv.fold()
+    for _ in range(2):
+        conv.unfold()
+        assert not conv.folded and np.allclose(conv(x), before, atol=1e-6)
+    fan_in = conv.kernel.shape[0] * conv.kernel.shape[1]
+    assert np.allclose(fan_in * jnp.var(conv.kernel[...], axis=(0, 1)), 1, atol=1e-4)
+
+
 def test_folding_a_network_reaches_every_convolution() -> None:
     network, codes = tiny_network(), random_codes()
     before = embed(network, codes)

@@ -122,6 +122,8 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
         ("channels = 8", "channles = 8", "network: .*channles"),
         ("window_bp = 2048", "window_bp = 2000", "teachers: window_bp 2000 is not a multiple of 2048"),
         ("steps = 6, ", "", "teachers: stages: .*steps"),
+        ("from_teacher = 2", "from_teacher = 3", "student: from_teacher is no number of a teacher"),
+        ("[teachers]", "[teachers]\nfrom_teacher = 1", "teachers: from_teacher is for the student"),
         ("seed = 7", "seed 7", "is not TOML"),
         ('name = "toy"', "", "the recipe: .*name"),
     ],

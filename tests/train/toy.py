@@ -40,6 +40,7 @@ peak_rate = 0.01
 stages = [{ steps = 6, window_bp = 2048, windows = 2 }]
 
 [student]
+from_teacher = 2
 peak_rate = 0.01
 sampling = { sites = 0.5, regions = 0.2, mutated = 0.04 }
 stages = [{ steps = 3, window_bp = 2048, windows = 2 }]

@@ -110,6 +110,15 @@ class StandardizedConv(nnx.Module):
             self.kernel[...] = standardize(self.kernel[...], self.scale[...])
             self.drop_scale()
 
+    def unfold(self) -> None:
+        """Takes a folded kernel apart again, into one of unit variance and its scale: what training needs."""
+        if self.folded:
+            kernel = self.kernel[...]
+            scale = jnp.sqrt(kernel.shape[0] * kernel.shape[1] * jnp.var(kernel, axis=(0, 1)))
+            self.kernel[...] = kernel / jnp.maximum(scale, jnp.sqrt(_MIN_KERNEL_VARIANCE))
+            self.scale = nnx.Param(scale)
+            self.folded = False
+
     def drop_scale(self) -> None:
         """Says that the kernel is, or will be, a standardised one."""
         del self.scale
@@ -196,6 +205,12 @@ def fold_convolutions(module: nnx.Module) -> None:
     """Folds the standardisation of every convolution below `module` into its kernel."""
     for conv in standardized_convolutions(module):
         conv.fold()
+
+
+def unfold_convolutions(module: nnx.Module) -> None:
+    """The inverse of `fold_convolutions`."""
+    for conv in list(standardized_convolutions(module)):
+        conv.unfold()
 
 
 def standardized_convolutions(module: nnx.Module) -> Iterator[StandardizedConv]:

@@ -22,6 +22,7 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 from vepscore.model.config import ModelConfig
+from vepscore.model.layers import unfold_convolutions
 from vepscore.model.loading import set_track_means
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import Output
@@ -99,6 +100,12 @@ def train(
 
 
 def _create(training: Training) -> AlphaGenome:
+    if training.schedule.from_teacher is not None:
+        teacher = training.teachers[training.schedule.from_teacher - 1]
+        network = nnx.merge(*nnx.split(teacher), copy=True)
+        unfold_convolutions(network)
+        network.train()
+        return network
     network = AlphaGenome(training.network, rngs=nnx.Rngs(training.seed))
     set_track_means(network, training.objective.tracks)
     # Starts from "no site here", which is right almost everywhere.

@@ -77,6 +77,9 @@ class Schedule:
     weight_decay: float = 0.01
     weights: Weights = Weights()
     sampling: Sampling = Sampling()
+    from_teacher: int | None = (
+        None  # whose parameters a student starts from, counted from 1; none: from scratch
+    )
 
     @property
     def steps(self) -> int:
@@ -135,6 +138,12 @@ def _parse(values: Mapping[str, Any]) -> Recipe:
         if not isinstance(values.get(name), dict):
             raise ValueError(f"no section [{name}]")
     made = {name: _make(make, values[name], name) for name, make in sections.items()}
+    if made["teachers"].from_teacher is not None:
+        raise ValueError("teachers: from_teacher is for the student")
+    if not 1 <= (made["student"].from_teacher or 1) <= len(made["data"].folds):
+        raise ValueError(
+            "student: from_teacher is no number of a teacher; there is one for each of data.folds"
+        )
     return _make(Recipe, {**values, **made}, "the recipe")
 
 
