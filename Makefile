@@ -9,7 +9,7 @@ DEMO := examples/01_synthetic_demo
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow lint format clean
+.PHONY: help demo test test-slow lint format checkpoint clean
 
 help:  ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,16 @@ lint: $(VENV)/installed-test  ## Check style and formatting
 format: $(VENV)/installed-test  ## Format the code in place
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
+
+# SHARE=0.01 takes a hundredth of the steps, for a try; the background needs hours at full size, and has a part of it.
+SHARE ?= 1
+checkpoint: $(VENV)/installed-test  ## Train the embedded checkpoint again, from the files in DATA=FOLDER, in build/
+	@test -n "$(DATA)" || { echo "error: say where the data are: make checkpoint DATA=FOLDER" >&2; exit 1; }
+	$(BIN)/vepscore train examples/06_training/recipe.toml "$(DATA)" -o build/checkpoint --share $(SHARE)
+	$(BIN)/python -m vepscore.train.background "$(DATA)/hg38_native.fa.gz" "$(DATA)/refseq_hg38.gtf.gz" \
+	  --snvs 450 --indels 150 -o build/background.vcf.gz
+	$(BIN)/vepscore calibrate build/background.vcf.gz -r "$(DATA)/hg38_native.fa.gz" -g "$(DATA)/refseq_hg38.gtf.gz" \
+	  --align 32768 -c build/checkpoint/student -o build/checkpoint/student
 
 clean:  ## Remove what make has made
 	rm -rf $(VENV) demo build dist
