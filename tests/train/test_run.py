@@ -97,6 +97,9 @@ def test_a_killed_run_goes_on_and_gives_the_same_network(
 def test_networks_of_another_recipe_are_not_taken(folder: Path, recipe: Recipe, trained: Path) -> None:
     with pytest.raises(OutputError, match="teacher-1\n  was trained by another recipe"):
         train_all(recipe.shortened(0.5), read_data(recipe, folder), trained)
+    student = dataclasses.replace(recipe.student, weight_decay=0.5)
+    with pytest.raises(OutputError, match="student\n  was trained by another recipe"):
+        train_all(dataclasses.replace(recipe, student=student), read_data(recipe, folder), trained)
 
 
 @pytest.mark.slow

@@ -144,7 +144,8 @@ def _train_once(
     observe: Observe,
 ) -> Path:
     """One network's folder, trained if it is not there yet."""
-    digest = hashlib.sha256(repr((recipe, schedule, fold)).encode()).hexdigest()
+    asked = recipe if teachers else _of_one_teacher(recipe)
+    digest = hashlib.sha256(repr((asked, schedule, fold)).encode()).hexdigest()
     progress = folder / f"{_PROGRESS}{digest}"
     _check_recipe(folder, digest)
     if (folder / HASHES_FILE).exists():
@@ -185,6 +186,12 @@ def _train_once(
     save_checkpoint(folder, network, config, {"human": data.tables})
     shutil.rmtree(progress)
     return folder
+
+
+def _of_one_teacher(recipe: Recipe) -> Recipe:
+    """A recipe without what changes nothing of a teacher: the others' folds, and the student."""
+    data = dataclasses.replace(recipe.data, folds=())
+    return dataclasses.replace(recipe, data=data, student=recipe.teachers)
 
 
 def _check_recipe(folder: Path, digest: str) -> None:
