@@ -75,3 +75,14 @@ def test_mutation_draws_a_share_of_the_known_bases_anew() -> None:
     assert mutated.dtype == np.uint8
     assert (mutated[codes == 4] == 4).all() and (mutated[codes < 4] < 4).all()
     assert np.mean(mutated[codes < 4] != codes[codes < 4]) == pytest.approx(0.15, abs=0.005)
+
+
+def test_windows_are_mutated_more_and_less_up_to_the_share(data: TrainingData) -> None:
+    windows = data.windows([])
+    given, mutated = (
+        windows.sample(np.random.default_rng(2), Sampling(mutated=share), WIDTH_BP, 64)["codes"]
+        for share in (0.0, 0.4)
+    )
+    changed = (given != mutated).mean(axis=1)  # three quarters of what is drawn anew
+    assert changed.min() < 0.02 and 0.27 < changed.max() < 0.34
+    assert changed.mean() == pytest.approx(0.15, abs=0.03)

@@ -20,6 +20,7 @@ import numpy as np
 import optax
 import orbax.checkpoint as ocp
 from flax import nnx
+from jax.flatten_util import ravel_pytree
 
 from vepscore.model.config import ModelConfig
 from vepscore.model.layers import unfold_convolutions
@@ -37,10 +38,11 @@ _NO_SITE_LOGIT = 8.0  # a site is about one position in three thousand
 
 
 class TrainState(NamedTuple):
-    """What a step changes."""
+    """What a step changes, in few long vectors: hundreds of short ones cost as much as half of the network."""
 
-    params: nnx.State
-    statistics: nnx.State
+    matrices: jax.Array  # parameters that weight decay is for
+    others: jax.Array  # the other parameters
+    statistics: jax.Array
     optimizer: Any
 
 
@@ -72,12 +74,8 @@ def train(
     """
     network = _create(training)
     optimizer = _optimizer(training.schedule)
-    graph, params, statistics, rest = nnx.split(network, nnx.Param, nnx.BatchStat, ...)
-    # As steps return it: without JAX's weak types, which would have the step compiled twice.
-    state = jax.tree.map(
-        lambda x: jnp.array(x, x.dtype), TrainState(params, statistics, optimizer.init(params))
-    )
-    step = _step(training, optimizer, lambda *changing: nnx.merge(graph, *changing, rest, copy=True))
+    state, restore = _vectors(network, optimizer)
+    step = _step(training, optimizer, restore)
     with ocp.CheckpointManager(
         progress.absolute(),
         options=ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False),
@@ -94,9 +92,30 @@ def train(
             observe(number, losses)
             if number % _SAVED_STEPS == 0:
                 kept.save(number, args=ocp.args.StandardSave(state))
-    network = nnx.merge(graph, state.params, state.statistics, rest)
+    network = restore(state)
     network.eval()
     return network
+
+
+def _vectors(
+    network: AlphaGenome, optimizer: optax.GradientTransformation
+) -> tuple[TrainState, Callable[[TrainState], AlphaGenome]]:
+    """The state in which a network starts, and what makes a network of a state."""
+    graph, params, statistics, rest = nnx.split(network, nnx.Param, nnx.BatchStat, ...)
+    leaves, tree = jax.tree.flatten(params)
+    is_matrix = [leaf.ndim > 1 for leaf in leaves]
+    matrices, part_matrices = ravel_pytree([x for x, chosen in zip(leaves, is_matrix, strict=True) if chosen])
+    others, part_others = ravel_pytree([x for x, chosen in zip(leaves, is_matrix, strict=True) if not chosen])
+    measured, part_measured = ravel_pytree(statistics)
+
+    def restore(state: TrainState) -> AlphaGenome:
+        parts = iter(part_matrices(state.matrices)), iter(part_others(state.others))
+        leaves = [next(parts[0] if chosen else parts[1]) for chosen in is_matrix]
+        return nnx.merge(
+            graph, jax.tree.unflatten(tree, leaves), part_measured(state.statistics), rest, copy=True
+        )
+
+    return TrainState(matrices, others, measured, optimizer.init((matrices, others))), restore
 
 
 def _create(training: Training) -> AlphaGenome:
@@ -118,23 +137,23 @@ def _create(training: Training) -> AlphaGenome:
 
 
 def _step(
-    training: Training, optimizer: optax.GradientTransformation, merge: Callable[..., AlphaGenome]
+    training: Training, optimizer: optax.GradientTransformation, restore: Callable[[TrainState], AlphaGenome]
 ) -> Callable[[TrainState, Arrays], tuple[TrainState, dict[str, jax.Array]]]:
     objective, teach = training.objective, _teacher(training)
 
     def step(state: TrainState, batch: Arrays, teachers: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         targets, measured = teach(teachers, batch)
 
-        def loss(params: nnx.State) -> tuple[jax.Array, tuple[dict[str, jax.Array], nnx.State]]:
-            network = merge(params, state.statistics)
+        def loss(params: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, tuple[dict[str, jax.Array], Any]]:
+            network = restore(TrainState(*params, state.statistics, None))
             losses = objective.losses(network, batch, targets, measured)
-            return objective.total(losses), (losses, nnx.state(network, nnx.BatchStat))
+            return objective.total(losses), (losses, ravel_pytree(nnx.state(network, nnx.BatchStat))[0])
 
-        (total, (losses, statistics)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
-        updates, slots = optimizer.update(gradient, state.optimizer, state.params)
-        return TrainState(optax.apply_updates(state.params, updates), statistics, slots), losses | {
-            "total": total
-        }
+        params = state.matrices, state.others
+        (total, (losses, statistics)), gradient = jax.value_and_grad(loss, has_aux=True)(params)
+        updates, slots = optimizer.update(gradient, state.optimizer, params)
+        changed = optax.apply_updates(params, updates)
+        return TrainState(*changed, statistics, slots), losses | {"total": total}
 
     compiled = jax.jit(step, donate_argnums=0)
     teachers = _stack(training.teachers)
@@ -146,30 +165,30 @@ def _teacher(training: Training) -> Callable[[Any, Arrays], tuple[Targets, jax.A
     objective = training.objective
     if not training.teachers:
         return lambda _, batch: (objective.read_labels(batch), batch["measured"])
-    graph = nnx.split(training.teachers[0])[0]
+    graph, arrays = nnx.split(training.teachers[0])
+    part = ravel_pytree(arrays)[1]
 
-    def teach(states: Any, batch: Arrays) -> tuple[Targets, jax.Array]:
-        each = jax.lax.map(lambda state: objective.predict(nnx.merge(graph, state), batch), states)
+    def teach(networks: jax.Array, batch: Arrays) -> tuple[Targets, jax.Array]:
+        each = jax.lax.map(lambda one: objective.predict(nnx.merge(graph, part(one)), batch), networks)
         known = batch["valid"].reshape(*batch["measured"].shape, -1).all(axis=2)
         return jax.tree.map(lambda x: jnp.mean(x, axis=0), each), known
 
     return teach
 
 
-def _stack(networks: Sequence[AlphaGenome]) -> Any:
-    """The arrays of networks of one shape, along a new first axis."""
-    states = [nnx.split(network)[1] for network in networks]
-    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *states) if states else ()
+def _stack(networks: Sequence[AlphaGenome]) -> jax.Array | None:
+    """(N, all numbers) of networks of one shape."""
+    return jnp.stack([ravel_pytree(nnx.split(network)[1])[0] for network in networks]) if networks else None
 
 
 def _optimizer(schedule: Schedule) -> optax.GradientTransformation:
     peak, steps = schedule.peak_rate, schedule.steps
     warmup = round(schedule.warmup * steps)
     rate = optax.warmup_cosine_decay_schedule(0.0, peak, warmup, steps, end_value=peak / 100)
-    is_matrix = lambda params: jax.tree.map(lambda x: x.ndim > 1, params)  # noqa: E731
+    decayed = (True, False)  # of matrices and others
     return optax.chain(
         optax.clip_by_global_norm(1.0),
-        optax.adamw(rate, b2=0.99, weight_decay=schedule.weight_decay, mask=is_matrix),
+        optax.adamw(rate, b2=0.99, weight_decay=schedule.weight_decay, mask=decayed),
     )
 
 

@@ -64,7 +64,7 @@ class Sampling:
 
     sites: float = 0.5  # share that holds a splice site, each as often as any other
     regions: float = 0.3  # share that lies in a region with coverage
-    mutated: float = 0.0  # share of the bases that are drawn anew
+    mutated: float = 0.0  # a window has between none and this share of its bases drawn anew
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,8 @@ class TrainingWindows:
         windows = [self._window(*place, width_bp, reverse=bool(rng.random() < 0.5)) for place in places]
         batch = {name: np.stack([window[name] for window in windows]) for name in windows[0]}
         if sampling.mutated:
-            batch["codes"] = mutate(rng, batch["codes"], sampling.mutated)
+            shares = sampling.mutated * rng.random((count, 1))  # so that windows nearly as they are stay among them
+            batch["codes"] = mutate(rng, batch["codes"], shares)
         return batch
 
     def _draw(self, rng: np.random.Generator, sampling: Sampling, width_bp: int) -> tuple[int, int]:
@@ -77,8 +78,11 @@ class TrainingWindows:
         return batch
 
 
-def mutate(rng: np.random.Generator, codes: np.ndarray, share: float) -> np.ndarray:
-    """uint8 codes of any shape with a share of the known bases drawn anew, uniformly: a quarter of them stays."""
+def mutate(rng: np.random.Generator, codes: np.ndarray, share: float | np.ndarray) -> np.ndarray:
+    """uint8 codes of any shape with a share of the known bases drawn anew, uniformly: a quarter of them stays.
+
+    A `share` for each window has a shape that broadcasts to that of `codes`.
+    """
     drawn = (rng.random(codes.shape) < share) & (codes < 4)
     return np.where(drawn, rng.integers(0, 4, codes.shape, np.uint8), codes)
 
