@@ -69,13 +69,15 @@ class Junctions(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScoreBlock:
-    """The scores of one scorer for one allele: R rows (genes or junctions) by T tracks."""
+    """The scores of one scorer for one allele: R rows (genes, junctions or sites) by T tracks."""
 
     scorer: str
     output: Output
     values: np.ndarray  # float32 (R, T); NaN where not defined (gene and track on other strands)
     genes: tuple[Gene | None, ...]  # (R,); None where a row is about no gene
     junctions: np.ndarray | None = None  # int64 (R, 2): intron start and end, 0-based half-open
+    positions: np.ndarray | None = None  # int64 (R,): the base that each row is about, 0-based; -1 for none
+    labels: tuple[str, ...] | None = None  # (R,): what each row is about; each row then has its own VS entry
 
 
 class Scorer(abc.ABC):

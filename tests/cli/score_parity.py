@@ -18,6 +18,7 @@ PLACE = ["chrom", "pos", "ref", "alt"]
 ABSOLUTE, RELATIVE = 2e-4, 1e-3  # a score may differ by the larger of the two
 STEPS = 2  # of float16, for scores that are rounded to it
 ROUNDING = 1e-5  # of float32, in the logarithms before such a score is rounded
+NOT_OFFICIAL = ("SPLICE_EVENTS",)  # scorers of this package alone
 JUNCTIONS, USAGE = "SPLICE_JUNCTIONS", "SPLICE_SITE_USAGE"
 
 
@@ -28,10 +29,11 @@ def read_official(path: Path) -> pd.DataFrame:
 
 
 def read_scored(path: Path, variants: pd.DataFrame) -> pd.DataFrame:
-    """The same of a long table. `variants` has the columns `variant` and PLACE."""
+    """The same of a long table's official scorers. `variants` has the columns `variant` and PLACE."""
     renamed = {"track_index": "track", "raw_score": "score"}
     columns = ["record", *PLACE, *KEY[1:5], *renamed]
     table = pd.read_parquet(path, columns=columns).rename(columns=renamed)
+    table = table[~table["scorer"].isin(NOT_OFFICIAL)]
     alleles = table.drop_duplicates("record").astype({"chrom": str, "ref": str, "alt": str})
     alleles = alleles.merge(variants, on=PLACE, validate="one_to_one").set_index("record")
     return _with_plain_keys(table.assign(variant=table["record"].map(alleles["variant"])))

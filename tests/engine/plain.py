@@ -1,4 +1,4 @@
-"""All nineteen scores the plain way: whole-window predictions of both alleles, then formulas in numpy.
+"""All twenty scores the plain way: whole-window predictions of both alleles, then formulas in numpy.
 
 Nothing here is taken from the engine, the scorers, the alignment's index map or the annotation: genes and
 poly(A) sites come from the tables of `tests.builders`. Only the network, its heads and the table of its tracks
@@ -78,6 +78,7 @@ class PlainScorer:
         scores |= {
             str(output): case.splicing(output) for output in (Output.SPLICE_SITES, Output.SPLICE_SITE_USAGE)
         }
+        scores["SPLICE_EVENTS"] = case.splice_events()
         scores["SPLICE_JUNCTIONS"] = self._junctions(case)
         return {name: rows for name, rows in scores.items() if rows}
 
@@ -209,6 +210,30 @@ class Case:
             body = self.inside(*_span(gene))
             largest = np.abs(alternate - reference)[body].max(axis=0)
             scores[gene,] = _on_strand(largest, self.tracks[output], GENES[gene][2])
+        return scores
+
+    def site_changes(self, gene: str) -> dict[str, np.ndarray]:
+        """float32 (S,) by kind of event: how much it happens at each position; 0 outside the gene."""
+        reference, alternate = self.signals(Output.SPLICE_SITES)
+        body = self.inside(*_span(gene))
+        body[self.window.width_bp - max(len(self.allele.alt) - len(self.allele.ref), 0) :] = False
+        change = np.where(body[:, None], alternate - reference, 0)
+        donor = change[:, 2 * "+-".index(GENES[gene][2])]
+        acceptor = change[:, 2 * "+-".index(GENES[gene][2]) + 1]
+        return {
+            "acceptor_gain": acceptor.clip(0),
+            "acceptor_loss": acceptor.clip(None, 0),
+            "donor_gain": donor.clip(0),
+            "donor_loss": donor.clip(None, 0),
+        }
+
+    def splice_events(self) -> Scores:
+        scores: Scores = {}
+        for gene in self.overlapped():
+            for event, change in self.site_changes(gene).items():
+                track = 2 * "+-".index(GENES[gene][2]) + event.startswith("acceptor")
+                scores[gene, event] = np.full(4, np.nan, np.float32)
+                scores[gene, event][track] = change[np.abs(change).argmax()]
         return scores
 
     def polyadenylation(self) -> Scores:

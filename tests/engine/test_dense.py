@@ -63,6 +63,8 @@ def rows_of(block: ScoreBlock) -> Scores:
     keys = [() if gene is None else (gene.gene_id,) for gene in block.genes]
     if block.junctions is not None:
         keys = [(*key, *map(int, junction)) for key, junction in zip(keys, block.junctions, strict=True)]
+    if block.labels is not None:
+        keys = [(*key, label) for key, label in zip(keys, block.labels, strict=True)]
     assert len(set(keys)) == len(keys) == len(block.values)
     return dict(zip(keys, block.values, strict=True))
 
@@ -91,11 +93,25 @@ def test_scores_equal_the_plain_computation(
     assert [block.scorer for block in blocks] == sorted((block.scorer for block in blocks), key=order.index)
 
 
+@pytest.mark.parametrize("kind", ["SNV in two genes", "insertion", "deletion", "lengthening delins"])
+def test_events_are_where_the_plain_computation_has_such_a_change(
+    engine: DenseEngine, plain: PlainScorer, intake: Intake, kind: str
+) -> None:
+    (allele,) = prepare(intake, ROWS[kind])
+    case = plain.predict(allele)
+    (block,) = (block for block in engine.score([allele])[0] if block.scorer == "SPLICE_EVENTS")
+    for gene, event, position0, values in zip(
+        block.genes, block.labels, block.positions, block.values, strict=True
+    ):
+        change = case.site_changes(gene.gene_id)[event][position0 - allele.site.window.start0]
+        np.testing.assert_allclose(np.nansum(values), change, **TOLERANCE, err_msg=f"{gene.name} {event}")
+
+
 def test_the_cases_reach_every_scorer(engine: DenseEngine, intake: Intake) -> None:
     (blocks,) = engine.score(prepare(intake, ROWS["SNV in two genes"]))
     scores = scores_of(blocks)
     assert scores.keys() == {scorer.name for scorer in engine.scorers}
-    assert len(scores) == 19
+    assert len(scores) == 20
     for scorer, rows in scores.items():
         assert max(np.nanmax(np.abs(values)) for values in rows.values()) > 1e-4, scorer
 

@@ -36,10 +36,10 @@ def break_scorer(folder, source, *, name="BROKEN"):
     return entries_named(name)[0]
 
 
-def test_builtin_scorers_are_the_nineteen_of_the_packaging():
+def test_builtin_scorers_are_the_twenty_of_the_packaging():
     builtin = {entry.name: entry.target for entry in list_scorers() if entry.is_builtin}
     assert builtin == BUILTIN
-    assert len(builtin) == 19
+    assert len(builtin) == 20
 
 
 def test_builtin_scorers_come_first_and_all_by_name(plugins):

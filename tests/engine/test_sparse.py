@@ -68,7 +68,8 @@ def score_one_by_one(engine: Any, alleles: Sequence[PreparedAllele]) -> list[lis
 
 def bytes_of(blocks: list[ScoreBlock] | NotFiniteError) -> list[bytes]:
     assert not isinstance(blocks, NotFiniteError), blocks
-    return [block.values.tobytes() for block in blocks]
+    arrays = [array for block in blocks for array in (block.values, block.junctions, block.positions)]
+    return [array.tobytes() for array in arrays if array is not None]
 
 
 def renew(engine: SparseEngine, *, store_rows: int | None = None) -> SparseEngine:
@@ -99,6 +100,12 @@ def test_scores_equal_the_dense_engine(
     (found,), (expected,) = sparse.score([allele]), engine.score([allele])
     assert [block.scorer for block in found] == [block.scorer for block in expected]
     assert_scores_close(scores_of(found), scores_of(expected))
+    assert_events_at_the_same_places(found, expected)
+
+
+def assert_events_at_the_same_places(found: list[ScoreBlock], expected: list[ScoreBlock]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_equal(one.positions, other.positions)
 
 
 @pytest.mark.parametrize("kind", ["SNV in two genes", "insertion", "deletion over three genes", "first base"])

@@ -154,6 +154,21 @@ def test_details_leave_out_an_overlapped_gene_without_a_score() -> None:
     assert details(sites, overlapping=[A, B]) == [("SPLICE_SITES", "B", 0.5, "SPLICE_SITES 0")]
 
 
+def test_details_of_labelled_rows_are_one_for_each_row() -> None:
+    events = dataclasses.replace(
+        block("SPLICE_SITES", [[NAN, 0.5, NAN], [NAN, -0.25, NAN], [0, NAN, NAN], [1, NAN, NAN]], A, A, B, C),
+        positions=np.array([0, 99, -1, 7]),
+        labels=("gain", "loss", "gain", "loss"),
+    )
+    entries = summarize_details([events], TRACKS, [A, B])
+    assert [(entry.symbol, entry.score, entry.track, entry.biosample) for entry in entries] == [
+        ("A", 0.5, "gain:1", "tissue 1"),
+        ("A", -0.25, "loss:100", "tissue 1"),
+        ("B", 0, "gain", "tissue 0"),
+        ("C", 1, "loss:8", "tissue 0"),
+    ]
+
+
 def test_details_come_by_scorer_in_the_order_of_the_blocks() -> None:
     entries = details(block("ATAC", [[1, 2, 3]]), block("SPLICE_SITES", [[1, 0, 0]], A), overlapping=[A])
     assert [entry[0] for entry in entries] == ["ATAC", "SPLICE_SITES"]

@@ -22,6 +22,11 @@ BLOCKS = (
         genes=(MYGENE, MYGENE),
         junctions=np.array([[5, 2**40], [7, 9]], np.int64),
     ),
+    dataclasses.replace(
+        block_of(Output.SPLICE_SITES, [[1, math.nan]] * 2, genes=(MYGENE,) * 2),
+        positions=np.array([-1, 2**40]),
+        labels=("donor_gain", "é"),
+    ),
     block_of(Output.CAGE, []),
 )
 RESULTS = (
@@ -45,6 +50,8 @@ def assert_same(found: tuple[AlleleResult, ...], expected: tuple[AlleleResult, .
             assert block.values.dtype == np.float32 and block.values.shape == same.values.shape
             assert block.values.tobytes() == same.values.tobytes()
             np.testing.assert_equal(block.junctions, same.junctions)
+            np.testing.assert_equal(block.positions, same.positions)
+            assert block.labels == same.labels
 
 
 def test_results_come_back_as_they_were() -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import os
 
@@ -73,6 +74,7 @@ def test_columns_and_types(tmp_path):
         ("gene_strand", text),
         ("junction_start", pa.int64()),
         ("junction_end", pa.int64()),
+        ("site_pos", pa.int64()),
         ("track_index", pa.int32()),
         ("track_name", text),
         ("track_strand", text),
@@ -133,6 +135,18 @@ def test_rows_are_named(tmp_path):
     assert table["quantile_score"].isna().all()
 
 
+def test_site_positions_are_1_based_and_null_where_there_is_none(tmp_path):
+    sites = block_of(Output.RNA_SEQ, [[1, 2], [3, math.nan], [4, math.nan]], genes=(MYGENE,) * 3)
+    sites = dataclasses.replace(sites, positions=np.array([0, 2**40, -1]))
+    write(tmp_path / "out.parquet", results(1, blocks=(ATAC, JUNCTIONS, sites)))
+    table = pd.read_parquet(tmp_path / "out.parquet").set_index("scorer")
+    assert table.loc[["ATAC", "SPLICE_JUNCTIONS"], "site_pos"].isna().all()
+    found = table.loc["RNA_SEQ", "site_pos"]
+    assert found.dropna().tolist() == [1, 1, 2**40 + 1]
+    assert found.isna().tolist() == [False, False, False, True]
+    assert table.loc["RNA_SEQ", "junction_start"].isna().all()
+
+
 def test_duckdb_queries_it(tmp_path):
     path = tmp_path / "out.parquet"
     write(path, results(10))
@@ -181,7 +195,7 @@ def test_the_same_results_give_the_same_bytes(tmp_path):
 )
 def test_nothing_scored_is_an_empty_table(tmp_path, rows):
     write(tmp_path / "out.parquet", rows)
-    assert pd.read_parquet(tmp_path / "out.parquet").shape == (0, 22)
+    assert pd.read_parquet(tmp_path / "out.parquet").shape == (0, 23)
 
 
 def test_scores_that_do_not_fit_the_tracks_are_refused(tmp_path):

@@ -17,8 +17,8 @@ def load(target: str) -> Scorer:
     return getattr(importlib.import_module(module), name)
 
 
-def test_all_recommended_scorers_are_registered():
-    assert len(ENTRY_POINTS) == 19
+def test_all_builtin_scorers_are_registered():
+    assert len(ENTRY_POINTS) == 20
 
 
 @pytest.mark.parametrize(("name", "target"), ENTRY_POINTS.items())

@@ -42,7 +42,7 @@ def signed_names(scorers: Collection[Scorer]) -> frozenset[str]:
 def summarize_details(
     blocks: Iterable[ScoreBlock], tracks: Mapping[Output, Tracks], overlapping: Sequence[Gene]
 ) -> tuple[Detail, ...]:
-    """An entry per scorer and gene, of the track largest in size.
+    """An entry per scorer and gene, of the track largest in size; of a block with labels, an entry per row.
 
     The genes are those that the variant overlaps and the one with the largest score; a scorer without genes has
     one entry.
@@ -54,11 +54,11 @@ def summarize_details(
         if best is None:
             continue
         best_gene = block.genes[best[0]]
-        rows_of_gene: dict[Gene | None, list[int]] = {}
+        entries: dict[tuple[Gene | None, int | None], list[int]] = {}
         for row, gene in enumerate(block.genes):
             if gene is None or gene == best_gene or gene.gene_id in overlapped:
-                rows_of_gene.setdefault(gene, []).append(row)
-        for gene, rows in rows_of_gene.items():
+                entries.setdefault((gene, None if block.labels is None else row), []).append(row)
+        for (gene, _), rows in entries.items():
             detail = _detail(block, gene, rows, tracks[block.output])
             if detail is not None:
                 details.append(detail)
@@ -75,9 +75,15 @@ def _detail(block: ScoreBlock, gene: Gene | None, rows: Sequence[int], tracks: T
         score=float(values[best]),
         gene_id=gene.gene_id if gene else "",
         symbol=gene.name if gene else "",
-        track=tracks.name[best[1]],
+        track=tracks.name[best[1]] if block.labels is None else _place(block, rows[0]),
         biosample=tracks.biosample_name[best[1]],
     )
+
+
+def _place(block: ScoreBlock, row: int) -> str:
+    """The row's label, and after a colon its 1-based position where it has one."""
+    position0 = -1 if block.positions is None else block.positions[row]
+    return block.labels[row] if position0 < 0 else f"{block.labels[row]}:{position0 + 1}"
 
 
 def _collect_parts(by_gene: dict[Gene, dict[str, float]], field: str, block: ScoreBlock) -> None:

@@ -86,6 +86,8 @@ def _describe(allele: AlleleResult, genes: dict[Gene | None, int], arrays: list[
         arrays.append(np.ascontiguousarray(block.values, _FLOAT).tobytes())
         if block.junctions is not None:
             arrays.append(np.ascontiguousarray(block.junctions, _INTEGER).tobytes())
+        if block.positions is not None:
+            arrays.append(np.ascontiguousarray(block.positions, _INTEGER).tobytes())
         blocks.append(
             {
                 "scorer": block.scorer,
@@ -93,6 +95,8 @@ def _describe(allele: AlleleResult, genes: dict[Gene | None, int], arrays: list[
                 "shape": block.values.shape,
                 "genes": [genes.setdefault(gene, len(genes)) for gene in block.genes],
                 "junctions": block.junctions is not None,
+                "positions": block.positions is not None,
+                "labels": block.labels,
             }
         )
     return {
@@ -123,6 +127,8 @@ def _restore(allele: dict[str, Any], genes: list[Gene | None], arrays: _Arrays) 
                 values=arrays.take(_FLOAT, *block["shape"]),
                 genes=tuple(genes[index] for index in block["genes"]),
                 junctions=arrays.take(_INTEGER, len(block["genes"]), 2) if block["junctions"] else None,
+                positions=arrays.take(_INTEGER, len(block["genes"])) if block["positions"] else None,
+                labels=None if block["labels"] is None else tuple(block["labels"]),
             )
             for block in allele["blocks"]
         ),

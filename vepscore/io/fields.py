@@ -80,7 +80,7 @@ DETAIL = Field(
     id="VS",
     type="String",
     number=".",
-    description="Scores by allele, scorer and gene, each of the track largest in size. "
+    description="Scores by allele, scorer and gene, of the track largest in size; splice events by kind and place. "
     "Format: ALLELE|SCORER|GENE_ID|SYMBOL|SCORE|TRACK|BIOSAMPLE|Consequence",
 )
 

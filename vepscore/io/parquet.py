@@ -1,10 +1,10 @@
-"""The long table: one row per allele, scorer, gene or junction, and track, in Parquet.
+"""The long table: one row per allele, scorer, gene, junction or site, and track, in Parquet.
 
 An allele brings some 30,000 rows, so a block of scores is kept as it came, with small codes for its names,
 and becomes columns only when a row group is full. Every row group but the last has ROW_GROUP_ROWS rows and
 its own dictionaries, in order of first appearance: the bytes depend on the rows and the provenance alone.
 
-Axis letters: N rows of the table, R rows of a block (genes or junctions), T tracks of an output.
+Axis letters: N rows of the table, R rows of a block (genes, junctions or sites), T tracks of an output.
 """
 
 import dataclasses
@@ -42,6 +42,7 @@ SCHEMA = pa.schema(
         "gene_strand": STRING,
         "junction_start": pa.int64(),  # first base of the intron, 0-based
         "junction_end": pa.int64(),  # exclusive
+        "site_pos": pa.int64(),  # 1-based; the base that the score is about, null for scores about none
         "track_index": pa.int32(),  # 0-based among the real tracks of the output
         "track_name": STRING,
         "track_strand": STRING,
@@ -54,7 +55,7 @@ SCHEMA = pa.schema(
 )
 ALLELE_COLUMNS = ("record", "alt_index", "chrom", "pos", "ref", "alt", "scorer", "output_type")
 GENE_COLUMNS = ("gene_id", "gene_name", "gene_type", "gene_strand")
-JUNCTION_COLUMNS = ("junction_start", "junction_end")
+PLACE_COLUMNS = ("junction_start", "junction_end", "site_pos")
 TRACK_COLUMNS = {  # and the attributes of Tracks that they hold
     "track_name": "name",
     "track_strand": "strand",
@@ -63,7 +64,7 @@ TRACK_COLUMNS = {  # and the attributes of Tracks that they hold
     "assay": "assay",
 }
 
-NULL = -1  # the code of a null string; also a junction's coordinate where there is none
+NULL = -1  # the code of a null string; also a junction's or a site's coordinate where there is none
 _NO_QUANTILES = np.empty(0, np.float32)
 
 
@@ -119,7 +120,7 @@ class _Piece:
 
     allele: tuple[int, ...]  # numbers and codes of ALLELE_COLUMNS
     genes: np.ndarray  # int32 (R, 4): codes of GENE_COLUMNS
-    junctions: np.ndarray  # int64 (R, 2)
+    places: np.ndarray  # int64 (R, 3): PLACE_COLUMNS
     rows: np.ndarray  # int64 (N,): row of the block
     tracks: np.ndarray  # int64 (N,): place in the track table
     values: np.ndarray  # float32 (N,)
@@ -184,11 +185,10 @@ class LongTableWriter(StagedWriter):
         texts |= {"scorer": block.scorer, "output_type": block.output.value}
         codes = {column: self._vocabularies[column].code(text) for column, text in texts.items()}
         numbers = codes | {"record": record.index, "alt_index": alt_index, "pos": record.pos1}
-        no_junctions = np.full((len(block.genes), 2), NULL, np.int64)
         return _Piece(
             allele=tuple(numbers[column] for column in ALLELE_COLUMNS),
             genes=np.array([self._codes_of(gene) for gene in block.genes], np.int32).reshape(-1, 4),
-            junctions=no_junctions if block.junctions is None else block.junctions,
+            places=_places(block),
             rows=rows,
             tracks=columns + self._tracks.starts[block.output],
             values=block.values[rows, columns].astype(np.float32, copy=False),
@@ -228,14 +228,14 @@ class LongTableWriter(StagedWriter):
         offsets = np.cumsum([0, *(len(piece.genes) for piece in pieces)])
         rows = np.concatenate([piece.rows + start for piece, start in zip(pieces, offsets, strict=False)])
         genes = np.concatenate([piece.genes for piece in pieces])
-        junctions = np.concatenate([piece.junctions for piece in pieces])
+        places = np.concatenate([piece.places for piece in pieces])
 
         numbers = {
             column: np.repeat([piece.allele[i] for piece in pieces], counts)
             for i, column in enumerate(ALLELE_COLUMNS)
         }
         numbers |= {column: genes[rows, i] for i, column in enumerate(GENE_COLUMNS)}
-        numbers |= {column: junctions[rows, i] for i, column in enumerate(JUNCTION_COLUMNS)}
+        numbers |= {column: places[rows, i] for i, column in enumerate(PLACE_COLUMNS)}
         numbers |= {column: self._tracks.codes[column][tracks] for column in TRACK_COLUMNS}
         numbers["track_index"] = self._tracks.index[tracks]
         numbers["raw_score"] = np.concatenate([piece.values for piece in pieces])
@@ -251,7 +251,7 @@ class LongTableWriter(StagedWriter):
     def _column(self, name: str, values: np.ndarray) -> pa.Array:
         if name in self._vocabularies:
             return self._vocabularies[name].array(values)
-        mask = values == NULL if name in JUNCTION_COLUMNS else None
+        mask = values == NULL if name in PLACE_COLUMNS else None
         return pa.array(values, SCHEMA.field(name).type, mask=mask)
 
     def _open(self) -> None:
@@ -261,6 +261,16 @@ class LongTableWriter(StagedWriter):
         if self._pieces:
             self._flush()
         self._file.close()
+
+
+def _places(block: ScoreBlock) -> np.ndarray:
+    """int64 (R, 3): the columns PLACE_COLUMNS, NULL where there is none."""
+    places = np.full((len(block.genes), len(PLACE_COLUMNS)), NULL, np.int64)
+    if block.junctions is not None:
+        places[:, :2] = block.junctions
+    if block.positions is not None:
+        places[:, 2] = np.where(block.positions < 0, NULL, block.positions + 1)
+    return places
 
 
 def open_parquet(path: Path, schema: pa.Schema, provenance: Mapping[str, str]) -> pq.ParquetWriter:

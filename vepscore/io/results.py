@@ -15,13 +15,13 @@ _NO_FIELDS: Mapping[str, float | str] = {}  # one for all; millions of alleles m
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
-    """One entry of the INFO field VS: a scorer's score for one gene, from the track largest in size."""
+    """One entry of the INFO field VS: a scorer's score for one gene, or for one site of it."""
 
     scorer: str
     score: float
     gene_id: str = ""  # "" where the score is about no gene
     symbol: str = ""  # the gene's name
-    track: str = ""  # the track's name
+    track: str = ""  # name of the track largest in size; of a site, what it is and its 1-based position
     biosample: str = ""
 
 
