@@ -10,13 +10,14 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 HEAVY = ("jax", "flax", "orbax", "pandas", "pyarrow", "pysam", "cyvcf2", "huggingface_hub", "kagglehub")
 
-# What each part must not import. cli → engine → {io, model, contract} → genome, cli → evaluate → io → genome,
+# What each part must not import. cli → engine → {io, model, contract} → genome, cli → report → evaluate → io → genome,
 # and cli → train → {engine, evaluate}; the arrows never turn back.
 ABOVE_GENOME = (
     "vepscore.io",
     "vepscore.model",
     "vepscore.engine",
     "vepscore.evaluate",
+    "vepscore.report",
     "vepscore.cli",
     "vepscore.contract",
     "scorers",
@@ -24,31 +25,50 @@ ABOVE_GENOME = (
 NETWORK = ("jax", "flax")
 FORBIDDEN = {
     "vepscore/genome": (*ABOVE_GENOME, *NETWORK),
-    "vepscore/model": ("vepscore.io", "vepscore.engine", "vepscore.evaluate", "vepscore.cli", "scorers"),
+    "vepscore/model": (
+        "vepscore.io",
+        "vepscore.engine",
+        "vepscore.evaluate",
+        "vepscore.report",
+        "vepscore.cli",
+        "scorers",
+    ),
     "vepscore/io": (
         "vepscore.model",
         "vepscore.engine",
         "vepscore.evaluate",
+        "vepscore.report",
         "vepscore.cli",
         "scorers",
         *NETWORK,
     ),
-    "vepscore/engine": ("vepscore.evaluate", "vepscore.cli", "scorers"),
+    "vepscore/engine": ("vepscore.evaluate", "vepscore.report", "vepscore.cli", "scorers"),
     "vepscore/evaluate": (
         "vepscore.model",
         "vepscore.engine",
+        "vepscore.report",
         "vepscore.contract",
         "vepscore.cli",
         "scorers",
         *NETWORK,
     ),
-    "vepscore/train": ("vepscore.cli", "scorers"),
+    "vepscore/report": (
+        "vepscore.model",
+        "vepscore.engine",
+        "vepscore.train",
+        "vepscore.contract",
+        "vepscore.cli",
+        "scorers",
+        *NETWORK,
+    ),
+    "vepscore/train": ("vepscore.report", "vepscore.cli", "scorers"),
     "vepscore/cli": ("scorers",),
     "vepscore/contract.py": (
         "vepscore.io",
         "vepscore.model",
         "vepscore.engine",
         "vepscore.evaluate",
+        "vepscore.report",
         "vepscore.cli",
         "scorers",
     ),

@@ -29,7 +29,7 @@ def test_help_imports_nothing_heavy():
     assert imported & HEAVY == set()
 
 
-def test_nineteen_scorers_are_listed():
+def test_twenty_scorers_are_listed():
     done = subprocess.run([SCRIPT, "scorers"], capture_output=True, text=True, check=True)
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    assert len([row for row in rows if row[1].startswith("vepscore ")]) == 19
+    assert len([row for row in rows if row[1].startswith("vepscore ")]) == 20

@@ -16,7 +16,7 @@ def test_lists_nineteen_builtin_scorers():
     assert done.returncode == 0
     assert done.stderr == ""
     builtin = [row for row in rows(done) if row[1].startswith("vepscore ")]
-    assert len(builtin) == 19
+    assert len(builtin) == 20
     assert ["CONTACT_MAPS", "scorers.contact_maps"] in [[row[0], row[2]] for row in builtin]
 
 
@@ -44,7 +44,7 @@ def test_check_labels_each_scorer_on_one_line(tmp_path):
     assert len(remarks) == len(rows(done)) == 21
     assert remarks["BROKEN", "broken-dist 1.0"] == "broken: ValueError: two lines"
     assert remarks["ATAC", "other-dist 1.0"].startswith("shadowed by vepscore ")
-    assert sum(remark == "ok" for remark in remarks.values()) == 19
+    assert sum(remark == "ok" for remark in remarks.values()) == 20
     assert done.stderr == ""
 
 

@@ -1,0 +1,80 @@
+"""A gene as splicing sees it: the exons of its transcripts, and where they may begin and end.
+
+Coordinates are 0-based and half-open. A site is the exon's base next to the intron: the last base of the exon for a
+donor, the first for an acceptor, both along the gene's strand.
+"""
+
+import dataclasses
+import functools
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from vepscore.genome.annotation import Annotation, Gene
+from vepscore.genome.gene_models import merge_spans
+
+
+class Interval(NamedTuple):
+    """An exon, an intron, or a stretch of one."""
+
+    start0: int
+    end0: int  # exclusive
+
+    @property
+    def length_bp(self) -> int:
+        """How many bases it has."""
+        return self.end0 - self.start0
+
+    def turned(self) -> "Interval":
+        """The same on the other strand of a line of numbers whose base p is there -p."""
+        return Interval(1 - self.end0, 1 - self.start0)
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneModel:
+    """The transcripts of a gene."""
+
+    strand: str  # "+" or "-"
+    transcripts: tuple[tuple[Interval, ...], ...]  # exons of each, ascending and apart
+
+    def along_strand(self) -> Self:
+        """The gene on the plus strand: itself, or a minus-strand gene with every base p at -p."""
+        if self.strand == "+":
+            return self
+        turned = (tuple(exon.turned() for exon in reversed(exons)) for exons in self.transcripts)
+        return dataclasses.replace(self, strand="+", transcripts=tuple(turned))
+
+    @functools.cached_property
+    def exons(self) -> tuple[Interval, ...]:
+        """The distinct exons, ascending."""
+        return tuple(sorted({exon for exons in self.transcripts for exon in exons}))
+
+    def distance_bp(self, pos0: int) -> int:
+        """From the nearest exon of any transcript: 0 within one, 1 next to one.
+
+        Raises:
+            ValueError: the gene has no exon.
+        """
+        return min(max(exon.start0 - pos0, pos0 - (exon.end0 - 1), 0) for exon in self.exons)
+
+
+def read_gene_model(annotation: Annotation, gene: Gene) -> GeneModel | None:
+    """The exons of a gene; None where the annotation gives it none, or no strand.
+
+    Exons of a transcript that overlap or touch count as one.
+    """
+    if gene.strand not in ("+", "-"):
+        return None
+    genes, table, exons = annotation.genes, annotation.transcripts, annotation.exons
+    named = np.flatnonzero(genes.gene_id == gene.gene_id)
+    rows = [row for row in named if annotation.gene(row) == gene]
+    transcripts = np.flatnonzero(np.isin(table.gene, rows))
+    low = np.searchsorted(exons.transcript, transcripts)
+    high = np.searchsorted(exons.transcript, transcripts, side="right")
+    models = [_merged(exons.start0[a:b], exons.end0[a:b]) for a, b in zip(low, high, strict=True) if b > a]
+    return GeneModel(gene.strand, tuple(models)) if models else None
+
+
+def _merged(start0: np.ndarray, end0: np.ndarray) -> tuple[Interval, ...]:
+    _, _, starts, ends = merge_spans(np.zeros(len(start0), np.int64), start0, end0)
+    return tuple(map(Interval, starts.tolist(), ends.tolist()))
