@@ -63,7 +63,7 @@ def test_every_status_is_explained():
 def test_every_option_exists():
     main = typer.main.get_command(app)
     commands = [
-        *(main.commands[name] for name in ("score", "calibrate", "merge", "evaluate", "train")),
+        *(main.commands[name] for name in ("score", "calibrate", "merge", "rank", "evaluate", "train")),
         *main.commands["weights"].commands.values(),
     ]
     options = {
@@ -184,6 +184,14 @@ class TestCommands:
         _, pos, _, alt = EXAMPLE_VARIANTS[0]
         assert f"\n{pos} {alt} SPLICE_SITES ABCA4 " in output
         assert " raw_score " in output
+
+    def test_variants_are_ranked_and_their_events_named(self, folder, output):
+        lines = [line for line in (folder / "first.tsv").read_text().splitlines() if line[:2] != "##"]
+        names, *rows = (line.split("\t") for line in lines)
+        assert sorted(row[names.index("pos")] for row in rows) == sorted(
+            pos for _, pos, *_ in EXAMPLE_VARIANTS
+        )
+        assert {row[names.index("event_gene")] for row in rows} == {"ABCA4"}
 
     def test_quantiles_are_written(self, folder, output):
         ranked = pd.read_parquet(folder / "ranked.parquet")

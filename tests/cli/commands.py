@@ -32,6 +32,7 @@ def vepscore(
     program: str = MAIN,
     path: pathlib.Path | None = None,
     environment: Mapping[str, str] | None = None,
+    stdin: str | None = None,
 ) -> subprocess.CompletedProcess:
     """Runs the command of this source tree; `path` holds plug-ins, `program` takes the place of the console script."""
     extra = dict(environment or {}) | ({"PYTHONPATH": str(path)} if path else {})
@@ -39,6 +40,7 @@ def vepscore(
         [sys.executable, "-c", program, *arguments],
         cwd=ROOT,
         env=os.environ | extra,
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,317 @@
+"""`vepscore rank`: order, filters, tissues, events, and what is said of alleles that have no place."""
+
+import csv
+import gzip
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.commands import MAIN, ROOT, vepscore
+from tests.cli.terminal import read_until
+from tests.report.scored import Scored, vcf_text, write_scored
+from vepscore.errors import InputError, UsageError
+from vepscore.io import parquet
+from vepscore.report.filters import GeneList, MaxFrequency, Region
+from vepscore.report.modalities import MODALITIES, find_modality
+from vepscore.report.ranking import Options, Ranking, rank
+from vepscore.report.table import tsv_lines
+
+ALL = [(0, 0), (4, 0), (1, 0)]
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory) -> Scored:
+    return write_scored(tmp_path_factory.mktemp("scored"))
+
+
+@pytest.fixture(params=["vcf", "parquet"])
+def either(request, scored):
+    return getattr(scored, request.param)
+
+
+def ranked(source, by="splice", **options) -> Ranking:
+    return rank(Options(source=str(source), modality=find_modality(by), **options))
+
+
+def places(ranking: Ranking) -> list[tuple[int, int]]:
+    return [(row.allele.record, row.allele.alt_index) for row in ranking.rows]
+
+
+def rows_of(ranking: Ranking) -> list[dict[str, str]]:
+    return list(csv.DictReader((one for one in tsv_lines(ranking) if one[:2] != "##"), delimiter="\t"))
+
+
+class TestOrder:
+    def test_strongest_first_and_of_equals_the_first_in_the_file(self, either):
+        ranking = ranked(either)
+        assert places(ranking) == ALL
+        assert [row.rank for row in ranking.rows] == [1, 2, 3]
+        assert [round(row.measure.value, 6) for row in ranking.rows] == [1.5, 1.5, 0.75]
+        assert [row.measure.gene for row in ranking.rows] == ["Main", "Other", "Main"]
+
+    def test_signed_scores_by_their_size(self, either):
+        ranking = ranked(either, "dnase")
+        assert places(ranking) == [(1, 0), (0, 0), (2, 0)]
+        assert [row.measure.value for row in ranking.rows] == [-0.75, 0.5, -0.25]
+        assert [row.measure.parts[0].tissue for row in ranking.rows] == ["K562", "heart", "heart"]
+
+    def test_top_keeps_the_first_and_counts_the_others(self, either):
+        ranking = ranked(either, top=1)
+        assert places(ranking) == ALL[:1]
+        assert ranking.left_out["below the top"] == 2
+
+    def test_each_maximum_has_its_gene_track_and_tissue(self, either):
+        first, second, _ = rows_of(ranked(either))[:3]
+        assert first["maxima"].split(",") == [
+            "SPLICE_SITES|MAIN|Main|0.75|acceptor|",
+            "SPLICE_SITE_USAGE|MAIN|Main|0.5|usage|left%20liver",
+            "SPLICE_JUNCTIONS|MAIN|Main|1.25|junction|heart",
+        ]
+        found = [first[name] for name in ("gene", "gene_id", "track", "tissue")]
+        assert found == ["Main", "MAIN", "acceptor", ""]
+        assert (second["gene"], second["track"]) == ("Other", "donor")
+
+    def test_unknown_modality(self):
+        with pytest.raises(UsageError, match="--by splcie\n  expected one of splice, rna, atac"):
+            find_modality("splcie")
+
+    def test_every_modality_is_a_field_and_a_scorer_that_exist(self):
+        from tests.scorers.test_registry import ENTRY_POINTS, load
+        from vepscore.io.fields import VALUE_FIELD_IDS
+
+        for modality in MODALITIES.values():
+            assert modality.field in VALUE_FIELD_IDS
+            fields = {load(ENTRY_POINTS[name]).info_field for name in modality.weights}
+            assert modality.is_composite or fields == {modality.field}
+
+    def test_composite_is_that_of_the_engine(self):
+        from scorers import splice_junctions, splicing
+        from vepscore.engine.summary import COMPOSITE_FIELD, COMPOSITE_WEIGHTS
+
+        parts = (splicing.SPLICE_SITES, splicing.SPLICE_SITE_USAGE, splice_junctions.SPLICE_JUNCTIONS)
+        composite = MODALITIES["splice"]
+        assert composite.field == COMPOSITE_FIELD
+        assert {part.info_field: composite.weights[part.name] for part in parts} == COMPOSITE_WEIGHTS
+
+
+class TestWhatIsLeftOut:
+    def test_vcf(self, scored):
+        ranking = ranked(scored.vcf)
+        assert ranking.left_out == {"no VS_SPLICE": 1, "record without an ALT": 1}
+        assert [(one.record, one.alt, one.status) for one in ranking.unscored] == [
+            (1, "<DEL>", "SYMBOLIC"),
+            (3, "A", "REF_MISMATCH"),
+        ]
+        assert ranking.alleles == 7
+        assert [(row["rank"], row["pos"], row["status"]) for row in rows_of(ranking)[-2:]] == [
+            ("", "2131", "SYMBOLIC"),
+            ("", "100", "REF_MISMATCH"),
+        ]
+        lines = list(tsv_lines(ranking))
+        assert "##rankAlleles=3 of 7, 2 not scored" in lines
+        assert "##rankLeftOut=1 no VS_SPLICE; 1 record without an ALT" in lines
+        assert "##vepscoreCheckpoint=of-a-test" in lines
+
+    def test_long_table_has_scored_alleles_only(self, scored):
+        ranking = ranked(scored.parquet)
+        assert (ranking.left_out, ranking.unscored) == ({"no VS_SPLICE": 1}, ())
+        assert "##vepscoreCheckpoint=of-a-test" in ranking.provenance
+
+
+class TestFilters:
+    @pytest.mark.parametrize(
+        ("region", "expected"),
+        [
+            ("chr1", ALL),
+            ("1", ALL),
+            ("chr1:2001-2131", [(0, 0), (1, 0)]),
+            ("1:2,002-3,049", [(1, 0)]),
+            ("chr1:3050", [(4, 0)]),
+            ("chr2", []),
+        ],
+    )
+    def test_region(self, either, region, expected):
+        ranking = ranked(either, regions=(Region.parse(region),))
+        assert places(ranking) == expected
+
+    def test_region_holds_for_unscored_alleles_too(self, scored):
+        assert [one.record for one in ranked(scored.vcf, regions=(Region.parse("chr2"),)).unscored] == [3]
+
+    @pytest.mark.parametrize("text", ["", "chr1:0-5", "chr1:5-4", "chr1:x", "chr1:1-2-3"])
+    def test_malformed_region(self, text):
+        with pytest.raises(UsageError, match="expected CONTIG"):
+            Region.parse(text)
+
+    def test_genes_have_the_scores_of_those_genes(self, either):
+        """Record 4 is strong in OTHER, and weak in MAIN."""
+        ranking = ranked(either, genes=GeneList(["main"]))
+        assert places(ranking) == [(0, 0), (1, 0), (4, 0)]
+        assert [round(row.measure.value, 6) for row in ranking.rows] == [1.5, 0.75, 0.1875]
+        assert {row.measure.gene for row in ranking.rows} == {"Main"}
+        assert ranking.left_out["without a score of the genes"] == 1
+
+    def test_gene_ids_have_versions_or_not_and_may_be_in_a_file(self, tmp_path, scored, caplog):
+        path = tmp_path / "panel.txt"
+        path.write_text("# a panel\nOTHER.7\tdisease\n\nABSENT\n")
+        caplog.set_level("INFO", logger="vepscore")
+        genes = GeneList.parse([str(path)])
+        assert places(ranked(scored.vcf, genes=genes)) == [(4, 0)]
+        assert genes.unseen == ["ABSENT"]
+        assert "no score of ABSENT" in caplog.text
+
+    def test_annotation_as_gene_list(self, scored):
+        with pytest.raises(UsageError, match=r"is an annotation(.|\n)*give it to -g"):
+            GeneList.parse([str(scored.gtf)])
+
+    def test_max_af_keeps_alleles_without_a_frequency(self, scored):
+        ranking = ranked(scored.vcf, "dnase", max_frequency=MaxFrequency.parse("AF=0.001"))
+        assert places(ranking) == [(1, 0), (2, 0)]
+        assert ranking.left_out["AF above 0.001"] == 2
+
+    def test_sample(self, scored):
+        ranking = ranked(scored.vcf, sample="child")
+        assert places(ranking) == [(4, 0)]
+        assert [(one.record, one.alt) for one in ranking.unscored] == [(1, "<DEL>"), (3, "A")]
+        assert ranking.left_out["not carried by child"] == 2
+        assert ranked(scored.vcf, sample="mother").left_out["no genotype of mother"] == 1
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"sample": "father"}, "has no sample father; it has mother, child"),
+            ({"max_frequency": MaxFrequency("gnomAD", 0.1)}, "declares no INFO field gnomAD; it has AF, "),
+        ],
+    )
+    def test_what_the_file_lacks(self, scored, options, message):
+        with pytest.raises(InputError, match=message):
+            ranked(scored.vcf, **options)
+
+    @pytest.mark.parametrize(
+        "options", [{"sample": "child"}, {"max_frequency": MaxFrequency("AF", 0.1)}], ids=str
+    )
+    def test_long_table_has_neither_info_nor_genotypes(self, scored, options):
+        with pytest.raises(UsageError, match="rank the annotated VCF"):
+            ranked(scored.parquet, **options)
+
+    @pytest.mark.parametrize("text", ["AF", "=0.1", "AF=rare"])
+    def test_malformed_frequency(self, text):
+        with pytest.raises(UsageError, match="expected an INFO field and a number"):
+            MaxFrequency.parse(text)
+
+
+class TestTissue:
+    @pytest.mark.parametrize("tissue", ["Left Liver", "uberon:l"])
+    def test_by_name_or_term(self, scored, tissue):
+        """SPLICE_SITES is of no tissue."""
+        first = ranked(scored.parquet, tissue=tissue).rows[0]
+        assert [part.score for part in first.measure.parts] == [0.75, 0.5, 0.75]
+        assert first.measure.value == pytest.approx(0.75 + 0.5 + 0.75 / 5)
+        assert places(ranked(scored.parquet, "dnase", tissue="K562")) == [(1, 0), (0, 0), (2, 0)]
+
+    def test_nothing_of_that_name(self, scored):
+        with pytest.raises(InputError, match=r"--tissue liver is the name(.|\n)*left liver UBERON:l"):
+            ranked(scored.parquet, tissue="liver")
+        with pytest.raises(InputError, match=r"there are 2\n  heart UBERON:h; left liver UBERON:l"):
+            ranked(scored.parquet, tissue="brain")
+
+    def test_vcf_has_no_tissues(self, scored):
+        with pytest.raises(UsageError, match="rank the long table"):
+            ranked(scored.vcf, tissue="heart")
+
+
+class TestEvents:
+    def test_in_words(self, either, scored):
+        rows = rows_of(ranked(either, annotation=scored.gtf))
+        assert [row["event"] for row in rows[:3]] == ["exon skipping", "none", "cryptic site"]
+        assert rows[0]["event_in_words"].startswith(
+            "exon skipping: exon 2001-2120, 120 bp; acceptor loss -0.75"
+        )
+        assert rows[2]["event_in_words"].startswith("cryptic donor: exon 12 bp longer, 2001-2132")
+        assert [row["event_gene"] for row in rows[:3]] == ["Main"] * 3
+
+    def test_junctions_of_the_long_table_are_evidence(self, scored):
+        first = ranked(scored.parquet, annotation=scored.gtf).rows[0]
+        assert [(one.start0, one.end0, one.score) for one in first.event.junctions] == [
+            (1100, 3000, 1.25),
+            (1100, 2000, 0.75),
+        ]
+        assert ranked(scored.vcf, annotation=scored.gtf).rows[0].event.junctions == ()
+
+    def test_annotation_of_other_genes(self, scored, tmp_path, caplog):
+        other = tmp_path / "other.gtf"
+        other.write_text(scored.gtf.read_text().replace("MAIN", "ELSE"))
+        assert ranked(scored.vcf, annotation=other).rows[0].event is None
+        assert "the annotation has no exons of MAIN" in caplog.text
+
+
+class TestFiles:
+    def test_quantiles_are_shown(self, tmp_path):
+        path = tmp_path / "ranked.vcf"
+        path.write_text(vcf_text({(0, 0): 0.99, (1, 0): 0.5}))
+        assert [row["quantile"] for row in rows_of(ranked(path))[:3]] == ["0.99", "", "0.5"]
+
+    def test_alleles_that_lie_in_two_row_groups(self, tmp_path, monkeypatch, scored):
+        for rows in (1, 3, 7):
+            monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", rows)
+            again = write_scored(tmp_path)
+            assert list(tsv_lines(ranked(again.parquet))) == list(tsv_lines(ranked(scored.parquet)))
+
+    def test_vcf_that_was_not_scored(self, tmp_path):
+        path = tmp_path / "bare.vcf"
+        path.write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
+        with pytest.raises(InputError, match="declares no VS_STATUS, expected what `vepscore score` wrote"):
+            ranked(path)
+
+    def test_value_that_is_no_number(self, tmp_path, scored):
+        path = tmp_path / "odd.vcf"
+        path.write_text(scored.vcf.read_text().replace("VS_SPLICE=1.5", "VS_SPLICE=high", 1))
+        with pytest.raises(InputError, match=r"odd.vcf record 0, chr1:2001 A\n  VS_SPLICE is 'high'"):
+            ranked(path)
+
+    def test_other_parquet(self, tmp_path, scored):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table({"record": [1]}), tmp_path / "other.parquet")
+        with pytest.raises(InputError, match=r"has no column alt_index, .*site_pos"):
+            ranked(tmp_path / "other.parquet")
+        (tmp_path / "cut.parquet").write_bytes(scored.parquet.read_bytes()[:200])
+        with pytest.raises(InputError, match="cannot be read as Parquet"):
+            ranked(tmp_path / "cut.parquet")
+
+
+class TestCommand:
+    def test_file_pipe_and_standard_input_say_the_same(self, scored, tmp_path):
+        path = tmp_path / "out.tsv.gz"
+        done = vepscore("rank", str(scored.vcf), "-g", str(scored.gtf), "-o", str(path))
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert done.stderr.splitlines()[-4:] == [
+            "3 of 7 alternate alleles are ranked",
+            "1 left out: no VS_SPLICE",
+            "1 left out: record without an ALT",
+            "2 not scored, listed at the end",
+        ]
+        piped = vepscore("rank", "-", "-g", str(scored.gtf), "-q", stdin=scored.vcf.read_text())
+        assert (piped.returncode, piped.stderr) == (0, "")
+        assert gzip.decompress(path.read_bytes()).decode() == piped.stdout
+        assert piped.stdout.split("\n")[-2].startswith("\tchr2\t100\trs3\tC\tA\tREF_MISMATCH\t")
+
+    def test_output_is_no_vcf(self, scored):
+        done = vepscore("rank", str(scored.vcf), "-o", str(scored.vcf))
+        assert done.returncode == 2 and "expected a name that ends in .tsv" in done.stderr
+
+    def test_terminal_gets_a_table(self, scored):
+        master, slave = pty.openpty()
+        command = [sys.executable, "-c", MAIN, "rank", str(scored.vcf), "-q"]
+        environment = os.environ | {"COLUMNS": "120"}
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=slave, stdin=subprocess.DEVNULL):
+            os.close(slave)
+            shown = read_until(master, None).decode()
+        os.close(master)
+        lines = [line.split() for line in shown.splitlines() if line.strip()]
+        assert lines[0] == ["rank", "variant", "VS_SPLICE", "gene", "track"]
+        assert ["1", "chr1:2001", "A>C", "1.5", "Main", "acceptor"] in lines
+        assert lines[-1] == ["chr2:100", "C>A", "REF_MISMATCH"]

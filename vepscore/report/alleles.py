@@ -1,0 +1,111 @@
+"""One scored allele, wherever it was read, and what its scores amount to in one modality."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+from vepscore.report.events import JunctionChange, SiteChange
+from vepscore.report.modalities import EVENTS_SCORER, Modality
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A scorer's score for one gene, or none, from the track largest in size."""
+
+    scorer: str
+    gene_id: str = ""  # "" where the score is about no gene
+    symbol: str = ""
+    score: float
+    track: str = ""  # its name; of a splice event, what it is and its 1-based position: donor_gain:1234
+    tissue: str = ""  # the biosample
+    quantile: float = math.nan  # NaN where it is not known
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """What an allele is ranked by."""
+
+    value: float  # signed, but for composites; NaN where there is none
+    quantile: float = math.nan
+    gene: str = ""  # name of its gene; of a composite, the one whose own composite is the largest
+    parts: tuple[Entry, ...] = ()  # the largest entry of each scorer, the one that adds most first
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredAllele:
+    """One ALT of a record."""
+
+    record: int  # 0-based among the records of the file that was scored
+    alt_index: int  # 0-based
+    chrom: str
+    pos1: int  # POS, 1-based
+    id: str  # "." where there is none, or it is not known
+    ref: str
+    alt: str
+    status: str  # VS_STATUS; "." where it has none
+    stated: Measure | None = None  # what the file itself states; None: it follows from the entries
+    read_entries: Callable[[], tuple[Entry, ...]] = tuple
+    junctions: Mapping[str, tuple[JunctionChange, ...]] = dataclasses.field(
+        default_factory=dict
+    )  # by gene_id
+
+
+def measure(
+    allele: ScoredAllele, modality: Modality, is_listed: Callable[[Entry], bool] | None = None
+) -> Measure:
+    """What the allele is ranked by: the value that its file states, or else the one that its entries make.
+
+    Args:
+        allele: its entries are read.
+        modality: which scorers count.
+        is_listed: which entries count; None: all.
+    """
+    entries = [entry for entry in allele.read_entries() if entry.scorer in modality.weights]
+    if is_listed is not None:
+        entries = [entry for entry in entries if is_listed(entry)]
+    own = _from_entries(entries, modality)
+    stated = allele.stated
+    if stated is None or (is_listed is not None and not _is_same(own.value, stated.value)):
+        return own
+    return dataclasses.replace(stated, gene=stated.gene if is_listed is None else own.gene, parts=own.parts)
+
+
+def _is_same(value: float, stated: float) -> bool:
+    """As far as six digits in each part tell."""
+    return math.isclose(value, stated, rel_tol=1e-4, abs_tol=1e-6)
+
+
+def _from_entries(entries: Iterable[Entry], modality: Modality) -> Measure:
+    largest: dict[str, Entry] = {}
+    by_gene: dict[str, dict[str, float]] = {}
+    for entry in entries:
+        if entry.scorer not in largest or abs(entry.score) > abs(largest[entry.scorer].score):
+            largest[entry.scorer] = entry
+        sizes = by_gene.setdefault(entry.symbol, {})
+        sizes[entry.scorer] = max(sizes.get(entry.scorer, 0.0), abs(entry.score))
+    if not largest:
+        return Measure(value=math.nan)
+
+    def weigh(sizes: Mapping[str, float]) -> float:
+        return sum(modality.weights[scorer] * size for scorer, size in sizes.items())
+
+    parts = sorted(largest.values(), key=lambda entry: -modality.weights[entry.scorer] * abs(entry.score))
+    if not modality.is_composite:
+        (entry,) = parts
+        return Measure(value=entry.score, quantile=entry.quantile, gene=entry.symbol, parts=(entry,))
+    return Measure(
+        value=weigh({scorer: abs(entry.score) for scorer, entry in largest.items()}),
+        gene=max(by_gene, key=lambda gene: weigh(by_gene[gene])),
+        parts=tuple(parts),
+    )
+
+
+def site_changes(entries: Iterable[Entry]) -> dict[str, list[SiteChange]]:
+    """The splice events by gene_id."""
+    changes: dict[str, list[SiteChange]] = {}
+    for entry in entries:
+        kind, _, pos1 = entry.track.partition(":")
+        if entry.scorer == EVENTS_SCORER and pos1.isdigit():
+            change = SiteChange(kind.partition("_")[0], int(pos1) - 1, entry.score)
+            changes.setdefault(entry.gene_id, []).append(change)
+    return changes

@@ -1,0 +1,181 @@
+"""The alleles of an annotated VCF or BCF."""
+
+import collections
+import functools
+import math
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vepscore.errors import InputError
+from vepscore.evaluate.values import InfoValues
+from vepscore.io.fields import DETAIL, MISSING, QUANTILE_FIELDS, STATUS
+from vepscore.io.header import FIXED_COLUMNS, PROVENANCE_PREFIX, VcfHeader
+from vepscore.io.info import encode
+from vepscore.io.records import Record, RecordReader, open_records
+from vepscore.report.alleles import Entry, Measure, ScoredAllele
+from vepscore.report.filters import MaxFrequency, Region
+from vepscore.report.modalities import Modality
+
+_SAMPLES_FROM = len(FIXED_COLUMNS) + 1  # the column after FORMAT
+
+
+class VcfAlleles:
+    """Iterates once over the alleles of an annotated VCF that pass the filters.
+
+    Args:
+        path: VCF or BCF; "-" is standard input.
+        modality: whose fields are read.
+        regions: only alleles that overlap one of these; all where empty.
+        max_frequency: only alleles up to that.
+        sample: only alleles that this sample carries.
+
+    Attributes:
+        left_out: reason → alleles.
+        provenance: header lines that say how the scores were made.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        modality: Modality,
+        *,
+        regions: Sequence[Region] = (),
+        max_frequency: MaxFrequency | None = None,
+        sample: str | None = None,
+    ) -> None:
+        self.left_out: collections.Counter[str] = collections.Counter()
+        self.provenance: tuple[str, ...] = ()
+        self._path, self._modality, self._regions = path, modality, regions
+        self._max_frequency, self._sample = max_frequency, sample
+
+    def __iter__(self) -> Iterator[ScoredAllele]:
+        """The alleles, in the order of the file.
+
+        Raises:
+            InputError: the file cannot be read, lacks what is asked for, or a value is malformed.
+        """
+        with open_records(self._path) as records:
+            values = InfoValues(records.header)
+            column = self._check(records.header, values)
+            meta = records.header.meta
+            self.provenance = tuple(line for line in meta if line.startswith(PROVENANCE_PREFIX))
+            for record in records:
+                yield from self._alleles(records, record, values, column)
+
+    def _check(self, header: VcfHeader, values: InfoValues) -> int | None:
+        """That the header has what is read; the column of the sample."""
+        for field in (STATUS.id, self._modality.field):
+            if not values.declares(field):
+                raise InputError(
+                    f"{header.source}\nthe header declares no {field}, expected what `vepscore score` wrote",
+                    hint="rank the file that `vepscore score -o` has written",
+                )
+        if self._max_frequency and not values.declares(self._max_frequency.field):
+            raise InputError(
+                f"{header.source}\nthe header declares no INFO field {self._max_frequency.field}; "
+                f"it has {', '.join(header.declared('INFO'))}",
+                hint="--max-af takes one of these",
+            )
+        if self._sample is None:
+            return None
+        samples = header.columns.split("\t")[_SAMPLES_FROM:]
+        if self._sample not in samples:
+            raise InputError(
+                f"{header.source}\nhas no sample {self._sample}; it has {', '.join(samples) or 'none'}",
+                hint="--sample takes one of these" if samples else "rank a VCF with genotypes",
+            )
+        return _SAMPLES_FROM + samples.index(self._sample)
+
+    def _alleles(
+        self, records: RecordReader, record: Record, values: InfoValues, column: int | None
+    ) -> Iterator[ScoredAllele]:
+        if not record.alts:
+            self.left_out["record without an ALT"] += 1
+            return
+        if self._regions and not any(
+            region.overlaps(record.chrom, record.pos1, record.ref) for region in self._regions
+        ):
+            self.left_out["outside the regions"] += len(record.alts)
+            return
+        where = f"{records.name} record {record.index}, {record.chrom}:{record.pos1} {record.ref[:60]}"
+        info = values.read(record)
+        carried = None if column is None else _carried(record, column, where)
+        statuses = values.texts(record, info, STATUS.id)
+        measures = self._stated(record, info, values, where)
+        limit = self._max_frequency
+        frequencies = values.texts(record, info, limit.field) if limit else None
+        for index, alt in enumerate(record.alts):
+            if limit and not limit.allows(frequencies[index], where):
+                self.left_out[f"{limit.field} above {limit.value:g}"] += 1
+            elif carried is not None and index + 1 not in carried:
+                known = "not carried by" if carried else "no genotype of"
+                self.left_out[f"{known} {self._sample}"] += 1
+            else:
+                yield ScoredAllele(
+                    record=record.index,
+                    alt_index=index,
+                    chrom=record.chrom,
+                    pos1=record.pos1,
+                    id=record.id,
+                    ref=record.ref,
+                    alt=alt,
+                    status=statuses[index],
+                    stated=measures[index],
+                    read_entries=functools.partial(_parse_entries, info.get(DETAIL.id, ""), alt, where),
+                )
+
+    def _stated(self, record: Record, info: dict[str, str], values: InfoValues, where: str) -> list[Measure]:
+        modality = self._modality
+        texts = values.texts(record, info, modality.field)
+        quantiles = values.texts(record, info, QUANTILE_FIELDS[modality.field].id)
+        genes = [MISSING] * len(texts)
+        if modality.gene_field:
+            genes = values.texts(record, info, modality.gene_field)
+        return [
+            Measure(
+                value=_number(text, modality.field, where),
+                quantile=_number(quantile, QUANTILE_FIELDS[modality.field].id, where),
+                gene="" if gene == MISSING else urllib.parse.unquote(gene),
+            )
+            for text, quantile, gene in zip(texts, quantiles, genes, strict=True)
+        ]
+
+
+def _number(text: str, field: str, where: str) -> float:
+    if text == MISSING:
+        return math.nan
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(
+            f"{where}\n{field} is {text[:60]!r}, expected a number or '.'",
+            hint="score the original file again; something has changed this one since",
+        ) from None
+
+
+def _carried(record: Record, column: int, where: str) -> set[int]:
+    """The alleles of the sample's genotype, 0 for REF; empty where it is missing."""
+    columns = record.line.decode("utf-8", "replace").split("\t")
+    if columns[_SAMPLES_FROM - 1].split(":")[0] != "GT":
+        raise InputError(
+            f"{where}\nFORMAT is {columns[_SAMPLES_FROM - 1][:60]!r}, expected it to start with GT",
+            hint="--sample needs genotypes",
+        )
+    genotype = columns[column].split(":")[0].replace("|", "/").split("/")
+    return {int(allele) for allele in genotype if allele.isdigit()}
+
+
+def _parse_entries(text: str, alt: str, where: str) -> tuple[Entry, ...]:
+    """The entries of the INFO field VS that are about one ALT."""
+    entries = []
+    for entry in text.split(","):
+        parts = entry.split("|")
+        if len(parts) < 7 or parts[0] != encode(alt) or not parts[4]:
+            continue
+        _, scorer, gene_id, symbol, score, track, tissue = map(urllib.parse.unquote, parts[:7])
+        number = _number(score, DETAIL.id, where)
+        entries.append(
+            Entry(scorer=scorer, gene_id=gene_id, symbol=symbol, score=number, track=track, tissue=tissue)
+        )
+    return tuple(entries)

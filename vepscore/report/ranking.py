@@ -1,0 +1,222 @@
+"""Alleles in the order of what they are predicted to do, and why others have no place in it."""
+
+import collections
+import dataclasses
+import functools
+import heapq
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import vepscore
+from vepscore.errors import InputError, UsageError
+from vepscore.genome.alleles import Status
+from vepscore.genome.annotation import Annotation
+from vepscore.io.lines import STDIN
+from vepscore.report.alleles import Entry, Measure, ScoredAllele, measure, site_changes
+from vepscore.report.events import EventCall, SiteChange, call_event
+from vepscore.report.filters import GeneList, MaxFrequency, Region
+from vepscore.report.from_vcf import VcfAlleles
+from vepscore.report.gene_model import GeneModel, read_gene_model
+from vepscore.report.modalities import EVENTS_SCORER, Modality
+
+if TYPE_CHECKING:
+    from vepscore.report.from_parquet import ParquetAlleles
+
+log = logging.getLogger(__name__)
+
+_PARQUET_MAGIC = b"PAR1"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a ranking is asked for."""
+
+    source: str  # annotated VCF or BCF, "-" for standard input, or a long table in Parquet
+    modality: Modality
+    annotation: Path | None = None  # GTF, for the events
+    genes: GeneList | None = None
+    regions: tuple[Region, ...] = ()
+    max_frequency: MaxFrequency | None = None
+    sample: str | None = None
+    tissue: str | None = None
+    top: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """An allele in its place."""
+
+    rank: int  # from 1
+    allele: ScoredAllele
+    measure: Measure
+    event: EventCall | None = None  # None without an annotation, or without splice events of the gene
+    event_gene: str = ""  # name of the gene that the event is about
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """What came out."""
+
+    modality: Modality
+    rows: tuple[Row, ...]
+    unscored: tuple[ScoredAllele, ...]  # that pass the filters, with a status other than OK
+    alleles: int  # in the file
+    left_out: dict[str, int]  # reason → alleles, most first; those of `unscored` are not among them
+    provenance: tuple[str, ...]  # lines of the file that say how the scores were made
+    has_events: bool  # events were asked for
+
+
+def rank(options: Options) -> Ranking:
+    """Ranks the alleles of a file by the size of their score; of equals the one that comes first in the file.
+
+    Raises:
+        VepscoreError: a file cannot be read, lacks what is asked for, or the options do not fit it.
+    """
+    source = _open(options)
+    sorter = _Sorter(options, source.left_out)
+    if options.top is None:
+        chosen = sorted(sorter.candidates(source), key=_order)
+    else:
+        chosen = heapq.nsmallest(options.top, sorter.candidates(source), key=_order)
+        if sorter.count > len(chosen):
+            source.left_out["below the top"] += sorter.count - len(chosen)
+    caller = _Caller(Annotation.from_gtf(options.annotation)) if options.annotation else None
+    rows = []
+    for place, (allele, found) in enumerate(chosen, start=1):
+        if not found.parts:
+            found = measure(allele, options.modality, options.genes and options.genes.has)
+        event, gene = caller.call(allele, found) if caller else (None, "")
+        rows.append(Row(rank=place, allele=allele, measure=found, event=event, event_gene=gene))
+    if caller and rows and all(row.event is None for row in rows):
+        log.warning("no event can be called: %s", caller.problem)
+    if options.genes and (unseen := options.genes.unseen):
+        log.info("no score of %s", ", ".join(unseen))
+    return Ranking(
+        modality=options.modality,
+        rows=tuple(rows),
+        unscored=tuple(sorter.unscored),
+        alleles=len(rows) + len(sorter.unscored) + sum(source.left_out.values()),
+        left_out=dict(sorted(source.left_out.items(), key=lambda item: (-item[1], item[0]))),
+        provenance=(f"##rankVersion={vepscore.__version__}", *source.provenance),
+        has_events=caller is not None,
+    )
+
+
+def _order(candidate: tuple[ScoredAllele, Measure]) -> tuple[float, int, int]:
+    allele, found = candidate
+    return -abs(found.value), allele.record, allele.alt_index
+
+
+class _Sorter:
+    """Parts the alleles that can be ranked from the others, and counts both."""
+
+    def __init__(self, options: Options, left_out: collections.Counter[str]) -> None:
+        self.unscored: list[ScoredAllele] = []
+        self.count = 0  # of candidates
+        self._modality, self._genes, self._left_out = options.modality, options.genes, left_out
+
+    def candidates(self, alleles: Iterable[ScoredAllele]) -> Iterator[tuple[ScoredAllele, Measure]]:
+        for allele in alleles:
+            if allele.status != Status.OK:
+                self.unscored.append(dataclasses.replace(allele, read_entries=tuple))
+                continue
+            is_listed = self._listed(allele)
+            if is_listed is not None and not any([self._genes.has(entry) for entry in allele.read_entries()]):
+                self._left_out["without a score of the genes"] += 1
+                continue
+            is_stated = allele.stated is not None and is_listed is None
+            found = allele.stated if is_stated else measure(allele, self._modality, is_listed)
+            if math.isnan(found.value):
+                self._left_out[f"no {self._modality.field}"] += 1
+                continue
+            self.count += 1
+            yield allele, found
+
+    def _listed(self, allele: ScoredAllele) -> Callable[[Entry], bool] | None:
+        """Which entries count: those of the listed genes, and those about no gene; None: all."""
+        genes = self._genes
+        return None if genes is None else lambda entry: not entry.gene_id or genes.has(entry)
+
+
+class _Caller:
+    """Calls the events of alleles."""
+
+    def __init__(self, annotation: Annotation) -> None:
+        self.problem = ""  # why the last one that could not be called could not
+        self._annotation = annotation
+        self._model = functools.lru_cache(maxsize=256)(functools.partial(read_gene_model, annotation))
+
+    def call(self, allele: ScoredAllele, found: Measure) -> tuple[EventCall | None, str]:
+        """The event in the gene of the score, or else in that with the strongest change; and the gene's name."""
+        names = {
+            entry.gene_id: entry.symbol for entry in allele.read_entries() if entry.scorer == EVENTS_SCORER
+        }
+        changes = site_changes(allele.read_entries())
+        if not changes:
+            self.problem = f"the file has no scores of {EVENTS_SCORER}"
+            return None, ""
+        gene_id = max(changes, key=lambda gene: (names[gene] == found.gene, _strongest(changes[gene])))
+        model = self._find(allele, gene_id)
+        if model is None:
+            self.problem = f"the annotation has no exons of {gene_id} where the variants are"
+            return None, ""
+        return call_event(changes[gene_id], model, allele.junctions.get(gene_id, ())), names[gene_id]
+
+    def _find(self, allele: ScoredAllele, gene_id: str) -> GeneModel | None:
+        start0 = allele.pos1 - 1
+        end0 = start0 + max(len(allele.ref), len(allele.alt))
+        for gene in self._annotation.genes_overlapping(allele.chrom, start0, end0):
+            if gene.gene_id == gene_id:
+                return self._model(gene)
+        return None
+
+
+def _strongest(changes: Iterable[SiteChange]) -> float:
+    return max(abs(change.score) for change in changes)
+
+
+def _open(options: Options) -> "VcfAlleles | ParquetAlleles":
+    """The alleles of the source.
+
+    Raises:
+        UsageError: an option is for the other kind of file.
+    """
+    if _is_parquet(options.source):
+        for name, value in (("--max-af", options.max_frequency), ("--sample", options.sample)):
+            if value is not None:
+                raise UsageError(
+                    f"{name} with {options.source}\na long table has neither INFO nor genotypes",
+                    hint="rank the annotated VCF instead",
+                )
+        from vepscore.report.from_parquet import ParquetAlleles
+
+        return ParquetAlleles(
+            options.source, options.modality, regions=options.regions, tissue=options.tissue
+        )
+    if options.tissue is not None:
+        raise UsageError(
+            f"--tissue with {options.source}\nan annotated VCF has the largest score over all tissues only",
+            hint="rank the long table of the same run, which `vepscore score -o OUT.parquet` writes",
+        )
+    return VcfAlleles(
+        options.source,
+        options.modality,
+        regions=options.regions,
+        max_frequency=options.max_frequency,
+        sample=options.sample,
+    )
+
+
+def _is_parquet(source: str) -> bool:
+    """By content where it can be read twice, else by name."""
+    path = Path(source)
+    if source == STDIN or not path.is_file():
+        return source.endswith(".parquet")
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
+    except OSError as error:
+        raise InputError(f"{source}\ncannot be opened: {error.strerror}") from error
