@@ -306,7 +306,7 @@ class TestCommand:
     def test_terminal_gets_a_table(self, scored):
         master, slave = pty.openpty()
         command = [sys.executable, "-c", MAIN, "rank", str(scored.vcf), "-q"]
-        environment = os.environ | {"COLUMNS": "120"}
+        environment = os.environ | {"COLUMNS": "120", "TERM": "dumb"}
         with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=slave, stdin=subprocess.DEVNULL):
             os.close(slave)
             shown = read_until(master, None).decode()
