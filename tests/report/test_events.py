@@ -167,6 +167,8 @@ def test_junction_names_the_partner_of_a_gained_site(strand, gain, junction, reg
     call = call_event([gain], GENES[strand], [known, junction])
     assert (call.kind, call.region, call.partner0) == (PSEUDOEXON, region, partner0)
     assert call.junctions == (junction,)
+    weak = dataclasses.replace(junction, score=0.4)
+    assert call_event([gain], GENES[strand], [known, weak]).partner0 is None
 
 
 def test_junctions_at_what_changed_are_evidence_strongest_first():

@@ -63,6 +63,7 @@ class Rules:
 
     threshold: float = 0.2  # of a change that counts, in size
     partner: float = 0.05  # of the weaker gain of a pseudoexon's pair
+    junction: float = 0.5  # log fold change of a junction that names a latent partner
     pseudoexon_min_bp: int = 20
     pseudoexon_max_bp: int = 500
     shift_max_bp: int = 500  # by which an exon may grow into its intron
@@ -181,7 +182,7 @@ class _Case:
         for junction in self.junctions:
             partner0 = junction.end0 if gain.site == DONOR else junction.start0 - 1
             region = self._new_exon(gain.site, gain.pos0, partner0)
-            if region:
+            if region and junction.score >= self.rules.junction:
                 return EventCall(
                     kind=EventKind.PSEUDOEXON, region=region, evidence=(gain,), partner0=partner0
                 )
