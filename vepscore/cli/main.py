@@ -19,6 +19,7 @@ from vepscore.cli.calibrate import calibrate
 from vepscore.cli.evaluate import evaluate
 from vepscore.cli.logs import Quiet, Verbose, printable, set_up_logging
 from vepscore.cli.merge import merge
+from vepscore.cli.predict import predict
 from vepscore.cli.score import score
 from vepscore.cli.scorers import scorers
 from vepscore.cli.train import train
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 app.command()(score)
 app.command()(calibrate)
+app.command()(predict)
 app.command()(merge)
 app.command()(evaluate)
 app.command()(scorers)
