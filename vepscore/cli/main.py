@@ -17,6 +17,7 @@ import typer.core
 from vepscore.cli import weights
 from vepscore.cli.calibrate import calibrate
 from vepscore.cli.evaluate import evaluate
+from vepscore.cli.ism import ism
 from vepscore.cli.logs import Quiet, Verbose, printable, set_up_logging
 from vepscore.cli.merge import merge
 from vepscore.cli.predict import predict
@@ -50,6 +51,7 @@ app = typer.Typer(
 app.command()(score)
 app.command()(calibrate)
 app.command()(predict)
+app.command()(ism)
 app.command()(merge)
 app.command()(evaluate)
 app.command()(scorers)

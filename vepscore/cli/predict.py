@@ -64,7 +64,7 @@ def predict(
         str | None,
         typer.Option(
             metavar="REGION",
-            help="Of a variant: what to write. Default: 16,384 bp in the middle of its window.",
+            help="Of a variant: what to write. Default: 16,384 bp around it.",
             rich_help_panel=DATA,
         ),
     ] = None,

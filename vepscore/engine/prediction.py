@@ -40,7 +40,7 @@ class Prediction:
     """What is to be predicted."""
 
     place: str  # a region or a variant, as people write them
-    region: str | None  # in the variant's window; None: its middle
+    region: str | None  # in the variant's window; None: DEFAULT_REGION_BP around the variant
     outputs: tuple[str, ...] | None  # names; None: all that the checkpoint has
     tissue: str | None  # part of a biosample's name, or its ontology term; None: all
 
@@ -142,12 +142,12 @@ def _find_region(
         return region
     if not is_variant:
         return Region(chrom=site.allele.chrom, start0=site.allele.pos0, end0=site.allele.end0)
-    middle0 = (site.window.start0 + site.window.end0) // 2
-    length = intake.reference.contigs[site.window.chrom]
+    allele, window = site.allele, site.window
+    middle0 = (allele.pos0 + allele.end0 + 1) // 2
     return Region(
-        chrom=site.window.chrom,
-        start0=max(0, middle0 - DEFAULT_REGION_BP // 2),
-        end0=min(length, middle0 + DEFAULT_REGION_BP // 2),
+        chrom=window.chrom,
+        start0=max(0, window.start0, middle0 - DEFAULT_REGION_BP // 2),
+        end0=min(intake.reference.contigs[window.chrom], window.end0, middle0 + DEFAULT_REGION_BP // 2),
     )
 
 
