@@ -1,6 +1,7 @@
 """bigWig files that appear whole or not at all. Coordinates are 0-based and half-open."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -52,7 +53,7 @@ class BigWigWriter(StagedWriter):
         """
         start0, end0 = np.maximum(start0, 0), np.minimum(end0, self._contigs[chrom])
         widths = np.unique(end0 - start0)
-        try:
+        with self._library_errors():
             if len(widths) == 1:
                 width = int(widths[0])
                 self._file.addEntries(chrom, int(start0[0]), values=values.tolist(), span=width, step=width)
@@ -60,12 +61,19 @@ class BigWigWriter(StagedWriter):
                 self._file.addEntries(
                     [chrom] * len(values), start0.tolist(), ends=end0.tolist(), values=values.tolist()
                 )
-        except RuntimeError as error:
-            raise OutputError(f"{self.name}\ncannot be written: {error}") from error
 
     def _open(self) -> None:
-        self._file = require_bigwig().open(str(self._target.temporary), "w")
-        self._file.addHeader(list(self._contigs.items()))
+        with self._library_errors():
+            self._file = require_bigwig().open(str(self._target.temporary), "w")
+            self._file.addHeader(list(self._contigs.items()))
 
     def _close(self) -> None:
-        self._file.close()
+        with self._library_errors():
+            self._file.close()
+
+    @contextlib.contextmanager
+    def _library_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            raise OutputError(f"{self.name}\ncannot be written: {error}") from error
