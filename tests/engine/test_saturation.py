@@ -45,12 +45,17 @@ def made(genome: TinyGenome, checkpoint_folder: Path, tmp_path_factory: pytest.T
     return folder
 
 
+def by_substitution(table: pd.DataFrame) -> pd.DataFrame:
+    """The table in an order that does not hang on that of its rows."""
+    return table.astype(dict.fromkeys(("alt", "scorer", "gene_id"), str)).set_index(SUBSTITUTION).sort_index()
+
+
 def test_scores_are_those_of_a_vcf(made: Path) -> None:
     scored = pd.read_parquet(made / "score.parquet")
     expected = scored.loc[scored.groupby(SUBSTITUTION, observed=True)["raw_score"].idxmax()]
-    expected = expected.set_index(SUBSTITUTION).sort_index()
+    expected = by_substitution(expected)
     found = pd.read_parquet(made / "ism.parquet")
-    found = found[found["scorer"] != "VS_SPLICE"].set_index(SUBSTITUTION).sort_index()
+    found = by_substitution(found[found["scorer"] != "VS_SPLICE"])
     assert len(found) == 9 * len(SPLICING)
     assert found.index.equals(expected.index)
     assert found["score"].tolist() == expected["raw_score"].tolist()
@@ -69,7 +74,7 @@ def test_composite_is_that_of_a_vcf(made: Path) -> None:
 def test_files_are_there_and_say_how_they_were_made(made: Path) -> None:
     metadata = pq.read_schema(made / "ism.parquet").metadata
     assert metadata[b"vepscoreAlign"] == f"{WINDOW_BP // 4} bp".encode()
-    assert metadata[b"vepscoreScorers"].decode().split(",") == list(SPLICING)
+    assert set(metadata[b"vepscoreScorers"].decode().split(",")) == set(SPLICING)
     assert (made / "ism.svg").read_text().startswith("<?xml")
     assert {path.name for path in made.iterdir()} == {
         *("in.vcf", "score.parquet", "score.tsv", "ism.parquet", "ism.svg")
