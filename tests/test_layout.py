@@ -8,7 +8,10 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-HEAVY = ("jax", "flax", "orbax", "pandas", "pyarrow", "pysam", "cyvcf2", "huggingface_hub", "kagglehub")
+HEAVY = (
+    *("jax", "flax", "orbax", "pandas", "pyarrow", "pysam", "cyvcf2"),
+    *("huggingface_hub", "kagglehub", "matplotlib", "pyBigWig"),
+)
 
 # What each part must not import. cli → engine → {io, model, contract} → genome, cli → report → evaluate → io → genome,
 # and cli → train → {engine, evaluate}; the arrows never turn back.

@@ -40,6 +40,8 @@ NOT_RUN = {
 ADDED = {
     "vepscore score ": "--window 16kb ",
     "vepscore calibrate ": "--window 16kb ",
+    "vepscore predict ": "--window 16kb ",
+    "vepscore ism ": "--window 16kb ",
     "python -m vepscore.train.background ": "--snvs 12 --indels 3 ",
     "vepscore weights fetch ": "--accept-terms --metadata HUMAN.textproto --metadata MOUSE.textproto ",
 }
@@ -63,7 +65,10 @@ def test_every_status_is_explained():
 def test_every_option_exists():
     main = typer.main.get_command(app)
     commands = [
-        *(main.commands[name] for name in ("score", "calibrate", "merge", "rank", "evaluate", "train")),
+        *(
+            main.commands[name]
+            for name in ("score", "calibrate", "predict", "ism", "merge", "rank", "evaluate", "train")
+        ),
         *main.commands["weights"].commands.values(),
     ]
     options = {
@@ -204,6 +209,18 @@ class TestCommands:
     def test_files_are_there(self, folder, output):
         expected = {"in.vcf", "out.vcf.gz", "out.vcf.gz.tbi", "out.parquet", "out.tsv", "hg38.fa", "ours"}
         assert expected | {"evaluation.tsv"} <= {path.name for path in folder.iterdir()}
+
+    def test_predicted_tracks_are_there(self, folder, output):
+        names = {path.name for path in (folder / "variant").iterdir()}
+        sites = {
+            f"SPLICE_SITES.donor.plus.{allele}.bw" for allele in ("reference", "alternate", "difference")
+        }
+        assert sites | {"CONTACT_MAPS.npz", "prediction.json"} <= names
+        assert {path.name.split(".")[0] for path in (folder / "tracks").glob("*.bw")} == {"RNA_SEQ"}
+
+    def test_every_substitution_is_scored(self, folder, output):
+        assert len(pd.read_parquet(folder / "ism.parquet").groupby(["pos", "alt"], observed=True)) == 12
+        assert (folder / "ism.svg").stat().st_size > 10_000
 
     def test_evaluation_has_the_score_and_a_baseline(self, folder, output):
         rows = [line.split("\t") for line in (folder / "evaluation.tsv").read_text().splitlines()]

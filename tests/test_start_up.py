@@ -7,7 +7,10 @@ import time
 
 SCRIPT = pathlib.Path(sys.executable).with_name("vepscore")
 HELP_SECONDS = 0.5
-HEAVY = {"jax", "flax", "numpy", "pandas", "pyarrow", "pysam", "cyvcf2", "pyfaidx"}
+HEAVY = {
+    *("jax", "flax", "numpy", "pandas", "pyarrow", "pysam", "cyvcf2", "pyfaidx"),
+    *("matplotlib", "pyBigWig"),
+}
 
 
 def seconds_of_help() -> float:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vepscore.genome.alignment import SPAN_SIZES, AlternateIndex, align_positions
+from vepscore.genome.alignment import SPAN_SIZES, AlternateIndex, align_bins, align_positions
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
 
@@ -115,3 +115,38 @@ def test_agrees_with_cutting_and_pasting(offset: int, ref_bp: int, alt_bp: int, 
     variant = allele(1000 + offset, "A" * ref_bp, "C" * alt_bp)
     aligned = apply(align_positions(np.arange(width_bp), variant, window(1000, width_bp)), signal)
     np.testing.assert_array_equal(aligned, expected)
+
+
+BIN_BP = 4
+
+
+def aligned_bins(ref: str, alt: str, pos0: int) -> np.ndarray:
+    """The alternate's 8 bins of 4 bp, whose values are 1 to 8, in the reference's coordinates."""
+    bins = np.arange(8)
+    shares = align_bins(bins, BIN_BP, allele(pos0, ref, alt), window(100, 32))
+    return shares.apply(np.arange(1.0, 9.0)[:, None], bins, rows=8)[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("ref", "alt", "pos0", "expected"),
+    [
+        ("A", "G", 110, [1, 2, 3, 4, 5, 6, 7, 8]),
+        # One base is inserted after 107, so what was at 108 to 110 is three quarters of the third bin still.
+        ("A", "AC", 107, [1, 2, 3.25, 4.25, 5.25, 6.25, 7.25, 6]),
+        ("A", "ACCCC", 107, [1, 2, 4, 5, 6, 7, 8, 0]),
+        # The bases 108 to 111 are gone: nothing is there, and the next bin's signal is found one bin earlier.
+        ("ACCCC", "A", 107, [1, 2, 0, 3, 4, 5, 6, 7]),
+        ("ACC", "A", 107, [1, 2, 1.5, 3.5, 4.5, 5.5, 6.5, 7.5]),
+    ],
+)
+def test_bins_of_the_alternate_are_shared_out_by_base(ref, alt, pos0, expected):
+    np.testing.assert_allclose(aligned_bins(ref, alt, pos0), expected)
+
+
+def test_contact_maps_are_aligned_along_both_axes():
+    shares = align_bins(np.array([1, 2]), BIN_BP, allele(107, "A", "ACCCC"), window(100, 32))
+    np.testing.assert_array_equal(shares.bins, [1, 3])
+    contacts = np.arange(64.0).reshape(8, 8, 1)
+    once = shares.apply(contacts, np.arange(8), rows=2)
+    both = shares.apply(once.swapaxes(0, 1), np.arange(8), rows=2).swapaxes(0, 1)
+    np.testing.assert_array_equal(both[..., 0], [[9, 11], [25, 27]])

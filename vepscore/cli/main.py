@@ -17,8 +17,10 @@ import typer.core
 from vepscore.cli import weights
 from vepscore.cli.calibrate import calibrate
 from vepscore.cli.evaluate import evaluate
+from vepscore.cli.ism import ism
 from vepscore.cli.logs import Quiet, Verbose, printable, set_up_logging
 from vepscore.cli.merge import merge
+from vepscore.cli.predict import predict
 from vepscore.cli.rank import rank
 from vepscore.cli.score import score
 from vepscore.cli.scorers import scorers
@@ -49,6 +51,8 @@ app = typer.Typer(
 )
 app.command()(score)
 app.command()(calibrate)
+app.command()(predict)
+app.command()(ism)
 app.command()(merge)
 app.command()(rank)
 app.command()(evaluate)

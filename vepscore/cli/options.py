@@ -1,4 +1,4 @@
-"""The options that `vepscore score` and `vepscore calibrate` share."""
+"""The options that commands which run a network share."""
 
 import enum
 from pathlib import Path

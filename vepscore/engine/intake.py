@@ -46,6 +46,11 @@ class PreparedAllele:
     reference_codes: np.ndarray | None = None  # uint8 (S,)
     alternate_codes: np.ndarray | None = None  # uint8 (S,)
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the alternate is the reference: where a region is read without a variant."""
+        return self.alternate_codes is not None and self.alternate_codes is self.reference_codes
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Intake:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from pathlib import Path
 
 from vepscore.engine.intake import Intake
-from vepscore.engine.options import LONG_TABLE_SUFFIX, Job
+from vepscore.engine.options import LONG_TABLE_SUFFIX, Job, Saturation
 from vepscore.engine.provenance import COMMAND_KEY
 from vepscore.engine.report import JobReport, summarize_job
 from vepscore.engine.run import RunCounts, run, score_records
@@ -27,9 +27,11 @@ from vepscore.io.json_file import JsonWriter
 from vepscore.io.lines import STDIN
 from vepscore.io.parquet import LongTableWriter
 from vepscore.io.parts import SHARD_KEY
+from vepscore.io.picture import PictureWriter
 from vepscore.io.quantiles import Quantiles
 from vepscore.io.records import Record, Scan, open_records, scan_records
 from vepscore.io.results import RecordResult
+from vepscore.io.saturation import SaturationWriter
 from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import AnnotatedVcfWriter
 from vepscore.versions import versions
@@ -237,6 +239,8 @@ def _open_writers(
         writers.append(AlleleTableWriter(job.table, provenance, ranked=ranked))
     if job.background is not None:
         writers.append(BackgroundWriter(job.background, facts.tracks, facts.signed, provenance))
+    if job.saturation is not None:
+        writers += _saturation_writers(job.saturation, provenance)
     summary = None if job.summary is None else JsonWriter(job.summary)
     with contextlib.ExitStack() as stack:
         opened = [*writers, *([summary] if summary else [])]
@@ -245,6 +249,18 @@ def _open_writers(
         yield summary, writers
         for writer in opened:
             writer.finish()
+
+
+def _saturation_writers(saturation: Saturation, provenance: Mapping[str, str]) -> Iterator[StagedWriter]:
+    yield SaturationWriter(saturation.table, provenance)
+    if saturation.picture is not None:
+        yield PictureWriter(
+            saturation.picture,
+            scorer=saturation.by,
+            chrom=saturation.chrom,
+            start0=saturation.start0,
+            reference=saturation.bases,
+        )
 
 
 def _writes(

@@ -16,16 +16,33 @@ LONG_TABLE_SUFFIX = ".parquet"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Saturation:
+    """The outputs of a job whose input is every substitution of a region."""
+
+    table: Path  # Parquet
+    picture: Path | None  # .svg or .png
+    by: str  # the scorer of the picture, or the composite
+    chrom: str
+    start0: int  # of the region, 0-based
+    bases: str  # of the reference
+
+    @property
+    def files(self) -> list[Path]:
+        """The outputs."""
+        return [self.table, *([self.picture] if self.picture else [])]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
     """The options of one job."""
 
-    source: str  # VCF or BCF; "-" is standard input
+    source: str = ""  # VCF or BCF; "-" is standard input; "" where there is none
     reference: Path
     genes: Path | None
-    polya: Path | None
-    outputs: tuple[str, ...]  # annotated VCFs and long tables, by suffix; "-" is standard output
-    table: Path | None  # per-allele table
-    background: Path | None  # takes the quantiles of all scores: the input is a background of variants
+    polya: Path | None = None
+    outputs: tuple[str, ...] = ()  # annotated VCFs and long tables, by suffix; "-" is standard output
+    table: Path | None = None  # per-allele table
+    background: Path | None = None  # takes the quantiles of all scores: the input is a background of variants
     checkpoint: str | None  # name or directory; None: the embedded one
     metadata: Path | None  # track metadata, for a checkpoint in the official layout
     organism: str
@@ -35,24 +52,26 @@ class Job:
     scorers: tuple[str, ...] | None  # names; None: all that can be made
     precision: str | None  # None: by device
     rotary: str  # "auto": what the checkpoint says
-    on_mismatch: MismatchPolicy
+    on_mismatch: MismatchPolicy = MismatchPolicy.SKIP
     device: str
     batch: int
-    engine: str  # "sparse" or "dense"
+    engine: str = "sparse"  # or "dense"
     split: str  # what several devices divide: "windows" or "positions"
-    quantiles: Path | None  # a file or its folder; None: those that lie with the checkpoint
-    use_quantiles: bool  # rank the scores, where there are quantiles
-    overwrite: bool  # replace the annotation of an earlier run
-    shard: Shard | None  # score only one of several parts of the input
-    resume: bool  # go on from what a killed run has left
-    cluster: str | None  # a Dask scheduler's address, or "local:N"
-    summary: Path | None  # JSON
+    quantiles: Path | None = None  # a file or its folder; None: those that lie with the checkpoint
+    use_quantiles: bool = False  # rank the scores, where there are quantiles
+    overwrite: bool = False  # replace the annotation of an earlier run
+    shard: Shard | None = None  # score only one of several parts of the input
+    resume: bool = True  # go on from what a killed run has left
+    cluster: str | None = None  # a Dask scheduler's address, or "local:N"
+    summary: Path | None = None  # JSON
+    saturation: Saturation | None = None  # the input is every substitution of a region
     command: tuple[str, ...]  # for the record
 
     @property
     def files(self) -> list[str]:
         """The outputs that are files, the summary left out."""
         others = [str(path) for path in (self.table, self.background) if path is not None]
+        others += map(str, self.saturation.files if self.saturation else ())
         return [name for name in self.outputs if name != STDOUT] + others
 
     @property

@@ -12,7 +12,7 @@ from vepscore.model.checkpoint import Checkpoint
 COMMAND_KEY = "vepscoreCommand"
 
 # Options, and flags, that change no score: runs that differ in these alone give the same bytes.
-_UNRECORDED = ("-o", "--output", "--table", "--shard", "--cluster", "--json-summary")
+_UNRECORDED = ("-o", "--output", "--table", "--picture", "--by", "--shard", "--cluster", "--json-summary")
 _UNRECORDED_WITH_VALUE = ("-o", *(f"{name}=" for name in _UNRECORDED))
 _UNRECORDED_FLAGS = ("--resume", "--no-resume", "--strict", "-v", "--verbose", "-q", "--quiet")
 

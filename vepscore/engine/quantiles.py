@@ -5,9 +5,10 @@ from collections.abc import Collection, Mapping
 
 from vepscore.contract import Scorer
 from vepscore.engine.options import Job
-from vepscore.engine.summary import COMPOSITE_FIELD, COMPOSITE_WEIGHTS
+from vepscore.engine.summary import COMPOSITE_WEIGHTS
 from vepscore.errors import UsageError
 from vepscore.io.background import ALLELES_KEY
+from vepscore.io.fields import COMPOSITE_FIELD
 from vepscore.io.quantiles import Quantiles, list_quantiles, quantiles_name, read_quantiles
 from vepscore.model.registry import resolve_checkpoint
 

@@ -34,6 +34,8 @@ from vepscore.model.config import PAIR_BIN_BP
 from vepscore.model.registry import is_official, resolve_checkpoint
 from vepscore.outputs import Output, Tracks
 
+ChooseTracks = Callable[[Mapping[Output, Tracks]], Mapping[Output, Tracks]]  # from a checkpoint's, some
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Facts:
@@ -81,8 +83,20 @@ def open_intake(job: Job, *, source: str, assembly: str) -> Intake:
     )
 
 
-def open_session(job: Job, intake: Intake) -> Session:
+def open_session(
+    job: Job,
+    intake: Intake,
+    *,
+    scorers: Sequence[Scorer] | None = None,
+    choose_tracks: ChooseTracks | None = None,
+) -> Session:
     """Opens a job's checkpoint on its device.
+
+    Args:
+        job: the options.
+        intake: what the job's alleles are prepared by.
+        scorers: those to make scores with; None for those that the job names.
+        choose_tracks: which tracks are predicted; None for all.
 
     Raises:
         VepscoreError: anything that the user can act on.
@@ -91,14 +105,23 @@ def open_session(job: Job, intake: Intake) -> Session:
     keep_compiled(cache_dir())
     precision = job.precision or default_precision(device)
     require_exact_products(precision)
-    scorers = load_scorers(job.scorers)
-    checkpoint = _open_checkpoint(job, scorers, precision)
+    asked_for = scorers is None and job.scorers is not None
+    if scorers is None:
+        scorers = load_scorers(job.scorers)
+
+    def open_checkpoint(precision: str) -> Checkpoint:
+        checkpoint = _open_checkpoint(job, scorers, precision)
+        if choose_tracks is None:
+            return checkpoint
+        return dataclasses.replace(checkpoint, tracks=choose_tracks(checkpoint.tracks))
+
+    checkpoint = open_checkpoint(precision)
     selection = select_scorers(
         scorers,
         checkpoint,
         has_genes=intake.annotation is not None,
         has_polya=intake.polya is not None,
-        asked_for=job.scorers is not None,
+        asked_for=asked_for,
     )
     rotary_dtype = checkpoint.config.rotary_dtype if job.rotary == "auto" else job.rotary
     provenance = describe_run(
@@ -125,7 +148,7 @@ def open_session(job: Job, intake: Intake) -> Session:
         return engine if precision == "float32" else RetryingEngine(engine, create_exact_engine)
 
     def create_exact_engine() -> Engine:
-        exact = _open_checkpoint(job, scorers, "float32")
+        exact = open_checkpoint("float32")
         return _create_engine(job, exact, selection.scorers, rotary_dtype)
 
     return Session(facts=facts, create_engine=create_engine)

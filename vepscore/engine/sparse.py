@@ -146,7 +146,11 @@ class SparseEngine:
         ]
         if reference.pair is None:
             self._run_towers([reference], at_a_time=1)
-        self._run_towers(alternates, at_a_time=self._towers_at_a_time)
+        for plan, alternate in zip(plans, alternates, strict=True):
+            if plan.allele.changes_nothing:
+                alternate.trunk, alternate.pair = reference.trunk, reference.pair
+        changed = [alternate for alternate in alternates if alternate.pair is None]
+        self._run_towers(changed, at_a_time=self._towers_at_a_time)
         self._decode_bins([(reference, union), *zip(alternates, demands, strict=True)], reference)
         results = [
             self._score(plan, reference, alternate) for plan, alternate in zip(plans, alternates, strict=True)

@@ -6,12 +6,12 @@ import numpy as np
 
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.genome.annotation import Gene
+from vepscore.io.fields import COMPOSITE_FIELD, COMPOSITE_GENE_FIELD
 from vepscore.io.results import Detail
 from vepscore.outputs import Output, Tracks
 
 # The composite: max(splice sites) + max(usage) + max(junctions) / 5.
 # Source: Avsec et al., Nature 649:1206 (2026), Methods, splicing variant scoring.
-COMPOSITE_FIELD, COMPOSITE_GENE_FIELD = "VS_SPLICE", "VS_SPLICE_GENE"
 COMPOSITE_WEIGHTS = {"VS_SS": 1.0, "VS_SSU": 1.0, "VS_SJ": 0.2}
 
 

@@ -59,6 +59,51 @@ def align_positions(positions: np.ndarray, allele: Allele, window: Window) -> Al
     return AlternateIndex(positions=moved, anchor=np.int32(anchor), span=_pad_span(span))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AlternateBins:
+    """Which of the alternate's bins answer for bins of the reference, E pairs of the two."""
+
+    rows: np.ndarray  # int (E,): index among the bins asked for
+    bins: np.ndarray  # int (E,): bin of the alternate, from the window's start
+    shares: np.ndarray  # float32 (E,): of the row's bp; those of a row add up to 1 where nothing is deleted
+
+    def apply(self, signal: np.ndarray, bins: np.ndarray, *, rows: int) -> np.ndarray:
+        """The alternate's signal in the bins asked for: float32 (rows, …).
+
+        Args:
+            signal: (B, …), the alternate's, in `bins`.
+            bins: int (B,), ascending; all of `self.bins` are among them.
+            rows: how many bins were asked for.
+        """
+        aligned = np.zeros((rows, *signal.shape[1:]), np.float32)
+        shares = self.shares.reshape(-1, *[1] * (signal.ndim - 1))
+        np.add.at(aligned, self.rows, shares * signal[np.searchsorted(bins, self.bins)])
+        return aligned
+
+
+def align_bins(bins: np.ndarray, resolution_bp: int, allele: Allele, window: Window) -> AlternateBins:
+    """The alternate's counterparts of the reference's `bins`, by the rule of `align_positions` for each bp.
+
+    The signal is taken to be the same all over a bin. What is inserted is left out, and not folded into a maximum as at
+    1 bp; what is deleted, or pushed out of the window, counts as zero.
+
+    Args:
+        bins: int (B,), ascending, of `resolution_bp`, from the window's start.
+        resolution_bp: of the bins.
+        allele: the alternate allele.
+        window: its window.
+
+    Raises:
+        ValueError: as `align_positions`.
+    """
+    positions = (np.asarray(bins)[:, None] * resolution_bp + np.arange(resolution_bp)).ravel()
+    moved = align_positions(positions, allele, window).positions
+    rows = np.repeat(np.arange(len(bins)), resolution_bp)[moved != ABSENT]
+    pairs = np.stack([rows, moved[moved != ABSENT] // resolution_bp])
+    (rows, read), counts = np.unique(pairs, axis=1, return_counts=True)
+    return AlternateBins(rows=rows, bins=read, shares=(counts / resolution_bp).astype(np.float32))
+
+
 def _silent_positions(
     positions: np.ndarray, anchor_position: int, inserted_bp: int, width_bp: int
 ) -> np.ndarray:

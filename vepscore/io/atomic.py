@@ -36,6 +36,25 @@ def writing(name: str | Path) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Makes a folder where it is absent; one that was made for nothing is gone afterwards.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    was_there = folder.is_dir()
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if not was_there:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only where it is empty
+        raise
+
+
 class StagedFile:
     """An output file under its temporary name, with the side files (an index, say) that belong to it.
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 MISSING = "."
+COMPOSITE_FIELD, COMPOSITE_GENE_FIELD = "VS_SPLICE", "VS_SPLICE_GENE"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +30,11 @@ STATUS = Field(id="VS_STATUS", type="String", description="Whether the allele wa
 # One value per ALT each; the keys of `AlleleResult.fields`.
 VALUE_FIELDS = (
     Field(
-        id="VS_SPLICE",
+        id=COMPOSITE_FIELD,
         type="Float",
         description="Composite splicing score: VS_SS + VS_SSU + VS_SJ / 5",
     ),
-    Field(id="VS_SPLICE_GENE", type="String", description="Gene of VS_SPLICE"),
+    Field(id=COMPOSITE_GENE_FIELD, type="String", description="Gene of VS_SPLICE"),
     Field(
         id="VS_SS",
         type="Float",

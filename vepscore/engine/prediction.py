@@ -1,0 +1,258 @@
+"""One prediction from its options to its files: what `vepscore predict` does.
+
+A region without a variant is scored as one that changes nothing, so that there is one way through the engine.
+
+Axes: B bins of a region, T tracks.
+"""
+
+import dataclasses
+import difflib
+import itertools
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vepscore.contract import ScoreBlock, Site
+from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.engine.options import Job
+from vepscore.engine.scoring import NotFiniteError
+from vepscore.engine.session import Facts, open_intake, open_session
+from vepscore.engine.signals import SIGNALS, bins_of, read_region
+from vepscore.errors import CheckpointError, InputError, UsageError
+from vepscore.genome.alleles import Allele, Status
+from vepscore.genome.regions import Region, VariantText, parse_region, parse_variant
+from vepscore.genome.windows import Window, allele_sequences, window_around
+from vepscore.io.atomic import made_folder
+from vepscore.io.records import Record
+from vepscore.io.signals import RegionSignals, WrittenFile, write_signals
+from vepscore.outputs import Output, Tracks
+
+log = logging.getLogger(__name__)
+
+DEFAULT_REGION_BP = 16_384  # about a variant
+_SHOWN_TISSUES = 8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What is to be predicted."""
+
+    place: str  # a region or a variant, as people write them
+    region: str | None  # in the variant's window; None: DEFAULT_REGION_BP around the variant
+    outputs: tuple[str, ...] | None  # names; None: all that the checkpoint has
+    tissue: str | None  # part of a biosample's name, or its ontology term; None: all
+
+
+def predict(job: Job, prediction: Prediction, folder: Path) -> list[WrittenFile]:
+    """Predicts signals and writes them into a folder, all files or none.
+
+    Args:
+        job: the options; of those, what a run scores with.
+        prediction: what to predict, and where.
+        folder: made where it is absent.
+
+    Raises:
+        VepscoreError: anything that the user can act on.
+    """
+    intake = open_intake(job, source=prediction.place, assembly="")
+    variant = parse_variant(prediction.place)
+    allele = (
+        _as_it_is(intake, parse_region(prediction.place, intake.reference, or_variant=True))
+        if variant is None
+        else _changed(intake, variant)
+    )
+    region = _find_region(intake, prediction, allele, is_variant=variant is not None)
+    wanted = _find_outputs(prediction.outputs)
+    session = open_session(
+        job,
+        intake,
+        scorers=read_region(region, wanted),
+        choose_tracks=lambda tracks: _choose_tracks(tracks, prediction, wanted),
+    )
+    (blocks,) = session.create_engine().score([allele])
+    if isinstance(blocks, NotFiniteError):
+        raise CheckpointError(f"{prediction.place}\n{blocks}", hint="try --precision float32")
+    signals = [
+        _join(output, list(pieces), region, allele.site, session.facts, has_alternate=variant is not None)
+        for output, pieces in itertools.groupby(blocks, lambda block: block.output)
+    ]
+    contigs = {region.chrom: intake.reference.contigs[region.chrom]}
+    about = {"place": prediction.place, "region": str(region), "window": _as_text(allele.site.window)}
+    with made_folder(folder):
+        return write_signals(folder, signals, contigs, about | session.facts.provenance)
+
+
+def _as_it_is(intake: Intake, region: Region) -> PreparedAllele:
+    """The region, replaced by its own bases, in the middle of its window."""
+    if region.width_bp > intake.window_bp:
+        raise UsageError(
+            f"region {region}\nis {region.width_bp} bp wide; a window of {intake.window_bp} bp takes as many at most",
+            hint="choose a larger --window (1Mb at most), or predict it in parts",
+        )
+    bases = intake.reference.fetch(region.chrom, region.start0, region.end0).decode("ascii")
+    allele = Allele(chrom=region.chrom, pos0=region.start0, ref=bases, alt=bases)
+    window = window_around(allele, intake.window_bp, intake.align_bp)
+    if not region.is_within(window):
+        raise _not_within(region, window, "use --align 1, or a narrower region")
+    codes, _ = allele_sequences(intake.reference, window, allele)
+    return PreparedAllele(
+        alt=bases,
+        status=Status.OK,
+        site=Site(allele=allele, window=window),
+        reference_codes=codes,
+        alternate_codes=codes,
+    )
+
+
+def _changed(intake: Intake, variant: VariantText) -> PreparedAllele:
+    """The variant, as a record of a VCF would be prepared."""
+    record = Record(
+        index=0,
+        chrom=variant.chrom,
+        pos1=variant.pos1,
+        id=".",
+        ref=variant.ref,
+        alts=(variant.alt,),
+        line=b"",
+    )
+    (allele,) = intake.prepare(record)
+    if allele.status is not Status.OK:
+        raise InputError(
+            f"variant {intake.source}\n{allele.status}: {allele.reason}",
+            hint="positions are 1-based, and REF is what the reference has there",
+        )
+    return allele
+
+
+def _find_region(
+    intake: Intake, prediction: Prediction, allele: PreparedAllele, *, is_variant: bool
+) -> Region:
+    """Where signals are written."""
+    site = allele.site
+    if prediction.region is not None:
+        if not is_variant:
+            raise UsageError(f"--region {prediction.region}\nthe region is {prediction.place} already")
+        region = parse_region(prediction.region, intake.reference)
+        if not region.is_within(site.window):
+            raise _not_within(
+                region, site.window, "choose a larger --window, or a region nearer to the variant"
+            )
+        return region
+    if not is_variant:
+        return Region(chrom=site.allele.chrom, start0=site.allele.pos0, end0=site.allele.end0)
+    allele, window = site.allele, site.window
+    middle0 = (allele.pos0 + allele.end0 + 1) // 2
+    return Region(
+        chrom=window.chrom,
+        start0=max(0, window.start0, middle0 - DEFAULT_REGION_BP // 2),
+        end0=min(intake.reference.contigs[window.chrom], window.end0, middle0 + DEFAULT_REGION_BP // 2),
+    )
+
+
+def _not_within(region: Region, window: Window, hint: str) -> UsageError:
+    return UsageError(
+        f"region {region}\ndoes not lie in the window, {_as_text(window)} ({window.width_bp} bp)", hint=hint
+    )
+
+
+def _as_text(window: Window) -> str:
+    return f"{window.chrom}:{window.start0 + 1}-{window.end0}"
+
+
+def _find_outputs(names: Sequence[str] | None) -> tuple[Output, ...]:
+    """The outputs of these names, in the order in which a checkpoint has them."""
+    if names is None:
+        return SIGNALS
+    unknown = [name for name in names if name.upper() not in SIGNALS]
+    if unknown:
+        raise UsageError(
+            f"--output {', '.join(unknown)}\nexpected one of {', '.join(SIGNALS)}",
+            hint="junctions have no signal along the sequence; `vepscore score -s SPLICE_JUNCTIONS` compares them",
+        )
+    asked = {name.upper() for name in names}
+    return tuple(output for output in SIGNALS if output in asked)
+
+
+def _choose_tracks(
+    tracks: Mapping[Output, Tracks], prediction: Prediction, wanted: Sequence[Output]
+) -> dict[Output, Tracks]:
+    """The tracks to predict, by output.
+
+    Raises:
+        UsageError: there are none, or none of an output that was named.
+    """
+    missing = [output for output in wanted if output not in tracks]
+    if prediction.outputs is not None and missing:
+        raise UsageError(
+            f"--output {', '.join(missing)}: not predicted by this checkpoint\nfound {', '.join(tracks)}",
+            hint="`vepscore weights info` lists what a checkpoint predicts",
+        )
+    found = {output: tracks[output] for output in wanted if output in tracks}
+    if prediction.tissue is None:
+        return found
+    chosen = {output: _of_tissue(table, prediction.tissue) for output, table in found.items()}
+    if not any(len(table) and any(table.biosample_name) for table in chosen.values()):
+        raise _no_tissue(prediction.tissue, found)
+    without = [output for output, table in chosen.items() if not len(table)]
+    if without:
+        log.info("no tracks of %s: %s", prediction.tissue, ", ".join(without))
+    return {output: table for output, table in chosen.items() if len(table)}
+
+
+def _of_tissue(tracks: Tracks, tissue: str) -> Tracks:
+    """The tracks of biosamples whose name has `tissue` in it, or whose ontology term it is, in either case.
+
+    Of an output without biosamples, all.
+    """
+    if not any(tracks.biosample_name):
+        return tracks
+    wanted = tissue.casefold()
+    kept = [
+        wanted in name.casefold() or wanted == term.casefold()
+        for name, term in zip(tracks.biosample_name, tracks.ontology_curie, strict=True)
+    ]
+    columns = {
+        field.name: getattr(tracks, field.name)[kept]
+        for field in dataclasses.fields(tracks)
+        if field.name != "output"
+    }
+    return Tracks(output=tracks.output, **columns)
+
+
+def _no_tissue(tissue: str, tracks: Mapping[Output, Tracks]) -> UsageError:
+    names = sorted({name for table in tracks.values() for name in table.biosample_name if name})
+    near = difflib.get_close_matches(tissue, names, n=_SHOWN_TISSUES, cutoff=0.4)
+    shown = near or names[:_SHOWN_TISSUES]
+    return UsageError(
+        f"--tissue {tissue}\nno biosample of what was asked for has that in its name, or as its ontology term\n"
+        f"{'nearest' if near else 'there are'}: {', '.join(shown) or 'none at all'}",
+        hint="`vepscore weights info` lists the tracks of a checkpoint",
+    )
+
+
+def _join(
+    output: Output,
+    blocks: Sequence[ScoreBlock],
+    region: Region,
+    site: Site,
+    facts: Facts,
+    *,
+    has_alternate: bool,
+) -> RegionSignals:
+    """The pieces of one output's signal put together, with the bins' coordinates."""
+    halves = [np.split(block.values, 2) for block in blocks]
+    reference, alternate = (np.concatenate(pieces) for pieces in zip(*halves, strict=True))
+    bins = bins_of(region.start0, region.end0, output, site.window)
+    start0 = site.window.start0 + bins * output.resolution_bp
+    if output is Output.CONTACT_MAPS:
+        reference, alternate = (signal.reshape(len(bins), len(bins), -1) for signal in (reference, alternate))
+    return RegionSignals(
+        chrom=region.chrom,
+        start0=start0,
+        end0=start0 + output.resolution_bp,
+        tracks=facts.tracks[output],
+        reference=reference,
+        alternate=alternate if has_alternate else None,
+    )

@@ -1,0 +1,115 @@
+"""Saturation mutagenesis: every substitution of a region, scored as a VCF of them is. What `vepscore ism` does."""
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from vepscore.engine.job import run_job
+from vepscore.engine.options import LONG_TABLE_SUFFIX, Job, Saturation
+from vepscore.engine.plugins import load_scorers
+from vepscore.engine.report import JobReport
+from vepscore.engine.run import RunCounts
+from vepscore.engine.summary import COMPOSITE_WEIGHTS
+from vepscore.errors import UsageError
+from vepscore.genome.cache import cache_dir
+from vepscore.genome.fasta import Reference
+from vepscore.genome.regions import Region, parse_region
+from vepscore.io.fields import COMPOSITE_FIELD
+from vepscore.io.picture import SUFFIXES, require_matplotlib
+from vepscore.io.saturation import BASES
+
+MAX_REGION_BP = 5_000
+_WIDEST_GRID_BP = 32_768
+
+
+def grid_for(window_bp: int) -> int:
+    """The grid of window starts, in bp, that lets a region's substitutions share their windows."""
+    return min(_WIDEST_GRID_BP, window_bp // 4)
+
+
+def run_saturation(
+    job: Job,
+    place: str,
+    table: Path,
+    *,
+    picture: Path | None = None,
+    by: str | None = None,
+    observe: Callable[[RunCounts, int | None], None] = lambda counts, total: None,
+) -> JobReport:
+    """Scores every substitution of a region; the table and the picture appear together, or not at all.
+
+    Args:
+        job: the options; those of its input and outputs are filled in. Without scorers, those that make up the
+            composite splicing score.
+        place: the region, as people write it.
+        table: takes the scores.
+        picture: takes a picture of them; None for none.
+        by: the scorer of the picture, or the composite; None for the composite where the job names no scorers, and
+            else for the first of them.
+        observe: as for `run_job`.
+
+    Raises:
+        VepscoreError: anything that the user can act on.
+    """
+    _check_names(table, picture)
+    reference = Reference(job.reference, cache_dir())
+    region = parse_region(place, reference)
+    if region.width_bp > MAX_REGION_BP:
+        raise UsageError(
+            f"region {region}\nis {region.width_bp} bp wide and has {3 * region.width_bp} substitutions; "
+            f"expected at most {MAX_REGION_BP} bp",
+            hint="do it in parts, or give `vepscore score` a VCF of the substitutions, with --shard",
+        )
+    bases = reference.fetch(region.chrom, region.start0, region.end0).decode("ascii")
+    if not set(bases) & set(BASES):
+        raise UsageError(f"region {region}\nhas no base that is known in {job.reference}")
+    scorers = job.scorers or _parts_of_composite()
+    saturation = Saturation(
+        table=table,
+        picture=picture,
+        by=_find_scorer(by, scorers, is_default=job.scorers is None),
+        chrom=region.chrom,
+        start0=region.start0,
+        bases=bases,
+    )
+    with tempfile.TemporaryDirectory(prefix="vepscore-") as folder:
+        source = Path(folder) / "substitutions.vcf"
+        source.write_text("".join(f"{line}\n" for line in _vcf_lines(region, bases)), encoding="utf-8")
+        job = dataclasses.replace(job, source=str(source), scorers=tuple(scorers), saturation=saturation)
+        return run_job(job, observe)
+
+
+def _check_names(table: Path, picture: Path | None) -> None:
+    """Refuses outputs of unknown kinds, before anything is computed."""
+    if table.suffix != LONG_TABLE_SUFFIX:
+        raise UsageError(f"output {table}\nexpected a name that ends in {LONG_TABLE_SUFFIX}")
+    if picture is not None:
+        if picture.suffix not in SUFFIXES:
+            raise UsageError(f"picture {picture}\nexpected a name that ends in {' or '.join(SUFFIXES)}")
+        require_matplotlib()
+
+
+def _parts_of_composite() -> list[str]:
+    return [scorer.name for scorer in load_scorers() if scorer.info_field in COMPOSITE_WEIGHTS]
+
+
+def _find_scorer(by: str | None, scorers: Sequence[str], *, is_default: bool) -> str:
+    """The scorer whose scores are drawn."""
+    if by is None:
+        return COMPOSITE_FIELD if is_default else scorers[0]
+    known = {COMPOSITE_FIELD, *scorers}
+    if by not in known:
+        raise UsageError(
+            f"--by {by}\nexpected one of {', '.join(sorted(known))}", hint=f"add -s {by} where it is a scorer"
+        )
+    return by
+
+
+def _vcf_lines(region: Region, bases: str) -> Iterator[str]:
+    yield "##fileformat=VCFv4.2"
+    yield "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+    for pos1, ref in enumerate(bases, region.start0 + 1):
+        if ref in BASES:
+            alts = ",".join(base for base in BASES if base != ref)
+            yield f"{region.chrom}\t{pos1}\t.\t{ref}\t{alts}\t.\t.\t."

@@ -1,0 +1,104 @@
+"""Signals over a region, read as scorers read: through the same plan, and nothing is predicted beyond the region.
+
+Axes: P positions or bins read, B bins of the region, W bins of the window, T tracks.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
+from vepscore.genome.alignment import align_bins
+from vepscore.genome.regions import Region
+from vepscore.genome.windows import Window
+from vepscore.outputs import Output, Tracks
+
+PIECE_BP = 16_384  # of a signal at 1 bp that is read at a time
+
+# Those that have a signal along the sequence.
+SIGNALS = tuple(output for output in Output if output is not Output.SPLICE_JUNCTIONS)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RegionSignal(Scorer):
+    """The signal of one output over a region, of both alleles, the alternate's in the reference's coordinates.
+
+    Bins that overlap the region are read whole. The rows are the B bins with the reference's signal, then the same with
+    the alternate's; of CONTACT_MAPS the B × B pairs of bins, row by row, of the one and of the other.
+    """
+
+    name: str
+    output: Output
+    start0: int  # of the region, on the site's contig
+    end0: int  # exclusive
+
+    def where(self, site: Site) -> Reads:
+        positions = self._positions(site)
+        padded = pad_positions(positions)
+        masks = {"columns": padded} if self.output is Output.CONTACT_MAPS else {}
+        return Reads(positions=padded, masks=masks, aligned=self.output.resolution_bp == 1)
+
+    def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
+        """float32 (P, T) of each allele; of contact maps (P, P, T)."""
+        if "columns" in masks:
+            columns = masks["columns"]
+            return reference[:, columns], alternate[:, columns]
+        return reference, alternate
+
+    def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
+        positions = reads.positions[reads.positions >= 0]
+        reference, alternate = (_without_padding(signal, len(positions), self.output) for signal in scores)
+        if self.output.resolution_bp > 1:
+            reference, alternate = self._in_region_bins(reference, alternate, positions, site)
+        values = np.concatenate([signal.reshape(-1, len(tracks)) for signal in (reference, alternate)])
+        return ScoreBlock(scorer=self.name, output=self.output, values=values, genes=(None,) * len(values))
+
+    def _positions(self, site: Site) -> np.ndarray:
+        """The bins that either allele is read in, int (P,), ascending."""
+        bins = bins_of(self.start0, self.end0, self.output, site.window)
+        if self.output.resolution_bp == 1:
+            return bins
+        return np.union1d(bins, align_bins(bins, self.output.resolution_bp, site.allele, site.window).bins)
+
+    def _in_region_bins(
+        self, reference: np.ndarray, alternate: np.ndarray, positions: np.ndarray, site: Site
+    ) -> tuple[np.ndarray, np.ndarray]:
+        bins = bins_of(self.start0, self.end0, self.output, site.window)
+        inside = np.searchsorted(positions, bins)
+        moved = align_bins(bins, self.output.resolution_bp, site.allele, site.window)
+        reference = reference[inside]
+        alternate = moved.apply(alternate, positions, rows=len(bins))
+        if self.output is Output.CONTACT_MAPS:
+            reference = reference[:, inside]
+            alternate = moved.apply(alternate.swapaxes(0, 1), positions, rows=len(bins)).swapaxes(0, 1)
+        return reference, alternate
+
+
+def bins_of(start0: int, end0: int, output: Output, window: Window) -> np.ndarray:
+    """The window's bins that overlap [start0, end0), which lies in the window: int (B,), from the window's start."""
+    resolution_bp = output.resolution_bp
+    first, last = (start0 - window.start0) // resolution_bp, (end0 - 1 - window.start0) // resolution_bp
+    return np.arange(first, last + 1)
+
+
+def read_region(region: Region, outputs: Sequence[Output]) -> list[RegionSignal]:
+    """What reads the outputs' signals over a region, in pieces where they are at 1 bp."""
+    return [
+        RegionSignal(name=f"{output}.{number}", output=output, start0=start0, end0=end0)
+        for output in outputs
+        for number, (start0, end0) in enumerate(_pieces(region, output))
+    ]
+
+
+def _pieces(region: Region, output: Output) -> Iterator[tuple[int, int]]:
+    if output.resolution_bp > 1:
+        yield region.start0, region.end0
+        return
+    for start0 in range(region.start0, region.end0, PIECE_BP):
+        yield start0, min(start0 + PIECE_BP, region.end0)
+
+
+def _without_padding(signal: np.ndarray, count: int, output: Output) -> np.ndarray:
+    return signal[:count, :count] if output is Output.CONTACT_MAPS else signal[:count]

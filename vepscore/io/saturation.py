@@ -1,0 +1,107 @@
+"""Saturation mutagenesis: every substitution of a region, as a long table and as a matrix.
+
+Axis: L bases of the region.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from vepscore.io.atomic import StagedFile, StagedWriter
+from vepscore.io.fields import COMPOSITE_FIELD, COMPOSITE_GENE_FIELD
+from vepscore.io.parquet import STRING, open_parquet
+from vepscore.io.results import AlleleResult, Detail, RecordResult
+
+BASES = "ACGT"
+
+SCHEMA = pa.schema(
+    {
+        "chrom": STRING,  # as the reference names it
+        "pos": pa.int64(),  # 1-based
+        "ref": STRING,
+        "alt": STRING,
+        "scorer": STRING,  # or VS_SPLICE, the composite
+        "gene_id": STRING,  # null where the score is about no gene, and for the composite
+        "gene_name": STRING,
+        "track_name": STRING,  # of the track largest in size; null for the composite
+        "biosample_name": STRING,
+        "score": pa.float32(),
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SaturationMatrix:
+    """The scores of every substitution of a region by one scorer."""
+
+    chrom: str
+    start0: int  # of the region, 0-based
+    scorer: str
+    reference: str  # (L,): the region's bases; "N" where none is known
+    scores: np.ndarray  # float32 (4, L), by BASES; NaN for the reference's base, and what was not scored
+
+    @property
+    def mean_effect(self) -> np.ndarray:
+        """float (L,): the mean over the substitutions of a base; 0 where none was scored."""
+        known = ~np.isnan(self.scores)
+        return np.where(known, self.scores, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+
+
+def entries_of(allele: AlleleResult) -> Iterator[Detail]:
+    """The scores of an allele: one per scorer and gene, then the composite where there is one."""
+    yield from allele.details
+    if COMPOSITE_FIELD in allele.fields:
+        yield Detail(
+            scorer=COMPOSITE_FIELD,
+            score=float(allele.fields[COMPOSITE_FIELD]),
+            symbol=str(allele.fields.get(COMPOSITE_GENE_FIELD, "")),
+        )
+
+
+def largest_score(allele: AlleleResult, scorer: str) -> float:
+    """The scorer's score of an allele that is largest in size, over genes and tracks; NaN where there is none."""
+    scores = [entry.score for entry in entries_of(allele) if entry.scorer == scorer]
+    return max(scores, key=abs, default=math.nan)
+
+
+class SaturationWriter(StagedWriter):
+    """Writes the long table: one row per substitution, scorer and gene.
+
+    Args:
+        path: where the file shall appear.
+        provenance: key to value, for the file's metadata.
+    """
+
+    def __init__(self, path: Path, provenance: Mapping[str, str]) -> None:
+        super().__init__(StagedFile(path), path)
+        self._provenance = provenance
+        self._rows: list[tuple] = []
+
+    def write(self, result: RecordResult) -> None:
+        """Adds the scores of a record's ALTs."""
+        record = result.record
+        for allele in result.alleles:
+            for entry in entries_of(allele):
+                names = (entry.gene_id, entry.symbol, entry.track, entry.biosample)
+                place = (record.chrom, record.pos1, record.ref, allele.alt, entry.scorer)
+                self._rows.append((*place, *(str(name) or None for name in names), entry.score))
+
+    def _open(self) -> None:
+        self._file = open_parquet(self._target.temporary, SCHEMA, self._provenance)
+
+    def _close(self) -> None:
+        with self._file as file:
+            columns = list(zip(*self._rows, strict=True)) or [()] * len(SCHEMA)
+            arrays = [
+                pa.array(column, _plain(kind)).cast(kind)
+                for column, kind in zip(columns, SCHEMA.types, strict=True)
+            ]
+            file.write_table(pa.table(arrays, schema=file.schema))
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

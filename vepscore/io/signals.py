@@ -1,0 +1,165 @@
+"""Predicted signals as files: bigWigs of tracks, NPZ of contact maps, and a JSON document that names them all.
+
+Axes: B bins, T tracks. Coordinates are 0-based and half-open.
+"""
+
+import contextlib
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vepscore.io.atomic import StagedFile, StagedWriter
+from vepscore.io.bigwig import BigWigWriter
+from vepscore.io.json_file import JsonWriter
+from vepscore.outputs import Output, Tracks
+
+LIST_FILE = "prediction.json"
+REFERENCE, ALTERNATE, DIFFERENCE = "reference", "alternate", "difference"  # alternate minus reference
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
+_STRANDS = {"+": "plus", "-": "minus"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RegionSignals:
+    """The signals of one output over bins of a region."""
+
+    chrom: str
+    start0: np.ndarray  # int (B,), ascending; may be negative at a contig's start
+    end0: np.ndarray  # int (B,), exclusive; may lie past the contig's end
+    tracks: Tracks
+    reference: np.ndarray  # float32 (B, T); of CONTACT_MAPS (B, B, T)
+    alternate: np.ndarray | None  # the same, in the reference's coordinates; None where there is no variant
+
+    def by_allele(self) -> dict[str, np.ndarray]:
+        """The signals, with the difference of the two where there are two."""
+        if self.alternate is None:
+            return {REFERENCE: self.reference}
+        difference = self.alternate - self.reference
+        return {REFERENCE: self.reference, ALTERNATE: self.alternate, DIFFERENCE: difference}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WrittenFile:
+    """One file of a prediction."""
+
+    file: str  # in the folder
+    output: str
+    track: str  # "" where the file has several
+    strand: str
+    biosample: str
+    allele: str  # "" where the file has several
+    resolution_bp: int
+    bins: int
+    smallest: float
+    mean: float
+    largest: float
+
+
+class ContactMapWriter(StagedWriter):
+    """Writes the contact maps of a region as one NPZ: `reference` and so on, (B, B, T), with bins and tracks named."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(StagedFile(path), path)
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def write(self, signals: RegionSignals) -> None:
+        """Takes the maps."""
+        tracks = signals.tracks
+        self._arrays = {
+            "chrom": np.array(signals.chrom),
+            "start0": signals.start0.astype(np.int64),
+            "end0": signals.end0.astype(np.int64),
+            "track_name": tracks.name.astype(str),
+            "biosample_name": tracks.biosample_name.astype(str),
+            "ontology_curie": tracks.ontology_curie.astype(str),
+            **signals.by_allele(),
+        }
+
+    def _open(self) -> None:
+        """There is nothing to write yet."""
+
+    def _close(self) -> None:
+        with self._target.temporary.open("wb") as file:
+            np.savez_compressed(file, **self._arrays)
+
+
+def write_signals(
+    folder: Path, signals: Sequence[RegionSignals], contigs: Mapping[str, int], facts: Mapping[str, str]
+) -> list[WrittenFile]:
+    """Writes all files of a prediction; they appear together at the end, or not at all.
+
+    Args:
+        folder: there already.
+        signals: by output.
+        contigs: length in bp by name, of those that have signals.
+        facts: what the prediction was made of, for the list of files.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    written: list[WrittenFile] = []
+    with contextlib.ExitStack() as stack:
+        # Each is closed at once and renamed at the end: there may be more than a process can have open.
+        for of_output in signals:
+            if of_output.tracks.output is Output.CONTACT_MAPS:
+                name = f"{of_output.tracks.output}.npz"
+                writer = stack.enter_context(ContactMapWriter(folder / name))
+                writer.write(of_output)
+                writer.finish()
+                written.append(_describe(name, of_output, None, "", of_output.reference))
+                continue
+            for name, track, allele, values in _files_of(of_output):
+                writer = stack.enter_context(BigWigWriter(folder / name, contigs))
+                writer.write(of_output.chrom, of_output.start0, of_output.end0, values)
+                writer.finish()
+                written.append(_describe(name, of_output, track, allele, values))
+        listing = stack.enter_context(JsonWriter(folder / LIST_FILE))
+        listing.write({"made of": dict(facts), "files": [dataclasses.asdict(file) for file in written]})
+        listing.finish()
+    return written
+
+
+def _files_of(signals: RegionSignals) -> Iterator[tuple[str, int, str, np.ndarray]]:
+    """Name, track, allele and values (B,) of each bigWig."""
+    names = track_names(signals.tracks)
+    for allele, values in signals.by_allele().items():
+        for track, name in enumerate(names):
+            yield f"{name}.{allele}.bw", track, allele, values[:, track]
+
+
+def track_names(tracks: Tracks) -> list[str]:
+    """A name for each track, of output, track and strand, that is safe in a file's name; each is there once only."""
+    parts = [
+        [
+            str(tracks.output),
+            _UNSAFE.sub("_", name.removesuffix(strand)).strip("_") or "track",
+            _STRANDS.get(strand, ""),
+        ]
+        for name, strand in zip(tracks.name, tracks.strand, strict=True)
+    ]
+    names = [".".join(filter(None, words)) for words in parts]
+    counts = Counter(name.casefold() for name in names)
+    return [name if counts[name.casefold()] == 1 else f"{name}.{index}" for index, name in enumerate(names)]
+
+
+def _describe(
+    name: str, signals: RegionSignals, track: int | None, allele: str, values: np.ndarray
+) -> WrittenFile:
+    tracks = signals.tracks
+    return WrittenFile(
+        file=name,
+        output=str(tracks.output),
+        track="" if track is None else str(tracks.name[track]),
+        strand="" if track is None else str(tracks.strand[track]),
+        biosample="" if track is None else str(tracks.biosample_name[track]),
+        allele=allele,
+        resolution_bp=tracks.output.resolution_bp,
+        bins=len(signals.start0),
+        smallest=float(values.min()),
+        mean=float(values.mean(dtype=np.float64)),
+        largest=float(values.max()),
+    )
