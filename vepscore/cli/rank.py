@@ -33,7 +33,7 @@ def rank(
         Path | None,
         typer.Option(
             "-g",
-            "--annotation",
+            "--genes",
             help="GENCODE, Ensembl or RefSeq GTF, plain or gz: says what happens to the transcript.",
             show_default=False,
         ),
@@ -72,6 +72,7 @@ def rank(
     genes: Annotated[
         list[str] | None,
         typer.Option(
+            "--gene",
             metavar="LIST",
             help="Only scores of these genes: names or ids, separated by commas, or a file of them. Repeatable.",
             rich_help_panel=_FILTERS,

@@ -69,7 +69,7 @@ class GeneList:
         """
         names = [name for text in texts for name in _names(text)]
         if not names:
-            raise UsageError(f"--genes {' '.join(texts)}\nfound no gene, expected names or ids")
+            raise UsageError(f"--gene {' '.join(texts)}\nfound no gene, expected names or ids")
         return cls(names)
 
     def has(self, entry: Entry) -> bool:
@@ -93,11 +93,11 @@ def _names(text: str) -> list[str]:
     if not os.path.isfile(path):
         return [name.strip() for name in text.split(",") if name.strip()]
     if path.name.endswith((".gtf", ".gtf.gz", ".gff", ".gff3", ".gff.gz", ".gff3.gz")):
-        raise UsageError(f"--genes {text}\nis an annotation, expected a list of genes", hint="give it to -g")
+        raise UsageError(f"--gene {text}\nis an annotation, expected a list of genes", hint="give it to -g")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--genes {text}\ncannot be read: {error}") from error
+        raise UsageError(f"--gene {text}\ncannot be read: {error}") from error
     return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
 
 
