@@ -144,12 +144,13 @@ def _compare_blocks(
 
 
 def _rows(block: ScoreBlock) -> dict[tuple, np.ndarray]:
-    """A block's rows by gene and junction, float64 (T,); the first of those that have one name."""
+    """A block's rows by gene, junction and label, float64 (T,); the first of those that have one name."""
     rows: dict[tuple, np.ndarray] = {}
     for index, (gene, values) in enumerate(zip(block.genes, block.values, strict=True)):
         place = () if gene is None else (gene.gene_id, gene.chrom, gene.start0)
         junction = () if block.junctions is None else tuple(map(int, block.junctions[index]))
-        rows.setdefault((*place, *junction), values.astype(np.float64))
+        label = () if block.labels is None else (block.labels[index],)
+        rows.setdefault((*place, *junction, *label), values.astype(np.float64))
     return rows
 
 

@@ -17,6 +17,7 @@ GENE_SCORERS = {
     "RNA_SEQ_ACTIVE",
     "SPLICE_SITES",
     "SPLICE_SITE_USAGE",
+    "SPLICE_EVENTS",
     "SPLICE_JUNCTIONS",
     "POLYADENYLATION",
 }
@@ -65,7 +66,8 @@ def test_outputs_that_are_not_predicted_are_left_out(scorers: list[Scorer], chec
     """Junctions are predicted between sites of the classifier, so they go with it."""
     selection = select(scorers, without(checkpoint, Output.SPLICE_SITES, Output.CAGE))
     assert selection.left_out == dict.fromkeys(
-        ("CAGE", "CAGE_ACTIVE", "SPLICE_JUNCTIONS", "SPLICE_SITES"), "not predicted by this checkpoint"
+        ("CAGE", "CAGE_ACTIVE", "SPLICE_EVENTS", "SPLICE_JUNCTIONS", "SPLICE_SITES"),
+        "not predicted by this checkpoint",
     )
 
 

@@ -153,6 +153,12 @@ class TestFilters:
         assert {row.measure.gene for row in ranking.rows} == {"Main"}
         assert ranking.left_out["without a score of the genes"] == 1
 
+    def test_scores_without_genes_of_alleles_in_those_genes(self, either):
+        ranking = ranked(either, "dnase", genes=GeneList(["MAIN"]))
+        assert [row.measure.value for row in ranking.rows] == [-0.75, 0.5]
+        assert ranking.rows[0].measure.parts[0].tissue == "K562"
+        assert ranking.left_out["without a score of the genes"] == 1
+
     def test_gene_ids_have_versions_or_not_and_may_be_in_a_file(self, tmp_path, scored, caplog):
         path = tmp_path / "panel.txt"
         path.write_text("# a panel\nOTHER.7\tdisease\n\nABSENT\n")

@@ -66,7 +66,6 @@ class Ranking:
     alleles: int  # in the file
     left_out: dict[str, int]  # reason → alleles, most first; those of `unscored` are not among them
     provenance: tuple[str, ...]  # lines of the file that say how the scores were made
-    has_events: bool  # events were asked for
 
 
 def rank(options: Options) -> Ranking:
@@ -86,8 +85,8 @@ def rank(options: Options) -> Ranking:
     caller = _Caller(Annotation.from_gtf(options.annotation)) if options.annotation else None
     rows = []
     for place, (allele, found) in enumerate(chosen, start=1):
-        if not found.parts:
-            found = measure(allele, options.modality, options.genes and options.genes.has)
+        if options.genes is None and not found.parts:  # only its value was read so far
+            found = measure(allele, options.modality)
         event, gene = caller.call(allele, found) if caller else (None, "")
         rows.append(Row(rank=place, allele=allele, measure=found, event=event, event_gene=gene))
     if caller and rows and all(row.event is None for row in rows):
@@ -101,7 +100,6 @@ def rank(options: Options) -> Ranking:
         alleles=len(rows) + len(sorter.unscored) + sum(source.left_out.values()),
         left_out=dict(sorted(source.left_out.items(), key=lambda item: (-item[1], item[0]))),
         provenance=(f"##rankVersion={vepscore.__version__}", *source.provenance),
-        has_events=caller is not None,
     )
 
 
