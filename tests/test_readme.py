@@ -65,7 +65,10 @@ def test_every_status_is_explained():
 def test_every_option_exists():
     main = typer.main.get_command(app)
     commands = [
-        *(main.commands[name] for name in ("score", "calibrate", "predict", "ism", "merge", "evaluate", "train")),
+        *(
+            main.commands[name]
+            for name in ("score", "calibrate", "predict", "ism", "merge", "evaluate", "train")
+        ),
         *main.commands["weights"].commands.values(),
     ]
     options = {
