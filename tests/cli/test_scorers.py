@@ -41,7 +41,7 @@ def test_check_labels_each_scorer_on_one_line(tmp_path):
     done = vepscore("scorers", "--check", path=tmp_path)
     assert done.returncode == 1
     remarks = {(row[0], row[1]): row[3] for row in rows(done)}
-    assert len(remarks) == len(rows(done)) == 21
+    assert len(remarks) == len(rows(done)) == 22
     assert remarks["BROKEN", "broken-dist 1.0"] == "broken: ValueError: two lines"
     assert remarks["ATAC", "other-dist 1.0"].startswith("shadowed by vepscore ")
     assert sum(remark == "ok" for remark in remarks.values()) == 20
