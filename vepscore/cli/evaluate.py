@@ -153,10 +153,11 @@ def evaluate(
         )
     )
     if output is not None:
-        from vepscore.evaluate.table import EvaluationWriter
+        from vepscore.evaluate.table import tsv_lines
+        from vepscore.io.tsv import TsvWriter
 
-        with EvaluationWriter(output) as table:
-            table.write(evaluation)
+        with TsvWriter(output) as writer:
+            writer.write(tsv_lines(evaluation))
     _print(evaluation)
 
 
@@ -185,7 +186,7 @@ def _truth(
 def _check_output(source: str, output: Path | None) -> None:
     if output is None:
         return
-    from vepscore.evaluate.table import check_suffix
+    from vepscore.io.tsv import check_suffix
 
     check_suffix(output)
     if os.path.realpath(source) == os.path.realpath(output):

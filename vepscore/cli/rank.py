@@ -134,10 +134,11 @@ def rank(
         )
     )
     if output is not None and output != STDOUT:
-        from vepscore.report.table import RankingWriter
+        from vepscore.io.tsv import TsvWriter
+        from vepscore.report.table import tsv_lines
 
-        with RankingWriter(Path(output)) as writer:
-            writer.write(ranking)
+        with TsvWriter(Path(output)) as writer:
+            writer.write(tsv_lines(ranking))
     elif output is None and sys.stdout.isatty():
         _show(ranking)
     else:
@@ -151,7 +152,7 @@ def rank(
 def _check_output(source: str, annotation: Path | None, output: str | None) -> None:
     if output is None or output == STDOUT:
         return
-    from vepscore.report.table import check_suffix
+    from vepscore.io.tsv import check_suffix
 
     check_suffix(Path(output))
     for path in filter(None, (source, annotation)):

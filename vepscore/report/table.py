@@ -5,63 +5,17 @@ TSV: `##key=value` lines, the column names, a row per ranked allele, then those 
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
-from vepscore.errors import UsageError
-from vepscore.io.atomic import StagedFile, StagedWriter, writing
 from vepscore.io.fields import format_float
 from vepscore.io.info import encode
-from vepscore.io.table import open_text
 from vepscore.report.alleles import Entry, ScoredAllele
 from vepscore.report.ranking import Ranking, Row
 from vepscore.report.words import describe_event
 
-SUFFIXES = (".tsv", ".tsv.gz")
 _BEFORE = ("rank", "chrom", "pos", "id", "ref", "alt", "status")
 _AFTER = ("quantile", "gene", "gene_id", "track", "tissue", "maxima", "event", "event_gene", "event_in_words")
 _LAST = ("record", "alt_index")
 _SHOWN_ALLELE = 20  # characters of REF and ALT on a terminal
-
-
-class RankingWriter(StagedWriter):
-    """Writes a ranking as TSV.
-
-    Args:
-        path: `.tsv` or `.tsv.gz`.
-
-    Raises:
-        UsageError: the path has another suffix than SUFFIXES.
-    """
-
-    def __init__(self, path: Path) -> None:
-        check_suffix(path)
-        super().__init__(StagedFile(path), path)
-
-    def write(self, ranking: Ranking) -> None:
-        """Writes all of a ranking; once only.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        with writing(self.name):
-            for line in tsv_lines(ranking):
-                self._file.write(f"{line}\n".encode("utf-8", "surrogateescape"))
-
-    def _open(self) -> None:
-        self._file = open_text(self._target.temporary)
-
-    def _close(self) -> None:
-        self._file.close()
-
-
-def check_suffix(path: Path) -> None:
-    """Refuses a path that does not end in one of SUFFIXES.
-
-    Raises:
-        UsageError: it does not.
-    """
-    if not path.name.endswith(SUFFIXES):
-        raise UsageError(f"output {path}\nexpected a name that ends in {' or '.join(SUFFIXES)}")
 
 
 def tsv_lines(ranking: Ranking) -> Iterator[str]:

@@ -45,9 +45,8 @@ class TrainingWindows:
         windows = [self._window(*place, width_bp, reverse=bool(rng.random() < 0.5)) for place in places]
         batch = {name: np.stack([window[name] for window in windows]) for name in windows[0]}
         if sampling.mutated:
-            shares = sampling.mutated * rng.random(
-                (count, 1)
-            )  # so that windows nearly as they are stay among them
+            # Each window has a share of its own, so that some stay nearly as they are.
+            shares = sampling.mutated * rng.random((count, 1))
             batch["codes"] = mutate(rng, batch["codes"], shares)
         return batch
 

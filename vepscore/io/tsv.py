@@ -1,0 +1,51 @@
+"""Tab-separated text with `##key=value` lines before the names of its columns."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from vepscore.errors import UsageError
+from vepscore.io.atomic import StagedFile, StagedWriter, writing
+from vepscore.io.table import open_text
+
+SUFFIXES = (".tsv", ".tsv.gz")
+
+
+class TsvWriter(StagedWriter):
+    """Writes lines that are made already.
+
+    Args:
+        path: `.tsv` or `.tsv.gz`.
+
+    Raises:
+        UsageError: the path has another suffix than SUFFIXES.
+    """
+
+    def __init__(self, path: Path) -> None:
+        check_suffix(path)
+        super().__init__(StagedFile(path), path)
+
+    def write(self, lines: Iterable[str]) -> None:
+        """Writes all lines, given without their ends; once only.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        with writing(self.name):
+            for line in lines:
+                self._file.write(f"{line}\n".encode("utf-8", "surrogateescape"))
+
+    def _open(self) -> None:
+        self._file = open_text(self._target.temporary)
+
+    def _close(self) -> None:
+        self._file.close()
+
+
+def check_suffix(path: Path) -> None:
+    """Refuses a path that does not end in one of SUFFIXES.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if not path.name.endswith(SUFFIXES):
+        raise UsageError(f"output {path}\nexpected a name that ends in {' or '.join(SUFFIXES)}")
