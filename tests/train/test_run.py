@@ -127,6 +127,12 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
         ("steps = 6, ", "", "teachers: stages: .*steps"),
         ("from_teacher = 2", "from_teacher = 3", "student: from_teacher is no number of a teacher"),
         ("[teachers]", "[teachers]\nfrom_teacher = 1", "teachers: from_teacher is for the student"),
+        ("steps = 6", "teacher_bp = 2048, steps = 6", "teachers: teacher_bp is for the student"),
+        (
+            "steps = 3",
+            "teacher_bp = 4096, steps = 3",
+            "student: teacher_bp 4096 is not a multiple of 2048 that div",
+        ),
         ("seed = 7", "seed 7", "is not TOML"),
         ('name = "toy"', "", "the recipe: .*name"),
     ],

@@ -3,7 +3,7 @@
 A step's batch hangs on the seed and the step's number alone, so that a run that was stopped and goes on takes the steps
 that it would have taken.
 
-Axes: B windows, S bp.
+Axes: B windows, L bins of 32 bp.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ from vepscore.train.windows import Batch, TrainingWindows
 
 _SAVED_STEPS = 100  # between two states that are kept
 _LOGGED_STEPS = 20  # whose mean losses are a line of the log
-_PREFETCHED_BATCHES = 4
+_PREFETCHED = 4
 _NO_SITE_LOGIT = 8.0  # a site is about one position in three thousand
 
 
@@ -44,6 +44,14 @@ class TrainState(NamedTuple):
     others: jax.Array  # the other parameters
     statistics: jax.Array
     optimizer: Any
+
+
+class Lesson(NamedTuple):
+    """What one step learns."""
+
+    batch: Arrays
+    targets: Targets
+    measured: jax.Array  # bool (B, L): the bins whose coverage counts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,9 +92,8 @@ def train(
         if first:
             state = kept.restore(first, args=ocp.args.StandardRestore(state))
         losses_log = _Log(log, first)
-        batches = _prefetched(_batches(training, first))
-        for number, batch in enumerate(batches, first + 1):
-            state, found = step(state, batch)
+        for number, lesson in enumerate(_prefetched(_lessons(training, first)), first + 1):
+            state, found = step(state, lesson)
             losses = {name: float(value) for name, value in found.items()}
             losses_log.add(number, losses)
             observe(number, losses)
@@ -138,15 +145,13 @@ def _create(training: Training) -> AlphaGenome:
 
 def _step(
     training: Training, optimizer: optax.GradientTransformation, restore: Callable[[TrainState], AlphaGenome]
-) -> Callable[[TrainState, Arrays], tuple[TrainState, dict[str, jax.Array]]]:
-    objective, teach = training.objective, _teacher(training)
+) -> Callable[[TrainState, Lesson], tuple[TrainState, dict[str, jax.Array]]]:
+    objective = training.objective
 
-    def step(state: TrainState, batch: Arrays, teachers: Any) -> tuple[TrainState, dict[str, jax.Array]]:
-        targets, measured = teach(teachers, batch)
-
+    def step(state: TrainState, lesson: Lesson) -> tuple[TrainState, dict[str, jax.Array]]:
         def loss(params: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, tuple[dict[str, jax.Array], Any]]:
             network = restore(TrainState(*params, state.statistics, None))
-            losses = objective.losses(network, batch, targets, measured)
+            losses = objective.losses(network, *lesson)
             return objective.total(losses), (losses, ravel_pytree(nnx.state(network, nnx.BatchStat))[0])
 
         params = state.matrices, state.others
@@ -155,30 +160,43 @@ def _step(
         changed = optax.apply_updates(params, updates)
         return TrainState(*changed, statistics, slots), losses | {"total": total}
 
-    compiled = jax.jit(step, donate_argnums=0)
-    teachers = _stack(training.teachers)
-    return lambda state, batch: compiled(state, batch, teachers)
+    return jax.jit(step, donate_argnums=0)
 
 
-def _teacher(training: Training) -> Callable[[Any, Arrays], tuple[Targets, jax.Array]]:
-    """What a batch's targets are, and bool (B, L) the bins whose coverage counts."""
+def _lessons(training: Training, first: int) -> Iterator[Lesson]:
+    """From step `first` on, counted from 0."""
+    sizes = [stage for stage in training.schedule.stages for _ in range(stage.steps)]
+    teach = _teach(training)
+    for number in range(first, len(sizes)):
+        rng = np.random.default_rng([training.seed, number])
+        stage = sizes[number]
+        batch = training.windows.sample(rng, training.schedule.sampling, stage.window_bp, stage.windows)
+        yield jax.block_until_ready(teach(batch, stage.teacher_bp))
+
+
+def _teach(training: Training) -> Callable[[Batch, int | None], Lesson]:
+    """What is to be learnt of a batch, from the teachers if there are any."""
     objective = training.objective
     if not training.teachers:
-        return lambda _, batch: (objective.read_labels(batch), batch["measured"])
+        read = jax.jit(objective.read_labels)
+        return lambda batch, _: Lesson(batch, read(batch), batch["measured"])
     graph, arrays = nnx.split(training.teachers[0])
     part = ravel_pytree(arrays)[1]
 
-    def teach(networks: jax.Array, batch: Arrays) -> tuple[Targets, jax.Array]:
-        each = jax.lax.map(lambda one: objective.predict(nnx.merge(graph, part(one)), batch), networks)
+    def teach(networks: jax.Array, batch: Arrays, teacher_bp: int | None) -> tuple[Targets, jax.Array]:
+        each = jax.lax.map(
+            lambda one: objective.teach(nnx.merge(graph, part(one)), batch, teacher_bp), networks
+        )
         known = batch["valid"].reshape(*batch["measured"].shape, -1).all(axis=2)
         return jax.tree.map(lambda x: jnp.mean(x, axis=0), each), known
 
-    return teach
+    compiled, networks = jax.jit(teach, static_argnums=2), _stack(training.teachers)
+    return lambda batch, teacher_bp: Lesson(batch, *compiled(networks, batch, teacher_bp))
 
 
-def _stack(networks: Sequence[AlphaGenome]) -> jax.Array | None:
+def _stack(networks: Sequence[AlphaGenome]) -> jax.Array:
     """(N, all numbers) of networks of one shape."""
-    return jnp.stack([ravel_pytree(nnx.split(network)[1])[0] for network in networks]) if networks else None
+    return jnp.stack([ravel_pytree(nnx.split(network)[1])[0] for network in networks])
 
 
 def _optimizer(schedule: Schedule) -> optax.GradientTransformation:
@@ -214,24 +232,15 @@ class _Log:
             self._losses.clear()
 
 
-def _batches(training: Training, first: int) -> Iterator[Batch]:
-    """From step `first` on, counted from 0."""
-    sizes = [stage for stage in training.schedule.stages for _ in range(stage.steps)]
-    for number in range(first, len(sizes)):
-        rng = np.random.default_rng([training.seed, number])
-        stage = sizes[number]
-        yield training.windows.sample(rng, training.schedule.sampling, stage.window_bp, stage.windows)
-
-
-def _prefetched(batches: Iterator[Any]) -> Iterator[Any]:
-    """The same items, made by a thread while the device works; its exception is raised here."""
-    ready: queue.Queue[Any] = queue.Queue(_PREFETCHED_BATCHES)
+def _prefetched(lessons: Iterator[Lesson]) -> Iterator[Lesson]:
+    """The same, made by a thread, teachers' predictions and all; its exception is raised here."""
+    ready: queue.Queue[Any] = queue.Queue(_PREFETCHED)
     done = object()
 
     def fill() -> None:
         try:
-            for batch in batches:
-                ready.put(batch)
+            for lesson in lessons:
+                ready.put(lesson)
             ready.put(done)
         except BaseException as error:  # handed over, so that training stops with the real traceback
             ready.put(error)

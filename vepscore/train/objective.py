@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from vepscore.genome.windows import UNKNOWN
 from vepscore.model.heads import JunctionHead, TrackHead
 from vepscore.model.network import AlphaGenome, Embeddings, one_hot
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
+from vepscore.train.labels import NO_SITE, REVERSED_CLASS
 from vepscore.train.losses import (
     contact_loss,
     junction_loss,
@@ -35,7 +37,7 @@ class Targets(NamedTuple):
 
     sites: jax.Array  # (B, S, 5): probability of each class
     usage: jax.Array  # (B, S, 2)
-    junctions: jax.Array  # (B, K, K, 2, 1)
+    junctions: jax.Array | None  # (B, K, K, 2, 1)
     coverage: jax.Array  # (B, L, T): summed over each bin
     contacts: jax.Array | None  # (B, W, W, 1)
 
@@ -48,11 +50,13 @@ class Objective:
         weights: what each loss counts for.
         tracks: of each output that is trained on coverage.
         columns: where each of these outputs stands among all tracks.
+        strand_pair: int (T,), the track of the other strand, or the same one where it has no strand.
     """
 
     weights: Weights
     tracks: Mapping[Output, Tracks]
     columns: Mapping[Output, Any]
+    strand_pair: Any
 
     def read_labels(self, batch: Arrays) -> Targets:
         """What the labels say."""
@@ -60,15 +64,50 @@ class Objective:
         junctions = _junction_counts(batch)
         return Targets(sites, batch["usage"], junctions, batch["coverage"], batch.get("contacts"))
 
+    def teach(self, network: AlphaGenome, batch: Arrays, part_bp: int | None) -> Targets:
+        """What a teacher says, as the labels would say it: the mean of both strands.
+
+        Args:
+            network: the teacher.
+            batch: the student's windows.
+            part_bp: of the windows that the teacher sees, where the student's are cut into shorter ones; it then says
+                nothing of junctions and contacts, which are the labels'.
+        """
+        if part_bp is None:
+            return self._predict_both_strands(network, batch)
+        said = self._predict_both_strands(network, {"codes": batch["codes"].reshape(-1, part_bp)})
+        labels = self.read_labels(batch)
+        parts = {name: getattr(said, name) for name in ("sites", "usage", "coverage")}
+        return labels._replace(
+            **{name: part.reshape(getattr(labels, name).shape) for name, part in parts.items()}
+        )
+
+    def _predict_both_strands(self, network: AlphaGenome, batch: Arrays) -> Targets:
+        forward = self.predict(network, batch)
+        backward = self._turn(self.predict(network, _reverse_complement(batch)))
+        return jax.tree.map(lambda one, other: (one + other) / 2, forward, backward)
+
+    def _turn(self, of: Targets) -> Targets:
+        """From the reverse complements of the windows to the windows."""
+        return Targets(
+            sites=of.sites[:, ::-1, REVERSED_CLASS],
+            usage=of.usage[:, ::-1, ::-1],
+            junctions=None if of.junctions is None else of.junctions[..., ::-1, :],
+            coverage=of.coverage[:, ::-1, self.strand_pair],
+            contacts=None if of.contacts is None else of.contacts[:, ::-1, ::-1],
+        )
+
     def predict(self, network: AlphaGenome, batch: Arrays) -> Targets:
-        """What a network says, as the labels would say it."""
+        """What a network says, as the labels would say it; nothing of junctions where the batch names no sites."""
         embeddings, heads = _embed(network, batch), network.heads
         fine = [self._fine(heads[str(output)], embeddings) for output in self.columns]
         contacts = str(Output.CONTACT_MAPS)
         return Targets(
             sites=heads[str(Output.SPLICE_SITES)](embeddings.bp1, _ORGANISM),
             usage=heads[str(Output.SPLICE_SITE_USAGE)](embeddings.bp1, _ORGANISM),
-            junctions=_count_junctions(heads[str(Output.SPLICE_JUNCTIONS)], embeddings, batch),
+            junctions=_count_junctions(heads[str(Output.SPLICE_JUNCTIONS)], embeddings, batch)
+            if "sites" in batch
+            else None,
             coverage=_in_order(fine, self.columns),
             contacts=heads[contacts](embeddings.pair, _ORGANISM) if contacts in heads else None,
         )
@@ -125,6 +164,16 @@ class Objective:
             f"{output}_{BIN_BP}bp": track_loss(fine, fine_target, measured),
             f"{output}_{_COARSE_BP}bp": track_loss(coarse, coarse_target, whole),
         }
+
+
+def _reverse_complement(batch: Arrays) -> Arrays:
+    """What `predict` reads of the windows' reverse complements; each site keeps its place in its row."""
+    codes = batch["codes"][:, ::-1]
+    turned = {"codes": jnp.where(codes < UNKNOWN, UNKNOWN - 1 - codes, codes)}
+    if "sites" in batch:
+        sites, width_bp = batch["sites"][:, REVERSED_CLASS[:NO_SITE]], codes.shape[1]
+        turned["sites"] = jnp.where(sites < 0, sites, width_bp - 1 - sites)
+    return turned
 
 
 def _embed(network: AlphaGenome, batch: Arrays) -> Embeddings:

@@ -46,6 +46,9 @@ class Stage:
     steps: int
     window_bp: int
     windows: int  # per step
+    teacher_bp: int | None = (
+        None  # of the windows in which teachers predict, where that is less than `window_bp`
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,8 @@ def _parse(values: Mapping[str, Any]) -> Recipe:
     made = {name: _make(make, values[name], name) for name, make in sections.items()}
     if made["teachers"].from_teacher is not None:
         raise ValueError("teachers: from_teacher is for the student")
+    if any(stage.teacher_bp for stage in made["teachers"].stages):
+        raise ValueError("teachers: teacher_bp is for the student")
     if not 1 <= (made["student"].from_teacher or 1) <= len(made["data"].folds):
         raise ValueError(
             "student: from_teacher is no number of a teacher; there is one for each of data.folds"
@@ -173,6 +178,11 @@ def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **value
     for stage in schedule.stages:
         if stage.window_bp % PAIR_BIN_BP:
             raise ValueError(f"window_bp {stage.window_bp} is not a multiple of {PAIR_BIN_BP}")
+        if stage.teacher_bp and (stage.teacher_bp % PAIR_BIN_BP or stage.window_bp % stage.teacher_bp):
+            raise ValueError(
+                f"teacher_bp {stage.teacher_bp} is not a multiple of {PAIR_BIN_BP} that divides "
+                f"window_bp {stage.window_bp}"
+            )
     return schedule
 
 

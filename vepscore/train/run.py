@@ -155,7 +155,12 @@ def _train_once(
     training = Training(
         network=recipe.network,
         schedule=schedule,
-        objective=Objective(weights=schedule.weights, tracks=data.tracks.tracks, columns=data.tracks.columns),
+        objective=Objective(
+            weights=schedule.weights,
+            tracks=data.tracks.tracks,
+            columns=data.tracks.columns,
+            strand_pair=data.tracks.strand_pair,
+        ),
         windows=data.windows(fold),
         seed=int(digest[:8], 16),
         teachers=[load_checkpoint(teacher).network for teacher in teachers],

@@ -1,0 +1,102 @@
+"""What a teacher says of a batch: of both strands, and of windows cut into shorter ones."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from tests.train.toy import write_toy
+from vepscore.genome.windows import reverse_complement
+from vepscore.model.network import AlphaGenome
+from vepscore.outputs import Output
+from vepscore.train.objective import Objective, Targets
+from vepscore.train.recipe import Sampling, Weights, read_recipe
+from vepscore.train.run import TrainingData, read_data
+
+WINDOW_BP = 4096
+OTHER_STRAND = [2, 3, 0, 1]  # of splice-site classes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy")
+    write_toy(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> TrainingData:
+    return read_data(read_recipe(folder / "recipe.toml"), folder)
+
+
+@pytest.fixture(scope="module")
+def objective(data: TrainingData) -> Objective:
+    tracks = data.tracks
+    return Objective(
+        weights=Weights(), tracks=tracks.tracks, columns=tracks.columns, strand_pair=tracks.strand_pair
+    )
+
+
+@pytest.fixture(scope="module")
+def network(folder: Path, data: TrainingData) -> AlphaGenome:
+    heads = {output: len(table.channel) for output, table in data.tables.items()}
+    heads[Output.SPLICE_SITES] += 1
+    heads[Output.CONTACT_MAPS] = 1
+    sizes = dataclasses.replace(read_recipe(folder / "recipe.toml").network, heads=heads)
+    network = AlphaGenome(sizes, rngs=nnx.Rngs(0))
+    network.eval()
+    return network
+
+
+def teach(
+    objective: Objective, network: AlphaGenome, batch: dict[str, jax.Array], part_bp: int | None = None
+) -> Targets:
+    return nnx.jit(lambda network, batch: objective.teach(network, batch, part_bp))(network, batch)
+
+
+@pytest.fixture(scope="module")
+def batch(data: TrainingData) -> dict[str, jax.Array]:
+    """Windows around splice sites."""
+    rng = np.random.default_rng(0)
+    batch = data.windows([]).sample(rng, Sampling(sites=1.0), WINDOW_BP, 2)
+    assert (batch["sites"] >= 0).any(axis=(0, 2)).all() and batch["shares"].any()
+    return {name: jnp.asarray(value) for name, value in batch.items()}
+
+
+@pytest.mark.slow
+def test_a_teacher_says_the_same_of_both_strands(
+    objective: Objective, network: AlphaGenome, batch: dict[str, jax.Array]
+) -> None:
+    codes = np.stack([reverse_complement(window) for window in np.asarray(batch["codes"])])
+    sites = batch["sites"][:, jnp.array(OTHER_STRAND)]
+    turned = batch | {"codes": codes, "sites": jnp.where(sites < 0, sites, WINDOW_BP - 1 - sites)}
+    one, other = teach(objective, network, batch), teach(objective, network, turned)
+    back = (
+        other.sites[:, ::-1][..., jnp.array([*OTHER_STRAND, 4])],
+        other.usage[:, ::-1, ::-1],
+        other.junctions[..., ::-1, :],
+        other.coverage[:, ::-1][..., jnp.array([1, 0, 2])],  # CAGE of both strands, and DNase
+        other.contacts[:, ::-1, ::-1],
+    )
+    for found, expected in zip(one, back, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-6)
+    alone = nnx.jit(objective.predict)(network, batch)
+    for found, single in zip(one, alone, strict=True):
+        assert np.abs(np.asarray(found - single)).max() > 1e-3 * np.abs(np.asarray(single)).max()
+
+
+@pytest.mark.slow
+def test_a_teacher_of_short_windows_says_of_each_what_it_says_of_it_alone(
+    objective: Objective, network: AlphaGenome, batch: dict[str, jax.Array]
+) -> None:
+    whole = teach(objective, network, batch, WINDOW_BP // 2)
+    parts = teach(objective, network, {"codes": batch["codes"].reshape(4, -1)})
+    for name in ("sites", "usage", "coverage"):
+        found, expected = getattr(whole, name), getattr(parts, name)
+        np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-5, atol=1e-7)
+    labels = objective.read_labels(batch)
+    assert (whole.junctions == labels.junctions).all() and labels.junctions.any()
