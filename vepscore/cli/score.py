@@ -74,6 +74,14 @@ def score(
         Path | None,
         typer.Option(help="One row per allele: .tsv, .tsv.gz or .parquet.", rich_help_panel=DATA),
     ] = None,
+    spliceai: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Splice events as VEP's SpliceAI plug-in reads them: .vcf.gz, which it needs, or .vcf.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     checkpoint: CheckpointOption = None,
     metadata: MetadataOption = None,
     organism: OrganismOption = Organism.human,
@@ -152,7 +160,7 @@ def score(
     if quantiles is not None and no_quantiles:
         raise UsageError("--quantiles and --no-quantiles\nexpected one of them")
     outputs = tuple(output or [STDOUT])
-    check_outputs(source, outputs, table, json_summary)
+    check_outputs(source, outputs, table, json_summary, spliceai)
     job = Job(
         source=source,
         reference=reference,
@@ -160,6 +168,7 @@ def score(
         polya=polya,
         outputs=outputs,
         table=table,
+        spliceai=spliceai,
         background=None,
         checkpoint=checkpoint,
         metadata=metadata,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vepscore.engine.intake import Intake
 from vepscore.engine.options import LONG_TABLE_SUFFIX, Job, Saturation
-from vepscore.engine.provenance import COMMAND_KEY
+from vepscore.engine.provenance import COMMAND_KEY, SCORERS_KEY
 from vepscore.engine.report import JobReport, summarize_job
 from vepscore.engine.run import RunCounts, run, score_records
 from vepscore.engine.session import Facts, open_intake, open_session
@@ -21,6 +21,7 @@ from vepscore.genome.cache import file_digest, file_stamp
 from vepscore.genome.fasta import Reference
 from vepscore.io.atomic import StagedWriter, remove_remains
 from vepscore.io.background import BackgroundWriter
+from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.header import VcfHeader
 from vepscore.io.journal import Journal, open_journal
 from vepscore.io.json_file import JsonWriter
@@ -32,6 +33,7 @@ from vepscore.io.quantiles import Quantiles
 from vepscore.io.records import Record, Scan, open_records, scan_records
 from vepscore.io.results import RecordResult
 from vepscore.io.saturation import SaturationWriter
+from vepscore.io.spliceai import SpliceAiWriter, spliceai_header
 from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import AnnotatedVcfWriter
 from vepscore.versions import versions
@@ -62,6 +64,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
         records = stack.enter_context(open_records(job.source))
         intake = open_intake(job, source=records.name, assembly=_assembly(records.header))
         facts, score = stack.enter_context(_open_scoring(job, intake))
+        _check_events(job, facts)
         input_digest = "unknown" if scan is None else file_digest(job.source)
         part = _part(job, intake)
         provenance = facts.provenance | _part_facts(job, part, input_digest)
@@ -136,6 +139,16 @@ def _open_scoring(job: Job, intake: Intake) -> Iterator[tuple[Facts, _Score]]:
         return score_records(records, intake, engine, journal=journal, keep_blocks=job.keeps_blocks)
 
     yield session.facts, score
+
+
+def _check_events(job: Job, facts: Facts) -> None:
+    """Raises UsageError where the output that needs splice events is asked for, and nothing scores them."""
+    if job.spliceai is not None and EVENTS_SCORER not in facts.provenance[SCORERS_KEY].split(","):
+        reason = facts.left_out.get(EVENTS_SCORER, "is not among the scorers asked for")
+        raise UsageError(
+            f"--spliceai {job.spliceai}: nothing to write there\n{EVENTS_SCORER}: {reason}",
+            hint=f"leave out --spliceai, or name -s {EVENTS_SCORER} too where scorers are named",
+        )
 
 
 def _part(job: Job, intake: Intake) -> range | None:
@@ -237,6 +250,8 @@ def _open_writers(
     ]
     if job.table is not None:
         writers.append(AlleleTableWriter(job.table, provenance, ranked=ranked))
+    if job.spliceai is not None:
+        writers.append(SpliceAiWriter(job.spliceai, spliceai_header(header, provenance)))
     if job.background is not None:
         writers.append(BackgroundWriter(job.background, facts.tracks, facts.signed, provenance))
     if job.saturation is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from vepscore.engine.intake import MismatchPolicy
 from vepscore.engine.shards import Shard
 from vepscore.errors import UsageError
+from vepscore.io.spliceai import check_suffix as check_spliceai_suffix
 from vepscore.io.table import SUFFIXES as TABLE_SUFFIXES
 from vepscore.io.vcf import STDOUT
 from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
@@ -42,6 +43,7 @@ class Job:
     polya: Path | None = None
     outputs: tuple[str, ...] = ()  # annotated VCFs and long tables, by suffix; "-" is standard output
     table: Path | None = None  # per-allele table
+    spliceai: Path | None = None  # splice events in the form of SpliceAI's output
     background: Path | None = None  # takes the quantiles of all scores: the input is a background of variants
     checkpoint: str | None  # name or directory; None: the embedded one
     metadata: Path | None  # track metadata, for a checkpoint in the official layout
@@ -70,7 +72,7 @@ class Job:
     @property
     def files(self) -> list[str]:
         """The outputs that are files, the summary left out."""
-        others = [str(path) for path in (self.table, self.background) if path is not None]
+        others = [str(path) for path in (self.table, self.spliceai, self.background) if path is not None]
         others += map(str, self.saturation.files if self.saturation else ())
         return [name for name in self.outputs if name != STDOUT] + others
 
@@ -81,7 +83,11 @@ class Job:
 
 
 def check_outputs(
-    source: str, outputs: Sequence[str], table: Path | None, summary: Path | None = None
+    source: str,
+    outputs: Sequence[str],
+    table: Path | None,
+    summary: Path | None = None,
+    spliceai: Path | None = None,
 ) -> None:
     """Refuses outputs of unknown kinds, two at one place, and one in the place of the input.
 
@@ -89,8 +95,10 @@ def check_outputs(
         UsageError: a suffix is unknown, a path, or standard output, is named twice, or an output is the input.
     """
     _check_suffixes(outputs, table)
+    if spliceai is not None:
+        check_spliceai_suffix(spliceai)
     by_place: dict[str, list[str]] = {}
-    for name in [*outputs, *(str(path) for path in (table, summary) if path)]:
+    for name in [*outputs, *(str(path) for path in (table, spliceai, summary) if path)]:
         by_place.setdefault(name if name == STDOUT else os.path.realpath(name), []).append(name)
     doubled = [name for names in by_place.values() if len(names) > 1 for name in dict.fromkeys(names)]
     if doubled:

@@ -9,10 +9,11 @@ from vepscore.engine.intake import Intake
 from vepscore.engine.options import Job
 from vepscore.model.checkpoint import Checkpoint
 
-COMMAND_KEY = "vepscoreCommand"
+COMMAND_KEY, SCORERS_KEY = "vepscoreCommand", "vepscoreScorers"
 
 # Options, and flags, that change no score: runs that differ in these alone give the same bytes.
-_UNRECORDED = ("-o", "--output", "--table", "--picture", "--by", "--shard", "--cluster", "--json-summary")
+_OUTPUTS = ("-o", "--output", "--table", "--spliceai", "--picture", "--by", "--json-summary")
+_UNRECORDED = (*_OUTPUTS, "--shard", "--cluster")
 _UNRECORDED_WITH_VALUE = ("-o", *(f"{name}=" for name in _UNRECORDED))
 _UNRECORDED_FLAGS = ("--resume", "--no-resume", "--strict", "-v", "--verbose", "-q", "--quiet")
 
@@ -40,7 +41,7 @@ def describe_run(
         "vepscorePrecision": precision,
         "vepscoreRotary": rotary_dtype,
         "vepscoreEngine": job.engine,
-        "vepscoreScorers": ",".join(scorer.name for scorer in scorers),
+        SCORERS_KEY: ",".join(scorer.name for scorer in scorers),
         "vepscoreUse": "research; not for clinical use",
     }
     if checkpoint.config.terms_notice:

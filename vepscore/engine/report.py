@@ -35,7 +35,7 @@ def summarize_job(
         "versions": versions(),
         "machine": {"host": platform.node(), "platform": platform.platform()},
         "input": {"path": job.source, "sha256": input_digest},
-        "outputs": [*job.outputs, *([str(job.table)] if job.table else [])],
+        "outputs": [*job.outputs, *(str(path) for path in (job.table, job.spliceai) if path)],
         "provenance": {key.removeprefix(_PREFIX).lower(): value for key, value in provenance.items()},
         "device": report.device,
         "threads": report.threads or None,

@@ -4,6 +4,7 @@ import dataclasses
 
 MISSING = "."
 COMPOSITE_FIELD, COMPOSITE_GENE_FIELD = "VS_SPLICE", "VS_SPLICE_GENE"
+EVENTS_SCORER = "SPLICE_EVENTS"  # whose entries of VS say what happens where
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ A part is what `vepscore score --shard I/N` wrote; it says of itself which recor
 import contextlib
 import gzip
 import itertools
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from vepscore.io.header import VcfHeader
 from vepscore.io.lines import check_bgzip_end
 from vepscore.io.parts import SHARD_KEY, Part, check_count, foreign_row, in_order
 from vepscore.io.records import open_records
+from vepscore.io.spliceai import Counts, SpliceAiWriter, is_spliceai, without_counts
 from vepscore.io.table import open_text as open_table_text
 from vepscore.io.vcf import STDOUT, VcfWriter
 from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
@@ -40,8 +42,9 @@ def merge(paths: Sequence[Path], output: str) -> list[Part]:
     """Joins the parts, given in any order, into one file.
 
     Args:
-        paths: all shards of one run, of one kind: VCF or BCF, long table, or table by allele.
-        output: .vcf, .vcf.gz, .bcf or "-" for the first kind; .parquet, .tsv or .tsv.gz as the parts are.
+        paths: all shards of one run, of one kind: VCF or BCF, long table, table by allele, or SpliceAI's form.
+        output: .vcf, .vcf.gz, .bcf or "-" for the first kind; .parquet, .tsv or .tsv.gz as the parts are; .vcf or
+            .vcf.gz for the last.
 
     Returns:
         The parts in their order.
@@ -64,14 +67,14 @@ def merge(paths: Sequence[Path], output: str) -> list[Part]:
 
 
 def _merge_vcf(paths: Sequence[Path], output: str) -> list[Part]:
-    parts, headers = [], {}
+    headers = []
     for path in paths:
         with open_records(path) as records:
-            headers[path] = records.header
-            parts.append(Part.parse(path, [*records.header.meta, records.header.columns]))
-    parts = in_order(parts)
-    meta = [line for line in headers[parts[0].path].meta if not line.startswith(f"##{SHARD_KEY}=")]
-    header = VcfHeader(meta=tuple(meta), columns=headers[parts[0].path].columns)
+            headers.append((path, records.header))
+        _check_last_line(path)
+    if all(is_spliceai(header) for _, header in headers):
+        return _merge_spliceai(headers, output)
+    parts, header = _joined(headers)
     with VcfWriter(output, header) as writer:
         for part in parts:
             found = 0
@@ -79,7 +82,38 @@ def _merge_vcf(paths: Sequence[Path], output: str) -> list[Part]:
                 for record in records:
                     writer.write_line(record.line)
                     found += 1
-            check_count(part, found)
+            check_count(part, found, len(part.records))
+    return parts
+
+
+def _check_last_line(path: Path) -> None:
+    """Text that is not compressed has no other mark of its end."""
+    with path.open("rb") as file:
+        is_text = file.read(2) == b"##"
+        file.seek(-1, os.SEEK_END)
+        if is_text and file.read(1) != b"\n":
+            raise InputError(f"{path}\nis cut short: its last line has no end", hint="score this shard again")
+
+
+def _joined(headers: Iterable[tuple[Path, VcfHeader]]) -> tuple[list[Part], VcfHeader]:
+    """The parts in their order, and the header that they have in common."""
+    parts = in_order([Part.parse(path, [*header.meta, header.columns]) for path, header in headers])
+    *meta, columns = parts[0].facts
+    return parts, VcfHeader(meta=tuple(meta), columns=columns)
+
+
+def _merge_spliceai(headers: Sequence[tuple[Path, VcfHeader]], output: str) -> list[Part]:
+    counts = {path: Counts.parse(header) for path, header in headers}
+    parts, header = _joined((path, without_counts(header)) for path, header in headers)
+    with SpliceAiWriter(output, header) as writer:
+        for part in parts:
+            stated, found = counts[part.path], 0
+            with open_records(part.path) as records:
+                for record in records:
+                    writer.write_line(record.chrom, record.pos1, record.line)
+                    found += 1
+            check_count(part, found, stated.lines)
+            writer.add(stated)
     return parts
 
 

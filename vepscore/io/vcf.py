@@ -86,7 +86,7 @@ class VcfWriter(StagedWriter):
         if self._scratch:
             convert_to_bcf(self._scratch, temporary)
         if self._suffix != ".vcf":
-            _index(temporary, self.name)
+            make_index(temporary, self.name)
 
     def _abandon(self) -> None:
         super()._abandon()
@@ -153,8 +153,13 @@ def _suffix_of(name: str) -> str:
     )
 
 
-def _index(path: Path, name: str) -> None:
-    """Makes `.csi` for BCF; `.tbi` for VCF, or `.csi` where positions are too large for that."""
+def make_index(path: Path, name: str) -> None:
+    """Makes `.csi` for BCF; `.tbi` for VCF, or `.csi` where positions are too large for that.
+
+    Args:
+        path: the file, bgzipped.
+        name: what it will be called; it tells BCF, and the warning where no index can be made.
+    """
     preset = "bcf" if name.endswith(".bcf") else "vcf"
     with _quiet_htslib():
         for csi in (False, True):

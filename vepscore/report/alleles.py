@@ -4,8 +4,9 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
 
+from vepscore.io.fields import EVENTS_SCORER
 from vepscore.report.events import JunctionChange, SiteChange
-from vepscore.report.modalities import EVENTS_SCORER, Modality
+from vepscore.report.modalities import Modality
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

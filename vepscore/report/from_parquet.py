@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 
 from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
+from vepscore.io.fields import EVENTS_SCORER
 from vepscore.outputs import SPLICE_CLASSES
 from vepscore.report.alleles import Entry, ScoredAllele
 from vepscore.report.events import JunctionChange
 from vepscore.report.filters import Region
-from vepscore.report.modalities import EVENTS_SCORER, JUNCTIONS_SCORER, WITHOUT_TISSUE, Modality
+from vepscore.report.modalities import JUNCTIONS_SCORER, WITHOUT_TISSUE, Modality
 
 _ALLELE = ("record", "alt_index", "chrom", "pos", "ref", "alt")
 _TEXTS = ("scorer", "gene_id", "gene_name", "track_name", "ontology_curie", "biosample_name")

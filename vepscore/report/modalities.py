@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 
 from vepscore.errors import UsageError
+from vepscore.io.fields import EVENTS_SCORER
 
-EVENTS_SCORER, JUNCTIONS_SCORER = "SPLICE_EVENTS", "SPLICE_JUNCTIONS"
+JUNCTIONS_SCORER = "SPLICE_JUNCTIONS"
 
 # Scorers whose tracks are of no tissue: they count whichever tissue is asked for.
 WITHOUT_TISSUE = ("SPLICE_SITES", EVENTS_SCORER)

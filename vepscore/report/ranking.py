@@ -14,13 +14,14 @@ import vepscore
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.alleles import Status
 from vepscore.genome.annotation import Annotation
+from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.lines import STDIN
 from vepscore.report.alleles import Entry, Measure, ScoredAllele, measure, site_changes
 from vepscore.report.events import EventCall, SiteChange, call_event
 from vepscore.report.filters import GeneList, MaxFrequency, Region
 from vepscore.report.from_vcf import VcfAlleles
 from vepscore.report.gene_model import GeneModel, read_gene_model
-from vepscore.report.modalities import EVENTS_SCORER, Modality
+from vepscore.report.modalities import Modality
 
 if TYPE_CHECKING:
     from vepscore.report.from_parquet import ParquetAlleles

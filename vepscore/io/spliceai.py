@@ -1,0 +1,228 @@
+"""Splice events in the form of SpliceAI's output, which VEP's plug-in of that name reads. They are not SpliceAI's own.
+
+A line has one ALT, one gene that it overlaps, and in INFO nothing but
+
+    SpliceAI=ALLELE|SYMBOL|DS_AG|DS_AL|DS_DG|DS_DL|DP_AG|DP_AL|DP_DG|DP_DL
+
+DS is the size of the strongest gain (G) or loss (L) of an acceptor (A) or a donor (D) in the gene. DP is the place of
+that site minus POS, in bp along the plus strand whatever the gene's strand. A site is the exon's base next to the
+intron, and its place one of the reference: a site within inserted bases is at the base before them, a deleted one where
+it was. Where nothing is gained, or lost, DS and DP are 0.
+
+Source: `get_delta_scores` of Illumina/SpliceAI (spliceai/utils.py); `run` and `parse_data` of SpliceAI.pm in
+Ensembl/VEP_plugins, which compares POS, REF and ALT as they are written.
+"""
+
+import dataclasses
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from vepscore.errors import InputError, UsageError
+from vepscore.genome.alleles import Status
+from vepscore.io.atomic import StagedFile, StagedWriter, writing
+from vepscore.io.fields import EVENTS_SCORER, Field
+from vepscore.io.header import FIXED_COLUMNS, VcfHeader, provenance_lines
+from vepscore.io.info import encode
+from vepscore.io.results import AlleleResult, Detail, RecordResult
+from vepscore.io.table import open_text
+from vepscore.io.vcf import INDEX_SUFFIXES, make_index
+
+SUFFIXES = (".vcf", ".vcf.gz")
+
+_KINDS = ("acceptor_gain", "acceptor_loss", "donor_gain", "donor_loss")  # in the order of the field
+_FORMAT = "ALLELE|SYMBOL|DS_AG|DS_AL|DS_DG|DS_DL|DP_AG|DP_AL|DP_DG|DP_DL"
+_UNQUOTABLE = re.compile(r"[^ -!#-[\]-~]")  # between the double quotes of a header line
+_NOTICE_PREFIX, _COUNTS_PREFIX = "##vepscoreSpliceAI=", "##vepscoreSpliceAICounts="
+_COUNTS = re.compile(r"(\d+) lines of (\d+) alleles; left out: (\d+) not scored, (\d+) in no gene", re.ASCII)
+
+
+class Counts(NamedTuple):
+    """What became of the alleles."""
+
+    lines: int = 0
+    alleles: int = 0  # that have lines
+    unscored: int = 0  # without a line: their status is another than OK
+    outside: int = 0  # without a line: scored, but in no gene
+
+    @classmethod
+    def parse(cls, header: VcfHeader) -> Self:
+        """What a header states.
+
+        Raises:
+            InputError: it states nothing of the kind.
+        """
+        own = [line.removeprefix(_COUNTS_PREFIX) for line in header.meta if line.startswith(_COUNTS_PREFIX)]
+        match = _COUNTS.fullmatch(own[0]) if len(own) == 1 else None
+        if match is None:
+            raise InputError(f"{header.source}\nsays nothing of its lines, expected an output of --spliceai")
+        return cls(*map(int, match.groups()))
+
+    @property
+    def header_line(self) -> str:
+        """The meta line that states them."""
+        return (
+            f"{_COUNTS_PREFIX}{self.lines} lines of {self.alleles} alleles; "
+            f"left out: {self.unscored} not scored, {self.outside} in no gene"
+        )
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Both together."""
+        return Counts(*map(sum, zip(self, other, strict=True)))
+
+
+def spliceai_header(annotated: VcfHeader, provenance: Mapping[str, str]) -> VcfHeader:
+    """The header of the file: the contigs of the annotated VCF, the field, and how the scores were made.
+
+    Args:
+        annotated: from `VcfHeader.with_annotation`.
+        provenance: key to value; has the version and the checkpoint.
+    """
+    checkpoint = provenance["vepscoreCheckpoint"]
+    maker = f"vepscore {provenance['vepscoreVersion']}, checkpoint {checkpoint.rpartition(' sha256:')[0]}"
+    field = Field(
+        id="SpliceAI",
+        type="String",
+        number=".",
+        description=f"Predicted by {_UNQUOTABLE.sub('_', maker)}, in the form of SpliceAI; not scores of SpliceAI. "
+        "Delta scores (DS) and delta positions (DP) for acceptor gain (AG), acceptor loss (AL), donor gain (DG) and "
+        f"donor loss (DL). Format: {_FORMAT}",
+    )
+    notice = f"{_NOTICE_PREFIX}made by the checkpoint {checkpoint}; these are not SpliceAI's own scores"
+    meta = ["##fileformat=VCFv4.2", *annotated.declared("contig").values(), field.header_line, notice]
+    return VcfHeader(meta=(*meta, *provenance_lines(provenance)), columns="\t".join(FIXED_COLUMNS))
+
+
+def is_spliceai(header: VcfHeader) -> bool:
+    """Whether a file is one that `SpliceAiWriter` wrote."""
+    return any(line.startswith(_NOTICE_PREFIX) for line in header.meta)
+
+
+def without_counts(header: VcfHeader) -> VcfHeader:
+    """A header but for the counts, in which the parts of a run differ."""
+    meta = tuple(line for line in header.meta if not line.startswith(_COUNTS_PREFIX))
+    return dataclasses.replace(header, meta=meta)
+
+
+class SpliceAiWriter(StagedWriter):
+    """Writes `.vcf` or `.vcf.gz`, the latter bgzipped and indexed, with the counts of alleles in the header.
+
+    Lines are sorted by contig, in the order of the header, and position; of one position they are in the order in which
+    they came. Only where they came in another order are they all held in memory, at the end.
+
+    Args:
+        header: from `spliceai_header`.
+
+    Raises:
+        UsageError: another suffix.
+    """
+
+    def __init__(self, path: str | Path, header: VcfHeader) -> None:
+        check_suffix(path)
+        super().__init__(StagedFile(path, INDEX_SUFFIXES), path)
+        self.counts = Counts()
+        self._header = header
+        self._ranks = {name: rank for rank, name in enumerate(header.declared("contig"))}
+        self._declared = len(self._ranks)
+        self._last, self._is_sorted = (0, 0), True
+        # Sorting and counting end with the last record, and the header comes first.
+        self._body = self._target.temporary.with_name(f"{self._target.temporary.name}.body")
+
+    def write(self, result: RecordResult) -> None:
+        """Adds the lines of a record's ALTs.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        record = result.record
+        for allele in result.alleles:
+            entries = _entries(allele, record.pos1)
+            ref, alt = record.ref.upper(), allele.alt.upper()  # as VEP has them when it compares
+            for entry in entries:
+                cells = (record.chrom, str(record.pos1), ".", ref, alt, ".", ".", f"SpliceAI={alt}|{entry}")
+                self.write_line(record.chrom, record.pos1, "\t".join(cells).encode())
+            is_scored = allele.status is Status.OK
+            self.add(Counts(len(entries), bool(entries), not is_scored, is_scored and not entries))
+
+    def add(self, counts: Counts) -> None:
+        """Counts alleles whose lines were written."""
+        self.counts = self.counts.plus(counts)
+
+    def write_line(self, chrom: str, pos1: int, line: bytes) -> None:
+        """Writes one line, given without its end.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        place = self._ranks.setdefault(chrom, len(self._ranks)), pos1
+        self._is_sorted &= self._last <= place
+        self._last = place
+        with writing(self.name):
+            self._file.write(line + b"\n")
+
+    def _open(self) -> None:
+        self._file = self._body.open("wb")
+
+    def _close(self) -> None:
+        self._file.close()
+
+    def _complete(self) -> None:
+        with open_text(self._target.temporary) as file, self._body.open("rb") as body:
+            file.write(self._whole_header().encode())
+            if self._is_sorted:
+                shutil.copyfileobj(body, file)
+            else:
+                file.writelines(sorted(body, key=self._place))
+        if self.name.endswith(".gz"):
+            make_index(self._target.temporary, self.name)
+
+    def _whole_header(self) -> VcfHeader:
+        """With the counts, and with contigs that only the records name."""
+        contigs = [f"##contig=<ID={name}>" for name in list(self._ranks)[self._declared :]]
+        meta = (*self._header.meta, *contigs, self.counts.header_line)
+        return VcfHeader(meta=meta, columns=self._header.columns)
+
+    def _place(self, line: bytes) -> tuple[int, int]:
+        chrom, pos1, _ = line.split(b"\t", 2)
+        return self._ranks[chrom.decode()], int(pos1)
+
+    def _abandon(self) -> None:
+        super()._abandon()
+        self._body.unlink(missing_ok=True)
+
+
+def check_suffix(path: str | Path) -> None:
+    """Refuses a path that does not end in one of SUFFIXES.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if not str(path).endswith(SUFFIXES):
+        raise UsageError(f"output {path}\nexpected a name that ends in {' or '.join(SUFFIXES)}")
+
+
+def _entries(allele: AlleleResult, pos1: int) -> list[str]:
+    """The field's value for each gene, without the allele."""
+    genes: dict[tuple[str, str], dict[str, Detail]] = {}
+    for detail in allele.details:
+        if detail.scorer == EVENTS_SCORER:
+            kind = detail.track.partition(":")[0]
+            genes.setdefault((detail.gene_id, detail.symbol), {})[kind] = detail
+    return [
+        "|".join(
+            [
+                encode(symbol or gene_id),
+                *(f"{abs(events[kind].score):.2f}" for kind in _KINDS),
+                *(str(_offset_bp(events[kind], pos1)) for kind in _KINDS),
+            ]
+        )
+        for (gene_id, symbol), events in genes.items()
+    ]
+
+
+def _offset_bp(event: Detail, pos1: int) -> int:
+    """From POS to the site; 0 where there is none."""
+    site_pos1 = event.track.partition(":")[2]
+    return int(site_pos1) - pos1 if site_pos1 else 0
