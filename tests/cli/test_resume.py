@@ -15,7 +15,7 @@ from tests.io.samples import run_tool
 from vepscore.io.journal import SUFFIX
 
 RECORDS = 30
-OUTPUTS = ("out.vcf.gz", "out.parquet", "table.tsv")
+OUTPUTS = ("out.vcf.gz", "out.parquet", "table.tsv", "spliceai.vcf.gz")
 _DEADLINE_SECONDS = 120
 
 
@@ -26,7 +26,7 @@ def write_input(folder: pathlib.Path) -> None:
 
 
 def command(bench: Bench) -> list[str]:
-    outputs = ["-o", OUTPUTS[0], "-o", OUTPUTS[1], "--table", OUTPUTS[2]]
+    outputs = ["-o", OUTPUTS[0], "-o", OUTPUTS[1], "--table", OUTPUTS[2], "--spliceai", OUTPUTS[3]]
     genome = bench.genome
     files = ["-r", genome.fasta, "-g", genome.gtf, "-c", bench.checkpoint, "--window", "16kb"]
     return [str(word) for word in (SCRIPT, "score", "in.vcf", *files, *outputs)]
@@ -64,7 +64,7 @@ def wait_for_progress(folder: pathlib.Path, run: subprocess.Popen[bytes], beyond
 
 
 def contents(folder: pathlib.Path) -> dict[str, bytes]:
-    names = (*OUTPUTS, f"{OUTPUTS[0]}.tbi")
+    names = (*OUTPUTS, f"{OUTPUTS[0]}.tbi", f"{OUTPUTS[3]}.tbi")
     return {name: (folder / name).read_bytes() for name in names}
 
 

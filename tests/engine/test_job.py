@@ -44,14 +44,15 @@ def surroundings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @pytest.fixture
 def job(genome: TinyGenome, checkpoint_folder: Path, tmp_path: Path) -> Job:
-    """Of one quick scorer, with every kind of output."""
+    """Of two quick scorers, with every kind of output."""
     return tiny_job(
         genome,
         checkpoint_folder,
         write_vcf(tmp_path / "in.vcf", *ROWS, meta=META),
         outputs=(str(tmp_path / "out.vcf"), str(tmp_path / "out.parquet")),
         table=tmp_path / "out.tsv",
-        scorers=("DNASE",),
+        spliceai=tmp_path / "out.spliceai.vcf",
+        scorers=("DNASE", "SPLICE_EVENTS"),
     )
 
 
@@ -74,7 +75,7 @@ def declared_contigs(path: str) -> dict[str, str]:
 
 
 def outputs_of(job: Job) -> list[Path]:
-    return [*map(Path, job.outputs), job.table]
+    return [*map(Path, job.outputs), job.table, job.spliceai]
 
 
 def test_job_writes_all_outputs_and_reports(job: Job) -> None:
@@ -86,7 +87,7 @@ def test_job_writes_all_outputs_and_reports(job: Job) -> None:
     assert header.meta[: len(META)] == META
     expected = {
         "##vepscoreCommand=vepscore score",
-        "##vepscoreScorers=DNASE",
+        "##vepscoreScorers=DNASE,SPLICE_EVENTS",
         "##vepscoreRotary=float32",
         f"##vepscoreWindow={WINDOW_BP} bp",
     }
@@ -99,11 +100,31 @@ def test_job_writes_all_outputs_and_reports(job: Job) -> None:
     assert table["VS_DNASE"].notna().tolist() == [True, False, True]
     long = pd.read_parquet(job.outputs[1])
     assert set(zip(long["record"], long["alt_index"], strict=True)) == {(0, 0), (1, 0)}
-    assert set(long["scorer"]) == {"DNASE"}
+    assert set(long["scorer"]) == {"DNASE", "SPLICE_EVENTS"}
+    assert_spliceai_says_what_the_table_does(job.spliceai, long)
+
+
+def assert_spliceai_says_what_the_table_does(path: Path, long: pd.DataFrame) -> None:
+    """In the form of SpliceAI: one ALT and gene a line, sizes, and distances from POS."""
+    header, records = read_all(path)
+    assert (
+        "##vepscoreSpliceAICounts=4 lines of 2 alleles; left out: 1 not scored, 0 in no gene" in header.meta
+    )
+    assert set(header.declared("contig")) == {"chr1"}
+    events = long[long["scorer"] == "SPLICE_EVENTS"]
+    found = []
+    for record in records:
+        alt, gene, *numbers = record.line.decode().split("\t")[7].removeprefix("SpliceAI=").split("|")
+        assert record.alts == (alt,)
+        found += [(record.pos1, gene, *pair) for pair in zip(numbers[:4], numbers[4:], strict=True)]
+    assert found == [
+        (row.pos, row.gene_name, f"{abs(row.raw_score):.2f}", str(int(row.site_pos - row.pos)))
+        for row in events.itertuples()
+    ]
 
 
 def test_scorers_that_cannot_run_are_reported(job: Job) -> None:
-    bare = dataclasses.replace(unscored(job, ROWS[2]), genes=None, scorers=None)
+    bare = dataclasses.replace(unscored(job, ROWS[2]), genes=None, scorers=None, spliceai=None)
     report, _ = finish(bare)
     assert report.left_out["RNA_SEQ"] == "needs genes: pass --genes"
     header, _ = read_all(job.outputs[0])
@@ -189,7 +210,8 @@ def contents(job: Job) -> list[bytes]:
 def renamed(job: Job, prefix: str) -> Job:
     """The job with outputs of other names."""
     outputs = [path.with_name(f"{prefix}{path.name}") for path in outputs_of(job)]
-    return dataclasses.replace(job, outputs=tuple(map(str, outputs[:-1])), table=outputs[-1])
+    *others, table, spliceai = outputs
+    return dataclasses.replace(job, outputs=tuple(map(str, others)), table=table, spliceai=spliceai)
 
 
 def names_in(job: Job) -> list[str]:
@@ -298,7 +320,7 @@ def test_summary_has_the_facts_of_the_run(job: Job, tmp_path: Path) -> None:
     assert found["command"] == "vepscore score"
     assert found["versions"]["jax"] == jax.__version__
     assert found["input"] == {"path": job.source, "sha256": sha256(Path(job.source))}
-    assert found["outputs"] == [*job.outputs, str(job.table)]
+    assert found["outputs"] == list(map(str, outputs_of(job)))
     assert found["statuses"] == {"OK": 2, "SYMBOLIC": 1}
     assert (found["records"], found["records_resumed"], found["alleles"]) == (3, 0, 3)
     assert found["provenance"]["reference"] == f"tiny.fa sha256:{sha256(job.reference)}"
@@ -314,6 +336,29 @@ def test_summary_does_not_appear_without_the_results(job: Job, tmp_path: Path) -
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"scorers": ("DNASE",)}, "SPLICE_EVENTS: is not among the scorers asked for"),
+        ({"scorers": None, "genes": None}, "SPLICE_EVENTS: needs genes: pass --genes"),
+    ],
+)
+def test_form_of_spliceai_needs_splice_events(job: Job, changes: dict[str, object], said: str) -> None:
+    before = names_in(job)
+    with pytest.raises(UsageError) as caught:
+        finish(dataclasses.replace(job, **changes))
+    first, second, _ = str(caught.value).splitlines()
+    assert first.startswith("--spliceai ") and second.strip() == said
+    assert names_in(job) == before
+
+
+def test_form_of_spliceai_changes_no_other_output(job: Job) -> None:
+    finish(job)
+    expected = contents(job)[:-1]
+    finish(dataclasses.replace(job, spliceai=None))
+    assert contents(job)[:-1] == expected
 
 
 @pytest.mark.parametrize(
@@ -340,4 +385,18 @@ def test_outputs_of_all_kinds_are_accepted(outputs, table):
 def test_impossible_outputs_are_refused(outputs, table, said):
     with pytest.raises(UsageError) as caught:
         check_outputs("in.vcf", outputs, Path(table) if table else None)
+    assert str(caught.value).startswith(said.replace("\n", "\n  "))
+
+
+@pytest.mark.parametrize(
+    ("spliceai", "said"),
+    [
+        ("a.bcf", "output a.bcf\nexpected a name that ends in .vcf or .vcf.gz"),
+        ("./a.vcf", "two outputs have one name: a.vcf, ./a.vcf"),
+        ("in.vcf", "output in.vcf is the input, which it would replace"),
+    ],
+)
+def test_form_of_spliceai_has_a_path_of_its_own(spliceai, said):
+    with pytest.raises(UsageError) as caught:
+        check_outputs("in.vcf", ["a.vcf"], None, None, Path(spliceai))
     assert str(caught.value).startswith(said.replace("\n", "\n  "))

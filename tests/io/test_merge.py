@@ -3,7 +3,7 @@
 import dataclasses
 import gzip
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,15 @@ import pytest
 
 from tests.io.samples import META, MYGENE, PROVENANCE, block_of, read_all, result_of, tracks_of, vcf_bytes
 from vepscore.errors import InputError, OutputError, UsageError
+from vepscore.genome.annotation import Gene
 from vepscore.io import merge as merging
 from vepscore.io import parquet, table
 from vepscore.io.header import VcfHeader
 from vepscore.io.merge import merge
 from vepscore.io.parquet import LongTableWriter
 from vepscore.io.parts import SHARD_KEY
-from vepscore.io.results import RecordResult
+from vepscore.io.results import Detail, RecordResult
+from vepscore.io.spliceai import SpliceAiWriter, spliceai_header
 from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import AnnotatedVcfWriter
 from vepscore.outputs import Output
@@ -47,11 +49,19 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[RecordResult]:
         )
         result = result_of(record)
         alleles = (
-            dataclasses.replace(allele, blocks=blocks) if allele.fields else allele
+            dataclasses.replace(allele, blocks=blocks, details=(*allele.details, *events_of(gene)))
+            if allele.fields
+            else allele
             for allele in result.alleles
         )
         results.append(RecordResult(record=record, alleles=tuple(alleles)))
     return results
+
+
+def events_of(gene: Gene) -> Iterator[Detail]:
+    for kind in ("acceptor_gain:70", "acceptor_loss", "donor_gain", "donor_loss:90"):
+        score = {"gain:70": 0.75, "loss:90": -0.5}.get(kind.partition("_")[2], 0.0)
+        yield Detail(scorer="SPLICE_EVENTS", score=score, gene_id=gene.gene_id, symbol=gene.name, track=kind)
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +92,16 @@ def write_allele_table(path: Path, results: Sequence[RecordResult], facts: dict[
             writer.write(result)
 
 
+def write_spliceai(path: Path, results: Sequence[RecordResult], facts: dict[str, str]) -> None:
+    contigs = {"chr1": 1000, "chr2": 1000}
+    header = VcfHeader(meta=META, columns="").with_annotation(provenance={}, contigs=contigs)
+    with SpliceAiWriter(
+        path, spliceai_header(header, {"vepscoreCheckpoint": "a sha256:b", **facts})
+    ) as writer:
+        for result in results:
+            writer.write(result)
+
+
 KINDS = [
     (write_vcf, ".vcf"),
     (write_vcf, ".vcf.gz"),
@@ -90,6 +110,8 @@ KINDS = [
     (write_allele_table, ".parquet"),
     (write_allele_table, ".tsv"),
     (write_allele_table, ".tsv.gz"),
+    (write_spliceai, ".vcf"),
+    (write_spliceai, ".vcf.gz"),
 ]
 KIND_NAMES = [f"{write.__name__}{suffix}" for write, suffix in KINDS]
 IN_EACH_KIND = pytest.mark.parametrize(("write", "suffix"), KINDS, ids=KIND_NAMES)
@@ -180,6 +202,27 @@ def test_part_cut_short_is_refused(
     assert not list(tmp_path.glob("*merged*"))
 
 
+def test_line_cut_short_is_refused(tmp_path: Path, results: list[RecordResult]) -> None:
+    """Text that is not compressed, cut within its last column."""
+    for write in (write_vcf, write_spliceai):
+        folder = tmp_path / write.__name__
+        folder.mkdir()
+        parts = write_parts(folder, write, ".vcf", results)
+        parts[0].write_bytes(parts[0].read_bytes()[:-1])
+        with pytest.raises(InputError, match=r"part1.vcf\n.*cut short: its last line has no end"):
+            merge(parts, str(folder / "merged.vcf"))
+
+
+def test_lines_that_are_missing_are_noticed(tmp_path: Path, results: list[RecordResult]) -> None:
+    for write in (write_vcf, write_spliceai):
+        folder = tmp_path / write.__name__
+        folder.mkdir()
+        parts = write_parts(folder, write, ".vcf", results)
+        parts[0].write_bytes(b"".join(parts[0].read_bytes().splitlines(keepends=True)[:-1]))
+        with pytest.raises(InputError, match=r"part1.vcf\n.*has \d+ records, expected \d+"):
+            merge(parts, str(folder / "merged.vcf"))
+
+
 def test_rows_of_other_records_are_refused(tmp_path: Path, results: list[RecordResult]) -> None:
     for write, suffix in KINDS[3:6]:
         folder = tmp_path / f"{write.__name__}{suffix}"
@@ -196,6 +239,12 @@ def test_kinds_do_not_mix(tmp_path: Path, results: list[RecordResult]) -> None:
     tsv = write_parts(tmp_path, write_allele_table, ".tsv", results)
     with pytest.raises(InputError, match="cannot be read as Parquet"):
         merge(vcf, str(tmp_path / "merged.parquet"))
+    (tmp_path / "spliceai").mkdir()
+    other = write_parts(tmp_path / "spliceai", write_spliceai, ".vcf", results)
+    with pytest.raises(InputError, match="is of another run than"):
+        merge([vcf[0], *other[1:]], str(tmp_path / "merged.vcf"))
+    with pytest.raises(UsageError, match=r"expected a name that ends in \.vcf or \.vcf\.gz"):
+        merge(other, str(tmp_path / "merged.bcf"))
     with pytest.raises(InputError, match="fileformat=VCF"):
         merge(tsv, str(tmp_path / "merged.vcf"))
     with pytest.raises(UsageError, match="expected a name that ends in"):

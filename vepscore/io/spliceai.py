@@ -15,7 +15,6 @@ Ensembl/VEP_plugins, which compares POS, REF and ALT as they are written.
 
 import dataclasses
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -171,10 +170,8 @@ class SpliceAiWriter(StagedWriter):
     def _complete(self) -> None:
         with open_text(self._target.temporary) as file, self._body.open("rb") as body:
             file.write(self._whole_header().encode())
-            if self._is_sorted:
-                shutil.copyfileobj(body, file)
-            else:
-                file.writelines(sorted(body, key=self._place))
+            for line in body if self._is_sorted else sorted(body, key=self._place):
+                file.write(line)
         if self.name.endswith(".gz"):
             make_index(self._target.temporary, self.name)
 
