@@ -34,8 +34,11 @@ SUFFIXES = (".vcf", ".vcf.gz")
 _KINDS = ("acceptor_gain", "acceptor_loss", "donor_gain", "donor_loss")  # in the order of the field
 _FORMAT = "ALLELE|SYMBOL|DS_AG|DS_AL|DS_DG|DS_DL|DP_AG|DP_AL|DP_DG|DP_DL"
 _UNQUOTABLE = re.compile(r"[^ -!#-[\]-~]")  # between the double quotes of a header line
-_NOTICE_PREFIX, _COUNTS_PREFIX = "##vepscoreSpliceAI=", "##vepscoreSpliceAICounts="
-_COUNTS = re.compile(r"(\d+) lines of (\d+) alleles; left out: (\d+) not scored, (\d+) in no gene", re.ASCII)
+_NOTICE_KEY, _COUNTS_PREFIX = "vepscoreSpliceAI", "##vepscoreSpliceAICounts="
+_NUMBER = r"(\d{1,15})"
+_COUNTS = re.compile(
+    rf"{_NUMBER} lines of {_NUMBER} alleles; left out: {_NUMBER} not scored, {_NUMBER} in no gene", re.ASCII
+)
 
 
 class Counts(NamedTuple):
@@ -89,14 +92,16 @@ def spliceai_header(annotated: VcfHeader, provenance: Mapping[str, str]) -> VcfH
         "Delta scores (DS) and delta positions (DP) for acceptor gain (AG), acceptor loss (AL), donor gain (DG) and "
         f"donor loss (DL). Format: {_FORMAT}",
     )
-    notice = f"{_NOTICE_PREFIX}made by the checkpoint {checkpoint}; these are not SpliceAI's own scores"
-    meta = ["##fileformat=VCFv4.2", *annotated.declared("contig").values(), field.header_line, notice]
-    return VcfHeader(meta=(*meta, *provenance_lines(provenance)), columns="\t".join(FIXED_COLUMNS))
+    notice = f"made by the checkpoint {checkpoint}; these are not SpliceAI's own scores"
+    facts = provenance_lines({_NOTICE_KEY: notice, **provenance})
+    contigs = annotated.declared("contig").values()
+    meta = ("##fileformat=VCFv4.2", *contigs, field.header_line, *facts)
+    return VcfHeader(meta=meta, columns="\t".join(FIXED_COLUMNS))
 
 
 def is_spliceai(header: VcfHeader) -> bool:
     """Whether a file is one that `SpliceAiWriter` wrote."""
-    return any(line.startswith(_NOTICE_PREFIX) for line in header.meta)
+    return any(line.startswith(f"##{_NOTICE_KEY}=") for line in header.meta)
 
 
 def without_counts(header: VcfHeader) -> VcfHeader:
@@ -183,7 +188,7 @@ class SpliceAiWriter(StagedWriter):
 
     def _place(self, line: bytes) -> tuple[int, int]:
         chrom, pos1, _ = line.split(b"\t", 2)
-        return self._ranks[chrom.decode()], int(pos1)
+        return self._ranks[chrom.decode("utf-8", "replace")], int(pos1)
 
     def _abandon(self) -> None:
         super()._abandon()
