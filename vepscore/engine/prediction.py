@@ -1,8 +1,6 @@
 """One prediction from its options to its files: what `vepscore predict` does.
 
 A region without a variant is scored as one that changes nothing, so that there is one way through the engine.
-
-Axes: B bins of a region, T tracks.
 """
 
 import dataclasses
@@ -12,26 +10,23 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from vepscore.contract import ScoreBlock, Site
+from vepscore.contract import Site
 from vepscore.engine.intake import Intake, PreparedAllele
 from vepscore.engine.options import Job
 from vepscore.engine.scoring import NotFiniteError
-from vepscore.engine.session import Facts, open_intake, open_session
-from vepscore.engine.signals import SIGNALS, bins_of, read_region
+from vepscore.engine.session import open_intake, open_session
+from vepscore.engine.signals import SIGNALS, join_pieces, read_region, surroundings
+from vepscore.engine.surroundings import prepare_variant
 from vepscore.errors import CheckpointError, InputError, UsageError
 from vepscore.genome.alleles import Allele, Status
 from vepscore.genome.regions import Region, VariantText, parse_region, parse_variant
 from vepscore.genome.windows import Window, allele_sequences, window_around
 from vepscore.io.atomic import made_folder
-from vepscore.io.records import Record
-from vepscore.io.signals import RegionSignals, WrittenFile, write_signals
+from vepscore.io.signals import WrittenFile, write_signals
 from vepscore.outputs import Output, Tracks
 
 log = logging.getLogger(__name__)
 
-DEFAULT_REGION_BP = 16_384  # about a variant
 _SHOWN_TISSUES = 8
 
 
@@ -40,7 +35,7 @@ class Prediction:
     """What is to be predicted."""
 
     place: str  # a region or a variant, as people write them
-    region: str | None  # in the variant's window; None: DEFAULT_REGION_BP around the variant
+    region: str | None  # in the variant's window; None: SURROUNDINGS_BP around the variant
     outputs: tuple[str, ...] | None  # names; None: all that the checkpoint has
     tissue: str | None  # part of a biosample's name, or its ontology term; None: all
 
@@ -75,7 +70,9 @@ def predict(job: Job, prediction: Prediction, folder: Path) -> list[WrittenFile]
     if isinstance(blocks, NotFiniteError):
         raise CheckpointError(f"{prediction.place}\n{blocks}", hint="try --precision float32")
     signals = [
-        _join(output, list(pieces), region, allele.site, session.facts, has_alternate=variant is not None)
+        join_pieces(
+            list(pieces), region, allele.site, session.facts.tracks[output], has_alternate=variant is not None
+        )
         for output, pieces in itertools.groupby(blocks, lambda block: block.output)
     ]
     contigs = {region.chrom: intake.reference.contigs[region.chrom]}
@@ -108,16 +105,7 @@ def _as_it_is(intake: Intake, region: Region) -> PreparedAllele:
 
 def _changed(intake: Intake, variant: VariantText) -> PreparedAllele:
     """The variant, as a record of a VCF would be prepared."""
-    record = Record(
-        index=0,
-        chrom=variant.chrom,
-        pos1=variant.pos1,
-        id=".",
-        ref=variant.ref,
-        alts=(variant.alt,),
-        line=b"",
-    )
-    (allele,) = intake.prepare(record)
+    allele = prepare_variant(intake, variant)
     if allele.status is not Status.OK:
         raise InputError(
             f"variant {intake.source}\n{allele.status}: {allele.reason}",
@@ -142,12 +130,11 @@ def _find_region(
         return region
     if not is_variant:
         return Region(chrom=site.allele.chrom, start0=site.allele.pos0, end0=site.allele.end0)
-    allele, window = site.allele, site.window
-    middle0 = (allele.pos0 + allele.end0 + 1) // 2
+    around = surroundings(site)
     return Region(
-        chrom=window.chrom,
-        start0=max(0, window.start0, middle0 - DEFAULT_REGION_BP // 2),
-        end0=min(intake.reference.contigs[window.chrom], window.end0, middle0 + DEFAULT_REGION_BP // 2),
+        chrom=around.chrom,
+        start0=max(0, around.start0),
+        end0=min(intake.reference.contigs[around.chrom], around.end0),
     )
 
 
@@ -229,30 +216,4 @@ def _no_tissue(tissue: str, tracks: Mapping[Output, Tracks]) -> UsageError:
         f"--tissue {tissue}\nno biosample of what was asked for has that in its name, or as its ontology term\n"
         f"{'nearest' if near else 'there are'}: {', '.join(shown) or 'none at all'}",
         hint="`vepscore weights info` lists the tracks of a checkpoint",
-    )
-
-
-def _join(
-    output: Output,
-    blocks: Sequence[ScoreBlock],
-    region: Region,
-    site: Site,
-    facts: Facts,
-    *,
-    has_alternate: bool,
-) -> RegionSignals:
-    """The pieces of one output's signal put together, with the bins' coordinates."""
-    halves = [np.split(block.values, 2) for block in blocks]
-    reference, alternate = (np.concatenate(pieces) for pieces in zip(*halves, strict=True))
-    bins = bins_of(region.start0, region.end0, output, site.window)
-    start0 = site.window.start0 + bins * output.resolution_bp
-    if output is Output.CONTACT_MAPS:
-        reference, alternate = (signal.reshape(len(bins), len(bins), -1) for signal in (reference, alternate))
-    return RegionSignals(
-        chrom=region.chrom,
-        start0=start0,
-        end0=start0 + output.resolution_bp,
-        tracks=facts.tracks[output],
-        reference=reference,
-        alternate=alternate if has_alternate else None,
     )

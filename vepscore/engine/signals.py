@@ -13,9 +13,11 @@ from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
 from vepscore.genome.alignment import align_bins
 from vepscore.genome.regions import Region
 from vepscore.genome.windows import Window
+from vepscore.io.signals import RegionSignals
 from vepscore.outputs import Output, Tracks
 
 PIECE_BP = 16_384  # of a signal at 1 bp that is read at a time
+SURROUNDINGS_BP = 16_384  # of a variant, where no region is given
 
 # Those that have a signal along the sequence.
 SIGNALS = tuple(output for output in Output if output is not Output.SPLICE_JUNCTIONS)
@@ -31,8 +33,12 @@ class RegionSignal(Scorer):
 
     name: str
     output: Output
-    start0: int  # of the region, on the site's contig
-    end0: int  # exclusive
+    start0: int = 0  # of the region, on the site's contig
+    end0: int = 0  # exclusive
+
+    def ends(self, site: Site) -> tuple[int, int]:
+        """The region's start and end, 0-based half-open."""
+        return self.start0, self.end0
 
     def where(self, site: Site) -> Reads:
         positions = self._positions(site)
@@ -57,7 +63,7 @@ class RegionSignal(Scorer):
 
     def _positions(self, site: Site) -> np.ndarray:
         """The bins that either allele is read in, int (P,), ascending."""
-        bins = bins_of(self.start0, self.end0, self.output, site.window)
+        bins = bins_of(*self.ends(site), self.output, site.window)
         if self.output.resolution_bp == 1:
             return bins
         return np.union1d(bins, align_bins(bins, self.output.resolution_bp, site.allele, site.window).bins)
@@ -65,7 +71,7 @@ class RegionSignal(Scorer):
     def _in_region_bins(
         self, reference: np.ndarray, alternate: np.ndarray, positions: np.ndarray, site: Site
     ) -> tuple[np.ndarray, np.ndarray]:
-        bins = bins_of(self.start0, self.end0, self.output, site.window)
+        bins = bins_of(*self.ends(site), self.output, site.window)
         inside = np.searchsorted(positions, bins)
         moved = align_bins(bins, self.output.resolution_bp, site.allele, site.window)
         reference = reference[inside]
@@ -74,6 +80,25 @@ class RegionSignal(Scorer):
             reference = reference[:, inside]
             alternate = moved.apply(alternate.swapaxes(0, 1), positions, rows=len(bins)).swapaxes(0, 1)
         return reference, alternate
+
+
+class SurroundingSignal(RegionSignal):
+    """The same over each variant's own surroundings, so that one engine serves many variants."""
+
+    def ends(self, site: Site) -> tuple[int, int]:
+        around = surroundings(site)
+        return around.start0, around.end0
+
+
+def surroundings(site: Site) -> Window:
+    """SURROUNDINGS_BP around a variant, cut to its window; like that, it may reach past the contig's ends."""
+    allele, window = site.allele, site.window
+    middle0 = (allele.pos0 + allele.end0 + 1) // 2
+    return Window(
+        chrom=window.chrom,
+        start0=max(window.start0, middle0 - SURROUNDINGS_BP // 2),
+        end0=min(window.end0, middle0 + SURROUNDINGS_BP // 2),
+    )
 
 
 def bins_of(start0: int, end0: int, output: Output, window: Window) -> np.ndarray:
@@ -90,6 +115,27 @@ def read_region(region: Region, outputs: Sequence[Output]) -> list[RegionSignal]
         for output in outputs
         for number, (start0, end0) in enumerate(_pieces(region, output))
     ]
+
+
+def join_pieces(
+    blocks: Sequence[ScoreBlock], region: Region | Window, site: Site, tracks: Tracks, *, has_alternate: bool
+) -> RegionSignals:
+    """The pieces of one output's signal over a region put together, with the bins' coordinates."""
+    halves = [np.split(block.values, 2) for block in blocks]
+    reference, alternate = (np.concatenate(pieces) for pieces in zip(*halves, strict=True))
+    output = tracks.output
+    bins = bins_of(region.start0, region.end0, output, site.window)
+    start0 = site.window.start0 + bins * output.resolution_bp
+    if output is Output.CONTACT_MAPS:
+        reference, alternate = (signal.reshape(len(bins), len(bins), -1) for signal in (reference, alternate))
+    return RegionSignals(
+        chrom=region.chrom,
+        start0=start0,
+        end0=start0 + output.resolution_bp,
+        tracks=tracks,
+        reference=reference,
+        alternate=alternate if has_alternate else None,
+    )
 
 
 def _pieces(region: Region, output: Output) -> Iterator[tuple[int, int]]:
