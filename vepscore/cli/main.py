@@ -22,6 +22,7 @@ from vepscore.cli.logs import Quiet, Verbose, printable, set_up_logging
 from vepscore.cli.merge import merge
 from vepscore.cli.predict import predict
 from vepscore.cli.rank import rank
+from vepscore.cli.report import report
 from vepscore.cli.score import score
 from vepscore.cli.scorers import scorers
 from vepscore.cli.train import train
@@ -55,6 +56,7 @@ app.command()(predict)
 app.command()(ism)
 app.command()(merge)
 app.command()(rank)
+app.command()(report)
 app.command()(evaluate)
 app.command()(scorers)
 app.command()(train)

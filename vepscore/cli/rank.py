@@ -1,7 +1,6 @@
 """`vepscore rank`: the alleles of a scored file, the strongest first."""
 
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vepscore.cli.logs import Quiet, Verbose
+from vepscore.cli.ranking import (
+    ByOption,
+    GeneListOption,
+    MaxFrequencyOption,
+    RegionsOption,
+    SampleOption,
+    ScoredArgument,
+    TissueOption,
+    TopOption,
+    ranking_options,
+    refuse_replacing,
+)
 from vepscore.cli.tables import print_table
-from vepscore.errors import UsageError
 
 if TYPE_CHECKING:
     from vepscore.report.ranking import Ranking
@@ -18,17 +28,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STDOUT = "-"
-_ORDER, _FILTERS = "Order", "Filters"
 
 
 def rank(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SCORED",
-            help="What `score` wrote: .vcf, .vcf.gz, .bcf, - for standard input, or the long table .parquet.",
-        ),
-    ],
+    source: ScoredArgument,
     annotation: Annotated[
         Path | None,
         typer.Option(
@@ -47,65 +50,13 @@ def rank(
             show_default=False,
         ),
     ] = None,
-    by: Annotated[
-        str,
-        typer.Option(
-            metavar="MODALITY",
-            help="splice, rna, atac, dnase, chip_tf, chip_histone, cage, procap, contact or polya.",
-            rich_help_panel=_ORDER,
-        ),
-    ] = "splice",
-    tissue: Annotated[
-        str | None,
-        typer.Option(
-            help="Only tracks of this biosample or ontology term. Needs the long table.",
-            rich_help_panel=_ORDER,
-            show_default=False,
-        ),
-    ] = None,
-    top: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Only the first N.", rich_help_panel=_ORDER, show_default=False
-        ),
-    ] = None,
-    genes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--gene",
-            metavar="LIST",
-            help="Only scores of these genes: names or ids, separated by commas, or a file of them. Repeatable.",
-            rich_help_panel=_FILTERS,
-            show_default=False,
-        ),
-    ] = None,
-    region: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CONTIG[:START-END]",
-            help="Only alleles there; 1-based. Repeatable.",
-            rich_help_panel=_FILTERS,
-            show_default=False,
-        ),
-    ] = None,
-    max_af: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIELD=VALUE",
-            help="Only alleles with at most this in an INFO field, or with none.",
-            rich_help_panel=_FILTERS,
-            show_default=False,
-        ),
-    ] = None,
-    sample: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Only alleles that this sample carries.",
-            rich_help_panel=_FILTERS,
-            show_default=False,
-        ),
-    ] = None,
+    by: ByOption = "splice",
+    tissue: TissueOption = None,
+    top: TopOption = None,
+    genes: GeneListOption = None,
+    region: RegionsOption = None,
+    max_af: MaxFrequencyOption = None,
+    sample: SampleOption = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -115,19 +66,16 @@ def rank(
     """
     _check_output(source, annotation, output)
 
-    from vepscore.report.filters import GeneList, MaxFrequency, Region
-    from vepscore.report.modalities import find_modality
-    from vepscore.report.ranking import Options
     from vepscore.report.ranking import rank as run
 
     ranking = run(
-        Options(
-            source=source,
-            modality=find_modality(by),
+        ranking_options(
+            source,
+            by=by,
             annotation=annotation,
-            genes=GeneList.parse(genes) if genes else None,
-            regions=tuple(map(Region.parse, region or ())),
-            max_frequency=MaxFrequency.parse(max_af) if max_af else None,
+            genes=genes,
+            region=region,
+            max_af=max_af,
             sample=sample,
             tissue=tissue,
             top=top,
@@ -155,11 +103,7 @@ def _check_output(source: str, annotation: Path | None, output: str | None) -> N
     from vepscore.io.tsv import check_suffix
 
     check_suffix(Path(output))
-    for path in filter(None, (source, annotation)):
-        if os.path.realpath(path) == os.path.realpath(output):
-            raise UsageError(
-                f"output {output} is an input, which it would replace", hint="give -o another path"
-            )
+    refuse_replacing(output, source, annotation)
 
 
 def _show(ranking: "Ranking") -> None:

@@ -147,7 +147,9 @@ def _sort(effects: list[Effect]) -> Details:
     kept, more = [], {}
     for scorer, own in by_scorer.items():
         own.sort(key=lambda effect: -abs(effect.score))
-        tissues = own if scorer == EVENTS_SCORER else list({one.tissue: one for one in reversed(own)}.values())
+        tissues = (
+            own if scorer == EVENTS_SCORER else list({one.tissue: one for one in reversed(own)}.values())
+        )
         tissues = sorted(tissues, key=lambda effect: -abs(effect.score))
         shown = len(tissues) if scorer == EVENTS_SCORER else MAX_TISSUES
         kept += tissues[:shown]
@@ -159,6 +161,4 @@ def _sort(effects: list[Effect]) -> Details:
         if one.start0 is not None
     }
     junctions = sorted(places.values(), key=lambda one: (-abs(one.score), one.start0, one.end0))
-    return Details(
-        effects=tuple(kept), junctions=tuple(junctions[:MAX_JUNCTIONS]), more_tissues=more
-    )
+    return Details(effects=tuple(kept), junctions=tuple(junctions[:MAX_JUNCTIONS]), more_tissues=more)

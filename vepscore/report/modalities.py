@@ -63,3 +63,28 @@ def find_modality(name: str) -> Modality:
     if modality is None:
         raise UsageError(f"--by {name}\nexpected one of {', '.join(MODALITIES)}")
     return modality
+
+
+# What a scorer's numbers are, for people.
+SCORER_WORDS = {
+    "SPLICE_SITES": "largest change of a splice site's probability in the gene",
+    "SPLICE_SITE_USAGE": "largest change of a splice site's usage in the gene",
+    JUNCTIONS_SCORER: "change of a junction's count, size of the ln fold change",
+    EVENTS_SCORER: "splice site gained (+) or lost (−), change of its probability",
+    "RNA_SEQ": "expression over the gene's exons, ln fold change",
+    "ATAC": "open chromatin within 501 bp, log2 fold change",
+    "DNASE": "open chromatin within 501 bp, log2 fold change",
+    "CAGE": "transcription starts within 501 bp, log2 fold change",
+    "PROCAP": "transcription starts within 501 bp, log2 fold change",
+    "CHIP_TF": "bound transcription factor within 501 bp, log2 fold change",
+    "CHIP_HISTONE": "histone mark within 2,001 bp, log2 fold change",
+    "CONTACT_MAPS": "mean absolute change of the contacts of the variant's bin",
+    "POLYADENYLATION": "balance of proximal and distal poly(A) sites, log2 fold change",
+}
+ACTIVE_SUFFIX = "_ACTIVE"
+ACTIVE_WORDS = "signal of the stronger allele: how active the place is, not a change"
+
+
+def describe_scorer(name: str) -> str:
+    """What its numbers are; "" where it is not one of the built-in ones."""
+    return ACTIVE_WORDS if name.endswith(ACTIVE_SUFFIX) else SCORER_WORDS.get(name, "")

@@ -183,7 +183,7 @@ def _open(options: Options) -> "VcfAlleles | ParquetAlleles":
     Raises:
         UsageError: an option is for the other kind of file.
     """
-    if _is_parquet(options.source):
+    if is_parquet(options.source):
         for name, value in (("--max-af", options.max_frequency), ("--sample", options.sample)):
             if value is not None:
                 raise UsageError(
@@ -209,7 +209,7 @@ def _open(options: Options) -> "VcfAlleles | ParquetAlleles":
     )
 
 
-def _is_parquet(source: str) -> bool:
+def is_parquet(source: str) -> bool:
     """By content where it can be read twice, else by name."""
     path = Path(source)
     if source == STDIN or not path.is_file():

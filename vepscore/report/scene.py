@@ -32,7 +32,9 @@ class GeneLane:
 
     name: str
     strand: str
-    transcripts: tuple[tuple[Interval, ...], ...]  # exons of the distinct ones, those with the most exons first
+    transcripts: tuple[
+        tuple[Interval, ...], ...
+    ]  # exons of the distinct ones, those with the most exons first
     more: int  # transcripts that are not drawn
 
 
@@ -190,7 +192,9 @@ def _lane(gene: Gene, model: GeneModel, extent: Interval, shown: int) -> GeneLan
     clipped: dict[tuple[Interval, ...], None] = {}
     for exons in sorted(model.transcripts, key=lambda one: (-len(one), one)):
         # Those beyond the edges stay where they are next to one, so that the intron is drawn up to it.
-        inside = [i for i, exon in enumerate(exons) if exon.end0 > extent.start0 and exon.start0 < extent.end0]
+        inside = [
+            i for i, exon in enumerate(exons) if exon.end0 > extent.start0 and exon.start0 < extent.end0
+        ]
         before = [i for i, exon in enumerate(exons) if exon.end0 <= extent.start0]
         after = [i for i, exon in enumerate(exons) if exon.start0 >= extent.end0]
         kept = sorted({*before[-1:], *inside, *after[:1]})
@@ -209,7 +213,9 @@ def _read_signals(
     signals: Sequence[RegionSignals], details: Details
 ) -> tuple[tuple[SpliceSite, ...], tuple[Profile, ...], Interval | None]:
     by_output = {one.tracks.output: one for one in signals}
-    predicted = _hull([Interval(int(one.start0[0]), int(one.end0[-1])) for one in signals]) if signals else None
+    predicted = (
+        _hull([Interval(int(one.start0[0]), int(one.end0[-1])) for one in signals]) if signals else None
+    )
     sites = _sites(by_output[Output.SPLICE_SITES]) if Output.SPLICE_SITES in by_output else ()
     profiles = [
         _profile(by_output[output], details.strongest(output)) for output in _PROFILES if output in by_output

@@ -1,0 +1,208 @@
+"""A report as plain values: what its page says, ready for the template and for the scripts in the page.
+
+Numbers of the scores are texts, with the digits of the file that they come from. Coordinates are 0-based and half-open,
+but for POS and site positions, which are 1-based, as their names say.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vepscore.genome.alleles import Status
+from vepscore.genome.annotation import Annotation
+from vepscore.io.fields import format_float
+from vepscore.io.signals import RegionSignals
+from vepscore.report.alleles import Entry, ScoredAllele
+from vepscore.report.details import Details, Effect, details_of_entries, read_details
+from vepscore.report.modalities import Modality, describe_scorer
+from vepscore.report.ranking import Ranking, Row, is_parquet
+from vepscore.report.scene import Scene, compose_scene
+from vepscore.report.table import left_out_in_words, variant_in_words
+from vepscore.report.words import describe_event
+
+TERMS_KEY, USE_KEY = "vepscoreTerms", "vepscoreUse"
+_TRACK_DIGITS = 4  # significant, of predicted signals, which are drawn only
+
+STATUS_MEANINGS = {
+    Status.REF_MISMATCH: "REF is not what the genome has there: most often another assembly",
+    Status.SYMBOLIC: "a symbolic allele, * or a breakend: no sequence to score",
+    Status.NON_ACGT: "REF or ALT holds letters other than A, C, G, T",
+    Status.TOO_LONG: "the allele does not fit the window",
+    Status.OFF_REFERENCE: "the contig or the position is not in the genome",
+    Status.N_WINDOW: "over 90 % of the window is N",
+    Status.FAILED: "the network gave numbers that are not finite",
+}
+_NO_STATUS = "the file has no status for it: it was not scored"
+
+Signals = Sequence[RegionSignals] | str  # around a variant, or why there are none
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One variant of a report."""
+
+    row: Row
+    details: Details
+    scene: Scene
+
+
+def collect_cases(
+    source: str, ranking: Ranking, annotation: Annotation | None, signals: Iterable[Signals]
+) -> list[Case]:
+    """All that is shown of the ranked alleles.
+
+    Args:
+        source: the file that was ranked.
+        ranking: its order.
+        annotation: for the genes.
+        signals: of each row, in order.
+    """
+    rows = ranking.rows
+    if is_parquet(source):
+        found = read_details(source, ((row.allele.record, row.allele.alt_index) for row in rows))
+        details = [found[row.allele.record, row.allele.alt_index] for row in rows]
+    else:
+        details = [details_of_entries(row.allele) for row in rows]
+    return [
+        Case(row=row, details=own, scene=scene_of(row, own, annotation, around))
+        for row, own, around in zip(rows, details, signals, strict=True)
+    ]
+
+
+def scene_of(row: Row, details: Details, annotation: Annotation | None, signals: Signals) -> Scene:
+    """The picture of a ranked allele."""
+    return compose_scene(
+        chrom=row.allele.chrom,
+        pos1=row.allele.pos1,
+        ref=row.allele.ref,
+        name=variant_in_words(row.allele),
+        details=details,
+        gene=row.event_gene or _gene(row),
+        region=row.event.region if row.event else None,
+        annotation=annotation,
+        signals=signals,
+    )
+
+
+def build_document(
+    source: str, ranking: Ranking, cases: Sequence[Case], *, tracks: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The values that the template of the page takes.
+
+    Args:
+        source: the file that was ranked.
+        ranking: its order.
+        cases: of its rows.
+        tracks: what the tracks were predicted with, key to value; None where there are none.
+    """
+    provenance = [line.removeprefix("##").partition("=")[::2] for line in ranking.provenance]
+    facts = dict(provenance)
+    scorers = {effect.scorer for case in cases for effect in case.details.effects}
+    return {
+        "name": Path(source).name,
+        "field": ranking.modality.field,
+        "by": ranking.modality.name,
+        "alleles": ranking.alleles,
+        "left_out": left_out_in_words(ranking),
+        "has_ids": any(case.row.allele.id != "." for case in cases),
+        "has_quantiles": any(_quantile(case.row) for case in cases),
+        "has_events": any(case.row.event for case in cases),
+        "has_rows": is_parquet(source),
+        "largest": max((abs(case.row.measure.value) for case in cases), default=0.0),
+        "rows": [_cells(case, ranking.modality) for case in cases],
+        "panels": [_panel(case) for case in cases],
+        "words": {name: describe_scorer(name) for name in sorted(scorers)},
+        "unscored": [_unscored(allele) for allele in ranking.unscored],
+        "terms": facts.get(TERMS_KEY, ""),
+        "provenance": provenance,
+        "tracks": list((tracks or {}).items()),
+        "differences": differing_facts(facts, tracks or {}),
+    }
+
+
+def differing_facts(scores: Mapping[str, str], tracks: Mapping[str, str]) -> list[str]:
+    """In what the tracks were predicted otherwise than the scores, as far as that must not be; in words."""
+    keys = ("vepscoreCheckpoint", "vepscoreOrganism", "vepscoreReference")
+    return [
+        f"{key.removeprefix('vepscore').lower()}: tracks {tracks[key]}, scores {scores[key]}"
+        for key in keys
+        if key in tracks and key in scores and tracks[key].split()[-1] != scores[key].split()[-1]
+    ]
+
+
+def _cells(case: Case, modality: Modality) -> dict[str, Any]:
+    """A row of the table."""
+    row = case.row
+    lead = row.measure.parts[0] if row.measure.parts else Entry(scorer="", score=0.0)
+    return {
+        "rank": row.rank,
+        "variant": case.scene.name,
+        "chrom": row.allele.chrom,
+        "pos1": row.allele.pos1,
+        "id": "" if row.allele.id == "." else row.allele.id,
+        "gene": _gene(row),
+        "value": format_float(row.measure.value, missing=""),
+        "size": abs(row.measure.value),
+        "quantile": _quantile(row),
+        "event": str(row.event.kind) if row.event else "",
+        "event_gene": row.event_gene,
+        "tissue": lead.tissue,
+        "scorer": lead.scorer,
+    }
+
+
+def _gene(row: Row) -> str:
+    return row.measure.gene or (row.measure.parts[0].symbol if row.measure.parts else "")
+
+
+def _quantile(row: Row) -> str:
+    return format_float(row.measure.quantile, missing="")
+
+
+def _panel(case: Case) -> dict[str, Any]:
+    """What the page's scripts build a panel from; keys are short words, since there is one for each variant."""
+    row, details = case.row, case.details
+    return {
+        "record": row.allele.record,
+        "alt_index": row.allele.alt_index,
+        "ref": row.allele.ref,
+        "alt": row.allele.alt,
+        "event": describe_event(row.event) if row.event else "",
+        "event_gene": row.event_gene,
+        "effects": [_effect(effect) for effect in details.effects],
+        "more": details.more_tissues,
+        "scene": scene_as_values(case.scene),
+    }
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    values = dataclasses.asdict(effect)
+    return {name: value for name, value in values.items() if value not in ("", None)}
+
+
+def scene_as_values(scene: Scene) -> dict[str, Any]:
+    """A scene without classes; signals with as many digits as can be seen."""
+    values = dataclasses.asdict(scene)
+    for profile in values["profiles"]:
+        for allele in ("reference", "alternate"):
+            profile[allele] = [_shortened(value) for value in profile[allele]]
+    for site in values["sites"]:
+        for allele in ("reference", "alternate"):
+            site[allele] = _shortened(site[allele])
+    values["junctions"] = [_effect(junction) for junction in scene.junctions]
+    return values
+
+
+def _shortened(value: float) -> float:
+    return float(f"{value:.{_TRACK_DIGITS}g}")
+
+
+def _unscored(allele: ScoredAllele) -> dict[str, str]:
+    known = allele.status in STATUS_MEANINGS
+    return {
+        "variant": variant_in_words(allele),
+        "id": "" if allele.id == "." else allele.id,
+        "status": allele.status,
+        "meaning": STATUS_MEANINGS[Status(allele.status)] if known else _NO_STATUS,
+    }
