@@ -1,8 +1,4 @@
-"""A report as plain values: what its page says, ready for the template and for the scripts in the page.
-
-Numbers of the scores are texts, with the digits of the file that they come from. Coordinates are 0-based and half-open,
-but for POS and site positions, which are 1-based, as their names say.
-"""
+"""A report as plain values: what its page says, ready for the template and for the scripts in the page."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,15 +10,15 @@ from vepscore.genome.annotation import Annotation
 from vepscore.io.fields import format_float
 from vepscore.io.signals import RegionSignals
 from vepscore.report.alleles import Entry, ScoredAllele
-from vepscore.report.details import Details, Effect, details_of_entries, read_details
-from vepscore.report.modalities import Modality, describe_scorer
+from vepscore.report.details import Details, details_of_entries, read_details
+from vepscore.report.modalities import ACTIVE_SUFFIX, SCORER_WORDS, Modality, describe_scorer
+from vepscore.report.packing import Names, pack_details, pack_scene
 from vepscore.report.ranking import Ranking, Row, is_parquet
 from vepscore.report.scene import Scene, compose_scene
 from vepscore.report.table import left_out_in_words, variant_in_words
 from vepscore.report.words import describe_event
 
 TERMS_KEY, USE_KEY = "vepscoreTerms", "vepscoreUse"
-_TRACK_DIGITS = 4  # significant, of predicted signals, which are drawn only
 
 STATUS_MEANINGS = {
     Status.REF_MISMATCH: "REF is not what the genome has there: most often another assembly",
@@ -99,6 +95,7 @@ def build_document(
     provenance = [line.removeprefix("##").partition("=")[::2] for line in ranking.provenance]
     facts = dict(provenance)
     scorers = {effect.scorer for case in cases for effect in case.details.effects}
+    names = Names()
     return {
         "name": Path(source).name,
         "field": ranking.modality.field,
@@ -111,8 +108,10 @@ def build_document(
         "has_rows": is_parquet(source),
         "largest": max((abs(case.row.measure.value) for case in cases), default=0.0),
         "rows": [_cells(case, ranking.modality) for case in cases],
-        "panels": [_panel(case) for case in cases],
+        "panels": [_panel(case, names) for case in cases],
+        "names": names.texts,
         "words": {name: describe_scorer(name) for name in sorted(scorers)},
+        "order": sorted(scorers, key=lambda name: _scorer_order(name, ranking.modality)),
         "unscored": [_unscored(allele) for allele in ranking.unscored],
         "terms": facts.get(TERMS_KEY, ""),
         "provenance": provenance,
@@ -152,6 +151,13 @@ def _cells(case: Case, modality: Modality) -> dict[str, Any]:
     }
 
 
+def _scorer_order(name: str, modality: Modality) -> tuple[bool, bool, int, str]:
+    """Those that the alleles are ranked by, then those that compare alleles, then those that do not."""
+    known = list(SCORER_WORDS)
+    place = known.index(name) if name in known else len(known)
+    return name.endswith(ACTIVE_SUFFIX), name not in modality.weights, place, name
+
+
 def _gene(row: Row) -> str:
     return row.measure.gene or (row.measure.parts[0].symbol if row.measure.parts else "")
 
@@ -160,9 +166,9 @@ def _quantile(row: Row) -> str:
     return format_float(row.measure.quantile, missing="")
 
 
-def _panel(case: Case) -> dict[str, Any]:
-    """What the page's scripts build a panel from; keys are short words, since there is one for each variant."""
-    row, details = case.row, case.details
+def _panel(case: Case, names: Names) -> dict[str, Any]:
+    """What the page's scripts build a panel from."""
+    row = case.row
     return {
         "record": row.allele.record,
         "alt_index": row.allele.alt_index,
@@ -170,32 +176,9 @@ def _panel(case: Case) -> dict[str, Any]:
         "alt": row.allele.alt,
         "event": describe_event(row.event) if row.event else "",
         "event_gene": row.event_gene,
-        "effects": [_effect(effect) for effect in details.effects],
-        "more": details.more_tissues,
-        "scene": scene_as_values(case.scene),
+        **pack_details(case.details, names),
+        "scene": pack_scene(case.scene, names),
     }
-
-
-def _effect(effect: Effect) -> dict[str, Any]:
-    values = dataclasses.asdict(effect)
-    return {name: value for name, value in values.items() if value not in ("", None)}
-
-
-def scene_as_values(scene: Scene) -> dict[str, Any]:
-    """A scene without classes; signals with as many digits as can be seen."""
-    values = dataclasses.asdict(scene)
-    for profile in values["profiles"]:
-        for allele in ("reference", "alternate"):
-            profile[allele] = [_shortened(value) for value in profile[allele]]
-    for site in values["sites"]:
-        for allele in ("reference", "alternate"):
-            site[allele] = _shortened(site[allele])
-    values["junctions"] = [_effect(junction) for junction in scene.junctions]
-    return values
-
-
-def _shortened(value: float) -> float:
-    return float(f"{value:.{_TRACK_DIGITS}g}")
 
 
 def _unscored(allele: ScoredAllele) -> dict[str, str]:

@@ -17,7 +17,7 @@ from vepscore.io.atomic import StagedFile, StagedWriter
 
 SUFFIXES = (".html", ".htm")
 _STYLES = ("page.css",)
-_SCRIPTS = ("picture.js", "page.js")
+_SCRIPTS = ("picture.js", "panel.js", "page.js")
 
 
 def require_jinja() -> None:

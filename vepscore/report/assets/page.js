@@ -1,20 +1,11 @@
 "use strict";
-/* The table of the report: sorting, searching, the keyboard, and panels that are built when they are opened. */
+/* The table of the report: sorting, searching, the keyboard, and panels, which are built when they are opened. */
 (() => {
   const table = document.getElementById("variants");
   const body = table.tBodies[0];
   const rows = Array.from(body.querySelectorAll("tr.variant"));
-  const words = JSON.parse(document.getElementById("words").textContent);
   const search = document.getElementById("search");
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
-
-  /* An element with attributes, and children that are elements or text; text is never read as markup. */
-  function element(name, attributes = {}, ...children) {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children.filter((child) => child !== null && child !== undefined));
-    return made;
-  }
 
   const panelOf = (row) =>
     row.nextElementSibling && row.nextElementSibling.classList.contains("panel") ? row.nextElementSibling : null;
@@ -23,8 +14,7 @@
   function open(row) {
     if (panelOf(row)) return;
     const data = JSON.parse(document.getElementById("panel-" + row.dataset.panel).textContent);
-    const cell = element("td", { colspan: row.cells.length, role: "gridcell" }, ...panel(data));
-    row.after(element("tr", { class: "panel", role: "row", "aria-level": "2" }, cell));
+    row.after(window.buildPanel(data, row.cells.length));
     row.setAttribute("aria-expanded", "true");
   }
 
@@ -40,109 +30,6 @@
     for (const other of rows) other.tabIndex = other === row ? 0 : -1;
     row.focus();
     row.scrollIntoView({ block: "nearest" });
-  }
-
-  /* What is said of one variant. */
-  function panel(data) {
-    const scene = data.scene;
-    const parts = [];
-    if (data.event) {
-      const where = data.event_gene ? element("i", {}, data.event_gene) : "";
-      parts.push(element("p", { class: "event" }, where, where ? ": " : "", data.event));
-    }
-    parts.push(...picturePart(scene));
-    for (const note of scene.notes) parts.push(element("p", { class: "note" }, "In the picture " + note + "."));
-    parts.push(element("h3", {}, "Effects"), effectsTable(data));
-    const place = "Record " + data.record + ", ALT " + (data.alt_index + 1) + " of the input, both counted from " +
-      "0 and 1. REF " + data.ref + ", ALT " + data.alt + ".";
-    parts.push(element("p", { class: "note" }, place));
-    return parts;
-  }
-
-  /* The picture, and buttons that move in it. */
-  function picturePart(scene) {
-    let view = scene.focus.slice();
-    const holder = element("div");
-    const place = element("span", { class: "place", "aria-live": "polite" });
-    function draw() {
-      holder.replaceChildren(window.drawPicture(scene, view));
-      place.textContent = scene.chrom + ":" + (view[0] + 1).toLocaleString("en") + "–" +
-        view[1].toLocaleString("en") + ", " + (view[1] - view[0]).toLocaleString("en") + " bp";
-    }
-    function look(start, width) {
-      const [low, high] = scene.extent;
-      width = Math.round(Math.min(high - low, Math.max(60, width)));
-      start = Math.round(Math.min(high - width, Math.max(low, start)));
-      view = [start, start + width];
-      draw();
-    }
-    function zoom(factor) {
-      const width = (view[1] - view[0]) * factor;
-      look((view[0] + view[1] - width) / 2, width);
-    }
-    const shift = (share) => look(view[0] + share * (view[1] - view[0]), view[1] - view[0]);
-    const near = (width) => look((scene.variant[0] + scene.variant[1] - width) / 2, width);
-    const button = (text, label, act) => {
-      const made = element("button", { type: "button", "aria-label": label, title: label }, text);
-      made.addEventListener("click", act);
-      return made;
-    };
-    const buttons = element("div", { class: "zoom", role: "group", "aria-label": "View of the picture" },
-      button("+", "zoom in", () => zoom(0.5)),
-      button("−", "zoom out", () => zoom(2)),
-      button("◂", "move left", () => shift(-0.4)),
-      button("▸", "move right", () => shift(0.4)),
-      button("Variant", "200 bp around the variant", () => near(200)),
-      button("Event", "the variant and what it changes", () => look(scene.focus[0], scene.focus[1] - scene.focus[0])),
-      button("All", "all that was predicted", () => look(scene.extent[0], scene.extent[1] - scene.extent[0])),
-      place);
-    draw();
-    return [buttons, holder];
-  }
-
-  function effectsTable(data) {
-    const columns = ["Scorer", "Score", "Quantile", "Track", "Tissue", "Gene", "Place", "Row"];
-    const used = {
-      Quantile: data.effects.some((one) => one.quantile), Row: data.effects.some((one) => one.row !== undefined),
-    };
-    const kept = columns.filter((name) => used[name] !== false);
-    const head = element("tr", {}, ...kept.map((name) => {
-      const numeric = ["Score", "Quantile", "Row"].includes(name);
-      return element("th", numeric ? { scope: "col", class: "number" } : { scope: "col" }, name);
-    }));
-    const lines = data.effects.map((one, index) => {
-      const isNext = index > 0 && data.effects[index - 1].scorer === one.scorer;
-      const cells = {
-        Scorer: isNext ? element("td") : element("td", { class: "scorer" }, one.scorer,
-          element("span", { class: "what" }, words[one.scorer] || "")),
-        Score: element("td", { class: "number" }, signed(one, words)),
-        Quantile: element("td", { class: "number" }, one.quantile || ""),
-        Track: element("td", {}, one.track || "", one.strand && !one.track.endsWith(one.strand)
-          ? " (" + one.strand + ")" : ""),
-        Tissue: element("td", {}, one.tissue || "", one.term ? " " : "",
-          one.term ? element("span", { class: "quiet" }, one.term) : ""),
-        Gene: element("td", {}, element("i", {}, one.gene || ""), " ",
-          element("span", { class: "quiet" }, one.gene_id && one.gene_id !== one.gene ? one.gene_id : "")),
-        Place: element("td", {}, placeOf(one)),
-        Row: element("td", { class: "number" }, one.row === undefined ? "" : String(one.row)),
-      };
-      return element("tr", { class: isNext ? "next" : "group" }, ...kept.map((name) => cells[name]));
-    });
-    const rest = Object.entries(data.more).map(([scorer, count]) => count + " more of " + scorer);
-    const table = element("table", { class: "effects" }, element("thead", {}, head), element("tbody", {}, ...lines));
-    return element("div", {}, table, element("p", { class: "note" },
-      "Of each scorer and tissue the score largest in size. ",
-      rest.length ? "Weaker tissues are not shown: " + rest.join(", ") + "." : ""));
-  }
-
-  const signed = (one) => one.text;
-
-  function placeOf(one) {
-    if (one.site1 !== undefined) return one.site1.toLocaleString("en");
-    if (one.start0 !== undefined) {
-      return "intron " + (one.start0 + 1).toLocaleString("en") + "–" + one.end0.toLocaleString("en");
-    }
-    return "";
   }
 
   function sort(button) {

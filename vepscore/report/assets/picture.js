@@ -22,6 +22,16 @@
   const hint = (content) => shape("title", {}, content);
   const cut = (content, length) => (content.length > length ? content.slice(0, length - 1) + "…" : content);
 
+  /* How high an arc is above a share of its width, by the Bézier curve that it is. */
+  function arcHeight(share) {
+    let [low, high] = [0, 1];
+    for (let step = 0; step < 20; step += 1) {
+      const t = (low + high) / 2;
+      if (3 * t * t - 2 * t * t * t < share) low = t; else high = t;
+    }
+    return 3 * low * (1 - low);
+  }
+
   /* Lanes from top to bottom; each draws into `plot`, which is cut at the edges, or into `labels`, which is not. */
   class Picture {
     constructor(scene, view) {
@@ -37,7 +47,7 @@
     sees(start0, end0) { return start0 < this.view[1] && end0 > this.view[0]; }
 
     name(y, ...lines) {
-      lines.forEach((line, index) => this.labels.append(text(LEFT - 10, y + 14 * index, cut(line, 24), {
+      lines.forEach((line, index) => this.labels.append(text(LEFT - 10, y + 14 * index, cut(line, index ? 21 : 20), {
         "text-anchor": "end", fill: index ? GREY : INK, "font-size": index ? 11 : 12 })));
     }
 
@@ -57,20 +67,21 @@
     }
 
     junctions() {
-      const arcs = this.scene.junctions.filter((one) => this.sees(one.start0, one.end0));
+      const arcs = this.scene.junctions.filter((one) => this.sees(one.start - 1, one.end0));
       if (!this.scene.junctions.length) return;
-      const height = 84, base = this.y + height;
+      const height = 92, base = this.y + height;
       this.name(this.y + 40, "junctions", "|ln fold change|");
-      const largest = Math.max(...this.scene.junctions.map((one) => one.score));
+      const largest = Math.max(...this.scene.junctions.map((one) => Number(one.text)));
       arcs.forEach((one, index) => {
-        const [a, b] = [this.x(one.start0), this.x(one.end0)];
+        const [a, b] = [this.x(one.start - 1), this.x(one.end0)];
         const top = base - Math.min(height - 22, 26 + 0.25 * (b - a)) + 7 * (index % 3);
         const path = `M${round(a)} ${base} C${round(a)} ${round(top - 12)} ${round(b)} ${round(top - 12)} ${round(b)} ${base}`;
         this.plot.append(shape("path", { d: path, fill: "none", stroke: PURPLE,
-          "stroke-width": round(1 + 3 * one.score / largest) },
-          hint(`junction ${commas(one.start0 + 1)}–${commas(one.end0)}, ${one.gene || ""} ${one.tissue || ""}: ${one.text}`)));
+          "stroke-width": round(1 + 3 * Number(one.text) / largest) },
+          hint(`junction ${commas(one.start)}–${commas(one.end0)}, ${one.gene || ""} ${one.tissue || ""}: ${one.text}`)));
         const middle = (Math.max(a, LEFT + 30) + Math.min(b, WIDTH - RIGHT - 30)) / 2;
-        this.plot.append(haloed(middle, top + 8 + (base - top) * 0.12, digits(one.score), { fill: PURPLE, "font-size": 11 }));
+        const y = base - (base - top + 12) * arcHeight((middle - a) / (b - a));
+        this.plot.append(haloed(middle, y - 5, digits(Number(one.text)), { fill: PURPLE, "font-size": 11 }));
       });
       this.y = base + 8;
     }
@@ -78,9 +89,9 @@
     sites() {
       if (!this.scene.predicted) return;
       const half = 52, top = this.y + 14, zero = top + half;
-      this.name(zero - 22, "splice sites", "probability");
-      this.labels.append(text(LEFT - 10, zero - 3, "reference ▴", { "text-anchor": "end", fill: BLUE, "font-size": 11 }),
-        text(LEFT - 10, zero + 13, "alternate ▾", { "text-anchor": "end", fill: VERMILLION, "font-size": 11 }));
+      this.name(zero - 38, "splice sites", "probability");
+      this.labels.append(text(LEFT - 10, zero - 4, "reference ▴", { "text-anchor": "end", fill: BLUE, "font-size": 11 }),
+        text(LEFT - 10, zero + 14, "alternate ▾", { "text-anchor": "end", fill: VERMILLION, "font-size": 11 }));
       for (const part of [0.5, 1]) {
         for (const y of [zero - part * half, zero + part * half]) {
           this.plot.append(shape("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y, stroke: "#e4e4e4" }));
@@ -120,7 +131,7 @@
       const levels = [];
       const seen = this.scene.shifts.filter((one) => this.sees(one.pos0, one.pos0 + 1)).sort((a, b) => a.pos0 - b.pos0);
       for (const one of seen) {
-        const gain = one.score > 0, label = `${one.kind} ${gain ? "gain +" : "loss "}${one.text}`;
+        const gain = !one.text.startsWith("-"), label = `${one.kind} ${gain ? "gain +" : "loss "}${one.text}`;
         const x = this.center(one.pos0), width = 7 * label.length + 16;
         const turned = x + width > WIDTH - RIGHT;
         const [from, to] = turned ? [x - width, x + 8] : [x - 8, x + width];
@@ -223,8 +234,8 @@
       const width = Math.max(1.5, (end - start) * this.perBase);
       const middle = (this.x(start) + this.x(end)) / 2;
       if (!this.sees(start, end)) return;
-      this.plot.append(shape("rect", { x: round(middle - width / 2), y: 18, width: round(width), height: this.y - 18,
-        fill: INK, "fill-opacity": width > 3 ? 0.13 : 0.75 }, hint(this.scene.name)));
+      this.plot.prepend(shape("rect", { x: round(middle - width / 2), y: 18, width: round(width), height: this.y - 18,
+        fill: INK, "fill-opacity": width > 3 ? 0.15 : 0.6 }, hint(this.scene.name)));
       const anchor = middle < LEFT + 120 ? "start" : middle > WIDTH - RIGHT - 120 ? "end" : "middle";
       this.labels.append(text(middle, 14, this.scene.name, { "text-anchor": anchor, "font-weight": "bold" }));
     }
@@ -241,7 +252,7 @@
     picture.variant();
     const id = `plot-${(pictures += 1)}`;
     const height = Math.ceil(picture.y + 6);
-    const changes = scene.shifts.map((one) => `${one.kind} ${one.score > 0 ? "gain" : "loss"} ${one.text} at ${one.pos0 + 1}`);
+    const changes = scene.shifts.map((one) => `${one.kind} ${!one.text.startsWith("-") ? "gain" : "loss"} ${one.text} at ${one.pos0 + 1}`);
     const label = `Picture of ${scene.name}. ${changes.join("; ") || "No splice site changes by 0.05 or more."}`;
     picture.plot.setAttribute("clip-path", `url(#${id})`);
     return shape("svg", { class: "picture", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label,
