@@ -20,6 +20,7 @@ from vepscore.cli.evaluate import evaluate
 from vepscore.cli.ism import ism
 from vepscore.cli.logs import Quiet, Verbose, printable, set_up_logging
 from vepscore.cli.merge import merge
+from vepscore.cli.plot import plot
 from vepscore.cli.predict import predict
 from vepscore.cli.rank import rank
 from vepscore.cli.report import report
@@ -57,6 +58,7 @@ app.command()(ism)
 app.command()(merge)
 app.command()(rank)
 app.command()(report)
+app.command()(plot)
 app.command()(evaluate)
 app.command()(scorers)
 app.command()(train)

@@ -1,11 +1,8 @@
 """`vepscore report`: scored alleles as one HTML page, with a picture of each."""
 
-import itertools
 import logging
-import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -22,6 +19,13 @@ from vepscore.cli.options import (
     OrganismOption,
     PrecisionOption,
 )
+from vepscore.cli.pictures import (
+    NO_REFERENCE,
+    PictureReferenceOption,
+    PictureWindowOption,
+    open_predictor,
+    predict_rows,
+)
 from vepscore.cli.ranking import (
     ByOption,
     GeneListOption,
@@ -35,26 +39,7 @@ from vepscore.cli.ranking import (
     refuse_replacing,
 )
 
-if TYPE_CHECKING:
-    from vepscore.engine.surroundings import Surroundings
-    from vepscore.report.document import Signals
-    from vepscore.report.ranking import Row
-
 log = logging.getLogger(__name__)
-
-PictureReferenceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "-r",
-        "--reference",
-        help="FASTA, plain or bgzip: tracks are predicted from it. Without it pictures have none.",
-        rich_help_panel=DATA,
-    ),
-]
-PictureWindowOption = Annotated[
-    str,
-    typer.Option(help="Of the tracks in the pictures: 16kb to 1Mb.", rich_help_panel=MODEL),
-]
 
 
 def report(
@@ -115,7 +100,7 @@ def report(
             source,
             ranking,
             Annotation.from_gtf(annotation) if annotation else None,
-            predict_rows(predictor, ranking.rows, reference, is_wanted=tracks),
+            predict_rows(predictor, ranking.rows, reason=NO_REFERENCE if tracks else "--no-tracks"),
         )
         document = build_document(
             source, ranking, cases, tracks=predictor.facts.provenance if predictor else None
@@ -124,60 +109,3 @@ def report(
             log.warning("the tracks are not of what the scores are: %s", difference)
         writer.write(render_page(document))
     log.info("%d of %d alternate alleles are in %s", len(cases), ranking.alleles, output)
-
-
-def open_predictor(
-    reference: Path,
-    checkpoint: str | None,
-    metadata: Path | None,
-    organism: Organism,
-    window: str,
-    precision: str | None,
-    device: Device,
-) -> "Surroundings":
-    """What predicts the tracks of pictures."""
-    from vepscore.engine.options import Job
-    from vepscore.engine.surroundings import Surroundings
-    from vepscore.genome.windows import parse_width
-
-    return Surroundings(
-        Job(
-            reference=reference,
-            genes=None,
-            checkpoint=checkpoint,
-            metadata=metadata,
-            organism=organism,
-            window_bp=parse_width(window),
-            align_bp=1,
-            strand="+",
-            scorers=None,
-            precision=precision,
-            rotary="auto",
-            device=device,
-            batch=1,
-            split="windows",
-            command=("vepscore", *sys.argv[1:]),
-        )
-    )
-
-
-def predict_rows(
-    predictor: "Surroundings | None", rows: Sequence["Row"], reference: Path | None, *, is_wanted: bool
-) -> Iterator["Signals"]:
-    """The signals around each row, or why there are none."""
-    from vepscore.genome.regions import VariantText
-
-    if predictor is None:
-        reason = "no reference was given (-r)" if reference is None else "--no-tracks"
-        return itertools.repeat(reason if is_wanted else "--no-tracks", len(rows))
-    log.info("predicting the tracks of %d variants", len(rows))
-    variants = [
-        VariantText(
-            chrom=row.allele.chrom,
-            pos1=row.allele.pos1,
-            ref=row.allele.ref.upper(),
-            alt=row.allele.alt.upper(),
-        )
-        for row in rows
-    ]
-    return predictor.predict(variants)

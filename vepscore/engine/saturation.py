@@ -16,7 +16,7 @@ from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
 from vepscore.genome.regions import Region, parse_region
 from vepscore.io.fields import COMPOSITE_FIELD
-from vepscore.io.picture import SUFFIXES, require_matplotlib
+from vepscore.io.figures import SUFFIXES, require_matplotlib
 from vepscore.io.saturation import BASES
 
 MAX_REGION_BP = 5_000
@@ -87,7 +87,7 @@ def _check_names(table: Path, picture: Path | None) -> None:
     if picture is not None:
         if picture.suffix not in SUFFIXES:
             raise UsageError(f"picture {picture}\nexpected a name that ends in {' or '.join(SUFFIXES)}")
-        require_matplotlib()
+        require_matplotlib(", or leave out --picture")
 
 
 def _parts_of_composite() -> list[str]:

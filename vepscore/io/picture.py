@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from vepscore.errors import UsageError
 from vepscore.io.atomic import StagedFile, StagedWriter
+from vepscore.io.figures import save_figure
 from vepscore.io.results import RecordResult
 from vepscore.io.saturation import BASES, SaturationMatrix, largest_score
 
-SUFFIXES = (".svg", ".png")
 _COLORS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}  # Okabe and Ito's
 _DIVERGING = "PuOr_r"
 _UNKNOWN_COLOR = "0.9"
@@ -21,21 +20,6 @@ _INCHES_PER_BASE = 0.09
 _WIDTH_INCHES = (7.0, 60.0)  # at least, at most
 _MARGIN_INCHES = 1.6
 _HEIGHT_INCHES = 4.0
-
-
-def require_matplotlib() -> None:
-    """Makes sure that the library which draws is installed, which is an extra.
-
-    Raises:
-        UsageError: it is not.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            "pictures are drawn with matplotlib, which is not installed",
-            hint="pip install 'vepscore[plot]', or leave out --picture",
-        ) from error
 
 
 class PictureWriter(StagedWriter):
@@ -69,14 +53,7 @@ class PictureWriter(StagedWriter):
         """There is nothing to draw yet."""
 
     def _close(self) -> None:
-        import matplotlib
-
-        # Without these, the same scores would give other bytes each time.
-        with matplotlib.rc_context({"svg.hashsalt": "vepscore"}):
-            suffix = self._target.path.suffix
-            about = {"Date": None} if suffix == ".svg" else {"Software": None}
-            figure = draw_saturation(self._matrix)
-            figure.savefig(self._target.temporary, format=suffix[1:], dpi=150, metadata=about)
+        save_figure(lambda: draw_saturation(self._matrix), self._target)
 
 
 def draw_saturation(matrix: SaturationMatrix) -> Any:

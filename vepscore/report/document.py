@@ -18,7 +18,9 @@ from vepscore.report.scene import Scene, compose_scene
 from vepscore.report.table import left_out_in_words, variant_in_words
 from vepscore.report.words import describe_event
 
-TERMS_KEY, USE_KEY = "vepscoreTerms", "vepscoreUse"
+TERMS_KEY = "vepscoreTerms"
+MUST_AGREE = ("vepscoreCheckpoint", "vepscoreOrganism", "vepscoreReference")
+MAY_DIFFER = ("vepscoreWindow", "vepscoreAlign", "vepscoreStrand", "vepscorePrecision", "vepscoreRotary")
 
 STATUS_MEANINGS = {
     Status.REF_MISMATCH: "REF is not what the genome has there: most often another assembly",
@@ -117,17 +119,24 @@ def build_document(
         "provenance": provenance,
         "tracks": list((tracks or {}).items()),
         "differences": differing_facts(facts, tracks or {}),
+        "settings": differing_facts(facts, tracks or {}, MAY_DIFFER),
     }
 
 
-def differing_facts(scores: Mapping[str, str], tracks: Mapping[str, str]) -> list[str]:
-    """In what the tracks were predicted otherwise than the scores, as far as that must not be; in words."""
-    keys = ("vepscoreCheckpoint", "vepscoreOrganism", "vepscoreReference")
+def differing_facts(
+    scores: Mapping[str, str], tracks: Mapping[str, str], keys: Iterable[str] = MUST_AGREE
+) -> list[str]:
+    """In what the tracks were predicted otherwise than the scores, in words; files are compared by their hashes."""
     return [
         f"{key.removeprefix('vepscore').lower()}: tracks {tracks[key]}, scores {scores[key]}"
         for key in keys
-        if key in tracks and key in scores and tracks[key].split()[-1] != scores[key].split()[-1]
+        if key in tracks and key in scores and _identity(tracks[key]) != _identity(scores[key])
     ]
+
+
+def _identity(fact: str) -> str:
+    """The hash, where there is one."""
+    return fact.rpartition("sha256:")[2]
 
 
 def _cells(case: Case, modality: Modality) -> dict[str, Any]:

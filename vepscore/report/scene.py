@@ -20,6 +20,7 @@ MAX_REACH_BP = 100_000  # from the variant, to a site or junction that changes
 BIN_BP = 64  # of a track
 _SHOWN_PROBABILITY = 0.05  # of a splice site with either allele
 _SHOWN_CHANGE = 0.05  # of a splice event
+_STRONG_CHANGE = 0.2  # of a splice site, which is shown at first
 _SHOWN_JUNCTION = 0.1  # log fold change
 _FOCUS_MIN_BP = 600
 _MAX_GENES, _MAX_TRANSCRIPTS = 6, 3
@@ -121,15 +122,20 @@ def compose_scene(
     near = [Interval(one.pos0, one.pos0 + 1) for one in shifts] + ([region] if region else [])
     near = [one for one in near if _is_near(one, variant)]
     junctions = tuple(one for one in junctions if _is_near(Interval(one.start0, one.end0), variant))
+    sites, profiles, predicted = (), (), None
+    if not isinstance(signals, str):
+        sites, profiles, predicted = _read_signals(signals, details)
+    near += [
+        Interval(one.pos0, one.pos0 + 1)
+        for one in sites
+        if abs(one.alternate - one.reference) >= _STRONG_CHANGE
+    ]
     middle0 = (variant.start0 + variant.end0) // 2
     around = Interval(max(0, middle0 - EXTENT_BP // 2), middle0 + EXTENT_BP // 2)
     extent = _hull([around, variant, *near, *(Interval(one.start0, one.end0) for one in junctions)])
     notes = [] if annotation else ["no genes: no annotation was given (-g)"]
-    sites, profiles, predicted = (), (), None
     if isinstance(signals, str):
         notes.append(f"no predicted tracks: {signals}")
-    else:
-        sites, profiles, predicted = _read_signals(signals, details)
     return Scene(
         chrom=chrom,
         variant=variant,

@@ -148,7 +148,8 @@
     }
 
     genes() {
-      for (const gene of this.scene.genes) {
+      const isSeen = (exons) => this.sees(exons[0][0], exons[exons.length - 1][1]);
+      for (const gene of this.scene.genes.filter((one) => one.transcripts.some(isSeen))) {
         gene.transcripts.forEach((exons, index) => {
           if (!this.sees(exons[0][0], exons[exons.length - 1][1])) return;
           const middle = this.y + 9;

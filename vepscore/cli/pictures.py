@@ -1,0 +1,91 @@
+"""What commands that draw variants share: where the tracks of their pictures come from."""
+
+import itertools
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vepscore.cli.options import DATA, MODEL, Device, Organism
+
+if TYPE_CHECKING:
+    from vepscore.engine.surroundings import Surroundings
+    from vepscore.report.document import Signals
+    from vepscore.report.ranking import Row
+
+log = logging.getLogger(__name__)
+
+NO_REFERENCE = "no reference was given (-r)"
+
+PictureReferenceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-r",
+        "--reference",
+        help="FASTA, plain or bgzip: tracks are predicted from it. Without it pictures have none.",
+        rich_help_panel=DATA,
+    ),
+]
+PictureWindowOption = Annotated[
+    str,
+    typer.Option(help="Of the tracks in the pictures: 16kb to 1Mb.", rich_help_panel=MODEL),
+]
+
+
+def open_predictor(
+    reference: Path,
+    checkpoint: str | None,
+    metadata: Path | None,
+    organism: Organism,
+    window: str,
+    precision: str | None,
+    device: Device,
+) -> "Surroundings":
+    """What predicts the tracks of pictures."""
+    from vepscore.engine.options import Job
+    from vepscore.engine.surroundings import Surroundings
+    from vepscore.genome.windows import parse_width
+
+    return Surroundings(
+        Job(
+            reference=reference,
+            genes=None,
+            checkpoint=checkpoint,
+            metadata=metadata,
+            organism=organism,
+            window_bp=parse_width(window),
+            align_bp=1,
+            strand="+",
+            scorers=None,
+            precision=precision,
+            rotary="auto",
+            device=device,
+            batch=1,
+            split="windows",
+            command=("vepscore", *sys.argv[1:]),
+        )
+    )
+
+
+def predict_rows(
+    predictor: "Surroundings | None", rows: Sequence["Row"], reason: str = NO_REFERENCE
+) -> Iterator["Signals"]:
+    """The signals around each row; without a predictor the reason why there are none."""
+    from vepscore.genome.regions import VariantText
+
+    if predictor is None:
+        return itertools.repeat(reason, len(rows))
+    log.info("predicting the tracks of %d variants", len(rows))
+    variants = [
+        VariantText(
+            chrom=row.allele.chrom,
+            pos1=row.allele.pos1,
+            ref=row.allele.ref.upper(),
+            alt=row.allele.alt.upper(),
+        )
+        for row in rows
+    ]
+    return predictor.predict(variants)

@@ -1,0 +1,150 @@
+"""`vepscore plot`: the picture of one variant as a file."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vepscore.cli.logs import Quiet, Verbose
+from vepscore.cli.options import (
+    DATA,
+    CheckpointOption,
+    Device,
+    DeviceOption,
+    GenesOption,
+    MetadataOption,
+    Organism,
+    OrganismOption,
+    PrecisionOption,
+)
+from vepscore.cli.pictures import PictureReferenceOption, PictureWindowOption, open_predictor, predict_rows
+from vepscore.cli.ranking import ByOption, ranking_options, refuse_replacing
+from vepscore.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from vepscore.engine.surroundings import Surroundings
+    from vepscore.genome.annotation import Annotation as Genes
+    from vepscore.genome.regions import VariantText
+    from vepscore.report.scene import Scene
+
+
+def plot(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="VARIANT|SCORED",
+            help="chr1:1500:G>A or chr1-1500-G-A; or what `score` wrote: .vcf, .vcf.gz, .bcf, .parquet.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help=".svg or .png.", rich_help_panel=DATA)
+    ],
+    reference: PictureReferenceOption = None,
+    annotation: GenesOption = None,
+    place: Annotated[int, typer.Option(min=1, metavar="N", help="Of a scored file: the N-th strongest.")] = 1,
+    by: ByOption = "splice",
+    width: Annotated[
+        int | None,
+        typer.Option(
+            min=20,
+            metavar="BP",
+            help="Shown around the variant. Default: the variant and what it changes.",
+            show_default=False,
+        ),
+    ] = None,
+    checkpoint: CheckpointOption = None,
+    metadata: MetadataOption = None,
+    organism: OrganismOption = Organism.human,
+    window: PictureWindowOption = "16kb",
+    precision: PrecisionOption = None,
+    device: DeviceOption = Device.auto,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw a variant: genes, splice sites and tracks of both alleles, and the junctions that change.
+
+    A scored file gives the scores in the picture; its N-th strongest allele is drawn. A variant by itself needs -r.
+    """
+    from vepscore.genome.annotation import Annotation
+    from vepscore.genome.regions import parse_variant
+    from vepscore.io.figures import FigureWriter, require_matplotlib
+    from vepscore.report.drawing import draw_scene
+    from vepscore.report.gene_model import Interval
+
+    require_matplotlib()
+    with FigureWriter(output) as writer:
+        variant = None if Path(source).is_file() else parse_variant(source)
+        if variant is not None and reference is None:
+            raise UsageError(
+                f"{source}\na variant is drawn from predictions, and there is no reference",
+                hint="pass -r REF.fa, or draw it from a scored file",
+            )
+        refuse_replacing(output, source, annotation, reference)
+        predictor = None
+        if reference is not None:
+            predictor = open_predictor(reference, checkpoint, metadata, organism, window, precision, device)
+        genes = Annotation.from_gtf(annotation) if annotation else None
+        if variant is not None:
+            scene = _predicted(variant, genes, predictor)
+        else:
+            scene = _scored(source, place, by, annotation, genes, predictor)
+        view = None
+        if width is not None:
+            middle0 = (scene.variant.start0 + scene.variant.end0) // 2
+            view = Interval(middle0 - width // 2, middle0 - width // 2 + width)
+        writer.write(lambda: draw_scene(scene, view))
+
+
+def _predicted(variant: "VariantText", genes: "Genes | None", predictor: "Surroundings") -> "Scene":
+    """A variant that nothing is known of but the predictions around it.
+
+    Raises:
+        InputError: it cannot be predicted.
+    """
+    from vepscore.report.details import Details
+    from vepscore.report.scene import compose_scene
+
+    (signals,) = predictor.predict([variant])
+    name = f"{variant.chrom}:{variant.pos1} {variant.ref}>{variant.alt}"
+    if isinstance(signals, str):
+        raise InputError(
+            f"variant {name}\n{signals}",
+            hint="positions are 1-based, and REF is what the reference has there",
+        )
+    return compose_scene(
+        chrom=variant.chrom,
+        pos1=variant.pos1,
+        ref=variant.ref,
+        name=name,
+        details=Details(),
+        annotation=genes,
+        signals=signals,
+    )
+
+
+def _scored(
+    source: str,
+    place: int,
+    by: str,
+    annotation: Path | None,
+    genes: "Genes | None",
+    predictor: "Surroundings | None",
+) -> "Scene":
+    """The allele of that place.
+
+    Raises:
+        UsageError: there are fewer.
+    """
+    from vepscore.report.document import collect_cases
+    from vepscore.report.ranking import rank
+
+    ranking = rank(ranking_options(source, by=by, annotation=annotation, top=place))
+    if len(ranking.rows) < place:
+        raise UsageError(
+            f"--place {place}\n{source} has {len(ranking.rows)} alleles with a {ranking.modality.field}",
+            hint="choose another --place, or --by another modality",
+        )
+    ranking = dataclasses.replace(ranking, rows=ranking.rows[-1:])
+    (case,) = collect_cases(source, ranking, genes, predict_rows(predictor, ranking.rows))
+    return case.scene
