@@ -10,7 +10,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 HEAVY = (
     *("jax", "flax", "orbax", "pandas", "pyarrow", "pysam", "cyvcf2"),
-    *("huggingface_hub", "kagglehub", "matplotlib", "pyBigWig"),
+    *("huggingface_hub", "kagglehub", "jinja2", "matplotlib", "pyBigWig"),
 )
 
 # What each part must not import. cli → engine → {io, model, contract} → genome, cli → report → evaluate → io → genome,

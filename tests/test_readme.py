@@ -67,7 +67,7 @@ def test_every_option_exists():
     commands = [
         *(
             main.commands[name]
-            for name in ("score", "calibrate", "predict", "ism", "merge", "rank", "evaluate", "train")
+            for name in ("score", "calibrate", "predict", "ism", "merge", "rank", "report", "plot", "evaluate", "train")
         ),
         *main.commands["weights"].commands.values(),
     ]
@@ -197,6 +197,14 @@ class TestCommands:
             pos for _, pos, *_ in EXAMPLE_VARIANTS
         )
         assert {row[names.index("event_gene")] for row in rows} == {"ABCA4"}
+
+    def test_report_has_every_variant_of_the_example_and_pictures_are_drawn(self, folder, output):
+        page = (folder / "report.html").read_text()
+        for chrom, pos, ref, alt in EXAMPLE_VARIANTS:
+            assert f"{chrom}:{pos} {ref}&gt;{alt}" in page
+        assert '"predicted":[' in page
+        assert (folder / "first.svg").stat().st_size > 10_000
+        assert (folder / "variant.png").stat().st_size > 10_000
 
     def test_quantiles_are_written(self, folder, output):
         ranked = pd.read_parquet(folder / "ranked.parquet")

@@ -91,7 +91,7 @@ class TestKeyboard:
         focus_first(reader)
         press(reader, KEYS["down"], KEYS["enter"])
         (panel,) = panels(reader)
-        assert "chr1:3,0" in panel.text
+        assert "Record 4 of the input" in panel.text
         press(reader, KEYS["escape"])
         assert panels(reader) == []
         press(reader, KEYS["up"], KEYS["right"])
