@@ -67,7 +67,18 @@ def test_every_option_exists():
     commands = [
         *(
             main.commands[name]
-            for name in ("score", "calibrate", "predict", "ism", "merge", "rank", "report", "plot", "evaluate", "train")
+            for name in (
+                "score",
+                "calibrate",
+                "predict",
+                "ism",
+                "merge",
+                "rank",
+                "report",
+                "plot",
+                "evaluate",
+                "train",
+            )
         ),
         *main.commands["weights"].commands.values(),
     ]

@@ -27,6 +27,7 @@ from vepscore.cli.pictures import (
     predict_rows,
 )
 from vepscore.cli.ranking import (
+    ORDER,
     ByOption,
     GeneListOption,
     MaxFrequencyOption,
@@ -34,7 +35,6 @@ from vepscore.cli.ranking import (
     SampleOption,
     ScoredArgument,
     TissueOption,
-    TopOption,
     ranking_options,
     refuse_replacing,
 )
@@ -61,7 +61,9 @@ def report(
     device: DeviceOption = Device.auto,
     by: ByOption = "splice",
     tissue: TissueOption = None,
-    top: TopOption = 100,
+    top: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Only the first N.", rich_help_panel=ORDER)
+    ] = 100,
     genes: GeneListOption = None,
     region: RegionsOption = None,
     max_af: MaxFrequencyOption = None,

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vepscore.io.fields import format_float
+from vepscore.outputs import SPLICE_CLASSES
 from vepscore.report.alleles import ScoredAllele
 from vepscore.report.modalities import EVENTS_SCORER, JUNCTIONS_SCORER
 
@@ -19,7 +20,15 @@ MAX_JUNCTIONS = 8
 
 _COLUMNS = [
     *("record", "alt_index", "scorer", "gene_id", "gene_name", "junction_start", "junction_end", "site_pos"),
-    *("track_name", "track_strand", "biosample_name", "ontology_curie", "raw_score", "quantile_score"),
+    *(
+        "track_index",
+        "track_name",
+        "track_strand",
+        "biosample_name",
+        "ontology_curie",
+        "raw_score",
+        "quantile_score",
+    ),
 ]
 _TEXTS = ("scorer", "gene_id", "gene_name", "track_name", "track_strand", "biosample_name", "ontology_curie")
 
@@ -44,6 +53,7 @@ class Effect:
     start0: int | None = None  # of a junction's intron
     end0: int | None = None  # exclusive
     site1: int | None = None  # 1-based, of a splice event
+    kind: str = ""  # of a splice event: donor or acceptor
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +85,7 @@ def details_of_entries(allele: ScoredAllele) -> Details:
             score=entry.score,
             text=format_float(entry.score),
             site1=int(site) if site.isdigit() else None,
+            kind=entry.track.partition("_")[0] if site else "",
         )
         effects.append(effect)
     return _sort(effects)
@@ -136,6 +147,7 @@ def _effect(row: object) -> Effect:
         start0=whole(row.junction_start),
         end0=whole(row.junction_end),
         site1=whole(row.site_pos),
+        kind=SPLICE_CLASSES[row.track_index][:-1] if row.scorer == EVENTS_SCORER else "",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from vepscore.genome.alleles import Status
 from vepscore.genome.annotation import Annotation
 from vepscore.io.fields import format_float
+from vepscore.io.lines import STDIN
 from vepscore.io.signals import RegionSignals
 from vepscore.report.alleles import Entry, ScoredAllele
 from vepscore.report.details import Details, details_of_entries, read_details
@@ -99,7 +100,7 @@ def build_document(
     scorers = {effect.scorer for case in cases for effect in case.details.effects}
     names = Names()
     return {
-        "name": Path(source).name,
+        "name": "standard input" if source == STDIN else Path(source).name,
         "field": ranking.modality.field,
         "by": ranking.modality.name,
         "alleles": ranking.alleles,

@@ -156,9 +156,8 @@ def _shifts(details: Details) -> list[SiteShift]:
     shifts = []
     for one in details.effects:
         if one.scorer == EVENTS_SCORER and one.site1 is not None and abs(one.score) >= _SHOWN_CHANGE:
-            kind = "donor" if one.track.startswith("donor") else "acceptor"
             shifts.append(
-                SiteShift(kind=kind, pos0=one.site1 - 1, gene=one.gene, score=one.score, text=one.text)
+                SiteShift(kind=one.kind, pos0=one.site1 - 1, gene=one.gene, score=one.score, text=one.text)
             )
     return shifts
 

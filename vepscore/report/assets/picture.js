@@ -81,7 +81,7 @@
           hint(`junction ${commas(one.start)}–${commas(one.end0)}, ${one.gene || ""} ${one.tissue || ""}: ${one.text}`)));
         const middle = (Math.max(a, LEFT + 30) + Math.min(b, WIDTH - RIGHT - 30)) / 2;
         const y = base - (base - top + 12) * arcHeight((middle - a) / (b - a));
-        this.plot.append(haloed(middle, y - 5, digits(Number(one.text)), { fill: PURPLE, "font-size": 11 }));
+        this.plot.append(haloed(middle, y - 5, one.text, { fill: PURPLE, "font-size": 11 }));
       });
       this.y = base + 8;
     }
