@@ -144,7 +144,7 @@ class TestPanel:
         rows(reader)[0].click()
         place = reader.find_element("css selector", ".place")
         reader.find_element("css selector", "button[title='200 bp around the variant']").click()
-        assert place.text == "chr1:1,901–2,100, 200 bp"
+        assert place.text == "chr1:1,902–2,101, 200 bp"
         reader.find_element("css selector", "button[title='zoom out']").click()
         assert place.text.endswith(" 400 bp")
 

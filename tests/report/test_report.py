@@ -168,7 +168,7 @@ class TestCommand:
             "report", str(scored.vcf), "-g", str(scored.gtf), "-o", str(tmp_path / "a.html"), "--top", "1"
         )
         assert done.returncode == 0, done.stderr
-        assert "1 of 6 alternate alleles are in" in done.stderr
+        assert "1 of 7 alternate alleles are in" in done.stderr
         text = (tmp_path / "a.html").read_text()
         assert len(PANEL.findall(text)) == 1 and "no predicted tracks: no reference was given (-r)" in text
         failed = vepscore("report", str(tmp_path / "absent.vcf"), "-o", str(tmp_path / "b.html"))
