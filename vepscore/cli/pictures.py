@@ -3,7 +3,7 @@
 import itertools
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,12 +43,16 @@ def open_predictor(
     window: str,
     precision: str | None,
     device: Device,
+    scores: Mapping[str, str] | None = None,
 ) -> "Surroundings":
-    """What predicts the tracks of pictures."""
+    """What predicts the tracks of pictures, on the grid and the strand of the scores where `scores` tells them."""
     from vepscore.engine.options import Job
     from vepscore.engine.surroundings import Surroundings
     from vepscore.genome.windows import parse_width
 
+    scores, window_bp = scores or {}, parse_width(window)
+    align = scores.get("vepscoreAlign", "").split()[:1]
+    align_bp = int(align[0]) if align and align[0].isdigit() else 1
     return Surroundings(
         Job(
             reference=reference,
@@ -56,9 +60,9 @@ def open_predictor(
             checkpoint=checkpoint,
             metadata=metadata,
             organism=organism,
-            window_bp=parse_width(window),
-            align_bp=1,
-            strand="+",
+            window_bp=window_bp,
+            align_bp=align_bp if 1 <= align_bp <= window_bp // 4 else 1,
+            strand="-" if scores.get("vepscoreStrand") == "-" else "+",
             scorers=None,
             precision=precision,
             rotary="auto",

@@ -1,6 +1,7 @@
 """`vepscore plot`: the picture of one variant as a file."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,14 +82,17 @@ def plot(
                 hint="pass -r REF.fa, or draw it from a scored file",
             )
         refuse_replacing(output, source, annotation, reference)
-        predictor = None
-        if reference is not None:
-            predictor = open_predictor(reference, checkpoint, metadata, organism, window, precision, device)
         genes = Annotation.from_gtf(annotation) if annotation else None
+
+        def open_tracks(facts: Mapping[str, str] | None = None) -> "Surroundings | None":
+            if reference is None:
+                return None
+            return open_predictor(reference, checkpoint, metadata, organism, window, precision, device, facts)
+
         if variant is not None:
-            scene = _predicted(variant, genes, predictor)
+            scene = _predicted(variant, genes, open_tracks())
         else:
-            scene = _scored(source, place, by, annotation, genes, predictor)
+            scene = _scored(source, place, by, annotation, genes, open_tracks)
         view = None
         if width is not None:
             middle0 = (scene.variant.start0 + scene.variant.end0) // 2
@@ -129,14 +133,14 @@ def _scored(
     by: str,
     annotation: Path | None,
     genes: "Genes | None",
-    predictor: "Surroundings | None",
+    open_tracks: Callable[[Mapping[str, str]], "Surroundings | None"],
 ) -> "Scene":
     """The allele of that place.
 
     Raises:
         UsageError: there are fewer.
     """
-    from vepscore.report.document import collect_cases
+    from vepscore.report.document import collect_cases, read_facts
     from vepscore.report.ranking import rank
 
     ranking = rank(ranking_options(source, by=by, annotation=annotation, top=place))
@@ -146,5 +150,6 @@ def _scored(
             hint="choose another --place, or --by another modality",
         )
     ranking = dataclasses.replace(ranking, rows=ranking.rows[-1:])
-    (case,) = collect_cases(source, ranking, genes, predict_rows(predictor, ranking.rows))
+    signals = predict_rows(open_tracks(read_facts(ranking)), ranking.rows)
+    (case,) = collect_cases(source, ranking, genes, signals)
     return case.scene

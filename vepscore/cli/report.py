@@ -76,7 +76,7 @@ def report(
     The page is self-contained and fetches nothing.
     """
     from vepscore.genome.annotation import Annotation
-    from vepscore.report.document import build_document, collect_cases
+    from vepscore.report.document import build_document, collect_cases, read_facts
     from vepscore.report.page import PageWriter, render_page, require_jinja
     from vepscore.report.ranking import rank
 
@@ -97,7 +97,10 @@ def report(
         ranking = rank(options)
         predictor = None
         if reference is not None and tracks and ranking.rows:
-            predictor = open_predictor(reference, checkpoint, metadata, organism, window, precision, device)
+            facts = read_facts(ranking)
+            predictor = open_predictor(
+                reference, checkpoint, metadata, organism, window, precision, device, facts
+            )
         cases = collect_cases(
             source,
             ranking,

@@ -95,8 +95,7 @@ def build_document(
         cases: of its rows.
         tracks: what the tracks were predicted with, key to value; None where there are none.
     """
-    provenance = [line.removeprefix("##").partition("=")[::2] for line in ranking.provenance]
-    facts = dict(provenance)
+    facts = read_facts(ranking)
     scorers = {effect.scorer for case in cases for effect in case.details.effects}
     names = Names()
     return {
@@ -117,11 +116,16 @@ def build_document(
         "order": sorted(scorers, key=lambda name: _scorer_order(name, ranking.modality)),
         "unscored": [_unscored(allele) for allele in ranking.unscored],
         "terms": facts.get(TERMS_KEY, ""),
-        "provenance": provenance,
+        "provenance": list(facts.items()),
         "tracks": list((tracks or {}).items()),
         "differences": differing_facts(facts, tracks or {}),
         "settings": differing_facts(facts, tracks or {}, MAY_DIFFER),
     }
+
+
+def read_facts(ranking: Ranking) -> dict[str, str]:
+    """How the scores were made, key to value."""
+    return dict(line.removeprefix("##").partition("=")[::2] for line in ranking.provenance)
 
 
 def differing_facts(

@@ -5,6 +5,7 @@
   const body = table.tBodies[0];
   const rows = Array.from(body.querySelectorAll("tr.variant"));
   const search = document.getElementById("search");
+  const collator = new Intl.Collator("en", { numeric: true });
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
 
   const panelOf = (row) =>
@@ -48,7 +49,7 @@
     }));
     const compare = (a, b) => {
       const [x, y] = [keys.get(a), keys.get(b)];
-      const order = x.text.localeCompare(y.text, "en", { numeric: true }) || x.number - y.number;
+      const order = collator.compare(x.text, y.text) || x.number - y.number;
       return (way === "ascending" ? order : -order) || Number(a.dataset.panel) - Number(b.dataset.panel);
     };
     const panels = new Map(rows.map((row) => [row, panelOf(row)]));

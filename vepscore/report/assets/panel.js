@@ -50,6 +50,10 @@
       made.push(element("p", { class: "event" }, where, where ? ": " : "", data.event));
     }
     made.push(...picturePart(scene));
+    if (scene.predicted && shared.settings.length) {
+      made.push(element("p", { class: "note" }, "Bars and curves were predicted for the picture, and otherwise than the " +
+        `scores, from which they may differ (${shared.settings.join("; ")}). Site changes and arcs are scores.`));
+    }
     for (const note of scene.notes) made.push(element("p", { class: "note" }, "In the picture " + note + "."));
     made.push(element("h3", {}, "Effects"), ...effectsPart(data));
     made.push(element("p", { class: "note" }, `Record ${data.record} of the input, counted from 0, and its ALT ` +
