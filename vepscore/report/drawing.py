@@ -174,7 +174,13 @@ def _draw_genes(axes: Any, genes: Sequence[GeneLane], view: Interval) -> None:
         for index, exons in enumerate(gene.transcripts):
             if index == 0:
                 names.append((-row, f"{gene.name} {'◂' if gene.strand == '-' else '▸'}"))
-            axes.plot([exons[0].start0 + 0.5, exons[-1].end0 + 0.5], [-row, -row], color=_GREY, linewidth=0.8)
+            axes.plot(
+                [exons[0].start0 + 0.5, exons[-1].end0 + 0.5],
+                [-row, -row],
+                color=_GREY,
+                linewidth=0.8,
+                zorder=0,
+            )
             spans = [(e.start0 + 0.5, e.length_bp) for e in exons if _sees(view, *e)]
             axes.broken_barh(spans, (-row - 0.3, 0.6), color=_EXON)
             row += 1
