@@ -89,8 +89,7 @@ class Gene:
     codes: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.uint8))
     exons: list[tuple[int, int]] = dataclasses.field(default_factory=list)  # sense
     sites: list[tuple[int, int]] = dataclasses.field(default_factory=list)  # sense; stay as drawn
-    near_donor: int = -1  # sense position of the first intron base that NEAR_DONOR stands for
-    near_acceptor: int = -1  # sense position of the first exon base after NEAR_ACCEPTOR
+    near_exon: tuple[int, int] | None = None  # sense; the hidden exon that lacks one base of a site
     start0: int = -1  # on the contig
 
     @property
@@ -190,9 +189,7 @@ def add_intron(rng: np.random.Generator, gene: Gene, index: int) -> None:
     gene.add(draw_background(rng, length_bp // 2))
     if hides_exon:
         add_acceptor(rng, gene, NEAR_ACCEPTOR if near_acceptor else MADE_ACCEPTOR)
-        start, end = add_exon(rng, gene, encode(NEAR_DONOR if near_donor else MADE_DONOR))
-        gene.near_acceptor = start if near_acceptor else -1
-        gene.near_donor = end if near_donor else -1
+        gene.near_exon = add_exon(rng, gene, encode(NEAR_DONOR if near_donor else MADE_DONOR))
     gene.add(draw_background(rng, length_bp - length_bp // 2))
     add_acceptor(rng, gene)
 

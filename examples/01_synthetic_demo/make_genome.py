@@ -53,11 +53,14 @@ def format_vcf(variants: list[Variant]) -> Iterator[str]:
     yield f"##contig=<ID={genome.CONTIG},length={genome.CONTIG_BP}>"
     yield '##ALT=<ID=DEL,Description="Deletion">'
     yield '##INFO=<ID=EXPECT,Number=1,Type=String,Description="What the variant was made to do">'
+    yield '##INFO=<ID=EXON,Number=1,Type=String,Description="The exon that is made or lost, 1-based, inclusive">'
     yield '##INFO=<ID=SVTYPE,Number=1,Type=String,Description="Type of structural variant">'
     yield '##INFO=<ID=END,Number=1,Type=Integer,Description="End position of the structural variant">'
     yield "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
     for variant in variants:
         info = f"EXPECT={variant.expect}"
+        if variant.exon:
+            info += f";EXON={variant.exon[0] + 1}-{variant.exon[1]}"
         if variant.alt.startswith("<"):
             info += f";SVTYPE=DEL;END={variant.pos1 + SYMBOLIC_BP}"
         columns = (genome.CONTIG, variant.pos1, variant.id, variant.ref, variant.alt, ".", ".", info)

@@ -19,6 +19,7 @@ class Variant:
     ref: str
     alt: str
     expect: str  # the effect, `no_effect`, or `status_` and the VS_STATUS
+    exon: tuple[int, int] | None = None  # on the contig: the exon that is made or lost
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,8 +35,19 @@ class Editor:
         codes = self.contig[start0:end0]
         return decode(codes if self.gene.plan.strand == "+" else reverse_complement(codes))
 
-    def edit(self, name: str, expect: str, start: int, end: int, replacement: str) -> Variant:
-        """Replace a sense interval; an insertion or a deletion is anchored on the base before it."""
+    def edit(
+        self,
+        name: str,
+        expect: str,
+        start: int,
+        end: int,
+        replacement: str,
+        exon: tuple[int, int] | None = None,
+    ) -> Variant:
+        """Replace a sense interval; an insertion or a deletion is anchored on the base before it.
+
+        `exon` is the sense interval of the exon that is made or lost.
+        """
         start0, end0 = self.gene.span_on_contig(start, end)
         codes = encode(replacement)
         alt = decode(codes if self.gene.plan.strand == "+" else reverse_complement(codes))
@@ -43,7 +55,8 @@ class Editor:
             start0 -= 1
             alt = decode(self.contig[start0 : start0 + 1]) + alt
         ref = decode(self.contig[start0:end0])
-        return Variant(id=name, pos1=start0 + 1, ref=ref, alt=alt, expect=expect)
+        made = exon and self.gene.span_on_contig(*exon)
+        return Variant(id=name, pos1=start0 + 1, ref=ref, alt=alt, expect=expect, exon=made)
 
 
 def make_variants(contig: np.ndarray, genes: list[Gene]) -> list[Variant]:
@@ -56,26 +69,26 @@ def make_variants(contig: np.ndarray, genes: list[Gene]) -> list[Variant]:
 
 def break_sites(editors: list[Editor]) -> Iterator[Variant]:
     """Donors lose G at +1 or as a whole, acceptors lose A at -2 or G at -1, one donor is weakened at +5."""
-    for name, editor, exon in (("donor_plus1", editors[0], 2), ("donor_plus1_minus_strand", editors[1], 3)):
-        end = editor.gene.exons[exon][1]
-        yield editor.edit(name, "breaks_donor", end, end + 1, "A")
-    start = editors[6].gene.exons[3][0]
-    yield editors[6].edit("acceptor_minus2", "breaks_acceptor", start - 2, start - 1, "G")
-    start = editors[5].gene.exons[4][0]
-    yield editors[5].edit("acceptor_minus1", "breaks_acceptor", start - 1, start, "A")
-    end = editors[7].gene.exons[2][1]
-    yield editors[7].edit("donor_deletion", "deletes_donor", end - 2, end + 4, "")
+    for name, editor, index in (("donor_plus1", editors[0], 2), ("donor_plus1_minus_strand", editors[1], 3)):
+        exon = editor.gene.exons[index]
+        yield editor.edit(name, "breaks_donor", exon[1], exon[1] + 1, "A", exon)
+    exon = editors[6].gene.exons[3]
+    yield editors[6].edit("acceptor_minus2", "breaks_acceptor", exon[0] - 2, exon[0] - 1, "G", exon)
+    exon = editors[5].gene.exons[4]
+    yield editors[5].edit("acceptor_minus1", "breaks_acceptor", exon[0] - 1, exon[0], "A", exon)
+    exon = editors[7].gene.exons[2]
+    yield editors[7].edit("donor_deletion", "deletes_donor", exon[1] - 2, exon[1] + 4, "", exon)
     weak = editors[4]
-    end = weak.gene.exons[weak.gene.plan.weak_donor_exon][1]
-    yield weak.edit("donor_plus5", "weakens_donor", end + 4, end + 5, "C")
+    exon = weak.gene.exons[weak.gene.plan.weak_donor_exon]
+    yield weak.edit("donor_plus5", "weakens_donor", exon[1] + 4, exon[1] + 5, "C", exon)
 
 
 def make_sites(editors: list[Editor]) -> Iterator[Variant]:
     """Deep in an intron a near-exon gets its missing base; in an exon a second donor is inserted."""
-    end = editors[2].gene.near_donor
-    yield editors[2].edit("new_donor", "creates_donor", end + 1, end + 2, "T")
-    start = editors[3].gene.near_acceptor
-    yield editors[3].edit("new_acceptor", "creates_acceptor", start - 1, start, "G")
+    exon = editors[2].gene.near_exon
+    yield editors[2].edit("new_donor", "creates_donor", exon[1] + 1, exon[1] + 2, "T", exon)
+    exon = editors[3].gene.near_exon
+    yield editors[3].edit("new_acceptor", "creates_acceptor", exon[0] - 1, exon[0], "G", exon)
     end = editors[6].gene.exons[5][1]
     yield editors[6].edit("donor_copy", "duplicates_donor", end - 30, end - 30, MADE_DONOR)
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import orbax.checkpoint as ocp
@@ -63,7 +62,7 @@ class Training:
     objective: Objective
     windows: TrainingWindows
     seed: int
-    teachers: Sequence[AlphaGenome] = ()  # whose mean prediction is the target; none: the labels are
+    teachers: Sequence[AlphaGenome] = ()  # whose predictions are the targets; none: the labels are
 
 
 def train(
@@ -171,32 +170,31 @@ def _lessons(training: Training, first: int) -> Iterator[Lesson]:
         rng = np.random.default_rng([training.seed, number])
         stage = sizes[number]
         batch = training.windows.sample(rng, training.schedule.sampling, stage.window_bp, stage.windows)
-        yield jax.block_until_ready(teach(batch, stage.teacher_bp))
+        yield jax.block_until_ready(teach(rng, batch, stage.teacher_bp))
 
 
-def _teach(training: Training) -> Callable[[Batch, int | None], Lesson]:
-    """What is to be learnt of a batch, from the teachers if there are any."""
+def _teach(training: Training) -> Callable[[np.random.Generator, Batch, int | None], Lesson]:
+    """What is to be learnt of a batch, from the teachers if there are any.
+
+    One of them speaks at a time, which is cheap: the gradients of the losses are linear in the targets, but for the
+    number of sites by which they are divided and the squashing of coverage, and so on average those of their mean.
+    """
     objective = training.objective
     if not training.teachers:
         read = jax.jit(objective.read_labels)
-        return lambda batch, _: Lesson(batch, read(batch), batch["measured"])
+        return lambda _, batch, __: Lesson(batch, read(batch), batch["measured"])
     graph, arrays = nnx.split(training.teachers[0])
     part = ravel_pytree(arrays)[1]
+    teachers = [ravel_pytree(nnx.split(teacher)[1])[0] for teacher in training.teachers]
 
-    def teach(networks: jax.Array, batch: Arrays, teacher_bp: int | None) -> tuple[Targets, jax.Array]:
-        each = jax.lax.map(
-            lambda one: objective.teach(nnx.merge(graph, part(one)), batch, teacher_bp), networks
-        )
+    def teach(teacher: jax.Array, batch: Arrays, teacher_bp: int | None) -> tuple[Targets, jax.Array]:
         known = batch["valid"].reshape(*batch["measured"].shape, -1).all(axis=2)
-        return jax.tree.map(lambda x: jnp.mean(x, axis=0), each), known
+        return objective.teach(nnx.merge(graph, part(teacher)), batch, teacher_bp), known
 
-    compiled, networks = jax.jit(teach, static_argnums=2), _stack(training.teachers)
-    return lambda batch, teacher_bp: Lesson(batch, *compiled(networks, batch, teacher_bp))
-
-
-def _stack(networks: Sequence[AlphaGenome]) -> jax.Array:
-    """(N, all numbers) of networks of one shape."""
-    return jnp.stack([ravel_pytree(nnx.split(network)[1])[0] for network in networks])
+    compiled = jax.jit(teach, static_argnums=2)
+    return lambda rng, batch, teacher_bp: Lesson(
+        batch, *compiled(teachers[rng.integers(len(teachers))], batch, teacher_bp)
+    )
 
 
 def _optimizer(schedule: Schedule) -> optax.GradientTransformation:
