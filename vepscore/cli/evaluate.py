@@ -186,9 +186,10 @@ def _truth(
 def _check_output(source: str, output: Path | None) -> None:
     if output is None:
         return
-    from vepscore.io.tsv import check_suffix
+    from vepscore.io.atomic import check_suffix
+    from vepscore.io.tsv import SUFFIXES
 
-    check_suffix(output)
+    check_suffix(output, SUFFIXES)
     if os.path.realpath(source) == os.path.realpath(output):
         raise UsageError(f"output {output} is the input, which it would replace", hint="give -o another path")
 

@@ -100,9 +100,10 @@ def rank(
 def _check_output(source: str, annotation: Path | None, output: str | None) -> None:
     if output is None or output == STDOUT:
         return
-    from vepscore.io.tsv import check_suffix
+    from vepscore.io.atomic import check_suffix
+    from vepscore.io.tsv import SUFFIXES
 
-    check_suffix(Path(output))
+    check_suffix(Path(output), SUFFIXES)
     refuse_replacing(output, source, annotation)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from vepscore.engine.intake import MismatchPolicy
 from vepscore.engine.shards import Shard
 from vepscore.errors import UsageError
-from vepscore.io.spliceai import check_suffix as check_spliceai_suffix
+from vepscore.io.atomic import check_suffix
+from vepscore.io.spliceai import SUFFIXES as SPLICEAI_SUFFIXES
 from vepscore.io.table import SUFFIXES as TABLE_SUFFIXES
 from vepscore.io.vcf import STDOUT
 from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
@@ -96,7 +97,7 @@ def check_outputs(
     """
     _check_suffixes(outputs, table)
     if spliceai is not None:
-        check_spliceai_suffix(spliceai)
+        check_suffix(spliceai, SPLICEAI_SUFFIXES)
     by_place: dict[str, list[str]] = {}
     for name in [*outputs, *(str(path) for path in (table, spliceai, summary) if path)]:
         by_place.setdefault(name if name == STDOUT else os.path.realpath(name), []).append(name)

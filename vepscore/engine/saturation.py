@@ -15,6 +15,7 @@ from vepscore.errors import UsageError
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
 from vepscore.genome.regions import Region, parse_region
+from vepscore.io.atomic import check_suffix
 from vepscore.io.fields import COMPOSITE_FIELD
 from vepscore.io.figures import SUFFIXES, require_matplotlib
 from vepscore.io.saturation import BASES
@@ -82,11 +83,9 @@ def run_saturation(
 
 def _check_names(table: Path, picture: Path | None) -> None:
     """Refuses outputs of unknown kinds, before anything is computed."""
-    if table.suffix != LONG_TABLE_SUFFIX:
-        raise UsageError(f"output {table}\nexpected a name that ends in {LONG_TABLE_SUFFIX}")
+    check_suffix(table, [LONG_TABLE_SUFFIX])
     if picture is not None:
-        if picture.suffix not in SUFFIXES:
-            raise UsageError(f"picture {picture}\nexpected a name that ends in {' or '.join(SUFFIXES)}")
+        check_suffix(picture, SUFFIXES)
         require_matplotlib(", or leave out --picture")
 
 

@@ -7,12 +7,12 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from vepscore.errors import OutputError
+from vepscore.errors import OutputError, UsageError
 
 
 @contextlib.contextmanager
@@ -53,6 +53,16 @@ def made_folder(folder: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only where it is empty
         raise
+
+
+def check_suffix(path: str | Path, suffixes: Sequence[str]) -> None:
+    """Refuses an output whose name ends in none of the suffixes.
+
+    Raises:
+        UsageError: so it does.
+    """
+    if not str(path).endswith(tuple(suffixes)):
+        raise UsageError(f"output {path}\nexpected a name that ends in {' or '.join(suffixes)}")
 
 
 class StagedFile:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vepscore.errors import UsageError
-from vepscore.io.atomic import StagedFile, StagedWriter
+from vepscore.io.atomic import StagedFile, StagedWriter, check_suffix
 
 SUFFIXES = (".svg", ".png")
 
@@ -26,16 +26,6 @@ def require_matplotlib(way_out: str = "") -> None:
             "pictures are drawn with matplotlib, which is not installed",
             hint=f"pip install 'vepscore[plot]'{way_out}",
         ) from error
-
-
-def check_suffix(path: Path) -> None:
-    """Refuses a path that does not end in one of SUFFIXES.
-
-    Raises:
-        UsageError: it does not.
-    """
-    if path.suffix not in SUFFIXES:
-        raise UsageError(f"output {path}\nexpected a name that ends in {' or '.join(SUFFIXES)}")
 
 
 def save_figure(draw: Callable[[], Any], target: StagedFile) -> None:
@@ -60,7 +50,7 @@ class FigureWriter(StagedWriter):
     """
 
     def __init__(self, path: Path) -> None:
-        check_suffix(path)
+        check_suffix(path, SUFFIXES)
         super().__init__(StagedFile(path), path)
         self._draw: Callable[[], Any] | None = None
 

@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from vepscore.errors import InputError, UsageError
+from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
-from vepscore.io.atomic import StagedFile, StagedWriter, writing
+from vepscore.io.atomic import StagedFile, StagedWriter, check_suffix, writing
 from vepscore.io.fields import EVENTS_SCORER, Field
 from vepscore.io.header import FIXED_COLUMNS, VcfHeader, provenance_lines
 from vepscore.io.info import encode
@@ -124,7 +124,7 @@ class SpliceAiWriter(StagedWriter):
     """
 
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
-        check_suffix(path)
+        check_suffix(path, SUFFIXES)
         super().__init__(StagedFile(path, INDEX_SUFFIXES), path)
         self.counts = Counts()
         self._header = header
@@ -193,16 +193,6 @@ class SpliceAiWriter(StagedWriter):
     def _abandon(self) -> None:
         super()._abandon()
         self._body.unlink(missing_ok=True)
-
-
-def check_suffix(path: str | Path) -> None:
-    """Refuses a path that does not end in one of SUFFIXES.
-
-    Raises:
-        UsageError: it does not.
-    """
-    if not str(path).endswith(SUFFIXES):
-        raise UsageError(f"output {path}\nexpected a name that ends in {' or '.join(SUFFIXES)}")
 
 
 def _entries(allele: AlleleResult, pos1: int) -> list[str]:

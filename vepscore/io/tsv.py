@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from vepscore.errors import UsageError
-from vepscore.io.atomic import StagedFile, StagedWriter, writing
+from vepscore.io.atomic import StagedFile, StagedWriter, check_suffix, writing
 from vepscore.io.table import open_text
 
 SUFFIXES = (".tsv", ".tsv.gz")
@@ -21,7 +20,7 @@ class TsvWriter(StagedWriter):
     """
 
     def __init__(self, path: Path) -> None:
-        check_suffix(path)
+        check_suffix(path, SUFFIXES)
         super().__init__(StagedFile(path), path)
 
     def write(self, lines: Iterable[str]) -> None:
@@ -39,13 +38,3 @@ class TsvWriter(StagedWriter):
 
     def _close(self) -> None:
         self._file.close()
-
-
-def check_suffix(path: Path) -> None:
-    """Refuses a path that does not end in one of SUFFIXES.
-
-    Raises:
-        UsageError: it does not.
-    """
-    if not path.name.endswith(SUFFIXES):
-        raise UsageError(f"output {path}\nexpected a name that ends in {' or '.join(SUFFIXES)}")

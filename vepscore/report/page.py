@@ -13,7 +13,7 @@ from typing import Any
 
 import vepscore
 from vepscore.errors import UsageError
-from vepscore.io.atomic import StagedFile, StagedWriter
+from vepscore.io.atomic import StagedFile, StagedWriter, check_suffix
 
 SUFFIXES = (".html", ".htm")
 _STYLES = ("page.css",)
@@ -64,7 +64,7 @@ class PageWriter(StagedWriter):
     """
 
     def __init__(self, path: Path) -> None:
-        check_suffix(path)
+        check_suffix(path, SUFFIXES)
         super().__init__(StagedFile(path), path)
         self._text = ""
 
@@ -79,16 +79,6 @@ class PageWriter(StagedWriter):
         self._target.temporary.write_text(
             self._text, encoding="utf-8", errors="backslashreplace", newline="\n"
         )
-
-
-def check_suffix(path: Path) -> None:
-    """Refuses a path that does not end in one of SUFFIXES.
-
-    Raises:
-        UsageError: it does not.
-    """
-    if not path.name.endswith(SUFFIXES):
-        raise UsageError(f"output {path}\nexpected a name that ends in {' or '.join(SUFFIXES)}")
 
 
 def _joined(names: tuple[str, ...]) -> Any:
