@@ -8,6 +8,7 @@ from vepscore.errors import UsageError
 from vepscore.io.atomic import StagedFile, StagedWriter, check_suffix
 
 SUFFIXES = (".svg", ".png")
+_POSITION_DIGITS = 4  # shares of the figure's width and height
 
 
 def require_matplotlib(way_out: str = "") -> None:
@@ -36,7 +37,17 @@ def save_figure(draw: Callable[[], Any], target: StagedFile) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "vepscore"}):
         suffix = target.path.suffix
         about = {"Date": None} if suffix == ".svg" else {"Software": None}
-        draw().savefig(target.temporary, format=suffix[1:], dpi=150, metadata=about)
+        figure = draw()
+        _fix_layout(figure)
+        figure.savefig(target.temporary, format=suffix[1:], dpi=150, metadata=about)
+
+
+def _fix_layout(figure: Any) -> None:
+    """Lays a figure out once, in round numbers: the solver's last digits are not the same each time."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(edge, _POSITION_DIGITS) for edge in axes.get_position().bounds])
 
 
 class FigureWriter(StagedWriter):
