@@ -108,9 +108,10 @@ def _predicted(variant: "VariantText", genes: "Genes | None", predictor: "Surrou
     """
     from vepscore.report.details import Details
     from vepscore.report.scene import compose_scene
+    from vepscore.report.table import variant_in_words
 
     (signals,) = predictor.predict([variant])
-    name = f"{variant.chrom}:{variant.pos1} {variant.ref}>{variant.alt}"
+    name = variant_in_words(variant)
     if isinstance(signals, str):
         raise InputError(
             f"variant {name}\n{signals}",

@@ -6,6 +6,7 @@ TSV: `##key=value` lines, the column names, a row per ranked allele, then those 
 import math
 from collections.abc import Iterator
 
+from vepscore.genome.regions import VariantText
 from vepscore.io.fields import format_float
 from vepscore.io.info import encode
 from vepscore.report.alleles import Entry, ScoredAllele
@@ -44,7 +45,7 @@ def terminal_columns(ranking: Ranking) -> tuple[tuple[str, ...], list[tuple[str,
     return tuple(names[i] for i in used), [tuple(row[i] for i in used) for row in rows]
 
 
-def variant_in_words(allele: ScoredAllele) -> str:
+def variant_in_words(allele: ScoredAllele | VariantText) -> str:
     """Contig, 1-based position and alleles, long ones cut."""
     ref, alt = (
         text if len(text) <= _SHOWN_ALLELE else f"{text[:_SHOWN_ALLELE]}…({len(text)})"
