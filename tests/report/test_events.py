@@ -19,6 +19,7 @@ from vepscore.report.events import (
     call_event,
 )
 from vepscore.report.gene_model import GeneModel, Interval
+from vepscore.report.words import describe_event
 
 EXONS = tuple(Interval(*exon) for exon in [(1000, 1100), (2000, 2120), (3000, 3090), (4000, 4500)])
 GENES = {strand: GeneModel(strand, (EXONS,)) for strand in "+-"}
@@ -190,6 +191,35 @@ def test_exon_of_most_transcripts_is_the_one_skipped():
 def test_exon_inside_some_transcript_is_skipped_rather_than_retained_at_the_end_of_another():
     gene = GeneModel("+", ((EXONS[1], EXONS[2]), EXONS))
     assert call_event([donor(2119, -0.8)], gene).kind == SKIPPED
+
+
+@pytest.mark.parametrize(
+    ("strand", "loss", "gain", "becomes", "change_bp"),
+    [
+        ("+", donor(2119, -0.8), donor(2104, 0.4), (2000, 2105), -15),
+        ("+", acceptor(2000, -0.8), acceptor(2012, 0.4), (2012, 2120), -12),
+        ("-", donor(2000, -0.8), donor(2012, 0.4), (2012, 2120), -12),
+        ("-", acceptor(2119, -0.8), acceptor(2104, 0.4), (2000, 2105), -15),
+    ],
+)
+def test_an_annotated_site_of_the_same_exon_that_stands_in_is_an_alternative_one(
+    strand, loss, gain, becomes, change_bp
+):
+    other = (EXONS[0], Interval(2012, 2105), *EXONS[2:])
+    gene = GeneModel(strand, (EXONS, other))
+    call = call_event([gain, loss], gene)
+    assert (call.kind, call.region, call.exon_change_bp) == (
+        EventKind.ALTERNATIVE_SITE,
+        Interval(*becomes),
+        change_bp,
+    )
+    assert call.evidence == (loss, gain)
+    words = f"alternative {loss.site}: exon {-change_bp} bp shorter, {becomes[0] + 1}-{becomes[1]};"
+    assert describe_event(call).startswith(words)
+    weak = dataclasses.replace(gain, score=0.1)
+    assert call_event([weak, loss], gene).kind == SKIPPED
+    elsewhere = SiteChange(loss.site, 3089 if (loss.site == DONOR) == (strand == "+") else 3000, 0.4)
+    assert call_event([elsewhere, loss], gene).kind == SKIPPED
 
 
 def test_rules_can_be_changed():

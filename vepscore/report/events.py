@@ -1,9 +1,10 @@
 """The likely splice event of a variant in a gene: a rule over the four strongest changes of its splice sites.
 
-Only the loss of an annotated site and the gain of another place count. Of those that pass the threshold the strongest
-leads, a loss before an equal gain, and the first rule that fits decides:
+Only the loss of an annotated site and the gain of another place lead. Of those that pass the threshold the strongest
+does, a loss before an equal gain, and the first rule that fits decides:
 
     any     a site is lost, and a gain of the same kind may stand in      cryptic site
+    any     a site is lost, and an annotated one may stand in             alternative site
     gain    a gained pair within an intron, or a gain with a latent site  pseudoexon
     gain    a site is gained in an exon, or near one                      cryptic site
     gain    deep in an intron, without a partner                          cryptic site of no known exon
@@ -34,6 +35,7 @@ class EventKind(enum.StrEnum):
 
     EXON_SKIPPING = "exon skipping"
     CRYPTIC_SITE = "cryptic site"
+    ALTERNATIVE_SITE = "alternative site"  # an annotated one, used more
     PSEUDOEXON = "pseudoexon"
     INTRON_RETENTION = "intron retention"
     NONE = "none"
@@ -79,7 +81,7 @@ class EventCall:
     )
     exons: int = 0  # skipped
     exon_change_bp: int | None = (
-        None  # of a cryptic site: by how much its exon grows; None where none is near
+        None  # of a cryptic or alternative site: by how much its exon grows; None where none is near
     )
     evidence: tuple[
         SiteChange, ...
@@ -136,6 +138,9 @@ class _Case:
         known = [(change, (change.site, change.pos0) in self.annotated) for change in changes]
         self.losses = {c.site: c for c, is_annotated in known if is_annotated and -c.score >= rules.threshold}
         self.gains = {c.site: c for c, is_annotated in known if not is_annotated and c.score >= rules.partner}
+        self.annotated_gains = {
+            c.site: c for c, is_annotated in known if is_annotated and c.score >= rules.threshold
+        }
 
     def call(self) -> EventCall:
         strong = [gain for gain in self.gains.values() if gain.score >= self.rules.threshold]
@@ -159,9 +164,11 @@ class _Case:
         return EventCall(kind=EventKind.NONE, evidence=tuple(strong), distance_bp=distance_bp)
 
     def _moved(self, site: str) -> EventCall | None:
-        gain, loss = self.gains.get(site), self.losses.get(site)
-        if gain and loss and gain.score >= self.rules.threshold:
+        loss, gain = self.losses.get(site), self.gains.get(site)
+        if loss and gain and gain.score >= self.rules.threshold:
             return self._cryptic(gain, loss)
+        if loss and (gain := self.annotated_gains.get(site)) and (call := self._cryptic(gain, loss)):
+            return dataclasses.replace(call, kind=EventKind.ALTERNATIVE_SITE)
         return None
 
     def _from_gain(self, gain: SiteChange) -> EventCall:

@@ -26,17 +26,18 @@ def _event(call: EventCall) -> str:
         return f"intron retention: intron {_span(call.region)}, {_bases(call.region.length_bp)}"
     if call.kind is EventKind.PSEUDOEXON:
         return f"pseudoexon: {_span(call.region)}, {_bases(call.region.length_bp)}{_partner(call)}"
-    if call.kind is EventKind.CRYPTIC_SITE:
-        return _cryptic(call)
+    if call.kind in (EventKind.CRYPTIC_SITE, EventKind.ALTERNATIVE_SITE):
+        return _moved_site(call)
     return "no event: not an annotated site lost, nor another gained" if call.evidence else "no event"
 
 
-def _cryptic(call: EventCall) -> str:
+def _moved_site(call: EventCall) -> str:
     (gain,) = (change for change in call.evidence if change.score > 0)
+    site = f"{call.kind.removesuffix(' site')} {gain.site}"
     if call.exon_change_bp is None:
-        return f"cryptic {gain.site}: of no annotated exon, and no partner is found"
+        return f"{site}: of no annotated exon, and no partner is found"
     size, direction = abs(call.exon_change_bp), "longer" if call.exon_change_bp > 0 else "shorter"
-    return f"cryptic {gain.site}: exon {_bases(size)} {direction}, {_span(call.region)}"
+    return f"{site}: exon {_bases(size)} {direction}, {_span(call.region)}"
 
 
 def _partner(call: EventCall) -> str:
