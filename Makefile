@@ -36,7 +36,12 @@ format: $(VENV)/installed-test  ## Format the code in place
 SHARE ?= 1
 checkpoint: $(VENV)/installed-test  ## Train the embedded checkpoint again, from the files in DATA=FOLDER, in build/
 	@test -n "$(DATA)" || { echo "error: say where the data are: make checkpoint DATA=FOLDER" >&2; exit 1; }
-	$(BIN)/vepscore train examples/06_training/recipe.toml "$(DATA)" -o build/checkpoint --share $(SHARE)
+	for number in 1 2; do \
+	  $(BIN)/vepscore train examples/06_training/first.toml "$(DATA)" -o build/first --share $(SHARE) \
+	    --teacher $$number || exit; \
+	done
+	$(BIN)/vepscore train examples/06_training/recipe.toml "$(DATA)" -o build/checkpoint --share $(SHARE) \
+	  --start build/first
 	$(BIN)/python -m vepscore.train.background "$(DATA)/hg38_native.fa.gz" "$(DATA)/refseq_hg38.gtf.gz" \
 	  --snvs 450 --indels 150 -o build/background.vcf.gz
 	$(BIN)/vepscore calibrate build/background.vcf.gz -r "$(DATA)/hg38_native.fa.gz" -g "$(DATA)/refseq_hg38.gtf.gz" \

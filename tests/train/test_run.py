@@ -113,6 +113,25 @@ def test_a_teacher_alone_is_the_one_of_the_whole_run(
     assert all(found[key].tobytes() == expected[key].tobytes() for key in expected)
 
 
+@pytest.mark.slow
+def test_teachers_go_on_from_those_of_another_run(
+    folder: Path, recipe: Recipe, trained: Path, tmp_path: Path
+) -> None:
+    data = read_data(recipe, folder)
+    train_all(recipe, data, tmp_path, start=trained, only_teacher=1)
+    began, ended, other = (
+        arrays(path) for path in (trained / "teacher-1", tmp_path / "teacher-1", trained / "teacher-2")
+    )
+    weights = "heads.SPLICE_SITES.linear.weight"
+    moved, apart = (np.abs(each[weights] - began[weights]).mean() for each in (ended, other))
+    assert 0 < moved < apart / 2
+    with pytest.raises(OutputError, match="teacher-1\n  was trained by another recipe"):
+        train_all(recipe, data, tmp_path, only_teacher=1)
+    wider = dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, channels=16))
+    with pytest.raises(TrainingError, match="of another architecture"):
+        train_all(wider, data, tmp_path / "wider", start=trained)
+
+
 def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"no teacher 3: its \[data\] has 2 folds"):
         train_all(recipe, read_data(recipe, folder), tmp_path, only_teacher=3)
@@ -124,13 +143,14 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
         ("[student]", "[students]", r"no section \[student\]"),
         ("channels = 8", "channles = 8", "network: .*channles"),
         ("window_bp = 2048", "window_bp = 2000", "teachers: window_bp 2000 is not a multiple of 2048"),
-        ("steps = 6, ", "", "teachers: stages: .*steps"),
+        ("steps = 3, ", "", "teachers: stages: .*steps"),
+        ("CAGE = 1.0", "CAGES = 1.0", "teachers: weights: 'CAGES' is not a valid Output"),
         ("from_teacher = 2", "from_teacher = 3", "student: from_teacher is no number of a teacher"),
         ("[teachers]", "[teachers]\nfrom_teacher = 1", "teachers: from_teacher is for the student"),
-        ("steps = 6", "teacher_bp = 2048, steps = 6", "teachers: teacher_bp is for the student"),
+        ("steps = 3", "teacher_bp = 2048, steps = 3", "teachers: teacher_bp is for the student"),
         (
-            "steps = 3",
-            "teacher_bp = 4096, steps = 3",
+            "stages = [{ steps = 3",
+            "stages = [{ teacher_bp = 4096, steps = 3",
             "student: teacher_bp 4096 is not a multiple of 2048 that div",
         ),
         ("seed = 7", "seed 7", "is not TOML"),
@@ -152,8 +172,9 @@ def test_files_that_are_missing_are_named(recipe: Recipe, tmp_path: Path) -> Non
         read_data(recipe, tmp_path)
 
 
-def test_the_example_is_a_recipe() -> None:
-    recipe = read_recipe(ROOT / "examples" / "06_training" / "recipe.toml")
+@pytest.mark.parametrize("name", ["first", "recipe"])
+def test_the_examples_are_recipes(name: str) -> None:
+    recipe = read_recipe(ROOT / "examples" / "06_training" / f"{name}.toml")
     held_out = [chrom for fold in recipe.data.folds for chrom in fold]
     assert len(held_out) == len(set(held_out)) and not set(held_out) & set(recipe.data.test)
     tried = recipe.shortened(0.01)

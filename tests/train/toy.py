@@ -37,7 +37,12 @@ junction_channels = 4
 
 [teachers]
 peak_rate = 0.01
-stages = [{ steps = 6, window_bp = 2048, windows = 2 }]
+weights = { tracks = { CAGE = 1.0 } }
+sampling = { mistakes = 0.5 }
+stages = [
+  { steps = 3, window_bp = 2048, windows = 2 },
+  { steps = 3, window_bp = 2048, windows = 2, find_mistakes = true },
+]
 
 [student]
 from_teacher = 2

@@ -29,6 +29,10 @@ def train(
             help="Train this one only, as a task of a job array; the same command without it does the rest.",
         ),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Folder of another run: these teachers begin with those; else from scratch."),
+    ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -44,7 +48,7 @@ def train(
     recipe = read_recipe(recipe).shortened(share)
     with _observing(quiet=quiet) as observe:
         data_read = read_data(recipe, data)
-        typer.echo(train_all(recipe, data_read, output, only_teacher=teacher, observe=observe))
+        typer.echo(train_all(recipe, data_read, output, start=start, only_teacher=teacher, observe=observe))
 
 
 @contextlib.contextmanager

@@ -21,13 +21,15 @@ import orbax.checkpoint as ocp
 from flax import nnx
 from jax.flatten_util import ravel_pytree
 
+from vepscore.genome.cache import published
 from vepscore.model.config import ModelConfig
 from vepscore.model.layers import unfold_convolutions
 from vepscore.model.loading import set_track_means
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import Output
+from vepscore.train.mistakes import Mistakes
 from vepscore.train.objective import Arrays, Objective, Targets
-from vepscore.train.recipe import Schedule
+from vepscore.train.recipe import Schedule, Stage
 from vepscore.train.windows import Batch, TrainingWindows
 
 _SAVED_STEPS = 100  # between two states that are kept
@@ -63,6 +65,7 @@ class Training:
     windows: TrainingWindows
     seed: int
     teachers: Sequence[AlphaGenome] = ()  # whose predictions are the targets; none: the labels are
+    start: AlphaGenome | None = None  # whose parameters it begins with; none: random ones
 
 
 def train(
@@ -91,13 +94,23 @@ def train(
         if first:
             state = kept.restore(first, args=ocp.args.StandardRestore(state))
         losses_log = _Log(log, first)
-        for number, lesson in enumerate(_prefetched(_lessons(training, first)), first + 1):
-            state, found = step(state, lesson)
-            losses = {name: float(value) for name, value in found.items()}
-            losses_log.add(number, losses)
-            observe(number, losses)
-            if number % _SAVED_STEPS == 0:
-                kept.save(number, args=ocp.args.StandardSave(state))
+        taken = 0
+        mistakes = None
+        for stage in training.schedule.stages:
+            start, taken = taken, taken + stage.steps
+            if stage.find_mistakes:
+                mistakes = _find_mistakes(
+                    restore(state), training.windows, progress / f"mistakes-{start}.npz"
+                )
+            numbers = range(max(start, first), taken)
+            lessons = _prefetched(_lessons(training, stage, numbers, mistakes))
+            for number, lesson in zip(numbers, lessons, strict=True):
+                state, found = step(state, lesson)
+                losses = {name: float(value) for name, value in found.items()}
+                losses_log.add(number + 1, losses)
+                observe(number + 1, losses)
+                if (number + 1) % _SAVED_STEPS == 0:
+                    kept.save(number + 1, args=ocp.args.StandardSave(state))
     network = restore(state)
     network.eval()
     return network
@@ -125,9 +138,8 @@ def _vectors(
 
 
 def _create(training: Training) -> AlphaGenome:
-    if training.schedule.from_teacher is not None:
-        teacher = training.teachers[training.schedule.from_teacher - 1]
-        network = nnx.merge(*nnx.split(teacher), copy=True)
+    if training.start is not None:
+        network = nnx.merge(*nnx.split(training.start), copy=True)
         unfold_convolutions(network)
         network.train()
         return network
@@ -162,14 +174,27 @@ def _step(
     return jax.jit(step, donate_argnums=0)
 
 
-def _lessons(training: Training, first: int) -> Iterator[Lesson]:
-    """From step `first` on, counted from 0."""
-    sizes = [stage for stage in training.schedule.stages for _ in range(stage.steps)]
+def _find_mistakes(network: AlphaGenome, windows: TrainingWindows, path: Path) -> Mistakes:
+    """Those that a network makes, or that it made before the run was killed."""
+    if not path.exists():
+        network.eval()
+        found = Mistakes.of(network, windows.splice)
+        with published(path) as partial:
+            np.savez(partial, **found._asdict())
+    with np.load(path) as arrays:
+        return Mistakes(**arrays)
+
+
+def _lessons(
+    training: Training, stage: Stage, numbers: Sequence[int], mistakes: Mistakes | None
+) -> Iterator[Lesson]:
+    """Of some steps of a stage, which are counted from 0 over all stages."""
     teach = _teach(training)
-    for number in range(first, len(sizes)):
+    for number in numbers:
         rng = np.random.default_rng([training.seed, number])
-        stage = sizes[number]
-        batch = training.windows.sample(rng, training.schedule.sampling, stage.window_bp, stage.windows)
+        batch = training.windows.sample(
+            rng, training.schedule.sampling, stage.window_bp, stage.windows, mistakes
+        )
         yield jax.block_until_ready(teach(rng, batch, stage.teacher_bp))
 
 

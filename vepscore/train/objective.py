@@ -137,7 +137,9 @@ class Objective:
         weights = {"sites": 1.0} | {
             name: getattr(self.weights, name) for name in ("usage", "junctions", "contacts")
         }
-        return sum(weights.get(name, self.weights.tracks) * value for name, value in losses.items())
+        for output in self.columns:
+            weights |= dict.fromkeys(_loss_names(output), self.weights.tracks[output])
+        return sum(weights[name] * value for name, value in losses.items())
 
     def _fine(self, head: TrackHead, embeddings: Embeddings) -> jax.Array:
         """Coverage summed over bins of 32 bp."""
@@ -160,10 +162,13 @@ class Objective:
         coarse = head.scaled(embeddings.bp128, _ORGANISM, resolution_bp=_COARSE_BP)
         coarse_target = scale_targets(_pool(target, by), resolution_bp=_COARSE_BP, **scale)
         whole = measured.reshape(measured.shape[0], -1, by).all(axis=2)
-        return {
-            f"{output}_{BIN_BP}bp": track_loss(fine, fine_target, measured),
-            f"{output}_{_COARSE_BP}bp": track_loss(coarse, coarse_target, whole),
-        }
+        values = track_loss(fine, fine_target, measured), track_loss(coarse, coarse_target, whole)
+        return dict(zip(_loss_names(output), values, strict=True))
+
+
+def _loss_names(output: Output) -> tuple[str, str]:
+    """Of the two resolutions."""
+    return f"{output}_{BIN_BP}bp", f"{output}_{_COARSE_BP}bp"
 
 
 def _reverse_complement(batch: Arrays) -> Arrays:

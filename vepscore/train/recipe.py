@@ -4,10 +4,12 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from vepscore.errors import TrainingError
-from vepscore.model.config import PAIR_BIN_BP, ModelConfig
+from vepscore.model.config import PAIR_BIN_BP, TRACK_RESOLUTIONS_BP, ModelConfig
+from vepscore.outputs import Output
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class Stage:
     steps: int
     window_bp: int
     windows: int  # per step
+    find_mistakes: bool = False  # first, over all of the sequence, so that windows can be drawn around them
     teacher_bp: int | None = (
         None  # of the windows in which teachers predict, where that is less than `window_bp`
     )
@@ -57,7 +60,9 @@ class Weights:
 
     usage: float = 0.3
     junctions: float = 0.2
-    tracks: float = 0.1  # each, at each resolution
+    tracks: Mapping[Output, float] = dataclasses.field(
+        default_factory=lambda: dict.fromkeys(TRACK_RESOLUTIONS_BP, 0.1)
+    )  # each output at each resolution
     contacts: float = 0.1
 
 
@@ -65,8 +70,9 @@ class Weights:
 class Sampling:
     """Where windows lie; what is left to one is uniform over the sequence."""
 
-    sites: float = 0.5  # share that holds a splice site, each as often as any other
-    regions: float = 0.3  # share that lies in a region with coverage
+    mistakes: float = 0.0  # share at what the network took for a splice site, once that was looked for
+    sites: float = 0.5  # share of the others that holds a splice site, each as often as any other
+    regions: float = 0.3  # share of the others that lies in a region with coverage
     mutated: float = 0.0  # a window has between none and this share of its bases drawn anew
 
 
@@ -171,7 +177,7 @@ def _network(**sizes: Any) -> ModelConfig:
 def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **values: Any) -> Schedule:
     schedule = Schedule(
         stages=tuple(_make(Stage, stage, "stages") for stage in stages),
-        weights=_make(Weights, weights or {}, "weights"),
+        weights=_make(_weights, weights or {}, "weights"),
         sampling=_make(Sampling, sampling or {}, "sampling"),
         **values,
     )
@@ -184,6 +190,11 @@ def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **value
                 f"window_bp {stage.window_bp}"
             )
     return schedule
+
+
+def _weights(*, tracks: Mapping[str, float] = MappingProxyType({}), **values: float) -> Weights:
+    known = {Output(name): weight for name, weight in tracks.items()}
+    return Weights(tracks=Weights().tracks | known, **values)
 
 
 def _frozen(value: Any) -> Any:

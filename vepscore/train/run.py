@@ -95,6 +95,7 @@ def train_all(
     data: TrainingData,
     output: Path,
     *,
+    start: Path | None = None,
     only_teacher: int | None = None,
     observe: Observe = lambda *_: None,
 ) -> Path:
@@ -104,6 +105,7 @@ def train_all(
         recipe: what to train.
         data: what with.
         output: folder for a checkpoint per network, each with its log.
+        start: folder of another run, with whose teachers, number by number, these begin; none: from scratch.
         only_teacher: train this one alone, counted from 1; several processes may train one each in the same folder.
         observe: called after each step.
 
@@ -111,7 +113,7 @@ def train_all(
         The student's folder, or that teacher's.
 
     Raises:
-        TrainingError: the recipe has no such teacher.
+        TrainingError: the recipe has no such teacher, or those of `start` are of another architecture.
         OutputError: the folder holds networks of another recipe.
     """
     folds = recipe.data.folds
@@ -121,15 +123,26 @@ def train_all(
     heads = {output: int(table.channel.max()) + 1 for output, table in data.tables.items()}
     heads[Output.SPLICE_SITES] += 1  # none of them
     recipe = dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, heads=heads))
+    chosen = {
+        f"teacher-{number}": fold for number, fold in enumerate(folds, 1) if only_teacher in (None, number)
+    }
     teachers = [
-        _train_once(recipe, data, output / f"teacher-{number}", recipe.teachers, fold=fold, observe=observe)
-        for number, fold in enumerate(folds, 1)
-        if only_teacher in (None, number)
+        _train_once(
+            recipe,
+            data,
+            output / name,
+            recipe.teachers,
+            fold=fold,
+            start=start and start / name,
+            observe=observe,
+        )
+        for name, fold in chosen.items()
     ]
     if only_teacher is not None:
         return teachers[0]
+    start = None if recipe.student.from_teacher is None else teachers[recipe.student.from_teacher - 1]
     return _train_once(
-        recipe, data, output / STUDENT_FOLDER, recipe.student, teachers=teachers, observe=observe
+        recipe, data, output / STUDENT_FOLDER, recipe.student, teachers=teachers, start=start, observe=observe
     )
 
 
@@ -141,11 +154,18 @@ def _train_once(
     *,
     fold: Sequence[str] = (),
     teachers: Sequence[Path] = (),
+    start: Path | None,
     observe: Observe,
 ) -> Path:
     """One network's folder, trained if it is not there yet."""
+    if start and read_config(start).architecture != recipe.network:
+        raise TrainingError(
+            f"{start}\nis a network of another architecture than that of the recipe's [network] and data",
+            hint="name a run of a recipe that differs in its schedules alone",
+        )
     asked = recipe if teachers else _of_one_teacher(recipe)
-    digest = hashlib.sha256(repr((asked, schedule, fold)).encode()).hexdigest()
+    begun = (start / HASHES_FILE).read_text() if start else None
+    digest = hashlib.sha256(repr((asked, schedule, fold, begun)).encode()).hexdigest()
     progress = folder / f"{_PROGRESS}{digest}"
     _check_recipe(folder, digest)
     if (folder / HASHES_FILE).exists():
@@ -164,6 +184,7 @@ def _train_once(
         windows=data.windows(fold),
         seed=int(digest[:8], 16),
         teachers=[load_checkpoint(teacher).network for teacher in teachers],
+        start=load_checkpoint(start).network if start else None,
     )
     network = train(
         training,

@@ -4,6 +4,7 @@ Coordinates are 0-based and half-open. Axes: B windows of the batch, S bp, K sit
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Self
 
@@ -80,14 +81,16 @@ class SpliceData:
         The outer `context_bp` of each window are not valid. The last batch is filled with windows without
         a valid position.
         """
-        starts = [
-            (i, s) for i, piece in enumerate(self.pieces) for s in _tile_starts(piece, width_bp, context_bp)
-        ]
-        for first in range(0, len(starts), batch):
-            chosen = starts[first : first + batch]
-            windows = [_without_context(self.window(i, s, width_bp), context_bp) for i, s in chosen]
+        tiles = self.tiles(width_bp, context_bp)
+        while windows := [window for _, _, window in itertools.islice(tiles, batch)]:
             windows += [_without_context(windows[0], width_bp)] * (batch - len(windows))
             yield SpliceBatch.stack(windows)
+
+    def tiles(self, width_bp: int, context_bp: int) -> Iterator[tuple[int, int, SpliceBatch]]:
+        """The windows of `tile_windows` one by one, each after the index of its piece and its start."""
+        for index, piece in enumerate(self.pieces):
+            for start0 in _tile_starts(piece, width_bp, context_bp):
+                yield index, start0, _without_context(self.window(index, start0, width_bp), context_bp)
 
 
 def _tile_starts(piece: Piece, width_bp: int, context_bp: int) -> range:

@@ -7,6 +7,7 @@ T tracks.
 import numpy as np
 
 from vepscore.train.contacts import ContactData
+from vepscore.train.mistakes import Mistakes
 from vepscore.train.recipe import Sampling
 from vepscore.train.splice import SpliceBatch, SpliceData
 from vepscore.train.tracks import BIN_BP, TrackData
@@ -24,7 +25,8 @@ class TrainingWindows:
     """
 
     def __init__(self, splice: SpliceData, tracks: TrackData, contacts: ContactData | None) -> None:
-        self._splice, self._tracks, self._contacts = splice, tracks, contacts
+        self.splice = splice
+        self._tracks, self._contacts = tracks, contacts
         lengths = np.array([len(piece.codes) for piece in splice.pieces])
         self._weights = lengths / lengths.sum()
         self._regions = [
@@ -34,14 +36,23 @@ class TrainingWindows:
             if piece.chrom == region.chrom and piece.start0 <= region.start0 and region.end0 <= piece.end0
         ]
 
-    def sample(self, rng: np.random.Generator, sampling: Sampling, width_bp: int, count: int) -> Batch:
+    def sample(
+        self,
+        rng: np.random.Generator,
+        sampling: Sampling,
+        width_bp: int,
+        count: int,
+        mistakes: Mistakes | None = None,
+    ) -> Batch:
         """Windows at random places, each reverse-complemented with probability one half.
+
+        Without `mistakes` the share of windows that is to hold one is spread over the other kinds.
 
         Returns:
             The arrays of `SpliceBatch`; coverage float32 (B, L, T) and measured bool (B, L); and, where there are
             contact maps, contacts float32 (B, W, W, 1) and mapped bool (B, W, W).
         """
-        places = [self._draw(rng, sampling, width_bp) for _ in range(count)]
+        places = [self._draw(rng, sampling, width_bp, mistakes) for _ in range(count)]
         windows = [self._window(*place, width_bp, reverse=bool(rng.random() < 0.5)) for place in places]
         batch = {name: np.stack([window[name] for window in windows]) for name in windows[0]}
         if sampling.mutated:
@@ -50,25 +61,31 @@ class TrainingWindows:
             batch["codes"] = mutate(rng, batch["codes"], shares)
         return batch
 
-    def _draw(self, rng: np.random.Generator, sampling: Sampling, width_bp: int) -> tuple[int, int]:
+    def _draw(
+        self, rng: np.random.Generator, sampling: Sampling, width_bp: int, mistakes: Mistakes | None
+    ) -> tuple[int, int]:
         """Index of the piece, and start."""
+        at_mistake = mistakes is not None and len(mistakes.places) and rng.random() < sampling.mistakes
         kind = rng.random()
-        if kind < sampling.sites and len(self._splice.sites):
-            index, position = self._splice.sites[rng.integers(len(self._splice.sites))]
+        if at_mistake:
+            index, position = mistakes.draw(rng)
+            start0 = position - int(rng.integers(width_bp))
+        elif kind < sampling.sites and len(self.splice.sites):
+            index, position = self.splice.sites[rng.integers(len(self.splice.sites))]
             start0 = int(position) - int(rng.integers(width_bp))
         elif kind < sampling.sites + sampling.regions and self._regions:
             index, first, end = self._regions[rng.integers(len(self._regions))]
             start0 = _within(rng, first, end, width_bp)
         else:
             index = rng.choice(len(self._weights), p=self._weights)
-            piece = self._splice.pieces[index]
+            piece = self.splice.pieces[index]
             start0 = _within(rng, piece.start0, piece.end0, width_bp)
-        return int(index), self._tracks.align(self._splice.pieces[index].chrom, start0, width_bp)
+        return int(index), self._tracks.align(self.splice.pieces[index].chrom, start0, width_bp)
 
     def _window(self, index: int, start0: int, width_bp: int, *, reverse: bool) -> Batch:
-        splice = self._splice.window(index, start0, width_bp, reverse=reverse)
+        splice = self.splice.window(index, start0, width_bp, reverse=reverse)
         batch = {name: getattr(splice, name)[0] for name in SpliceBatch.names()}
-        chrom = self._splice.pieces[index].chrom
+        chrom = self.splice.pieces[index].chrom
         coverage, measured = self._tracks.window(chrom, start0, width_bp, reverse=reverse)
         known = batch["valid"].reshape(-1, BIN_BP).all(axis=1)
         batch |= {"coverage": coverage * known[:, None], "measured": measured & known}
