@@ -110,7 +110,12 @@ def _draw_junctions(axes: Any, scene: Scene, view: Interval) -> None:
         if len(inside):
             at = inside[len(inside) // 2]
             axes.annotate(
-                one.text, (x[at], y[at] + 0.04), ha="center", va="bottom", fontsize="x-small", color=_ARC
+                f"{one.score:.3g}",
+                (x[at], y[at] + 0.04),
+                ha="center",
+                va="bottom",
+                fontsize="x-small",
+                color=_ARC,
             )
 
 
@@ -157,7 +162,7 @@ def _draw_shifts(axes: Any, shifts: list[SiteShift], view: Interval) -> None:
         )
         is_right = one.pos0 > (view.start0 + view.end0) / 2
         axes.annotate(
-            f"{one.kind} {'gain +' if is_gain else 'loss '}{one.text}",
+            f"{one.kind} {'gain +' if is_gain else 'loss '}{one.score:.3g}",
             (one.pos0 + 1, -level),
             xytext=(-7 if is_right else 7, 0),
             textcoords="offset points",

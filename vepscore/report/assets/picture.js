@@ -47,7 +47,7 @@
     sees(start0, end0) { return start0 < this.view[1] && end0 > this.view[0]; }
 
     name(y, ...lines) {
-      lines.forEach((line, index) => this.labels.append(text(LEFT - 10, y + 14 * index, cut(line, index ? 21 : 20), {
+      lines.forEach((line, index) => this.labels.append(text(LEFT - 10, y + 14 * index, cut(line, index ? 19 : 20), {
         "text-anchor": "end", fill: index ? GREY : INK, "font-size": index ? 11 : 12 })));
     }
 
@@ -81,7 +81,7 @@
           hint(`junction ${commas(one.start)}–${commas(one.end0)}, ${one.gene || ""} ${one.tissue || ""}: ${one.text}`)));
         const middle = (Math.max(a, LEFT + 30) + Math.min(b, WIDTH - RIGHT - 30)) / 2;
         const y = base - (base - top + 12) * arcHeight((middle - a) / (b - a));
-        this.plot.append(haloed(middle, y - 5, one.text, { fill: PURPLE, "font-size": 11 }));
+        this.plot.append(haloed(middle, y - 5, digits(Number(one.text)), { fill: PURPLE, "font-size": 11 }));
       });
       this.y = base + 8;
     }
@@ -131,7 +131,8 @@
       const levels = [];
       const seen = this.scene.shifts.filter((one) => this.sees(one.pos0, one.pos0 + 1)).sort((a, b) => a.pos0 - b.pos0);
       for (const one of seen) {
-        const gain = !one.text.startsWith("-"), label = `${one.kind} ${gain ? "gain +" : "loss "}${one.text}`;
+        const gain = !one.text.startsWith("-"), change = `${one.kind} ${gain ? "gain +" : "loss "}`;
+        const label = change + digits(Number(one.text));
         const x = this.center(one.pos0), width = 7 * label.length + 16;
         const turned = x + width > WIDTH - RIGHT;
         const [from, to] = turned ? [x - width, x + 8] : [x - 8, x + width];
@@ -141,7 +142,7 @@
         const y = this.y + 4 + 17 * level;
         const mark = gain ? `M${round(x)} ${y}l6 11h-12z` : `M${round(x)} ${y + 11}l6 -11h-12z`;
         this.plot.append(shape("path", { d: mark, fill: gain ? VERMILLION : "#fff", stroke: VERMILLION, "stroke-width": 1.5 },
-          hint(`${label} at ${commas(one.pos0 + 1)}, ${one.gene}`)),
+          hint(`${change}${one.text} at ${commas(one.pos0 + 1)}, ${one.gene}`)),
           haloed(turned ? x - 10 : x + 10, y + 10, label, { "text-anchor": turned ? "end" : "start" }));
       }
       this.y += 10 + 17 * Math.max(1, levels.length) + 6;
