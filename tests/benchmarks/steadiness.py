@@ -68,8 +68,10 @@ def main() -> None:
     figures = {"minus strand": compare(as_they_are, score(variants, [*command, "--strand", "minus"]))}
     for name, others in written.items():
         changed = [i for i, other in enumerate(others) if other != variants[indels[i]]]
-        scored = score([others[i] for i in changed], command)
-        figures[name] = compare(as_they_are.iloc[[indels[i] for i in changed]], scored)
+        figures[name] = {}
+        if changed:
+            scored = score([others[i] for i in changed], command)
+            figures[name] = compare(as_they_are.iloc[[indels[i] for i in changed]], scored)
     print(json.dumps({"variants": len(variants), "indels": len(indels), **figures}, indent=2))
 
 
