@@ -8,27 +8,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.train.toy import write_toy
 from vepscore.model.network import AlphaGenome, one_hot
 from vepscore.outputs import Output
 from vepscore.train.mistakes import Mistakes
 from vepscore.train.recipe import Sampling, read_recipe
-from vepscore.train.run import TrainingData, read_data
+from vepscore.train.run import TrainingData
 
 WIDTH_BP = 2048
 CHROM_BP = 20_480
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toy")
-    write_toy(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def data(folder: Path) -> TrainingData:
-    return read_data(read_recipe(folder / "recipe.toml"), folder)
 
 
 @pytest.fixture(scope="module")

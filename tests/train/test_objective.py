@@ -9,28 +9,15 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.train.toy import write_toy
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.objective import Objective, Targets
 from vepscore.train.recipe import Sampling, Weights, read_recipe
-from vepscore.train.run import TrainingData, read_data
+from vepscore.train.run import TrainingData
 
 WINDOW_BP = 4096
 OTHER_STRAND = [2, 3, 0, 1]  # of splice-site classes
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toy")
-    write_toy(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def data(folder: Path) -> TrainingData:
-    return read_data(read_recipe(folder / "recipe.toml"), folder)
 
 
 @pytest.fixture(scope="module")

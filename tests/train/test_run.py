@@ -9,7 +9,6 @@ import pytest
 import safetensors.numpy
 
 from tests.cli.commands import ROOT, vepscore
-from tests.train.toy import write_toy
 from vepscore.errors import OutputError, TrainingError
 from vepscore.model.checkpoint import load_checkpoint, read_config, verify_checkpoint
 from vepscore.outputs import Output
@@ -19,13 +18,6 @@ from vepscore.train.run import read_data, train_all
 
 class Killed(BaseException):
     """What ends a run at a step."""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toy")
-    write_toy(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -3,19 +3,13 @@
 import numpy as np
 import pytest
 
-from tests.train.toy import CHROM_BP, REGION_BP, REGION_START0, write_toy
+from tests.train.toy import CHROM_BP, REGION_BP, REGION_START0
 from vepscore.train.labels import NO_SITE
-from vepscore.train.recipe import Sampling, read_recipe
-from vepscore.train.run import TrainingData, read_data
+from vepscore.train.recipe import Sampling
+from vepscore.train.run import TrainingData
 from vepscore.train.windows import mutate
 
 WIDTH_BP = 2048
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    folder = tmp_path_factory.mktemp("toy")
-    return read_data(read_recipe(write_toy(folder)), folder)
 
 
 def places(data: TrainingData, codes: np.ndarray) -> tuple[str, int, bool]:
