@@ -136,6 +136,11 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
         ("channels = 8", "channles = 8", "network: .*channles"),
         ("window_bp = 2048", "window_bp = 2000", "teachers: window_bp 2000 is not a multiple of 2048"),
         ("steps = 3, ", "", "teachers: stages: .*steps"),
+        (
+            ", find_mistakes = true",
+            "",
+            "teachers: sampling has a share of mistakes, and no stage has find_mis",
+        ),
         ("CAGE = 1.0", "CAGES = 1.0", "teachers: weights: 'CAGES' is not a valid Output"),
         ("from_teacher = 2", "from_teacher = 3", "student: from_teacher is no number of a teacher"),
         ("[teachers]", "[teachers]\nfrom_teacher = 1", "teachers: from_teacher is for the student"),

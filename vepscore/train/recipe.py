@@ -4,7 +4,6 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from vepscore.errors import TrainingError
@@ -181,6 +180,8 @@ def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **value
         sampling=_make(Sampling, sampling or {}, "sampling"),
         **values,
     )
+    if schedule.sampling.mistakes and not any(stage.find_mistakes for stage in schedule.stages):
+        raise ValueError("sampling has a share of mistakes, and no stage has find_mistakes")
     for stage in schedule.stages:
         if stage.window_bp % PAIR_BIN_BP:
             raise ValueError(f"window_bp {stage.window_bp} is not a multiple of {PAIR_BIN_BP}")
@@ -192,8 +193,8 @@ def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **value
     return schedule
 
 
-def _weights(*, tracks: Mapping[str, float] = MappingProxyType({}), **values: float) -> Weights:
-    known = {Output(name): weight for name, weight in tracks.items()}
+def _weights(*, tracks: Any = None, **values: float) -> Weights:
+    known = {Output(name): weight for name, weight in (tracks or {}).items()}
     return Weights(tracks=Weights().tracks | known, **values)
 
 

@@ -140,9 +140,15 @@ def train_all(
     ]
     if only_teacher is not None:
         return teachers[0]
-    start = None if recipe.student.from_teacher is None else teachers[recipe.student.from_teacher - 1]
+    first = recipe.student.from_teacher
     return _train_once(
-        recipe, data, output / STUDENT_FOLDER, recipe.student, teachers=teachers, start=start, observe=observe
+        recipe,
+        data,
+        output / STUDENT_FOLDER,
+        recipe.student,
+        teachers=teachers,
+        start=None if first is None else teachers[first - 1],
+        observe=observe,
     )
 
 
