@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,22 @@ def test_window_start_is_rounded_where_asked_for(intake: Intake) -> None:
     prepared = prepare_one(aligned, *vcf_row("chr1", 15_000, 1, "~"))
     assert prepared.site.window.start0 == 6144
     assert text(prepared.reference_codes)[15_000 - 6144] == base(15_000)
+
+
+def test_one_change_has_one_window_however_it_is_written(intake: Intake) -> None:
+    """A deletion in a run of one base: its first base, its last, with bases around, and all of it as an MNV."""
+    run = re.search("(?:AAA+|CCC+|GGG+|TTT+)", sequences()["chr1"][15_000:])
+    start0, end0 = 15_000 + run.start(), 15_000 + run.end()
+    rows = [
+        vcf_row("chr1", start0 - 1, 2, base(start0 - 1)),
+        vcf_row("chr1", end0 - 2, 2, base(end0 - 1)),
+        vcf_row("chr1", start0 - 3, end0 - start0 + 5, known(start0 - 3, end0 - 1) + known(end0, end0 + 2)),
+    ]
+    first, *others = [next(intake.prepare(record)) for record in make_records(*rows)]
+    for other in others:
+        assert (other.site.allele, other.site.window) == (first.site.allele, first.site.window)
+        assert np.array_equal(other.alternate_codes, first.alternate_codes)
+    assert first.site.allele.pos0 == start0 - 1
 
 
 def test_mismatch_is_left_unscored_by_default(intake: Intake) -> None:
@@ -290,6 +307,6 @@ def test_contig_is_found_under_its_other_names(
 def test_longer_alt_counts_for_the_genes_that_it_overlaps(intake: Intake) -> None:
     """An insertion right before a gene reaches it, as officially."""
     before = prepare_one(intake, *vcf_row("chr1", 11_999, 1, "~"))
-    reaching = prepare_one(intake, *vcf_row("chr1", 11_999, 1, "~GG"))
+    reaching = prepare_one(intake, *vcf_row("chr1", 11_999, 1, "~~~"))
     assert before.site.overlapping_genes() == []
     assert [gene.gene_id for gene in reaching.site.overlapping_genes()] == ["PLUS"]

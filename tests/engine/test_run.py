@@ -148,7 +148,7 @@ def test_no_records_give_no_results(intake: Intake) -> None:
 
 
 def test_allele_that_fails_stops_no_other(intake: Intake) -> None:
-    rows = [vcf_row("chr1", 16_000, 1, "CC", "GGG"), vcf_row("chr1", 16_000, 1, "TTTT")]
+    rows = [vcf_row("chr1", 16_000, 1, "GG", "GGG"), vcf_row("chr1", 16_000, 1, "TTTT")]
     results = list(score(make_records(*rows), intake, FakeEngine(batch=2, fails="GGG")))
     assert statuses(results) == [[Status.OK, Status.FAILED], [Status.OK]]
     failed = results[0].alleles[1]

@@ -31,7 +31,10 @@ def train(
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option(help="Folder of another run: these teachers begin with those; else from scratch."),
+        typer.Option(
+            help="Folder of another run: these teachers begin with those, and the student learns from both; else from "
+            "scratch."
+        ),
     ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,

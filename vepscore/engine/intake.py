@@ -16,6 +16,7 @@ from vepscore.errors import GenomeError
 from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference, reference_matches
+from vepscore.genome.normalisation import normalise
 from vepscore.genome.polya import PolyASites
 from vepscore.genome.windows import allele_sequences, n_share, window_around
 from vepscore.io.records import Record
@@ -102,7 +103,8 @@ class Intake:
         if status is not Status.OK:
             return PreparedAllele(alt=alt, status=status, reason=reason)
         chrom = self.reference.match(record.chrom)
-        allele = Allele(chrom=chrom, pos0=record.pos1 - 1, ref=record.ref.upper(), alt=alt.upper())
+        written = Allele(chrom=chrom, pos0=record.pos1 - 1, ref=record.ref.upper(), alt=alt.upper())
+        allele = normalise(written, self.reference)
         window = window_around(allele, self.window_bp, self.align_bp)
         reference_codes, alternate_codes = allele_sequences(self.reference, window, allele)
         share = n_share(reference_codes)
