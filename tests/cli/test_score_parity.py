@@ -52,7 +52,14 @@ class FullSize:
         }
         outputs = ["-o", folder / "out.parquet", "-o", folder / "out.vcf"]
         numerics = ["--window", "16kb", "--precision", "float32", "--rotary", "float32"]
-        options = [*sum(data.items(), ()), *numerics, "--on-ref-mismatch", "substitute", *outputs]
+        options = [
+            *sum(data.items(), ()),
+            *numerics,
+            "--on-ref-mismatch",
+            "substitute",
+            "--as-written",
+            *outputs,
+        ]
         run([SCRIPT, "score", vcf, *options, "-c", *checkpoint], self.environment)
         return folder
 

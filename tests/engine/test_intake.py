@@ -94,6 +94,9 @@ def test_one_change_has_one_window_however_it_is_written(intake: Intake) -> None
         assert (other.site.allele, other.site.window) == (first.site.allele, first.site.window)
         assert np.array_equal(other.alternate_codes, first.alternate_codes)
     assert first.site.allele.pos0 == start0 - 1
+    as_written = dataclasses.replace(intake, as_written=True)
+    written = [next(as_written.prepare(record)).site.allele for record in make_records(*rows)]
+    assert [allele.pos0 for allele in written] == [start0 - 1, end0 - 2, start0 - 3]
 
 
 def test_mismatch_is_left_unscored_by_default(intake: Intake) -> None:

@@ -11,7 +11,7 @@ from tests.builders import TinyGenome
 from tests.engine.jobs import tiny_job
 from vepscore.engine.intake import Intake
 from vepscore.engine.plugins import load_scorers
-from vepscore.engine.provenance import describe_run
+from vepscore.engine.provenance import describe_run, read_placement
 from vepscore.model.checkpoint import Checkpoint
 
 
@@ -54,6 +54,7 @@ def test_facts_of_a_run(options: dict[str, object], genome: TinyGenome, checkpoi
         "vepscoreAlign": "1 bp",
         "vepscoreStrand": "+",
         "vepscoreOnRefMismatch": "skip",
+        "vepscoreAlleles": "normalised",
         "vepscorePrecision": "float32",
         "vepscoreRotary": "bfloat16",
         "vepscoreEngine": "dense",
@@ -61,6 +62,27 @@ def test_facts_of_a_run(options: dict[str, object], genome: TinyGenome, checkpoi
         "vepscoreUse": "research; not for clinical use",
     }
     assert list(facts.items()) == list(describe_run(**options).items())
+
+
+@pytest.mark.parametrize(
+    ("align_bp", "strand", "as_written"), [(1, "+", False), (4096, "-", False), (128, "+", True)]
+)
+def test_placement_is_read_again(
+    options: dict[str, object], align_bp: int, strand: str, as_written: bool
+) -> None:
+    intake = dataclasses.replace(options["intake"], align_bp=align_bp, as_written=as_written)
+    facts = describe_run(
+        **options | {"intake": intake, "job": dataclasses.replace(options["job"], strand=strand)}
+    )
+    expected = {"align_bp": align_bp, "strand": strand, "as_written": as_written}
+    assert read_placement(facts, 16_384) == expected
+    assert read_placement(facts, 512)["align_bp"] == (align_bp if align_bp <= 128 else 1)
+
+
+def test_placement_of_unknown_scores_is_the_default() -> None:
+    default = {"align_bp": 1, "strand": "+", "as_written": False}
+    assert read_placement({}, 16_384) == default
+    assert read_placement({"vepscoreAlign": "many"}, 16_384) == default
 
 
 def test_what_was_not_given_is_not_mentioned(options: dict[str, object], intake: Intake) -> None:

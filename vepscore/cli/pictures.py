@@ -45,14 +45,13 @@ def open_predictor(
     device: Device,
     scores: Mapping[str, str] | None = None,
 ) -> "Surroundings":
-    """What predicts the tracks of pictures, on the grid and the strand of the scores where `scores` tells them."""
+    """What predicts the tracks of pictures, as the scores were made where `scores`, their provenance, tells it."""
     from vepscore.engine.options import Job
+    from vepscore.engine.provenance import read_placement
     from vepscore.engine.surroundings import Surroundings
     from vepscore.genome.windows import parse_width
 
-    scores, window_bp = scores or {}, parse_width(window)
-    align = scores.get("vepscoreAlign", "").split()[:1]
-    align_bp = int(align[0]) if align and align[0].isdigit() else 1
+    window_bp = parse_width(window)
     return Surroundings(
         Job(
             reference=reference,
@@ -61,8 +60,7 @@ def open_predictor(
             metadata=metadata,
             organism=organism,
             window_bp=window_bp,
-            align_bp=align_bp if 1 <= align_bp <= window_bp // 4 else 1,
-            strand="-" if scores.get("vepscoreStrand") == "-" else "+",
+            **read_placement(scores or {}, window_bp),
             scorers=None,
             precision=precision,
             rotary="auto",

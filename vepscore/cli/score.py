@@ -106,6 +106,14 @@ def score(
         OnRefMismatch,
         typer.Option(help="Where REF is not what the reference has.", rich_help_panel=RUN),
     ] = OnRefMismatch.skip,
+    as_written: Annotated[
+        bool,
+        typer.Option(
+            "--as-written",
+            help="Take REF and ALT as they stand, as the official code does; else trimmed and left-aligned.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
     device: DeviceOption = Device.auto,
     batch: BatchOption = 1,
     split: SplitOption = Split.windows,
@@ -180,6 +188,7 @@ def score(
         precision=precision,
         rotary=rotary,
         on_mismatch=MismatchPolicy(on_ref_mismatch),
+        as_written=as_written,
         device=device,
         batch=batch,
         engine=engine,

@@ -63,6 +63,7 @@ class Intake:
     annotation: Annotation | None = None
     polya: PolyASites | None = None
     on_mismatch: MismatchPolicy = MismatchPolicy.SKIP
+    as_written: bool = False  # alleles as the record has them, and not normalised
     assembly: str = ""  # what the VCF's header says of it, for messages
     source: str = ""  # name of the VCF, for messages
 
@@ -103,8 +104,9 @@ class Intake:
         if status is not Status.OK:
             return PreparedAllele(alt=alt, status=status, reason=reason)
         chrom = self.reference.match(record.chrom)
-        written = Allele(chrom=chrom, pos0=record.pos1 - 1, ref=record.ref.upper(), alt=alt.upper())
-        allele = normalise(written, self.reference)
+        allele = Allele(chrom=chrom, pos0=record.pos1 - 1, ref=record.ref.upper(), alt=alt.upper())
+        if not self.as_written:
+            allele = normalise(allele, self.reference)
         window = window_around(allele, self.window_bp, self.align_bp)
         reference_codes, alternate_codes = allele_sequences(self.reference, window, allele)
         share = n_share(reference_codes)

@@ -56,6 +56,7 @@ class Job:
     precision: str | None  # None: by device
     rotary: str  # "auto": what the checkpoint says
     on_mismatch: MismatchPolicy = MismatchPolicy.SKIP
+    as_written: bool = False  # alleles as the record has them, as the official code takes them
     device: str
     batch: int
     engine: str = "sparse"  # or "dense"

@@ -1,7 +1,8 @@
 """What a run was made of: the facts that every output carries in its header."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import vepscore
 from vepscore.contract import Scorer
@@ -10,6 +11,8 @@ from vepscore.engine.options import Job
 from vepscore.model.checkpoint import Checkpoint
 
 COMMAND_KEY, SCORERS_KEY = "vepscoreCommand", "vepscoreScorers"
+_ALIGN_KEY, _STRAND_KEY, _ALLELES_KEY = "vepscoreAlign", "vepscoreStrand", "vepscoreAlleles"
+_AS_WRITTEN = "as written"
 
 # Options, and flags, that change no score: runs that differ in these alone give the same bytes.
 _OUTPUTS = ("-o", "--output", "--table", "--spliceai", "--picture", "--by", "--json-summary")
@@ -35,9 +38,10 @@ def describe_run(
         **describe_files(job, intake),
         "vepscoreOrganism": job.organism,
         "vepscoreWindow": f"{intake.window_bp} bp",
-        "vepscoreAlign": f"{intake.align_bp} bp",
-        "vepscoreStrand": job.strand,
+        _ALIGN_KEY: f"{intake.align_bp} bp",
+        _STRAND_KEY: job.strand,
         "vepscoreOnRefMismatch": str(intake.on_mismatch),
+        _ALLELES_KEY: _AS_WRITTEN if intake.as_written else "normalised",
         "vepscorePrecision": precision,
         "vepscoreRotary": rotary_dtype,
         "vepscoreEngine": job.engine,
@@ -47,6 +51,20 @@ def describe_run(
     if checkpoint.config.terms_notice:
         facts["vepscoreTerms"] = checkpoint.config.terms_notice
     return facts
+
+
+def read_placement(facts: Mapping[str, str], window_bp: int) -> dict[str, Any]:
+    """Fields of `Job` that say how windows of `window_bp` were put around alleles, as far as a run's facts tell.
+
+    A grid that such windows cannot have is left out.
+    """
+    align = facts.get(_ALIGN_KEY, "").removesuffix(" bp")
+    align_bp = int(align) if align.isdecimal() else 1
+    return {
+        "align_bp": align_bp if 1 <= align_bp <= window_bp // 4 else 1,
+        "strand": "-" if facts.get(_STRAND_KEY) == "-" else "+",
+        "as_written": facts.get(_ALLELES_KEY) == _AS_WRITTEN,
+    }
 
 
 def describe_files(job: Job, intake: Intake) -> dict[str, str]:

@@ -78,6 +78,7 @@ def open_intake(job: Job, *, source: str, assembly: str) -> Intake:
         annotation=Annotation.from_gtf(job.genes, cache_dir()) if job.genes else None,
         polya=PolyASites.from_tsv(job.polya) if job.polya else None,
         on_mismatch=job.on_mismatch,
+        as_written=job.as_written,
         assembly=assembly,
         source=source,
     )

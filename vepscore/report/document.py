@@ -21,7 +21,14 @@ from vepscore.report.words import describe_event
 
 TERMS_KEY = "vepscoreTerms"
 MUST_AGREE = ("vepscoreCheckpoint", "vepscoreOrganism", "vepscoreReference")
-MAY_DIFFER = ("vepscoreWindow", "vepscoreAlign", "vepscoreStrand", "vepscorePrecision", "vepscoreRotary")
+MAY_DIFFER = (
+    "vepscoreWindow",
+    "vepscoreAlign",
+    "vepscoreStrand",
+    "vepscoreAlleles",
+    "vepscorePrecision",
+    "vepscoreRotary",
+)
 
 STATUS_MEANINGS = {
     Status.REF_MISMATCH: "REF is not what the genome has there: most often another assembly",
