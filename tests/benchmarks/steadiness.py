@@ -3,8 +3,9 @@
     python -m tests.benchmarks.steadiness IN.vcf -r GENOME.fa -g GENES.gtf --window 16kb
 
 Scores the variants as they are, on the minus strand, and with every indel written otherwise: as far to the right as
-its bases allow, as far to the left, and with a base more on its left. Prints JSON: for each field of the annotated VCF
-Spearman's correlation with the scores of the variants as they are, and the largest difference.
+its bases allow, as far to the left, and with a base more on its left. Other options go to `vepscore score`: with
+`--as-written` it takes alleles as they stand. Prints JSON: for each field of the annotated VCF Spearman's correlation
+with the scores of the variants as they are, and the largest difference.
 """
 
 import argparse
@@ -51,8 +52,8 @@ def main() -> None:
     parser.add_argument("-g", "--genes", type=Path, required=True)
     parser.add_argument("-c", "--checkpoint")
     parser.add_argument("--window", default="16kb")
-    options = parser.parse_args()
-    command = ["-r", str(options.reference), "-g", str(options.genes), "--window", options.window]
+    options, others = parser.parse_known_args()
+    command = ["-r", str(options.reference), "-g", str(options.genes), "--window", options.window, *others]
     if options.checkpoint:
         command += ["--checkpoint", options.checkpoint]
     reference = Reference(options.reference, cache_dir())

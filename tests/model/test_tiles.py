@@ -12,8 +12,10 @@ from tests.model.tiny import CONFIG, random_codes
 from vepscore.genome.windows import UNKNOWN
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.encoder import SequenceEncoder
+from vepscore.model.layers import fold_convolutions
 from vepscore.model.network import one_hot
 from vepscore.model.tiles import encode_tiles, encoder_margin_bp
+from vepscore.model.winograd import WinogradConv, use_winograd
 
 TILE_BINS = 4
 
@@ -21,8 +23,25 @@ TILE_BINS = 4
 @pytest.mark.parametrize(("local_layers", "margin_bp"), [(0, 513), (3, 527), (6, 639)])
 def test_a_tile_of_the_encoder_is_a_part_of_the_window(local_layers: int, margin_bp: int) -> None:
     assert encoder_margin_bp(local_layers) == margin_bp
-    encoder = SequenceEncoder(dataclasses.replace(CONFIG, local_layers=local_layers), rngs=nnx.Rngs(3))
-    codes = random_codes()
+    sizes = dataclasses.replace(CONFIG, local_layers=local_layers)
+    check_tiles(SequenceEncoder(sizes, rngs=nnx.Rngs(3)), margin_bp, random_codes())
+
+
+def test_a_tile_of_fast_convolutions_too() -> None:
+    """Of as many channels as the official network's have, all of them, and a local layer."""
+    sizes = dataclasses.replace(CONFIG, channels=256, local_layers=1)
+    encoder = SequenceEncoder(sizes, rngs=nnx.Rngs(3))
+    fold_convolutions(encoder)
+    fast = use_winograd(encoder)
+    assert isinstance(fast.embedder.block.conv, WinogradConv)
+    assert isinstance(fast.embedder.local[0].conv, WinogradConv)
+    check_tiles(fast, encoder_margin_bp(1), random_codes()[:2048], whole=encoder)
+
+
+def check_tiles(
+    encoder: SequenceEncoder, margin_bp: int, codes: np.ndarray, whole: SequenceEncoder | None = None
+) -> None:
+    """Tiles of `encoder` against the window of `whole`, or of itself."""
     bins = len(codes) // TRUNK_BIN_BP
     first_bins = np.array([0, 5, bins // 2, bins - TILE_BINS])
     padded = np.pad(codes, margin_bp, constant_values=UNKNOWN)
@@ -30,7 +49,7 @@ def test_a_tile_of_the_encoder_is_a_part_of_the_window(local_layers: int, margin
         padded[first * TRUNK_BIN_BP :][: TILE_BINS * TRUNK_BIN_BP + 2 * margin_bp] for first in first_bins
     ]
     found, found_skips = encode_tiles(encoder, np.stack(tiles), jnp.asarray(first_bins), window_bins=bins)
-    trunk, skips = jax.jit(lambda dna: encoder(dna))(one_hot(codes[None], jnp.float32))
+    trunk, skips = jax.jit(lambda dna: (whole or encoder)(dna))(one_hot(codes[None], jnp.float32))
     for tile, first in enumerate(first_bins):
         own = slice(first, first + TILE_BINS)
         np.testing.assert_allclose(found[tile], trunk[0, own], rtol=1e-4, atol=1e-4)

@@ -142,7 +142,8 @@ def _embed_dna(embedder: DnaEmbedder, codes: jax.Array, tiles: _Tiles) -> jax.Ar
     kernel, bias = embedder.conv.kernel[...], embedder.conv.bias[...]
     x = convolve(one_hot(codes, kernel.dtype), kernel, padding="VALID") + bias
     for block in (embedder.block, *embedder.local):
-        x = _cut(x, _REACH * block.conv.dilation) + tiles.convolve(block, x, level=0)
+        convolved = tiles.convolve(block, x, level=0)
+        x = _cut(x, (x.shape[1] - convolved.shape[1]) // 2) + convolved
     return x
 
 
