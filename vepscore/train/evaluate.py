@@ -19,12 +19,13 @@ import numpy as np
 from flax import nnx
 
 from vepscore.evaluate.metrics import HIGH, LOW, auprc
-from vepscore.genome.windows import UNKNOWN
+from vepscore.genome.windows import UNKNOWN, reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
 from vepscore.model.config import MAX_WINDOW_BP, TRACK_RESOLUTIONS_BP
 from vepscore.model.network import one_hot
 from vepscore.outputs import SPLICE_CLASSES, Output
 from vepscore.train.contacts import BIN_BP as CONTACT_BIN_BP
+from vepscore.train.labels import REVERSED_CLASS
 from vepscore.train.recipe import read_recipe
 from vepscore.train.run import TrainingData, read_data
 from vepscore.train.splice import SpliceData
@@ -49,13 +50,20 @@ def main() -> None:
     )
     parser.add_argument("--window", type=int, default=MAX_WINDOW_BP, help="bp")
     parser.add_argument("--chromosomes", nargs="+", help="for splice sites; default: those for testing")
+    parser.add_argument(
+        "--both-strands",
+        action="store_true",
+        help="splice sites by the mean of both strands, as teachers say it",
+    )
     options = parser.parse_args()
     data = read_data(read_recipe(options.recipe), options.data)
     checkpoints = [load_checkpoint(path) for path in options.checkpoint]
     splice = data.splice_on(options.chromosomes or data.test)
     figures = {
         "window_bp": options.window,
-        "splice_sites": evaluate_splice_sites(checkpoints, splice, options.window),
+        "splice_sites": evaluate_splice_sites(
+            checkpoints, splice, options.window, both_strands=options.both_strands
+        ),
         "tracks": evaluate_tracks(checkpoints, data),
     }
     if data.contacts is not None and Output.CONTACT_MAPS in checkpoints[0].tracks:
@@ -64,10 +72,12 @@ def main() -> None:
 
 
 def evaluate_splice_sites(
-    checkpoints: Sequence[Checkpoint], data: SpliceData, window_bp: int
+    checkpoints: Sequence[Checkpoint], data: SpliceData, window_bp: int, *, both_strands: bool = False
 ) -> dict[str, dict[str, Any]]:
     """Average precision (AUPRC) and top-k accuracy of donors and acceptors."""
     predict = _predictor(checkpoints, Output.SPLICE_SITES)
+    if both_strands:
+        predict = mean_of_strands(predict)
     context_bp = min(CONTEXT_BP, window_bp // 4)
     truths: dict[str, list[np.ndarray]] = {"donor": [], "acceptor": []}
     scores: dict[str, list[np.ndarray]] = {"donor": [], "acceptor": []}
@@ -155,6 +165,16 @@ def _predictor(checkpoints: Sequence[Checkpoint], output: Output) -> Callable[[n
         return network.heads[str(output)](embeddings.of(output), organism, **options)
 
     return lambda codes: np.mean([np.asarray(predict(state, codes)) for state in states], axis=0)
+
+
+def mean_of_strands(predict: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """From what predicts splice sites of codes (B, S), as (B, S, 5): the same of both strands, on the codes' own."""
+
+    def predict_both(codes: np.ndarray) -> np.ndarray:
+        turned = predict(np.stack([reverse_complement(each) for each in codes]))
+        return (predict(codes) + turned[:, ::-1, REVERSED_CLASS]) / 2
+
+    return predict_both
 
 
 def _positions(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
