@@ -1,24 +1,76 @@
-"""Measuring a checkpoint."""
+"""The figures of a checkpoint and their intervals, against scikit-learn, numpy and resampling by hand."""
 
 import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
 
-from vepscore.train.evaluate import mean_of_strands
+from vepscore.train import evaluate
 
-A, C, G, T = range(4)
+RNG = np.random.default_rng(0)
 
 
-def predict(codes: np.ndarray) -> np.ndarray:
+def ranked(sites: int = 300, count: int = 20_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truth, score and block; the truth scores higher, but not always."""
+    truth = np.zeros(count, bool)
+    truth[RNG.choice(count, sites, replace=False)] = True
+    return truth, RNG.normal(2.0 * truth, 1.0), np.arange(count) // 500
+
+
+def test_sites_are_ranked_as_scikit_learn_does() -> None:
+    truth, score, block = ranked()
+    found = evaluate._rank(truth, score, block)
+    assert found["sites"] == 300
+    assert found["auprc"] == pytest.approx(average_precision_score(truth, score), abs=1e-4)
+    assert found["top_k"] == pytest.approx(truth[np.argsort(-score)[:300]].mean(), abs=1e-4)
+
+
+def test_the_interval_is_that_of_blocks_drawn_by_hand() -> None:
+    truth, score, block = ranked()
+    values = []
+    for _ in range(400):
+        drawn = RNG.integers(0, 40, 40)
+        rows = np.concatenate([np.flatnonzero(block == each) for each in drawn])
+        values.append(average_precision_score(truth[rows], score[rows]))
+    low, high = evaluate._rank(truth, score, block)["interval"]
+    assert low == pytest.approx(np.percentile(values, 2.5), abs=0.015)
+    assert high == pytest.approx(np.percentile(values, 97.5), abs=0.015)
+
+
+def test_negatives_that_resamples_leave_out_hardly_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, score, block = ranked()
+    whole = evaluate._rank(truth, score, block)
+    monkeypatch.setattr(evaluate, "_RANKED", 10_000)
+    part = evaluate._rank(truth, score, block)
+    assert part["auprc"] == whole["auprc"]
+    assert part["interval"] == pytest.approx(whole["interval"], abs=0.002)
+
+
+def test_positions_are_counted_over_the_windows_of_each_strand() -> None:
+    parts = [np.zeros(size) for size in (3, 3, 2, 2)]  # two windows, each on both strands
+    assert [part.tolist() for part in evaluate._positions(parts)] == [[0, 1, 2], [0, 1, 2], [3, 4], [3, 4]]
+
+
+def test_correlations_over_drawn_regions_are_those_of_numpy() -> None:
+    x = RNG.normal(size=(5, 40, 3))
+    y = x + RNG.normal(size=x.shape)
+    draws = np.array([[1.0, 1, 1, 1, 1], [2, 0, 0, 3, 0]])
+    found = evaluate._mean_correlations(x, y, draws)
+    for value, rows in zip(found, ([0, 1, 2, 3, 4], [0, 0, 3, 3, 3]), strict=True):
+        tracks = [np.corrcoef(x[rows, :, t].ravel(), y[rows, :, t].ravel())[0, 1] for t in range(3)]
+        assert value == pytest.approx(np.mean(tracks))
+
+
+def before_t(codes: np.ndarray) -> np.ndarray:
     """Takes each G before T for a donor of the plus strand, and sees nothing on the other."""
     sites = np.zeros((*codes.shape, 5), np.float32)
     sites[..., 4] = 1
-    found = (codes == G) & (np.roll(codes, -1, axis=1) == T)
-    sites[found] = [1, 0, 0, 0, 0]
+    sites[(codes == 2) & (np.roll(codes, -1, axis=1) == 3)] = [1, 0, 0, 0, 0]
     return sites
 
 
 def test_the_mean_of_strands_sees_a_site_on_either() -> None:
-    codes = np.array([[A, G, T, A, A, A], [A, A, A, A, C, A]], np.uint8)  # AC is GT of the other strand
-    plus, minus = mean_of_strands(predict)(codes)
+    codes = np.array([[0, 2, 3, 0, 0, 0], [0, 0, 0, 0, 1, 0]], np.uint8)  # AC is GT of the other strand
+    plus, minus = evaluate.mean_of_strands(before_t)(codes)
     np.testing.assert_array_equal(plus[1], [0.5, 0, 0, 0, 0.5])
     np.testing.assert_array_equal(minus[4], [0, 0, 0.5, 0, 0.5])
     rest = np.delete(plus, 1, axis=0), np.delete(minus, 4, axis=0)

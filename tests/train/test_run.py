@@ -124,15 +124,6 @@ def test_teachers_go_on_from_those_of_another_run(
         train_all(wider, data, tmp_path / "wider", start=trained)
 
 
-@pytest.mark.slow
-def test_a_student_learns_from_those_that_its_teachers_began_with_too(
-    folder: Path, recipe: Recipe, trained: Path, tmp_path: Path
-) -> None:
-    student = train_all(recipe, read_data(recipe, folder), tmp_path, start=trained)
-    assert read_config(student).training["teachers"] == 4
-    assert read_config(trained / "student").training["teachers"] == 2
-
-
 def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"no teacher 3: its \[data\] has 2 folds"):
         train_all(recipe, read_data(recipe, folder), tmp_path, only_teacher=3)

@@ -31,10 +31,7 @@ def train(
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of another run: these teachers begin with those, and the student learns from both; else from "
-            "scratch."
-        ),
+        typer.Option(help="Folder of another run: these teachers begin with those; else from scratch."),
     ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,

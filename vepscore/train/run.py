@@ -105,8 +105,7 @@ def train_all(
         recipe: what to train.
         data: what with.
         output: folder for a checkpoint per network, each with its log.
-        start: folder of another run, with whose teachers, number by number, these begin, and which teach the student
-            beside them; none: from scratch.
+        start: folder of another run, with whose teachers, number by number, these begin; none: from scratch.
         only_teacher: train this one alone, counted from 1; several processes may train one each in the same folder.
         observe: called after each step.
 
@@ -141,14 +140,13 @@ def train_all(
     ]
     if only_teacher is not None:
         return teachers[0]
-    before = [start / name for name in chosen] if start else []
     first = recipe.student.from_teacher
     return _train_once(
         recipe,
         data,
         output / STUDENT_FOLDER,
         recipe.student,
-        teachers=[*teachers, *before],
+        teachers=teachers,
         start=None if first is None else teachers[first - 1],
         observe=observe,
     )
@@ -172,9 +170,8 @@ def _train_once(
             hint="name a run of a recipe that differs in its schedules alone",
         )
     asked = recipe if teachers else _of_one_teacher(recipe)
-    others = [network for network in (start, *teachers) if network]
-    hashes = "".join((network / HASHES_FILE).read_text() for network in others) or None
-    digest = hashlib.sha256(repr((asked, schedule, fold, hashes)).encode()).hexdigest()
+    begun = (start / HASHES_FILE).read_text() if start else None
+    digest = hashlib.sha256(repr((asked, schedule, fold, begun)).encode()).hexdigest()
     progress = folder / f"{_PROGRESS}{digest}"
     _check_recipe(folder, digest)
     if (folder / HASHES_FILE).exists():
