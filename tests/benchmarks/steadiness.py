@@ -22,8 +22,10 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from tests.benchmarks.processes import START
+from vepscore.genome.alleles import Allele
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
+from vepscore.genome.normalisation import normalise
 from vepscore.io.records import Record, open_records
 
 HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
@@ -104,15 +106,10 @@ def to_the_right(variant: Variant, reference: Reference) -> Variant:
 
 
 def to_the_left(variant: Variant, reference: Reference) -> Variant:
-    """The same change as far to the left as it goes; as it is where REF and ALT do not begin alike."""
-    short, long = sorted((variant.ref, variant.alt), key=len)
-    if not long.startswith(short):
-        return variant
-    start0, moved = variant.pos - 1 + len(short), long[len(short) :]
-    before = reference.fetch(variant.chrom, max(start0 - MAX_SHIFT_BP, 0), start0).decode()
-    while len(before) > 1 and before[-1] == moved[-1]:
-        start0, moved, before = start0 - 1, before[-1] + moved[:-1], before[:-1]
-    return _written(variant, start0, moved, before[-1])
+    """The same change as far to the left as it goes, in as few bases as it takes."""
+    written = Allele(chrom=variant.chrom, pos0=variant.pos - 1, ref=variant.ref, alt=variant.alt)
+    found = normalise(written, reference)
+    return Variant(found.chrom, found.pos0 + 1, found.ref, found.alt)
 
 
 def one_base_more(variant: Variant, reference: Reference) -> Variant:

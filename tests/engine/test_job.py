@@ -241,10 +241,17 @@ def test_what_a_killed_run_has_left_is_swept_up(job: Job) -> None:
     assert not remains.exists() and all(path.exists() for path in others)
 
 
-def test_other_options_do_not_go_on(job: Job) -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"align_bp": 128}, "vepscoreAlign: found 1 bp, expected 128 bp"),
+        ({"as_written": True}, "vepscoreAlleles: found normalised, expected as written"),
+    ],
+)
+def test_other_options_do_not_go_on(job: Job, options: dict[str, object], said: str) -> None:
     cut_off(job, 2)
-    other = dataclasses.replace(job, align_bp=128)
-    with pytest.raises(OutputError, match="vepscoreAlign: found 1 bp, expected 128 bp"):
+    other = dataclasses.replace(job, **options)
+    with pytest.raises(OutputError, match=said):
         finish(other)
     report, _ = finish(dataclasses.replace(other, resume=False))
     assert report.counts.resumed == 0

@@ -25,6 +25,8 @@ def normalise(allele: Allele, reference: Bases) -> Allele:
     Source: Tan et al., Bioinformatics 31:2202 (2015).
     """
     ref, alt = allele.ref, allele.alt
+    if len(ref) == len(alt) == 1:  # most alleles, which need no look at the reference
+        return allele
     if ref == alt or reference.fetch(allele.chrom, allele.pos0, allele.end0) != ref.encode("ascii"):
         return allele
     alike = _alike(ref[::-1], alt[::-1])
