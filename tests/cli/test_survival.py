@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import time
+from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 RECORDS = 2565  # ClinVar on chr16
 KILLS = 20
+INTERRUPTED = 0.8  # of the time that a run takes, spent in runs that are killed
 SHARDS = 7
 WORKERS = 3
 VCF, TABLE = "out.vcf.gz", "out.parquet"
@@ -68,12 +70,19 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
     return Clinic(source=folder / "clinvar.vcf", environment=environment)
 
 
+class Whole(NamedTuple):
+    """A run that nothing interrupted."""
+
+    written: list[bytes]
+    seconds: float
+
+
 @pytest.fixture(scope="module")
-def whole(clinic: Clinic, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """What a run writes that nothing interrupts."""
+def whole(clinic: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder = tmp_path_factory.mktemp("whole")
-    print(f"one process: {clinic.finish(folder):.0f} s")
-    return contents(folder)
+    seconds = clinic.finish(folder)
+    print(f"one process: {seconds:.0f} s")
+    return Whole(contents(folder), seconds)
 
 
 def contents(folder: pathlib.Path) -> list[bytes]:
@@ -81,13 +90,15 @@ def contents(folder: pathlib.Path) -> list[bytes]:
 
 
 def test_run_killed_at_random_moments_ends_with_the_same_bytes(
-    clinic: Clinic, whole: list[bytes], tmp_path: pathlib.Path
+    clinic: Clinic, whole: Whole, tmp_path: pathlib.Path
 ) -> None:
-    rng = np.random.default_rng(0)
+    # Together shorter than the run, which must not end before the last.
+    shares = np.random.default_rng(0).uniform(0.2, 1, KILLS + 1)
+    moments = INTERRUPTED * whole.seconds * shares / shares.sum()
     begun = time.monotonic()
-    for number in range(KILLS + 1):
+    for number, moment in enumerate(moments):
         run = clinic.start(tmp_path)
-        time.sleep(rng.uniform(1, 40))
+        time.sleep(moment)
         assert run.poll() is None, "the run ended before it was killed"
         run.send_signal(signal.SIGKILL if number < KILLS else signal.SIGTERM)
         run.communicate(timeout=20)
@@ -95,11 +106,11 @@ def test_run_killed_at_random_moments_ends_with_the_same_bytes(
         assert not any((tmp_path / name).exists() for name in OUTPUTS)
     clinic.finish(tmp_path)
     print(f"killed {KILLS} times and stopped once: {time.monotonic() - begun:.0f} s")
-    assert contents(tmp_path) == whole
+    assert contents(tmp_path) == whole.written
     assert {path.name for path in tmp_path.iterdir()} == set(OUTPUTS)
 
 
-def test_shards_merge_into_the_same_bytes(clinic: Clinic, whole: list[bytes], tmp_path: pathlib.Path) -> None:
+def test_shards_merge_into_the_same_bytes(clinic: Clinic, whole: Whole, tmp_path: pathlib.Path) -> None:
     seconds = [
         clinic.finish(tmp_path, "--shard", f"{number}/{SHARDS}", prefix=f"{number}.")
         for number in range(1, SHARDS + 1)
@@ -109,11 +120,11 @@ def test_shards_merge_into_the_same_bytes(clinic: Clinic, whole: list[bytes], tm
         parts = [f"{number}.{name}" for number in range(SHARDS, 0, -1)]
         subprocess.run([SCRIPT, "merge", *parts, "-o", name], cwd=tmp_path, check=True)
     print("shards:", *(f"{part:.0f}" for part in seconds), f"s; merged in {time.monotonic() - begun:.1f} s")
-    assert contents(tmp_path) == whole
+    assert contents(tmp_path) == whole.written
 
 
 def test_workers_of_which_one_is_killed_give_the_same_bytes(
-    clinic: Clinic, whole: list[bytes], tmp_path: pathlib.Path
+    clinic: Clinic, whole: Whole, tmp_path: pathlib.Path
 ) -> None:
     begun = time.monotonic()
     run = clinic.start(tmp_path, "--cluster", f"local:{WORKERS}")
@@ -125,12 +136,12 @@ def test_workers_of_which_one_is_killed_give_the_same_bytes(
     _, said = run.communicate()
     assert run.returncode == 0, said.decode()
     print(f"{WORKERS} workers, one of them killed: {time.monotonic() - begun:.0f} s")
-    assert contents(tmp_path) == whole
+    assert contents(tmp_path) == whole.written
 
 
 @needs(*TOOLS, origin="Debian: slurm-wlm, munge")
 def test_slurm_array_writes_the_same_bytes(
-    clinic: Clinic, whole: list[bytes], tmp_path_factory: pytest.TempPathFactory, tmp_path: pathlib.Path
+    clinic: Clinic, whole: Whole, tmp_path_factory: pytest.TempPathFactory, tmp_path: pathlib.Path
 ) -> None:
     with running_cluster(tmp_path_factory.mktemp("slurm"), clinic.environment) as cluster:
         begun = time.monotonic()
@@ -140,7 +151,7 @@ def test_slurm_array_writes_the_same_bytes(
     logs = "\n".join(log.read_text() for log in sorted(tmp_path.glob("*.log")))
     written = [tmp_path / name.replace("out.", "scored.") for name in OUTPUTS]
     assert all(path.exists() for path in written), logs
-    assert [path.read_bytes() for path in written] == whole
+    assert [path.read_bytes() for path in written] == whole.written
 
 
 def busiest_below(pid: int) -> psutil.Process:
