@@ -45,9 +45,15 @@ def test_negatives_that_resamples_leave_out_hardly_count(monkeypatch: pytest.Mon
     assert part["interval"] == pytest.approx(whole["interval"], abs=0.002)
 
 
-def test_positions_are_counted_over_the_windows_of_each_strand() -> None:
-    parts = [np.zeros(size) for size in (3, 3, 2, 2)]  # two windows, each on both strands
-    assert [part.tolist() for part in evaluate._positions(parts)] == [[0, 1, 2], [0, 1, 2], [3, 4], [3, 4]]
+def test_sites_of_one_kind_come_from_the_nucleotides_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "BLOCK_BP", 3)
+    site_class = np.array([4, 1, 4, 0, 4, 3])
+    probability = np.arange(24).reshape(6, 4) / 24
+    counted = np.array([[1, 0], [1, 1], [1, 1], [0, 0], [0, 1], [1, 1]], bool)
+    truth, score, block = evaluate._of_kind("acceptor", site_class, probability, counted)
+    assert truth.tolist() == [0, 1, 0, 0, 0, 0, 0, 1]  # the plus strand, then the minus strand
+    assert (24 * score).round().astype(int).tolist() == [1, 5, 9, 21, 7, 11, 19, 23]
+    assert block.tolist() == [0, 0, 0, 1, 0, 0, 1, 1]
 
 
 def test_correlations_over_drawn_regions_are_those_of_numpy() -> None:

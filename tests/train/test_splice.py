@@ -147,19 +147,27 @@ def test_every_site_of_every_piece_is_listed(annotation: Annotation, data: Splic
 
 
 def test_tiles_hold_every_base_and_every_site_once(data: SpliceData) -> None:
-    batches = list(data.tile_windows(256, 32, batch=4))
-    assert {batch.codes.shape for batch in batches} == {(4, 256)}
-    assert sum(batch.valid.sum() for batch in batches) == 600
-    assert sum(((batch.classes != NO_SITE) & batch.valid).sum() for batch in batches) == 6
+    tiles = [tile for _, _, tile in data.tiles(256, 32)]
+    assert {tile.codes.shape for tile in tiles} == {(1, 256)}
+    assert sum(tile.valid.sum() for tile in tiles) == 600
+    assert sum(((tile.classes != NO_SITE) & tile.valid).sum() for tile in tiles) == 6
+
+
+def test_transcribed_is_what_lies_in_a_gene_by_its_strand(data: SpliceData) -> None:
+    inside = data.transcribed(0, -50, 500)
+    assert inside.shape == (500, 2)
+    # Gene A from 100 to 340, and gene B from 400 on, which ends outside.
+    assert np.flatnonzero(inside[:, 0]).tolist() == list(range(150, 390))
+    assert np.flatnonzero(inside[:, 1]).tolist() == list(range(450, 500))
 
 
 def test_no_site_is_lost_between_the_list_and_the_junctions_when_the_list_is_full(
     data: SpliceData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vepscore.train.splice._MIN_SITES", 1)
-    batch = next(data.tile_windows(256, 0))
-    assert batch.sites.shape == (1, 4, 1)
-    assert (batch.shares[0] > 0).sum() == 1
+    _, _, tile = next(data.tiles(256, 0))
+    assert tile.sites.shape == (1, 4, 1)
+    assert (tile.shares[0] > 0).sum() == 1
 
 
 def test_nearly_all_refseq_sites_have_their_motif(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
     python -m vepscore.train.evaluate RECIPE.toml DATA CHECKPOINT...
 
-Prints JSON. Splice sites are judged per nucleotide on both strands, over all annotated transcripts; tracks by the
-correlation of their logarithms in 128 bp bins of the regions for testing. Intervals are the percentiles of a bootstrap:
-over stretches of BLOCK_BP for sites, over regions for tracks.
+Prints JSON. Splice sites of all annotated transcripts are judged per nucleotide: on both strands of the whole sequence,
+on both strands of transcripts, and on the transcripts' own strand, as is done where genes alone are predicted. Tracks
+are judged by the correlation of their logarithms in 128 bp bins of the regions for testing. Intervals are the
+percentiles of a bootstrap: over stretches of BLOCK_BP for sites, over regions for tracks.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from vepscore.train.tracks import BIN_BP
 
 CONTEXT_BP = 131_072
 BLOCK_BP = 100_000
+PLACES = ("everywhere", "transcripts", "transcripts_own_strand")
 _COARSE_BP = 128
 _CONSTANT = 1e-9  # standard deviation that is rounding error
 _RESAMPLES = 1000
@@ -73,24 +75,25 @@ def main() -> None:
 
 def evaluate_splice_sites(
     checkpoints: Sequence[Checkpoint], data: SpliceData, window_bp: int, *, both_strands: bool = False
-) -> dict[str, dict[str, Any]]:
-    """Average precision (AUPRC) and top-k accuracy of donors and acceptors."""
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Average precision (AUPRC) and top-k accuracy, by where nucleotides count (`PLACES`) and by the kind of site."""
     predict = _predictor(checkpoints, Output.SPLICE_SITES)
     if both_strands:
         predict = mean_of_strands(predict)
     context_bp = min(CONTEXT_BP, window_bp // 4)
-    truths: dict[str, list[np.ndarray]] = {"donor": [], "acceptor": []}
-    scores: dict[str, list[np.ndarray]] = {"donor": [], "acceptor": []}
-    for batch in data.tile_windows(window_bp, context_bp):
-        probability = predict(batch.codes)[batch.valid]
-        for site_class, name in enumerate(SPLICE_CLASSES):
-            kind = name.rstrip("+-")
-            truths[kind].append(batch.classes[batch.valid] == site_class)
-            scores[kind].append(probability[:, site_class])
-    # Both strands of a stretch lie in one block.
-    of_strand = np.concatenate([part // BLOCK_BP for part in _positions(truths["donor"])])
+    classes, probabilities, transcribed = [], [], []
+    for index, start0, window in data.tiles(window_bp, context_bp):
+        valid = window.valid[0]
+        classes.append(window.classes[0, valid])
+        probabilities.append(predict(window.codes)[0, valid, : len(SPLICE_CLASSES)])
+        transcribed.append(data.transcribed(index, start0, window_bp)[valid])
+    site_class, probability, own_strand = map(np.concatenate, (classes, probabilities, transcribed))
+    counted = (np.ones_like(own_strand), own_strand | own_strand[:, ::-1], own_strand)
     return {
-        kind: _rank(np.concatenate(truths[kind]), np.concatenate(scores[kind]), of_strand) for kind in truths
+        place: {
+            kind: _rank(*_of_kind(kind, site_class, probability, strands)) for kind in ("donor", "acceptor")
+        }
+        for place, strands in zip(PLACES, counted, strict=True)
     }
 
 
@@ -177,10 +180,18 @@ def mean_of_strands(predict: Callable[[np.ndarray], np.ndarray]) -> Callable[[np
     return predict_both
 
 
-def _positions(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """For parts of two strands in turn, int (n,) of each: counted over the parts of its strand."""
-    first = np.concatenate([[0], np.cumsum([len(part) for part in parts[::2]])])
-    return [first[index // 2] + np.arange(len(part)) for index, part in enumerate(parts)]
+def _of_kind(
+    kind: str, site_class: np.ndarray, probability: np.ndarray, counted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truth, score and block of the nucleotides that count, (N,) each, both strands one after the other.
+
+    site_class int (S,), probability (S, 4), counted bool (S, 2). Both strands of a stretch lie in one block.
+    """
+    columns = [column for column, name in enumerate(SPLICE_CLASSES) if name.startswith(kind)]
+    rows = [np.flatnonzero(counted[:, strand]) for strand in range(len(columns))]
+    truth = [site_class[at] == column for at, column in zip(rows, columns, strict=True)]
+    score = [probability[at, column] for at, column in zip(rows, columns, strict=True)]
+    return np.concatenate(truth), np.concatenate(score), np.concatenate(rows) // BLOCK_BP
 
 
 def _rank(truth: np.ndarray, score: np.ndarray, block: np.ndarray) -> dict[str, Any]:

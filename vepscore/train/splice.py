@@ -1,12 +1,10 @@
 """Windows of the genome labelled with splice sites, usage and junctions.
 
-Coordinates are 0-based and half-open. Axes: B windows of the batch, S bp, K sites per class, J junctions.
+Coordinates are 0-based and half-open. Axes: B windows, S bp, K sites per class, J junctions.
 """
 
 import dataclasses
-import itertools
 from collections.abc import Iterator, Sequence
-from typing import Self
 
 import numpy as np
 
@@ -21,7 +19,7 @@ _MIN_SITES = 16
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SpliceBatch:
-    """Windows with their splice labels, stacked; every shape depends on B and S alone."""
+    """Windows with their splice labels; every shape depends on B and S alone."""
 
     codes: np.ndarray  # uint8 (B, S)
     valid: np.ndarray  # bool (B, S): positions whose label counts: known bases, and not context
@@ -34,11 +32,6 @@ class SpliceBatch:
     shares: (
         np.ndarray
     )  # float32 (B, J): counts[donor, acceptor, strand]; 0 at padding, so that adding it is harmless
-
-    @classmethod
-    def stack(cls, windows: Sequence[Self]) -> Self:
-        """One batch of the windows of several."""
-        return cls(**{name: np.concatenate([getattr(w, name) for w in windows]) for name in cls.names()})
 
     @classmethod
     def names(cls) -> list[str]:
@@ -56,6 +49,7 @@ class SpliceData:
 
     def __init__(self, pieces: Sequence[Piece], annotation: Annotation) -> None:
         self.pieces = list(pieces)
+        self._annotation = annotation
         self.labels = [label_sequence(annotation, p.chrom, p.start0, p.end0) for p in self.pieces]
         # int64 (sites, 2): index of the piece, and position on the chromosome
         self.sites = np.concatenate(
@@ -75,19 +69,20 @@ class SpliceData:
             codes, labels = reverse_complement(codes), labels.reverse_complement(width_bp)
         return _labelled_window(codes, labels)
 
-    def tile_windows(self, width_bp: int, context_bp: int, batch: int = 1) -> Iterator[SpliceBatch]:
-        """Windows in which every known base of the pieces is valid exactly once.
-
-        The outer `context_bp` of each window are not valid. The last batch is filled with windows without
-        a valid position.
-        """
-        tiles = self.tiles(width_bp, context_bp)
-        while windows := [window for _, _, window in itertools.islice(tiles, batch)]:
-            windows += [_without_context(windows[0], width_bp)] * (batch - len(windows))
-            yield SpliceBatch.stack(windows)
+    def transcribed(self, index: int, start0: int, width_bp: int) -> np.ndarray:
+        """bool (S, 2): where a window of a piece lies in a transcript, by its strand (+, -)."""
+        inside = np.zeros((width_bp, 2), bool)
+        for gene in self._annotation.genes_overlapping(self.pieces[index].chrom, start0, start0 + width_bp):
+            if gene.strand in "+-":
+                first, last = max(gene.start0 - start0, 0), gene.end0 - start0
+                inside[first:last, "+-".index(gene.strand)] = True
+        return inside
 
     def tiles(self, width_bp: int, context_bp: int) -> Iterator[tuple[int, int, SpliceBatch]]:
-        """The windows of `tile_windows` one by one, each after the index of its piece and its start."""
+        """Windows in which every known base of the pieces is valid exactly once, by the piece's index and their start.
+
+        The outer `context_bp` of each window are not valid.
+        """
         for index, piece in enumerate(self.pieces):
             for start0 in _tile_starts(piece, width_bp, context_bp):
                 yield index, start0, _without_context(self.window(index, start0, width_bp), context_bp)
