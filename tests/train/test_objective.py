@@ -1,4 +1,4 @@
-"""What a teacher says of a batch: of both strands, and of windows cut into shorter ones."""
+"""What a teacher says of a batch: of both strands, and of windows cut into shorter ones; the loss of logarithms."""
 
 import dataclasses
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from vepscore.genome.windows import reverse_complement
-from vepscore.model.network import AlphaGenome
+from vepscore.model.network import AlphaGenome, one_hot
 from vepscore.outputs import Output
 from vepscore.train.objective import Objective, Targets
 from vepscore.train.recipe import Sampling, Weights, read_recipe
@@ -24,7 +24,11 @@ OTHER_STRAND = [2, 3, 0, 1]  # of splice-site classes
 def objective(data: TrainingData) -> Objective:
     tracks = data.tracks
     return Objective(
-        weights=Weights(), tracks=tracks.tracks, columns=tracks.columns, strand_pair=tracks.strand_pair
+        weights=Weights(logarithms=0.5),
+        tracks=tracks.tracks,
+        columns=tracks.columns,
+        strand_pair=tracks.strand_pair,
+        log_spread=tracks.log_spread,
     )
 
 
@@ -87,3 +91,34 @@ def test_a_teacher_of_short_windows_says_of_each_what_it_says_of_it_alone(
         np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-5, atol=1e-7)
     labels = objective.read_labels(batch)
     assert (whole.junctions == labels.junctions).all() and labels.junctions.any()
+
+
+@pytest.mark.slow
+def test_the_loss_of_logarithms_is_their_squared_error_at_both_resolutions(
+    objective: Objective, network: AlphaGenome, data: TrainingData
+) -> None:
+    region = data.tracks.regions[0]
+    codes = data.pieces[0].window(region.start0, WINDOW_BP)
+    coverage, measured = data.tracks.window(region.chrom, region.start0, WINDOW_BP)
+    measured[:6] = False  # a bin of 128 bp and a half
+    splice = data.splice_on([region.chrom]).window(0, region.start0, WINDOW_BP)
+    batch = {name: getattr(splice, name) for name in splice.names()} | {
+        "codes": codes[None],
+        "coverage": coverage[None],
+        "measured": measured[None],
+    }
+    lesson = objective.read_labels(batch), batch["measured"]
+    found = nnx.jit(lambda network: objective.losses(network, batch, *lesson))(network)
+    predicted = nnx.jit(objective.predict)(network, {"codes": batch["codes"]}).coverage[0]
+    dnase = np.asarray(predicted)[:, 2].reshape(-1, 4).sum(axis=1)
+    head = network.heads["DNASE"]
+    embeddings = nnx.jit(
+        lambda network: network(one_hot(batch["codes"], jnp.float32), 0, rotary_dtype=jnp.float32)
+    )
+    coarse = np.asarray(head(embeddings(network).bp128, jnp.int32(0), resolution_bp=128))[0, :, 0]
+    target = np.log1p(coverage[:, 2].reshape(-1, 4).sum(axis=1))
+    errors = [((np.log1p(each) - target) / data.tracks.log_spread[2])[2:] ** 2 for each in (dnase, coarse)]
+    assert float(found["DNASE_log"]) == pytest.approx(np.mean(errors), rel=1e-4)
+    without = {name: value for name, value in found.items() if not name.endswith("_log")}
+    counted = float(objective.total(found)) - float(objective.total(without))
+    assert counted == pytest.approx(0.5 * float(found["DNASE_log"] + found["CAGE_log"]), rel=1e-3)

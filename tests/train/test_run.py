@@ -150,6 +150,12 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
             "stages = [{ teacher_bp = 4096, steps = 3",
             "student: teacher_bp 4096 is not a multiple of 2048 that div",
         ),
+        ("regions = 0.6", "region = 0.6", "student: stages: sampling: .*region"),
+        (
+            "regions = 0.6",
+            "mistakes = 0.6",
+            "student: sampling has a share of mistakes, and no stage has find_mis",
+        ),
         ("seed = 7", "seed 7", "is not TOML"),
         ('name = "toy"', "", "the recipe: .*name"),
     ],

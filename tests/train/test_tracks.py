@@ -77,6 +77,11 @@ def test_tracks_are_grouped_by_output_with_means_of_the_other_regions(data: Trac
     assert data.tracks[Output.DNASE].nonzero_mean[0] == pytest.approx(training[training > 0].mean() / 32)
 
 
+def test_the_spread_of_logarithms_is_that_of_bins_of_128_bp_of_the_other_regions(data: TrackData) -> None:
+    training = data.coverage[[0, 3]].reshape(-1, 4, 3).sum(axis=1)
+    np.testing.assert_allclose(data.log_spread, np.log1p(training).std(axis=0), rtol=1e-5)
+
+
 def test_reversed_windows_swap_bins_and_strands(data: TrackData) -> None:
     forward, reverse = (data.window("chr1", 320, BINS * 32, reverse=reverse) for reverse in (False, True))
     np.testing.assert_array_equal(forward[0], data.coverage[0])

@@ -47,8 +47,8 @@ stages = [
 [student]
 from_teacher = 2
 peak_rate = 0.01
-sampling = { sites = 0.5, regions = 0.2, mutated = 0.04 }
-stages = [{ steps = 3, window_bp = 2048, windows = 2 }]
+weights = { logarithms = 0.5 }
+stages = [{ steps = 3, window_bp = 2048, windows = 2, sampling = { sites = 0.2, regions = 0.6, mutated = 0.04 } }]
 """
 
 

@@ -30,12 +30,11 @@ from vepscore.train.labels import REVERSED_CLASS
 from vepscore.train.recipe import read_recipe
 from vepscore.train.run import TrainingData, read_data
 from vepscore.train.splice import SpliceData
-from vepscore.train.tracks import BIN_BP
+from vepscore.train.tracks import BIN_BP, COARSE_BP
 
 CONTEXT_BP = 131_072
 BLOCK_BP = 100_000
 PLACES = ("everywhere", "transcripts", "transcripts_own_strand")
-_COARSE_BP = 128
 _CONSTANT = 1e-9  # standard deviation that is rounding error
 _RESAMPLES = 1000
 _RANKED = 200_000  # negatives that resamples rank; those below them change the fifth decimal
@@ -107,8 +106,8 @@ def evaluate_tracks(checkpoints: Sequence[Checkpoint], data: TrainingData) -> di
     figures = {}
     for output, columns in data.tracks.columns.items():
         predict = _predictor(checkpoints, output)
-        predicted = [_pool(predict(each[None])[0], _COARSE_BP) for each in codes]
-        measured = [_pool(each[:, columns], _COARSE_BP // BIN_BP) for each in coverage]
+        predicted = [_pool(predict(each[None])[0], COARSE_BP) for each in codes]
+        measured = [_pool(each[:, columns], COARSE_BP // BIN_BP) for each in coverage]
         x, y = (np.log1p(np.stack(each).astype(np.float64)) for each in (predicted, measured))
         drawn = np.random.default_rng(0).multinomial(len(x), np.full(len(x), 1 / len(x)), _RESAMPLES)
         draws = np.concatenate([np.ones((1, len(x))), drawn])

@@ -193,7 +193,7 @@ def _lessons(
     for number in numbers:
         rng = np.random.default_rng([training.seed, number])
         batch = training.windows.sample(
-            rng, training.schedule.sampling, stage.window_bp, stage.windows, mistakes
+            rng, training.schedule.sampling_of(stage), stage.window_bp, stage.windows, mistakes
         )
         yield jax.block_until_ready(teach(rng, batch, stage.teacher_bp))
 

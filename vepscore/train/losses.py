@@ -68,6 +68,16 @@ def track_loss(scaled: jax.Array, target: jax.Array, measured: jax.Array) -> jax
     return count + _POSITIONAL_WEIGHT * _masked_mean(positional, mask)
 
 
+def log_loss(coverage: jax.Array, target: jax.Array, spread: jax.Array, measured: jax.Array) -> jax.Array:
+    """Mean squared error of log(1 + coverage), in standard deviations; not one of the paper's losses.
+
+    Those hardly mind how bins without a peak differ from one another, which is what a correlation of logarithms sees.
+    coverage and target (B, L, T), summed over each bin; spread (T,), the standard deviations; measured bool (B, L).
+    """
+    error = (jnp.log1p(coverage) - jnp.log1p(jnp.maximum(target, 0))) / spread
+    return _masked_mean(jnp.square(error), measured[..., None])
+
+
 def contact_loss(contacts: jax.Array, target: jax.Array, measured: jax.Array) -> jax.Array:
     """Mean squared error over the measured pairs of bins.
 

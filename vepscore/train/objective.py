@@ -18,15 +18,15 @@ from vepscore.train.labels import NO_SITE, REVERSED_CLASS
 from vepscore.train.losses import (
     contact_loss,
     junction_loss,
+    log_loss,
     scale_targets,
     splice_site_loss,
     track_loss,
     usage_loss,
 )
 from vepscore.train.recipe import Weights
-from vepscore.train.tracks import BIN_BP
+from vepscore.train.tracks import BIN_BP, COARSE_BP
 
-_COARSE_BP = 128
 _ORGANISM = jnp.int32(0)
 
 Arrays = Mapping[str, jax.Array]  # of a batch of `TrainingWindows`
@@ -51,12 +51,14 @@ class Objective:
         tracks: of each output that is trained on coverage.
         columns: where each of these outputs stands among all tracks.
         strand_pair: int (T,), the track of the other strand, or the same one where it has no strand.
+        log_spread: float32 (T,), the standard deviation of log(1 + coverage) in COARSE_BP.
     """
 
     weights: Weights
     tracks: Mapping[Output, Tracks]
     columns: Mapping[Output, Any]
     strand_pair: Any
+    log_spread: Any
 
     def read_labels(self, batch: Arrays) -> Targets:
         """What the labels say."""
@@ -139,6 +141,7 @@ class Objective:
         }
         for output in self.columns:
             weights |= dict.fromkeys(_loss_names(output), self.weights.tracks[output])
+            weights[_log_name(output)] = self.weights.logarithms
         return sum(weights[name] * value for name, value in losses.items())
 
     def _fine(self, head: TrackHead, embeddings: Embeddings) -> jax.Array:
@@ -156,19 +159,36 @@ class Objective:
     ) -> dict[str, jax.Array]:
         target = coverage[..., self.columns[output]]
         scale = {"means": jnp.asarray(self.tracks[output].nonzero_mean), "squash": head.squash}
-        fine = scale_targets(self._fine(head, embeddings), resolution_bp=BIN_BP, **scale)
-        fine_target = scale_targets(target, resolution_bp=BIN_BP, **scale)
-        by = _COARSE_BP // BIN_BP
-        coarse = head.scaled(embeddings.bp128, _ORGANISM, resolution_bp=_COARSE_BP)
-        coarse_target = scale_targets(_pool(target, by), resolution_bp=_COARSE_BP, **scale)
+        fine = self._fine(head, embeddings)
+        fine_scaled, fine_target = (
+            scale_targets(each, resolution_bp=BIN_BP, **scale) for each in (fine, target)
+        )
+        by = COARSE_BP // BIN_BP
+        coarse_scaled = head.scaled(embeddings.bp128, _ORGANISM, resolution_bp=COARSE_BP)
+        coarse = _pool(target, by)
+        coarse_target = scale_targets(coarse, resolution_bp=COARSE_BP, **scale)
         whole = measured.reshape(measured.shape[0], -1, by).all(axis=2)
-        values = track_loss(fine, fine_target, measured), track_loss(coarse, coarse_target, whole)
-        return dict(zip(_loss_names(output), values, strict=True))
+        values = (
+            track_loss(fine_scaled, fine_target, measured),
+            track_loss(coarse_scaled, coarse_target, whole),
+        )
+        losses = dict(zip(_loss_names(output), values, strict=True))
+        if self.weights.logarithms:
+            spread = jnp.asarray(self.log_spread)[self.columns[output]]
+            from_coarse = head.unscale(coarse_scaled, _ORGANISM, resolution_bp=COARSE_BP)
+            both = [log_loss(each, coarse, spread, whole) for each in (_pool(fine, by), from_coarse)]
+            losses[_log_name(output)] = sum(both) / len(both)
+        return losses
 
 
 def _loss_names(output: Output) -> tuple[str, str]:
     """Of the two resolutions."""
-    return f"{output}_{BIN_BP}bp", f"{output}_{_COARSE_BP}bp"
+    return f"{output}_{BIN_BP}bp", f"{output}_{COARSE_BP}bp"
+
+
+def _log_name(output: Output) -> str:
+    """Of the loss of its logarithm, at both resolutions."""
+    return f"{output}_log"
 
 
 def _reverse_complement(batch: Arrays) -> Arrays:

@@ -41,6 +41,16 @@ class Sources:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """Where windows lie; what is left to one is uniform over the sequence."""
+
+    mistakes: float = 0.0  # share at what the network took for a splice site, once that was looked for
+    sites: float = 0.5  # share of the others that holds a splice site, each as often as any other
+    regions: float = 0.3  # share of the others that lies in a region with coverage
+    mutated: float = 0.0  # a window has between none and this share of its bases drawn anew
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """Steps with windows of one size."""
 
@@ -51,6 +61,7 @@ class Stage:
     teacher_bp: int | None = (
         None  # of the windows in which teachers predict, where that is less than `window_bp`
     )
+    sampling: Sampling | None = None  # where its windows lie; none: as the schedule says
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +73,8 @@ class Weights:
     tracks: Mapping[Output, float] = dataclasses.field(
         default_factory=lambda: dict.fromkeys(TRACK_RESOLUTIONS_BP, 0.1)
     )  # each output at each resolution
+    logarithms: float = 0.0  # the squared error of each output's logarithm
     contacts: float = 0.1
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """Where windows lie; what is left to one is uniform over the sequence."""
-
-    mistakes: float = 0.0  # share at what the network took for a splice site, once that was looked for
-    sites: float = 0.5  # share of the others that holds a splice site, each as often as any other
-    regions: float = 0.3  # share of the others that lies in a region with coverage
-    mutated: float = 0.0  # a window has between none and this share of its bases drawn anew
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,10 @@ class Schedule:
     def steps(self) -> int:
         """Over all stages."""
         return sum(stage.steps for stage in self.stages)
+
+    def sampling_of(self, stage: Stage) -> Sampling:
+        """Where the windows of a stage lie."""
+        return stage.sampling or self.sampling
 
     def shortened(self, share: float) -> "Schedule":
         """The same with a share of the steps, at least one a stage."""
@@ -175,12 +181,13 @@ def _network(**sizes: Any) -> ModelConfig:
 
 def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **values: Any) -> Schedule:
     schedule = Schedule(
-        stages=tuple(_make(Stage, stage, "stages") for stage in stages),
+        stages=tuple(_make(_stage, stage, "stages") for stage in stages),
         weights=_make(_weights, weights or {}, "weights"),
         sampling=_make(Sampling, sampling or {}, "sampling"),
         **values,
     )
-    if schedule.sampling.mistakes and not any(stage.find_mistakes for stage in schedule.stages):
+    at_mistakes = any(schedule.sampling_of(stage).mistakes for stage in schedule.stages)
+    if at_mistakes and not any(stage.find_mistakes for stage in schedule.stages):
         raise ValueError("sampling has a share of mistakes, and no stage has find_mistakes")
     for stage in schedule.stages:
         if stage.window_bp % PAIR_BIN_BP:
@@ -191,6 +198,10 @@ def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **value
                 f"window_bp {stage.window_bp}"
             )
     return schedule
+
+
+def _stage(*, sampling: Any = None, **values: Any) -> Stage:
+    return Stage(sampling=_make(Sampling, sampling, "sampling") if sampling else None, **values)
 
 
 def _weights(*, tracks: Any = None, **values: float) -> Weights:

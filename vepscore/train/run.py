@@ -186,6 +186,7 @@ def _train_once(
             tracks=data.tracks.tracks,
             columns=data.tracks.columns,
             strand_pair=data.tracks.strand_pair,
+            log_spread=data.tracks.log_spread,
         ),
         windows=data.windows(fold),
         seed=int(digest[:8], 16),

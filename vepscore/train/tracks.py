@@ -15,6 +15,7 @@ from vepscore.outputs import Output, Tracks
 from vepscore.train.pieces import Interval
 
 BIN_BP = 32
+COARSE_BP = 128  # of the bins in which logarithms are compared
 _OUTPUT_OF_ASSAY = {"CAGE": Output.CAGE, "DNASE": Output.DNASE, "RNA": Output.RNA_SEQ, "RNA3": Output.RNA_SEQ}
 
 
@@ -59,6 +60,7 @@ class TrackData:
             )  # float32 (R, L, T), summed over each bin
         self.strand_pair = np.array([int(row["strand_pair"]) for row in table])
         self.nonzero_mean = self._nonzero_mean()
+        self.log_spread = self._log_spread()
         self.columns = _columns(table)
         self.tracks = {output: self._tracks(table, output) for output in self.columns}
 
@@ -96,6 +98,14 @@ class TrackData:
         coverage = self.coverage[[not region.is_test for region in self.regions]]
         nonzero_bins = np.maximum((coverage != 0).sum(axis=(0, 1)), 1)
         return (coverage.sum(axis=(0, 1), dtype=np.float64) / nonzero_bins / BIN_BP).astype(np.float32)
+
+    def _log_spread(self) -> np.ndarray:
+        """float32 (T,): standard deviation of log(1 + coverage) of COARSE_BP over the same regions."""
+        coverage = self.coverage[[not region.is_test for region in self.regions]]
+        tracks = coverage.shape[-1]
+        coarse = coverage.reshape(-1, COARSE_BP // BIN_BP, tracks).sum(axis=1, dtype=np.float64)
+        spread = np.log1p(coarse).std(axis=0)
+        return np.where(spread > 0, spread, 1).astype(np.float32)
 
     def _tracks(self, table: list[dict[str, str]], output: Output) -> Tracks:
         columns = self.columns[output]
