@@ -68,6 +68,7 @@ def test_undoing_gives_the_summed_coverage_back(stat: str, scale: float) -> None
 
 def test_chromosomes_for_testing_override_the_table(data: TrackData) -> None:
     assert [region.is_test for region in data.regions] == [False, True, True, False]
+    assert [region.in_test_split for region in data.regions] == [False, True, False, False]
 
 
 def test_tracks_are_grouped_by_output_with_means_of_the_other_regions(data: TrackData) -> None:

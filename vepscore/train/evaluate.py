@@ -96,9 +96,15 @@ def evaluate_splice_sites(
     }
 
 
-def evaluate_tracks(checkpoints: Sequence[Checkpoint], data: TrainingData) -> dict[str, dict[str, Any]]:
-    """Mean over the tracks of each output of Pearson's r between log(1 + coverage), over all bins of the regions."""
+def evaluate_tracks(
+    checkpoints: Sequence[Checkpoint], data: TrainingData
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Mean over the tracks of each output of Pearson's r between log(1 + coverage), over all bins of the regions.
+
+    Of all regions that are held out, and of those of them that the table of regions calls test.
+    """
     regions = [region for region in data.tracks.regions if region.is_test]
+    in_test_split = np.array([region.in_test_split for region in regions])
     codes = [_codes(data, *region.interval) for region in regions]
     coverage = [
         data.tracks.window(region.chrom, region.start0, region.end0 - region.start0)[0] for region in regions
@@ -109,9 +115,10 @@ def evaluate_tracks(checkpoints: Sequence[Checkpoint], data: TrainingData) -> di
         predicted = [_pool(predict(each[None])[0], COARSE_BP) for each in codes]
         measured = [_pool(each[:, columns], COARSE_BP // BIN_BP) for each in coverage]
         x, y = (np.log1p(np.stack(each).astype(np.float64)) for each in (predicted, measured))
-        drawn = np.random.default_rng(0).multinomial(len(x), np.full(len(x), 1 / len(x)), _RESAMPLES)
-        draws = np.concatenate([np.ones((1, len(x))), drawn])
-        figures[str(output)] = _with_interval("pearson", _mean_correlations(x, y, draws))
+        chosen = {"held_out": np.ones(len(regions), bool), "test_split": in_test_split}
+        figures[str(output)] = {
+            name: _correlate(x[rows], y[rows]) for name, rows in chosen.items() if rows.any()
+        }
     return figures
 
 
@@ -211,6 +218,13 @@ def _rank(truth: np.ndarray, score: np.ndarray, block: np.ndarray) -> dict[str, 
         **_with_interval("auprc", np.concatenate([value, *drawn])),
         "top_k": round(float(truth[top].mean()), 4),
     }
+
+
+def _correlate(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    """Mean over tracks of Pearson's r over all bins of the regions, (R, L, T) twice."""
+    drawn = np.random.default_rng(0).multinomial(len(x), np.full(len(x), 1 / len(x)), _RESAMPLES)
+    draws = np.concatenate([np.ones((1, len(x))), drawn])
+    return {"regions": len(x), **_with_interval("pearson", _mean_correlations(x, y, draws))}
 
 
 def _mean_correlations(x: np.ndarray, y: np.ndarray, draws: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ class Region:
     start0: int
     end0: int
     is_test: bool  # by the table, or by its chromosome
+    in_test_split: bool  # by the table
 
     @property
     def interval(self) -> Interval:
@@ -51,6 +52,7 @@ class TrackData:
                 start0=int(row["start"]),
                 end0=int(row["end"]),
                 is_test=row["split"] == "test" or row["chrom"] in test,
+                in_test_split=row["split"] == "test",
             )
             for row in rows
         ]
