@@ -234,7 +234,8 @@ def _mean_correlations(x: np.ndarray, y: np.ndarray, draws: np.ndarray) -> np.nd
     of_x, of_y, of_xx, of_yy, of_xy = (draws @ each.sum(axis=1) for each in (x, y, x * x, y * y, x * y))
     covariance = of_xy - of_x * of_y / total
     variances = (of_xx - of_x**2 / total) * (of_yy - of_y**2 / total)
-    return (covariance / np.sqrt(variances)).mean(axis=1)
+    with np.errstate(invalid="ignore"):  # nothing to correlate where a track is constant over what was drawn
+        return (covariance / np.sqrt(variances)).mean(axis=1)
 
 
 def _with_interval(name: str, values: np.ndarray) -> dict[str, Any]:
