@@ -12,8 +12,9 @@ from flax import nnx
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.network import AlphaGenome, one_hot
 from vepscore.outputs import Output
+from vepscore.train.loop import Training, _teach
 from vepscore.train.objective import Objective, Targets
-from vepscore.train.recipe import Sampling, Weights, read_recipe
+from vepscore.train.recipe import Sampling, Schedule, Stage, Weights, read_recipe
 from vepscore.train.run import TrainingData
 
 WINDOW_BP = 4096
@@ -91,6 +92,30 @@ def test_a_teacher_of_short_windows_says_of_each_what_it_says_of_it_alone(
         np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-5, atol=1e-7)
     labels = objective.read_labels(batch)
     assert (whole.junctions == labels.junctions).all() and labels.junctions.any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("measured", [False, True])
+def test_coverage_is_the_labels_in_a_measured_stage_and_all_else_the_teachers(
+    objective: Objective, network: AlphaGenome, data: TrainingData, measured: bool
+) -> None:
+    stage = Stage(steps=1, window_bp=WINDOW_BP, windows=2, measured=measured)
+    training = Training(
+        network=network.config,
+        schedule=Schedule(stages=(stage,), peak_rate=0.1),
+        objective=objective,
+        windows=data.windows([]),
+        seed=0,
+        teachers=[network],
+    )
+    rng = np.random.default_rng(1)
+    batch = training.windows.sample(rng, Sampling(sites=0, regions=1), WINDOW_BP, 2)
+    lesson = _teach(training)(rng, batch, stage)
+    said = teach(objective, network, {name: jnp.asarray(value) for name, value in batch.items()})
+    np.testing.assert_allclose(lesson.targets.sites, said.sites, rtol=1e-5)
+    coverage, counted = (batch["coverage"], batch["measured"]) if measured else (said.coverage, np.True_)
+    np.testing.assert_allclose(lesson.targets.coverage, coverage, rtol=1e-5)
+    assert (np.asarray(lesson.measured) == counted).all() and batch["measured"].any()
 
 
 @pytest.mark.slow

@@ -145,6 +145,7 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
         ("from_teacher = 2", "from_teacher = 3", "student: from_teacher is no number of a teacher"),
         ("[teachers]", "[teachers]\nfrom_teacher = 1", "teachers: from_teacher is for the student"),
         ("steps = 3", "teacher_bp = 2048, steps = 3", "teachers: teacher_bp is for the student"),
+        ("steps = 3", "measured = true, steps = 3", "teachers: measured is for the student"),
         (
             "stages = [{ steps = 3",
             "stages = [{ teacher_bp = 4096, steps = 3",

@@ -12,7 +12,7 @@ from vepscore.train.recipe import read_recipe
 from vepscore.train.run import read_data
 
 RECIPE = ROOT / "examples" / "06_training" / "first.toml"
-AUPRC = {"donor": 0.41, "acceptor": 0.52}  # on chr17, which the first teacher leaves out
+AUPRC = {"donor": 0.42, "acceptor": 0.53}  # on chr17, which the first teacher leaves out
 TOLERANCE = 0.1  # for another machine's rounding; on one machine the bytes are the same
 
 

@@ -195,10 +195,10 @@ def _lessons(
         batch = training.windows.sample(
             rng, training.schedule.sampling_of(stage), stage.window_bp, stage.windows, mistakes
         )
-        yield jax.block_until_ready(teach(rng, batch, stage.teacher_bp))
+        yield jax.block_until_ready(teach(rng, batch, stage))
 
 
-def _teach(training: Training) -> Callable[[np.random.Generator, Batch, int | None], Lesson]:
+def _teach(training: Training) -> Callable[[np.random.Generator, Batch, Stage], Lesson]:
     """What is to be learnt of a batch, from the teachers if there are any.
 
     One of them speaks at a time, which is cheap: the gradients of the losses are linear in the targets, but for the
@@ -212,14 +212,19 @@ def _teach(training: Training) -> Callable[[np.random.Generator, Batch, int | No
     part = ravel_pytree(arrays)[1]
     teachers = [ravel_pytree(nnx.split(teacher)[1])[0] for teacher in training.teachers]
 
-    def teach(teacher: jax.Array, batch: Arrays, teacher_bp: int | None) -> tuple[Targets, jax.Array]:
-        known = batch["valid"].reshape(*batch["measured"].shape, -1).all(axis=2)
-        return objective.teach(nnx.merge(graph, part(teacher)), batch, teacher_bp), known
+    def say(teacher: jax.Array, batch: Arrays, teacher_bp: int | None) -> Targets:
+        return objective.teach(nnx.merge(graph, part(teacher)), batch, teacher_bp)
 
-    compiled = jax.jit(teach, static_argnums=2)
-    return lambda rng, batch, teacher_bp: Lesson(
-        batch, *compiled(teachers[rng.integers(len(teachers))], batch, teacher_bp)
-    )
+    compiled = jax.jit(say, static_argnums=2)
+
+    def teach(rng: np.random.Generator, batch: Batch, stage: Stage) -> Lesson:
+        targets = compiled(teachers[rng.integers(len(teachers))], batch, stage.teacher_bp)
+        if stage.measured:
+            return Lesson(batch, targets._replace(coverage=batch["coverage"]), batch["measured"])
+        known = batch["valid"].reshape(*batch["measured"].shape, -1).all(axis=2)
+        return Lesson(batch, targets, known)
+
+    return teach
 
 
 def _optimizer(schedule: Schedule) -> optax.GradientTransformation:

@@ -62,6 +62,9 @@ class Stage:
         None  # of the windows in which teachers predict, where that is less than `window_bp`
     )
     sampling: Sampling | None = None  # where its windows lie; none: as the schedule says
+    measured: bool = (
+        False  # a student learns coverage where it was measured, and not what teachers make of it
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +157,9 @@ def _parse(values: Mapping[str, Any]) -> Recipe:
     made = {name: _make(make, values[name], name) for name, make in sections.items()}
     if made["teachers"].from_teacher is not None:
         raise ValueError("teachers: from_teacher is for the student")
-    if any(stage.teacher_bp for stage in made["teachers"].stages):
-        raise ValueError("teachers: teacher_bp is for the student")
+    for name in ("teacher_bp", "measured"):
+        if any(getattr(stage, name) for stage in made["teachers"].stages):
+            raise ValueError(f"teachers: {name} is for the student")
     if not 1 <= (made["student"].from_teacher or 1) <= len(made["data"].folds):
         raise ValueError(
             "student: from_teacher is no number of a teacher; there is one for each of data.folds"

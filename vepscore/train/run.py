@@ -189,7 +189,7 @@ def _train_once(
             log_spread=data.tracks.log_spread,
         ),
         windows=data.windows(fold),
-        seed=int(digest[:8], 16),
+        seed=_seed(recipe.seed, folder.name, begun),
         teachers=[load_checkpoint(teacher).network for teacher in teachers],
         start=load_checkpoint(start).network if start else None,
     )
@@ -219,6 +219,11 @@ def _train_once(
     save_checkpoint(folder, network, config, {"human": data.tables})
     shutil.rmtree(progress)
     return folder
+
+
+def _seed(seed: int, name: str, begun: str | None) -> int:
+    """Of one network's training: another for each network and for each that it begins with, whatever the schedule."""
+    return int(hashlib.sha256(f"{seed} {name} {begun}".encode()).hexdigest()[:8], 16)
 
 
 def _of_one_teacher(recipe: Recipe) -> Recipe:
