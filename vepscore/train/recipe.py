@@ -62,9 +62,7 @@ class Stage:
         None  # of the windows in which teachers predict, where that is less than `window_bp`
     )
     sampling: Sampling | None = None  # where its windows lie; none: as the schedule says
-    measured: bool = (
-        False  # a student learns coverage where it was measured, and not what teachers make of it
-    )
+    measured: bool = False  # a student learns the coverage that was measured, not what teachers say
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +203,8 @@ def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **value
 
 
 def _stage(*, sampling: Any = None, **values: Any) -> Stage:
-    return Stage(sampling=_make(Sampling, sampling, "sampling") if sampling else None, **values)
+    made = None if sampling is None else _make(Sampling, sampling, "sampling")
+    return Stage(sampling=made, **values)
 
 
 def _weights(*, tracks: Any = None, **values: float) -> Weights:

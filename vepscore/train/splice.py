@@ -70,7 +70,7 @@ class SpliceData:
         return _labelled_window(codes, labels)
 
     def transcribed(self, index: int, start0: int, width_bp: int) -> np.ndarray:
-        """bool (S, 2): where a window of a piece lies in a transcript, by its strand (+, -)."""
+        """bool (S, 2): where a window lies between the ends of a gene's transcripts, by their strand (+, -)."""
         inside = np.zeros((width_bp, 2), bool)
         for gene in self._annotation.genes_overlapping(self.pieces[index].chrom, start0, start0 + width_bp):
             if gene.strand in "+-":
