@@ -38,11 +38,13 @@ def arrays(folder: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.slow
 def test_teachers_and_student_are_checkpoints(trained: Path) -> None:
-    for name, held_out in (("teacher-1", ["chr2"]), ("teacher-2", ["chr3"]), ("student", [])):
+    networks = {"teacher-1": ["chr2"], "teacher-2": ["chr3"], "student-1": [], "student": []}
+    assert {path.name for path in trained.iterdir()} == set(networks)
+    for name, held_out in networks.items():
         verify_checkpoint(trained / name)
         training = read_config(trained / name).training
         assert training["held_out"] == held_out and training["test_chromosomes"] == ["chr16"]
-        assert training["teachers"] == (2 if name == "student" else 0)
+        assert training["teachers"] == (2 if name.startswith("student") else 0)
         tracks = load_checkpoint(trained / name).tracks
         assert set(tracks) == {
             Output.CAGE,
@@ -51,8 +53,9 @@ def test_teachers_and_student_are_checkpoints(trained: Path) -> None:
             Output.SPLICE_SITE_USAGE,
             Output.SPLICE_JUNCTIONS,
         }
-    first, second = (arrays(trained / name) for name in ("teacher-1", "teacher-2"))
-    assert any((first[name] != second[name]).any() for name in first)
+    for one, other in (("teacher-1", "teacher-2"), ("student-1", "student")):
+        first, second = arrays(trained / one), arrays(trained / other)
+        assert any((first[name] != second[name]).any() for name in first)
 
 
 @pytest.mark.slow
@@ -65,7 +68,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_network(
 
     def observe(network: str, step: int, total: int, losses: dict[str, float]) -> None:
         steps.append((network, step))
-        if (network, step) in (("teacher-1", 5), ("student", 3)) and steps.count((network, step)) == 1:
+        if (network, step) in (("teacher-1", 5), ("student-1", 3)) and steps.count((network, step)) == 1:
             raise Killed
 
     with pytest.raises(Killed):
@@ -76,10 +79,11 @@ def test_a_killed_run_goes_on_and_gives_the_same_network(
         train_all(recipe, data, tmp_path, observe=observe)
     train_all(recipe, data, tmp_path, observe=observe)
     assert [step for name, step in steps if name == "teacher-1"] == [1, 2, 3, 4, 5, 5, 6]
-    assert [step for name, step in steps if name == "student"] == [1, 2, 3, 3]
+    assert [step for name, step in steps if name == "student-1"] == [1, 2, 3, 3]
+    assert [step for name, step in steps if name == "student"] == [1, 2]
     log = [json.loads(line) for line in (tmp_path / "teacher-1" / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [2, 4, 6] and all(entry["total"] > 0 for entry in log)
-    for name in ("teacher-1", "teacher-2", "student"):
+    for name in ("teacher-1", "teacher-2", "student-1", "student"):
         found, expected = arrays(tmp_path / name), arrays(trained / name)
         assert all(found[key].tobytes() == expected[key].tobytes() for key in expected)
         assert not list((tmp_path / name).glob("progress*"))
@@ -89,9 +93,13 @@ def test_a_killed_run_goes_on_and_gives_the_same_network(
 def test_networks_of_another_recipe_are_not_taken(folder: Path, recipe: Recipe, trained: Path) -> None:
     with pytest.raises(OutputError, match="teacher-1\n  was trained by another recipe"):
         train_all(recipe.shortened(0.5), read_data(recipe, folder), trained)
-    student = dataclasses.replace(recipe.student, weight_decay=0.5)
-    with pytest.raises(OutputError, match="student\n  was trained by another recipe"):
-        train_all(dataclasses.replace(recipe, student=student), read_data(recipe, folder), trained)
+    first, last = recipe.student
+    for name, student in (
+        ("student-1", (dataclasses.replace(first, weight_decay=0.5), last)),
+        ("student", (first, dataclasses.replace(last, weight_decay=0.5))),
+    ):
+        with pytest.raises(OutputError, match=f"{name}\n  was trained by another recipe"):
+            train_all(dataclasses.replace(recipe, student=student), read_data(recipe, folder), trained)
 
 
 @pytest.mark.slow
@@ -132,7 +140,8 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[student]", "[students]", r"no section \[student\]"),
+        ("[teachers]", "[teacher]", r"no section \[teachers\]"),
+        ("[[student]]", "[[students]]", "the recipe: .*students"),
         ("channels = 8", "channles = 8", "network: .*channles"),
         ("window_bp = 2048", "window_bp = 2000", "teachers: window_bp 2000 is not a multiple of 2048"),
         ("steps = 3, ", "", "teachers: stages: .*steps"),
@@ -143,6 +152,11 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
         ),
         ("CAGE = 1.0", "CAGES = 1.0", "teachers: weights: 'CAGES' is not a valid Output"),
         ("from_teacher = 2", "from_teacher = 3", "student: from_teacher is no number of a teacher"),
+        (
+            "peak_rate = 0.005",
+            "from_teacher = 1\npeak_rate = 0.005",
+            "student: from_teacher is for the first",
+        ),
         ("[teachers]", "[teachers]\nfrom_teacher = 1", "teachers: from_teacher is for the student"),
         ("steps = 3", "teacher_bp = 2048, steps = 3", "teachers: teacher_bp is for the student"),
         ("steps = 3", "measured = true, steps = 3", "teachers: measured is for the student"),
@@ -170,6 +184,13 @@ def test_a_recipe_that_does_not_fit_is_refused(
         read_recipe(path)
 
 
+def test_a_recipe_without_a_student_is_refused(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text((folder / "recipe.toml").read_text().split("[[student]]")[0])
+    with pytest.raises(TrainingError, match=r"no section \[\[student\]\]"):
+        read_recipe(path)
+
+
 def test_files_that_are_missing_are_named(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "genes.gtf").touch()
     with pytest.raises(TrainingError, match=r"lacks genome\.fa, signal\.npz"):
@@ -182,7 +203,9 @@ def test_the_examples_are_recipes(name: str) -> None:
     held_out = [chrom for fold in recipe.data.folds for chrom in fold]
     assert len(held_out) == len(set(held_out)) and not set(held_out) & set(recipe.data.test)
     tried = recipe.shortened(0.01)
-    assert tried.teachers.steps < recipe.teachers.steps / 50 and tried.student.steps >= 1
+    assert tried.teachers.steps < recipe.teachers.steps / 50 and all(
+        each.steps >= 1 for each in tried.student
+    )
 
 
 def test_the_command_says_what_is_missing(folder: Path, tmp_path: Path) -> None:

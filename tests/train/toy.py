@@ -44,11 +44,16 @@ stages = [
   { steps = 3, window_bp = 2048, windows = 2, find_mistakes = true },
 ]
 
-[student]
+[[student]]
 from_teacher = 2
 peak_rate = 0.01
 weights = { logarithms = 0.5 }
 stages = [{ steps = 3, window_bp = 2048, windows = 2, sampling = { sites = 0.2, regions = 0.6, mutated = 0.04 } }]
+
+[[student]]
+peak_rate = 0.005
+weights = { logarithms = 6.0 }
+stages = [{ steps = 2, window_bp = 4096, windows = 1, measured = true }]
 """
 
 

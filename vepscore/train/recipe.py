@@ -117,12 +117,14 @@ class Recipe:
     data: Sources
     network: ModelConfig  # heads left to what the data have
     teachers: Schedule  # trained on labels, one per fold
-    student: Schedule  # trained on what the teachers predict
+    student: tuple[Schedule, ...]  # trained on what the teachers predict, by one after the other
 
     def shortened(self, share: float) -> "Recipe":
         """The same with a share of the steps."""
         return dataclasses.replace(
-            self, teachers=self.teachers.shortened(share), student=self.student.shortened(share)
+            self,
+            teachers=self.teachers.shortened(share),
+            student=tuple(schedule.shortened(share) for schedule in self.student),
         )
 
 
@@ -148,21 +150,26 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _parse(values: Mapping[str, Any]) -> Recipe:
-    sections = {"data": _sources, "network": _network, "teachers": _schedule, "student": _schedule}
+    sections = {"data": _sources, "network": _network, "teachers": _schedule}
     for name in sections:
         if not isinstance(values.get(name), dict):
             raise ValueError(f"no section [{name}]")
     made = {name: _make(make, values[name], name) for name, make in sections.items()}
+    if not isinstance(values.get("student"), list) or not values["student"]:
+        raise ValueError("no section [[student]]")
+    first, *others = (_make(_schedule, schedule, "student") for schedule in values["student"])
     if made["teachers"].from_teacher is not None:
         raise ValueError("teachers: from_teacher is for the student")
+    if any(other.from_teacher is not None for other in others):
+        raise ValueError("student: from_teacher is for the first [[student]]; the next go on from it")
     for name in ("teacher_bp", "measured"):
         if any(getattr(stage, name) for stage in made["teachers"].stages):
             raise ValueError(f"teachers: {name} is for the student")
-    if not 1 <= (made["student"].from_teacher or 1) <= len(made["data"].folds):
+    if not 1 <= (first.from_teacher or 1) <= len(made["data"].folds):
         raise ValueError(
             "student: from_teacher is no number of a teacher; there is one for each of data.folds"
         )
-    return _make(Recipe, {**values, **made}, "the recipe")
+    return _make(Recipe, {**values, **made, "student": (first, *others)}, "the recipe")
 
 
 def _make(make: Any, values: Mapping[str, Any], where: str) -> Any:

@@ -101,6 +101,8 @@ def train_all(
 ) -> Path:
     """Trains the teachers and the student, or what of them is missing.
 
+    Where the student has several schedules, `student-1` is what the first leaves, and `student` what the last does.
+
     Args:
         recipe: what to train.
         data: what with.
@@ -140,16 +142,14 @@ def train_all(
     ]
     if only_teacher is not None:
         return teachers[0]
-    first = recipe.student.from_teacher
-    return _train_once(
-        recipe,
-        data,
-        output / STUDENT_FOLDER,
-        recipe.student,
-        teachers=teachers,
-        start=None if first is None else teachers[first - 1],
-        observe=observe,
-    )
+    first = recipe.student[0].from_teacher
+    student = None if first is None else teachers[first - 1]
+    for number, schedule in enumerate(recipe.student, 1):
+        name = STUDENT_FOLDER if number == len(recipe.student) else f"{STUDENT_FOLDER}-{number}"
+        student = _train_once(
+            recipe, data, output / name, schedule, teachers=teachers, start=student, observe=observe
+        )
+    return student
 
 
 def _train_once(
@@ -169,7 +169,7 @@ def _train_once(
             f"{start}\nis a network of another architecture than that of the recipe's [network] and data",
             hint="name a run of a recipe that differs in its schedules alone",
         )
-    asked = recipe if teachers else _of_one_teacher(recipe)
+    asked = dataclasses.replace(recipe, student=()) if teachers else _of_one_teacher(recipe)
     begun = (start / HASHES_FILE).read_text() if start else None
     digest = hashlib.sha256(repr((asked, schedule, fold, begun)).encode()).hexdigest()
     progress = folder / f"{_PROGRESS}{digest}"
@@ -229,7 +229,7 @@ def _seed(seed: int, name: str, begun: str | None) -> int:
 def _of_one_teacher(recipe: Recipe) -> Recipe:
     """A recipe without what changes nothing of a teacher: the others' folds, and the student."""
     data = dataclasses.replace(recipe.data, folds=())
-    return dataclasses.replace(recipe, data=data, student=recipe.teachers)
+    return dataclasses.replace(recipe, data=data, student=())
 
 
 def _check_recipe(folder: Path, digest: str) -> None:
