@@ -30,6 +30,7 @@ from vepscore.outputs import Output
 from vepscore.train.mistakes import Mistakes
 from vepscore.train.objective import Arrays, Objective, Targets
 from vepscore.train.recipe import Schedule, Stage
+from vepscore.train.starts import add_start_head, remove_start_head
 from vepscore.train.windows import Batch, TrainingWindows
 
 _SAVED_STEPS = 100  # between two states that are kept
@@ -83,6 +84,8 @@ def train(
         observe: called after each step with its number and its losses.
     """
     network = _create(training)
+    if training.schedule.weights.starts:
+        add_start_head(network, training.network, seed=training.seed)
     optimizer = _optimizer(training.schedule)
     state, restore = _vectors(network, optimizer)
     step = _step(training, optimizer, restore)
@@ -112,6 +115,7 @@ def train(
                 if (number + 1) % _SAVED_STEPS == 0:
                     kept.save(number + 1, args=ocp.args.StandardSave(state))
     network = restore(state)
+    remove_start_head(network)
     network.eval()
     return network
 

@@ -25,6 +25,7 @@ from vepscore.train.losses import (
     usage_loss,
 )
 from vepscore.train.recipe import Weights
+from vepscore.train.starts import start_loss
 from vepscore.train.tracks import BIN_BP, COARSE_BP
 
 _ORGANISM = jnp.int32(0)
@@ -129,6 +130,8 @@ class Objective:
         }
         for output in self.columns:
             losses |= self._track_losses(output, heads[str(output)], embeddings, targets.coverage, measured)
+        if self.weights.starts:
+            losses["starts"] = start_loss(network, embeddings, batch["starts"], batch["valid"])
         if targets.contacts is not None:
             contacts = heads[str(Output.CONTACT_MAPS)](embeddings.pair, _ORGANISM)
             losses["contacts"] = contact_loss(contacts, targets.contacts, batch["mapped"])
@@ -137,7 +140,7 @@ class Objective:
     def total(self, losses: Mapping[str, jax.Array]) -> jax.Array:
         """The weighted sum."""
         weights = {"sites": 1.0} | {
-            name: getattr(self.weights, name) for name in ("usage", "junctions", "contacts")
+            name: getattr(self.weights, name) for name in ("usage", "junctions", "contacts", "starts")
         }
         for output in self.columns:
             weights |= dict.fromkeys(_loss_names(output), self.weights.tracks[output])

@@ -47,6 +47,9 @@ class Sampling:
     mistakes: float = 0.0  # share at what the network took for a splice site, once that was looked for
     sites: float = 0.5  # share of the others that holds a splice site, each as often as any other
     regions: float = 0.3  # share of the others that lies in a region with coverage
+    starts: float = (
+        0.0  # share of the others that holds the start of a transcript, each as often as any other
+    )
     mutated: float = 0.0  # a window has between none and this share of its bases drawn anew
 
 
@@ -76,6 +79,7 @@ class Weights:
     )  # each output at each resolution
     logarithms: float = 0.0  # the squared error of each output's logarithm
     contacts: float = 0.1
+    starts: float = 0.0  # of transcripts, by a head that is there in training alone
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

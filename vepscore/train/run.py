@@ -31,6 +31,7 @@ from vepscore.train.objective import Objective
 from vepscore.train.pieces import Piece, read_pieces, without
 from vepscore.train.recipe import Recipe, Schedule
 from vepscore.train.splice import SpliceData
+from vepscore.train.starts import TranscriptStarts
 from vepscore.train.tracks import TrackData
 from vepscore.train.windows import TrainingWindows
 
@@ -61,7 +62,8 @@ class TrainingData:
         """Windows to train on: off some chromosomes, off those for testing, and off the regions for testing."""
         intervals = [region.interval for region in self.tracks.regions if region.is_test]
         pieces = without(self.pieces, {*self.test, *held_out}, intervals)
-        return TrainingWindows(SpliceData(pieces, self.annotation), self.tracks, self.contacts)
+        starts = TranscriptStarts(pieces, self.annotation)
+        return TrainingWindows(SpliceData(pieces, self.annotation), starts, self.tracks, self.contacts)
 
     def splice_on(self, chroms: Collection[str]) -> SpliceData:
         """The labelled sequence of some chromosomes."""

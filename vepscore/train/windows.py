@@ -1,7 +1,7 @@
 """The windows that a network is trained on: where they lie, and all that they are labelled with.
 
-Coordinates are 0-based and half-open. Axes: B windows of the batch, S bp, L bins of 32 bp, W bins of 2,048 bp,
-T tracks.
+Coordinates are 0-based and half-open. Axes: B windows of the batch, S bp, L bins of 32 bp, C bins of 128 bp,
+W bins of 2,048 bp, T tracks.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ from vepscore.train.contacts import ContactData
 from vepscore.train.mistakes import Mistakes
 from vepscore.train.recipe import Sampling
 from vepscore.train.splice import SpliceBatch, SpliceData
+from vepscore.train.starts import TranscriptStarts
 from vepscore.train.tracks import BIN_BP, TrackData
 
 Batch = dict[str, np.ndarray]
@@ -20,12 +21,16 @@ class TrainingWindows:
 
     Args:
         splice: the sequence, and its splice sites.
+        starts: of transcripts, in the same pieces.
         tracks: regions with coverage; those off the pieces are not used.
         contacts: contact maps, if any.
     """
 
-    def __init__(self, splice: SpliceData, tracks: TrackData, contacts: ContactData | None) -> None:
+    def __init__(
+        self, splice: SpliceData, starts: TranscriptStarts, tracks: TrackData, contacts: ContactData | None
+    ) -> None:
         self.splice = splice
+        self._starts = starts
         self._tracks, self._contacts = tracks, contacts
         lengths = np.array([len(piece.codes) for piece in splice.pieces])
         self._weights = lengths / lengths.sum()
@@ -49,8 +54,8 @@ class TrainingWindows:
         Without `mistakes` the share of windows that is to hold one is spread over the other kinds.
 
         Returns:
-            The arrays of `SpliceBatch`; coverage float32 (B, L, T) and measured bool (B, L); and, where there are
-            contact maps, contacts float32 (B, W, W, 1) and mapped bool (B, W, W).
+            The arrays of `SpliceBatch`; starts bool (B, C, 2); coverage float32 (B, L, T) and measured bool (B, L);
+            and, where there are contact maps, contacts float32 (B, W, W, 1) and mapped bool (B, W, W).
         """
         places = [self._draw(rng, sampling, width_bp, mistakes) for _ in range(count)]
         windows = [self._window(*place, width_bp, reverse=bool(rng.random() < 0.5)) for place in places]
@@ -76,6 +81,9 @@ class TrainingWindows:
         elif kind < sampling.sites + sampling.regions and self._regions:
             index, first, end = self._regions[rng.integers(len(self._regions))]
             start0 = _within(rng, first, end, width_bp)
+        elif kind < sampling.sites + sampling.regions + sampling.starts and len(self._starts.places):
+            index, position = self._starts.places[rng.integers(len(self._starts.places))]
+            start0 = int(position) - int(rng.integers(width_bp))
         else:
             index = rng.choice(len(self._weights), p=self._weights)
             piece = self.splice.pieces[index]
@@ -89,6 +97,7 @@ class TrainingWindows:
         coverage, measured = self._tracks.window(chrom, start0, width_bp, reverse=reverse)
         known = batch["valid"].reshape(-1, BIN_BP).all(axis=1)
         batch |= {"coverage": coverage * known[:, None], "measured": measured & known}
+        batch["starts"] = self._starts.window(index, start0, width_bp, reverse=reverse)
         if self._contacts is not None:
             contacts = self._contacts.window(chrom, start0, width_bp, reverse=reverse)
             mapped = batch["valid"].reshape(len(contacts), -1).all(axis=1)
