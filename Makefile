@@ -45,7 +45,7 @@ checkpoint: $(VENV)/installed-test  ## Train the embedded checkpoint again, from
 	$(BIN)/python -m vepscore.train.background "$(DATA)/hg38_native.fa.gz" "$(DATA)/refseq_hg38.gtf.gz" \
 	  --snvs 450 --indels 150 -o build/background.vcf.gz
 	$(BIN)/vepscore calibrate build/background.vcf.gz -r "$(DATA)/hg38_native.fa.gz" -g "$(DATA)/refseq_hg38.gtf.gz" \
-	  --align 32768 -c build/checkpoint/student -o build/checkpoint/student
+	  --window 128kb -c build/checkpoint/student -o build/checkpoint/student
 
 clean:  ## Remove what make has made
 	rm -rf $(VENV) demo build dist

@@ -68,7 +68,8 @@ def test_a_killed_run_goes_on_and_gives_the_same_network(
 
     def observe(network: str, step: int, total: int, losses: dict[str, float]) -> None:
         steps.append((network, step))
-        if (network, step) in (("teacher-1", 5), ("student-1", 3)) and steps.count((network, step)) == 1:
+        killed = ("teacher-1", 5), ("student-1", 3), ("student-run-2", 1)
+        if (network, step) in killed and steps.count((network, step)) == 1:
             raise Killed
 
     with pytest.raises(Killed):
@@ -77,10 +78,13 @@ def test_a_killed_run_goes_on_and_gives_the_same_network(
         train_all(dataclasses.replace(recipe, seed=8), data, tmp_path)
     with pytest.raises(Killed):
         train_all(recipe, data, tmp_path, observe=observe)
+    with pytest.raises(Killed):
+        train_all(recipe, data, tmp_path, observe=observe)
     train_all(recipe, data, tmp_path, observe=observe)
     assert [step for name, step in steps if name == "teacher-1"] == [1, 2, 3, 4, 5, 5, 6]
     assert [step for name, step in steps if name == "student-1"] == [1, 2, 3, 3]
     assert [step for name, step in steps if name == "student"] == [1, 2]
+    assert [step for name, step in steps if name == "student-run-2"] == [1, 1, 2]
     log = [json.loads(line) for line in (tmp_path / "teacher-1" / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [2, 4, 6] and all(entry["total"] > 0 for entry in log)
     for name in ("teacher-1", "teacher-2", "student-1", "student"):
@@ -141,7 +145,7 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
     ("old", "new", "said"),
     [
         ("[teachers]", "[teacher]", r"no section \[teachers\]"),
-        ("[[student]]", "[[students]]", "the recipe: .*students"),
+        ('name = "toy"', 'name = "toy"\nteacher = 1', "the recipe: .*teacher"),
         ("channels = 8", "channles = 8", "network: .*channles"),
         ("window_bp = 2048", "window_bp = 2000", "teachers: window_bp 2000 is not a multiple of 2048"),
         ("steps = 3, ", "", "teachers: stages: .*steps"),
@@ -171,6 +175,10 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
             "mistakes = 0.6",
             "student: sampling has a share of mistakes, and no stage has find_mis",
         ),
+        ("runs = 2", "runs = 0", "student: runs is at least 1"),
+        ("kept = 0.25", "kept = 1.0", "student: .*kept from 0 to less than 1"),
+        ("[teachers]", "[teachers]\nkept = 0.5", "teachers: runs and kept are for the student"),
+        ("from_teacher = 2", "runs = 2", "student: runs and kept are for one that starts from"),
         ("seed = 7", "seed 7", "is not TOML"),
         ('name = "toy"', "", "the recipe: .*name"),
     ],

@@ -54,6 +54,8 @@ stages = [{ steps = 3, window_bp = 2048, windows = 2, sampling = { sites = 0.2, 
 peak_rate = 0.005
 weights = { logarithms = 6.0, starts = 0.5 }
 stages = [{ steps = 2, window_bp = 4096, windows = 1, measured = true }]
+runs = 2
+kept = 0.25
 """
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import orbax.checkpoint as ocp
@@ -23,7 +24,7 @@ from jax.flatten_util import ravel_pytree
 
 from vepscore.genome.cache import published
 from vepscore.model.config import ModelConfig
-from vepscore.model.layers import unfold_convolutions
+from vepscore.model.layers import fold_convolutions, unfold_convolutions
 from vepscore.model.loading import set_track_means
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import Output
@@ -118,6 +119,30 @@ def train(
     remove_start_head(network)
     network.eval()
     return network
+
+
+def averaged(networks: Sequence[AlphaGenome], shares: Sequence[float]) -> AlphaGenome:
+    """A network, with folded convolutions, whose parameters and statistics are means of those of others.
+
+    Networks that were trained from the same start lie in one basin, where their mean is better than each: less bent
+    towards the windows that it was trained on, and nearer to what the start could do.
+
+    Args:
+        networks: of one architecture.
+        shares: of each in the mean; their sum is 1.
+
+    Source: Wortsman et al. 2022, "Model soups" (ICML) and "Robust fine-tuning of zero-shot models" (CVPR).
+    """
+    folded = [nnx.clone(network) for network in networks]
+    for network in folded:
+        fold_convolutions(network)
+    states = [nnx.state(network, nnx.Any(nnx.Param, nnx.BatchStat)) for network in folded]
+
+    def mean(*leaves: jax.Array) -> jax.Array:
+        return jnp.asarray(np.average(np.stack(leaves), axis=0, weights=shares), leaves[0].dtype)
+
+    nnx.update(folded[0], jax.tree.map(mean, *states))
+    return folded[0]
 
 
 def _vectors(

@@ -15,6 +15,7 @@ from vepscore.errors import OutputError, TrainingError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
 from vepscore.model.checkpoint import (
+    ARRAYS_FILE,
     HASHES_FILE,
     CheckpointConfig,
     load_checkpoint,
@@ -23,10 +24,11 @@ from vepscore.model.checkpoint import (
 )
 from vepscore.model.config import MAX_WINDOW_BP
 from vepscore.model.heads import parameter_count
+from vepscore.model.network import AlphaGenome
 from vepscore.outputs import Output, Tracks
 from vepscore.train.contacts import ContactData, contact_tracks
 from vepscore.train.labels import label_tracks
-from vepscore.train.loop import Training, train
+from vepscore.train.loop import Training, averaged, train
 from vepscore.train.objective import Objective
 from vepscore.train.pieces import Piece, read_pieces, without
 from vepscore.train.recipe import Recipe, Schedule
@@ -36,7 +38,7 @@ from vepscore.train.tracks import TrackData
 from vepscore.train.windows import TrainingWindows
 
 STUDENT_FOLDER = "student"
-LOG_FILE = "log.jsonl"
+LOG_FILE = "log.jsonl"  # of the first run; `log-2.jsonl` of the second
 _PROGRESS = "progress-"  # and the recipe's hash: the folder that a killed run goes on from
 
 Observe = Callable[[str, int, int, dict[str, float]], None]  # network, step, steps, losses
@@ -172,7 +174,7 @@ def _train_once(
             hint="name a run of a recipe that differs in its schedules alone",
         )
     asked = dataclasses.replace(recipe, student=()) if teachers else _of_one_teacher(recipe)
-    begun = (start / HASHES_FILE).read_text() if start else None
+    begun = hashlib.sha256((start / ARRAYS_FILE).read_bytes()).hexdigest() if start else None
     digest = hashlib.sha256(repr((asked, schedule, fold, begun)).encode()).hexdigest()
     progress = folder / f"{_PROGRESS}{digest}"
     _check_recipe(folder, digest)
@@ -191,16 +193,25 @@ def _train_once(
             log_spread=data.tracks.log_spread,
         ),
         windows=data.windows(fold),
-        seed=_seed(recipe.seed, folder.name, begun),
+        seed=0,
         teachers=[load_checkpoint(teacher).network for teacher in teachers],
         start=load_checkpoint(start).network if start else None,
     )
-    network = train(
-        training,
-        folder / LOG_FILE,
-        progress,
-        lambda step, losses: observe(folder.name, step, schedule.steps, losses),
-    )
+
+    def train_run(number: int) -> AlphaGenome:
+        name = folder.name if number == 1 else f"{folder.name}-run-{number}"
+        return train(
+            dataclasses.replace(training, seed=_seed(recipe.seed, name, begun)),
+            folder / (LOG_FILE if number == 1 else f"log-{number}.jsonl"),
+            progress / str(number),
+            lambda step, losses: observe(name, step, schedule.steps, losses),
+        )
+
+    networks = [train_run(number) for number in range(1, schedule.runs + 1)]
+    shares = [(1 - schedule.kept) / schedule.runs] * schedule.runs
+    if schedule.kept:
+        networks, shares = [*networks, training.start], [*shares, schedule.kept]
+    network = averaged(networks, shares)
     config = CheckpointConfig(
         name=recipe.name,
         architecture=recipe.network,

@@ -1,0 +1,37 @@
+"""The mean of networks."""
+
+import numpy as np
+from flax import nnx
+
+from tests.model.tiny import tiny_network
+from vepscore.model.checkpoint import stored_variables
+from vepscore.model.layers import fold_convolutions, unfold_convolutions
+from vepscore.model.network import AlphaGenome
+from vepscore.train.loop import averaged
+
+
+def arrays(network: AlphaGenome) -> dict[str, np.ndarray]:
+    return {name: np.asarray(leaf.get_value()) for name, (_, leaf) in stored_variables(network).items()}
+
+
+def test_every_array_is_the_mean_of_what_inference_needs() -> None:
+    networks = [tiny_network(seed) for seed in (1, 2)]
+    for network in networks:
+        fold_convolutions(network)
+    one, other = map(arrays, networks)
+    unfold_convolutions(networks[0])
+    before = [arrays(network) for network in networks]
+    found = arrays(averaged(networks, [0.25, 0.75]))
+    assert found.keys() == one.keys()
+    for name, values in found.items():
+        np.testing.assert_allclose(values, 0.25 * one[name] + 0.75 * other[name], rtol=1e-5, atol=1e-7)
+    assert any((one[name] != other[name]).any() for name in one)
+    for kept, after in zip(before, map(arrays, networks), strict=True):
+        assert all((after[name] == values).all() for name, values in kept.items())
+
+
+def test_a_network_alone_is_its_own_mean() -> None:
+    network = nnx.clone(tiny_network())
+    fold_convolutions(network)
+    expected, found = arrays(network), arrays(averaged([network], [1.0]))
+    assert all((found[name] == values).all() for name, values in expected.items())
