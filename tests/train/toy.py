@@ -55,7 +55,7 @@ peak_rate = 0.005
 weights = { logarithms = 6.0, starts = 0.5 }
 stages = [{ steps = 2, window_bp = 4096, windows = 1, measured = true }]
 runs = 2
-kept = 0.25
+kept = { student-1 = 0.25 }
 """
 
 

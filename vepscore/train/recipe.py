@@ -96,7 +96,9 @@ class Schedule:
         None  # whose parameters a student starts from, counted from 1; none: from scratch
     )
     runs: int = 1  # of a student from where it starts, each with its own windows; their mean is the result
-    kept: float = 0.0  # share of what a student starts from in that mean
+    kept: Mapping[str, float] = dataclasses.field(
+        default_factory=dict
+    )  # shares in that mean of students before it, by name: `student-1` is the first
 
     @property
     def steps(self) -> int:
@@ -168,12 +170,16 @@ def _parse(values: Mapping[str, Any]) -> Recipe:
         raise ValueError("teachers: from_teacher is for the student")
     if any(other.from_teacher is not None for other in others):
         raise ValueError("student: from_teacher is for the first [[student]]; the next go on from it")
-    if any((made["teachers"].runs != 1, made["teachers"].kept)):
+    if made["teachers"].runs != 1 or made["teachers"].kept:
         raise ValueError("teachers: runs and kept are for the student")
-    if first.from_teacher is None and (first.runs != 1 or first.kept):
-        raise ValueError(
-            "student: runs and kept are for one that starts from a teacher or a student before it"
-        )
+    if first.from_teacher is None and first.runs != 1:
+        raise ValueError("student: runs are for one that starts from a teacher or a student before it")
+    for number, schedule in enumerate((first, *others)):
+        before = [f"student-{earlier}" for earlier in range(1, number + 1)]
+        if unknown := sorted(set(schedule.kept) - set(before)):
+            raise ValueError(
+                f"student: kept names {unknown[0]}; before it there is {', '.join(before) or 'none'}"
+            )
     for name in ("teacher_bp", "measured"):
         if any(getattr(stage, name) for stage in made["teachers"].stages):
             raise ValueError(f"teachers: {name} is for the student")
@@ -207,8 +213,9 @@ def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **value
         sampling=_make(Sampling, sampling or {}, "sampling"),
         **values,
     )
-    if schedule.runs < 1 or not 0 <= schedule.kept < 1:
-        raise ValueError("runs is at least 1, and kept from 0 to less than 1")
+    kept = schedule.kept.values()
+    if schedule.runs < 1 or any(share <= 0 for share in kept) or sum(kept) >= 1:
+        raise ValueError("runs is at least 1, and shares of kept are above 0 and sum to less than 1")
     at_mistakes = any(schedule.sampling_of(stage).mistakes for stage in schedule.stages)
     if at_mistakes and not any(stage.find_mistakes for stage in schedule.stages):
         raise ValueError("sampling has a share of mistakes, and no stage has find_mistakes")

@@ -174,8 +174,9 @@ def _train_once(
             hint="name a run of a recipe that differs in its schedules alone",
         )
     asked = dataclasses.replace(recipe, student=()) if teachers else _of_one_teacher(recipe)
-    begun = hashlib.sha256((start / ARRAYS_FILE).read_bytes()).hexdigest() if start else None
-    digest = hashlib.sha256(repr((asked, schedule, fold, begun)).encode()).hexdigest()
+    begun = _arrays_hash(start) if start else None
+    kept = [_arrays_hash(folder.with_name(name)) for name in schedule.kept]
+    digest = hashlib.sha256(repr((asked, schedule, fold, begun, kept)).encode()).hexdigest()
     progress = folder / f"{_PROGRESS}{digest}"
     _check_recipe(folder, digest)
     if (folder / HASHES_FILE).exists():
@@ -208,10 +209,9 @@ def _train_once(
         )
 
     networks = [train_run(number) for number in range(1, schedule.runs + 1)]
-    shares = [(1 - schedule.kept) / schedule.runs] * schedule.runs
-    if schedule.kept:
-        networks, shares = [*networks, training.start], [*shares, schedule.kept]
-    network = averaged(networks, shares)
+    networks += [load_checkpoint(folder.with_name(name)).network for name in schedule.kept]
+    of_run = (1 - sum(schedule.kept.values())) / schedule.runs
+    network = averaged(networks, [of_run] * schedule.runs + list(schedule.kept.values()))
     config = CheckpointConfig(
         name=recipe.name,
         architecture=recipe.network,
@@ -232,6 +232,11 @@ def _train_once(
     save_checkpoint(folder, network, config, {"human": data.tables})
     shutil.rmtree(progress)
     return folder
+
+
+def _arrays_hash(folder: Path) -> str:
+    """Of a network's numbers alone: other files say how long it took."""
+    return hashlib.sha256((folder / ARRAYS_FILE).read_bytes()).hexdigest()
 
 
 def _seed(seed: int, name: str, begun: str | None) -> int:
