@@ -81,3 +81,18 @@ def test_the_mean_of_strands_sees_a_site_on_either() -> None:
     np.testing.assert_array_equal(minus[4], [0, 0, 0.5, 0, 0.5])
     rest = np.delete(plus, 1, axis=0), np.delete(minus, 4, axis=0)
     assert all((each == [0, 0, 0, 0, 1]).all() for each in rest)
+
+
+@pytest.mark.parametrize(
+    ("window", "length", "expected"),
+    [
+        (1_048_576, 2_648_800, 1_048_576),
+        (1_048_576, 633_236, 524_288),
+        (131_072, 131_072, 131_072),
+        (131_072, 131_071, 65_536),
+        (16_384, 1_000, 2_048),
+        (6_144, 5_000, 6_144),  # half of it is no window
+    ],
+)
+def test_short_pieces_are_read_in_windows_that_they_fill(window: int, length: int, expected: int) -> None:
+    assert evaluate._fitting(window, length) == expected

@@ -53,6 +53,7 @@ def test_teachers_and_student_are_checkpoints(trained: Path) -> None:
             Output.SPLICE_SITE_USAGE,
             Output.SPLICE_JUNCTIONS,
         }
+    assert len({read_config(trained / name).training["parameters"] for name in networks}) == 1
     for one, other in (("teacher-1", "teacher-2"), ("student-1", "student")):
         first, second = arrays(trained / one), arrays(trained / other)
         assert any((first[name] != second[name]).any() for name in first)

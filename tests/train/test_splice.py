@@ -153,6 +153,28 @@ def test_tiles_hold_every_base_and_every_site_once(data: SpliceData) -> None:
     assert sum(((tile.classes != NO_SITE) & tile.valid).sum() for tile in tiles) == 6
 
 
+def test_tiles_lie_within_a_piece_and_tell_what_has_context(data: SpliceData) -> None:
+    piece = data.pieces[0]
+    told = []
+    for start0, tile in data.tiles_of(0, 128, 16):
+        assert piece.start0 <= start0 and start0 + 128 <= piece.end0
+        valid = start0 + np.flatnonzero(tile.valid[0])
+        for edge, at, end in (
+            (start0, valid[0] - start0, piece.start0),
+            (start0 + 128, start0 + 128 - 1 - valid[-1], piece.end0),
+        ):
+            assert at == 0 if edge == end else at >= 16
+        told += valid.tolist()
+    assert told == [p for p in range(piece.start0, piece.end0) if piece.codes[p - piece.start0] < 4]
+
+
+def test_a_piece_shorter_than_a_tile_begins_it(data: SpliceData) -> None:
+    length = len(data.pieces[0].codes)
+    ((start0, tile),) = data.tiles_of(0, 1024, 128)
+    assert start0 == data.pieces[0].start0 and length < 1024
+    assert (tile.codes[0, length:] == 4).all() and not tile.valid[0, length:].any()
+
+
 def test_transcribed_is_what_lies_in_a_gene_by_its_strand(data: SpliceData) -> None:
     inside = data.transcribed(0, -50, 500)
     assert inside.shape == (500, 2)

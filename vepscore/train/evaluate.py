@@ -22,7 +22,7 @@ from flax import nnx
 from vepscore.evaluate.metrics import HIGH, LOW, auprc
 from vepscore.genome.windows import UNKNOWN, reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
-from vepscore.model.config import MAX_WINDOW_BP, TRACK_RESOLUTIONS_BP
+from vepscore.model.config import MAX_WINDOW_BP, PAIR_BIN_BP, TRACK_RESOLUTIONS_BP
 from vepscore.model.network import one_hot
 from vepscore.outputs import SPLICE_CLASSES, Output
 from vepscore.train.contacts import BIN_BP as CONTACT_BIN_BP
@@ -75,17 +75,22 @@ def main() -> None:
 def evaluate_splice_sites(
     checkpoints: Sequence[Checkpoint], data: SpliceData, window_bp: int, *, both_strands: bool = False
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Average precision (AUPRC) and top-k accuracy, by where nucleotides count (`PLACES`) and by the kind of site."""
+    """Average precision (AUPRC) and top-k accuracy, by where nucleotides count (`PLACES`) and by the kind of site.
+
+    A piece of sequence that is shorter than `window_bp` is read in windows of a half, a quarter and so on, which it
+    fills: nobody scores a variant amid N.
+    """
     predict = _predictor(checkpoints, Output.SPLICE_SITES)
     if both_strands:
         predict = mean_of_strands(predict)
-    context_bp = min(CONTEXT_BP, window_bp // 4)
     classes, probabilities, transcribed = [], [], []
-    for index, start0, window in data.tiles(window_bp, context_bp):
-        valid = window.valid[0]
-        classes.append(window.classes[0, valid])
-        probabilities.append(predict(window.codes)[0, valid, : len(SPLICE_CLASSES)])
-        transcribed.append(data.transcribed(index, start0, window_bp)[valid])
+    for index, piece in enumerate(data.pieces):
+        width_bp = _fitting(window_bp, len(piece.codes))
+        for start0, window in data.tiles_of(index, width_bp, min(CONTEXT_BP, width_bp // 4)):
+            valid = window.valid[0]
+            classes.append(window.classes[0, valid])
+            probabilities.append(predict(window.codes)[0, valid, : len(SPLICE_CLASSES)])
+            transcribed.append(data.transcribed(index, start0, width_bp)[valid])
     site_class, probability, own_strand = map(np.concatenate, (classes, probabilities, transcribed))
     counted = (np.ones_like(own_strand), own_strand | own_strand[:, ::-1], own_strand)
     return {
@@ -184,6 +189,13 @@ def mean_of_strands(predict: Callable[[np.ndarray], np.ndarray]) -> Callable[[np
         return (predict(codes) + turned[:, ::-1, REVERSED_CLASS]) / 2
 
     return predict_both
+
+
+def _fitting(window_bp: int, length_bp: int) -> int:
+    """`window_bp`, halved for as long as it is longer than a stretch, and its half still a window of the network."""
+    while window_bp > length_bp and window_bp % (2 * PAIR_BIN_BP) == 0:
+        window_bp //= 2
+    return window_bp
 
 
 def _of_kind(

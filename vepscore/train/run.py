@@ -221,7 +221,7 @@ def _train_once(
         licence=recipe.licence,
         training={
             "recipe": digest,
-            "parameters": parameter_count(network),
+            "parameters": parameter_count(networks[0]),
             "schedule": dataclasses.asdict(schedule),
             "teachers": len(teachers),
             "held_out": list(fold),

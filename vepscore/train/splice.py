@@ -79,24 +79,33 @@ class SpliceData:
         return inside
 
     def tiles(self, width_bp: int, context_bp: int) -> Iterator[tuple[int, int, SpliceBatch]]:
-        """Windows in which every known base of the pieces is valid exactly once, by the piece's index and their start.
+        """Windows in which every known base of the pieces is valid exactly once, by the piece's index and start."""
+        for index in range(len(self.pieces)):
+            for start0, window in self.tiles_of(index, width_bp, context_bp):
+                yield index, start0, window
 
-        The outer `context_bp` of each window are not valid.
+    def tiles_of(self, index: int, width_bp: int, context_bp: int) -> Iterator[tuple[int, SpliceBatch]]:
+        """The windows of one piece, by their start.
+
+        They lie within the piece, if it is as long as one, and have N after it otherwise. The outer `context_bp` of a
+        window are not valid, but where they end the piece.
         """
-        for index, piece in enumerate(self.pieces):
-            for start0 in _tile_starts(piece, width_bp, context_bp):
-                yield index, start0, _without_context(self.window(index, start0, width_bp), context_bp)
+        piece = self.pieces[index]
+        told = piece.start0
+        for start0 in _tile_starts(piece, width_bp, context_bp):
+            end0 = start0 + width_bp
+            until = end0 if end0 >= piece.end0 else end0 - context_bp
+            window = self.window(index, start0, width_bp)
+            valid = window.valid.copy()
+            valid[:, : told - start0] = False
+            valid[:, until - start0 :] = False
+            yield start0, dataclasses.replace(window, valid=valid)
+            told = until
 
 
-def _tile_starts(piece: Piece, width_bp: int, context_bp: int) -> range:
-    return range(piece.start0 - context_bp, piece.end0 - context_bp, width_bp - 2 * context_bp)
-
-
-def _without_context(window: SpliceBatch, context_bp: int) -> SpliceBatch:
-    valid = window.valid.copy()
-    valid[:, :context_bp] = False
-    valid[:, max(valid.shape[1] - context_bp, 0) :] = False
-    return dataclasses.replace(window, valid=valid)
+def _tile_starts(piece: Piece, width_bp: int, context_bp: int) -> list[int]:
+    last = max(piece.start0, piece.end0 - width_bp)
+    return [*range(piece.start0, last, width_bp - 2 * context_bp), last]
 
 
 def _labelled_window(codes: np.ndarray, labels: SpliceLabels) -> SpliceBatch:
