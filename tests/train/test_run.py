@@ -177,6 +177,7 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
             "student: sampling has a share of mistakes, and no stage has find_mis",
         ),
         ("runs = 2", "runs = 0", "student: runs is at least 1"),
+        ("{ student-1 = 0.25 }", "0.25", "student: kept is a table of shares by name"),
         ("student-1 = 0.25", "student-1 = 1.0", "student: .*kept are above 0 and sum to less than 1"),
         (
             "student-1 = 0.25",

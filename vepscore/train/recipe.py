@@ -213,6 +213,8 @@ def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **value
         sampling=_make(Sampling, sampling or {}, "sampling"),
         **values,
     )
+    if not isinstance(schedule.kept, Mapping):
+        raise ValueError("kept is a table of shares by name, { student-1 = 0.3 }")
     kept = schedule.kept.values()
     if schedule.runs < 1 or any(share <= 0 for share in kept) or sum(kept) >= 1:
         raise ValueError("runs is at least 1, and shares of kept are above 0 and sum to less than 1")
