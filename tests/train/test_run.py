@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def test_teachers_and_student_are_checkpoints(trained: Path) -> None:
         verify_checkpoint(trained / name)
         training = read_config(trained / name).training
         assert training["held_out"] == held_out and training["test_chromosomes"] == ["chr16"]
-        assert training["teachers"] == (2 if name.startswith("student") else 0)
+        assert training["teachers"] == {"student-1": 2, "student": 1}.get(name, 0)
         tracks = load_checkpoint(trained / name).tracks
         assert set(tracks) == {
             Output.CAGE,
@@ -105,6 +106,20 @@ def test_networks_of_another_recipe_are_not_taken(folder: Path, recipe: Recipe, 
     ):
         with pytest.raises(OutputError, match=f"{name}\n  was trained by another recipe"):
             train_all(dataclasses.replace(recipe, student=student), read_data(recipe, folder), trained)
+
+
+@pytest.mark.slow
+def test_a_student_learns_of_the_students_that_are_named(
+    folder: Path, recipe: Recipe, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "student")
+    first, last = recipe.student
+    of_teachers = dataclasses.replace(recipe, student=(first, dataclasses.replace(last, taught_by=())))
+    student = train_all(of_teachers, read_data(recipe, folder), tmp_path)
+    assert read_config(student).training["teachers"] == 2
+    found, expected = arrays(student), arrays(trained / "student")
+    assert any((found[key] != expected[key]).any() for key in expected)
 
 
 @pytest.mark.slow
@@ -187,7 +202,18 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
         (
             "[teachers]",
             "[teachers]\nkept = { student-1 = 0.5 }",
-            "teachers: runs and kept are for the student",
+            "teachers: runs, kept and taught_by are for the student",
+        ),
+        ('["student-1"]', '"student-1"', "student: taught_by is a list of names"),
+        (
+            '["student-1"]',
+            '["student-2"]',
+            "student: taught_by names student-2; before it there is student-1",
+        ),
+        (
+            "[teachers]",
+            '[teachers]\ntaught_by = ["student-1"]',
+            "teachers: runs, kept and taught_by are for the student",
         ),
         ("from_teacher = 2", "runs = 2", "student: runs are for one that starts from"),
         ("seed = 7", "seed 7", "is not TOML"),

@@ -7,7 +7,7 @@ from tests.train.toy import CHROM_BP, REGION_BP, REGION_START0
 from vepscore.train.labels import NO_SITE
 from vepscore.train.recipe import Sampling
 from vepscore.train.run import TrainingData
-from vepscore.train.windows import mutate
+from vepscore.train.windows import add_decoys, mutate
 
 WIDTH_BP = 2048
 
@@ -52,6 +52,36 @@ def test_coverage_is_that_of_the_place(data: TrainingData) -> None:
         index = [region.chrom for region in data.tracks.regions].index(chrom)
         expected = data.tracks.coverage[index, first : first + WIDTH_BP // 32]
         np.testing.assert_array_equal(coverage, expected[::-1][:, [1, 0, 2]] if reverse else expected)
+
+
+def test_decoys_stand_behind_the_sites_and_are_none(data: TrainingData) -> None:
+    windows = data.windows([])
+    plain, batch = (
+        windows.sample(np.random.default_rng(2), Sampling(sites=1.0, decoys=decoys), WIDTH_BP, 8)
+        for decoys in (0, 5)
+    )
+    for sites, found, classes, valid in zip(
+        plain["sites"], batch["sites"], batch["classes"], batch["valid"], strict=True
+    ):
+        for row, with_decoys in zip(sites, found, strict=True):
+            real = (row >= 0).sum()
+            assert (with_decoys[:real] == row[:real]).all()
+            decoys = with_decoys[real : real + 5]
+            assert len(set(decoys)) == len(decoys) == min(5, len(row) - real)
+            assert (classes[decoys] == NO_SITE).all() and valid[decoys].all()
+            assert (with_decoys[real + 5 :] == -1).all()
+    assert (plain["sites"] >= 0).any()
+    assert all((plain[name] == batch[name]).all() for name in plain if name != "sites")
+
+
+def test_a_window_without_room_or_known_bases_has_no_decoys() -> None:
+    rng = np.random.default_rng(0)
+    classes, valid = np.full(64, NO_SITE, np.int8), np.ones(64, bool)
+    full = np.arange(16, dtype=np.int32).reshape(4, 4)
+    assert (add_decoys(rng, full, classes, valid, 3) == full).all()
+    empty = np.full((4, 4), -1, np.int32)
+    assert (add_decoys(rng, empty, classes, ~valid, 3) == -1).all()
+    assert ((add_decoys(rng, empty, classes, valid, 3) >= 0).sum(axis=1) == 3).all() and (empty == -1).all()
 
 
 def test_the_same_generator_gives_the_same_windows(data: TrainingData) -> None:

@@ -51,6 +51,7 @@ class Sampling:
         0.0  # share of the others that holds the start of a transcript, each as often as any other
     )
     mutated: float = 0.0  # a window has between none and this share of its bases drawn anew
+    decoys: int = 0  # bases per class of site that are none, between which it is learnt that no junction is
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,7 @@ class Schedule:
     kept: Mapping[str, float] = dataclasses.field(
         default_factory=dict
     )  # shares in that mean of students before it, by name: `student-1` is the first
+    taught_by: tuple[str, ...] = ()  # students before it, whose predictions it learns; none: the teachers'
 
     @property
     def steps(self) -> int:
@@ -170,16 +172,17 @@ def _parse(values: Mapping[str, Any]) -> Recipe:
         raise ValueError("teachers: from_teacher is for the student")
     if any(other.from_teacher is not None for other in others):
         raise ValueError("student: from_teacher is for the first [[student]]; the next go on from it")
-    if made["teachers"].runs != 1 or made["teachers"].kept:
-        raise ValueError("teachers: runs and kept are for the student")
+    if made["teachers"].runs != 1 or made["teachers"].kept or made["teachers"].taught_by:
+        raise ValueError("teachers: runs, kept and taught_by are for the student")
     if first.from_teacher is None and first.runs != 1:
         raise ValueError("student: runs are for one that starts from a teacher or a student before it")
     for number, schedule in enumerate((first, *others)):
         before = [f"student-{earlier}" for earlier in range(1, number + 1)]
-        if unknown := sorted(set(schedule.kept) - set(before)):
-            raise ValueError(
-                f"student: kept names {unknown[0]}; before it there is {', '.join(before) or 'none'}"
-            )
+        for field, names in (("kept", schedule.kept), ("taught_by", schedule.taught_by)):
+            if unknown := sorted(set(names) - set(before)):
+                raise ValueError(
+                    f"student: {field} names {unknown[0]}; before it there is {', '.join(before) or 'none'}"
+                )
     for name in ("teacher_bp", "measured"):
         if any(getattr(stage, name) for stage in made["teachers"].stages):
             raise ValueError(f"teachers: {name} is for the student")
@@ -215,6 +218,8 @@ def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **value
     )
     if not isinstance(schedule.kept, Mapping):
         raise ValueError("kept is a table of shares by name, { student-1 = 0.3 }")
+    if isinstance(schedule.taught_by, str):
+        raise ValueError('taught_by is a list of names, ["student-1"]')
     kept = schedule.kept.values()
     if schedule.runs < 1 or any(share <= 0 for share in kept) or sum(kept) >= 1:
         raise ValueError("runs is at least 1, and shares of kept are above 0 and sum to less than 1")

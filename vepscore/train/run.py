@@ -175,14 +175,15 @@ def _train_once(
         )
     asked = dataclasses.replace(recipe, student=()) if teachers else _of_one_teacher(recipe)
     begun = _arrays_hash(start) if start else None
-    kept = [_arrays_hash(folder.with_name(name)) for name in schedule.kept]
-    digest = hashlib.sha256(repr((asked, schedule, fold, begun, kept)).encode()).hexdigest()
+    before = [_arrays_hash(folder.with_name(name)) for name in (*schedule.kept, *schedule.taught_by)]
+    digest = hashlib.sha256(repr((asked, schedule, fold, begun, before)).encode()).hexdigest()
     progress = folder / f"{_PROGRESS}{digest}"
     _check_recipe(folder, digest)
     if (folder / HASHES_FILE).exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
+    teachers = [folder.with_name(name) for name in schedule.taught_by] or teachers
     training = Training(
         network=recipe.network,
         schedule=schedule,

@@ -7,6 +7,7 @@ W bins of 2,048 bp, T tracks.
 import numpy as np
 
 from vepscore.train.contacts import ContactData
+from vepscore.train.labels import NO_SITE
 from vepscore.train.mistakes import Mistakes
 from vepscore.train.recipe import Sampling
 from vepscore.train.splice import SpliceBatch, SpliceData
@@ -54,8 +55,9 @@ class TrainingWindows:
         Without `mistakes` the share of windows that is to hold one is spread over the other kinds.
 
         Returns:
-            The arrays of `SpliceBatch`; starts bool (B, C, 2); coverage float32 (B, L, T) and measured bool (B, L);
-            and, where there are contact maps, contacts float32 (B, W, W, 1) and mapped bool (B, W, W).
+            The arrays of `SpliceBatch`, `sites` with decoys behind the annotated ones; starts bool (B, C, 2); coverage
+            float32 (B, L, T) and measured bool (B, L); and, where there are contact maps, contacts float32
+            (B, W, W, 1) and mapped bool (B, W, W).
         """
         places = [self._draw(rng, sampling, width_bp, mistakes) for _ in range(count)]
         windows = [self._window(*place, width_bp, reverse=bool(rng.random() < 0.5)) for place in places]
@@ -64,6 +66,9 @@ class TrainingWindows:
             # Each window has a share of its own, so that some stay nearly as they are.
             shares = sampling.mutated * rng.random((count, 1))
             batch["codes"] = mutate(rng, batch["codes"], shares)
+        if sampling.decoys:
+            rows = zip(batch["sites"], batch["classes"], batch["valid"], strict=True)
+            batch["sites"] = np.stack([add_decoys(rng, *row, sampling.decoys) for row in rows])
         return batch
 
     def _draw(
@@ -112,6 +117,29 @@ def mutate(rng: np.random.Generator, codes: np.ndarray, share: float | np.ndarra
     """
     drawn = (rng.random(codes.shape) < share) & (codes < 4)
     return np.where(drawn, rng.integers(0, 4, codes.shape, np.uint8), codes)
+
+
+def add_decoys(
+    rng: np.random.Generator, sites: np.ndarray, classes: np.ndarray, valid: np.ndarray, count: int
+) -> np.ndarray:
+    """The splice sites of one window, int32 (4, K), with bases that are none behind them, as far as there is room.
+
+    Scores look at junctions of every site that the network sees in either allele. Taught by annotated sites alone, it
+    would know which of two splices more, and never that a base which is no site splices not at all.
+
+    Args:
+        rng: draws the bases, uniformly over the known ones.
+        sites: padded with -1.
+        classes: int8 (S,): by SPLICE_CLASSES, 4 = none.
+        valid: bool (S,): known bases.
+        count: decoys for each class.
+    """
+    none = np.flatnonzero(valid & (classes == NO_SITE))
+    made = sites.copy()
+    for row in made:
+        padding = np.flatnonzero(row < 0)[: min(count, len(none))]
+        row[padding] = rng.choice(none, len(padding), replace=False)
+    return made
 
 
 def _within(rng: np.random.Generator, start0: int, end0: int, width_bp: int) -> int:
