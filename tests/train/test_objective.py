@@ -90,8 +90,13 @@ def test_a_teacher_of_short_windows_says_of_each_what_it_says_of_it_alone(
     for name in ("sites", "usage", "coverage"):
         found, expected = getattr(whole, name), getattr(parts, name)
         np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-5, atol=1e-7)
-    labels = objective.read_labels(batch)
-    assert (whole.junctions == labels.junctions).all() and labels.junctions.any()
+    junctions, sites = np.asarray(objective.read_labels(batch).junctions), np.asarray(batch["sites"])
+    for window, donor, acceptor, strand, _ in np.argwhere(junctions > 0):
+        rows = [(2 * strand, donor), (2 * strand + 1, acceptor)]
+        both = np.prod([whole.sites[window, sites[window, row, k], row] for row, k in rows])
+        place = window, donor, acceptor, strand, 0
+        np.testing.assert_allclose(whole.junctions[place], junctions[place] * both, rtol=1e-5)
+    assert ((np.asarray(whole.junctions) > 0) == (junctions > 0)).all() and junctions.any()
 
 
 @pytest.mark.slow

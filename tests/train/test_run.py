@@ -204,6 +204,7 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
             "[teachers]\nkept = { student-1 = 0.5 }",
             "teachers: runs, kept and taught_by are for the student",
         ),
+        ("mistakes = 0.5", "mistakes = 0.5, broken = 0.1", "teachers: broken is for the student"),
         ('["student-1"]', '"student-1"', "student: taught_by is a list of names"),
         (
             '["student-1"]',

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from tests.train.toy import CHROM_BP, REGION_BP, REGION_START0
+from vepscore.genome.windows import UNKNOWN
 from vepscore.train.labels import NO_SITE
 from vepscore.train.recipe import Sampling
 from vepscore.train.run import TrainingData
-from vepscore.train.windows import add_decoys, mutate
+from vepscore.train.windows import add_decoys, break_sites, mutate
 
 WIDTH_BP = 2048
 
@@ -52,6 +53,26 @@ def test_coverage_is_that_of_the_place(data: TrainingData) -> None:
         index = [region.chrom for region in data.tracks.regions].index(chrom)
         expected = data.tracks.coverage[index, first : first + WIDTH_BP // 32]
         np.testing.assert_array_equal(coverage, expected[::-1][:, [1, 0, 2]] if reverse else expected)
+
+
+def test_broken_sites_lose_the_two_bases_of_the_intron_and_nothing_else() -> None:
+    rng = np.random.default_rng(0)
+    # A donor and an acceptor of the plus strand, the same of the minus strand, and one at each end.
+    places = {30: (0, 1), 60: (1, -1), 90: (2, -1), 120: (3, 1), 0: (1, -1), 159: (0, 1)}
+    classes = np.full((400, 160), NO_SITE, np.int8)
+    codes = rng.integers(0, 4, classes.shape, np.uint8)
+    intron = np.zeros(160, bool)
+    for position, (site_class, side) in places.items():
+        classes[:, position] = site_class
+        intron[[at for at in (position + side, position + 2 * side) if 0 <= at < 160]] = True
+    codes[:, 31] = UNKNOWN
+    before = codes.copy()
+    changed = break_sites(rng, codes, classes, 1.0) != before
+    assert (codes == before).all() and not changed[:, ~intron].any() and not changed[:, 31].any()
+    np.testing.assert_allclose(changed[:, intron].mean(axis=0)[1:], 0.75, atol=0.08)
+    part = break_sites(rng, codes, classes, 0.2) != before
+    assert part[:, 61:63].sum() == part[:, 28:30].sum() == 0
+    np.testing.assert_allclose(part[:, 58:60].mean(), 0.2 * 0.75, atol=0.04)
 
 
 def test_decoys_stand_behind_the_sites_and_are_none(data: TrainingData) -> None:

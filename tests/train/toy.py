@@ -53,7 +53,7 @@ stages = [{ steps = 3, window_bp = 2048, windows = 2, sampling = { sites = 0.2, 
 [[student]]
 peak_rate = 0.005
 weights = { logarithms = 6.0, starts = 0.5 }
-sampling = { decoys = 2 }
+sampling = { broken = 0.5, decoys = 2 }
 stages = [{ steps = 2, window_bp = 4096, windows = 1, measured = true }]
 runs = 2
 kept = { student-1 = 0.25 }

@@ -74,16 +74,18 @@ class Objective:
             network: the teacher.
             batch: the student's windows.
             part_bp: of the windows that the teacher sees, where the student's are cut into shorter ones; it then says
-                nothing of junctions and contacts, which are the labels'.
+                nothing of contacts, which are the labels', and of junctions that they are as likely as their two sites.
         """
         if part_bp is None:
             return self._predict_both_strands(network, batch)
         said = self._predict_both_strands(network, {"codes": batch["codes"].reshape(-1, part_bp)})
         labels = self.read_labels(batch)
-        parts = {name: getattr(said, name) for name in ("sites", "usage", "coverage")}
-        return labels._replace(
-            **{name: part.reshape(getattr(labels, name).shape) for name, part in parts.items()}
-        )
+        parts = {
+            name: getattr(said, name).reshape(getattr(labels, name).shape)
+            for name in ("sites", "usage", "coverage")
+        }
+        junctions = labels.junctions * _pair_probabilities(parts["sites"], batch["sites"])
+        return labels._replace(junctions=junctions, **parts)
 
     def _predict_both_strands(self, network: AlphaGenome, batch: Arrays) -> Targets:
         forward = self.predict(network, batch)
@@ -224,6 +226,13 @@ def _junction_counts(batch: Arrays) -> jax.Array:
     window = jnp.arange(windows)[:, None]
     empty = jnp.zeros((windows, room, room, 2, 1))
     return empty.at[window, donor, acceptor, strand, 0].add(batch["shares"])
+
+
+def _pair_probabilities(probabilities: jax.Array, sites: jax.Array) -> jax.Array:
+    """(B, K, K, 2, 1): the product of the probabilities (B, S, 5) that a donor and an acceptor of (B, 4, K) are one."""
+    of_sites = jnp.take_along_axis(probabilities[..., :NO_SITE].swapaxes(1, 2), jnp.maximum(sites, 0), axis=2)
+    strands = [of_sites[:, 2 * s, :, None] * of_sites[:, 2 * s + 1, None, :] for s in (0, 1)]
+    return jnp.stack(strands, axis=-1)[..., None]
 
 
 def _in_order(parts: list[jax.Array], columns: Mapping[Output, Any]) -> jax.Array:

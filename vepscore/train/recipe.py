@@ -51,6 +51,7 @@ class Sampling:
         0.0  # share of the others that holds the start of a transcript, each as often as any other
     )
     mutated: float = 0.0  # a window has between none and this share of its bases drawn anew
+    broken: float = 0.0  # share of splice sites whose two bases of the intron are drawn anew
     decoys: int = 0  # bases per class of site that are none, between which it is learnt that no junction is
 
 
@@ -186,6 +187,10 @@ def _parse(values: Mapping[str, Any]) -> Recipe:
     for name in ("teacher_bp", "measured"):
         if any(getattr(stage, name) for stage in made["teachers"].stages):
             raise ValueError(f"teachers: {name} is for the student")
+    if any(made["teachers"].sampling_of(stage).broken for stage in made["teachers"].stages):
+        raise ValueError(
+            "teachers: broken is for the student, since labels do not say what becomes of a site"
+        )
     if not 1 <= (first.from_teacher or 1) <= len(made["data"].folds):
         raise ValueError(
             "student: from_teacher is no number of a teacher; there is one for each of data.folds"

@@ -6,6 +6,7 @@ W bins of 2,048 bp, T tracks.
 
 import numpy as np
 
+from vepscore.genome.windows import UNKNOWN
 from vepscore.train.contacts import ContactData
 from vepscore.train.labels import NO_SITE
 from vepscore.train.mistakes import Mistakes
@@ -66,6 +67,8 @@ class TrainingWindows:
             # Each window has a share of its own, so that some stay nearly as they are.
             shares = sampling.mutated * rng.random((count, 1))
             batch["codes"] = mutate(rng, batch["codes"], shares)
+        if sampling.broken:
+            batch["codes"] = break_sites(rng, batch["codes"], batch["classes"], sampling.broken)
         if sampling.decoys:
             rows = zip(batch["sites"], batch["classes"], batch["valid"], strict=True)
             batch["sites"] = np.stack([add_decoys(rng, *row, sampling.decoys) for row in rows])
@@ -117,6 +120,23 @@ def mutate(rng: np.random.Generator, codes: np.ndarray, share: float | np.ndarra
     """
     drawn = (rng.random(codes.shape) < share) & (codes < 4)
     return np.where(drawn, rng.integers(0, 4, codes.shape, np.uint8), codes)
+
+
+def break_sites(rng: np.random.Generator, codes: np.ndarray, classes: np.ndarray, share: float) -> np.ndarray:
+    """uint8 codes (B, S) where, at a share of the splice sites, the intron's two bases next to them are drawn anew.
+
+    `classes` is int8 (B, S), by SPLICE_CLASSES, 4 = none. Unknown bases stay so.
+    """
+    window, position = np.nonzero((classes != NO_SITE) & (rng.random(classes.shape) < share))
+    # The intron lies to the right of a donor of the plus strand and of an acceptor of the minus strand.
+    side = np.where(np.isin(classes[window, position], (0, 3)), 1, -1)
+    made = codes.copy()
+    for step in (1, 2):
+        place = position + step * side
+        inside = (place >= 0) & (place < codes.shape[1])
+        at = window[inside], place[inside]
+        made[at] = np.where(codes[at] < UNKNOWN, rng.integers(0, 4, inside.sum(), np.uint8), UNKNOWN)
+    return made
 
 
 def add_decoys(
