@@ -206,6 +206,7 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
         ),
         ("mistakes = 0.5", "mistakes = 0.5, broken = 0.1", "teachers: broken is for the student"),
         ('["student-1"]', '"student-1"', "student: taught_by is a list of names"),
+        ('["student-1"]', "{ student-1 = 1.0 }", "student: taught_by is a list of names"),
         (
             '["student-1"]',
             '["student-2"]',

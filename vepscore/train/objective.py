@@ -211,7 +211,7 @@ def _embed(network: AlphaGenome, batch: Arrays) -> Embeddings:
 
 
 def _count_junctions(head: JunctionHead, embeddings: Embeddings, batch: Arrays) -> jax.Array:
-    """(B, K, K, 2, 1) between the annotated sites."""
+    """(B, K, K, 2, 1) between the sites of the batch."""
 
     def count(embedding: jax.Array, sites: jax.Array) -> jax.Array:
         return head(embedding[jnp.maximum(sites, 0)], sites, _ORGANISM)

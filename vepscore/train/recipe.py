@@ -223,7 +223,7 @@ def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **value
     )
     if not isinstance(schedule.kept, Mapping):
         raise ValueError("kept is a table of shares by name, { student-1 = 0.3 }")
-    if isinstance(schedule.taught_by, str):
+    if not isinstance(schedule.taught_by, tuple):
         raise ValueError('taught_by is a list of names, ["student-1"]')
     kept = schedule.kept.values()
     if schedule.runs < 1 or any(share <= 0 for share in kept) or sum(kept) >= 1:
