@@ -93,6 +93,7 @@ def test_outputs_carry_the_terms_and_the_rotary_dtype(direct_run: pathlib.Path) 
         assert facts["vepscoreCheckpoint"].startswith("all-folds sha256:")
 
 
+@pytest.mark.slow
 def test_minus_strand_and_mouse(
     bench: Bench,
     official: pathlib.Path,

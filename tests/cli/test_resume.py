@@ -77,6 +77,7 @@ def expected(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return contents(folder)
 
 
+@pytest.mark.slow
 def test_run_goes_on_where_signals_ended_it(
     bench: Bench, tmp_path: pathlib.Path, expected: dict[str, bytes]
 ) -> None:

@@ -55,6 +55,7 @@ def elsewhere(job: Job, name: str) -> Job:
     return dataclasses.replace(job, outputs=outputs)
 
 
+@pytest.mark.slow
 def test_workers_give_the_bytes_of_one_process(job: Job) -> None:
     finish(job)
     on_workers = dataclasses.replace(elsewhere(job, "cluster"), cluster="local:2")
@@ -63,6 +64,7 @@ def test_workers_give_the_bytes_of_one_process(job: Job) -> None:
     assert contents(on_workers) == contents(job)
 
 
+@pytest.mark.slow
 def test_lost_worker_loses_nothing(job: Job) -> None:
     """At an address, as users have it; one of two workers is killed when results begin to come."""
     finish(job)

@@ -27,6 +27,7 @@ def test_a_tile_of_the_encoder_is_a_part_of_the_window(local_layers: int, margin
     check_tiles(SequenceEncoder(sizes, rngs=nnx.Rngs(3)), margin_bp, random_codes())
 
 
+@pytest.mark.slow
 def test_a_tile_of_fast_convolutions_too() -> None:
     """Of as many channels as the official network's have, all of them, and a local layer."""
     sizes = dataclasses.replace(CONFIG, channels=256, local_layers=1)
