@@ -146,6 +146,21 @@ def test_failure_leaves_nothing(job: Job) -> None:
     assert set(Path(job.source).parent.iterdir()) == before
 
 
+def test_an_output_that_htslib_refuses_at_the_end_takes_the_others_along(job: Job) -> None:
+    """A sample's column without a value: text has room for it, BCF has not."""
+    text = Path(unscored(job, ROWS[2]).source).read_text()
+    columns, record = text.splitlines()[-2:]
+    declared = '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">'
+    source = Path(job.source).with_name("empty.vcf")
+    source.write_text("\n".join([*META, declared, f"{columns}\tFORMAT\ts1", f"{record}\tGT\t", ""]))
+    bcf = str(source.with_name("out.bcf"))
+    refused = dataclasses.replace(job, source=str(source), outputs=(*job.outputs, bcf))
+    before = set(source.parent.iterdir())
+    with pytest.raises(OutputError, match="cannot be written as BCF"):
+        run_job(refused, lambda counts, total: None)
+    assert set(source.parent.iterdir()) == before
+
+
 def test_body_on_declared_contigs_adds_none(job: Job) -> None:
     finish(unscored(job, ROWS[2]))
     assert declared_contigs(job.outputs[0]) == {"chr1": META[1]}

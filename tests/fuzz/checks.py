@@ -92,6 +92,8 @@ def annotate(
             ):
                 scored = score_records(records, prepared, _engine())
                 run(scored, None, [vcf.write, alleles.write], counts)
+                for writer in (vcf, alleles):  # as a job does: all of them appear, or none
+                    writer.finish()
     _engine().batches.clear()
     found = sorted(path.name for path in results.iterdir())
     if errors:
