@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scorers.regions import index_ranges, pad_genes, positions_within
 from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions, strand_matches
 from vepscore.outputs import Output, Tracks
+from vepscore.scorers.regions import index_ranges, pad_genes, positions_within
 
 _PSEUDOCOUNT = 1e-3
 

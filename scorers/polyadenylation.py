@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scorers.regions import index_ranges, pad_genes, positions_within
 from vepscore.contract import GENE_SIZES, Reads, ScoreBlock, Scorer, Site, pad_positions, padded_size
 from vepscore.genome.annotation import Gene
 from vepscore.genome.windows import Window
 from vepscore.outputs import Output, Tracks
+from vepscore.scorers.regions import index_ranges, pad_genes, positions_within
 
 COVERAGE_BP = 400
 MIN_SHARE = 0.8  # of a gene's sites: not before the window's start, and as many not past its end

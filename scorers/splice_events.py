@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scorers.regions import gene_bodies, index_ranges, pad_genes, positions_within
 from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
+from vepscore.scorers.regions import gene_bodies, index_ranges, pad_genes, positions_within
 
 EVENTS = ("acceptor_gain", "acceptor_loss", "donor_gain", "donor_loss")
 

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scorers.regions import gene_bodies, pad_genes, positions_within
 from vepscore.contract import Junctions, Reads, ScoreBlock, Scorer, Site, pad_positions
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
+from vepscore.scorers.regions import gene_bodies, pad_genes, positions_within
 
 _PSEUDOCOUNT = 1e-7
 _STRANDS = ("+", "-")

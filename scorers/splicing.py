@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scorers.regions import gene_bodies, index_ranges, pad_genes, positions_within
 from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions, strand_matches
 from vepscore.outputs import Output, Tracks
+from vepscore.scorers.regions import gene_bodies, index_ranges, pad_genes, positions_within
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ ABOVE_GENOME = (
     "vepscore.report",
     "vepscore.cli",
     "vepscore.contract",
-    "scorers",
+    "vepscore.scorers",
 )
 NETWORK = ("jax", "flax")
 FORBIDDEN = {
@@ -34,7 +34,7 @@ FORBIDDEN = {
         "vepscore.evaluate",
         "vepscore.report",
         "vepscore.cli",
-        "scorers",
+        "vepscore.scorers",
     ),
     "vepscore/io": (
         "vepscore.model",
@@ -42,17 +42,17 @@ FORBIDDEN = {
         "vepscore.evaluate",
         "vepscore.report",
         "vepscore.cli",
-        "scorers",
+        "vepscore.scorers",
         *NETWORK,
     ),
-    "vepscore/engine": ("vepscore.evaluate", "vepscore.report", "vepscore.cli", "scorers"),
+    "vepscore/engine": ("vepscore.evaluate", "vepscore.report", "vepscore.cli", "vepscore.scorers"),
     "vepscore/evaluate": (
         "vepscore.model",
         "vepscore.engine",
         "vepscore.report",
         "vepscore.contract",
         "vepscore.cli",
-        "scorers",
+        "vepscore.scorers",
         *NETWORK,
     ),
     "vepscore/report": (
@@ -61,11 +61,11 @@ FORBIDDEN = {
         "vepscore.train",
         "vepscore.contract",
         "vepscore.cli",
-        "scorers",
+        "vepscore.scorers",
         *NETWORK,
     ),
-    "vepscore/train": ("vepscore.report", "vepscore.cli", "scorers"),
-    "vepscore/cli": ("scorers",),
+    "vepscore/train": ("vepscore.report", "vepscore.cli", "vepscore.scorers"),
+    "vepscore/cli": ("vepscore.scorers",),
     "vepscore/contract.py": (
         "vepscore.io",
         "vepscore.model",
@@ -73,13 +73,13 @@ FORBIDDEN = {
         "vepscore.evaluate",
         "vepscore.report",
         "vepscore.cli",
-        "scorers",
+        "vepscore.scorers",
     ),
-    "vepscore/outputs.py": ("vepscore", "scorers", *NETWORK),
-    "vepscore/errors.py": ("vepscore", "scorers", *NETWORK, "numpy"),
+    "vepscore/outputs.py": ("vepscore", *NETWORK),
+    "vepscore/errors.py": ("vepscore", *NETWORK, "numpy"),
 }
 SCORERS_MAY_IMPORT = (
-    "scorers",
+    "vepscore.scorers",
     "vepscore.contract",
     "vepscore.outputs",
     "vepscore.genome",
@@ -127,6 +127,17 @@ def test_scorers_import_only_the_contract_and_the_vocabulary():
         for path in python_files("scorers")
         for name in sorted(imported_modules(path))
         if is_within(name, ("vepscore",)) and not is_within(name, SCORERS_MAY_IMPORT)
+    ]
+    assert not broken
+
+
+def test_scorers_are_imported_as_a_part_of_vepscore():
+    broken = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for folder in ("vepscore", "scorers", "tests", "examples")
+        for path in python_files(folder)
+        for name in sorted(imported_modules(path))
+        if is_within(name, ("scorers",))
     ]
     assert not broken
 

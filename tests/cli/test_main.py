@@ -38,7 +38,7 @@ def test_version():
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["score", "--help"], ["weights", "--help"]])
 def test_help_imports_nothing_heavy(arguments):
-    heavy = "{'jax', 'flax', 'numpy', 'pandas', 'pyarrow', 'pysam', 'cyvcf2', 'pyfaidx', 'scorers'}"
+    heavy = "{'jax', 'flax', 'numpy', 'pandas', 'pyarrow', 'pysam', 'cyvcf2', 'pyfaidx', 'vepscore.scorers'}"
     program = (
         "import atexit, sys; from vepscore.cli.main import main;"
         f"atexit.register(lambda: print({heavy} & set(sys.modules), file=sys.stderr)); main()"

@@ -17,7 +17,7 @@ def test_lists_nineteen_builtin_scorers():
     assert done.stderr == ""
     builtin = [row for row in rows(done) if row[1].startswith("vepscore ")]
     assert len(builtin) == 20
-    assert ["CONTACT_MAPS", "scorers.contact_maps"] in [[row[0], row[2]] for row in builtin]
+    assert ["CONTACT_MAPS", "vepscore.scorers.contact_maps"] in [[row[0], row[2]] for row in builtin]
 
 
 def test_listing_imports_none_of_them(tmp_path):
@@ -25,8 +25,8 @@ def test_listing_imports_none_of_them(tmp_path):
     install_plugin(tmp_path, "broken-dist", {"BROKEN": "broken_module:BROKEN"})
     program = (
         "import atexit, sys; from vepscore.cli.main import main;"
-        "atexit.register(lambda: print({name.split('.')[0] for name in sys.modules} & "
-        "{'scorers', 'jax', 'broken_module', 'pandas', 'rich'}, file=sys.stderr)); main()"
+        "atexit.register(lambda: print(set(sys.modules) & "
+        "{'vepscore.scorers', 'jax', 'broken_module', 'pandas', 'rich'}, file=sys.stderr)); main()"
     )
     done = vepscore("scorers", program=program, path=tmp_path)
     assert done.returncode == 0

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from scorers.splice_junctions import SpliceJunctions
 from tests.builders import make_records, vcf_row
 from tests.engine.plain import PlainScorer, Scores
 from vepscore.contract import Reads, ScoreBlock, Site
@@ -23,6 +22,7 @@ from vepscore.engine.scoring import Engine, NotFiniteError
 from vepscore.genome.alleles import Status
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.outputs import Output
+from vepscore.scorers.splice_junctions import SpliceJunctions
 
 # Sums of thousands of float32 numbers, and differences of their logarithms; two outputs are rounded to float16.
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scorers.splice_events import SPLICE_EVENTS
 from tests.io.samples import CONTIGS, PROVENANCE, run_tool
 from tests.scorers.cases import WINDOW, make_tracks, read_annotation, run
 from vepscore.contract import Site
@@ -19,6 +18,7 @@ from vepscore.io.records import Record, open_records
 from vepscore.io.results import AlleleResult, Detail, RecordResult
 from vepscore.io.spliceai import Counts, SpliceAiWriter, spliceai_header
 from vepscore.outputs import SPLICE_CLASSES, Output
+from vepscore.scorers.splice_events import SPLICE_EVENTS
 
 POS1 = 12_049  # in PLUS (10,501-12,500) and MINUS (11,901-13,900), 1-based; base 2,048 of the window
 FACTS = PROVENANCE | {

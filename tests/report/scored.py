@@ -17,10 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from scorers.center_mask import DNASE
-from scorers.splice_events import EVENTS, SPLICE_EVENTS
-from scorers.splice_junctions import SPLICE_JUNCTIONS
-from scorers.splicing import SPLICE_SITE_USAGE, SPLICE_SITES
 from tests.scorers.cases import gtf_text
 from vepscore.contract import ScoreBlock
 from vepscore.engine.summary import summarize_details, summarize_fields
@@ -33,6 +29,10 @@ from vepscore.io.parquet import LongTableWriter
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
 from vepscore.outputs import Output, Tracks
+from vepscore.scorers.center_mask import DNASE
+from vepscore.scorers.splice_events import EVENTS, SPLICE_EVENTS
+from vepscore.scorers.splice_junctions import SPLICE_JUNCTIONS
+from vepscore.scorers.splicing import SPLICE_SITE_USAGE, SPLICE_SITES
 
 SCORERS = {
     scorer.name: scorer

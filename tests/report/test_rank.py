@@ -88,8 +88,8 @@ class TestOrder:
             assert modality.is_composite or fields == {modality.field}
 
     def test_composite_is_that_of_the_engine(self):
-        from scorers import splice_junctions, splicing
         from vepscore.engine.summary import COMPOSITE_FIELD, COMPOSITE_WEIGHTS
+        from vepscore.scorers import splice_junctions, splicing
 
         parts = (splicing.SPLICE_SITES, splicing.SPLICE_SITE_USAGE, splice_junctions.SPLICE_JUNCTIONS)
         composite = MODALITIES["splice"]

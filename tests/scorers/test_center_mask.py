@@ -2,9 +2,9 @@ import jax
 import numpy as np
 import pytest
 
-from scorers.center_mask import ATAC, ATAC_ACTIVE, CHIP_HISTONE, CHIP_TF
 from tests.scorers.cases import WINDOW, allele, run, shapes
 from vepscore.contract import Site
+from vepscore.scorers.center_mask import ATAC, ATAC_ACTIVE, CHIP_HISTONE, CHIP_TF
 
 
 def read_bins(scorer, pos0):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from scorers.contact_maps import CONTACT_MAPS
 from tests.scorers.cases import allele, run
 from vepscore.contract import Site
 from vepscore.genome.windows import Window
+from vepscore.scorers.contact_maps import CONTACT_MAPS
 
 WINDOW = Window(chrom="chr1", start0=0, end0=16_384)
 

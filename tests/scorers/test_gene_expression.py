@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from scorers.gene_expression import RNA_SEQ, RNA_SEQ_ACTIVE
 from tests.scorers.cases import WINDOW, allele, read_annotation, run, shapes
 from vepscore.contract import Site
 from vepscore.genome.windows import Window
+from vepscore.scorers.gene_expression import RNA_SEQ, RNA_SEQ_ACTIVE
 
 
 @pytest.fixture

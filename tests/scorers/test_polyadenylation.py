@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from scorers.polyadenylation import POLYADENYLATION
 from tests.scorers.cases import WINDOW, allele, read_polya, run, shapes
 from vepscore.contract import Site
 from vepscore.genome.windows import Window
+from vepscore.scorers.polyadenylation import POLYADENYLATION
 
 
 @pytest.fixture

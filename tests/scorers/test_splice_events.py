@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from scorers.splice_events import EVENTS, SPLICE_EVENTS
-from scorers.splicing import SPLICE_SITES
 from tests.scorers.cases import WINDOW, allele, read_annotation, run, shapes
 from vepscore.contract import ScoreBlock, Site
 from vepscore.genome.windows import Window
+from vepscore.scorers.splice_events import EVENTS, SPLICE_EVENTS
+from vepscore.scorers.splicing import SPLICE_SITES
 
 STRANDS = "++--"  # of the tracks donor+, acceptor+, donor-, acceptor-
 DONOR_PLUS, ACCEPTOR_PLUS, DONOR_MINUS, ACCEPTOR_MINUS = range(4)

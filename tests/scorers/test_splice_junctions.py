@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from scorers.splice_junctions import SPLICE_JUNCTIONS
 from tests.scorers.cases import WINDOW, allele, make_tracks, read_annotation, score, shapes
 from vepscore.contract import Junctions, Site
 from vepscore.outputs import SPLICE_CLASSES, Output
+from vepscore.scorers.splice_junctions import SPLICE_JUNCTIONS
 
 TISSUES = 3
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from scorers.splicing import SPLICE_SITE_USAGE, SPLICE_SITES
 from tests.scorers.cases import WINDOW, allele, run, shapes
 from vepscore.contract import Site
 from vepscore.genome.windows import Window
+from vepscore.scorers.splicing import SPLICE_SITE_USAGE, SPLICE_SITES
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from scorers.center_mask import CHIP_TF, DNASE
 from tests.model.tiny import CONFIG, embed, tiny_network, tiny_tracks
 from tests.paths import need
 from vepscore.contract import Site
@@ -15,6 +14,7 @@ from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig
 from vepscore.outputs import Output
+from vepscore.scorers.center_mask import CHIP_TF, DNASE
 from vepscore.train.elements import DELETED, Element, place, put_variant, read_elements, rebuild
 from vepscore.train.mpra import _effect_predictor, _of_cell_type, evaluate_elements, sum_around
 from vepscore.train.pieces import Piece
