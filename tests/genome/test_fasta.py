@@ -92,6 +92,50 @@ def test_fetch(path: Path, start0: int, end0: int, bases: bytes) -> None:
     assert Reference(path).fetch("chr1", start0, end0) == bases
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("> chr1", "chr1"),
+        ("> chr1 first", "chr1"),
+        (">\tchr1 first", "chr1"),
+        (">chr1\tfirst", "chr1"),
+        (">chr1\x0bfirst", "chr1"),
+        (">chr1 \t", "chr1"),
+        (">>chr1", ">chr1"),
+        (">chr1 " + "x" * 70_000, "chr1"),
+        (">", ""),
+        ("> \t", ""),
+    ],
+)
+def test_both_forms_have_the_names_that_samtools_gives(
+    tmp_path: Path, header: str, name: str, line_end: str
+) -> None:
+    text = f"{header}\nACGT\nAC\n>chr2\nGG\n".replace("\n", line_end).encode()
+    for path in (write(tmp_path / "a.fa", text), write_bgzip(tmp_path / "a.fa.gz", text)):
+        pysam.faidx(str(path))
+        reference = Reference(path)
+        assert reference.contigs == {name: 6, "chr2": 2}
+        assert reference.fetch(name, 0, 6) == b"ACGTAC"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b">chr1 once\nACGT\nAC\n>chr1 twice\nTTTT\n>chr2\nGG\n",
+        b">chr1\nACGT \nAC\t\n\n>chr2\nGG\n",
+        b">chr0\n>chr1\nACGT\nAC\n>chr2\nGG",
+    ],
+)
+def test_both_forms_have_the_same_bases(tmp_path: Path, text: bytes) -> None:
+    for path in (write(tmp_path / "a.fa", text), write_bgzip(tmp_path / "a.fa.gz", text)):
+        reference = Reference(path)
+        assert {name: reference.fetch(name, 0, end) for name, end in reference.contigs.items()} == {
+            "chr1": b"ACGTAC",
+            "chr2": b"GG",
+        }
+
+
 def test_contigs_named_like_regions(tmp_path: Path) -> None:
     reference = Reference(write(tmp_path / "slices.fa", b">chr1:11-14\nACGT\n>chr1\nTT\n"))
     assert reference.fetch("chr1:11-14", 1, 6) == b"CGTNN"

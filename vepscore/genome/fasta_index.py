@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BGZF_SUBFIELD = slice(12, 14)  # of a block's header; holds "BC" in bgzip files
-_INDEX_LINE = re.compile(rb"([^\s\0]+)" + rb"\t(\d{1,18})" * 4 + rb"\r?")
-_LONGEST_HEADER = 1 << 16
+_INDEX_LINE = re.compile(rb"([^\s\0]*)" + rb"\t(\d{1,18})" * 4 + rb"\r?")
+_SHORT_HEADER, _LONGEST_HEADER = 1 << 8, 1 << 20  # the first is tried first: an index may have 10^5 lines
 _LONGEST_LINE_END = 64
 
 
@@ -192,18 +192,32 @@ def _fits(file: int, sequence: _Indexed) -> bool:
     name, length, offset, line_bases, line_bytes = sequence
     if offset >= os.fstat(file).st_size:
         return length > 0  # the file is cut short, which is an error where it is read
-    before = os.pread(file, min(offset, _LONGEST_HEADER), max(0, offset - _LONGEST_HEADER))
-    header = before.rstrip(b"\r\n").rpartition(b"\n")[2]
-    if not before.endswith(b"\n") or not (header + b" ").replace(b"\t", b" ").startswith(b">%s " % name):
+    header = _header_before(file, offset)
+    if not header.startswith(b">") or _name(header) != name:
         return False
     if length > line_bases:
         between = os.pread(file, min(line_bytes - line_bases, _LONGEST_LINE_END), offset + line_bases)
         if len(between) != line_bytes - line_bases or not between.isspace():
             return False
-    behind = os.pread(file, 3, sequence.end)
-    if length > 0 and behind[:1] not in (b"", b"\r", b"\n"):
+    behind = os.pread(file, _LONGEST_LINE_END, sequence.end)
+    if length > 0 and behind and not behind[:1].isspace():
         return False
-    return behind.strip(b"\r\n")[:1] in (b"", b">")
+    return behind.lstrip()[:1] in (b"", b">")
+
+
+def _header_before(file: int, offset: int) -> bytes:
+    """Return the last line that ends at a byte; nothing where no line ends there."""
+    for length in (_SHORT_HEADER, _LONGEST_HEADER):
+        before = os.pread(file, min(offset, length), max(0, offset - length))
+        _, newline, header = before.rstrip(b"\r\n").rpartition(b"\n")
+        if newline or length >= offset:
+            break
+    return header if before.endswith(b"\n") else b""
+
+
+def _name(header: bytes) -> bytes:
+    """Return the name that htslib reads in a header: its first word, whatever blanks stand before; none if blank."""
+    return b"".join(header[1:].split()[:1]).partition(b"\0")[0]
 
 
 def _block_index(index: Path) -> Path:
