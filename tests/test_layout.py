@@ -9,7 +9,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 HEAVY = (
-    *("jax", "flax", "orbax", "pandas", "pyarrow", "pysam", "cyvcf2"),
+    *("jax", "flax", "orbax", "pandas", "pyarrow", "pydantic", "pysam", "cyvcf2"),
     *("huggingface_hub", "kagglehub", "jinja2", "matplotlib", "pyBigWig"),
 )
 

@@ -8,7 +8,7 @@ import time
 SCRIPT = pathlib.Path(sys.executable).with_name("vepscore")
 HELP_SECONDS = 0.5
 HEAVY = {
-    *("jax", "flax", "numpy", "pandas", "pyarrow", "pysam", "cyvcf2", "pyfaidx"),
+    *("jax", "flax", "numpy", "pandas", "pyarrow", "pydantic", "pysam", "cyvcf2", "pyfaidx"),
     *("matplotlib", "pyBigWig"),
 }
 

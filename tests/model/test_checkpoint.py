@@ -1,6 +1,7 @@
 import hashlib
 import json
 import pickle
+import re
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -242,6 +243,52 @@ def test_unknown_config_field_is_named(directory: Path) -> None:
 def test_unknown_architecture_field_is_named(directory: Path) -> None:
     edit_config(directory, architecture=CONFIG.to_json() | {"dropout": 0.1})
     with pytest.raises(CheckpointError, match=r"unknown: \['dropout'\]"):
+        read_config(directory)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("name", 3, "name: found 3, expected text"),
+        ("window_bp", True, "window_bp: found true, expected a whole number from 1 to 1048576"),
+        ("window_bp", 2_097_152, "window_bp: found 2097152, expected a whole number from 1 to 1048576"),
+        ("rotary_dtype", "float64", "rotary_dtype: found \"float64\", expected 'float32' or 'bfloat16'"),
+        ("organisms", "human", 'organisms: found "human", expected a list'),
+        ("organisms", ["human", 9606], "organisms[1]: found 9606, expected text"),
+        ("organisms", [], "organisms: found an empty list, expected at least one"),
+        ("organisms", ["human"] * 3, "organisms: found a list, expected at most 2"),
+        ("terms_notice", False, "terms_notice: found false, expected text"),
+        ("training", [], "training: found an empty list, expected a table"),
+        ("architecture", [], "the architecture in config.json is not an object"),
+        ("architecture.channels", "32", 'architecture.channels: found "32", expected a whole number from 1'),
+        ("architecture.channels", 1 << 17, "architecture.channels: found 131072, expected a whole number"),
+        (
+            "architecture.local_layers",
+            7,
+            "architecture.local_layers: found 7, expected a whole number from 0",
+        ),
+        ("architecture.key_channels", 7, "architecture.key_channels: found 7, expected a multiple of 2"),
+        ("architecture.splice_site_threshold", float("nan"), "splice_site_threshold: found NaN, expected"),
+        ("architecture.heads", 3, "architecture.heads: found 3, expected a table"),
+        (
+            "architecture.heads",
+            {"RNA_SEQ": 0},
+            "architecture.heads.RNA_SEQ: found 0, expected a whole number",
+        ),
+    ],
+)
+def test_config_that_no_checkpoint_can_have(directory: Path, name: str, value: Any, said: str) -> None:
+    outer, _, inner = name.partition(".")
+    edit_config(directory, **{outer: CONFIG.to_json() | {inner: value} if inner else value})
+    with pytest.raises(CheckpointError, match=re.escape(said)):
+        read_config(directory)
+
+
+def test_all_impossible_sizes_are_named_together(directory: Path) -> None:
+    edit_config(directory, architecture=CONFIG.to_json() | {"channels": 0, "tower_layers": None})
+    with pytest.raises(
+        CheckpointError, match=r"(?s)architecture\.channels: found 0.*tower_layers: found null"
+    ):
         read_config(directory)
 
 

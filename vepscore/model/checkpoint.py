@@ -9,16 +9,17 @@ SHA256SUMS          a hash of each of the above; its own hash names the checkpoi
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import safetensors.numpy
 from flax import nnx
+from pydantic import Field
 
 from vepscore.errors import CheckpointError
-from vepscore.model.config import MAX_WINDOW_BP, ModelConfig
+from vepscore.model.config import MAX_WINDOW_BP, ModelConfig, check_fields
 from vepscore.model.layers import fold_convolutions
 from vepscore.model.loading import (
     abstract_network,
@@ -33,6 +34,7 @@ from vepscore.model.registry import is_official
 from vepscore.model.stored_arrays import StoredArrays
 from vepscore.model.tracks import read_tracks, write_tracks
 from vepscore.outputs import Output, Tracks
+from vepscore.schema import CLOSED, Whole, misfit, parse
 
 FORMAT = 2
 CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = (
@@ -45,40 +47,28 @@ LOADED_ORGANISM = np.int32(0)  # what a loaded network is called with: it has it
 _HASHED_FILES = (CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-# What the fields of `config.json` may hold, but for the architecture.
-_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "name": (_is_text, "text"),
-    "organisms": (
-        lambda value: isinstance(value, list) and value and all(map(_is_text, value)),
-        "a list of names",
-    ),
-    "window_bp": (
-        lambda value: type(value) is int and 0 < value <= MAX_WINDOW_BP,
-        f"from 1 to {MAX_WINDOW_BP}",
-    ),
-    "rotary_dtype": (lambda value: value in ("float32", "bfloat16"), "float32 or bfloat16"),
-    "licence": (_is_text, "text"),
-    "terms_notice": (lambda value: value is None or _is_text(value), "text or null"),
-    "training": (lambda value: isinstance(value, dict), "an object"),
-}
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:
     """What `config.json` says."""
 
+    __pydantic_config__ = CLOSED
+
     name: str
     architecture: ModelConfig
-    organisms: tuple[str, ...]  # in the order of the organism-specific parameters
-    window_bp: int  # the window that the network is meant for
-    rotary_dtype: str  # dtype of the tower's rotary tables: "float32" or "bfloat16"
+    organisms: Annotated[
+        tuple[str, ...], Field(min_length=1)
+    ]  # as the organism-specific parameters are ordered
+    window_bp: Annotated[int, Whole(1, MAX_WINDOW_BP)]  # the window that the network is meant for
+    rotary_dtype: Literal["float32", "bfloat16"]  # dtype of the tower's rotary tables
     licence: str  # SPDX identifier or name of the terms
     terms_notice: str | None = None  # repeated in every output where the licence asks for it
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # data, splits, steps, figures
+
+    def __post_init__(self) -> None:
+        if len(self.organisms) > self.architecture.organisms:
+            raise misfit(
+                "organisms", self.organisms, f"at most {self.architecture.organisms}, as in the architecture"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -152,26 +142,12 @@ def read_config(directory: Path) -> CheckpointConfig:
         raise CheckpointError(
             f"{path}: not checkpoint format {FORMAT}", hint="use a newer version of vepscore"
         )
-    known = {field.name for field in dataclasses.fields(CheckpointConfig)}
-    if known != values.keys():
-        raise CheckpointError(
-            f"{path}: fields do not fit\n"
-            f"missing: {sorted(known - values.keys())}; unknown: {sorted(values.keys() - known)}"
-        )
-    problems = [
-        f"{name}: found {json.dumps(values[name])[:60]}, expected {expected}"
-        for name, (fits, expected) in _FIELDS.items()
-        if not fits(values[name])
-    ]
-    if problems:
-        raise CheckpointError("\n".join([f"{path}: fields hold what they must not", *problems]))
-    architecture = ModelConfig.from_json(values.pop("architecture"))
-    organisms = tuple(values.pop("organisms"))
-    if len(organisms) > architecture.organisms:
-        raise CheckpointError(
-            f"{path}: found {len(organisms)} organisms, expected {architecture.organisms} as in the architecture"
-        )
-    return CheckpointConfig(architecture=architecture, organisms=organisms, **values)
+    check_fields(CheckpointConfig, values, str(path))
+    values["architecture"] = ModelConfig.from_json(values["architecture"])
+    try:
+        return parse(CheckpointConfig, values)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: fields do not fit\n{error}") from error
 
 
 def load_checkpoint(

@@ -5,10 +5,11 @@ Source: google-deepmind/alphagenome_research 0.2.0, `model/model.py` and `model/
 """
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 from vepscore.errors import CheckpointError
 from vepscore.outputs import Output
+from vepscore.schema import CLOSED, Number, Whole, parse
 
 POOLINGS = 7  # encoder and decoder halve and double seven times: 1 bp to 128 bp
 TRUNK_BIN_BP = 2**POOLINGS
@@ -26,9 +27,13 @@ TRACK_RESOLUTIONS_BP: dict[Output, tuple[int, ...]] = {
     Output.CHIP_HISTONE: (128,),
 }
 
-# Far above any network; a damaged file must not ask for more.
-_MAX_SIZE = 1 << 16
-_MOST = {"tower_layers": 256, "local_layers": 6}  # with more, a substitution would change too many bins
+# Ranges far above any network: a damaged file must not ask for more.
+Size = Annotated[int, Whole(1, 1 << 16)]
+_Layers = Annotated[int, Whole(1, 256)]
+_LocalLayers = Annotated[int, Whole(0, 6)]  # with more, a substitution would change too many bins
+_KeyChannels = Annotated[int, Whole(2, 1 << 13, step=2)]  # rotated in pairs
+_PositionFeatures = Annotated[int, Whole(1, MAX_WINDOW_BP // PAIR_BIN_BP)]  # of distances in pair bins
+Fraction = Annotated[float, Number(least=0, most=1)]
 
 # Channels of the official heads, padding included; for SPLICE_JUNCTIONS tissues, each on two strands.
 ALPHAGENOME_HEADS: dict[Output, int] = {
@@ -50,22 +55,24 @@ ALPHAGENOME_HEADS: dict[Output, int] = {
 class ModelConfig:
     """Sizes of one network of the family."""
 
-    channels: int = 768  # at 1 bp
-    channel_step: int = 128  # added by each of the six down-resolution blocks
-    local_layers: int = 0  # more convolutions at 1 bp than the official network has, dilated 1, 2, 4 …
-    organisms: int = 2  # rows of every organism-specific parameter
-    tower_layers: int = 9  # attention + MLP; the pair representation is updated before every second one
-    attention_heads: int = 8  # query heads; keys and values have one head
-    key_channels: int = 128  # per query head, and of the one key head
-    value_channels: int = 192  # of the one value head
-    pair_channels: int = 128  # of the pair representation
-    pair_heads: int = 32  # heads of the sequence-to-pair block
-    pair_key_channels: int = 128  # per head of the sequence-to-pair block
-    position_features: int = 32  # central-mask features of the relative position, each with and without sign
-    junction_channels: int = 768  # of a junction site's embedding
-    max_splice_sites: int = 512  # junction sites kept per class
-    splice_site_threshold: float = 0.1  # probability below which a position is no junction site
-    heads: dict[Output, int] = dataclasses.field(default_factory=dict)  # channels per head, padding included
+    __pydantic_config__ = CLOSED
+
+    channels: Size = 768  # at 1 bp
+    channel_step: Size = 128  # added by each of the six down-resolution blocks
+    local_layers: _LocalLayers = 0  # convolutions at 1 bp, dilated 1, 2, 4 …; the official network has none
+    organisms: Size = 2  # rows of every organism-specific parameter
+    tower_layers: _Layers = 9  # attention + MLP; every second one updates the pair representation first
+    attention_heads: Size = 8  # query heads; keys and values have one head
+    key_channels: _KeyChannels = 128  # per query head, and of the one key head
+    value_channels: Size = 192  # of the one value head
+    pair_channels: Size = 128  # of the pair representation
+    pair_heads: Size = 32  # heads of the sequence-to-pair block
+    pair_key_channels: Size = 128  # per head of the sequence-to-pair block
+    position_features: _PositionFeatures = 32  # central masks of the distance, each with and without sign
+    junction_channels: Size = 768  # of a junction site's embedding
+    max_splice_sites: Size = 512  # junction sites kept per class
+    splice_site_threshold: Fraction = 0.1  # probability below which a position is no junction site
+    heads: dict[Output, Size] = dataclasses.field(default_factory=dict)  # channels per head, padding included
 
     @classmethod
     def alphagenome(cls) -> "ModelConfig":
@@ -82,45 +89,31 @@ class ModelConfig:
         return dataclasses.asdict(self) | {"heads": {str(output): n for output, n in self.heads.items()}}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "ModelConfig":
-        """The inverse of `to_json`.
+    def from_json(cls, values: object) -> "ModelConfig":
+        """Return the inverse of `to_json`.
 
         Raises:
-            CheckpointError: a field is unknown, missing, no size, or names no output.
+            CheckpointError: a field is unknown, missing or out of its range, or a head is of no output.
         """
-        if not isinstance(values, dict):
-            raise CheckpointError("config.json: the architecture is no object")
-        known = {field.name for field in dataclasses.fields(cls)}
-        if known != values.keys():
-            raise CheckpointError(
-                "the architecture in config.json does not fit this version of vepscore\n"
-                f"missing: {sorted(known - values.keys())}; unknown: {sorted(values.keys() - known)}",
-                hint="use the vepscore version that wrote the checkpoint, or a newer one",
-            )
-        sizes = dict(values)
-        channels = sizes.pop("heads")
-        if not isinstance(channels, dict):
-            raise CheckpointError("config.json: the heads are no object")
-        _check_sizes(sizes)
-        _check_sizes(channels)
+        check_fields(cls, values, "the architecture in config.json")
         try:
-            heads = {Output(name): count for name, count in channels.items()}
+            return parse(cls, values, at="architecture")
         except ValueError as error:
-            raise CheckpointError(
-                f"config.json: {error}; expected one of {[str(o) for o in Output]}"
-            ) from error
-        return cls(**(values | {"heads": heads}))
+            raise CheckpointError(f"config.json: the architecture is impossible\n{error}") from error
 
 
-def _check_sizes(values: dict[str, Any]) -> None:
-    """Raises CheckpointError, which names all that no network can have."""
-    wrong = []
-    for name, value in values.items():
-        if name == "splice_site_threshold":
-            kinds, least, most = (int, float), 0, 1
-        else:
-            kinds, least, most = (int,), int(name != "local_layers"), _MOST.get(name, _MAX_SIZE)
-        if type(value) not in kinds or not least <= value <= most:
-            wrong.append(f"{name}: found {str(value)[:60]}, expected a number from {least} to {most}")
-    if wrong:
-        raise CheckpointError("\n".join(["config.json: the architecture has impossible sizes", *wrong]))
+def check_fields(kind: type, values: object, where: str) -> None:
+    """Compare the names in a JSON object with the fields of a dataclass: all have to be there, and no other.
+
+    Raises:
+        CheckpointError: names are missing or unknown, or `values` is no object.
+    """
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{where} is not an object")
+    known = {field.name for field in dataclasses.fields(kind)}
+    if known != values.keys():
+        raise CheckpointError(
+            f"{where} does not fit this version of vepscore\n"
+            f"missing: {sorted(known - values.keys())}; unknown: {sorted(values.keys() - known)}",
+            hint="use the vepscore version that wrote the checkpoint, or a newer one",
+        )

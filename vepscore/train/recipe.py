@@ -4,33 +4,59 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
 
 from vepscore.errors import TrainingError
-from vepscore.model.config import PAIR_BIN_BP, TRACK_RESOLUTIONS_BP, ModelConfig
+from vepscore.model.config import MAX_WINDOW_BP, PAIR_BIN_BP, TRACK_RESOLUTIONS_BP, Fraction, ModelConfig
 from vepscore.outputs import Output
+from vepscore.schema import CLOSED, Number, Whole, expected, misfit, parse
+
+_MOST = 10**9  # of anything that is counted
+
+_Text = Annotated[str, Field(min_length=1)]
+_Names = Annotated[tuple[_Text, ...], Field(min_length=1)]
+_Count = Annotated[int, Whole(1, _MOST)]
+_WindowBp = Annotated[int, Whole(PAIR_BIN_BP, MAX_WINDOW_BP, step=PAIR_BIN_BP)]
+_Weight = Annotated[float, Number(least=0)]
+
+
+def _check_track(output: Output) -> Output:
+    if output not in TRACK_RESOLUTIONS_BP:
+        raise ValueError("no head predicts its coverage")
+    return output
+
+
+_Track = Annotated[
+    Output, AfterValidator(_check_track), expected(f"one of {', '.join(TRACK_RESOLUTIONS_BP)}")
+]
+_TRACK_WEIGHTS = dict.fromkeys(TRACK_RESOLUTIONS_BP, 0.1)
+_TrackWeights = Annotated[Mapping[_Track, _Weight], AfterValidator(lambda given: _TRACK_WEIGHTS | given)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ContactSources:
     """Names of the files that contact maps are drawn from."""
 
-    loops: str  # BEDPE, hg19
-    domains: str  # BEDPE, hg19
-    chain: str  # from hg19 to hg38
+    __pydantic_config__ = CLOSED
+
+    loops: _Text  # BEDPE, hg19
+    domains: _Text  # BEDPE, hg19
+    chain: _Text  # from hg19 to hg38
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Names of the files in the data folder, and what of them is held out."""
 
-    sequence: tuple[
-        str, ...
-    ]  # FASTA files; a contig `chrom:start-end` (1-based, inclusive) is a slice of `chrom`
-    genes: str  # GTF
-    tracks: str  # .npz of coverage in bins of 32 bp, with .regions.tsv and .tracks.tsv beside it
-    test: tuple[str, ...]  # chromosomes that nothing is trained on
-    folds: tuple[tuple[str, ...], ...]  # chromosomes that each teacher leaves out besides
+    __pydantic_config__ = CLOSED
+
+    sequence: _Names  # FASTA files; a contig `chrom:start-end` (1-based, inclusive) is a slice of `chrom`
+    genes: _Text  # GTF
+    tracks: _Text  # .npz of coverage in bins of 32 bp, with .regions.tsv and .tracks.tsv beside it
+    test: tuple[_Text, ...]  # chromosomes that nothing is trained on
+    folds: Annotated[tuple[_Names, ...], Field(min_length=1)]  # chromosomes that each teacher excludes too
     contacts: ContactSources | None = None
 
     @property
@@ -44,64 +70,76 @@ class Sources:
 class Sampling:
     """Where windows lie; what is left to one is uniform over the sequence."""
 
-    mistakes: float = 0.0  # share at what the network took for a splice site, once that was looked for
-    sites: float = 0.5  # share of the others that holds a splice site, each as often as any other
-    regions: float = 0.3  # share of the others that lies in a region with coverage
-    starts: float = (
-        0.0  # share of the others that holds the start of a transcript, each as often as any other
-    )
-    mutated: float = 0.0  # a window has between none and this share of its bases drawn anew
-    broken: float = 0.0  # share of splice sites whose two bases of the intron are drawn anew
-    decoys: int = 0  # bases per class of site that are none, between which it is learnt that no junction is
+    __pydantic_config__ = CLOSED
+
+    mistakes: Fraction = 0.0  # share at what the network took for a splice site, once that was looked for
+    sites: Fraction = 0.5  # share of the others that holds a splice site, each as often as any other
+    regions: Fraction = 0.3  # share of the others that lies in a region with coverage
+    starts: Fraction = 0.0  # share of the others that holds a transcript's start, each as often as any other
+    mutated: Fraction = 0.0  # a window has between none and this share of its bases drawn anew
+    broken: Fraction = 0.0  # share of splice sites whose two bases of the intron are drawn anew
+    # Bases per class of site that are no site: a network learns that there are no junctions between them.
+    decoys: Annotated[int, Whole(0, _MOST)] = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """Steps with windows of one size."""
 
-    steps: int
-    window_bp: int
-    windows: int  # per step
-    find_mistakes: bool = False  # first, over all of the sequence, so that windows can be drawn around them
-    teacher_bp: int | None = (
-        None  # of the windows in which teachers predict, where that is less than `window_bp`
-    )
+    __pydantic_config__ = CLOSED
+
+    steps: _Count
+    window_bp: _WindowBp
+    windows: _Count  # per step
+    find_mistakes: StrictBool = False  # first, over all of the sequence, to draw windows around them
+    teacher_bp: _WindowBp | None = None  # of windows in which teachers predict, where less than `window_bp`
     sampling: Sampling | None = None  # where its windows lie; none: as the schedule says
-    measured: bool = False  # a student learns the coverage that was measured, not what teachers say
+    measured: StrictBool = False  # a student learns the coverage that was measured, not what teachers say
+
+    def __post_init__(self) -> None:
+        if self.teacher_bp and self.window_bp % self.teacher_bp:
+            raise misfit("teacher_bp", self.teacher_bp, f"a width that divides window_bp, {self.window_bp}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
     """What each loss counts for; that of splice sites counts one."""
 
-    usage: float = 0.3
-    junctions: float = 0.2
-    tracks: Mapping[Output, float] = dataclasses.field(
-        default_factory=lambda: dict.fromkeys(TRACK_RESOLUTIONS_BP, 0.1)
-    )  # each output at each resolution
-    logarithms: float = 0.0  # the squared error of each output's logarithm
-    contacts: float = 0.1
-    starts: float = 0.0  # of transcripts, by a head that is there in training alone
+    __pydantic_config__ = CLOSED
+
+    usage: _Weight = 0.3
+    junctions: _Weight = 0.2
+    # Of each output at each resolution.
+    tracks: _TrackWeights = dataclasses.field(default_factory=lambda: dict(_TRACK_WEIGHTS))
+    logarithms: _Weight = 0.0  # the squared error of each output's logarithm
+    contacts: _Weight = 0.1
+    starts: _Weight = 0.0  # of transcripts, by a head that is there in training alone
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """How one network is trained."""
 
-    stages: tuple[Stage, ...]
-    peak_rate: float  # of AdamW; warmed up, then decayed along a cosine
-    warmup: float = 0.05  # share of the steps
-    weight_decay: float = 0.01
+    __pydantic_config__ = CLOSED
+
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    peak_rate: Annotated[float, Number(above=0)]  # of AdamW; warmed up, then decayed along a cosine
+    warmup: Annotated[float, Number(least=0, below=1)] = 0.05  # share of the steps
+    weight_decay: _Weight = 0.01
     weights: Weights = Weights()
     sampling: Sampling = Sampling()
-    from_teacher: int | None = (
-        None  # whose parameters a student starts from, counted from 1; none: from scratch
-    )
-    runs: int = 1  # of a student from where it starts, each with its own windows; their mean is the result
-    kept: Mapping[str, float] = dataclasses.field(
-        default_factory=dict
-    )  # shares in that mean of students before it, by name: `student-1` is the first
-    taught_by: tuple[str, ...] = ()  # students before it, whose predictions it learns; none: the teachers'
+    from_teacher: _Count | None = None  # whose parameters a student starts from; none: from scratch
+    runs: _Count = 1  # of a student from where it starts, each with its own windows; their mean is the result
+    # Fractions of that mean that are of students before it, by name: `student-1` is the first.
+    kept: Mapping[str, Annotated[float, Number(above=0, below=1)]] = dataclasses.field(default_factory=dict)
+    taught_by: tuple[_Text, ...] = ()  # students before it, whose predictions it learns; none: the teachers'
+
+    def __post_init__(self) -> None:
+        if sum(self.kept.values()) >= 1:
+            raise misfit("kept", sum(self.kept.values()), "shares whose sum is below 1")
+        at_mistakes = any(self.sampling_of(stage).mistakes for stage in self.stages)
+        if at_mistakes and not any(stage.find_mistakes for stage in self.stages):
+            raise ValueError("stages: none has find_mistakes, and sampling has a share of mistakes")
 
     @property
     def steps(self) -> int:
@@ -118,17 +156,68 @@ class Schedule:
         return dataclasses.replace(self, stages=tuple(stages))
 
 
+def _check_teachers(schedule: Schedule) -> Schedule:
+    """Return a schedule that has nothing that is for students alone."""
+    defaults = {"from_teacher": None, "runs": 1, "kept": {}, "taught_by": ()}
+    for name, default in defaults.items():
+        if getattr(schedule, name) != default:
+            raise ValueError(f"{name}: is for the student")
+    for stage in schedule.stages:
+        if stage.teacher_bp or stage.measured:
+            raise ValueError("stages: teacher_bp and measured are for the student")
+        if schedule.sampling_of(stage).broken:
+            raise ValueError("sampling.broken: is for the student: labels do not say what becomes of a site")
+    return schedule
+
+
+def _of_one_organism(sizes: object) -> object:
+    """Return the sizes of a network with all that a recipe leaves to the data but the heads."""
+    if not isinstance(sizes, dict):
+        return sizes
+    if given := sorted({"organisms", "heads"} & sizes.keys()):
+        raise ValueError(f"{given[0]}: comes from the data")
+    return sizes | {"organisms": 1}
+
+
+_TeacherSchedule = Annotated[Schedule, AfterValidator(_check_teachers)]
+_Network = Annotated[ModelConfig, BeforeValidator(_of_one_organism)]
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A training run."""
 
-    name: str  # of the checkpoint
-    licence: str  # SPDX identifier
-    seed: int
+    __pydantic_config__ = CLOSED
+
+    name: _Text  # of the checkpoint
+    licence: _Text  # SPDX identifier
+    seed: Annotated[int, Whole(0, 2**63 - 1)]
     data: Sources
-    network: ModelConfig  # heads left to what the data have
-    teachers: Schedule  # trained on labels, one per fold
-    student: tuple[Schedule, ...]  # trained on what the teachers predict, by one after the other
+    network: _Network  # heads left to what the data have
+    teachers: _TeacherSchedule  # trained on labels, one per fold
+    # Trained on what the teachers predict, by one schedule after the other.
+    student: Annotated[tuple[Schedule, ...], Field(min_length=1)]
+
+    def __post_init__(self) -> None:
+        for number, schedule in enumerate(self.student):
+            try:
+                self._check_student(number, schedule)
+            except ValueError as error:
+                raise ValueError(f"student[{number}].{error}") from error
+
+    def _check_student(self, number: int, schedule: Schedule) -> None:
+        """Raise ValueError where the student so numbered, from 0, starts from or learns from what is not there."""
+        teacher, teachers = schedule.from_teacher, len(self.data.folds)
+        if teacher and number:
+            raise ValueError("from_teacher: is for the first [[student]]; the next start from the one before")
+        if teacher and teacher > teachers:
+            raise misfit("from_teacher", teacher, f"at most {teachers}: one for each of data.folds")
+        if not teacher and not number and schedule.runs != 1:
+            raise misfit("runs", schedule.runs, "1, since this student starts from scratch")
+        before = [f"student-{earlier}" for earlier in range(1, number + 1)]
+        for field in ("kept", "taught_by"):
+            if unknown := sorted(set(getattr(schedule, field)) - set(before)):
+                raise misfit(field, unknown[0], f"one before it: {', '.join(before) or 'there is none'}")
 
     def shortened(self, share: float) -> "Recipe":
         """The same with a share of the steps."""
@@ -153,104 +242,8 @@ def read_recipe(path: Path) -> Recipe:
     except ValueError as error:
         raise TrainingError(f"{path}\nis not TOML: {error}") from error
     try:
-        return _parse(values)
-    except (TypeError, ValueError) as error:
+        return parse(Recipe, values)
+    except ValueError as error:
         raise TrainingError(
             f"{path}\n{error}", hint="the recipe of the embedded checkpoint shows the form"
         ) from error
-
-
-def _parse(values: Mapping[str, Any]) -> Recipe:
-    sections = {"data": _sources, "network": _network, "teachers": _schedule}
-    for name in sections:
-        if not isinstance(values.get(name), dict):
-            raise ValueError(f"no section [{name}]")
-    made = {name: _make(make, values[name], name) for name, make in sections.items()}
-    if not isinstance(values.get("student"), list) or not values["student"]:
-        raise ValueError("no section [[student]]")
-    first, *others = (_make(_schedule, schedule, "student") for schedule in values["student"])
-    if made["teachers"].from_teacher is not None:
-        raise ValueError("teachers: from_teacher is for the student")
-    if any(other.from_teacher is not None for other in others):
-        raise ValueError("student: from_teacher is for the first [[student]]; the next go on from it")
-    if made["teachers"].runs != 1 or made["teachers"].kept or made["teachers"].taught_by:
-        raise ValueError("teachers: runs, kept and taught_by are for the student")
-    if first.from_teacher is None and first.runs != 1:
-        raise ValueError("student: runs are for one that starts from a teacher or a student before it")
-    for number, schedule in enumerate((first, *others)):
-        before = [f"student-{earlier}" for earlier in range(1, number + 1)]
-        for field, names in (("kept", schedule.kept), ("taught_by", schedule.taught_by)):
-            if unknown := sorted(set(names) - set(before)):
-                raise ValueError(
-                    f"student: {field} names {unknown[0]}; before it there is {', '.join(before) or 'none'}"
-                )
-    for name in ("teacher_bp", "measured"):
-        if any(getattr(stage, name) for stage in made["teachers"].stages):
-            raise ValueError(f"teachers: {name} is for the student")
-    if any(made["teachers"].sampling_of(stage).broken for stage in made["teachers"].stages):
-        raise ValueError(
-            "teachers: broken is for the student, since labels do not say what becomes of a site"
-        )
-    if not 1 <= (first.from_teacher or 1) <= len(made["data"].folds):
-        raise ValueError(
-            "student: from_teacher is no number of a teacher; there is one for each of data.folds"
-        )
-    return _make(Recipe, {**values, **made, "student": (first, *others)}, "the recipe")
-
-
-def _make(make: Any, values: Mapping[str, Any], where: str) -> Any:
-    """Calls `make` with lists as tuples; what it says is put after the section's name."""
-    try:
-        return make(**{name: _frozen(value) for name, value in values.items()})
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: {error}".replace("__init__() ", "")) from error
-
-
-def _sources(*, contacts: Any = None, **files: Any) -> Sources:
-    return Sources(contacts=_make(ContactSources, contacts, "contacts") if contacts else None, **files)
-
-
-def _network(**sizes: Any) -> ModelConfig:
-    return ModelConfig(organisms=1, **sizes)
-
-
-def _schedule(*, stages: Any, weights: Any = None, sampling: Any = None, **values: Any) -> Schedule:
-    schedule = Schedule(
-        stages=tuple(_make(_stage, stage, "stages") for stage in stages),
-        weights=_make(_weights, weights or {}, "weights"),
-        sampling=_make(Sampling, sampling or {}, "sampling"),
-        **values,
-    )
-    if not isinstance(schedule.kept, Mapping):
-        raise ValueError("kept is a table of shares by name, { student-1 = 0.3 }")
-    if not isinstance(schedule.taught_by, tuple):
-        raise ValueError('taught_by is a list of names, ["student-1"]')
-    kept = schedule.kept.values()
-    if schedule.runs < 1 or any(share <= 0 for share in kept) or sum(kept) >= 1:
-        raise ValueError("runs is at least 1, and shares of kept are above 0 and sum to less than 1")
-    at_mistakes = any(schedule.sampling_of(stage).mistakes for stage in schedule.stages)
-    if at_mistakes and not any(stage.find_mistakes for stage in schedule.stages):
-        raise ValueError("sampling has a share of mistakes, and no stage has find_mistakes")
-    for stage in schedule.stages:
-        if stage.window_bp % PAIR_BIN_BP:
-            raise ValueError(f"window_bp {stage.window_bp} is not a multiple of {PAIR_BIN_BP}")
-        if stage.teacher_bp and (stage.teacher_bp % PAIR_BIN_BP or stage.window_bp % stage.teacher_bp):
-            raise ValueError(
-                f"teacher_bp {stage.teacher_bp} is not a multiple of {PAIR_BIN_BP} that divides "
-                f"window_bp {stage.window_bp}"
-            )
-    return schedule
-
-
-def _stage(*, sampling: Any = None, **values: Any) -> Stage:
-    made = None if sampling is None else _make(Sampling, sampling, "sampling")
-    return Stage(sampling=made, **values)
-
-
-def _weights(*, tracks: Any = None, **values: float) -> Weights:
-    known = {Output(name): weight for name, weight in (tracks or {}).items()}
-    return Weights(tracks=Weights().tracks | known, **values)
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
