@@ -76,7 +76,9 @@ MetadataOption = Annotated[
 OrganismOption = Annotated[Organism, typer.Option(rich_help_panel=MODEL)]
 WindowOption = Annotated[
     str,
-    typer.Option(help="1Mb, 512kb, 128kb, 64kb, 32kb, 16kb, or bp divisible by 2048.", rich_help_panel=MODEL),
+    typer.Option(
+        help="1Mb, 512kb, 256kb, 128kb, 64kb, 32kb, 16kb, or bp divisible by 2048.", rich_help_panel=MODEL
+    ),
 ]
 AlignOption = Annotated[
     int,

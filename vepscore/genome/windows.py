@@ -21,6 +21,7 @@ WIDTH_STEP_BP = 2048
 _NAMED_WIDTHS_BP = {
     "1mb": 1 << 20,
     "512kb": 1 << 19,
+    "256kb": 1 << 18,
     "128kb": 1 << 17,
     "64kb": 1 << 16,
     "32kb": 1 << 15,
@@ -60,7 +61,7 @@ class Window:
 
 
 def parse_width(text: str) -> int:
-    """The window's width in bp from a name (1Mb, 512kb, 128kb, 64kb, 32kb, 16kb) or a number of bp.
+    """Return the window's width in bp from a name (1Mb, 512kb, 256kb, 128kb, 64kb, 32kb, 16kb) or a number of bp.
 
     Raises:
         UsageError: neither a name nor a multiple of 2048 from 16,384 to 1,048,576.
@@ -72,7 +73,7 @@ def parse_width(text: str) -> int:
         raise UsageError(
             f"window width {text!r}\n"
             f"expected a multiple of {WIDTH_STEP_BP} bp from {MIN_WIDTH_BP} to {MAX_WIDTH_BP}",
-            hint="use 1Mb, 512kb, 128kb, 64kb, 32kb or 16kb (powers of two: 1Mb is 1048576 bp)",
+            hint="use 1Mb, 512kb, 256kb, 128kb, 64kb, 32kb or 16kb (powers of two: 1Mb is 1048576 bp)",
         )
     return width_bp
 
