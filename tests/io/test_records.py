@@ -113,6 +113,14 @@ def test_line_ends_become_lf_and_empty_lines_are_no_records(tmp_path):
     assert header.encode() + b"".join(record.line + b"\n" for record in records) == vcf_bytes(*BODY)
 
 
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_a_byte_order_mark_is_read_past(tmp_path, compress):
+    path = tmp_path / "in.vcf"
+    path.write_bytes(compress(b"\xef\xbb\xbf" + vcf_bytes(*BODY)))
+    header, records = read_all(path)
+    assert header.encode() + b"".join(record.line + b"\n" for record in records) == vcf_bytes(*BODY)
+
+
 def test_the_last_line_needs_no_end(tmp_path):
     path = tmp_path / "in.vcf"
     path.write_bytes(vcf_bytes(*BODY).rstrip(b"\n"))

@@ -5,20 +5,16 @@ or `gene`, a type from `gene_type` or `gene_biotype`; a gene of no type is prote
 since UCSC gives no types; other features are ignored.
 """
 
-import contextlib
-import gzip
-import io
+import itertools
 import re
-import zlib
 from array import array
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
 from vepscore.errors import AnnotationError
 from vepscore.genome.gene_models import STRANDS, GeneModels, GtfLines, Spans, assemble
+from vepscore.genome.text_file import open_text
 
 _STRAND_CODES = {str(strand): code for code, strand in enumerate(STRANDS)}
 _FEATURES = frozenset({"gene", "transcript", "exon", "CDS"})
@@ -26,33 +22,9 @@ _NAMES = frozenset({"gene_id", "transcript_id", "gene_name", "gene", "gene_type"
 # It starts where a word does and gives back nothing, so that its time is linear in the text.
 _ATTRIBUTE = re.compile(r'(?<![^\s;"])([^\s;"]++)\s++("[^"]*+"|[^\s;"]++)')
 _NOT_DATA = ("track ", "browser ")
-_GZIP_MAGIC = b"\x1f\x8b"
 _MAX_END1 = 2**31 - 1  # as in a VCF
 _MAX_NAME = 1000  # characters; the tables give every name the room of the longest
 _LEADING_IDS = re.compile(rf'gene_id "([^"]{{1,{_MAX_NAME}}})"; transcript_id "([^"]{{0,{_MAX_NAME}}})";')
-
-
-@contextlib.contextmanager
-def open_text(path: Path) -> Iterator[TextIO]:
-    """The lines of a plain or gzipped text file, CRLF as LF; told apart by content, not by suffix.
-
-    Raises:
-        AnnotationError: the file is missing, not a regular file, unreadable, or a damaged gzip.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            raise AnnotationError(
-                f"{path}\nis not a regular file", hint="name a file; it is read more than once"
-            )
-        with path.open("rb") as file:
-            zipped = file.read(2) == _GZIP_MAGIC
-            file.seek(0)
-            binary = gzip.GzipFile(fileobj=file) if zipped else file
-            yield io.TextIOWrapper(io.BufferedReader(binary, 1 << 20), encoding="utf-8-sig", errors="replace")
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise AnnotationError(f"{path}\nis damaged: {error}", hint="fetch or copy the file again") from error
-    except OSError as error:
-        raise AnnotationError(f"{path}\ncannot be read: {error.strerror or error}") from error
 
 
 def read_gtf(path: Path | str) -> GeneModels:
@@ -64,7 +36,7 @@ def read_gtf(path: Path | str) -> GeneModels:
     """
     path = Path(path)
     lines = _Lines()
-    with open_text(path) as text:
+    with open_text(path, AnnotationError) as text:
         for number, line in enumerate(text, start=1):
             if line.startswith("#"):
                 continue
@@ -77,6 +49,16 @@ def read_gtf(path: Path | str) -> GeneModels:
             f"{path}\nhas no gene, transcript or exon lines", hint="give a GTF of GENCODE, Ensembl or RefSeq"
         )
     return assemble(lines.finished())
+
+
+def read_comments(path: Path | str) -> list[str]:
+    """Return the comment lines that a GTF begins with.
+
+    Raises:
+        AnnotationError: the file cannot be read.
+    """
+    with open_text(Path(path), AnnotationError) as text:
+        return [line.rstrip("\n") for line in itertools.takewhile(lambda line: line.startswith("#"), text)]
 
 
 def _hint(line: str) -> str:

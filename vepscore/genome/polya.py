@@ -5,7 +5,6 @@ The table is tab-separated, plain or gzipped, with a header that names at least 
 """
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +15,10 @@ import numpy as np
 from vepscore.errors import AnnotationError
 from vepscore.genome.annotation import Gene
 from vepscore.genome.contigs import ContigNames
-from vepscore.genome.gtf import open_text
+from vepscore.genome.gene_ids import without_version
+from vepscore.genome.text_file import open_text
 
 COLUMNS = ("gene_id", "chrom", "start", "strand")
-
-_VERSIONED = re.compile(r"(ENS[A-Z]*G\d+)\.\d+(?:_PAR_Y)?")
 
 _MAX_START0 = 2**31 - 1  # as in a VCF
 _Locus = tuple[str, str, str]  # gene_id without its version, contig as the table names it, strand
@@ -51,7 +49,7 @@ class PolyASites:
         """
         path = Path(path)
         found: defaultdict[_Locus, list[int]] = defaultdict(list)
-        with open_text(path) as lines:
+        with open_text(path, AnnotationError) as lines:
             header = next(lines, "").removeprefix("#").rstrip("\n").split("\t")
             places = _places(path, header)
             for number, line in enumerate(lines, start=2):
@@ -71,7 +69,7 @@ class PolyASites:
 
         Ensembl gene ids are compared without their version.
         """
-        locus = (_without_version(gene.gene_id), self.contigs.match(gene.chrom), gene.strand)
+        locus = (without_version(gene.gene_id), self.contigs.match(gene.chrom), gene.strand)
         return self._sites.get(locus, np.zeros(0, np.int64))
 
 
@@ -97,9 +95,4 @@ def _add(found: dict[_Locus, list[int]], values: list[str], places: list[int]) -
         raise ValueError(f"found start {start[:40]!r}, expected a whole number from 0 to {_MAX_START0}")
     if strand not in ("+", "-"):
         raise ValueError(f"found strand {strand!r}, expected + or -")
-    found[_without_version(gene_id), chrom, strand].append(int(start))
-
-
-def _without_version(gene_id: str) -> str:
-    versioned = _VERSIONED.fullmatch(gene_id)
-    return versioned[1] if versioned else gene_id
+    found[without_version(gene_id), chrom, strand].append(int(start))

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from vepscore.errors import InputError
+from vepscore.genome.text_file import BYTE_ORDER_MARK
 
 STDIN = "-"
 
@@ -52,7 +53,7 @@ def open_lines(path: str, stack: contextlib.ExitStack) -> Lines:
         stream: io.BufferedIOBase = io.BufferedReader(source, _BUFFER_BYTES)
         if source.is_gzip:
             stream = io.BufferedReader(gzip.GzipFile(fileobj=stream), _BUFFER_BYTES)
-        start = stream.readline(_PROBE_BYTES)
+        start = stream.readline(_PROBE_BYTES).removeprefix(BYTE_ORDER_MARK)
         if start.startswith(_BCF_MAGIC):
             # htslib opens files by name, so what can be read only once is kept in one first.
             is_stream = path == STDIN or not raw.seekable()

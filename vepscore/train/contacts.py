@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from liftover import ChainFile
 
+from vepscore.genome.text_file import ENCODING
 from vepscore.outputs import Output, Tracks
 from vepscore.train.pieces import Interval
 
@@ -166,7 +167,7 @@ def _lift_loops(path: Path, lift: Lift) -> tuple[dict[str, np.ndarray], int]:
 
 def _read_bedpe(path: Path) -> Iterator[tuple[Interval, Interval]]:
     """Both intervals of each line; contigs get the prefix chr."""
-    with path.open() as lines:
+    with path.open(encoding=ENCODING) as lines:
         for line in lines:
             if line.strip() and not line.startswith("#"):
                 columns = line.split()

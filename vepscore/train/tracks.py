@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vepscore.genome.text_file import ENCODING
 from vepscore.outputs import Output, Tracks
 from vepscore.train.pieces import Interval
 
@@ -149,5 +150,5 @@ def _columns(table: Sequence[dict[str, str]]) -> dict[Output, np.ndarray]:
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as lines:
+    with path.open(newline="", encoding=ENCODING) as lines:
         return list(csv.DictReader(lines, delimiter="\t"))
