@@ -192,7 +192,7 @@ def test_bins_end_where_the_contig_ends(bench: Bench) -> None:
     ("place", "changes", "error", "says"),
     [
         ("chr1:1-20,000", {}, UsageError, "is 20000 bp wide; a window of 16384 bp takes as many at most"),
-        ("chr1", {}, UsageError, "or a variant: chrom:pos:REF>ALT"),
+        ("chr1:x", {}, UsageError, "or a variant: chrom:pos:REF>ALT"),
         ("chr7:1-10", {}, GenomeError, "tiny.fa has no contig chr7"),
         (VARIANTS["SNV"].replace(f"{BASES[POS0]}>", f"{OTHER}>"), {}, InputError, "REF_MISMATCH: REF is"),
         (

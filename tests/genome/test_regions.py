@@ -22,6 +22,41 @@ def test_region_is_read_as_samtools_reads_it(reference, text):
     assert (region.width_bp, str(region)) == (1_000, "chr1:1001-2000")
 
 
+HLA, SLICE = "HLA-A*01:01:01:01", "chr1:10001-207666"
+
+
+@pytest.fixture(scope="module")
+def with_colons(tmp_path_factory) -> Reference:
+    folder = tmp_path_factory.mktemp("colons")
+    return Reference(build_genome(folder, [HLA, SLICE, "chr3"]).fasta, folder / "cache")
+
+
+@pytest.mark.parametrize(
+    ("text", "chrom", "start0", "end0"),
+    [
+        (HLA, HLA, 0, 30_000),
+        (f"{HLA}:14,001-16,100", HLA, 14_000, 16_100),
+        (f"{HLA}:14001", HLA, 14_000, 14_001),
+        (f"{{{HLA}}}:14001-", HLA, 14_000, 30_000),
+        (f"{{{HLA}}}", HLA, 0, 30_000),
+        (SLICE, SLICE, 0, 24_000),
+        (f"{SLICE}:5-10", SLICE, 4, 10),
+        ("chr3", "chr3", 0, 6_000),
+        ("3:5-", "chr3", 4, 6_000),
+    ],
+)
+def test_name_of_a_contig_may_have_colons(with_colons, text, chrom, start0, end0):
+    assert parse_region(text, with_colons) == Region(chrom=chrom, start0=start0, end0=end0)
+
+
+@pytest.mark.parametrize(
+    ("text", "chrom", "pos1"),
+    [(f"{HLA}:14200:C>T", HLA, 14_200), (f"{HLA}-14200-C-T", HLA, 14_200), (f"{SLICE}:5:C>T", SLICE, 5)],
+)
+def test_variant_on_a_contig_with_colons(text, chrom, pos1):
+    assert parse_variant(text) == VariantText(chrom=chrom, pos1=pos1, ref="C", alt="T")
+
+
 def test_one_base_is_a_region(reference):
     assert parse_region("chr3:6000-6000", reference).width_bp == 1
 
@@ -29,11 +64,20 @@ def test_one_base_is_a_region(reference):
 @pytest.mark.parametrize(
     ("text", "error", "says"),
     [
-        ("chr1", UsageError, "region 'chr1'\n  expected chrom:start-end, 1-based and inclusive"),
-        ("chr1:5-", UsageError, "expected chrom:start-end"),
+        (
+            "",
+            UsageError,
+            "region ''\n  expected CONTIG, CONTIG:POS or CONTIG:START-END, 1-based and inclusive",
+        ),
+        ("chr1:x", UsageError, "expected CONTIG, CONTIG:POS"),
+        ("{chr1}:x", UsageError, "expected CONTIG, CONTIG:POS"),
+        ("{chr1:1-10}", GenomeError, "has no contig chr1:1-10"),
+        ("chr9", GenomeError, "has no contig chr9"),
+        ("chr3:6001-", GenomeError, "reaches past the end of chr3"),
+        ("chr1:,-5", UsageError, "expected CONTIG, CONTIG:POS"),
         ("chr1:20-10", UsageError, "an end that is not before it"),
-        ("chr1:0-10", UsageError, "a start of at least 1"),
-        ("chr1:1-99999999999", UsageError, "expected chrom:start-end"),
+        ("chr1:0-10", UsageError, "if this is the name of a contig, write {chr1:0-10}"),
+        ("chr1:1-99999999999", UsageError, "expected CONTIG, CONTIG:POS"),
         ("chr9:1-10", GenomeError, "has no contig chr9\n  hint: its first contigs: chr1, chr2, chr3"),
         (
             "chr3:5,990-6,001",

@@ -6,7 +6,11 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
+from urllib.parse import quote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.commands import MAIN, ROOT, vepscore
@@ -30,6 +34,40 @@ def scored(tmp_path_factory) -> Scored:
 @pytest.fixture(params=["vcf", "parquet"])
 def either(request, scored):
     return getattr(scored, request.param)
+
+
+def renamed(scored: Scored, folder: Path, **names: str) -> list[Path]:
+    """The VCF and the long table with other names of contigs and genes."""
+    vcf, table = folder / "renamed.vcf", folder / "renamed.parquet"
+    text, rows = scored.vcf.read_text(), pq.read_table(scored.parquet)
+    for name, other in names.items():
+        text = text.replace(f"{name}\t", f"{other}\t").replace(f"|{name}|", f"|{quote(other, safe='*')}|")
+        text = text.replace(f"={name};", f"={other};")
+    for number, column in enumerate(rows.column_names):
+        values = rows[column].to_pylist()
+        if any(value in names for value in values):
+            rows = rows.set_column(number, column, pa.array([names.get(value, value) for value in values]))
+    vcf.write_text(text)
+    pq.write_table(rows, table)
+    return [vcf, table]
+
+
+@pytest.fixture
+def on_contig(scored, tmp_path):
+    return lambda name: renamed(scored, tmp_path, chr1=name)
+
+
+@pytest.fixture(scope="module")
+def clones(scored, tmp_path_factory) -> list[Path]:
+    """The scored run, with names and ids of clone genes in place of MAIN and OTHER."""
+    return renamed(
+        scored,
+        tmp_path_factory.mktemp("clones"),
+        MAIN="ENSG00000182378.15_PAR_Y",
+        Main="RP11-34P13.7",
+        OTHER="ENSG00000238009.2",
+        Other="RP11-34P13.13",
+    )
 
 
 def ranked(source, by="splice", **options) -> Ranking:
@@ -140,10 +178,37 @@ class TestFilters:
     def test_region_holds_for_unscored_alleles_too(self, scored):
         assert [one.record for one in ranked(scored.vcf, regions=(Region.parse("chr2"),)).unscored] == [3]
 
-    @pytest.mark.parametrize("text", ["", "chr1:0-5", "chr1:5-4", "chr1:x", "chr1:1-2-3"])
+    @pytest.mark.parametrize("text", ["", "chr1:0-5", "chr1:5-4", "chr1:99999999999", "{chr1}:x"])
     def test_malformed_region(self, text):
-        with pytest.raises(UsageError, match="expected CONTIG"):
+        with pytest.raises(UsageError, match=r"expected (CONTIG|a start of at least 1)"):
             Region.parse(text)
+
+    @pytest.mark.parametrize("name", ["HLA-A*01:01:01:01", "HLA-A*24:09N", "chr1:10001-207666"])
+    @pytest.mark.parametrize(
+        ("region", "expected"),
+        [("{}", ALL), ("{}:2,001-2,131", ALL[::2]), ("{}:3050", ALL[1:2]), ("{{{}}}:2001-2131", ALL[::2])],
+    )
+    def test_region_on_a_contig_with_colons(self, on_contig, name, region, expected):
+        for source in on_contig(name):
+            assert places(ranked(source, regions=(Region.parse(region.format(name)),))) == expected
+
+    def test_name_of_a_contig_comes_before_a_part_of_a_contig(self, scored, tmp_path):
+        path = tmp_path / "both.vcf"
+        first, *rest = scored.vcf.read_text().replace("chr1\t3050", "chr1:2001-2131\t3050").splitlines(True)
+        path.write_text("".join((first, "##contig=<ID=chr1:2001-2131>\n", *rest)))
+        assert places(ranked(path, regions=(Region.parse("chr1:2001-2131"),))) == [(4, 0)]
+
+    @pytest.mark.parametrize("region", ["chr9", "chr1:x"])
+    def test_region_on_a_contig_that_the_file_does_not_have(self, either, region, caplog):
+        assert places(ranked(either, regions=(Region.parse(region),))) == []
+        assert f"--region {region}: the file has no such contig; its contigs: chr1" in caplog.text
+
+    def test_region_on_a_declared_contig_without_records(self, scored, tmp_path, caplog):
+        path = tmp_path / "declared.vcf"
+        first, *rest = scored.vcf.read_text().splitlines(True)
+        path.write_text("".join((first, "##contig=<ID=chrY>\n", *rest)))
+        assert places(ranked(path, regions=(Region.parse("chrY:5-9"),))) == []
+        assert caplog.text == ""
 
     def test_genes_have_the_scores_of_those_genes(self, either):
         """Record 4 is strong in OTHER, and weak in MAIN."""
@@ -159,14 +224,40 @@ class TestFilters:
         assert ranking.rows[0].measure.parts[0].tissue == "K562"
         assert ranking.left_out["without a score of the genes"] == 1
 
-    def test_gene_ids_have_versions_or_not_and_may_be_in_a_file(self, tmp_path, scored, caplog):
+    def test_genes_may_be_in_a_file(self, tmp_path, scored, caplog):
         path = tmp_path / "panel.txt"
-        path.write_text("# a panel\nOTHER.7\tdisease\n\nABSENT\n")
+        path.write_text("# a panel\nOTHER\tdisease\n\nABSENT\n")
         caplog.set_level("INFO", logger="vepscore")
         genes = GeneList.parse([str(path)])
         assert places(ranked(scored.vcf, genes=genes)) == [(4, 0)]
         assert genes.unseen == ["ABSENT"]
         assert "no score of ABSENT" in caplog.text
+
+    def test_a_gene_list_may_begin_with_a_byte_order_mark(self, tmp_path, scored):
+        path = tmp_path / "panel.txt"
+        path.write_bytes(b"\xef\xbb\xbfOTHER\r\nABSENT\r\n")
+        genes = GeneList.parse([str(path)])
+        assert places(ranked(scored.vcf, genes=genes)) == [(4, 0)]
+        assert genes.unseen == ["ABSENT"]
+
+    @pytest.mark.parametrize(
+        ("listed", "expected"),
+        [
+            ("RP11-34P13.7", [(0, 0), (1, 0), (4, 0)]),
+            ("rp11-34p13.7", [(0, 0), (1, 0), (4, 0)]),
+            ("ENSG00000182378", [(0, 0), (1, 0), (4, 0)]),
+            ("ENSG00000182378.15", [(0, 0), (1, 0), (4, 0)]),
+            ("ENSG00000182378.15_PAR_Y", [(0, 0), (1, 0), (4, 0)]),
+            ("RP11-34P13.13", [(4, 0)]),
+            ("ENSG00000238009", [(4, 0)]),
+            ("ENSG00000238009.9", [(4, 0)]),
+            ("RP11-34P13", []),
+            ("RP11-34P13.99", []),
+        ],
+    )
+    def test_ids_have_versions_and_names_have_dots(self, clones, listed, expected):
+        for source in clones:
+            assert places(ranked(source, genes=GeneList([listed]))) == expected
 
     def test_annotation_as_gene_list(self, scored):
         with pytest.raises(UsageError, match=r"is an annotation(.|\n)*give it to -g"):
@@ -245,6 +336,12 @@ class TestEvents:
             (1100, 2000, 0.75),
         ]
         assert ranked(scored.vcf, annotation=scored.gtf).rows[0].event.junctions == ()
+
+    def test_annotation_of_another_version_of_the_gene(self, clones, scored, tmp_path):
+        other = tmp_path / "older.gtf"
+        other.write_text(scored.gtf.read_text().replace('gene_id "MAIN"', 'gene_id "ENSG00000182378.14"'))
+        for source in clones:
+            assert ranked(source, annotation=other).rows[0].event is not None
 
     def test_annotation_of_other_genes(self, scored, tmp_path, caplog):
         other = tmp_path / "other.gtf"

@@ -1,6 +1,8 @@
 """Regions and variants as people write them: `chr1:1,000-2,000`, `chr1:1500:G>A`, `chr1-1500-G-A`.
 
-In text, positions are 1-based and ends inclusive, as in samtools. In `Region` they are 0-based and half-open.
+In text, positions are 1-based and ends inclusive, as in samtools. In `Region` and `RegionText` they are 0-based and
+half-open. Names of contigs may have colons (`HLA-A*01:01:01:01`, `chr1:10001-207666`): a text that is the name of a
+contig means that contig; otherwise its last colon ends the name.
 """
 
 import dataclasses
@@ -10,12 +12,13 @@ from vepscore.errors import GenomeError, UsageError
 from vepscore.genome.fasta import Reference
 from vepscore.genome.windows import Window
 
-_REGION = re.compile(r"(?P<chrom>\S+):(?P<start1>\d[\d,]*)-(?P<end1>\d[\d,]*)")
+_RANGE = re.compile(r"(?P<start1>[\d,]+)(?P<dash>-(?P<end1>[\d,]*))?", re.ASCII)
+_BRACED = re.compile(r"\{(?P<name>[^{}]+)\}(?::(?P<range>.*))?")
 _VARIANTS = (
     re.compile(r"(?P<chrom>\S+):(?P<pos1>\d[\d,]*):(?P<ref>[A-Za-z]+)>(?P<alt>[A-Za-z]+)"),
     re.compile(r"(?P<chrom>\S+)-(?P<pos1>\d+)-(?P<ref>[A-Za-z]+)-(?P<alt>[A-Za-z]+)"),
 )
-_REGION_FORMS = "chrom:start-end, 1-based and inclusive, such as chr1:1,000-2,000"
+_REGION_FORMS = "CONTIG, CONTIG:POS or CONTIG:START-END, 1-based and inclusive, such as chr1:1,000-2,000"
 _VARIANT_FORMS = "chrom:pos:REF>ALT or chrom-pos-REF-ALT, such as chr1:1500:G>A"
 _MAX_DIGITS = 10
 
@@ -42,6 +45,15 @@ class Region:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RegionText:
+    """What the text of a region says; nothing is checked against a genome. 0-based and half-open."""
+
+    contig: str
+    start0: int = 0
+    end0: int | None = None  # exclusive; None: the contig's end
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class VariantText:
     """What the text of a variant says; nothing is checked against a genome."""
 
@@ -61,11 +73,46 @@ def parse_variant(text: str) -> VariantText | None:
     )
 
 
+def read_contig(text: str) -> RegionText | None:
+    """Return the text read as the name of a contig, in braces or not; None for `{CONTIG}:RANGE`."""
+    braced = _BRACED.fullmatch(text)
+    if braced is None:
+        return RegionText(contig=text) if text else None
+    return RegionText(contig=braced["name"]) if braced["range"] is None else None
+
+
+def read_part(text: str) -> RegionText | None:
+    """Return the text read as a part of a contig, `CONTIG:POS`, `CONTIG:START-END` or `CONTIG:START-`.
+
+    The last colon ends the name. None where what follows it is no range.
+
+    Raises:
+        UsageError: the range has no position, or ends before it begins.
+    """
+    braced = _BRACED.fullmatch(text)
+    contig, _, range_text = (
+        text.rpartition(":") if braced is None else (braced["name"], ":", braced["range"] or "")
+    )
+    match = _RANGE.fullmatch(range_text)
+    if match is None or not contig:
+        return None
+    start1 = _number(match["start1"])
+    end1 = _number(match["end1"]) if match["end1"] else None if match["dash"] else start1
+    if start1 is None or (match["end1"] and end1 is None):
+        raise UsageError(f"region {text!r}\nexpected {_REGION_FORMS}")
+    if start1 < 1 or (end1 is not None and end1 < start1):
+        raise UsageError(
+            f"region {text}\nexpected a start of at least 1, and an end that is not before it",
+            hint=f"if this is the name of a contig, write {{{text}}}",
+        )
+    return RegionText(contig=contig, start0=start1 - 1, end0=end1)
+
+
 def parse_region(text: str, reference: Reference, *, or_variant: bool = False) -> Region:
-    """The region that the text names.
+    """Return the region that the text names.
 
     Args:
-        text: `chrom:start-end`, 1-based and inclusive; commas in numbers are passed over.
+        text: `CONTIG`, `CONTIG:POS` or `CONTIG:START-END`, 1-based and inclusive; commas in numbers are ignored.
         reference: has the contig, perhaps under another of its names.
         or_variant: a variant would have done as well, for the message.
 
@@ -73,27 +120,28 @@ def parse_region(text: str, reference: Reference, *, or_variant: bool = False) -
         UsageError: the text is no region, or one that ends before it begins.
         GenomeError: the reference has no such contig, or it ends earlier.
     """
-    match = _REGION.fullmatch(text)
-    start1, end1 = (_number(match[name]) for name in ("start1", "end1")) if match else (None, None)
-    if start1 is None or end1 is None:
+    found = read_contig(text)
+    if found is None or reference.match(found.contig) is None:
+        is_name = ":" not in text or text.endswith("}")
+        found = read_part(text) or (found if is_name else None)
+    if found is None:
         variant = f"\nor a variant: {_VARIANT_FORMS}" if or_variant else ""
         raise UsageError(f"region {text!r}\nexpected {_REGION_FORMS}{variant}")
-    if not 1 <= start1 <= end1:
-        raise UsageError(f"region {text}\nexpected a start of at least 1, and an end that is not before it")
-    chrom = reference.match(match["chrom"])
+    chrom = reference.match(found.contig)
     if chrom is None:
         raise GenomeError(
-            f"region {text}\n{reference.path.name} has no contig {match['chrom']}",
+            f"region {text}\n{reference.path.name} has no contig {found.contig}",
             hint=f"its first contigs: {', '.join(list(reference.contigs)[:5])}",
         )
-    if end1 > reference.contigs[chrom]:
+    length = reference.contigs[chrom]
+    if max(found.start0 + 1, found.end0 or 0) > length:
         raise GenomeError(
             f"region {text}\nreaches past the end of {chrom}: {reference.path.name} has "
-            f"the positions 1 to {reference.contigs[chrom]} there"
+            f"the positions 1 to {length} there"
         )
-    return Region(chrom=chrom, start0=start1 - 1, end0=end1)
+    return Region(chrom=chrom, start0=found.start0, end0=length if found.end0 is None else found.end0)
 
 
 def _number(text: str) -> int | None:
     digits = text.replace(",", "")
-    return int(digits) if digits.isascii() and len(digits) <= _MAX_DIGITS else None
+    return int(digits) if digits.isascii() and digits and len(digits) <= _MAX_DIGITS else None

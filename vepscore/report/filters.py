@@ -3,54 +3,99 @@
 import dataclasses
 import math
 import os
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.contigs import ContigNames
+from vepscore.genome.gene_ids import without_version
+from vepscore.genome.regions import RegionText, read_contig, read_part
+from vepscore.genome.text_file import open_text
 from vepscore.report.alleles import Entry
 
-_REGION = re.compile(r"(?P<chrom>.+?)(?::(?P<start1>[\d,]+)(?:-(?P<end1>[\d,]+))?)?")
-_VERSION = re.compile(r"\.\d+$")
+_SHOWN_CONTIGS = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Region:
-    """A stretch of a contig; 0-based and half-open."""
+    """A contig or a part of one; 0-based and half-open."""
 
-    contig: ContigNames  # that one contig, under any of its names
-    start0: int
-    end0: float
+    text: str  # as it was given
+    readings: tuple[
+        tuple[ContigNames, RegionText], ...
+    ]  # what it may mean, each with its contig under any name
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`chr1`, `chr1:1000` or `chr1:1,000-2,000`, 1-based, both ends included.
+        """Read `chr1`, `chr1:1000` or `chr1:1,000-2,000`, 1-based, both ends included.
+
+        A name of a contig may have colons, so that a text may have two readings.
 
         Raises:
             UsageError: it is none of these.
         """
-        match = _REGION.fullmatch(text)
-        start1 = int((match["start1"] or "1").replace(",", "") or 0) if match else 0
-        end1 = math.inf
-        if match and match["start1"]:
-            end1 = int(match["end1"].replace(",", "") or 0) if match["end1"] else start1
-        if not match or start1 < 1 or end1 < start1 or ":" in match["chrom"]:
+        found = [reading for reading in (read_contig(text), read_part(text)) if reading is not None]
+        if not found:
             raise UsageError(f"--region {text}\nexpected CONTIG, CONTIG:POS or CONTIG:START-END, 1-based")
-        return cls(ContigNames([match["chrom"]]), start1 - 1, end1)
+        return cls(text, tuple((ContigNames([reading.contig]), reading) for reading in found))
+
+    def among(self, contigs: Iterable[str]) -> Self:
+        """Return the region as a file with these contigs reads it: the name of a contig comes first."""
+        known = ContigNames(contigs)
+        found = [one for one in self.readings if known.match(one[1].contig) is not None]
+        return dataclasses.replace(self, readings=tuple(found[:1])) if found else self
+
+    def names(self, chrom: str) -> bool:
+        """Whether the contig is one that the region may be on."""
+        return any(contig.match(chrom) is not None for contig, _ in self.readings)
 
     def overlaps(self, chrom: str, pos1: int, ref: str) -> bool:
-        """Whether REF shares a base with it."""
-        return (
-            self.contig.match(chrom) is not None
-            and pos1 - 1 < self.end0
-            and pos1 - 1 + max(len(ref), 1) > self.start0
+        """Whether REF has a base in it."""
+        start0, end0 = pos1 - 1, pos1 - 1 + max(len(ref), 1)
+        return any(
+            contig.match(chrom) is not None
+            and end0 > part.start0
+            and (part.end0 is None or start0 < part.end0)
+            for contig, part in self.readings
         )
 
 
+class Regions:
+    """The regions that alleles are taken from; without any, all alleles are.
+
+    Args:
+        regions: as they were given.
+    """
+
+    def __init__(self, regions: Sequence[Region]) -> None:
+        self._regions = tuple(regions)
+        self._contigs: dict[str, None] = {}  # of the file, in order
+
+    def declare(self, contigs: Iterable[str]) -> None:
+        """Take note of contigs that the file declares."""
+        self._contigs |= dict.fromkeys(contigs)
+        self._regions = tuple(region.among(self._contigs) for region in self._regions)
+
+    def include(self, chrom: str, pos1: int, ref: str) -> bool:
+        """Whether REF has a base in one of them."""
+        if not self._regions:
+            return True
+        self._contigs[chrom] = None
+        return any(region.overlaps(chrom, pos1, ref) for region in self._regions)
+
+    def find_unknown(self) -> str | None:
+        """Return a warning about regions on contigs that the file does not have; None where there are none."""
+        unknown = [one.text for one in self._regions if not any(map(one.names, self._contigs))]
+        if not unknown:
+            return None
+        contigs = list(self._contigs)
+        shown = ", ".join(contigs[:_SHOWN_CONTIGS]) + (" …" if len(contigs) > _SHOWN_CONTIGS else "")
+        return f"--region {', '.join(unknown)}: the file has no such contig; its contigs: {shown or 'none'}"
+
+
 class GeneList:
-    """Genes by name or id, in any case; ids with or without their version.
+    """Genes by name or id, in any case; Ensembl ids with or without their version.
 
     Args:
         names: as they were given.
@@ -85,7 +130,7 @@ class GeneList:
 
 
 def _key(name: str) -> str:
-    return _VERSION.sub("", name).casefold()
+    return without_version(name).casefold()
 
 
 def _names(text: str) -> list[str]:
@@ -94,11 +139,8 @@ def _names(text: str) -> list[str]:
         return [name.strip() for name in text.split(",") if name.strip()]
     if path.name.endswith((".gtf", ".gtf.gz", ".gff", ".gff3", ".gff.gz", ".gff3.gz")):
         raise UsageError(f"--gene {text}\nis an annotation, expected a list of genes", hint="give it to -g")
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--gene {text}\ncannot be read: {error}") from error
-    return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+    with open_text(path, UsageError, where=f"--gene {text}", strict=True) as lines:
+        return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

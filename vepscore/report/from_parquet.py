@@ -18,7 +18,7 @@ from vepscore.io.fields import EVENTS_SCORER
 from vepscore.outputs import SPLICE_CLASSES
 from vepscore.report.alleles import Entry, ScoredAllele
 from vepscore.report.events import JunctionChange
-from vepscore.report.filters import Region
+from vepscore.report.filters import Region, Regions
 from vepscore.report.modalities import JUNCTIONS_SCORER, WITHOUT_TISSUE, Modality
 
 _ALLELE = ("record", "alt_index", "chrom", "pos", "ref", "alt")
@@ -42,6 +42,7 @@ class ParquetAlleles:
     Attributes:
         left_out: reason → alleles.
         provenance: lines that say how the scores were made.
+        regions: those that alleles are taken from.
     """
 
     def __init__(
@@ -54,7 +55,8 @@ class ParquetAlleles:
     ) -> None:
         self.left_out: collections.Counter[str] = collections.Counter()
         self.provenance: tuple[str, ...] = ()
-        self._path, self._modality, self._regions, self._tissue = path, modality, regions, tissue
+        self.regions = Regions(regions)
+        self._path, self._modality, self._tissue = path, modality, tissue
         self._tissues: set[tuple[str, str]] = set()  # biosample and ontology term of the modality's tracks
         self._matched = False
 
@@ -129,9 +131,7 @@ class ParquetAlleles:
     def _alleles(self, rows: pd.DataFrame) -> Iterator[ScoredAllele]:
         for _, group in rows.groupby(["record", "alt_index"], sort=True):
             first = group.iloc[0]
-            if self._regions and not any(
-                region.overlaps(first["chrom"], first["pos"], first["ref"]) for region in self._regions
-            ):
+            if not self.regions.include(first["chrom"], first["pos"], first["ref"]):
                 self.left_out["outside the regions"] += 1
                 continue
             scored = group[group["raw_score"].notna()]

@@ -14,7 +14,7 @@ from vepscore.io.header import FIXED_COLUMNS, PROVENANCE_PREFIX, VcfHeader
 from vepscore.io.info import encode
 from vepscore.io.records import Record, RecordReader, open_records
 from vepscore.report.alleles import Entry, Measure, ScoredAllele
-from vepscore.report.filters import MaxFrequency, Region
+from vepscore.report.filters import MaxFrequency, Region, Regions
 from vepscore.report.modalities import Modality
 
 _SAMPLES_FROM = len(FIXED_COLUMNS) + 1  # the column after FORMAT
@@ -33,6 +33,7 @@ class VcfAlleles:
     Attributes:
         left_out: reason → alleles.
         provenance: header lines that say how the scores were made.
+        regions: those that alleles are taken from.
     """
 
     def __init__(
@@ -46,7 +47,8 @@ class VcfAlleles:
     ) -> None:
         self.left_out: collections.Counter[str] = collections.Counter()
         self.provenance: tuple[str, ...] = ()
-        self._path, self._modality, self._regions = path, modality, regions
+        self.regions = Regions(regions)
+        self._path, self._modality = path, modality
         self._max_frequency, self._sample = max_frequency, sample
 
     def __iter__(self) -> Iterator[ScoredAllele]:
@@ -58,6 +60,7 @@ class VcfAlleles:
         with open_records(self._path) as records:
             values = InfoValues(records.header)
             column = self._check(records.header, values)
+            self.regions.declare(records.header.declared("contig"))
             meta = records.header.meta
             self.provenance = tuple(line for line in meta if line.startswith(PROVENANCE_PREFIX))
             for record in records:
@@ -93,9 +96,7 @@ class VcfAlleles:
         if not record.alts:
             self.left_out["record without an ALT"] += 1
             return
-        if self._regions and not any(
-            region.overlaps(record.chrom, record.pos1, record.ref) for region in self._regions
-        ):
+        if not self.regions.include(record.chrom, record.pos1, record.ref):
             self.left_out["outside the regions"] += len(record.alts)
             return
         where = f"{records.name} record {record.index}, {record.chrom}:{record.pos1} {record.ref[:60]}"

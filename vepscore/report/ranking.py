@@ -14,6 +14,7 @@ import vepscore
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.alleles import Status
 from vepscore.genome.annotation import Annotation
+from vepscore.genome.gene_ids import without_version
 from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.lines import STDIN
 from vepscore.report.alleles import Entry, Measure, ScoredAllele, measure, site_changes
@@ -92,6 +93,8 @@ def rank(options: Options) -> Ranking:
         rows.append(Row(rank=place, allele=allele, measure=found, event=event, event_gene=gene))
     if caller and rows and all(row.event is None for row in rows):
         log.warning("no event can be called: %s", caller.problem)
+    if problem := source.regions.find_unknown():
+        log.warning("%s", problem)
     if options.genes and (unseen := options.genes.unseen):
         log.info("no score of %s", ", ".join(unseen))
     return Ranking(
@@ -168,7 +171,7 @@ class _Caller:
         start0 = allele.pos1 - 1
         end0 = start0 + max(len(allele.ref), len(allele.alt))
         for gene in self._annotation.genes_overlapping(allele.chrom, start0, end0):
-            if gene.gene_id == gene_id:
+            if without_version(gene.gene_id) == without_version(gene_id):
                 return self._model(gene)
         return None
 
