@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 from tests.cli.commands import vepscore
@@ -38,6 +39,28 @@ def save(scene: Scene, path: Path, view: Interval | None = None) -> bytes:
 @pytest.mark.parametrize("suffix", ["svg", "png"])
 def test_the_same_bytes_each_time(scene, tmp_path, suffix):
     assert save(scene, tmp_path / f"a.{suffix}") == save(scene, tmp_path / f"b.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_style_of_the_process_changes_no_byte_and_stays(scene, tmp_path, suffix):
+    expected = save(scene, tmp_path / f"a.{suffix}")
+    style = {"text.usetex": True, "axes.facecolor": "black", "savefig.dpi": 30, "svg.fonttype": "none"}
+    with matplotlib.rc_context(style | {"font.size": 30, "savefig.bbox": "tight", "svg.hashsalt": "other"}):
+        before = dict(matplotlib.rcParams)
+        assert save(scene, tmp_path / f"b.{suffix}") == expected
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_notebook_environment_changes_no_byte(scored, tmp_path):
+    """Its backend is not installed here, and its style needs LaTeX."""
+    rc_file = tmp_path / "matplotlibrc"
+    rc_file.write_text("text.usetex: True\naxes.facecolor: black\nfont.size: 30\n")
+    notebook = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MATPLOTLIBRC": str(rc_file)}
+    for output, environment in (("a.png", {}), ("b.png", notebook)):
+        options = (str(scored.vcf), "-g", str(scored.gtf), "-o", str(tmp_path / output))
+        done = vepscore("plot", *options, environment=environment)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_lanes_and_numbers(scene):

@@ -1,6 +1,13 @@
-"""Figures of matplotlib as files: .svg or .png, with the same bytes for the same figure."""
+"""Figures of matplotlib as files: .svg or .png, with the same bytes for the same figure.
 
-from collections.abc import Callable
+A figure has the style of matplotlib's own defaults, whatever a matplotlibrc or the caller's process has set, and needs
+no backend. What the process has set is the same afterwards.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +16,7 @@ from vepscore.io.atomic import StagedFile, StagedWriter, check_suffix
 
 SUFFIXES = (".svg", ".png")
 _POSITION_DIGITS = 4  # shares of the figure's width and height
+_BACKEND_VARIABLE = "MPLBACKEND"
 
 
 def require_matplotlib(way_out: str = "") -> None:
@@ -21,7 +29,7 @@ def require_matplotlib(way_out: str = "") -> None:
         UsageError: it is not.
     """
     try:
-        import matplotlib  # noqa: F401
+        _import_matplotlib()
     except ModuleNotFoundError as error:
         raise UsageError(
             "pictures are drawn with matplotlib, which is not installed",
@@ -31,15 +39,39 @@ def require_matplotlib(way_out: str = "") -> None:
 
 def save_figure(draw: Callable[[], Any], target: StagedFile) -> None:
     """Draws a figure and saves it under the temporary name of its file, in the format of the file's suffix."""
-    import matplotlib
-
-    # Without these, the same figure would be other bytes each time.
-    with matplotlib.rc_context({"svg.hashsalt": "vepscore"}):
+    with _own_style():
         suffix = target.path.suffix
         about = {"Date": None} if suffix == ".svg" else {"Software": None}
         figure = draw()
         _fix_layout(figure)
         figure.savefig(target.temporary, format=suffix[1:], dpi=150, metadata=about)
+
+
+@contextlib.contextmanager
+def _own_style() -> Iterator[None]:
+    """Use matplotlib's own defaults; without the salt, the same figure would be other bytes each time."""
+    matplotlib = _import_matplotlib()
+    style = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
+    with matplotlib.rc_context(style | {"svg.hashsalt": "vepscore"}):
+        yield
+
+
+def _import_matplotlib() -> Any:
+    """Import matplotlib also where the environment names a backend that is not installed, as a notebook's does.
+
+    matplotlib reads the name when it is first imported, and refuses one that it does not find.
+    """
+    is_first = "matplotlib" not in sys.modules
+    backend = os.environ.pop(_BACKEND_VARIABLE, None)
+    try:
+        import matplotlib
+    finally:
+        if backend is not None:
+            os.environ[_BACKEND_VARIABLE] = backend
+    if is_first and backend:
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = backend  # for other code of the process
+    return matplotlib
 
 
 def _fix_layout(figure: Any) -> None:
