@@ -2,16 +2,19 @@
 
 import importlib.metadata
 import platform
+import re
 
 import vepscore
 
-_PACKAGES = ("jax", "jaxlib", "flax", "numpy", "pandas", "pyarrow", "pysam", "cyvcf2", "pyfaidx")
+_DISTRIBUTION = "vepscore"
+_COMPILER = "jaxlib"  # what JAX computes with
+_NAME = re.compile(r"[\w.-]+")
 
 
 def versions() -> dict[str, str]:
-    """Name to version: vepscore's own first, then Python's and those of the packages it computes and reads with."""
-    found = {"vepscore": vepscore.__version__, "python": platform.python_version()}
-    for name in _PACKAGES:
+    """Return name to version: vepscore, Python, the packages that vepscore requires, and JAX's compiler."""
+    found = {_DISTRIBUTION: vepscore.__version__, "python": platform.python_version()}
+    for name in [*_required(), _COMPILER]:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -20,7 +23,16 @@ def versions() -> dict[str, str]:
 
 
 def describe_versions() -> str:
-    """What a bug report needs, in a few lines; the first has our own version alone."""
+    """Return what a bug report needs, in a few lines; the first has vepscore's own version alone."""
     own, python, *packages = versions().items()
     lines = [" ".join(own), f"python {python[1]} on {platform.platform()}"]
     return "\n".join([*lines, *(f"{name} {version}" for name, version in packages)])
+
+
+def _required() -> list[str]:
+    """Return the names of the packages that are always required, not by an extra only."""
+    try:
+        requirements = importlib.metadata.requires(_DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:  # a source tree that is not installed
+        return []
+    return [_NAME.match(text)[0] for text in requirements if "extra ==" not in text]
