@@ -203,6 +203,44 @@ def test_contigs_without_genes_are_warned_of(job: Job, caplog: pytest.LogCapture
     assert "the annotation has no genes on chr1: no scores of genes there" in caplog.text
 
 
+GRCH37 = ("##fileformat=VCFv4.2", "##reference=GRCh37", "##contig=<ID=1,length=30050,assembly=b37>")
+
+
+def test_files_that_contradict_one_another_are_warned_of_once(
+    job: Job, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    genes = tmp_path / "past.gtf"
+    genes.write_text(job.genes.read_text().replace("\t29800\t", "\t31800\t"))
+    job = dataclasses.replace(
+        unscored(job, *ROWS[:1], meta=GRCH37), genes=genes, summary=tmp_path / "run.json"
+    )
+    report, _ = finish(job)
+    (warning,) = report.warnings
+    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [warning.message]
+    assert warning.message.splitlines()[1:4] == [
+        "  header of unscored.vcf: 1 has 30,050 bp; states assembly=b37, reference=GRCh37",
+        "  tiny.fa: chr1 has 30,000 bp",
+        "  past.gtf: genes on chr1 up to 31,800",
+    ]
+    assert json.loads(job.summary.read_text())["warnings"] == [
+        {"kind": "contradiction", "message": warning.message}
+    ]
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_contigs_that_are_not_on_the_reference_are_warned_of(job: Job, piped: bool) -> None:
+    rows = [("NC_060925.1", *row[1:]) for row in ROWS]
+    job = unscored(job, *rows, meta=META[:1])
+    report = piped_in(dataclasses.replace(job, source="-"), Path(job.source)) if piped else finish(job)[0]
+    assert [warning.message.splitlines()[:3] for warning in report.warnings] == [
+        [
+            "3 of 3 records are on contigs that tiny.fa does not have",
+            "  the records: NC_060925.1",
+            "  tiny.fa: chr1, chr2, chr3",
+        ]
+    ]
+
+
 class Killed(BaseException):
     """What ends a run at once."""
 
@@ -329,10 +367,10 @@ def test_shards_of_what_can_be_read_once_are_refused(job: Job) -> None:
         piped_in(piped, Path(job.source))
 
 
-def piped_in(job: Job, source: Path) -> None:
+def piped_in(job: Job, source: Path) -> JobReport:
     with source.open() as file, pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdin", file)
-        finish(job)
+        return finish(job)[0]
 
 
 def test_summary_has_the_facts_of_the_run(job: Job, tmp_path: Path) -> None:
@@ -348,6 +386,7 @@ def test_summary_has_the_facts_of_the_run(job: Job, tmp_path: Path) -> None:
     assert found["provenance"]["reference"] == f"tiny.fa sha256:{sha256(job.reference)}"
     assert (found["device"], found["precision"], found["shard"]) == (jax.default_backend(), "float32", None)
     assert found["threads"] == (count_threads() if jax.default_backend() == "cpu" else None)
+    assert found["warnings"] == []
     assert found["seconds"]["scoring"] > 0 and found["seconds"]["opening"] > 0
 
 

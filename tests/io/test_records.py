@@ -241,7 +241,9 @@ def test_a_bcf_cut_short_is_an_error(tmp_path):
 def test_contigs_are_found_in_the_body(tmp_path):
     path = tmp_path / "in.vcf"
     path.write_bytes(vcf_bytes("2 1 . A C . . .", *BODY, "2 9 . A C . . ."))
-    assert scan_records(path).contigs == ("2", "chr1", "chr2", "chrM")
+    scan = scan_records(path)
+    assert scan.contigs == ("2", "chr1", "chr2", "chrM")
+    assert scan.counts["2"] == 2 and sum(scan.counts.values()) == scan.records == len(BODY) + 2
 
 
 def test_a_real_file_is_read_byte_for_byte():

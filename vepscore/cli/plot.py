@@ -68,6 +68,8 @@ def plot(
     A scored file gives the scores in the picture; its N-th strongest allele is drawn. A variant by itself needs -r.
     """
     from vepscore.genome.annotation import Annotation
+    from vepscore.genome.consistency import check_files
+    from vepscore.genome.fasta import Reference
     from vepscore.genome.regions import parse_variant
     from vepscore.io.figures import FigureWriter, require_matplotlib
     from vepscore.report.drawing import draw_scene
@@ -90,9 +92,10 @@ def plot(
             return open_predictor(reference, checkpoint, metadata, organism, window, precision, device, facts)
 
         if variant is not None:
+            check_files(reference=Reference(reference), annotation=genes)
             scene = _predicted(variant, genes, open_tracks())
         else:
-            scene = _scored(source, place, by, annotation, genes, open_tracks)
+            scene = _scored(source, place, by, annotation, reference, genes, open_tracks)
         view = None
         if width is not None:
             middle0 = (scene.variant.start0 + scene.variant.end0) // 2
@@ -133,6 +136,7 @@ def _scored(
     place: int,
     by: str,
     annotation: Path | None,
+    reference: Path | None,
     genes: "Genes | None",
     open_tracks: Callable[[Mapping[str, str]], "Surroundings | None"],
 ) -> "Scene":
@@ -144,7 +148,7 @@ def _scored(
     from vepscore.report.document import collect_cases, read_facts
     from vepscore.report.ranking import rank
 
-    ranking = rank(ranking_options(source, by=by, annotation=annotation, top=place))
+    ranking = rank(ranking_options(source, by=by, annotation=annotation, reference=reference, top=place))
     if len(ranking.rows) < place:
         raise UsageError(
             f"--place {place}\n{source} has {len(ranking.rows)} alleles with a {ranking.modality.field}",

@@ -87,6 +87,7 @@ def report(
             source,
             by=by,
             annotation=annotation,
+            reference=reference if tracks else None,
             genes=genes,
             region=region,
             max_af=max_af,

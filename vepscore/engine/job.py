@@ -6,9 +6,11 @@ import itertools
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from vepscore.engine.file_checks import compare_files
 from vepscore.engine.intake import Intake
 from vepscore.engine.options import LONG_TABLE_SUFFIX, Job, Saturation
 from vepscore.engine.provenance import COMMAND_KEY, SCORERS_KEY
@@ -18,11 +20,13 @@ from vepscore.engine.session import Facts, open_intake, open_session
 from vepscore.engine.shards import records_of
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.cache import file_digest, file_stamp
+from vepscore.genome.consistency import check_places
 from vepscore.genome.fasta import Reference
 from vepscore.io.atomic import StagedWriter, remove_remains
 from vepscore.io.background import BackgroundWriter
 from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.header import VcfHeader
+from vepscore.io.header_contigs import stated_assembly
 from vepscore.io.journal import Journal, open_journal
 from vepscore.io.json_file import JsonWriter
 from vepscore.io.lines import STDIN
@@ -41,8 +45,6 @@ from vepscore.versions import versions
 log = logging.getLogger(__name__)
 
 _CHROMOSOME = re.compile(r"(chr)?(\d{1,2}|[XYWZM]|MT)")
-_SHOWN_CONTIGS = 5
-_ASSEMBLY = re.compile(r"assembly=\"?([^,\">]+)")
 
 
 def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobReport:
@@ -62,7 +64,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
     observe(RunCounts(), scan.records if scan else None)
     with contextlib.ExitStack() as stack:
         records = stack.enter_context(open_records(job.source))
-        intake = open_intake(job, source=records.name, assembly=_assembly(records.header))
+        intake = open_intake(job, source=records.name, assembly=stated_assembly(records.header))
         facts, score = stack.enter_context(_open_scoring(job, intake))
         _check_events(job, facts)
         input_digest = "unknown" if scan is None else file_digest(job.source)
@@ -77,11 +79,12 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
             overwrite=job.overwrite,
             ranked=facts.quantiles is not None,
         )
-        _report_contigs(intake, scan)
+        warnings = compare_files(records.header, intake, scan)
         total = len(part) if part is not None else scan.records if scan else None
         report = JobReport(
             counts=RunCounts(),
             left_out=facts.left_out,
+            warnings=warnings,
             device=facts.device,
             threads=facts.threads,
             precision=facts.precision,
@@ -89,11 +92,13 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
         )
         if part is not None:
             observe(report.counts, total)
+        places: Counter[str] = Counter()  # contigs of records, where they are not known beforehand
+        taken = _in_part(records, part) if scan else _counted(records, places)
         with (
             _collecting_new_garbage_only(),
             _open_journal(job, facts, provenance, input_digest) as journal,
             _open_writers(job, header, facts, provenance) as (summary, writers),
-            contextlib.closing(score(_in_part(records, part), journal)) as results,
+            contextlib.closing(score(taken, journal)) as results,
         ):
             run(
                 results,
@@ -103,6 +108,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
                 lambda counts: observe(counts, total),
             )
             _check_unchanged(stamps, journal)
+            report.warnings.extend(check_places(places, unit="records", reference=intake.reference))
             if summary is not None:
                 summary.write(summarize_job(job, report, provenance, input_digest=input_digest))
     return report
@@ -170,6 +176,13 @@ def _part(job: Job, intake: Intake) -> range | None:
 
 def _in_part(records: Iterable[Record], part: range | None) -> Iterable[Record]:
     return records if part is None else itertools.islice(records, part.start, part.stop)
+
+
+def _counted(records: Iterable[Record], places: Counter[str]) -> Iterator[Record]:
+    """Counts the records by contig."""
+    for record in records:
+        places[record.chrom] += 1
+        yield record
 
 
 def _part_facts(job: Job, part: range | None, input_digest: str) -> dict[str, str]:
@@ -316,24 +329,6 @@ def _annotated_header(
     )
 
 
-def _report_contigs(intake: Intake, scan: Scan | None) -> None:
-    """Logs where files name contigs differently, by the first such contig, and contigs that have no genes."""
-    reference, annotation = intake.reference, intake.annotation
-    if annotation is not None and scan is not None:
-        on_reference = [name for name in scan.contigs if reference.match(name) is not None]
-        bare = [name for name in on_reference if annotation.contigs.match(reference.match(name)) is None]
-        if bare:
-            shown = ", ".join(bare[:_SHOWN_CONTIGS]) + (" …" if len(bare) > _SHOWN_CONTIGS else "")
-            log.warning("the annotation has no genes on %s: no scores of genes there", shown)
-    files = {"VCF's %s is the reference's %s": reference.names}
-    if annotation is not None:
-        files["reference's %s is the annotation's %s"] = annotation.contigs
-    for text, names in files.items():
-        if names.aliased:
-            more = f" (and {len(names.aliased) - 1} more)" if len(names.aliased) > 1 else ""
-            log.info(f"contigs: the {text}%s", *min(names.aliased), more)
-
-
 def _in_style(contig: str, names: Mapping[str, str]) -> str:
     """A contig of the reference as the VCF would name it, judged by `names`: from the reference's to the VCF's."""
     match = _CHROMOSOME.fullmatch(contig)
@@ -347,9 +342,3 @@ def _in_style(contig: str, names: Mapping[str, str]) -> str:
     if has_none and prefix:
         return "MT" if chromosome == "M" else chromosome
     return contig
-
-
-def _assembly(header: VcfHeader) -> str:
-    """The assembly that the VCF's header names, or nothing."""
-    found = next(filter(None, map(_ASSEMBLY.search, header.meta)), None)
-    return found[1] if found else ""

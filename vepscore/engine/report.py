@@ -8,6 +8,7 @@ from typing import Any
 
 from vepscore.engine.options import Job
 from vepscore.engine.run import RunCounts
+from vepscore.genome.consistency import FileWarning
 from vepscore.versions import versions
 
 _PREFIX = "vepscore"
@@ -19,6 +20,7 @@ class JobReport:
 
     counts: RunCounts
     left_out: dict[str, str]  # scorer's name to why it was left out
+    warnings: list[FileWarning]  # where the files do not fit one another
     device: str
     threads: int  # of a CPU; 0 on another device
     precision: str
@@ -48,5 +50,6 @@ def summarize_job(
         "alleles": counts.alleles,
         "statuses": {str(status): count for status, count in sorted(counts.statuses.items())},
         "scorers_left_out": report.left_out,
+        "warnings": [warning._asdict() for warning in report.warnings],
         "seconds": {"opening": round(report.opening_seconds, 3), "scoring": round(counts.seconds, 3)},
     }

@@ -12,9 +12,12 @@ from vepscore.evaluate.changes import Change, change_of
 from vepscore.evaluate.truth import NEGATIVE, POSITIVE, Effects, Labels, LeftOut
 from vepscore.evaluate.values import InfoValues
 from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.consistency import check_files, check_places
 from vepscore.genome.fasta import Reference, reference_matches
 from vepscore.io.fields import MISSING, STATUS
 from vepscore.io.header import PROVENANCE_PREFIX, VcfHeader
+from vepscore.io.header_contigs import contigs_of_header
 from vepscore.io.records import Record, open_records
 
 log = logging.getLogger(__name__)
@@ -48,6 +51,7 @@ def read_cases(
     truth: Labels | Effects,
     reference: Reference,
     *,
+    annotation: Annotation | None = None,
     scores: Sequence[str] | None = None,
     chromosomes: Sequence[str] = (),
 ) -> Cases:
@@ -60,6 +64,7 @@ def read_cases(
         path: the scored VCF.
         truth: how labels or effects are read.
         reference: the genome.
+        annotation: to be compared with the other files.
         scores: INFO fields with numbers; None: VS_SPLICE where the header has it, else none.
         chromosomes: only alleles on these, under any of their names; all where empty.
 
@@ -70,7 +75,9 @@ def read_cases(
         values = InfoValues(records.header)
         fields = _choose(records.header, values, truth, scores)
         intake = _Intake(values, truth, reference, fields, chromosomes)
+        check_files(header=contigs_of_header(records.header), reference=reference, annotation=annotation)
         cases = [case for record in records for case in intake.read(record)]
+        check_places(intake.places, unit="records", reference=reference)
         provenance = [line for line in records.header.meta if line.startswith(PROVENANCE_PREFIX)]
     left_out = dict(sorted(intake.left_out.items(), key=lambda item: (-item[1], item[0])))
     read = Cases(
@@ -118,11 +125,13 @@ class _Intake:
         chromosomes: Sequence[str],
     ) -> None:
         self.left_out: collections.Counter[str] = collections.Counter()
+        self.places: collections.Counter[str] = collections.Counter()  # records by contig
         self._values, self._truth, self._reference, self._fields = values, truth, reference, fields
         self._chromosomes = {reference.match(name) or name for name in chromosomes}
 
     def read(self, record: Record) -> Iterator[Case]:
         """The cases of a record."""
+        self.places[record.chrom] += 1
         info = self._values.read(record)
         if isinstance(self._truth, Effects):
             self._values.numbers(record, info, self._truth.field)  # refuses what is no number

@@ -86,6 +86,7 @@ def evaluate(options: Options) -> Evaluation:
         options.source,
         options.truth,
         references[0],
+        annotation=annotation,
         scores=options.scores,
         chromosomes=options.chromosomes,
     )

@@ -63,13 +63,16 @@ class Annotation:
     """The gene annotation of a genome.
 
     Attributes:
+        path: the GTF.
         digest: sha256 of the GTF, in hex.
         contigs: the annotation's contig names, and which of them were found under another name so far.
         genes, transcripts, exons: the tables, which point to one another by row.
     """
 
-    def __init__(self, models: GeneModels, introns: Introns, sites: SpliceSites, *, digest: str) -> None:
-        self.digest = digest
+    def __init__(
+        self, models: GeneModels, introns: Introns, sites: SpliceSites, *, path: Path, digest: str
+    ) -> None:
+        self.path, self.digest = path, digest
         self.contigs = ContigNames(models.contigs)
         self.genes, self.transcripts, self.exons = models.genes, models.transcripts, models.exons
         self._introns, self._sites = introns, sites
@@ -106,7 +109,7 @@ class Annotation:
             introns = _find_introns(models)
             tables = models, introns, _find_sites(introns)
             _keep(kept, *tables)
-        return cls(*tables, digest=digest)
+        return cls(*tables, path=path, digest=digest)
 
     def gene(self, row: int) -> Gene:
         """The gene of that row of `genes`."""
@@ -120,6 +123,13 @@ class Annotation:
             end0=int(genes.end0[row]),
             strand=str(genes.strand[row]),
         )
+
+    def contig_ends(self) -> dict[str, int]:
+        """Return for each contig the end of its last gene or transcript, 0-based and exclusive."""
+        ends = np.zeros(len(self.contigs.names), np.int64)
+        for table in (self.genes, self.transcripts):
+            np.maximum.at(ends, table.chrom, table.end0)
+        return dict(zip(self.contigs.names, ends.tolist(), strict=True))
 
     def genes_overlapping(self, chrom: str, start0: int, end0: int) -> list[Gene]:
         """The genes that share a base with the interval, in the order of the file.

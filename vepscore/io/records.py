@@ -6,7 +6,7 @@ has no text of its own, so there the text that htslib makes of each record count
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,8 +35,13 @@ class Record:
 class Scan:
     """What is known of an input before its records are read one by one."""
 
-    contigs: tuple[str, ...]  # that the records are on, in order of appearance
+    counts: Mapping[str, int]  # contig that records are on, in order of appearance, to their number
     records: int
+
+    @property
+    def contigs(self) -> tuple[str, ...]:
+        """The contigs that records are on, in order of appearance."""
+        return tuple(self.counts)
 
 
 class RecordReader:
@@ -63,16 +68,17 @@ class RecordReader:
 
     def scan(self) -> "Scan":
         """What all records amount to; reads to the end and makes no records."""
-        names: dict[bytes, None] = {}
-        records, last = 0, b""
+        counts: dict[bytes, int] = {}
+        last, in_a_row = b"", 0
         for line in self._source.lines:
             name = line[: line.find(b"\t")]
-            records += bool(line)
             if name != last:
-                last = name
-                names[name] = None
-        contigs = tuple(name.decode("utf-8", "replace") for name in names if name)
-        return Scan(contigs=contigs, records=records)
+                counts[last] = counts.get(last, 0) + in_a_row
+                last, in_a_row = name, 0
+            in_a_row += bool(line)
+        counts[last] = counts.get(last, 0) + in_a_row
+        named = {name.decode("utf-8", "replace"): count for name, count in counts.items() if name}
+        return Scan(counts=named, records=sum(counts.values()))
 
     def close(self) -> None:
         """Closes the input, but never standard input."""

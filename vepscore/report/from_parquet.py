@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
+from vepscore.genome.consistency import ContigSource
 from vepscore.io.fields import EVENTS_SCORER
 from vepscore.outputs import SPLICE_CLASSES
 from vepscore.report.alleles import Entry, ScoredAllele
@@ -43,6 +44,7 @@ class ParquetAlleles:
         left_out: reason → alleles.
         provenance: lines that say how the scores were made.
         regions: those that alleles are taken from.
+        contigs: None: the table declares none.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class ParquetAlleles:
     ) -> None:
         self.left_out: collections.Counter[str] = collections.Counter()
         self.provenance: tuple[str, ...] = ()
+        self.contigs: ContigSource | None = None
         self.regions = Regions(regions)
         self._path, self._modality, self._tissue = path, modality, tissue
         self._tissues: set[tuple[str, str]] = set()  # biosample and ontology term of the modality's tracks

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from vepscore.errors import InputError
 from vepscore.evaluate.values import InfoValues
+from vepscore.genome.consistency import ContigSource
 from vepscore.io.fields import DETAIL, MISSING, QUANTILE_FIELDS, STATUS
 from vepscore.io.header import FIXED_COLUMNS, PROVENANCE_PREFIX, VcfHeader
+from vepscore.io.header_contigs import contigs_of_header
 from vepscore.io.info import encode
 from vepscore.io.records import Record, RecordReader, open_records
 from vepscore.report.alleles import Entry, Measure, ScoredAllele
@@ -34,6 +36,7 @@ class VcfAlleles:
         left_out: reason → alleles.
         provenance: header lines that say how the scores were made.
         regions: those that alleles are taken from.
+        contigs: what the header says of contigs; known once the alleles are read.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class VcfAlleles:
     ) -> None:
         self.left_out: collections.Counter[str] = collections.Counter()
         self.provenance: tuple[str, ...] = ()
+        self.contigs: ContigSource | None = None
         self.regions = Regions(regions)
         self._path, self._modality = path, modality
         self._max_frequency, self._sample = max_frequency, sample
@@ -60,7 +64,8 @@ class VcfAlleles:
         with open_records(self._path) as records:
             values = InfoValues(records.header)
             column = self._check(records.header, values)
-            self.regions.declare(records.header.declared("contig"))
+            self.contigs = contigs_of_header(records.header)
+            self.regions.declare(self.contigs.contigs)
             meta = records.header.meta
             self.provenance = tuple(line for line in meta if line.startswith(PROVENANCE_PREFIX))
             for record in records:

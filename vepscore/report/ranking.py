@@ -14,6 +14,8 @@ import vepscore
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.alleles import Status
 from vepscore.genome.annotation import Annotation
+from vepscore.genome.consistency import check_files, check_places
+from vepscore.genome.fasta import Reference
 from vepscore.genome.gene_ids import without_version
 from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.lines import STDIN
@@ -39,6 +41,7 @@ class Options:
     source: str  # annotated VCF or BCF, "-" for standard input, or a long table in Parquet
     modality: Modality
     annotation: Path | None = None  # GTF, for the events
+    reference: Path | None = None  # FASTA, to be compared with the other files
     genes: GeneList | None = None
     regions: tuple[Region, ...] = ()
     max_frequency: MaxFrequency | None = None
@@ -84,7 +87,12 @@ def rank(options: Options) -> Ranking:
         chosen = heapq.nsmallest(options.top, sorter.candidates(source), key=_order)
         if sorter.count > len(chosen):
             source.left_out["below the top"] += sorter.count - len(chosen)
-    caller = _Caller(Annotation.from_gtf(options.annotation)) if options.annotation else None
+    annotation = Annotation.from_gtf(options.annotation) if options.annotation else None
+    reference = Reference(options.reference) if options.reference else None
+    check_files(header=source.contigs, reference=reference, annotation=annotation)
+    places = collections.Counter(allele.chrom for allele, _ in chosen)
+    check_places(places, unit="alleles", reference=reference, annotation=annotation)
+    caller = _Caller(annotation) if annotation else None
     rows = []
     for place, (allele, found) in enumerate(chosen, start=1):
         if options.genes is None and not found.parts:  # only its value was read so far

@@ -1,0 +1,61 @@
+"""What a job says of its files before it scores: where they do not fit one another, and where names differ."""
+
+import logging
+
+from vepscore.engine.intake import Intake
+from vepscore.genome.consistency import (
+    BARE,
+    NOT_FOUND,
+    FileWarning,
+    check_files,
+    check_places,
+    logged,
+    shorten_list,
+)
+from vepscore.io.header import VcfHeader
+from vepscore.io.header_contigs import contigs_of_header
+from vepscore.io.records import Scan
+
+log = logging.getLogger(__name__)
+
+
+def compare_files(header: VcfHeader, intake: Intake, scan: Scan | None) -> list[FileWarning]:
+    """Compare the VCF, the reference and the annotation; log each warning, and the names that differ.
+
+    Args:
+        header: of the VCF.
+        intake: has the reference and the annotation.
+        scan: the contigs that records are on; None where they are not known beforehand.
+    """
+    reference, annotation = intake.reference, intake.annotation
+    found = check_files(header=contigs_of_header(header), reference=reference, annotation=annotation)
+    if scan is not None:
+        found += check_places(scan.counts, unit="records", reference=reference)
+        if not any(warning.kind == NOT_FOUND for warning in found):
+            found += logged([_find_bare_contigs(intake, scan)])
+    _report_names(intake)
+    return found
+
+
+def _find_bare_contigs(intake: Intake, scan: Scan) -> FileWarning | None:
+    """A warning about contigs that have records and are on the reference, but have no genes."""
+    reference, annotation = intake.reference, intake.annotation
+    if annotation is None:
+        return None
+    on_reference = [name for name in scan.contigs if reference.match(name) is not None]
+    bare = [name for name in on_reference if annotation.contigs.match(reference.match(name)) is None]
+    if not bare:
+        return None
+    message = f"the annotation has no genes on {shorten_list(bare)}: no scores of genes there"
+    return FileWarning(BARE, message)
+
+
+def _report_names(intake: Intake) -> None:
+    """Logs where files name contigs differently, by the first such contig."""
+    files = {"VCF's %s is the reference's %s": intake.reference.names}
+    if intake.annotation is not None:
+        files["reference's %s is the annotation's %s"] = intake.annotation.contigs
+    for text, names in files.items():
+        if names.aliased:
+            more = f" (and {len(names.aliased) - 1} more)" if len(names.aliased) > 1 else ""
+            log.info(f"contigs: the {text}%s", *min(names.aliased), more)

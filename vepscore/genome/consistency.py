@@ -1,0 +1,219 @@
+"""Whether the files in hand are of one genome: what each says of its contigs, compared.
+
+Each problem is one warning, which a run logs and writes into its summary. Files that say nothing, that agree, or that
+only name a contig differently (chr1, 1, NC_000001.11) are no problem.
+"""
+
+import collections
+import dataclasses
+import functools
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.assemblies import assembly_of_length, assembly_of_lengths, assembly_of_text
+from vepscore.genome.contigs import ContigNames
+from vepscore.genome.fasta import Reference
+from vepscore.genome.gtf import read_comments
+
+log = logging.getLogger(__name__)
+
+CONTRADICTION, NOT_FOUND, BARE = "contradiction", "contigs not found", "contigs without genes"
+_SHOWN_CONTIGS = 5
+_FEW = 0.5  # with a smaller fraction found on the other file's contigs, hardly any is
+
+
+class FileWarning(NamedTuple):
+    """One problem between files."""
+
+    kind: str  # CONTRADICTION, NOT_FOUND or BARE
+    message: str  # the files, their contigs, what they say of them, and what to do
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ContigSource:
+    """What one file says of its contigs."""
+
+    file: str  # its name
+    contigs: Sequence[str]
+    lengths: Mapping[
+        str, int
+    ]  # bp by contig, where the file tells; of an annotation, the end of the last gene
+    is_annotation: bool = False  # the lengths are the least that the contigs can have
+    stated: str = ""  # what the file says of its assembly, in its own words
+
+    @functools.cached_property
+    def assembly(self) -> str:
+        """The assembly that the lengths are of, or else the one that is stated; "" where that is not known."""
+        by_length = "" if self.is_annotation else assembly_of_lengths(self.lengths.values())
+        return by_length or assembly_of_text(self.stated)
+
+    @functools.cached_property
+    def names(self) -> ContigNames:
+        """The contigs, to be found under other names."""
+        return ContigNames(self.contigs)
+
+    def describe(self, contig: str) -> str:
+        """Return what the file says of one of its contigs, in a line."""
+        length_bp = self.lengths[contig]
+        if self.is_annotation:
+            said = f"genes on {contig} up to {length_bp:,}"
+        else:
+            assembly = assembly_of_length(length_bp)
+            said = f"{contig} has {length_bp:,} bp" + (f" ({assembly})" if assembly else "")
+        return f"{self.file}: {said}" + (f"; states {self.stated}" if self.stated else "")
+
+    def describe_assembly(self) -> str:
+        """Return how the file tells its assembly, in a line."""
+        telling = [name for name, bp in self.lengths.items() if assembly_of_length(bp) == self.assembly]
+        if telling and not self.is_annotation:
+            return self.describe(telling[0])
+        return f"{self.file}: states {self.stated}"
+
+
+def contigs_of_reference(reference: Reference) -> ContigSource:
+    """Return what a FASTA says of its contigs."""
+    return ContigSource(file=reference.path.name, contigs=tuple(reference.contigs), lengths=reference.contigs)
+
+
+def contigs_of_annotation(annotation: Annotation) -> ContigSource:
+    """Return what a GTF says of its contigs: the ends of their last genes, and the assembly in its comments."""
+    comments = read_comments(annotation.path)
+    stated = next(filter(assembly_of_text, comments), "") if assembly_of_text(" ".join(comments)) else ""
+    return ContigSource(
+        file=annotation.path.name,
+        contigs=annotation.contigs.names,
+        lengths=annotation.contig_ends(),
+        is_annotation=True,
+        stated=" ".join(stated.lstrip("#!").split()),
+    )
+
+
+def check_files(
+    *,
+    header: ContigSource | None = None,
+    reference: Reference | None = None,
+    annotation: Annotation | None = None,
+) -> list[FileWarning]:
+    """Compare the files of a run, and log each warning.
+
+    Args:
+        header: what the VCF's header says of its contigs.
+        reference: the FASTA.
+        annotation: the GTF.
+    """
+    sources = [header] if header else []
+    sources += [contigs_of_reference(reference)] if reference else []
+    sources += [contigs_of_annotation(annotation)] if annotation else []
+    found = [find_contradiction(sources)]
+    if reference and annotation:
+        found.append(_find_foreign_genes(annotation, *sources[-2:]))
+    return logged(found)
+
+
+def check_places(
+    counts: Mapping[str, int], *, unit: str, reference: Reference | None, annotation: Annotation | None = None
+) -> list[FileWarning]:
+    """Compare the contigs that records are on with those of the files, and log each warning.
+
+    Args:
+        counts: contig, as the VCF names it, to its number of records.
+        unit: what is counted, in the plural.
+        reference: the FASTA.
+        annotation: the GTF; compared where there is no reference.
+    """
+    if reference:
+        return logged([find_unplaced(counts, contigs_of_reference(reference), unit=unit)])
+    return logged([find_unplaced(counts, contigs_of_annotation(annotation), unit=unit)] if annotation else [])
+
+
+def logged(warnings: Iterable[FileWarning | None]) -> list[FileWarning]:
+    """Log the warnings there are, and return them."""
+    found = [warning for warning in warnings if warning]
+    for warning in found:
+        log.warning("%s", warning.message)
+    return found
+
+
+def find_contradiction(sources: Sequence[ContigSource]) -> FileWarning | None:
+    """Return one warning about all that the files contradict one another in; None where they do not.
+
+    Two files contradict one another where a contig that both have differs in length, where genes lie past the end of
+    their contig, or where they are of different assemblies and share no length.
+    """
+    lines: dict[str, None] = {}
+    differing = 0
+    for one, other in itertools.combinations(sources, 2):
+        pairs = list(_differing(one, other))
+        differing = max(differing, len(pairs))
+        if pairs:
+            lines |= dict.fromkeys([one.describe(pairs[0][0]), other.describe(pairs[0][1])])
+        elif _are_of_two_assemblies(one, other):
+            lines |= dict.fromkeys([one.describe_assembly(), other.describe_assembly()])
+    if not lines:
+        return None
+    more = [f"more contigs that differ: {differing - 1}"] if differing > 1 else []
+    text = ["the files contradict one another; are they of one assembly?", *lines, *more]
+    hint = "hint: a position of one assembly is another place in another; give files of one assembly"
+    return FileWarning(CONTRADICTION, "\n  ".join([*text, hint]))
+
+
+def _differing(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]:
+    """The contigs that both have and that differ, as each names them."""
+    for contig, match in _shared(one, other):
+        left, right = one.lengths[contig], other.lengths[match]
+        if (left > right and not other.is_annotation) or (left < right and not one.is_annotation):
+            yield contig, match
+
+
+def _are_of_two_assemblies(one: ContigSource, other: ContigSource) -> bool:
+    exact = not (one.is_annotation or other.is_annotation)
+    if exact and any(_shared(one, other)):
+        return False
+    return bool(one.assembly and other.assembly) and one.assembly != other.assembly
+
+
+def _shared(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]:
+    for contig in one.lengths:
+        match = other.names.match(contig)
+        if match in other.lengths:
+            yield contig, match
+
+
+def find_unplaced(counts: Mapping[str, int], known: ContigSource, *, unit: str) -> FileWarning | None:
+    """Return a warning where fewer than half of the records are on contigs that a file has."""
+    total = sum(counts.values())
+    missing = {name: count for name, count in counts.items() if known.names.match(name) is None}
+    if total - sum(missing.values()) >= _FEW * total:
+        return None
+    return FileWarning(
+        NOT_FOUND,
+        f"{sum(missing.values())} of {total} {unit} are on contigs that {known.file} does not have\n"
+        f"  the {unit}: {shorten_list(missing)}\n  {known.file}: {shorten_list(known.contigs)}\n"
+        "  hint: give files of one assembly whose contigs have the same names; "
+        "`bcftools annotate --rename-chrs` renames those of a VCF",
+    )
+
+
+def _find_foreign_genes(annotation: Annotation, fasta: ContigSource, gtf: ContigSource) -> FileWarning | None:
+    """A warning where FASTA and GTF have hardly any contig in common, whichever of them is the smaller."""
+    genes = collections.Counter(annotation.contigs.names[code] for code in annotation.genes.chrom.tolist())
+    on_fasta = sum(count for name, count in genes.items() if fasta.names.match(name) is not None)
+    in_gtf = sum(bp for name, bp in fasta.lengths.items() if gtf.names.match(name) is not None)
+    if on_fasta >= _FEW * genes.total() or in_gtf >= _FEW * sum(fasta.lengths.values()):
+        return None
+    return FileWarning(
+        NOT_FOUND,
+        f"{gtf.file} and {fasta.file} have {'hardly any' if on_fasta else 'no'} contig in common, "
+        f"so {'few genes are' if on_fasta else 'no gene is'} scored\n"
+        f"  {gtf.file}: {shorten_list(gtf.contigs)}\n  {fasta.file}: {shorten_list(fasta.contigs)}\n"
+        "  hint: give a GTF of the reference's assembly whose contigs have the same names",
+    )
+
+
+def shorten_list(contigs: Iterable[str]) -> str:
+    """Return the first contigs as text."""
+    contigs = list(contigs)
+    return ", ".join(contigs[:_SHOWN_CONTIGS]) + (" …" if len(contigs) > _SHOWN_CONTIGS else "")
