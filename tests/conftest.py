@@ -8,7 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.compiled import delete_if_large, keep_for_all_tests
 from tests.paths import need
+
+LONGEST = "test_readme.py"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Share compiled programs between tests, and between the workers of pytest-xdist."""
+    if not hasattr(config, "workerinput"):
+        delete_if_large()
+    keep_for_all_tests()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest file first, so that no worker of pytest-xdist ends with it alone."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
 
 
 @pytest.fixture(scope="session")

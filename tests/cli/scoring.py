@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from tests.builders import WINDOW_BP, TinyGenome
+from tests.compiled import link_compiled
 from vepscore.io.info import strip_info
 
 SCRIPT = pathlib.Path(sys.executable).with_name(
@@ -43,13 +44,8 @@ class Bench:
 
 
 def caches(folder: pathlib.Path) -> dict[str, str]:
-    """An environment in which runs share compiled programs; compiling takes most of a short run."""
-    return {
-        "VEPSCORE_CACHE": str(folder / "vepscore"),
-        "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
+    """Return an environment with caches in `folder` and the compiled programs of all tests."""
+    return {"VEPSCORE_CACHE": str(link_compiled(folder / "vepscore"))}
 
 
 def split_vcf(text: bytes) -> tuple[list[bytes], list[bytes]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.model.tiny import CONFIG, random_codes
+from tests.model.tiny import CONFIG, create_random, random_codes
 from vepscore.genome.windows import UNKNOWN
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.encoder import SequenceEncoder
@@ -24,7 +24,7 @@ TILE_BINS = 4
 def test_a_tile_of_the_encoder_is_a_part_of_the_window(local_layers: int, margin_bp: int) -> None:
     assert encoder_margin_bp(local_layers) == margin_bp
     sizes = dataclasses.replace(CONFIG, local_layers=local_layers)
-    check_tiles(SequenceEncoder(sizes, rngs=nnx.Rngs(3)), margin_bp, random_codes())
+    check_tiles(create_random(lambda: SequenceEncoder(sizes, rngs=nnx.Rngs(3))), margin_bp, random_codes())
 
 
 @pytest.mark.slow
@@ -49,7 +49,8 @@ def check_tiles(
     tiles = [
         padded[first * TRUNK_BIN_BP :][: TILE_BINS * TRUNK_BIN_BP + 2 * margin_bp] for first in first_bins
     ]
-    found, found_skips = encode_tiles(encoder, np.stack(tiles), jnp.asarray(first_bins), window_bins=bins)
+    encode = jax.jit(lambda codes, first: encode_tiles(encoder, codes, first, window_bins=bins))
+    found, found_skips = encode(np.stack(tiles), jnp.asarray(first_bins))
     trunk, skips = jax.jit(lambda dna: (whole or encoder)(dna))(one_hot(codes[None], jnp.float32))
     for tile, first in enumerate(first_bins):
         own = slice(first, first + TILE_BINS)

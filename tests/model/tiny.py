@@ -1,7 +1,8 @@
 """A network of a few thousand parameters, with every kind of layer and head, and tracks for it."""
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,8 @@ from flax import nnx
 from vepscore.model.config import ModelConfig
 from vepscore.model.network import AlphaGenome, Embeddings, one_hot
 from vepscore.outputs import Output, Tracks
+
+Module = TypeVar("Module", bound=nnx.Module)
 
 WINDOW_BP = 16_384
 CONFIG = ModelConfig(
@@ -40,19 +43,23 @@ CONFIG = ModelConfig(
 
 
 def tiny_network(seed: int = 0) -> AlphaGenome:
-    """Every array is random, so that no zero bias or unit scale hides a mistake; made without compiling."""
-    network = nnx.eval_shape(lambda: AlphaGenome(CONFIG, rngs=nnx.Rngs(0)))
+    """Return a network of CONFIG with random arrays."""
+    return create_random(lambda: AlphaGenome(CONFIG, rngs=nnx.Rngs(0)), seed)
+
+
+def create_random(create: Callable[[], Module], seed: int = 0) -> Module:
+    """Return the module that `create` describes, with every array random, so that no zero bias hides a mistake.
+
+    Nothing is compiled: the initializers of Flax would be, one for each shape.
+    """
+    module = nnx.eval_shape(create)
     rng = np.random.default_rng(seed)
-    nnx.update(
-        network,
-        nnx.from_flat_state(
-            [
-                (path, leaf.replace(jnp.asarray(_random(path, leaf.shape, rng))))
-                for path, leaf in nnx.to_flat_state(nnx.state(network))
-            ]
-        ),
-    )
-    return network
+    arrays = [
+        (path, leaf.replace(jnp.asarray(_random(path, leaf.shape, rng))))
+        for path, leaf in nnx.to_flat_state(nnx.state(module))
+    ]
+    nnx.update(module, nnx.from_flat_state(arrays))
+    return module
 
 
 def _random(path: tuple[Any, ...], shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

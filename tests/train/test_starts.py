@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from tests.model.tiny import create_random
 from vepscore.model.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output
 from vepscore.train.recipe import Sampling, read_recipe
@@ -55,7 +56,7 @@ def test_windows_at_starts_hold_one_off_what_is_held_out(data: TrainingData) -> 
 @pytest.fixture(scope="module")
 def network(folder: Path) -> AlphaGenome:
     sizes = dataclasses.replace(read_recipe(folder / "recipe.toml").network, heads={Output.SPLICE_SITES: 5})
-    return AlphaGenome(sizes, rngs=nnx.Rngs(0))
+    return create_random(lambda: AlphaGenome(sizes, rngs=nnx.Rngs(0)))
 
 
 def test_the_loss_is_the_cross_entropy_per_start(network: AlphaGenome) -> None:
