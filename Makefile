@@ -9,7 +9,7 @@ DEMO := examples/01_synthetic_demo
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow lint format checkpoint clean
+.PHONY: help demo test test-ci test-slow lint format checkpoint clean
 
 help:  ## Say what the targets do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,11 +18,20 @@ demo: $(VENV)/installed  ## Score a synthetic genome with the embedded checkpoin
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(DEMO)/run.sh demo
 	$(BIN)/python $(DEMO)/show.py demo
 
-test: $(VENV)/installed-test  ## Run the quick tests
-	$(BIN)/python -m pytest -m "not slow"
+# Whole files side by side, so that what a file sets up is set up once.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest
+SIDE_BY_SIDE := $(PYTEST) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-slow: $(VENV)/installed-test $(BIN)/snakemake $(VENV)/installed-fuzz  ## Run the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+test: $(VENV)/installed-test  ## Run the quick tests: 8 minutes on two cores
+	$(SIDE_BY_SIDE) -m "not slow"
+
+test-ci: $(VENV)/installed-test  ## Run the slow tests that .ci/run adds to the quick ones
+	$(SIDE_BY_SIDE) -m "slow and ci"
+
+test-slow: $(VENV)/installed-test $(BIN)/snakemake $(VENV)/installed-fuzz  ## Run all slow tests: an hour
+	$(SIDE_BY_SIDE) -m "slow and not alone"; beside=$$?; \
+	  $(PYTEST) -m "slow and alone" && exit $$beside
 
 lint: $(VENV)/installed-test  ## Check style and formatting
 	$(BIN)/ruff check $(CODE)

@@ -190,6 +190,8 @@ def output(folder) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 class TestCommands:
     def test_query_shows_every_variant_of_the_example(self, output):
         lines = output.splitlines()

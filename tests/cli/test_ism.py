@@ -13,7 +13,10 @@ from tests.cli.scoring import SCRIPT, Bench
 
 DEMO = ROOT / "examples" / "01_synthetic_demo" / "make_genome.py"
 DONOR1 = 72_986  # the first base of an intron of the demo's SYN1
-FLANKS_BP = [pytest.param(10, id="20 bp"), pytest.param(100, marks=pytest.mark.slow, id="200 bp")]
+FLANKS_BP = [
+    pytest.param(10, marks=[pytest.mark.slow, pytest.mark.ci], id="20 bp"),
+    pytest.param(100, marks=pytest.mark.slow, id="200 bp"),
+]
 
 
 @pytest.mark.parametrize("flank_bp", FLANKS_BP)

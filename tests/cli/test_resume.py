@@ -78,6 +78,7 @@ def expected(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_run_goes_on_where_signals_ended_it(
     bench: Bench, tmp_path: pathlib.Path, expected: dict[str, bytes]
 ) -> None:

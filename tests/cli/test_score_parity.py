@@ -88,6 +88,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory, full_size: FullSize, varian
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_every_official_row_is_reproduced(scored: Path, variants: pd.DataFrame) -> None:
     official = read_official(need("parity/scores_seed0_16k_fp32_human.parquet"))
     summary = summarize(compare(official, read_scored(scored / "out.parquet", variants)))
@@ -97,6 +98,7 @@ def test_every_official_row_is_reproduced(scored: Path, variants: pd.DataFrame) 
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_info_fields_are_the_largest_scores(scored: Path) -> None:
     from cyvcf2 import VCF
 
@@ -112,6 +114,7 @@ def test_info_fields_are_the_largest_scores(scored: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_official_directory_gives_the_rows_of_the_imported_one(
     tmp_path: Path, full_size: FullSize, scored: Path, variants: pd.DataFrame
 ) -> None:

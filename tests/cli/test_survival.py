@@ -13,13 +13,13 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.cli.scoring import SCRIPT, caches
+from tests.cli.scoring import SCRIPT
 from tests.paths import need
 from tests.schedulers.conftest import EXAMPLES, PATH, needs
 from tests.schedulers.slurm import TOOLS, running_cluster
 from vepscore.io.journal import SUFFIX
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 RECORDS = 2565  # ClinVar on chr16
 KILLS = 20
@@ -66,7 +66,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
     (folder / "clinvar.vcf").write_text("".join(lines))
     assert sum(line[0] != "#" for line in lines) == RECORDS
     # Rounding depends on the number of threads, and Slurm would grant more than there may be cores.
-    environment = os.environ | caches(folder) | {"NPROC": "2", "PATH": PATH}
+    environment = os.environ | {"VEPSCORE_CACHE": str(folder / "cache"), "NPROC": "2", "PATH": PATH}
     return Clinic(source=folder / "clinvar.vcf", environment=environment)
 
 

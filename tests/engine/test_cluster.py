@@ -65,6 +65,7 @@ def test_workers_give_the_bytes_of_one_process(job: Job) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_lost_worker_loses_nothing(job: Job) -> None:
     """At an address, as users have it; one of two workers is killed when results begin to come."""
     finish(job)
@@ -85,6 +86,8 @@ def test_lost_worker_loses_nothing(job: Job) -> None:
     assert contents(on_workers) == contents(job)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_error_of_a_worker_is_that_of_the_run(job: Job) -> None:
     chrom, pos1, name, _, alt = ROWS[0]
     write_vcf(Path(job.source), *ROWS[:3], (chrom, pos1, name, "TTTT", alt))

@@ -107,7 +107,13 @@ def test_allele_that_fails_is_a_result() -> None:
     assert ParallelEngine(engines).score(stubs("abc")) == [[], failure, []]
 
 
-@pytest.fixture(scope="module", params=[2, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(2, marks=[pytest.mark.slow, pytest.mark.ci]),
+        pytest.param(8, marks=pytest.mark.slow),
+    ],
+)
 def devices(request: pytest.FixtureRequest) -> int:
     return request.param
 

@@ -18,7 +18,7 @@ from vepscore.model.network import AlphaGenome, Embeddings, one_hot
 from vepscore.model.official.checkpoint import load_official
 from vepscore.outputs import Output
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 TOLERANCE = 1e-3  # of an output's standard deviation
 LOST_CORRELATION = 0.005  # with the official bfloat16 pass, beside what the official float32 pass has with it

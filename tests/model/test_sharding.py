@@ -47,16 +47,22 @@ def report() -> Report:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize(("window", "devices", "rotary"), CASES)
 def test_sharded_tower_equals_the_whole_one(report: Report, window: str, devices: int, rotary: str) -> None:
     assert max(report[f"{window} {devices} {rotary}"]["errors"]) < ROUNDING
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize("window", PAIR_BINS)
 def test_the_rotary_dtype_is_more_than_rounding(report: Report, window: str) -> None:
     assert report[f"{window} rotary"]["difference"] > 10 * ROUNDING
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize(("window", "devices", "rotary"), CASES)
 def test_each_device_holds_its_rows(report: Report, window: str, devices: int, rotary: str) -> None:
     trunk, pair = report[f"{window} {devices} {rotary}"]["held"]
@@ -65,6 +71,8 @@ def test_each_device_holds_its_rows(report: Report, window: str, devices: int, r
     assert pair == devices * [[2, rows, columns, CONFIG.pair_channels]]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_no_device_holds_a_whole_pair_representation(report: Report) -> None:
     one, eight = report["memory"]["1"], report["memory"]["8"]
     assert eight < one / 6

@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.commands import ROOT, vepscore
 
+pytestmark = [pytest.mark.slow, pytest.mark.ci]
+
 DEMO = ROOT / "examples" / "01_synthetic_demo" / "make_genome.py"
 EVENTS = {
     "new_donor": "pseudoexon",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.builders import build_checkpoint, build_genome, vcf_row, write_vcf
-from tests.cli.scoring import SCRIPT, caches
+from tests.cli.scoring import SCRIPT
 from vepscore.io.journal import SUFFIX
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -71,7 +71,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(
         folder=folder,
         options=f"-c {checkpoint} --window 16kb",
-        environment=own | caches(folder / "caches") | {"PATH": PATH},
+        environment=own | {"VEPSCORE_CACHE": str(folder / "cache"), "PATH": PATH},
     )
 
 

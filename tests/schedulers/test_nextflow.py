@@ -9,7 +9,7 @@ import pytest
 from tests.schedulers.conftest import EXAMPLES, GOES_ON, SHARDS, Bench, has_progress, needs, results_in
 from tests.schedulers.slurm import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 EXAMPLE = EXAMPLES / "04_nextflow"
 INPUTS = ("in.vcf", "tiny.fa", "tiny.gtf")

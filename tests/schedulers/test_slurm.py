@@ -8,7 +8,7 @@ import pytest
 from tests.schedulers.conftest import EXAMPLES, GOES_ON, SHARDS, Bench, has_progress, needs, results_in
 from tests.schedulers.slurm import TOOLS, Cluster, running_cluster, wait_until
 
-pytestmark = [pytest.mark.slow, needs(*TOOLS, origin="Debian: slurm-wlm, munge")]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, needs(*TOOLS, origin="Debian: slurm-wlm, munge")]
 
 SUBMIT = EXAMPLES / "02_slurm" / "submit.sh"
 _SECONDS = 240  # for all jobs to end

@@ -10,7 +10,7 @@ import pytest
 from tests.schedulers.conftest import EXAMPLES, GOES_ON, SHARDS, Bench, has_progress, needs, results_in
 from tests.schedulers.slurm import wait_until
 
-pytestmark = [pytest.mark.slow, needs("snakemake", origin="PyPI: snakemake")]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, needs("snakemake", origin="PyPI: snakemake")]
 
 SNAKEFILE = EXAMPLES / "03_snakemake" / "Snakefile"
 _SECONDS = 240
