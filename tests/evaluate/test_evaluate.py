@@ -11,10 +11,15 @@ import pytest
 from tests.cli.commands import vepscore
 from tests.evaluate.planted import GENES, info_line, sites, write_scored
 from tests.paths import need
+from vepscore.errors import InputError
 from vepscore.evaluate.changes import change_of
+from vepscore.evaluate.intake import read_cases
 from vepscore.evaluate.pwm import SiteModel
 from vepscore.evaluate.training_sites import train_matrices
+from vepscore.evaluate.truth import Labels
 from vepscore.genome.alleles import Allele
+from vepscore.genome.annotation import Annotation
+from vepscore.genome.fasta import Reference
 
 META = (
     info_line("CLNSIG", "1", "String"),
@@ -249,6 +254,31 @@ class TestBaselinesAlone:
         assert done.returncode == 0, done.stderr
         assert "no baseline pwm: 0 introns with known sequence outside of judged, training" in done.stderr
         assert {line.split("\t")[2] for line in done.stdout.splitlines()} == {"VS_SPLICE", "distance"}
+
+
+class TestFilesThatDoNotFit:
+    def read(self, planted, source, cache):
+        annotation = Annotation.from_gtf(planted.gtf, cache)
+        labels = Labels.parse("CLNSIG", "Pathogenic", "Benign")
+        return read_cases(source, labels, Reference(planted.fasta, cache), annotation=annotation)
+
+    def test_header_of_another_assembly(self, planted, rows, tmp_path, caplog):
+        path = write_scored(tmp_path / "in.vcf", rows, META)
+        length = len(planted.contigs["judged"])
+        path.write_text(path.read_text().replace("<ID=judged>", "<ID=judged,length=77>"))
+        assert self.read(planted, path, tmp_path).cases
+        (warning,) = caplog.records
+        assert warning.getMessage().splitlines()[1:3] == [
+            "  header of in.vcf: judged has 77 bp",
+            f"  planted.fa: judged has {length:,} bp",
+        ]
+
+    def test_contigs_of_other_names(self, planted, rows, tmp_path, caplog):
+        path = write_scored(tmp_path / "in.vcf", rows, META)
+        path.write_text(path.read_text().replace("\njudged\t", "\nNC_060925.1\t"))
+        with pytest.raises(InputError, match="OFF_REFERENCE"):
+            self.read(planted, path, tmp_path)
+        assert "the records: NC_060925.1\n  planted.fa: " in caplog.text
 
 
 class TestErrors:

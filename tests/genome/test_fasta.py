@@ -228,6 +228,12 @@ def test_empty_file(tmp_path: Path, contents: bytes) -> None:
         Reference(write(tmp_path / "empty.fa", contents))
 
 
+def test_byte_order_mark_before_a_fasta_is_named(tmp_path: Path) -> None:
+    """htslib cannot read past it, and neither can its index."""
+    with pytest.raises(GenomeError, match=r"starts with a byte order mark(.|\n)*tail -c \+4"):
+        Reference(write(tmp_path / "marked.fa", b"\xef\xbb\xbf>chr1\nACGT\n"))
+
+
 def test_file_that_is_no_fasta(tmp_path: Path) -> None:
     with pytest.raises(GenomeError, match="starts with b'@'"):
         Reference(write(tmp_path / "reads.fq", b"@read\nACGT\n+\nIIII\n"))

@@ -306,6 +306,13 @@ def test_config_that_is_not_json(directory: Path, text: str) -> None:
         read_config(directory)
 
 
+def test_config_may_begin_with_a_byte_order_mark(directory: Path) -> None:
+    expected = read_config(directory)
+    path = directory / CONFIG_FILE
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_config(directory) == expected
+
+
 def test_directory_without_config(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not a vepscore checkpoint"):
         load_checkpoint(tmp_path)

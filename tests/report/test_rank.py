@@ -350,6 +350,43 @@ class TestEvents:
         assert "the annotation has no exons of MAIN" in caplog.text
 
 
+class TestFilesThatDoNotFit:
+    @pytest.fixture
+    def shorter(self, scored, tmp_path):
+        """The scored VCF, whose header declares chr1 shorter than the genes and the reference have it."""
+        path = tmp_path / "shorter.vcf"
+        first, *rest = scored.vcf.read_text().splitlines(True)
+        path.write_text("".join((first, "##contig=<ID=1,length=4000>\n", *rest)))
+        return path
+
+    @pytest.fixture
+    def fasta(self, tmp_path):
+        path = tmp_path / "genome.fa"
+        path.write_text(f">chr1\n{'A' * 10_000}\n>chr2\nACGT\n")
+        return path
+
+    def test_header_that_contradicts_annotation_and_reference(self, shorter, scored, fasta, caplog):
+        ranked(shorter, annotation=scored.gtf)
+        expected = ["  header of shorter.vcf: 1 has 4,000 bp", "  genes.gtf: genes on chr1 up to 4,500"]
+        assert [one.getMessage().splitlines()[1:3] for one in caplog.records] == [expected]
+        caplog.clear()
+        ranked(shorter, annotation=scored.gtf, reference=fasta)
+        expected.insert(1, "  genome.fa: chr1 has 10,000 bp")
+        assert [one.getMessage().splitlines()[1:4] for one in caplog.records] == [expected]
+
+    def test_files_that_fit(self, scored, fasta, caplog):
+        ranked(scored.vcf, annotation=scored.gtf, reference=fasta)
+        assert caplog.records == []
+
+    def test_annotation_of_contigs_of_other_names(self, either, scored, tmp_path, caplog):
+        other = tmp_path / "t2t.gtf"
+        other.write_text(scored.gtf.read_text().replace("chr1\t", "NC_060925.1\t"))
+        ranked(either, annotation=other)
+        first, second, third, _ = caplog.records[0].getMessage().splitlines()
+        assert first == "3 of 3 alleles are on contigs that t2t.gtf does not have"
+        assert (second.strip(), third.strip()) == ("the alleles: chr1", "t2t.gtf: NC_060925.1")
+
+
 class TestFiles:
     def test_quantiles_are_shown(self, tmp_path):
         path = tmp_path / "ranked.vcf"

@@ -285,6 +285,12 @@ def test_a_recipe_that_does_not_fit_is_refused(
         read_recipe(path)
 
 
+def test_a_recipe_may_begin_with_a_byte_order_mark(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + (folder / "recipe.toml").read_bytes().replace(b"\n", b"\r\n"))
+    assert read_recipe(path) == read_recipe(folder / "recipe.toml")
+
+
 def test_all_fields_of_a_recipe_that_do_not_fit_are_named_together(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     text = (folder / "recipe.toml").read_text()

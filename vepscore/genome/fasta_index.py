@@ -14,6 +14,7 @@ from typing import NamedTuple, Self
 
 from vepscore.errors import GenomeError
 from vepscore.genome.cache import file_stamp, published
+from vepscore.genome.text_file import BYTE_ORDER_MARK
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,12 @@ def _is_bgzip(path: Path) -> bool:
         raise GenomeError(f"{path} cannot be read\n{error}", hint="is the file complete?") from error
     if first != b">":
         found = f"starts with {first!r}" if first else "is empty"
-        raise GenomeError(f"{path} {found}\nexpected a FASTA file, which starts with '>'")
+        is_marked = first == BYTE_ORDER_MARK[:1]
+        raise GenomeError(
+            f"{path} {'starts with a byte order mark' if is_marked else found}\n"
+            "expected a FASTA file, which starts with '>'",
+            hint="remove the mark, with `tail -c +4` for instance" if is_marked else None,
+        )
     return compressed
 
 

@@ -19,6 +19,7 @@ from flax import nnx
 from pydantic import Field
 
 from vepscore.errors import CheckpointError
+from vepscore.genome.text_file import ENCODING
 from vepscore.model.config import MAX_WINDOW_BP, ModelConfig, check_fields
 from vepscore.model.layers import fold_convolutions
 from vepscore.model.loading import (
@@ -124,7 +125,7 @@ def read_config(directory: Path) -> CheckpointConfig:
     """
     path = directory / CONFIG_FILE
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding=ENCODING))
     except FileNotFoundError as error:
         hint = (
             "this is the official layout: `vepscore weights import` turns it into ours"

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
 
 from vepscore.errors import TrainingError
+from vepscore.genome.text_file import ENCODING
 from vepscore.model.config import MAX_WINDOW_BP, PAIR_BIN_BP, TRACK_RESOLUTIONS_BP, Fraction, ModelConfig
 from vepscore.outputs import Output
 from vepscore.schema import CLOSED, Number, Whole, expected, misfit, parse
@@ -235,8 +236,7 @@ def read_recipe(path: Path) -> Recipe:
         TrainingError: it cannot be read, is not TOML, or its fields do not fit.
     """
     try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
+        values = tomllib.loads(path.read_text(encoding=ENCODING))
     except OSError as error:
         raise TrainingError(f"{path}\ncannot be read: {error.strerror}") from error
     except ValueError as error:
