@@ -16,7 +16,9 @@ import pytest
 from tests.cli.commands import MAIN, ROOT, vepscore
 from tests.cli.terminal import read_until
 from tests.report.scored import Scored, vcf_text, write_scored
-from vepscore.errors import InputError, UsageError
+from vepscore.cli.plot import plot
+from vepscore.cli.report import report
+from vepscore.errors import CheckpointError, InputError, UsageError
 from vepscore.io import parquet
 from vepscore.report.filters import GeneList, MaxFrequency, Region
 from vepscore.report.modalities import MODALITIES, find_modality
@@ -373,6 +375,28 @@ class TestFilesThatDoNotFit:
         ranked(shorter, annotation=scored.gtf, reference=fasta)
         expected.insert(1, "  genome.fa: chr1 has 10,000 bp")
         assert [one.getMessage().splitlines()[1:4] for one in caplog.records] == [expected]
+
+    @pytest.mark.parametrize("draw", [plot, report])
+    def test_pictures_compare_the_reference_before_anything_is_predicted(
+        self, shorter, scored, fasta, tmp_path, caplog, draw
+    ):
+        output = tmp_path / ("out.svg" if draw is plot else "out.html")
+        with pytest.raises(CheckpointError):
+            draw(str(shorter), output, reference=fasta, annotation=scored.gtf, checkpoint="of-no-name")
+        assert "genome.fa: chr1 has 10,000 bp" in caplog.text
+
+    def test_picture_of_a_variant_compares_reference_and_annotation(self, scored, tmp_path, caplog):
+        fasta = tmp_path / "short.fa"
+        fasta.write_text(f">1\n{'A' * 4_400}\n")
+        with pytest.raises(CheckpointError):
+            plot(
+                "chr1:5:A>C",
+                tmp_path / "out.svg",
+                reference=fasta,
+                annotation=scored.gtf,
+                checkpoint="of-no-name",
+            )
+        assert "  short.fa: 1 has 4,400 bp\n  genes.gtf: genes on chr1 up to 4,500" in caplog.text
 
     def test_files_that_fit(self, scored, fasta, caplog):
         ranked(scored.vcf, annotation=scored.gtf, reference=fasta)
