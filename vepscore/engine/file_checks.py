@@ -38,7 +38,7 @@ def compare_files(header: VcfHeader, intake: Intake, scan: Scan | None) -> list[
 
 
 def _find_bare_contigs(intake: Intake, scan: Scan) -> FileWarning | None:
-    """A warning about contigs that have records and are on the reference, but have no genes."""
+    """Return a warning about contigs that have records and are on the reference, but have no genes."""
     reference, annotation = intake.reference, intake.annotation
     if annotation is None:
         return None
@@ -51,7 +51,7 @@ def _find_bare_contigs(intake: Intake, scan: Scan) -> FileWarning | None:
 
 
 def _report_names(intake: Intake) -> None:
-    """Logs where files name contigs differently, by the first such contig."""
+    """Log which files name contigs differently, with the first such contig."""
     files = {"VCF's %s is the reference's %s": intake.reference.names}
     if intake.annotation is not None:
         files["reference's %s is the annotation's %s"] = intake.annotation.contigs

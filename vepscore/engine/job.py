@@ -179,7 +179,7 @@ def _in_part(records: Iterable[Record], part: range | None) -> Iterable[Record]:
 
 
 def _counted(records: Iterable[Record], places: Counter[str]) -> Iterator[Record]:
-    """Counts the records by contig."""
+    """Yield the records, and count them by contig."""
     for record in records:
         places[record.chrom] += 1
         yield record

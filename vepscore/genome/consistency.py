@@ -46,13 +46,13 @@ class ContigSource:
 
     @functools.cached_property
     def assembly(self) -> str:
-        """The assembly that the lengths are of, or else the one that is stated; "" where that is not known."""
+        """Return the assembly that the lengths are of, or else the one that is stated; "" if neither is known."""
         by_length = "" if self.is_annotation else assembly_of_lengths(self.lengths.values())
         return by_length or assembly_of_text(self.stated)
 
     @functools.cached_property
     def names(self) -> ContigNames:
-        """The contigs, to be found under other names."""
+        """Return the contigs, to be found under other names."""
         return ContigNames(self.contigs)
 
     def describe(self, contig: str) -> str:
@@ -138,7 +138,7 @@ def logged(warnings: Iterable[FileWarning | None]) -> list[FileWarning]:
 
 
 def find_contradiction(sources: Sequence[ContigSource]) -> FileWarning | None:
-    """Return one warning about all that the files contradict one another in; None where they do not.
+    """Return one warning about all contradictions between the files; None if there are none.
 
     Two files contradict one another where a contig that both have differs in length, where genes lie past the end of
     their contig, or where they are of different assemblies and share no length.
@@ -161,7 +161,7 @@ def find_contradiction(sources: Sequence[ContigSource]) -> FileWarning | None:
 
 
 def _differing(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]:
-    """The contigs that both have and that differ, as each names them."""
+    """Yield the contigs that both have and that differ, as each names them."""
     for contig, match in _shared(one, other):
         left, right = one.lengths[contig], other.lengths[match]
         if (left > right and not other.is_annotation) or (left < right and not one.is_annotation):
@@ -169,6 +169,7 @@ def _differing(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, st
 
 
 def _are_of_two_assemblies(one: ContigSource, other: ContigSource) -> bool:
+    """Return whether the files tell different assemblies and have no length in common."""
     exact = not (one.is_annotation or other.is_annotation)
     if exact and any(_shared(one, other)):
         return False
@@ -176,6 +177,7 @@ def _are_of_two_assemblies(one: ContigSource, other: ContigSource) -> bool:
 
 
 def _shared(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]:
+    """Yield the contigs whose length both tell, as each names them."""
     for contig in one.lengths:
         match = other.names.match(contig)
         if match in other.lengths:
@@ -183,7 +185,7 @@ def _shared(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]
 
 
 def find_unplaced(counts: Mapping[str, int], known: ContigSource, *, unit: str) -> FileWarning | None:
-    """Return a warning where fewer than half of the records are on contigs that a file has."""
+    """Return a warning if fewer than half of the records are on contigs that the file has."""
     total = sum(counts.values())
     missing = {name: count for name, count in counts.items() if known.names.match(name) is None}
     if total - sum(missing.values()) >= _FEW * total:
@@ -198,7 +200,7 @@ def find_unplaced(counts: Mapping[str, int], known: ContigSource, *, unit: str) 
 
 
 def _find_foreign_genes(annotation: Annotation, fasta: ContigSource, gtf: ContigSource) -> FileWarning | None:
-    """A warning where FASTA and GTF have hardly any contig in common, whichever of them is the smaller."""
+    """Return a warning if neither half the genes nor half the bases are on contigs that FASTA and GTF share."""
     genes = collections.Counter(annotation.contigs.names[code] for code in annotation.genes.chrom.tolist())
     on_fasta = sum(count for name, count in genes.items() if fasta.names.match(name) is not None)
     in_gtf = sum(bp for name, bp in fasta.lengths.items() if gtf.names.match(name) is not None)

@@ -28,7 +28,7 @@ def stated_assembly(header: VcfHeader) -> str:
 
 
 def _definitions(header: VcfHeader) -> dict[str, dict[str, str]]:
-    """The keys and values of each declared contig, of which the first line counts."""
+    """Return the keys and values of each declared contig; of two lines for one, the first counts."""
     found: dict[str, dict[str, str]] = {}
     for line in header.meta:
         fields = parse_meta_line(line, "contig")

@@ -47,11 +47,11 @@ class Region:
         return dataclasses.replace(self, readings=tuple(found[:1])) if found else self
 
     def names(self, chrom: str) -> bool:
-        """Whether the contig is one that the region may be on."""
+        """Return whether the contig is one that the region may be on."""
         return any(contig.match(chrom) is not None for contig, _ in self.readings)
 
     def overlaps(self, chrom: str, pos1: int, ref: str) -> bool:
-        """Whether REF has a base in it."""
+        """Return whether REF has a base in it."""
         start0, end0 = pos1 - 1, pos1 - 1 + max(len(ref), 1)
         return any(
             contig.match(chrom) is not None
@@ -78,7 +78,7 @@ class Regions:
         self._regions = tuple(region.among(self._contigs) for region in self._regions)
 
     def include(self, chrom: str, pos1: int, ref: str) -> bool:
-        """Whether REF has a base in one of them."""
+        """Return whether REF has a base in one of them, or there are none."""
         if not self._regions:
             return True
         self._contigs[chrom] = None
