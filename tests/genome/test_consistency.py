@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.builders import CONTIGS, TinyGenome, build_genome, gtf_text
+from tests.paths import need
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.consistency import (
     ContigSource,
     check_files,
     check_places,
+    contigs_of_reference,
     find_contradiction,
     find_unplaced,
 )
@@ -74,6 +76,13 @@ def test_a_contig_under_another_name_is_compared(name: str) -> None:
 )
 def test_what_agrees_or_says_nothing_is_no_warning(other: ContigSource) -> None:
     assert lines_of(other, FASTA) == []
+
+
+def test_real_slices_of_a_genome_do_not_contradict_its_header(tmp_path: Path) -> None:
+    slices = contigs_of_reference(Reference(need("data/hg38_slices.fa.gz"), tmp_path))
+    whole = source("in.vcf", "reference=hg38", chr1=GRCH38)
+    parts = source("slices.vcf", **{"chr1:10001-207666": 197_666})
+    assert lines_of(whole, slices) == lines_of(parts, slices) == []
 
 
 def test_stated_assembly_counts_where_no_length_tells() -> None:

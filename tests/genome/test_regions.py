@@ -3,6 +3,7 @@
 import pytest
 
 from tests.builders import build_genome
+from tests.paths import need
 from vepscore.errors import GenomeError, UsageError
 from vepscore.genome.fasta import Reference
 from vepscore.genome.regions import Region, VariantText, parse_region, parse_variant
@@ -47,6 +48,14 @@ def with_colons(tmp_path_factory) -> Reference:
 )
 def test_name_of_a_contig_may_have_colons(with_colons, text, chrom, start0, end0):
     assert parse_region(text, with_colons) == Region(chrom=chrom, start0=start0, end0=end0)
+
+
+def test_real_slices_are_contigs_and_have_parts(tmp_path):
+    slices = Reference(need("data/hg38_slices.fa.gz"), tmp_path)
+    assert parse_region(SLICE, slices) == Region(chrom=SLICE, start0=0, end0=197_666)
+    assert parse_region(f"{SLICE}:500-510", slices) == Region(chrom=SLICE, start0=499, end0=510)
+    with pytest.raises(GenomeError, match="has no contig chr1\n"):
+        parse_region("chr1:10001-207667", slices)
 
 
 @pytest.mark.parametrize(
