@@ -153,6 +153,17 @@ def test_only_training_needs_the_train_extra():
     assert not broken
 
 
+def test_no_test_imports_a_test_module():
+    """What tests have in common stands in a module of its own, so that each test module can change or run alone."""
+    broken = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in python_files("tests")
+        for name in sorted(imported_modules(path))
+        if any(part.startswith("test_") for part in name.split(".")[:-1])
+    ]
+    assert broken == []
+
+
 def test_relative_imports_are_resolved(tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     file = tmp_path / "vepscore" / "io" / "vcf.py"

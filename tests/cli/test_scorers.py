@@ -3,6 +3,7 @@
 import contextlib
 import io
 
+from tests.builtin_scorers import BUILTIN
 from tests.cli.commands import install_plugin, install_scorer, vepscore
 from vepscore.cli.tables import print_table
 
@@ -11,13 +12,14 @@ def rows(done):
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
-def test_lists_nineteen_builtin_scorers():
+def test_lists_the_builtin_scorers():
     done = vepscore("scorers")
     assert done.returncode == 0
     assert done.stderr == ""
     builtin = [row for row in rows(done) if row[1].startswith("vepscore ")]
-    assert len(builtin) == 20
-    assert ["CONTACT_MAPS", "vepscore.scorers.contact_maps"] in [[row[0], row[2]] for row in builtin]
+    modules = {name: target.split(":")[0] for name, target in BUILTIN.items()}
+    assert {row[0]: row[2] for row in builtin} == modules
+    assert len(builtin) == len(modules)
 
 
 def test_listing_imports_none_of_them(tmp_path):
@@ -41,10 +43,10 @@ def test_check_labels_each_scorer_on_one_line(tmp_path):
     done = vepscore("scorers", "--check", path=tmp_path)
     assert done.returncode == 1
     remarks = {(row[0], row[1]): row[3] for row in rows(done)}
-    assert len(remarks) == len(rows(done)) == 22
+    assert len(remarks) == len(rows(done)) == len(BUILTIN) + 2
     assert remarks["BROKEN", "broken-dist 1.0"] == "broken: ValueError: two lines"
     assert remarks["ATAC", "other-dist 1.0"].startswith("shadowed by vepscore ")
-    assert sum(remark == "ok" for remark in remarks.values()) == 20
+    assert {name for (name, _), remark in remarks.items() if remark == "ok"} == BUILTIN.keys()
     assert done.stderr == ""
 
 

@@ -1,4 +1,4 @@
-"""All twenty scores the plain way: whole-window predictions of both alleles, then formulas in numpy.
+"""All built-in scores the plain way: whole-window predictions of both alleles, then formulas in numpy.
 
 Nothing here is taken from the engine, the scorers, the alignment's index map or the annotation: genes and
 poly(A) sites come from the tables of `tests.builders`. Only the network, its heads and the table of its tracks

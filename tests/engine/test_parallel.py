@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from tests.builders import WINDOW_BP, build_checkpoint, build_genome, vcf_row
-from tests.engine.test_dense import ROWS, prepare
+from tests.engine.alleles import ROWS, prepare
 from vepscore.engine.intake import Intake, PreparedAllele
 from vepscore.engine.parallel import ParallelEngine, Result, create_sparse_engine
 from vepscore.engine.plugins import load_scorers

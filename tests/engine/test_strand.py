@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from tests.builders import CONTIGS, TinyGenome, gtf_text, sequences, vcf_row
+from tests.engine.alleles import ROWS, prepare
+from tests.engine.comparison import assert_scores_close, score_in_batches, scores_of
 from tests.engine.plain import COUNTERPARTS, PlainScorer, Scores
-from tests.engine.test_dense import ROWS, assert_scores_close, prepare, score_in_batches, scores_of
 from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.intake import Intake, PreparedAllele

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.builders import CONTIGS, GENES, build_genome
-from tests.genome.test_gtf import ids, line
+from tests.genome.gtf_lines import ids, line
 from vepscore.evaluate.changes import Change
 from vepscore.evaluate.run import choose_strata
 from vepscore.evaluate.strata import Places, Stratum

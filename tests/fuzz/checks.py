@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.builders import CONTIGS, WINDOW_BP, build_genome
-from tests.engine.test_run import FakeEngine
+from tests.engine.fakes import FakeEngine
 from tests.fuzz.vcfs import expected_lines
 from vepscore.engine.intake import Intake
 from vepscore.engine.run import RunCounts, run, score_records

@@ -16,7 +16,7 @@ import pysam.bcftools
 import pytest
 
 from tests.builders import CONTIGS, gtf_text, make_records, vcf_row
-from tests.engine.test_run import Counting, FakeEngine
+from tests.engine.fakes import Counting, FakeEngine
 from tests.fuzz.budgets import time_limit
 from tests.fuzz.checks import intake, our_errors
 from tests.fuzz.file_checks import FACTS, RESULTS, check_fasta_index, check_journal, journal_bytes

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.genome.test_windows import Contig
+from tests.genome.contig import Contig
 from vepscore.genome.alleles import Allele
 from vepscore.genome.normalisation import normalise
 

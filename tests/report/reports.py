@@ -17,13 +17,19 @@ from vepscore.report.ranking import Options, Ranking, rank
 
 HOSTILE = "</script><script>window.hostile=1</script><img src=x onerror=window.hostile=1>"
 _WIDTH_BP = 2048
+WITHOUT = "import sys; sys.modules['{module}'] = None\nfrom vepscore.cli.main import main; main()"
+
+
+def ranking_of(source: Path, annotation: Path | None = None) -> Ranking:
+    """Rank the alleles of a file by the composite splicing score."""
+    return rank(Options(source=str(source), modality=find_modality("splice"), annotation=annotation))
 
 
 def make_report(
     source: Path, output: Path, *, annotation: Path | None = None, has_tracks: bool = False
 ) -> Path:
     """Writes a report by the composite splicing score; the path."""
-    ranking = rank(Options(source=str(source), modality=find_modality("splice"), annotation=annotation))
+    ranking = ranking_of(source, annotation)
     genes = Annotation.from_gtf(annotation, output.parent / "cache") if annotation else None
     signals = planted_signals(ranking) if has_tracks else ["no reference was given (-r)"] * len(ranking.rows)
     cases = collect_cases(str(source), ranking, genes, signals)

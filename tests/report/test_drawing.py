@@ -7,9 +7,8 @@ import matplotlib
 import pytest
 
 from tests.cli.commands import vepscore
-from tests.report.reports import planted_signals
+from tests.report.reports import WITHOUT, planted_signals, ranking_of
 from tests.report.scored import Scored, write_scored
-from tests.report.test_report import WITHOUT, ranking_of
 from vepscore.genome.annotation import Annotation
 from vepscore.io.figures import FigureWriter
 from vepscore.report.document import collect_cases

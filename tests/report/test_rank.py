@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.builtin_scorers import BUILTIN, load
 from tests.cli.commands import MAIN, ROOT, vepscore
 from tests.cli.terminal import read_until
 from tests.report.scored import Scored, vcf_text, write_scored
@@ -119,12 +120,11 @@ class TestOrder:
             find_modality("splcie")
 
     def test_every_modality_is_a_field_and_a_scorer_that_exist(self):
-        from tests.scorers.test_registry import ENTRY_POINTS, load
         from vepscore.io.fields import VALUE_FIELD_IDS
 
         for modality in MODALITIES.values():
             assert modality.field in VALUE_FIELD_IDS
-            fields = {load(ENTRY_POINTS[name]).info_field for name in modality.weights}
+            fields = {load(BUILTIN[name]).info_field for name in modality.weights}
             assert modality.is_composite or fields == {modality.field}
 
     def test_composite_is_that_of_the_engine(self):

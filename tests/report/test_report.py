@@ -2,37 +2,38 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.builtin_scorers import BUILTIN
 from tests.cli.commands import vepscore
-from tests.report.reports import HOSTILE, make_report, planted_signals, write_hostile
+from tests.report.reports import (
+    HOSTILE,
+    WITHOUT,
+    make_report,
+    planted_signals,
+    ranking_of,
+    write_hostile,
+)
 from tests.report.scored import Scored, write_scored
 from vepscore.errors import UsageError
 from vepscore.genome.annotation import Annotation
 from vepscore.io import parquet
 from vepscore.report.details import details_of_entries, read_details
 from vepscore.report.document import MAY_DIFFER, collect_cases, differing_facts
-from vepscore.report.modalities import SCORER_WORDS, find_modality
+from vepscore.report.modalities import SCORER_WORDS
 from vepscore.report.packing import Names, pack_effect
 from vepscore.report.page import PageWriter
-from vepscore.report.ranking import Options, Ranking, rank
 from vepscore.report.scene import BIN_BP, compose_scene
 
 PANEL = re.compile(r'<script type="application/json" id="panel-\d+">(.*?)</script>')
-WITHOUT = "import sys; sys.modules['{module}'] = None\nfrom vepscore.cli.main import main; main()"
 
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory) -> Scored:
     return write_scored(tmp_path_factory.mktemp("scored"))
-
-
-def ranking_of(source: Path, annotation: Path | None = None) -> Ranking:
-    return rank(Options(source=str(source), modality=find_modality("splice"), annotation=annotation))
 
 
 class TestDetails:
@@ -153,9 +154,7 @@ class TestPage:
         assert "Terms of the checkpoint." in text
 
     def test_every_built_in_scorer_is_explained(self):
-        from tests.scorers.test_registry import ENTRY_POINTS
-
-        assert {name for name in ENTRY_POINTS if not name.endswith("_ACTIVE")} == SCORER_WORDS.keys()
+        assert {name for name in BUILTIN if not name.endswith("_ACTIVE")} == SCORER_WORDS.keys()
 
     def test_output_of_another_kind(self, tmp_path):
         with pytest.raises(UsageError, match=r"a.pdf\n  expected a name that ends in .html"):

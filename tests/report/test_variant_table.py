@@ -10,7 +10,7 @@ are inserted after p is at p; one that is deleted is lost where it was; others s
 
 import pytest
 
-from tests.report.test_events import CRYPTIC, GENES, NONE, PSEUDOEXON, RETAINED, SKIPPED, acceptor, donor
+from tests.report.splice_changes import CRYPTIC, GENES, NONE, PSEUDOEXON, RETAINED, SKIPPED, acceptor, donor
 from vepscore.report.events import call_event
 
 SNV, INSERTION, DELETION = "SNV", "insertion", "deletion"

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.report.test_events import GENES, acceptor, donor
+from tests.report.splice_changes import GENES, acceptor, donor
 from vepscore.report.events import JunctionChange, call_event
 from vepscore.report.words import describe_event
 

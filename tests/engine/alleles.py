@@ -1,0 +1,30 @@
+"""Alleles of every kind on the tiny genome."""
+
+from collections.abc import Sequence
+
+from tests.builders import make_records, vcf_row
+from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.genome.alleles import Status
+
+ROWS = {
+    "SNV in two genes": vcf_row("chr1", 16_000, 1, "~"),
+    "insertion": vcf_row("chr1", 16_000, 1, "~TGC"),
+    "insertion at an exon's end": vcf_row("chr1", 15_799, 1, "~GGTAAGTACCCA"),
+    "deletion": vcf_row("chr1", 17_100, 30, "~"),
+    "deletion over three genes": vcf_row("chr1", 15_200, 400, "~"),
+    "MNV": vcf_row("chr1", 17_050, 3, "~~~"),
+    "shortening delins": vcf_row("chr1", 17_640, 5, "~~"),
+    "lengthening delins": vcf_row("chr1", 17_640, 2, "~~GATTA"),
+    "no gene": vcf_row("chr1", 9_000, 2, "~"),
+    "past the contig's start": vcf_row("chr1", 450, 4, "~"),
+    "first base": vcf_row("chr1", 0, 1, "~CA"),
+    "past the contig's end": vcf_row("chr1", 29_600, 7, "~"),
+    "past both ends": vcf_row("chr3", 3_050, 6, "~"),
+}
+
+
+def prepare(intake: Intake, *rows: Sequence[str]) -> list[PreparedAllele]:
+    """All alleles of the rows, none of which may be refused."""
+    alleles = [allele for record in make_records(*rows) for allele in intake.prepare(record)]
+    assert {allele.status for allele in alleles} == {Status.OK}
+    return alleles

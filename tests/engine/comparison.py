@@ -1,0 +1,101 @@
+"""Compare the scores of two engines, and watch what they compile."""
+
+import contextlib
+import copy
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from tests.builders import vcf_row
+from tests.engine.alleles import ROWS, prepare
+from tests.engine.plain import Scores
+from vepscore.contract import ScoreBlock
+from vepscore.engine.dense import DenseEngine
+from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.engine.scoring import Engine
+from vepscore.outputs import Output
+
+# Sums of thousands of float32 numbers, and differences of their logarithms; two outputs are rounded to float16.
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
+HALF_PRECISION = {"rtol": 2e-3, "atol": 1e-3}
+ROUNDED = ("SPLICE_SITE_USAGE", "SPLICE_JUNCTIONS")
+
+
+def rows_of(block: ScoreBlock) -> Scores:
+    """The block's rows in the plain scorer's form."""
+    keys = [() if gene is None else (gene.gene_id,) for gene in block.genes]
+    if block.junctions is not None:
+        keys = [(*key, *map(int, junction)) for key, junction in zip(keys, block.junctions, strict=True)]
+    if block.labels is not None:
+        keys = [(*key, label) for key, label in zip(keys, block.labels, strict=True)]
+    assert len(set(keys)) == len(keys) == len(block.values)
+    return dict(zip(keys, block.values, strict=True))
+
+
+def scores_of(blocks: Iterable[ScoreBlock]) -> dict[str, Scores]:
+    """Return the rows of each scorer that has any."""
+    return {block.scorer: rows_of(block) for block in blocks if len(block.values)}
+
+
+def assert_scores_close(found: dict[str, Scores], expected: dict[str, Scores]) -> None:
+    """Check that both have the same scorers and rows, and values within float32 rounding."""
+    assert found.keys() == expected.keys()
+    for scorer, rows in expected.items():
+        assert found[scorer].keys() == rows.keys(), scorer
+        tolerance = HALF_PRECISION if scorer in ROUNDED else TOLERANCE
+        for row, values in rows.items():
+            np.testing.assert_allclose(found[scorer][row], values, **tolerance, err_msg=f"{scorer} {row}")
+
+
+def score_in_batches(engine: DenseEngine, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock]]:
+    """Score the alleles in batches of the engine's size; the blocks of each allele."""
+    return [
+        blocks
+        for first in range(0, len(alleles), engine.batch)
+        for blocks in engine.score(alleles[first : first + engine.batch])
+    ]
+
+
+def assert_nothing_compiles_anew(engine: Engine, intake: Intake, caplog: pytest.LogCaptureFixture) -> None:
+    """Two genes and three, one expressed and four, spans of 3 and 12 bases: the padded sizes are the same."""
+    seen = prepare(intake, ROWS["SNV in two genes"], ROWS["insertion"])
+    new = prepare(
+        intake,
+        vcf_row("chr1", 15_250, 280, "~"),
+        vcf_row("chr1", 15_900, 3, "~~~"),
+        vcf_row("chr1", 17_900, 1, "~" + "ACT" * 4),
+    )
+    score_in_batches(engine, seen)
+    with compilations(caplog) as found:
+        score_in_batches(engine, new)
+    assert found == []
+    with compilations(caplog) as found:
+        jax.jit(lambda x: x + 1)(1)
+    assert found != []
+
+
+@contextlib.contextmanager
+def compilations(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
+    """What JAX says that it compiles."""
+    found: list[str] = []
+    caplog.clear()
+    with jax.log_compiles(), caplog.at_level(logging.WARNING):
+        yield found
+    found += [message for message in caplog.messages if message.startswith("Compiling")]
+
+
+def break_head(engine: Engine, output: Output, names: Sequence[str]) -> Engine:
+    """A copy that uses these scorers, and in which a head gives NaN."""
+    leaves = dict(nnx.to_flat_state(engine._scoring._state))
+    path = ("heads", str(output), "linear", "bias")
+    leaves[path] = leaves[path].replace(jnp.full(leaves[path].shape, jnp.nan))
+    broken = copy.copy(engine)
+    broken.scorers = tuple(scorer for scorer in engine.scorers if scorer.name in names)
+    broken._scoring = copy.copy(engine._scoring)
+    broken._scoring._state = nnx.from_flat_state(list(leaves.items()))
+    return broken

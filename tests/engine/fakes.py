@@ -1,0 +1,48 @@
+"""An engine without a network, and records that are counted."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from tests.builders import tiny_tracks
+from vepscore.contract import ScoreBlock
+from vepscore.engine.intake import PreparedAllele
+from vepscore.engine.plugins import load_scorers
+from vepscore.engine.scoring import NotFiniteError
+from vepscore.io.records import Record
+from vepscore.outputs import Output
+
+
+class FakeEngine:
+    """Scores an allele with the length of its ALT, and notes its batches."""
+
+    def __init__(self, batch: int = 1, fails: str | None = None) -> None:
+        self.batch = batch
+        self.scorers = tuple(load_scorers(["ATAC"]))
+        self.tracks = tiny_tracks()
+        self.batches: list[list[str]] = []
+        self._fails = fails  # the ALT that gives no finite numbers
+
+    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
+        assert 0 < len(alleles) <= self.batch
+        self.batches.append([allele.alt for allele in alleles])
+        return [self._score(allele) for allele in alleles]
+
+    def _score(self, allele: PreparedAllele) -> list[ScoreBlock] | NotFiniteError:
+        if allele.alt == self._fails:
+            return NotFiniteError("ATAC: not finite")
+        values = np.array([[0, len(allele.alt), 0]], np.float32)
+        return [ScoreBlock(scorer="ATAC", output=Output.ATAC, values=values, genes=(None,))]
+
+
+class Counting:
+    """Passes records on, and knows how many were taken."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self.taken = 0
+        self._records = iter(records)
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self._records:
+            self.taken += 1
+            yield record
