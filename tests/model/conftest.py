@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.model.tiny import embed, random_codes, tiny_network
+from tests.model.tiny import Normal, embed, random_codes, tiny_network
 from vepscore.model.network import AlphaGenome, Embeddings
 
 
@@ -9,6 +9,13 @@ from vepscore.model.network import AlphaGenome, Embeddings
 def network() -> AlphaGenome:
     """A tiny network; tests that change one make their own."""
     return tiny_network()
+
+
+@pytest.fixture
+def normal() -> Normal:
+    """Draw standard normal numbers; each test starts from the same seed."""
+    rng = np.random.default_rng(0)
+    return lambda *shape: rng.standard_normal(shape, np.float32)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.model.tiny import embed, random_codes, tiny_network
+from tests.model.tiny import Normal, embed, random_codes, tiny_network
 from vepscore.model.layers import (
     ConvBlock,
     LayerNorm,
@@ -20,14 +20,8 @@ from vepscore.model.layers import (
 )
 from vepscore.model.rotary import rotate
 
-RNG = np.random.default_rng(0)
 
-
-def normal(*shape: int) -> np.ndarray:
-    return RNG.standard_normal(shape, np.float32)
-
-
-def test_gelu_is_the_sigmoid_approximation() -> None:
+def test_gelu_is_the_sigmoid_approximation(normal: Normal) -> None:
     x = normal(100)
     assert np.allclose(gelu(x), x / (1 + np.exp(-1.702 * x)), atol=1e-6)
 
@@ -39,7 +33,7 @@ def test_pooling_by_hand() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_einsum_returns_float32(dtype: str) -> None:
+def test_einsum_returns_float32(normal: Normal, dtype: str) -> None:
     a, b = jnp.asarray(normal(3, 8), dtype), jnp.asarray(normal(5, 8), dtype)
     product = einsum_bfloat16("ac,bc->ab", a, b)
     assert product.dtype == jnp.float32
@@ -48,22 +42,22 @@ def test_einsum_returns_float32(dtype: str) -> None:
     assert np.allclose(product, expected, atol=1e-5 + rounding)
 
 
-def random_norm(channels: int) -> RMSBatchNorm:
+def random_norm(normal: Normal, channels: int) -> RMSBatchNorm:
     norm = RMSBatchNorm(channels)
     norm.scale[...], norm.offset[...] = normal(channels), normal(channels)
     norm.variance[...] = np.abs(normal(channels))
     return norm
 
 
-def test_batch_norm_at_inference_is_pointwise_and_by_hand() -> None:
-    norm, x = random_norm(6), normal(2, 5, 6)
+def test_batch_norm_at_inference_is_pointwise_and_by_hand(normal: Normal) -> None:
+    norm, x = random_norm(normal, 6), normal(2, 5, 6)
     scale, offset, variance = (np.asarray(leaf[...]) for leaf in (norm.scale, norm.offset, norm.variance))
     assert np.allclose(norm(x), x * scale / np.sqrt(variance + 1e-5) + offset, atol=1e-6)
     assert np.array_equal(norm(x[1:, 3:4]), norm(x)[1:, 3:4])
     assert np.array_equal(variance, norm.variance[...])
 
 
-def test_batch_norm_in_training_measures_and_remembers() -> None:
+def test_batch_norm_in_training_measures_and_remembers(normal: Normal) -> None:
     norm, x = RMSBatchNorm(4), 3 * normal(2, 50, 4)
     norm.use_running_average = False
     mean_square = np.square(x).mean(axis=(0, 1))
@@ -72,7 +66,7 @@ def test_batch_norm_in_training_measures_and_remembers() -> None:
 
 
 @pytest.mark.parametrize("centred", [True, False])
-def test_layer_norm_by_hand(centred: bool) -> None:
+def test_layer_norm_by_hand(normal: Normal, centred: bool) -> None:
     norm, x = LayerNorm(16, centred=centred), normal(3, 16) + 2
     norm.scale[...], norm.offset[...] = normal(16), normal(16)
     shifted = x - x.mean(axis=-1, keepdims=True) if centred else x
@@ -80,7 +74,7 @@ def test_layer_norm_by_hand(centred: bool) -> None:
     assert np.allclose(norm(x), unit * norm.scale[...] + norm.offset[...], atol=1e-5)
 
 
-def test_statistics_are_taken_in_float32() -> None:
+def test_statistics_are_taken_in_float32(normal: Normal) -> None:
     x = jnp.asarray(normal(2, 4096) + 100, jnp.bfloat16)
     norm = LayerNorm(4096, centred=False)
     nnx.update(norm, jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), nnx.state(norm)))
@@ -88,15 +82,15 @@ def test_statistics_are_taken_in_float32() -> None:
     assert np.abs(np.asarray(norm(x), np.float32).mean() - 1) < 0.01
 
 
-def random_conv(width: int = 5) -> StandardizedConv:
+def random_conv(normal: Normal, width: int = 5) -> StandardizedConv:
     conv = StandardizedConv(3, 4, width=width, rngs=nnx.Rngs(0))
     conv.kernel[...] = normal(width, 3, 4) + 1
     conv.scale[...], conv.bias[...] = normal(4), normal(4)
     return conv
 
 
-def test_convolution_by_hand_with_zeros_past_the_ends() -> None:
-    conv, x = random_conv(), normal(1, 7, 3)
+def test_convolution_by_hand_with_zeros_past_the_ends(normal: Normal) -> None:
+    conv, x = random_conv(normal), normal(1, 7, 3)
     kernel = np.asarray(conv.kernel[...])
     kernel = kernel - kernel.mean(axis=(0, 1))
     kernel = kernel / np.sqrt(15 * np.square(kernel).mean(axis=(0, 1))) * np.asarray(conv.scale[...])
@@ -105,22 +99,22 @@ def test_convolution_by_hand_with_zeros_past_the_ends() -> None:
     assert np.allclose(conv(x)[0], expected + np.asarray(conv.bias[...]), atol=1e-5)
 
 
-def test_kernel_without_variance_is_not_blown_up() -> None:
-    conv = random_conv()
+def test_kernel_without_variance_is_not_blown_up(normal: Normal) -> None:
+    conv = random_conv(normal)
     conv.kernel[...] = jnp.full((5, 3, 4), 0.3)
     assert np.allclose(conv(normal(1, 9, 3)), conv.bias[...], atol=1e-4)
 
 
-def test_folding_changes_nothing_and_twice_is_once() -> None:
-    conv, x = random_conv(), normal(2, 20, 3)
+def test_folding_changes_nothing_and_twice_is_once(normal: Normal) -> None:
+    conv, x = random_conv(normal), normal(2, 20, 3)
     before = conv(x)
     for _ in range(2):
         conv.fold()
         assert np.allclose(conv(x), before, atol=1e-6)
 
 
-def test_unfolding_is_the_inverse_of_folding() -> None:
-    conv, x = random_conv(), normal(2, 20, 3)
+def test_unfolding_is_the_inverse_of_folding(normal: Normal) -> None:
+    conv, x = random_conv(normal), normal(2, 20, 3)
     before = conv(x)
     conv.fold()
     for _ in range(2):
@@ -141,13 +135,13 @@ def test_folding_a_network_reaches_every_convolution() -> None:
         assert np.allclose(a, b, atol=1e-4)
 
 
-def test_conv_block_of_width_one_is_pointwise() -> None:
+def test_conv_block_of_width_one_is_pointwise(normal: Normal) -> None:
     block, x = ConvBlock(3, 4, width=1, rngs=nnx.Rngs(0)), normal(1, 6, 3)
     assert isinstance(block.conv, nnx.Linear)
     assert np.allclose(block(x)[:, 2:3], block(x[:, 2:3]), atol=1e-6)
 
 
-def test_organism_linear_by_hand() -> None:
+def test_organism_linear_by_hand(normal: Normal) -> None:
     layer, x = OrganismLinear(2, 3, 4, rngs=nnx.Rngs(0)), normal(5, 3)
     layer.bias[...] = normal(2, 4)
     for organism in (0, 1):
@@ -179,7 +173,7 @@ def turn(x: np.ndarray, position: int, table_dtype: str = "float32", max_positio
     return np.asarray(turned[0, 0])
 
 
-def test_rotary_by_hand() -> None:
+def test_rotary_by_hand(normal: Normal) -> None:
     x, position = normal(8), 5
     spread = np.arange(4) + np.geomspace(1, 8192 - 4 + 1, 4)
     pairs = (x[::2] + 1j * x[1::2]) * np.exp(1j * position / spread)
@@ -187,19 +181,19 @@ def test_rotary_by_hand() -> None:
     assert np.allclose(turn(x, position)[1::2], pairs.imag, atol=1e-5)
 
 
-def test_rotary_dot_products_depend_on_the_distance_only() -> None:
+def test_rotary_dot_products_depend_on_the_distance_only(normal: Normal) -> None:
     a, b = normal(64), normal(64)
     assert np.isclose(turn(a, 40) @ turn(b, 25), turn(a, 1015) @ turn(b, 1000), atol=1e-3)
 
 
-def test_rotary_in_bfloat16_cannot_tell_neighbours_past_256() -> None:
+def test_rotary_in_bfloat16_cannot_tell_neighbours_past_256(normal: Normal) -> None:
     x = normal(16)
     assert np.array_equal(turn(x, 256, "bfloat16"), turn(x, 257, "bfloat16"))
     assert not np.array_equal(turn(x, 255, "bfloat16"), turn(x, 256, "bfloat16"))
     assert not np.allclose(turn(x, 256), turn(x, 257), atol=1e-3)
 
 
-def test_rotary_rounds_alike_compiled_and_not() -> None:
+def test_rotary_rounds_alike_compiled_and_not(normal: Normal) -> None:
     x, positions = jnp.asarray(normal(300, 1, 16)), jnp.arange(300)
 
     def run(x: jax.Array) -> jax.Array:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.model.tiny import CONFIG
+from tests.model.tiny import CONFIG, Normal
 from vepscore.model.config import ModelConfig
 from vepscore.model.network import AlphaGenome
 from vepscore.model.tower import (
@@ -14,12 +14,6 @@ from vepscore.model.tower import (
     _position_features,
     _read_diagonals,
 )
-
-RNG = np.random.default_rng(0)
-
-
-def normal(*shape: int) -> np.ndarray:
-    return RNG.standard_normal(shape, np.float32)
 
 
 def attend_plainly(query: np.ndarray, key: np.ndarray, value: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -35,7 +29,7 @@ def attend_plainly(query: np.ndarray, key: np.ndarray, value: np.ndarray, bias: 
     ("rows", "pair_bins"),
     [(8, 8), (32, 32), (33, 33), (37, 37), (4, 8), (1, 32), (17, 34), (32, 64)],
 )
-def test_attention_in_blocks_equals_plain_attention(rows: int, pair_bins: int) -> None:
+def test_attention_in_blocks_equals_plain_attention(normal: Normal, rows: int, pair_bins: int) -> None:
     queries, bins = 16 * rows, 16 * pair_bins
     query, key, value = normal(2, queries, 2, 8), normal(2, bins, 8), normal(2, bins, 4)
     bias = 3 * normal(2, rows, pair_bins, 2)
@@ -45,7 +39,7 @@ def test_attention_in_blocks_equals_plain_attention(rows: int, pair_bins: int) -
 
 
 @pytest.mark.parametrize("pair_bins", [8, 32])
-def test_last_layer_runs_where_it_is_asked(network: AlphaGenome, pair_bins: int) -> None:
+def test_last_layer_runs_where_it_is_asked(normal: Normal, network: AlphaGenome, pair_bins: int) -> None:
     x, asked = (
         jnp.asarray(normal(2, 16 * pair_bins, CONFIG.trunk_channels)),
         np.array([3, 40, 41, 99, 127, 127]),
@@ -58,7 +52,7 @@ def test_last_layer_runs_where_it_is_asked(network: AlphaGenome, pair_bins: int)
     assert float(jnp.abs(found - x[:, asked]).max()) > 1e-2
 
 
-def test_attention_logits_are_capped() -> None:
+def test_attention_logits_are_capped(normal: Normal) -> None:
     query, key, value = normal(1, 128, 1, 8), normal(1, 128, 8), np.zeros((1, 128, 1), np.float32)
     value[0, 16:32] = 1  # the second pair bin
     bias = np.zeros((1, 8, 8, 1), np.float32)
@@ -69,7 +63,7 @@ def test_attention_logits_are_capped() -> None:
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(5, 5), (2, 6), (1, 4)])
-def test_read_diagonals_equals_a_loop(rows: int, columns: int) -> None:
+def test_read_diagonals_equals_a_loop(normal: Normal, rows: int, columns: int) -> None:
     x = normal(2, 3, rows, rows + columns)
     expected = np.empty((2, 3, rows, columns), np.float32)
     for i in range(rows):
@@ -88,7 +82,7 @@ def test_position_features_by_hand() -> None:
         assert np.array_equal(features[row], [*masks, *(np.sign(distance) * masks)])
 
 
-def test_relative_term_by_explicit_loop(network: AlphaGenome) -> None:
+def test_relative_term_by_explicit_loop(normal: Normal, network: AlphaGenome) -> None:
     block: SequenceToPair = network.tower.pair_updates[0].from_sequence
     x = normal(1, 3 * 16, CONFIG.trunk_channels)
     pooled = block.norm(jnp.asarray(x).reshape(1, 3, 16, -1).mean(axis=2))
@@ -106,7 +100,7 @@ def test_relative_term_by_explicit_loop(network: AlphaGenome) -> None:
 
 
 @pytest.mark.parametrize("bins", [8, 34])
-def test_row_attention_runs_along_rows_only(bins: int) -> None:
+def test_row_attention_runs_along_rows_only(normal: Normal, bins: int) -> None:
     attention = RowAttention(8, rngs=nnx.Rngs(0))
     pair = normal(1, bins, bins, 8)
     changed = pair.copy()

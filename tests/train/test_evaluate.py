@@ -6,29 +6,35 @@ from sklearn.metrics import average_precision_score
 
 from vepscore.train import evaluate
 
-RNG = np.random.default_rng(0)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Start each test from the same seed."""
+    return np.random.default_rng(0)
 
 
-def ranked(sites: int = 300, count: int = 20_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def ranked(
+    rng: np.random.Generator, sites: int = 300, count: int = 20_000
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Truth, score and block; the truth scores higher, but not always."""
     truth = np.zeros(count, bool)
-    truth[RNG.choice(count, sites, replace=False)] = True
-    return truth, RNG.normal(2.0 * truth, 1.0), np.arange(count) // 500
+    truth[rng.choice(count, sites, replace=False)] = True
+    return truth, rng.normal(2.0 * truth, 1.0), np.arange(count) // 500
 
 
-def test_sites_are_ranked_as_scikit_learn_does() -> None:
-    truth, score, block = ranked()
+def test_sites_are_ranked_as_scikit_learn_does(rng: np.random.Generator) -> None:
+    truth, score, block = ranked(rng)
     found = evaluate._rank(truth, score, block)
     assert found["sites"] == 300
     assert found["auprc"] == pytest.approx(average_precision_score(truth, score), abs=1e-4)
     assert found["top_k"] == pytest.approx(truth[np.argsort(-score)[:300]].mean(), abs=1e-4)
 
 
-def test_the_interval_is_that_of_blocks_drawn_by_hand() -> None:
-    truth, score, block = ranked()
+def test_the_interval_is_that_of_blocks_drawn_by_hand(rng: np.random.Generator) -> None:
+    truth, score, block = ranked(rng)
     values = []
     for _ in range(400):
-        drawn = RNG.integers(0, 40, 40)
+        drawn = rng.integers(0, 40, 40)
         rows = np.concatenate([np.flatnonzero(block == each) for each in drawn])
         values.append(average_precision_score(truth[rows], score[rows]))
     low, high = evaluate._rank(truth, score, block)["interval"]
@@ -36,8 +42,10 @@ def test_the_interval_is_that_of_blocks_drawn_by_hand() -> None:
     assert high == pytest.approx(np.percentile(values, 97.5), abs=0.015)
 
 
-def test_negatives_that_resamples_leave_out_hardly_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    truth, score, block = ranked()
+def test_negatives_that_resamples_leave_out_hardly_count(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth, score, block = ranked(rng)
     whole = evaluate._rank(truth, score, block)
     monkeypatch.setattr(evaluate, "_RANKED", 10_000)
     part = evaluate._rank(truth, score, block)
@@ -56,9 +64,9 @@ def test_sites_of_one_kind_come_from_the_nucleotides_that_count(monkeypatch: pyt
     assert block.tolist() == [0, 0, 0, 1, 0, 0, 1, 1]
 
 
-def test_correlations_over_drawn_regions_are_those_of_numpy() -> None:
-    x = RNG.normal(size=(5, 40, 3))
-    y = x + RNG.normal(size=x.shape)
+def test_correlations_over_drawn_regions_are_those_of_numpy(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(5, 40, 3))
+    y = x + rng.normal(size=x.shape)
     draws = np.array([[1.0, 1, 1, 1, 1], [2, 0, 0, 3, 0]])
     found = evaluate._mean_correlations(x, y, draws)
     for value, rows in zip(found, ([0, 1, 2, 3, 4], [0, 0, 3, 3, 3]), strict=True):
