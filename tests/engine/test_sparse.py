@@ -1,8 +1,6 @@
 """The sparse engine gives what the dense one gives, whatever it shares, drops or computes again on the way."""
 
-import collections
 import contextlib
-import copy
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,12 +9,11 @@ import numpy as np
 import pytest
 
 from tests.builders import vcf_row
-from tests.engine.test_dense import (
-    ROWS,
+from tests.engine.alleles import ROWS, prepare
+from tests.engine.comparison import (
     assert_nothing_compiles_anew,
     assert_scores_close,
     break_head,
-    prepare,
     scores_of,
 )
 from vepscore.contract import ScoreBlock
@@ -41,11 +38,18 @@ IN_TURN = [
 
 
 @pytest.fixture(scope="session")
-def sparse(engine: DenseEngine, checkpoint: Checkpoint, intake: Intake) -> SparseEngine:
+def compiled_sparse(engine: DenseEngine, checkpoint: Checkpoint, intake: Intake) -> SparseEngine:
     """It has scored a variant, so that it has its encoder."""
     sparse = SparseEngine(checkpoint, engine.scorers)
     sparse.score(prepare(intake, BETWEEN_GENES[0]))
     return sparse
+
+
+@pytest.fixture
+def sparse(compiled_sparse: SparseEngine) -> SparseEngine:
+    """With an empty cache; compiled once for all tests."""
+    compiled_sparse.clear_cache()
+    return compiled_sparse
 
 
 @pytest.fixture(scope="session")
@@ -55,11 +59,18 @@ def wide_intake(intake: Intake) -> Intake:
 
 
 @pytest.fixture(scope="session")
-def wide(engine: DenseEngine, checkpoint: Checkpoint, wide_intake: Intake) -> SparseEngine:
+def compiled_wide(engine: DenseEngine, checkpoint: Checkpoint, wide_intake: Intake) -> SparseEngine:
     """The same for its windows."""
     wide = SparseEngine(checkpoint, engine.scorers)
     wide.score(prepare(wide_intake, BETWEEN_GENES[0]))
     return wide
+
+
+@pytest.fixture
+def wide(compiled_wide: SparseEngine) -> SparseEngine:
+    """With an empty cache; compiled once for all tests."""
+    compiled_wide.clear_cache()
+    return compiled_wide
 
 
 def score_one_by_one(engine: Any, alleles: Sequence[PreparedAllele]) -> list[list[bytes]]:
@@ -72,24 +83,16 @@ def bytes_of(blocks: list[ScoreBlock] | NotFiniteError) -> list[bytes]:
     return [array.tobytes() for array in arrays if array is not None]
 
 
-def renew(engine: SparseEngine, *, store_rows: int | None = None) -> SparseEngine:
-    """A copy that remembers nothing; what is compiled stays so, unless the store has another size."""
-    fresh = copy.copy(engine)
-    fresh._references = collections.OrderedDict()
-    fresh._decoder = copy.copy(engine._decoder)
-    fresh._decoder.store = copy_store(engine._decoder.store)
-    if engine._encoder is not None:
-        fresh._encoder = copy.copy(engine._encoder)
-        fresh._encoder._shared = collections.OrderedDict()
-        fresh._encoder.stores = [copy_store(store, store_rows) for store in engine._encoder.stores]
-    return fresh
+def score_afresh(engine: SparseEngine, alleles: Sequence[PreparedAllele]) -> list[list[bytes]]:
+    """Score the alleles one by one, beginning with an empty cache."""
+    engine.clear_cache()
+    return score_one_by_one(engine, alleles)
 
 
-def copy_store(store: BlockStore, rows: int | None = None) -> BlockStore:
-    rows = rows or store.rows
+def shrunken(store: BlockStore, rows: int) -> BlockStore:
+    """Return an empty store of the same blocks that never has more rows than these."""
     shapes = [array.shape[1:] for array in store.arrays]
-    most = rows if store.max_rows == store.rows else store.max_rows
-    return BlockStore(shapes, store.arrays[0].dtype, rows=rows, max_rows=most)
+    return BlockStore(shapes, store.arrays[0].dtype, rows=rows, max_rows=rows)
 
 
 @pytest.mark.parametrize("kind", ROWS)
@@ -131,19 +134,36 @@ def test_scores_equal_the_dense_engine_on_the_minus_strand(
 
 def test_scores_do_not_hang_on_what_was_scored_before(sparse: SparseEngine, intake: Intake) -> None:
     alleles = prepare(intake, *IN_TURN)
-    alone = [score_one_by_one(renew(sparse), [allele])[0] for allele in alleles]
-    assert score_one_by_one(renew(sparse), alleles) == alone
-    assert score_one_by_one(renew(sparse), alleles[::-1]) == alone[::-1]
+    alone = [score_afresh(sparse, [allele])[0] for allele in alleles]
+    assert score_afresh(sparse, alleles) == alone
+    assert score_afresh(sparse, alleles[::-1]) == alone[::-1]
 
 
-def test_small_store_changes_no_byte(wide: SparseEngine, wide_intake: Intake) -> None:
+def test_cleared_cache_holds_nothing(sparse: SparseEngine, intake: Intake) -> None:
+    alleles = prepare(intake, *IN_TURN[:3])
+    stores = [sparse._decoder.store, *sparse._encoder.stores]
+    free = [store.free for store in stores]
+    with counted(sparse._encoder, "_encode") as encoded:
+        score_one_by_one(sparse, alleles)
+        calls = len(encoded)
+        sparse.clear_cache()
+        assert [store.free for store in stores] == free
+        score_one_by_one(sparse, alleles)
+    assert len(encoded) == 2 * calls > 0
+
+
+def test_small_store_changes_no_byte(
+    wide: SparseEngine, wide_intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Skips of a gene do not all fit, and are encoded again for each stretch of it."""
     alleles = prepare(wide_intake, *IN_TURN)
-    expected = score_one_by_one(renew(wide), alleles)
-    small = renew(wide, store_rows=80)
-    with counted(small._encoder, "_encode") as encoded:
-        assert score_one_by_one(small, alleles) == expected
-    assert {store.rows for store in small._encoder.stores} == {80}
+    expected = score_one_by_one(wide, alleles)
+    wide.clear_cache()
+    with monkeypatch.context() as patch, counted(wide._encoder, "_encode") as encoded:
+        patch.setattr(wide._encoder, "stores", [shrunken(store, 80) for store in wide._encoder.stores])
+        assert score_one_by_one(wide, alleles) == expected
+        wide.clear_cache()  # before its blocks are looked for in the other stores
+        assert [store.free for store in wide._encoder.stores] == [80, 80]
     assert len(encoded) > 40
 
 
@@ -152,9 +172,8 @@ def test_alts_and_neighbours_share_the_reference(sparse: SparseEngine, intake: I
     aligned = dataclasses.replace(intake, align_bp=2048)
     alleles = prepare(aligned, vcf_row("chr1", 9_300, 1, "~", "~GG"), *BETWEEN_GENES)
     assert len({allele.site.window for allele in alleles}) == 1
-    fresh = renew(sparse)
-    with counted(fresh._encoder, "_encode") as encoded, counted(fresh, "_run_tower") as towers:
-        score_one_by_one(fresh, alleles[:1] + alleles[2:])
+    with counted(sparse._encoder, "_encode") as encoded, counted(sparse, "_run_tower") as towers:
+        score_one_by_one(sparse, alleles[:1] + alleles[2:])
     sizes = [len(codes) // 128 - 8 for _, _, codes, *_ in encoded]
     assert sizes.count(128) == 1 + 1  # the second time for blocks beside those of the first variant
     assert sizes.count(12) == len(alleles) - 1
@@ -166,12 +185,11 @@ def test_neighbours_find_the_reference_decoded(sparse: SparseEngine, intake: Int
     aligned = dataclasses.replace(intake, align_bp=4096)
     alleles = prepare(aligned, *(vcf_row("chr1", position, 1, "~") for position in (9_300, 9_900, 10_200)))
     assert len({allele.site.window for allele in alleles}) == 1
-    fresh = renew(sparse)
-    score_one_by_one(fresh, alleles[:2])
-    (reference,) = fresh._references.values()
+    score_one_by_one(sparse, alleles[:2])
+    (reference,) = sparse._references.values()
     decoded = reference.rows.copy()
-    with counted(fresh._decoder, "_decode") as calls:
-        score_one_by_one(fresh, alleles[2:])
+    with counted(sparse._decoder, "_decode") as calls:
+        score_one_by_one(sparse, alleles[2:])
     assert not any(trunk is reference.trunk for _, trunk, *_ in calls)
     assert {len(first_bins) for _, _, _, first_bins, _ in calls} <= {4, 8, 12}
     assert (reference.rows == decoded).all()
@@ -179,10 +197,9 @@ def test_neighbours_find_the_reference_decoded(sparse: SparseEngine, intake: Int
 
 def test_last_layer_of_the_tower_runs_where_it_is_read(wide: SparseEngine, wide_intake: Intake) -> None:
     """For an alternate, in a quarter or half of the bins."""
-    fresh = renew(wide)
     alleles = prepare(wide_intake, *IN_TURN)
-    with counted(fresh, "_run_tower") as towers:
-        score_one_by_one(fresh, alleles)
+    with counted(wide, "_run_tower") as towers:
+        score_one_by_one(wide, alleles)
     bins = len(alleles[0].reference_codes) // 128
     sizes = [None if asked is None else len(asked) for _, _, asked in towers]
     assert 0 < sizes.count(None) < len(sizes)
@@ -194,11 +211,10 @@ def test_overlapping_windows_share_tiles(wide: SparseEngine, wide_intake: Intake
     aligned = dataclasses.replace(wide_intake, align_bp=16_384)
     left, right = prepare(aligned, vcf_row("chr1", 5_000, 1, "~"), vcf_row("chr1", 21_500, 1, "~"))
     assert right.site.window.start0 - left.site.window.start0 == 16_384
-    fresh = renew(wide)
-    (alone,) = score_one_by_one(renew(wide), [right])
-    score_one_by_one(fresh, [left])
-    with counted(fresh._encoder, "_encode") as encoded:
-        assert score_one_by_one(fresh, [right]) == [alone]
+    (alone,) = score_one_by_one(wide, [right])
+    score_afresh(wide, [left])
+    with counted(wide._encoder, "_encode") as encoded:
+        assert score_one_by_one(wide, [right]) == [alone]
     first_bins = {int(first) for _, _, codes, first, *_ in encoded if len(codes) > 10_000}
     assert first_bins == {
         0,
@@ -218,18 +234,20 @@ def counted(owner: Any, name: str) -> Iterator[list[tuple[Any, ...]]]:
         calls.append(args)
         return function(*args)
 
-    setattr(owner, name, call)
-    yield calls
-    setattr(owner, name, function)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, call)
+        yield calls
 
 
-def test_alleles_scored_together_have_the_scores_of_each(sparse: SparseEngine, intake: Intake) -> None:
+def test_alleles_scored_together_have_the_scores_of_each(
+    sparse: SparseEngine, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     aligned = dataclasses.replace(intake, align_bp=2048)
     alleles = prepare(aligned, *BETWEEN_GENES, ROWS["deletion"], ROWS["insertion"])
-    alone = score_one_by_one(renew(sparse), alleles)
-    together = renew(sparse)
-    together.batch = 3
-    assert [bytes_of(blocks) for blocks in together.score(alleles)] == alone
+    alone = score_one_by_one(sparse, alleles)
+    sparse.clear_cache()
+    monkeypatch.setattr(sparse, "batch", 3)
+    assert [bytes_of(blocks) for blocks in sparse.score(alleles)] == alone
 
 
 def test_place_that_was_not_planned_is_no_score(
@@ -238,12 +256,12 @@ def test_place_that_was_not_planned_is_no_score(
     """Were the plan to miss a bin, the allele would fail: nothing stale is read."""
     demand = SparseEngine._demand
     monkeypatch.setattr(SparseEngine, "_demand", lambda *args, **options: demand(*args, **options)[1:])
-    (result,) = renew(sparse).score(prepare(intake, ROWS["SNV in two genes"]))
+    (result,) = sparse.score(prepare(intake, ROWS["SNV in two genes"]))
     assert isinstance(result, NotFiniteError)
 
 
 def test_broken_head_fails_alone(sparse: SparseEngine, intake: Intake) -> None:
-    broken = break_head(renew(sparse), Output.SPLICE_SITES, ["DNASE", "SPLICE_SITES"])
+    broken = break_head(sparse, Output.SPLICE_SITES, ["DNASE", "SPLICE_SITES"])
     fine, failed = broken.score(prepare(intake, ROWS["no gene"], ROWS["SNV in two genes"]))
     assert [block.scorer for block in fine] == ["DNASE"]
     assert str(failed) == "SPLICE_SITES: the device returned numbers that are not finite"

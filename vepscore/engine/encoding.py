@@ -192,6 +192,12 @@ class WindowEncoder:
             if id(run.tile) not in shared:
                 self._drop(run.tile, np.ones(run.tile.rows.shape, bool))
 
+    def clear(self) -> None:
+        """Forget the tiles that windows have in common, and free their blocks."""
+        for tile in self._shared.values():
+            self._drop(tile, np.ones(tile.rows.shape, bool))
+        self._shared.clear()
+
     def _pad(self, codes: np.ndarray) -> np.ndarray:
         return np.pad(codes, self._margin_bp, constant_values=UNKNOWN)
 

@@ -136,6 +136,15 @@ class SparseEngine:
                 results += self._score_together(plans[first : first + self.batch])
         return results
 
+    def clear_cache(self) -> None:
+        """Forget what was computed for the windows scored so far; compiled programs and memory stay allocated."""
+        for window in self._references.values():
+            self._forget_decoded(window)
+            self._encoder.release(window.encoded)
+        self._references.clear()
+        if self._encoder is not None:
+            self._encoder.clear()
+
     def _score_together(self, plans: Sequence[AllelePlan]) -> list[list[ScoreBlock] | NotFiniteError]:
         """The blocks of alleles that have the same reference window."""
         demands = [self._demand(plan, alternate=True) for plan in plans]
