@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -34,12 +33,9 @@ META = ("##fileformat=VCFv4.2", '##contig=<ID=chr1,length=30000,assembly="GRCh38
 
 
 @pytest.fixture(autouse=True)
-def surroundings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A cache of its own, and JAX's precision as it was before the job."""
+def cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is parsed and hashed in a folder of these tests."""
     monkeypatch.setenv("VEPSCORE_CACHE", str(folder / "cache"))
-    precision = jax.config.jax_default_matmul_precision
-    yield
-    jax.config.update("jax_default_matmul_precision", precision)
 
 
 @pytest.fixture

@@ -37,13 +37,11 @@ SCORERS = ("CONTACT_MAPS", "DNASE", "DNASE_ACTIVE")
 
 
 @pytest.fixture(autouse=True, scope="module")
-def surroundings(folder: Path) -> Iterator[None]:
-    """A cache of its own, and JAX's precision as it was before the jobs."""
-    precision = jax.config.jax_default_matmul_precision
+def cache(folder: Path) -> Iterator[None]:
+    """Keep what is parsed and hashed in a folder of these tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VEPSCORE_CACHE", str(folder / "cache"))
         yield
-    jax.config.update("jax_default_matmul_precision", precision)
 
 
 @pytest.fixture(scope="module")
