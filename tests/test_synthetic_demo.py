@@ -51,7 +51,9 @@ def read_exons(folder: pathlib.Path) -> dict[tuple[str, str], list[tuple[int, in
 
 def test_genome_is_the_same_every_time(folder, tmp_path):
     assert run_script("make_genome.py", tmp_path).returncode == 0
-    for file in sorted(tmp_path.iterdir()):
+    made = list(tmp_path.iterdir())
+    assert "synthetic.fa" in {file.name for file in made}
+    for file in made:
         assert file.read_bytes() == (folder / file.name).read_bytes(), file.name
 
 
@@ -69,9 +71,11 @@ def test_every_intron_is_gt_ag_on_its_strand(folder):
 
 def test_refs_are_the_genome_except_the_one_that_should_not_be(folder):
     sequence = read_sequence(folder)
-    for _, pos, _, ref, _, _, _, info in read_variants(folder):
-        agrees = sequence[int(pos) - 1 : int(pos) - 1 + len(ref)] == ref
-        assert agrees != ("REF_MISMATCH" in info)
+    variants = read_variants(folder)
+    wrong = [
+        name for _, pos, name, ref, *_ in variants if sequence[int(pos) - 1 : int(pos) - 1 + len(ref)] != ref
+    ]
+    assert wrong == [name for _, _, name, *_, info in variants if "REF_MISMATCH" in info] == ["wrong_ref"]
 
 
 def test_created_sites_complete_the_consensus(folder):

@@ -37,7 +37,9 @@ def test_all_shards_have_about_as_much(intake: Intake) -> None:
     rng = np.random.default_rng(0)
     rows = [(SNV, IN_GENE, SYMBOLIC, MULTIALLELIC)[i] for i in rng.integers(4, size=400)]
     work = [estimate_work(record, intake) for record in make_records(*rows)]
-    for part in ranges(rows, 7, intake):
+    parts = ranges(rows, 7, intake)
+    assert len(parts) == 7
+    for part in parts:
         assert abs(sum(work[part.start : part.stop]) - sum(work) / 7) <= max(work)
 
 

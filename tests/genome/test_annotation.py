@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.genome.test_gtf import ENSEMBL, GENCODE, NCBI, UCSC, ids, line
+from tests.genome.gtf_lines import ENSEMBL, GENCODE, NCBI, UCSC, ids, line
 from tests.paths import need
 from vepscore.errors import AnnotationError
 from vepscore.genome import annotation as annotation_module
@@ -291,6 +291,7 @@ def test_genes_of_gencode_are_those_of_the_official_scores(gencode):
     def official(variant: str, scorer: str) -> list[str]:
         return scores.gene_id[(scores.variant == variant) & (scores.scorer == scorer)].tolist()
 
+    assert len(variants)
     for row in variants.itertuples():
         with_start = gencode.genes_with_start(row.chrom, row.window_start, row.window_end)
         assert [gene.gene_id for gene, _ in with_start] == official(row.variant, "RNA_SEQ"), row.variant

@@ -1,6 +1,6 @@
 import pytest
 
-from vepscore.genome.contigs import ContigNames
+from vepscore.genome.contigs import ContigNames, slice_origin
 
 UCSC = ["chr1", "chr10", "chrX", "chrY", "chrM", "chrUn_KI270302v1", "chr1_KI270706v1_random"]
 ENSEMBL = ["1", "10", "X", "Y", "MT", "KI270302.1"]
@@ -64,3 +64,17 @@ def test_aliased_holds_what_matched_under_another_name() -> None:
     for query in ("chr1", "1", "1", "MT", "7"):
         names.match(query)
     assert names.aliased == {("1", "chr1"), ("MT", "chrM")}
+
+
+@pytest.mark.parametrize(
+    ("name", "origin"),
+    [
+        ("chr1:1-200", ("chr1", 0)),
+        ("chr1:101-200", ("chr1", 100)),
+        ("chr1", ("chr1", 0)),
+        ("chr1:101", ("chr1:101", 0)),
+        ("HLA-A*01:01:01:01", ("HLA-A*01:01:01:01", 0)),
+    ],
+)
+def test_slice_begins_at_its_first_base_counted_from_zero(name: str, origin: tuple[str, int]) -> None:
+    assert slice_origin(name) == origin

@@ -4,6 +4,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.genome.contig import Contig
 from tests.paths import need
 from vepscore.errors import UsageError
 from vepscore.genome.alleles import Allele
@@ -13,22 +14,11 @@ from vepscore.genome.windows import (
     encode_bases,
     n_share,
     parse_width,
+    reverse_complement,
     window_around,
 )
 
 CONTIG = b"AACCGGTTACGTTGCA"
-
-
-class Contig:
-    """A reference of one contig, held in memory."""
-
-    def __init__(self, bases: bytes) -> None:
-        self.bases = bases
-
-    def fetch(self, chrom: str, start0: int, end0: int) -> bytes:
-        inside = self.bases[max(start0, 0) : max(end0, 0)]
-        before = b"N" * max(0, min(0, end0) - start0)
-        return (before + inside).ljust(end0 - start0, b"N")
 
 
 def allele(pos0: int, ref: str, alt: str = "T") -> Allele:
@@ -141,6 +131,11 @@ def test_sequences_of_a_full_window_take_milliseconds() -> None:
 
 def test_codes() -> None:
     assert encode_bases(b"ACGTacgtNnRU-").tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 4, 4, 4, 4, 4]
+
+
+def test_reverse_complement_turns_each_base_into_its_partner() -> None:
+    assert decode(reverse_complement(encode_bases(b"AACCCGTN"))) == "NACGGGTT"
+    assert reverse_complement(encode_bases(b"ACGT")).dtype == np.uint8
 
 
 def test_n_share() -> None:

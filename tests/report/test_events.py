@@ -1,16 +1,21 @@
-"""A truth table of the event calls, on both strands.
-
-exons   1000-1100   2000-2120   3000-3090   4000-4500     0-based, half-open
-plus    first       second      third       last          donors 1099 2119 3089, acceptors 2000 3000 4000
-minus   last        third       second      first         donors 4000 3000 2000, acceptors 3089 2119 1099
-"""
+"""A truth table of the event calls, on both strands of the gene in `splice_changes`."""
 
 import dataclasses
 
 import pytest
 
+from tests.report.splice_changes import (
+    CRYPTIC,
+    EXONS,
+    GENES,
+    NONE,
+    PSEUDOEXON,
+    RETAINED,
+    SKIPPED,
+    acceptor,
+    donor,
+)
 from vepscore.report.events import (
-    ACCEPTOR,
     DONOR,
     EventKind,
     JunctionChange,
@@ -20,25 +25,6 @@ from vepscore.report.events import (
 )
 from vepscore.report.gene_model import GeneModel, Interval
 from vepscore.report.words import describe_event
-
-EXONS = tuple(Interval(*exon) for exon in [(1000, 1100), (2000, 2120), (3000, 3090), (4000, 4500)])
-GENES = {strand: GeneModel(strand, (EXONS,)) for strand in "+-"}
-SKIPPED, CRYPTIC, PSEUDOEXON, RETAINED, NONE = (
-    EventKind.EXON_SKIPPING,
-    EventKind.CRYPTIC_SITE,
-    EventKind.PSEUDOEXON,
-    EventKind.INTRON_RETENTION,
-    EventKind.NONE,
-)
-
-
-def donor(pos0, score):
-    return SiteChange(DONOR, pos0, score)
-
-
-def acceptor(pos0, score):
-    return SiteChange(ACCEPTOR, pos0, score)
-
 
 # what is seen → kind, region, change of the exon's length, distance of the leading change from an exon
 PLUS = {
@@ -180,6 +166,59 @@ def test_junctions_at_what_changed_are_evidence_strongest_first():
     ]
     call = call_event([acceptor(2000, -0.8)], GENES["+"], junctions)
     assert call.junctions == (junctions[1], junctions[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "region"),
+    [
+        ([acceptor(2000, -0.2)], SKIPPED, (2000, 2120)),
+        ([acceptor(2000, -0.199)], NONE, None),
+        ([donor(2131, 0.2)], CRYPTIC, (2000, 2132)),
+        ([donor(2131, 0.199)], NONE, None),
+        ([donor(2119, -0.9), donor(2131, 0.2)], CRYPTIC, (2000, 2132)),
+        ([donor(2600, 0.5), acceptor(2501, 0.05)], PSEUDOEXON, (2501, 2601)),
+        ([donor(2600, 0.5), acceptor(2501, 0.049)], CRYPTIC, (2000, 2601)),
+        ([donor(2119, -0.9), donor(2619, 0.4)], CRYPTIC, (2000, 2620)),
+        ([donor(2119, -0.9), donor(2620, 0.4)], SKIPPED, (2000, 2120)),
+    ],
+)
+def test_a_change_of_exactly_the_limit_counts(
+    changes: list[SiteChange], kind: EventKind, region: tuple[int, int] | None
+) -> None:
+    call = call_event(changes, GENES["+"])
+    assert (call.kind, call.region) == (kind, region)
+
+
+def test_an_annotated_gain_of_exactly_the_threshold_stands_in() -> None:
+    gene = GeneModel("+", (EXONS, (EXONS[0], Interval(2012, 2105), *EXONS[2:])))
+    lost = donor(2119, -0.8)
+    assert call_event([lost, donor(2104, 0.2)], gene).kind == EventKind.ALTERNATIVE_SITE
+    assert call_event([lost, donor(2104, 0.199)], gene).kind == SKIPPED
+
+
+def test_a_junction_of_exactly_the_limit_names_a_partner() -> None:
+    gain, junction = donor(2600, 0.5), JunctionChange(2120, 2501, 0.5)
+    assert call_event([gain], GENES["+"], [junction]).kind == PSEUDOEXON
+
+
+@pytest.mark.parametrize("strand", ["+", "-"])
+@pytest.mark.parametrize(
+    ("start0", "end0", "supports"),
+    [
+        (2000, 2120, True),
+        (1999, 2121, True),
+        (1100, 3000, True),
+        (2001, 2120, False),
+        (2000, 2119, False),
+    ],
+)
+def test_a_junction_supports_skipping_where_it_covers_the_exon(
+    strand: str, start0: int, end0: int, supports: bool
+) -> None:
+    lost = donor(2119, -0.8) if strand == "+" else acceptor(2119, -0.8)
+    call = call_event([lost], GENES[strand], [junction := JunctionChange(start0, end0, 1.0)])
+    assert (call.kind, call.region) == (SKIPPED, (2000, 2120))
+    assert call.junctions == ((junction,) if supports else ())
 
 
 def test_exon_of_most_transcripts_is_the_one_skipped():
