@@ -77,6 +77,13 @@ def test_insertion_whose_anchor_is_not_read_needs_no_span() -> None:
     assert (index.positions.tolist(), index.anchor, index.span.tolist()) == ([1, 8], 2, [-1])
 
 
+@pytest.mark.parametrize(("alt", "silent"), [("C", [10, 11]), ("AC", [9, 10, 11])])
+def test_positions_past_the_window_are_silent(alt: str, silent: list[int]) -> None:
+    positions = np.array([8, 9, 10, 11])
+    index = align_positions(positions, allele(104, "A", alt), window(100))
+    assert positions[index.positions == -1].tolist() == silent
+
+
 def test_no_positions() -> None:
     index = align_positions(np.array([], np.int32), allele(104, "A", "AC"), window(100))
     assert (len(index.positions), index.anchor) == (0, 0)
@@ -95,7 +102,7 @@ def test_span_has_one_of_a_few_sizes(inserted_bp: int, size: int) -> None:
 
 def test_insertion_too_long_for_every_size() -> None:
     inserted = allele(600_000, "A", "A" + "C" * 262_144)
-    with pytest.raises(ValueError, match="262144"):
+    with pytest.raises(ValueError, match="262144 bp inserted; the largest span is 262144"):
         align_positions(np.array([100_000]), inserted, window(500_000, 1 << 20))
 
 

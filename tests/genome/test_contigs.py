@@ -24,6 +24,7 @@ REFSEQ = ["NC_000001.11", "NC_000010.11", "NC_000023.11", "NC_000024.10", "NC_01
         (UCSC, "NC_000002.12", None),
         (UCSC, "NT_187361.1", None),
         (UCSC, "chr", None),
+        (UCSC, "chrchr1", None),
         (UCSC, "", None),
         (ENSEMBL, "chr10", "10"),
         (ENSEMBL, "chrM", "MT"),
