@@ -80,7 +80,7 @@ def test_constant_scores_have_no_correlation():
 
 
 def test_interval_covers_the_truth_about_as_often_as_it_says():
-    """Of 200 samples with a known AUROC, 95% give or take four standard errors."""
+    """Of 200 samples with a known AUROC; an interval of 90% would cover 0.865 of them, one of 99% 0.98."""
     truth = norm.cdf(1 / np.sqrt(2))  # of normal scores one standard deviation apart
     covered = 0
     for seed in range(200):
@@ -88,7 +88,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
         labels = (np.arange(120) < 50).astype(float)
         found = estimate(auroc, rng.normal(labels), labels, labels.astype(int), resamples=300, seed=seed)
         covered += found.low <= truth <= found.high
-    assert 0.88 <= covered / 200 <= 1
+    assert 0.88 <= covered / 200 <= 0.97
 
 
 def test_resamples_keep_the_classes(monkeypatch):
