@@ -151,7 +151,7 @@ def test_bytes_that_are_not_utf8_are_kept(tmp_path):
         (b">chr1\nACGT\n", "starts with b'>chr1"),
         (b"#CHROM\tPOS\n", "expected ##fileformat=VCF"),
         (b"\xef\xbb\xbf##fileformat=VCFv4.2\n", "starts with"),
-        (gzip.compress(b"BAM\1", mtime=0), "starts with b'BAM"),
+        (gzip.compress(b"BAM\1"), "starts with b'BAM"),
         (b"##fileformat=VCFv4.2\n", "ends before the line that starts with #CHROM"),
         (b"##fileformat=VCFv4.2\nchr1\t1\t.\tA\tC\t.\t.\t.\n", "line 2.*expected the line that starts with"),
         (b"##fileformat=VCFv4.2\n#CHROM POS ID REF ALT QUAL FILTER INFO\n", "one tab between"),

@@ -2,23 +2,24 @@
 
 import dataclasses
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from tests.model.tiny import CONFIG
+from tests.model.tiny import CONFIG, create_random
 from vepscore.model.layers import StandardizedConv
 from vepscore.model.network import AlphaGenome
 from vepscore.model.winograd import WinogradConv, use_winograd
 
 
 def folded_conv(in_channels: int, out_channels: int) -> StandardizedConv:
-    conv = StandardizedConv(in_channels, out_channels, width=5, rngs=nnx.Rngs(0))
-    conv.bias[...] = jax.random.normal(jax.random.key(1), (out_channels,))
+    conv = create_random(lambda: StandardizedConv(in_channels, out_channels, width=5, rngs=nnx.Rngs(0)))
     conv.fold()
     return conv
+
+
+def normal(*shape: int) -> np.ndarray:
+    return np.random.default_rng(2).standard_normal(shape, np.float32)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def folded_conv(in_channels: int, out_channels: int) -> StandardizedConv:
 )
 def test_equals_the_direct_convolution(batch: int, positions: int, channels: tuple[int, int]) -> None:
     conv = folded_conv(*channels)
-    x = jax.random.normal(jax.random.key(2), (batch, positions + 4, channels[0]))
+    x = normal(batch, positions + 4, channels[0])
     expected = conv(x, padding="VALID")
     found = nnx.jit(lambda conv, x: conv(x, padding="VALID"))(WinogradConv(conv), x)
     assert found.shape == expected.shape == (batch, positions, channels[1])
@@ -43,7 +44,7 @@ def test_equals_the_direct_convolution(batch: int, positions: int, channels: tup
 def test_error_is_that_of_float32() -> None:
     """Against float64, and against a kernel whose taps differ, so that none is in another's place."""
     conv = folded_conv(64, 64)
-    x = jax.random.normal(jax.random.key(3), (1, 404, 64))
+    x = normal(1, 404, 64)
     taps, wide = np.asarray(conv.kernel[...], np.float64), np.asarray(x, np.float64)
     exact = sum(wide[0, i : i + 400] @ taps[i] for i in range(5)) + np.asarray(conv.bias[...])
     error = np.asarray(WinogradConv(conv)(x, padding="VALID"))[0] - exact
@@ -54,16 +55,15 @@ def test_tile_has_the_same_bytes_in_any_slot() -> None:
     """Scores must not hang on which tiles are decoded together."""
     conv = WinogradConv(folded_conv(256, 256))
     run = nnx.jit(lambda conv, x: conv(x, padding="VALID"))
-    x = jax.random.normal(jax.random.key(4), (8, 24, 256))
+    x = normal(8, 24, 256)
     expected = np.asarray(run(conv, x))
     np.testing.assert_array_equal(np.asarray(run(conv, x[::-1]))[::-1], expected)
-    np.testing.assert_array_equal(np.asarray(run(conv, jnp.repeat(x[3:4], 8, axis=0)))[5], expected[3])
+    np.testing.assert_array_equal(np.asarray(run(conv, np.repeat(x[3:4], 8, axis=0)))[5], expected[3])
 
 
 def test_only_large_convolutions_are_replaced() -> None:
     sizes = dataclasses.replace(CONFIG, channels=192, channel_step=64, tower_layers=1, heads={})
-    network = nnx.eval_shape(lambda: AlphaGenome(sizes, rngs=nnx.Rngs(0)))
-    network = jax.tree.map(jnp.zeros_like, network)
+    network = create_random(lambda: AlphaGenome(sizes, rngs=nnx.Rngs(0)))
     for _, node in nnx.iter_graph(network):
         if isinstance(node, StandardizedConv):
             node.drop_scale()

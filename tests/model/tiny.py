@@ -73,7 +73,7 @@ def _random(path: tuple[Any, ...], shape: tuple[int, ...], rng: np.random.Genera
         case "variance" | "means":
             return np.exp(0.3 * noise)
         case "scale" | "residual_scale":
-            return (1 + 0.1 * noise) * np.float32(0.25 if path[-2] in ("conv", "norm_out") else 1)
+            return (1 + 0.1 * noise) * np.float32(0.25 if {"conv", "norm_out"} & {*path[-2:-1]} else 1)
         case _:
             return 0.3 * noise
 
