@@ -141,7 +141,7 @@ def find_contradiction(sources: Sequence[ContigSource]) -> FileWarning | None:
     """Return one warning about all contradictions between the files; None if there are none.
 
     Two files contradict one another where a contig that both have differs in length, where genes lie past the end of
-    their contig, or where they are of different assemblies and share no length.
+    their contig, or where their lengths or statements tell different assemblies.
     """
     lines: dict[str, None] = {}
     differing = 0
@@ -150,7 +150,7 @@ def find_contradiction(sources: Sequence[ContigSource]) -> FileWarning | None:
         differing = max(differing, len(pairs))
         if pairs:
             lines |= dict.fromkeys([one.describe(pairs[0][0]), other.describe(pairs[0][1])])
-        elif _are_of_two_assemblies(one, other):
+        elif one.assembly and other.assembly and one.assembly != other.assembly:
             lines |= dict.fromkeys([one.describe_assembly(), other.describe_assembly()])
     if not lines:
         return None
@@ -166,14 +166,6 @@ def _differing(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, st
         left, right = one.lengths[contig], other.lengths[match]
         if (left > right and not other.is_annotation) or (left < right and not one.is_annotation):
             yield contig, match
-
-
-def _are_of_two_assemblies(one: ContigSource, other: ContigSource) -> bool:
-    """Return whether the files tell different assemblies and have no length in common."""
-    exact = not (one.is_annotation or other.is_annotation)
-    if exact and any(_shared(one, other)):
-        return False
-    return bool(one.assembly and other.assembly) and one.assembly != other.assembly
 
 
 def _shared(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]:
