@@ -91,6 +91,18 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.88 <= covered / 200 <= 0.97
 
 
+def test_interval_is_of_the_percentiles_2_5_and_97_5() -> None:
+    found = estimate(
+        lambda *arrays: np.arange(len(arrays[2])),
+        np.zeros(3),
+        np.zeros(3),
+        np.zeros(3, int),
+        resamples=201,
+        seed=0,
+    )
+    assert (found.value, found.low, found.high) == pytest.approx((0, 5, 195))
+
+
 def test_resamples_keep_the_classes(monkeypatch):
     """A metric that counts: each class as often as there are members, also when drawn in several steps."""
     monkeypatch.setattr(metrics, "_DRAWS_AT_ONCE", 100)

@@ -57,6 +57,18 @@ def test_table(written: tuple[int, str, str], normal: tuple[int, str, str]) -> N
     assert write(SEQUENCE, *written) == normal
 
 
+class Unreadable:
+    """A reference that no base may be read from."""
+
+    def fetch(self, chrom: str, start0: int, end0: int) -> bytes:
+        raise AssertionError(f"{chrom}:{start0}-{end0} was read")
+
+
+def test_substitution_of_one_base_needs_no_look_at_the_reference() -> None:
+    allele = Allele(chrom="chr1", pos0=7, ref="A", alt="C")
+    assert normalise(allele, Unreadable()) is allele
+
+
 def test_moves_to_the_contigs_start() -> None:
     assert write(b"ACACACGT", 3, "CAC", "C") == (0, "ACA", "A")
     assert write(b"ACACACGT", 5, "C", "CAC") == (0, "A", "ACA")

@@ -66,6 +66,13 @@ def test_variant_on_a_contig_with_colons(text, chrom, pos1):
     assert parse_variant(text) == VariantText(chrom=chrom, pos1=pos1, ref="C", alt="T")
 
 
+@pytest.mark.parametrize("or_variant", [False, True])
+def test_a_variant_is_named_where_one_would_do(reference, or_variant: bool) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_region("chr1:x", reference, or_variant=or_variant)
+    assert ("or a variant: " in str(caught.value)) == or_variant
+
+
 def test_one_base_is_a_region(reference):
     assert parse_region("chr3:6000-6000", reference).width_bp == 1
 

@@ -40,6 +40,17 @@ def test_contigs_of_the_body_that_nobody_knows_are_declared_without_length():
     assert header.declared("contig")["chrUn_1"] == "##contig=<ID=chrUn_1>"
 
 
+def test_no_contig_is_declared_twice() -> None:
+    mine = VcfHeader(meta=(*META, "##contig=<ID=chr7>"), columns=COLUMNS)
+    header = annotated(mine, body_contigs=["chr1", "chr7", "chrUn_1", "chrUn_1"])
+    assert [line for line in header.meta if line.startswith("##contig=")] == [
+        "##contig=<ID=chr7>",
+        "##contig=<ID=chr1,length=248956422>",
+        "##contig=<ID=chr2,length=242193529>",
+        "##contig=<ID=chrUn_1>",
+    ]
+
+
 def test_no_contig_is_added_where_the_body_needs_none():
     mine = VcfHeader(meta=(*META, "##contig=<ID=chr7>"), columns=COLUMNS)
     assert list(annotated(mine, body_contigs=["chr7"]).declared("contig")) == ["chr7"]

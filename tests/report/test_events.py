@@ -201,6 +201,20 @@ def test_a_junction_of_exactly_the_limit_names_a_partner() -> None:
     assert call_event([gain], GENES["+"], [junction]).kind == PSEUDOEXON
 
 
+@pytest.mark.parametrize(
+    ("gained", "region"),
+    [
+        ([donor(2160, 0.5), acceptor(2120, 0.4)], (2120, 2161)),
+        ([donor(2999, 0.5), acceptor(2950, 0.4)], (2950, 3000)),
+    ],
+)
+def test_a_pseudoexon_may_lie_directly_beside_an_exon(
+    gained: list[SiteChange], region: tuple[int, int]
+) -> None:
+    call = call_event(gained, GENES["+"])
+    assert (call.kind, call.region, call.exons) == (PSEUDOEXON, region, 0)
+
+
 @pytest.mark.parametrize("strand", ["+", "-"])
 @pytest.mark.parametrize(
     ("start0", "end0", "supports"),

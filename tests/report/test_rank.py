@@ -23,7 +23,7 @@ from vepscore.errors import CheckpointError, InputError, UsageError
 from vepscore.io import parquet
 from vepscore.report.filters import GeneList, MaxFrequency, Region
 from vepscore.report.modalities import MODALITIES, find_modality
-from vepscore.report.ranking import Options, Ranking, rank
+from vepscore.report.ranking import Options, Ranking, is_parquet, rank
 from vepscore.report.table import tsv_lines
 
 ALL = [(0, 0), (4, 0), (1, 0)]
@@ -135,6 +135,29 @@ class TestOrder:
         composite = MODALITIES["splice"]
         assert composite.field == COMPOSITE_FIELD
         assert {part.info_field: composite.weights[part.name] for part in parts} == COMPOSITE_WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_table"),
+    [
+        ("scores.data", b"PAR1 and more", True),
+        ("scores.parquet", b"##fileformat=VCFv4.2", False),
+        ("absent.parquet", None, True),
+        ("absent.vcf", None, False),
+    ],
+)
+def test_a_table_is_told_by_content_or_else_by_name(
+    tmp_path: Path, name: str, content: bytes | None, is_table: bool
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert is_parquet(str(tmp_path / name)) == is_table
+
+
+def test_standard_input_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "-").write_bytes(b"PAR1")
+    monkeypatch.chdir(tmp_path)
+    assert not is_parquet("-")
 
 
 class TestWhatIsLeftOut:
