@@ -11,6 +11,8 @@ from tests.cli.scoring import SCRIPT, Bench, split_vcf
 from tests.io.samples import run_tool
 from vepscore.io.quantiles import quantiles_name, read_quantiles
 
+pytestmark = [pytest.mark.slow, pytest.mark.ci]
+
 BACKGROUND = [vcf_row("chr1", pos0, 1, "~") for pos0 in range(12_000, 20_000, 500)]
 ROWS = (vcf_row("chr1", 14_199, 1, "~"), vcf_row("chr1", 17_001, 1, "~", "<DEL>"), vcf_row("chr1", 18_000, 1))
 QUICK = ("-s", "DNASE")

@@ -129,6 +129,8 @@ class TestPermissions:
         failed(ended, "cannot be written: Permission denied", "out.vcf")
         assert names(folder / "closed") == set()
 
+    @pytest.mark.slow
+    @pytest.mark.ci
     def test_reference_beside_which_no_index_can_be_made(self, public):
         own, folder = public
         ended = end(start(own, folder / "open", "../in.vcf", "-o", "out.vcf", prefix=self.prefix()))
@@ -174,6 +176,8 @@ class TestFiles:
         failed(ended, "is cut short", "standard input" if as_stream else "in.vcf.gz")
         assert names(tmp_path) == {"plain.vcf", "in.vcf.gz"}
 
+    @pytest.mark.slow
+    @pytest.mark.ci
     def test_annotation_with_features_that_nobody_knows(self, bench, tmp_path):
         write_vcf(tmp_path / "in.vcf", SCORED)
         known = bench.genome.gtf.read_text()

@@ -63,6 +63,8 @@ def direct_run(
     return score(bench, folder, "-c", str(official), "--metadata", str(metadata["human"]))
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_imported_gives_the_same_bytes(
     bench: Bench, imported: pathlib.Path, direct_run: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -75,6 +77,8 @@ def test_imported_gives_the_same_bytes(
     )
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_outputs_carry_the_terms_and_the_rotary_dtype(direct_run: pathlib.Path) -> None:
     header, records = split_vcf((direct_run / "out.vcf").read_bytes())
     table = (direct_run / "out.tsv").read_text().splitlines()

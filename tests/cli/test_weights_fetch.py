@@ -56,6 +56,8 @@ def downloads(environment):
     return [os.path.join(root, name) for root, _, names in os.walk(folder) for name in names]
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_fetched_checkpoint_is_listed_whole_and_equal_to_an_imported_one(
     fetch, environment, official, metadata_options, tmp_path
 ):
@@ -166,6 +168,8 @@ def test_missing_token_is_a_failure(fetch, hub):
     assert hub.requests == []
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_killed_download_is_continued(fetch, environment, metadata_options, hub, tmp_path):
     hub.stall_after = 50_000
     command = [sys.executable, "-c", MAIN, "weights", "fetch", NAME, "--accept-terms", *metadata_options]

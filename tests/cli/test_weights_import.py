@@ -44,6 +44,8 @@ def test_import_says_what_it_wrote(official, metadata_options, tmp_path):
     assert f"{output} is there already; nothing is overwritten" in again.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_imported_checkpoint_of_one_organism_scores_without_the_network(official, metadata, tmp_path, bench):
     other = shutil.copy(metadata["human"], tmp_path / "tracks.textproto")
     output = tmp_path / "mine"
