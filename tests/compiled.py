@@ -17,7 +17,7 @@ SESSION_FLAGS = "--xla_gpu_deterministic_ops=true"  # the flags are part of a pr
 def keep_for_all_tests() -> None:
     """Make this process keep compiled programs; call it before JAX compiles any."""
     os.environ.setdefault("XLA_FLAGS", SESSION_FLAGS)
-    from vepscore.engine.device import keep_compiled
+    from vepscore.engine.settings import keep_compiled
 
     keep_compiled(CACHE)
 

@@ -1,6 +1,5 @@
 """What tests in several folders share."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,8 +12,6 @@ from tests.compiled import delete_if_large, keep_for_all_tests
 from tests.paths import need
 
 LONGEST = "test_readme.py"
-_THREADS = {name: value for name, value in os.environ.items() if name == "NPROC"}
-_PRECISION = os.environ.get("JAX_DEFAULT_MATMUL_PRECISION")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,13 +38,3 @@ def official_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     subprocess.run([sys.executable, need("parity/params.py"), folder], check=True)
     yield folder
     shutil.rmtree(folder)
-
-
-@pytest.fixture(autouse=True)
-def same_settings() -> Iterator[None]:
-    """Undo what a run inside this process sets for good, so that tests do not depend on their order."""
-    yield
-    os.environ.pop("NPROC", None)
-    os.environ.update(_THREADS)
-    if "jax" in sys.modules:
-        sys.modules["jax"].config.update("jax_default_matmul_precision", _PRECISION)

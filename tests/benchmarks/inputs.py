@@ -10,12 +10,13 @@ import numpy as np
 
 from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.device import choose_device, default_precision, keep_compiled, require_exact_products
+from vepscore.engine.device import default_precision, find_devices
 from vepscore.engine.encoding import RUN_BINS
 from vepscore.engine.intake import Intake
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import needed_outputs, select_scorers
+from vepscore.engine.settings import set_up_process
 from vepscore.engine.sparse import SparseEngine
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
@@ -67,9 +68,8 @@ class Data:
     @functools.cached_property
     def checkpoint(self) -> Checkpoint:
         """On the best device there is, in its precision."""
-        precision = default_precision(choose_device("auto"))
-        keep_compiled(cache_dir())
-        require_exact_products(precision)
+        set_up_process()
+        precision = default_precision(find_devices("auto")[0].platform)
         return load_checkpoint(
             resolve_checkpoint(self.checkpoint_name),
             dtype=precision,

@@ -1,4 +1,4 @@
-"""The device is made deterministic before it is first used; in processes of their own, since that happens once."""
+"""What a command sets before a device is first used; in processes of their own, since that happens once."""
 
 import logging
 import os
@@ -9,13 +9,13 @@ from pathlib import Path
 import jax
 import pytest
 
-from vepscore.engine.device import keep_compiled
+from vepscore.engine.settings import keep_compiled
 
 FLAG = "--xla_gpu_deterministic_ops"
 PROGRAM = """
 import os
-from vepscore.engine.device import choose_device
-choose_device("cpu")
+from vepscore.engine.settings import set_up_process
+set_up_process("cpu")
 import jax.numpy as jnp
 print(jnp.arange(3).sum(), os.environ["XLA_FLAGS"])
 """
@@ -40,8 +40,8 @@ def test_xla_is_told_to_be_deterministic(flags: str | None, expected: str) -> No
 
 THREADS = """
 import pathlib
-from vepscore.engine.device import choose_device
-choose_device("cpu")
+from vepscore.engine.settings import set_up_process
+set_up_process("cpu")
 import jax.numpy as jnp
 (jnp.ones((512, 512)) @ jnp.ones((512, 512))).block_until_ready()
 names = [path.read_text() for path in pathlib.Path("/proc/self/task").glob("*/comm")]

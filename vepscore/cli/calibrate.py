@@ -79,6 +79,7 @@ def calibrate(
     from vepscore.engine.calibration import calibrate as run
     from vepscore.engine.intake import MismatchPolicy
     from vepscore.engine.options import Job
+    from vepscore.engine.settings import set_up_process
     from vepscore.genome.windows import parse_width
 
     window_bp = parse_width(window)
@@ -114,6 +115,7 @@ def calibrate(
         summary=None,
         command=("vepscore", *sys.argv[1:]),
     )
+    set_up_process(device)
     with observing() as observe:
         path, report = run(job, output, observe)
     if log.isEnabledFor(logging.INFO):

@@ -97,6 +97,7 @@ def ism(
     from vepscore.cli.progress import observing, print_report
     from vepscore.engine.options import Job
     from vepscore.engine.saturation import grid_for, run_saturation
+    from vepscore.engine.settings import set_up_process
     from vepscore.genome.windows import parse_width
 
     window_bp = parse_width(window)
@@ -121,6 +122,7 @@ def ism(
         resume=resume,
         command=("vepscore", *sys.argv[1:]),
     )
+    set_up_process(device)
     with observing() as observe:
         report = run_saturation(job, region, output, picture=picture, by=by, observe=observe)
     if logging.getLogger(__name__).isEnabledFor(logging.INFO):

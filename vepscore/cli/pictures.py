@@ -48,10 +48,12 @@ def open_predictor(
     """What predicts the tracks of pictures, as the scores were made where `scores`, their provenance, tells it."""
     from vepscore.engine.options import Job
     from vepscore.engine.provenance import read_placement
+    from vepscore.engine.settings import set_up_process
     from vepscore.engine.surroundings import Surroundings
     from vepscore.genome.windows import parse_width
 
     window_bp = parse_width(window)
+    set_up_process(device)
     return Surroundings(
         Job(
             reference=reference,

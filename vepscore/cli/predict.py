@@ -89,6 +89,7 @@ def predict(
     from vepscore.engine.options import Job
     from vepscore.engine.prediction import Prediction
     from vepscore.engine.prediction import predict as run
+    from vepscore.engine.settings import set_up_process
     from vepscore.genome.windows import parse_width
     from vepscore.io.bigwig import require_bigwig
 
@@ -113,6 +114,7 @@ def predict(
         command=("vepscore", *sys.argv[1:]),
     )
     asked = Prediction(place=place, region=region, outputs=tuple(output) if output else None, tissue=tissue)
+    set_up_process(device)
     written = run(job, asked, folder)
     columns = ("file", "output", "track", "biosample", "allele", "bp", "bins", "min", "mean", "max")
     rows = [

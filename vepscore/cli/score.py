@@ -160,6 +160,7 @@ def score(
     from vepscore.engine.intake import MismatchPolicy
     from vepscore.engine.job import run_job
     from vepscore.engine.options import Job, check_outputs
+    from vepscore.engine.settings import set_up_process
     from vepscore.engine.shards import Shard
     from vepscore.genome.windows import parse_width
 
@@ -202,6 +203,7 @@ def score(
         summary=json_summary,
         command=("vepscore", *sys.argv[1:]),
     )
+    set_up_process(device)
     with observing() as observe:
         report = run_job(job, observe)
     if logging.getLogger(__name__).isEnabledFor(logging.INFO):

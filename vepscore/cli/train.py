@@ -37,6 +37,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a checkpoint: teachers on labels, then a student on what they predict together."""
+    from vepscore.engine.device import find_devices
+    from vepscore.engine.settings import set_up_process
     from vepscore.train.recipe import read_recipe
 
     try:
@@ -46,6 +48,8 @@ def train(
             f"vepscore train: {error.name} is not installed", hint="pip install 'vepscore[train]'"
         ) from error
     recipe = read_recipe(recipe).shortened(share)
+    set_up_process(deterministic=False)
+    find_devices("auto")
     with _observing(quiet=quiet) as observe:
         data_read = read_data(recipe, data)
         typer.echo(train_all(recipe, data_read, output, start=start, only_teacher=teacher, observe=observe))

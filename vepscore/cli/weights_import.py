@@ -95,8 +95,10 @@ def write_imported(
     """Imports the official checkpoint in `directory`, and says what was written."""
     from vepscore.cli.tables import print_fields
     from vepscore.cli.transfer import observing_bytes
+    from vepscore.engine.settings import set_up_process
     from vepscore.model.official.checkpoint import import_checkpoint
 
+    set_up_process("cpu")  # Orbax asks JAX for its devices
     with observing_bytes("importing") as observe:
         import_checkpoint(directory, output, metadata=metadata, name=name, dtype=str(dtype), observe=observe)
     print_fields(_describe(output, [organism for organism in ORGANISMS if organism in metadata]))

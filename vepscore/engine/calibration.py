@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from vepscore.engine.device import choose_device, default_precision
+from vepscore.engine.device import default_precision, find_devices
 from vepscore.engine.job import run_job
 from vepscore.engine.options import Job
 from vepscore.engine.report import JobReport
@@ -29,7 +29,7 @@ def calibrate(
     Raises:
         VepscoreError: anything that the user can act on.
     """
-    precision = job.precision or default_precision(choose_device(job.device))
+    precision = job.precision or default_precision(find_devices(job.device)[0].platform)
     path = folder / quantiles_name(job.organism, job.window_bp, precision)
     with made_folder(folder):
         return path, run_job(dataclasses.replace(job, background=path, precision=precision), observe)

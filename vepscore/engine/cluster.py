@@ -19,6 +19,7 @@ from vepscore.engine.provenance import describe_files
 from vepscore.engine.run import score_records
 from vepscore.engine.scoring import Engine
 from vepscore.engine.session import Facts, open_intake, open_session
+from vepscore.engine.settings import set_up_process
 from vepscore.errors import ClusterError, UsageError
 from vepscore.io.codec import decode_results, encode_results
 from vepscore.io.journal import Journal
@@ -196,6 +197,7 @@ _opened: dict[Job, tuple[Intake, Facts, Engine]] = {}
 def _open(job: Job, source: str, assembly: str) -> tuple[Intake, Facts, Engine]:
     if job not in _opened:
         _opened.clear()
+        set_up_process(job.device)
         intake = open_intake(job, source=source, assembly=assembly)
         session = open_session(job, intake)
         _opened[job] = intake, session.facts, session.create_engine()

@@ -50,7 +50,7 @@ class WindowDecoder:
         graph, self._state = nnx.split(network)
         self._decode = jax.jit(functools.partial(_decode, graph))
         shapes = [(TRUNK_BIN_BP, network.config.channels), (2 * network.config.channels,)]
-        dtype = network.encoder.embedder.conv.kernel.dtype
+        dtype = network.dtype
         self.store = BlockStore(shapes, dtype, rows=_FIRST_ROWS, max_rows=int(ABSENT), device=device)
 
     def decode(self, window: Undecoded, bins: np.ndarray, demand: np.ndarray) -> None:

@@ -20,6 +20,7 @@ from flax import nnx
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import NotFiniteError, Scoring, plan_allele
+from vepscore.engine.settings import fixed_settings
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.network import Embeddings, one_hot
@@ -69,11 +70,16 @@ class DenseEngine:
         self.tracks = checkpoint.tracks
         self._scoring = Scoring(checkpoint.network, checkpoint.tracks, scorers, reverse=self._reverse)
         self.batch = batch
+        self._precision, self._device = checkpoint.network.dtype.name, checkpoint.network.device
         graph, self._state = nnx.split(checkpoint.network)
         self._embed = jax.jit(functools.partial(_embed, graph, jnp.dtype(rotary_dtype)))
 
     def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
         """The blocks of each allele, in the order of the scorers; at most `batch` alleles, all with a site."""
+        with fixed_settings(self._precision, self._device):
+            return self._score_batch(alleles)
+
+    def _score_batch(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
         references = self._embed_all([allele.reference_codes for allele in alleles])
         alternates = self._embed_all([allele.alternate_codes for allele in alleles])
         results: list[list[ScoreBlock] | NotFiniteError] = []
@@ -103,6 +109,6 @@ def _embed(
 ) -> list[DenseReader]:
     """uint8 codes (B, S) to the embeddings of each window, without the batch axis."""
     network = nnx.merge(graph, state)
-    dtype = network.encoder.embedder.conv.kernel.dtype
+    dtype = network.dtype
     embeddings = network(one_hot(codes, dtype), LOADED_ORGANISM, rotary_dtype=rotary_dtype)
     return [DenseReader(jax.tree.map(lambda x, i=i: x[i], embeddings)) for i in range(codes.shape[0])]

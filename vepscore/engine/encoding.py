@@ -265,7 +265,7 @@ def _create_store(
 ) -> BlockStore:
     config = network.config
     shapes = [(SKIP_POSITIONS[level], config.channels + level * config.channel_step) for level in band.levels]
-    dtype = network.encoder.embedder.conv.kernel.dtype
+    dtype = network.dtype
     affordable = max(_STORE_BYTES // block_bytes(shapes, dtype), _MIN_STORE_ROWS)
     rows = min(affordable, 2 * window_bins + RUN_BINS)
     return BlockStore(shapes, dtype, rows=rows, max_rows=rows, device=device)

@@ -78,13 +78,11 @@ class ParallelEngine:
         idle: queue.SimpleQueue[Engine] = queue.SimpleQueue()
         for engine in self._engines:
             idle.put(engine)
-        precision = jax.config.jax_default_matmul_precision  # which JAX has for each thread
 
         def score(piece: Sequence[PreparedAllele]) -> list[Result]:
             engine = idle.get()
             try:
-                with jax.default_matmul_precision(precision):
-                    return engine.score(piece)
+                return engine.score(piece)
             finally:
                 idle.put(engine)
 

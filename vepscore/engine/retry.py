@@ -3,8 +3,6 @@
 import logging
 from collections.abc import Callable, Sequence
 
-import jax
-
 from vepscore.contract import ScoreBlock
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import Engine, NotFiniteError
@@ -39,7 +37,5 @@ class RetryingEngine:
         log.info("%s:%d %s>%s is scored again in float32", site.chrom, site.pos0 + 1, site.ref, site.alt)
         if self._exact is None:
             self._exact = self._create_exact()
-        # For this engine alone: what the other one gives must not hang on what failed before.
-        with jax.default_matmul_precision("highest"):
-            (result,) = self._exact.score([allele])
+        (result,) = self._exact.score([allele])
         return result

@@ -3,16 +3,11 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
+import jax
+
 from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.device import (
-    choose_device,
-    count_threads,
-    default_precision,
-    keep_compiled,
-    list_devices,
-    require_exact_products,
-)
+from vepscore.engine.device import count_threads, default_precision, find_devices
 from vepscore.engine.intake import Intake
 from vepscore.engine.options import Job
 from vepscore.engine.parallel import create_sparse_engine
@@ -22,6 +17,7 @@ from vepscore.engine.quantiles import QUANTILES_KEY, find_quantiles, match_compo
 from vepscore.engine.retry import RetryingEngine
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import needed_outputs, select_scorers
+from vepscore.engine.settings import fixed_settings
 from vepscore.engine.summary import signed_names
 from vepscore.errors import UsageError
 from vepscore.genome.annotation import Annotation
@@ -91,7 +87,7 @@ def open_session(
     scorers: Sequence[Scorer] | None = None,
     choose_tracks: ChooseTracks | None = None,
 ) -> Session:
-    """Opens a job's checkpoint on its device.
+    """Opens a job's checkpoint on its device. Changes no setting of the process; see `vepscore.engine.settings`.
 
     Args:
         job: the options.
@@ -102,10 +98,21 @@ def open_session(
     Raises:
         VepscoreError: anything that the user can act on.
     """
-    device = choose_device(job.device)
-    keep_compiled(cache_dir())
-    precision = job.precision or default_precision(device)
-    require_exact_products(precision)
+    devices = find_devices(job.device)
+    precision = job.precision or default_precision(devices[0].platform)
+    with fixed_settings(precision, devices[0]):
+        return _open_session(job, intake, devices, precision, scorers, choose_tracks)
+
+
+def _open_session(
+    job: Job,
+    intake: Intake,
+    devices: Sequence[jax.Device],
+    precision: str,
+    scorers: Sequence[Scorer] | None,
+    choose_tracks: ChooseTracks | None,
+) -> Session:
+    """Open a session on these devices, within `fixed_settings`; the other arguments are those of `open_session`."""
     asked_for = scorers is None and job.scorers is not None
     if scorers is None:
         scorers = load_scorers(job.scorers)
@@ -132,6 +139,7 @@ def open_session(
     if quantiles is not None:
         quantiles = match_composite(quantiles, selection.scorers)
         provenance[QUANTILES_KEY] = f"{quantiles.name} sha256:{quantiles.digest}"
+    device = devices[0].platform
     facts = Facts(
         provenance=provenance,
         device=device,
@@ -145,12 +153,14 @@ def open_session(
     networks = [checkpoint]  # given away, so that the engine alone has it
 
     def create_engine() -> Engine:
-        engine = _create_engine(job, networks.pop(), selection.scorers, rotary_dtype)
+        with fixed_settings(precision, devices[0]):
+            engine = _create_engine(job, networks.pop(), selection.scorers, rotary_dtype, devices)
         return engine if precision == "float32" else RetryingEngine(engine, create_exact_engine)
 
     def create_exact_engine() -> Engine:
-        exact = open_checkpoint("float32")
-        return _create_engine(job, exact, selection.scorers, rotary_dtype)
+        with fixed_settings("float32", devices[0]):
+            exact = open_checkpoint("float32")
+            return _create_engine(job, exact, selection.scorers, rotary_dtype, devices)
 
     return Session(facts=facts, create_engine=create_engine)
 
@@ -185,11 +195,16 @@ def _open_checkpoint(job: Job, scorers: Sequence[Scorer], precision: str) -> Che
     return load_official(path, job.metadata, **wanted)
 
 
-def _create_engine(job: Job, checkpoint: Checkpoint, scorers: Sequence[Scorer], rotary_dtype: str) -> Engine:
+def _create_engine(
+    job: Job,
+    checkpoint: Checkpoint,
+    scorers: Sequence[Scorer],
+    rotary_dtype: str,
+    devices: Sequence[jax.Device],
+) -> Engine:
     options = {"rotary_dtype": rotary_dtype, "strand": job.strand, "batch": job.batch}
     if job.engine == "dense":
         return DenseEngine(checkpoint, scorers, **options)
-    devices = list_devices()
     pair_bins = job.window_bp // PAIR_BIN_BP
     if job.split == "positions" and pair_bins % len(devices):
         raise UsageError(

@@ -28,6 +28,7 @@ from vepscore.engine.decoding import Undecoded, WindowDecoder, split_bins, trunk
 from vepscore.engine.encoding import EncodedWindow, WindowEncoder
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import AllelePlan, Group, NotFiniteError, Scoring, Signals, plan_allele
+from vepscore.engine.settings import fixed_settings
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.config import TRUNK_BIN_BP
@@ -90,7 +91,7 @@ class SparseEngine:
         rotary_dtype: dtype of the tower's rotary tables, "float32" or "bfloat16".
         batch: alternates of one reference window that go through the tower together.
         strand: of the windows that the network reads, "+" or "-"; scores are about the plus strand's coordinates.
-        device: where it has its parameters and its memory, and computes; None for JAX's default.
+        device: where it has its parameters and its memory, and computes; None for where the parameters are.
         tower_devices: over which each window's tower is divided, by position; None to run it where all else runs.
 
     Raises:
@@ -112,14 +113,15 @@ class SparseEngine:
         if tower_devices is not None and device is None:
             device = tower_devices[0]
         network = _put(with_fast_products(checkpoint.network), device)
+        device = network.device
         self.scorers = tuple(scorers)
         self.tracks = checkpoint.tracks
         self.batch = batch
         self._scoring = Scoring(network, self.tracks, scorers, reverse=self._reverse)
         self._network = network
-        self._device = device
+        self._precision, self._device = network.dtype.name, device
         self._mesh = None if tower_devices is None else position_mesh(tower_devices)
-        self._towers_at_a_time = 1 if jax.default_backend() == "cpu" else batch
+        self._towers_at_a_time = 1 if device.platform == "cpu" else batch
         tower, tower_state = nnx.split((network.organism, network.tower))
         self._tower_state = self._over_mesh(tower_state, PartitionSpec())
         self._run_tower = jax.jit(functools.partial(_run_tower, tower, jnp.dtype(rotary_dtype), self._mesh))
@@ -129,6 +131,10 @@ class SparseEngine:
 
     def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
         """The blocks of each allele, in the order of the scorers; all alleles have a site."""
+        with fixed_settings(self._precision, self._device):
+            return self._score_windows(alleles)
+
+    def _score_windows(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
         results: list[list[ScoreBlock] | NotFiniteError] = []
         for _, same in itertools.groupby(alleles, lambda allele: allele.reference_codes.tobytes()):
             plans = [plan_allele(allele, self.scorers) for allele in same]
@@ -298,8 +304,7 @@ class SparseEngine:
 
 def with_fast_products(network: AlphaGenome) -> AlphaGenome:
     """The network, or a copy with the convolutions and linear layers that the machine is fast at."""
-    is_float32 = network.encoder.embedder.conv.kernel.dtype == jnp.float32
-    if jax.default_backend() != "cpu" or not is_float32:
+    if network.device.platform != "cpu" or network.dtype != jnp.float32:
         return network
     return use_pointwise_convolutions(use_winograd(network))
 

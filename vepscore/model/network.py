@@ -49,6 +49,16 @@ class AlphaGenome(nnx.Module):
             {str(output): create_head(config, output, rngs=rngs) for output in config.heads}
         )
 
+    @property
+    def dtype(self) -> jnp.dtype:
+        """Return the dtype of the parameters."""
+        return self.encoder.embedder.conv.kernel.dtype
+
+    @property
+    def device(self) -> jax.Device:
+        """Return a device that has the parameters."""
+        return next(iter(self.encoder.embedder.conv.kernel.devices()))
+
     def __call__(self, dna: jax.Array, organism: jax.Array, *, rotary_dtype: jnp.dtype) -> Embeddings:
         """Embeds a batch of windows of one length.
 

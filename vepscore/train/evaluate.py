@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from vepscore.engine.settings import fixed_settings
 from vepscore.evaluate.metrics import HIGH, LOW, auprc
 from vepscore.genome.windows import UNKNOWN, reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
@@ -41,6 +42,7 @@ _RANKED = 200_000  # negatives that resamples rank; those below them change the 
 _DRAWN_AT_ONCE = 20
 
 
+@fixed_settings()
 def main() -> None:
     """Reads the data and the checkpoint, and prints what they give."""
     parser = argparse.ArgumentParser(prog="python -m vepscore.train.evaluate", description=__doc__)

@@ -22,6 +22,7 @@ import orbax.checkpoint as ocp
 from flax import nnx
 from jax.flatten_util import ravel_pytree
 
+from vepscore.engine.settings import fixed_settings
 from vepscore.genome.cache import published
 from vepscore.model.config import ModelConfig
 from vepscore.model.layers import fold_convolutions, unfold_convolutions
@@ -70,6 +71,7 @@ class Training:
     start: AlphaGenome | None = None  # whose parameters it begins with; none: random ones
 
 
+@fixed_settings()
 def train(
     training: Training,
     log: Path,
@@ -294,6 +296,7 @@ def _prefetched(lessons: Iterator[Lesson]) -> Iterator[Lesson]:
     ready: queue.Queue[Any] = queue.Queue(_PREFETCHED)
     done = object()
 
+    @fixed_settings()
     def fill() -> None:
         try:
             for lesson in lessons:

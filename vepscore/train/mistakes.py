@@ -17,7 +17,7 @@ from vepscore.model.network import AlphaGenome, one_hot
 from vepscore.outputs import Output
 from vepscore.train.splice import SpliceData
 
-_ORGANISM = jnp.int32(0)
+_ORGANISM = np.int32(0)
 _WINDOW_BP = 16_384
 _CONTEXT_BP = 1_024
 _LEAST = 0.02  # probability below which a network makes no mistake

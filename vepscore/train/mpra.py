@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from vepscore.engine.settings import fixed_settings
 from vepscore.evaluate.metrics import spearman
 from vepscore.genome.cache import cache_dir
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
@@ -40,6 +41,7 @@ WINDOW_BP = 4096  # of 2,048 there would be one bin of pairs, whose products XLA
 _BATCH_BP = 32_768  # of windows predicted at a time; more is slower on a CPU
 
 
+@fixed_settings()
 def main() -> None:
     """Reads the data and the checkpoint, and prints what they give."""
     parser = argparse.ArgumentParser(prog="python -m vepscore.train.mpra", description=__doc__)

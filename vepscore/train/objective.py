@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vepscore.genome.windows import UNKNOWN
 from vepscore.model.heads import JunctionHead, TrackHead
@@ -28,7 +29,7 @@ from vepscore.train.recipe import Weights
 from vepscore.train.starts import start_loss
 from vepscore.train.tracks import BIN_BP, COARSE_BP
 
-_ORGANISM = jnp.int32(0)
+_ORGANISM = np.int32(0)
 
 Arrays = Mapping[str, jax.Array]  # of a batch of `TrainingWindows`
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from vepscore.engine.device import keep_compiled
+from vepscore.engine.settings import fixed_settings
 from vepscore.errors import OutputError, TrainingError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
@@ -94,6 +94,7 @@ def read_data(recipe: Recipe, folder: Path) -> TrainingData:
     )
 
 
+@fixed_settings()
 def train_all(
     recipe: Recipe,
     data: TrainingData,
@@ -125,7 +126,6 @@ def train_all(
     folds = recipe.data.folds
     if only_teacher is not None and only_teacher > len(folds):
         raise TrainingError(f"the recipe has no teacher {only_teacher}: its [data] has {len(folds)} folds")
-    keep_compiled(cache_dir())
     heads = {output: int(table.channel.max()) + 1 for output, table in data.tables.items()}
     heads[Output.SPLICE_SITES] += 1  # none of them
     recipe = dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, heads=heads))
