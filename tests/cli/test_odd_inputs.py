@@ -180,3 +180,40 @@ class TestFiles:
         assert said in message
         assert "Traceback" not in message
         assert not (tmp_path / "out.vcf").exists()
+
+
+CASES = pathlib.Path(__file__).parents[1] / "cases" / "columns"
+QUICK_CASES = ("h_record_many_tabs", "i_more_samples")
+EACH_CASE = [
+    pytest.param(path.stem, marks=() if path.stem in QUICK_CASES else pytest.mark.slow)
+    for path in sorted(CASES.iterdir())
+]
+
+
+@pytest.mark.parametrize("name", EACH_CASE)
+def test_columns_are_refused_or_bcftools_opens_every_output(bench, tmp_path, name):
+    source = CASES / f"{name}.vcf"
+    outputs = [tmp_path / f"out{suffix}" for suffix in (".vcf", ".vcf.gz", ".bcf")]
+    options = [word for path in outputs for word in ("-o", str(path))]
+    done = bench.score(str(source), *QUICK, *options, cwd=tmp_path)
+    said = done.stderr.decode()
+    assert "Traceback" not in said
+    if done.returncode == 1:
+        assert f"error: {source}" in said and "line " in said and "hint: " in said
+        assert list(tmp_path.iterdir()) == []
+        return
+    assert done.returncode == 0, said
+    sites = ("query", "-f", "%CHROM %POS %ID %REF %ALT %QUAL %FILTER %INFO/DB\n")
+    for path in outputs:
+        assert run_tool("bcftools", *sites, path) == run_tool(
+            "bcftools", *sites, _without_blank_ends(source, tmp_path)
+        )
+        assert run_tool("bcftools", "query", "-l", path) == ""
+        assert statuses(path) == ["OK", "OK"]
+
+
+def _without_blank_ends(source: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """The same file as bcftools can read it."""
+    path = folder / "clean.vcf"
+    path.write_text("".join(f"{line.rstrip()}\n" for line in source.read_text().splitlines()))
+    return path

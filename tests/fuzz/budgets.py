@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-PROPERTIES = 23
+PROPERTIES = 25
 TIME_LIMIT_SECONDS = 30  # for one example; a hang is a failure like another
 
 _SHARED = {"deadline": None, "suppress_health_check": list(HealthCheck)}

@@ -19,7 +19,7 @@ from tests.cli.commands import ROOT
 from tests.fuzz.budgets import each_budget, try_out
 from tests.fuzz.checks import VCF, annotate, check_vcf
 from tests.fuzz.mutations import TOKENS, damaged
-from tests.fuzz.vcfs import BGZIP_END, CONTAINERS, bgzip, gzip_of, vcf_texts
+from tests.fuzz.vcfs import BGZIP_END, CONTAINERS, bgzip, gzip_of, odd_column_texts, vcf_texts
 
 TEXT_OUTPUTS = [
     {"output": output, "table": table}
@@ -147,6 +147,40 @@ def test_what_bcftools_reads_it_reads_of_the_output_too(folder, budget):
             assert after == [before]
 
     try_out(budget, check, vcf_texts())
+
+
+@each_budget
+@pytest.mark.parametrize("output", ["out.vcf", "out.bcf"])
+def test_what_comes_out_is_opened_by_htslib_with_the_same_samples(folder, budget, output):
+    """Whatever the header and the columns are like: they are refused, or htslib reads every record of the output."""
+
+    def check(text: bytes) -> None:
+        (folder / "in.vcf").write_bytes(text)
+        opened: list[tuple[list[str], bool]] = []
+        done = annotate(
+            folder / "in.vcf", folder, output=output, inspect=lambda path: opened.append(_open(path))
+        )
+        if done is not None:
+            ((samples, is_whole),) = opened
+            before, was_whole = _open(folder / "in.vcf")
+            assert samples == before
+            assert is_whole >= was_whole
+
+    try_out(budget, check, odd_column_texts())
+
+
+def _open(path: Path) -> tuple[list[str], bool]:
+    """The samples of a file, and whether htslib reads all of its records."""
+    before = pysam.set_verbosity(0)
+    try:
+        with pysam.VariantFile(str(path)) as file:
+            samples = list(file.header.samples)
+            try:
+                return samples, all(True for _ in file)
+            except (OSError, ValueError):
+                return samples, False
+    finally:
+        pysam.set_verbosity(before)
 
 
 def _query(path: Path) -> str | None:

@@ -77,6 +77,22 @@ INFOS = (
 )
 FORMATS = ("GT\t0/1", "GT:DP\t./.:3", ".\t.", "\t", "GT\t", "PL\t" + "0," * 200 + "0")
 
+ODD_ENDS = (b"", b"", b"", b"\t", b" ", b"\t\t", b"\t ", b"\t.", b"\t0/1")
+ODD_FORMATS = (b"\tFORMAT", b"\tFORMAT\ts1", b"\tFORMAT\t", b"\ts1", b"\tFORMAT\ts1\ts1")
+ODD_SAMPLES = (b"\ts1", b"\ts2", b"\t\ts2", b"\tFORMAT")
+ODD_META = (
+    b'##INFO=<ID=AC, Number=A , Type=Integer, Description="a">',
+    b'##INFO=< Number=A,ID = "AC" ,Type=Integer,Description="a>, b\\" c">',
+    b"##INFO=<ID=AC,Values=[1,2>",
+    b"##INFO=<ID=AC",
+    b'##INFO=<ID=AC,Description="a',
+    b"##contig=<length=30000, ID=chr1>",
+    b"##contig=<ID=chr1,IDX=0>",
+    b"##contig=<ID=chrUn,length=long>",
+    b"##FORMAT=<ID=GT,Number=1,Type=Float,Description=<a>",
+    b"##=<ID=AC>",
+)
+
 _POSITIONS = st.one_of(
     st.integers(0, 31_000),
     st.sampled_from([0, 1, 2**29, 2**29 + 1, 2**31 - 2, 2**31 - 1]),
@@ -121,11 +137,31 @@ def vcf_texts(draw: st.DrawFn) -> bytes:
     return text.encode().replace("ü".encode(), odd_bytes)
 
 
+@st.composite
+def odd_column_texts(draw: st.DrawFn) -> bytes:
+    """A whole file whose header lines, column line or records have what does not belong there."""
+    lines = draw(vcf_texts()).replace(b"\r", b"").rstrip(b"\n").split(b"\n")
+    place = next(index for index, line in enumerate(lines) if line.startswith(b"#CHROM"))
+    for index in range(place + 1, len(lines)):
+        lines[index] += draw(st.sampled_from(ODD_ENDS)) if lines[index] else b""
+    has_samples = lines[place].count(b"\t") > 8
+    lines[place] += draw(st.sampled_from((*ODD_ENDS, *(ODD_SAMPLES if has_samples else ODD_FORMATS))))
+    lines[place:place] = draw(st.lists(st.sampled_from(ODD_META), max_size=2))
+    return b"\n".join(lines) + b"\n"
+
+
 def expected_lines(text: bytes) -> list[bytes]:
-    """The records of a VCF as they stand there: the lines below the header that are not empty."""
+    """The records of a VCF as they are read: the lines below the header that are not empty, without blank ends."""
     lines = (line.rstrip(b"\r") for line in text.split(b"\n"))
-    below = list(itertools.dropwhile(lambda line: line.startswith(b"##"), lines))[1:]
-    return [line for line in below if line]
+    columns, *below = itertools.dropwhile(lambda line: line.startswith(b"##"), lines)
+    count = columns.count(b"\t") + 1
+    return [_without_blank_end(line, count) for line in below if line]
+
+
+def _without_blank_end(line: bytes, count: int) -> bytes:
+    columns = line.split(b"\t")
+    assert not b"".join(columns[count:]).strip(b" "), "a column is lost"
+    return b"\t".join(columns[:count]).rstrip(b" ")
 
 
 def bgzip(data: bytes, block: int = 200) -> bytes:

@@ -86,3 +86,39 @@ def test_declarations_are_found_wherever_their_id_stands():
     assert list(header.declared("INFO")) == ["AC", "DB", "X"]
     assert list(header.declared("FILTER")) == ["q10"]
     assert list(header.declared("FORMAT")) == ["GT"]
+
+
+def test_spaces_and_order_of_keys_do_not_matter():
+    lines = (
+        '##INFO=<ID=AF, Number=A, Type=Float, Description="x">',
+        '##INFO=<Number=R, ID=AD, Type=Integer, Description="a, ID=Z">',
+        "##contig=<length=242193529, ID=chr2>",
+    )
+    header = VcfHeader(meta=("##fileformat=VCFv4.2", *lines), columns=COLUMNS)
+    assert {name: fields["Number"] for name, fields in header.definitions("INFO").items()} == {
+        "AF": "A",
+        "AD": "R",
+    }
+    contigs = annotated(header).declared("contig")
+    assert contigs == {"chr2": lines[2], "chr1": "##contig=<ID=chr1,length=248956422>"}
+
+
+def test_first_of_two_declarations_counts():
+    lines = [f'##INFO=<ID=AF,Number={number},Type=Float,Description="x">' for number in "A1"]
+    header = VcfHeader(meta=(*META, *lines), columns=COLUMNS)
+    assert header.declared("INFO")["AF"] == lines[0]
+    assert header.definitions("INFO")["AF"]["Number"] == "A"
+
+
+def test_overwriting_takes_out_every_line_of_ours():
+    ours = annotated().declared("INFO")["VS_RNA"]
+    header = annotated(
+        VcfHeader(meta=(*META, ours, ours.replace(",", ", ")), columns=COLUMNS), overwrite=True
+    )
+    assert list(header.meta).count(ours) == 1
+    assert ours.replace(",", ", ") not in header.meta
+
+
+def test_samples_are_the_columns_after_format():
+    assert HEADER.samples == ()
+    assert VcfHeader(meta=META, columns=f"{COLUMNS}\tFORMAT\tkid\tmum").samples == ("kid", "mum")

@@ -70,6 +70,25 @@ def test_bcftools_reads_what_is_written_without_a_word(tmp_path, source, suffix)
     ]
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_header_with_spaces_declares_what_it_says(tmp_path, suffix):
+    """Every name is declared for BCF, and no contig is declared twice."""
+    source, target = tmp_path / "in.vcf", tmp_path / f"out{suffix}"
+    spaced = tuple(line.replace(",", ", ") for line in META[1:])
+    contig = "##contig=<length=248956422, ID=chr1>"
+    source.write_bytes(
+        vcf_bytes(*RECORDS[:3], meta=("##fileformat=VCFv4.2", *spaced, contig), columns=WITH_SAMPLE)
+    )
+    annotate(source, target)
+    assert run_tool("bcftools", "query", "-f", "%POS %AC %FILTER[ %GT]\n", target).splitlines() == [
+        "100 1 PASS 0/1",
+        "101 . . ./.",
+        "300 . q10 0/0",
+    ]
+    header, _ = read_all(target)
+    assert sum(line.startswith("##contig") for line in header.meta) == 1
+
+
 @pytest.mark.parametrize(("suffix", "index"), [(".vcf.gz", ".tbi"), (".bcf", ".csi")])
 def test_compressed_output_is_indexed(tmp_path, source, suffix, index):
     target = tmp_path / f"out{suffix}"
@@ -266,7 +285,7 @@ ALT = st.text("ACGTNacgt", min_size=1, max_size=5) | st.sampled_from(
 
 
 @st.composite
-def vcf_lines(draw) -> bytes:
+def vcf_lines(draw, samples: int) -> bytes:
     """A record with arbitrary text where a VCF allows it."""
     fixed = [
         draw(TEXT),
@@ -278,16 +297,26 @@ def vcf_lines(draw) -> bytes:
         draw(TEXT),
         draw(st.just(".") | INFO),
     ]
-    samples = draw(st.lists(TEXT, max_size=3))
-    return "\t".join(fixed + samples).encode()
+    genotypes = [draw(TEXT) for _ in range(samples + 1)] if samples else []
+    return "\t".join(fixed + genotypes).encode()
+
+
+@st.composite
+def vcf_bodies(draw) -> tuple[str, list[bytes]]:
+    """The column line of a file, and its records."""
+    samples = draw(st.integers(0, 3))
+    names = "".join(f"\tS{number}" for number in range(samples))
+    columns = f"{COLUMNS}\tFORMAT{names}" if samples else COLUMNS
+    return columns, draw(st.lists(vcf_lines(samples), max_size=5))
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(vcf_lines(), max_size=5))
-def test_records_of_any_kind_come_out_as_they_went_in(lines):
+@given(vcf_bodies())
+def test_records_of_any_kind_come_out_as_they_went_in(body):
+    columns, lines = body
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.vcf"), Path(folder, "out.vcf")
-        source.write_bytes(vcf_bytes(meta=META) + b"".join(line + b"\n" for line in lines))
+        source.write_bytes(vcf_bytes(meta=META, columns=columns) + b"".join(line + b"\n" for line in lines))
         annotate(source, target)
         header, records = read_all(target)
     assert [without_ours(record.line) for record in records] == lines

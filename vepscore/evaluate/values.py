@@ -1,14 +1,12 @@
 """What a record's INFO says of each of its ALTs."""
 
 import math
-import re
 
 from vepscore.errors import InputError
 from vepscore.io.fields import MISSING
 from vepscore.io.header import VcfHeader
 from vepscore.io.records import Record
 
-_NUMBER = re.compile(r"[<,]Number=([^,>]+)")
 _SHOWN = 60
 
 
@@ -25,9 +23,7 @@ class InfoValues:
     def __init__(self, header: VcfHeader) -> None:
         self._source = header.source
         self._numbers = {
-            name: match[1]
-            for name, line in header.declared("INFO").items()
-            if (match := _NUMBER.search(line))
+            name: fields.get("Number", ".") for name, fields in header.definitions("INFO").items()
         }
 
     def declares(self, field: str) -> bool:

@@ -1,16 +1,18 @@
 """The header of a VCF: what the input said, and what is added to it."""
 
+import collections
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
 from vepscore.errors import InputError
 from vepscore.io.fields import DETAIL, FIELD_IDS, STATUS, value_fields
+from vepscore.io.meta_lines import parse_meta_line
 
 FIXED_COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
+FIRST_SAMPLE_COLUMN = len(FIXED_COLUMNS) + 1  # after FORMAT
 PROVENANCE_PREFIX = "##vepscore"
-_ID = re.compile(r"[<,]ID=([^,>]+)")
 # Source: the VCF 4.3 specification, 1.4.7.
 _CONTIG_NAME = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
 
@@ -28,13 +30,34 @@ class VcfHeader:
         """How many columns each record has."""
         return self.columns.count("\t") + 1
 
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """The names of the samples, in the order of their columns."""
+        return tuple(self.columns.split("\t")[FIRST_SAMPLE_COLUMN:])
+
     def declared(self, kind: str) -> dict[str, str]:
-        """ID to line of the meta lines of one kind ("INFO", "FILTER", "FORMAT", "contig"), in their order."""
-        lines = {}
-        for line in self.meta:
-            if line.startswith(f"##{kind}=<") and (match := _ID.search(line)):
-                lines[match[1]] = line
+        """Return the meta lines of one kind ("INFO", "FILTER", "FORMAT", "contig") by ID, in their order.
+
+        Of an ID that is declared twice, the first line counts, as in htslib.
+        """
+        lines: dict[str, str] = {}
+        for line, fields in self._structured(kind):
+            lines.setdefault(fields["ID"], line)
         return lines
+
+    def definitions(self, kind: str) -> dict[str, dict[str, str]]:
+        """Return the keys and values of each declared ID of one kind: Number and Type of INFO, length of contig."""
+        definitions: dict[str, dict[str, str]] = {}
+        for _, fields in self._structured(kind):
+            definitions.setdefault(fields["ID"], fields)
+        return definitions
+
+    def _structured(self, kind: str) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield the lines of one kind that have an ID, with their keys and values."""
+        for line in self.meta:
+            fields = parse_meta_line(line, kind)
+            if fields is not None and fields.get("ID"):
+                yield line, fields
 
     def with_annotation(
         self,
@@ -70,15 +93,17 @@ class VcfHeader:
         return lines.encode("utf-8", "surrogateescape")
 
     def _unannotated(self, overwrite: bool) -> Self:
-        found = {name: line for name, line in self.declared("INFO").items() if name in FIELD_IDS}
+        found = [
+            (fields["ID"], line) for line, fields in self._structured("INFO") if fields["ID"] in FIELD_IDS
+        ]
         if not overwrite:
             if found:
                 raise InputError(
-                    f"{self.source}\nthe header declares {', '.join(found)}, expected a VCF without our fields",
+                    f"{self.source}\nthe header declares {', '.join(dict(found))}, expected a VCF without our fields",
                     hint="score the original file, or replace them with --overwrite-existing",
                 )
             return self
-        ours = set(found.values())
+        ours = {line for _, line in found}
         kept = (line for line in self.meta if line not in ours and not line.startswith(PROVENANCE_PREFIX))
         return dataclasses.replace(self, meta=tuple(kept))
 
@@ -120,11 +145,34 @@ def parse_header(lines: Iterable[str], name: str) -> VcfHeader:
 
 
 def _check_columns(line: str, where: str) -> None:
-    columns = tuple(line.split("\t"))
-    if columns[:8] == FIXED_COLUMNS:
-        return
+    """Refuse what htslib refuses: other columns, FORMAT without samples, sample names missing or duplicate."""
     if not line.startswith("#CHROM"):
         raise InputError(f"{where}\nfound {line[:60]!r}, expected the line that starts with #CHROM")
-    raise InputError(
-        f"{where}\nfound {line[:80]!r}\nexpected {' '.join(FIXED_COLUMNS)}, with one tab between each"
-    )
+    columns = line.split("\t")
+    expected = f"{' '.join(FIXED_COLUMNS)}, with one tab between each"
+    if tuple(columns[:8]) != FIXED_COLUMNS:
+        raise InputError(f"{where}\nfound {line[:80]!r}\nexpected {expected}")
+    if len(columns) == 8:
+        return
+    expected = "INFO as the last column, or FORMAT and the names of samples after it"
+    samples = columns[FIRST_SAMPLE_COLUMN:]
+    if columns[8] != "FORMAT":
+        raise InputError(
+            f"{where}\nfound a column after INFO that is not FORMAT but {columns[8][:40]!r}\nexpected {expected}",
+            hint="remove what follows INFO in that line, such as a tab, or add FORMAT",
+        )
+    if not samples:
+        raise InputError(
+            f"{where}\nfound FORMAT without a sample\nexpected {expected}",
+            hint="remove FORMAT from that line, or add the names of the samples",
+        )
+    if not all(name.strip() for name in samples):
+        raise InputError(
+            f"{where}\nfound a sample without a name\nexpected {expected}",
+            hint="remove the tabs at the end of that line, or name every sample",
+        )
+    if twice := [name for name, count in collections.Counter(samples).items() if count > 1]:
+        raise InputError(
+            f"{where}\nfound two samples of the name {twice[0]!r}, expected another name for each",
+            hint="rename one of them in that line",
+        )

@@ -1,9 +1,11 @@
 """The records of a VCF or BCF, read so that what is not ours to change stays byte for byte.
 
-VCF text is handled as lines, because a VCF library would reformat its numbers; only line ends become LF. BCF
-has no text of its own, so there the text that htslib makes of each record counts as the input.
+VCF text is handled as lines, because a VCF library would reformat its numbers. Only line ends become LF, and spaces and
+empty columns at the end of a line, beyond the columns of the header, are removed. BCF has no text of its own, so there
+the text that htslib makes of each record counts as the input.
 """
 
+import collections
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +18,10 @@ from vepscore.io.header import VcfHeader, parse_header
 from vepscore.io.lines import STDIN, Lines, open_lines
 
 MAX_POS1 = 2**31 - 1
+
+_INFO_COLUMN = 7
+_RECORD_HINT = "records are counted from 0; check the file with `bcftools view`"
+_WIDTH_HINT = "give the line that starts with #CHROM and its records the same columns"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,7 @@ class RecordReader:
         self.header = header
         self._source = source
         self._close = close
+        self._tabs = header.column_count - 1  # in each record
 
     def __iter__(self) -> Iterator[Record]:
         """The records in order.
@@ -59,26 +66,22 @@ class RecordReader:
         Raises:
             InputError: a line is malformed, or the input is cut short.
         """
-        index = 0
-        first_line = len(self.header.meta) + 2
-        for number, line in enumerate(self._source.lines, first_line):
-            if line:  # an empty line holds no record
-                yield self._record(index, number, line)
-                index += 1
+        return (
+            self._record(index, *self._split(index, number, line)) for index, number, line in self._numbered()
+        )
 
     def scan(self) -> "Scan":
-        """What all records amount to; reads to the end and makes no records."""
-        counts: dict[bytes, int] = {}
-        last, in_a_row = b"", 0
-        for line in self._source.lines:
-            name = line[: line.find(b"\t")]
-            if name != last:
-                counts[last] = counts.get(last, 0) + in_a_row
-                last, in_a_row = name, 0
-            in_a_row += bool(line)
-        counts[last] = counts.get(last, 0) + in_a_row
-        named = {name.decode("utf-8", "replace"): count for name, count in counts.items() if name}
-        return Scan(counts=named, records=sum(counts.values()))
+        """Read to the end, check every line as iterating does, and return what all records amount to.
+
+        Raises:
+            InputError: as iterating does.
+        """
+        counts: collections.Counter[bytes] = collections.Counter()
+        for index, number, line in self._numbered():
+            _, (name, *_) = self._split(index, number, line)
+            counts[name] += 1
+        named = {name.decode("utf-8", "replace"): count for name, count in counts.items()}
+        return Scan(counts=named, records=counts.total())
 
     def close(self) -> None:
         """Closes the input, but never standard input."""
@@ -92,37 +95,76 @@ class RecordReader:
     ) -> None:
         self.close()
 
-    def _record(self, index: int, number: int, line: bytes) -> Record:
-        parts = line.split(b"\t", 8)
-        columns = len(parts) + (parts[8].count(b"\t") if len(parts) > 8 else 0)
-        if columns < self.header.column_count:
-            expected = f"{self.header.column_count} as in the header, separated by tabs"
-            raise self._malformed(index, number, f"{columns} columns", expected)
+    def _numbered(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yield each record's index, its 1-based line number and its line; an empty line holds no record."""
+        index = 0
+        for number, line in enumerate(self._source.lines, len(self.header.meta) + 2):
+            if line:
+                yield index, number, line
+                index += 1
+
+    def _split(self, index: int, number: int, line: bytes) -> tuple[bytes, list[bytes]]:
+        """Check a record's form: return its line and its columns, of which the ninth is all that follows INFO.
+
+        Raises:
+            InputError: htslib or we could not read such a record.
+        """
+        if line.count(b"\t") != self._tabs or line.endswith(b" "):
+            line = self._trimmed(index, number, line)
         if b"\0" in line:
             raise self._malformed(index, number, "a NUL byte", "text")
+        parts = line.split(b"\t", _INFO_COLUMN + 1)
         if not parts[0]:
             raise self._malformed(index, number, "an empty CHROM", "the name of a contig")
         pos1 = int(parts[1]) if parts[1].isdigit() and len(parts[1]) <= len(str(MAX_POS1)) else -1
         if not 0 <= pos1 <= MAX_POS1:
-            found = f"POS {parts[1][:40].decode('utf-8', 'replace')!r}"
-            raise self._malformed(index, number, found, f"an integer from 0 to {MAX_POS1}")
-        chrom, _, identifier, ref, alt = b"\t".join(parts[:5]).decode("utf-8", "replace").split("\t")
+            raise self._malformed(
+                index, number, f"POS {_shown(parts[1])}", f"an integer from 0 to {MAX_POS1}"
+            )
+        if b" " in parts[_INFO_COLUMN]:
+            self._check_keys(index, number, parts[_INFO_COLUMN])
+        return line, parts
+
+    def _trimmed(self, index: int, number: int, line: bytes) -> bytes:
+        """Return the line without what stands at its end beyond the columns of the header."""
+        columns = line.split(b"\t")
+        count = self._tabs + 1
+        if len(columns) < count or any(column.strip(b" ") for column in columns[count:]):
+            expected = f"{count} as in the header, separated by tabs"
+            raise self._malformed(index, number, f"{len(columns)} columns", expected, _WIDTH_HINT)
+        return b"\t".join(columns[:count]).rstrip(b" ")
+
+    def _check_keys(self, index: int, number: int, info: bytes) -> None:
+        """Refuse a key of INFO that no header line can declare."""
+        for pair in info.split(b";"):
+            key = pair.partition(b"=")[0]
+            if key != key.strip(b" "):
+                raise self._malformed(index, number, f"INFO key {_shown(key)}", "no spaces around it")
+
+    def _record(self, index: int, line: bytes, parts: list[bytes]) -> Record:
+        chrom, pos1, identifier, ref, alt = b"\t".join(parts[:5]).decode("utf-8", "replace").split("\t")
         return Record(
             index=index,
             chrom=chrom,
-            pos1=pos1,
+            pos1=int(pos1),
             id=identifier,
             ref=ref,
             alts=() if alt == "." else tuple(alt.split(",")),
             line=line,
         )
 
-    def _malformed(self, index: int, number: int, found: str, expected: str) -> InputError:
+    def _malformed(
+        self, index: int, number: int, found: str, expected: str, hint: str = _RECORD_HINT
+    ) -> InputError:
         line = f" (line {number})" if self._source.numbered else ""
         return InputError(
             f"{self.name} record {index}{line}\nfound {found}, expected {expected}",
-            hint="records are counted from 0; check the file with `bcftools view`",
+            hint=hint,
         )
+
+
+def _shown(text: bytes) -> str:
+    return repr(text[:40].decode("utf-8", "replace"))
 
 
 def open_records(path: str | Path) -> RecordReader:

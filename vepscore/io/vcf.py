@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,12 @@ class VcfWriter(StagedWriter):
 
     Raises:
         UsageError: another suffix.
+        InputError: htslib refuses such a header.
     """
 
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
         self._suffix = _suffix_of(str(path))
+        check_header(header)
         self._header = header
         self._scratch: Path | None = None  # the text that a BCF is made from
         to_stdout = self._suffix == STDOUT
@@ -151,6 +154,24 @@ def _suffix_of(name: str) -> str:
     raise UsageError(
         f"output {name}\nexpected a name that ends in {', '.join(SUFFIXES)}, or - for standard output"
     )
+
+
+def check_header(header: VcfHeader) -> None:
+    """Let htslib read a header, so that no file is written that bcftools cannot open.
+
+    Raises:
+        InputError: htslib refuses it.
+    """
+    with tempfile.NamedTemporaryFile(suffix=".vcf") as file, _quiet_htslib():
+        file.write(header.encode())
+        file.flush()
+        try:
+            pysam.VariantFile(file.name).close()
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{header.source or 'the header'}\nhas a header that htslib refuses, expected one that bcftools opens",
+                hint="`bcftools view -h` on that file names the line",
+            ) from error
 
 
 def make_index(path: Path, name: str) -> None:
