@@ -11,15 +11,14 @@ from vepscore.errors import InputError
 from vepscore.evaluate.values import InfoValues
 from vepscore.genome.consistency import ContigSource
 from vepscore.io.fields import DETAIL, MISSING, QUANTILE_FIELDS, STATUS
-from vepscore.io.header import FIXED_COLUMNS, PROVENANCE_PREFIX, VcfHeader
+from vepscore.io.genotypes import Genotypes
+from vepscore.io.header import PROVENANCE_PREFIX, VcfHeader
 from vepscore.io.header_contigs import contigs_of_header
 from vepscore.io.info import encode
 from vepscore.io.records import Record, RecordReader, open_records
 from vepscore.report.alleles import Entry, Measure, ScoredAllele
 from vepscore.report.filters import MaxFrequency, Region, Regions
 from vepscore.report.modalities import Modality
-
-_SAMPLES_FROM = len(FIXED_COLUMNS) + 1  # the column after FORMAT
 
 
 class VcfAlleles:
@@ -63,16 +62,19 @@ class VcfAlleles:
         """
         with open_records(self._path) as records:
             values = InfoValues(records.header)
-            column = self._check(records.header, values)
+            self._check(records.header, values)
+            genotypes = None if self._sample is None else Genotypes(records.header, self._sample)
             self.contigs = contigs_of_header(records.header)
             self.regions.declare(self.contigs.contigs)
             meta = records.header.meta
             self.provenance = tuple(line for line in meta if line.startswith(PROVENANCE_PREFIX))
             for record in records:
-                yield from self._alleles(records, record, values, column)
+                yield from self._alleles(records, record, values, genotypes)
+        if genotypes is not None:
+            genotypes.check()
 
-    def _check(self, header: VcfHeader, values: InfoValues) -> int | None:
-        """That the header has what is read; the column of the sample."""
+    def _check(self, header: VcfHeader, values: InfoValues) -> None:
+        """Check that the header declares the fields that are read."""
         for field in (STATUS.id, self._modality.field):
             if not values.declares(field):
                 raise InputError(
@@ -85,18 +87,9 @@ class VcfAlleles:
                 f"it has {', '.join(header.declared('INFO'))}",
                 hint="--max-af takes one of these",
             )
-        if self._sample is None:
-            return None
-        samples = header.columns.split("\t")[_SAMPLES_FROM:]
-        if self._sample not in samples:
-            raise InputError(
-                f"{header.source}\nhas no sample {self._sample}; it has {', '.join(samples) or 'none'}",
-                hint="--sample takes one of these" if samples else "rank a VCF with genotypes",
-            )
-        return _SAMPLES_FROM + samples.index(self._sample)
 
     def _alleles(
-        self, records: RecordReader, record: Record, values: InfoValues, column: int | None
+        self, records: RecordReader, record: Record, values: InfoValues, genotypes: Genotypes | None
     ) -> Iterator[ScoredAllele]:
         if not record.alts:
             self.left_out["record without an ALT"] += 1
@@ -106,7 +99,7 @@ class VcfAlleles:
             return
         where = f"{records.name} record {record.index}, {record.chrom}:{record.pos1} {record.ref[:60]}"
         info = values.read(record)
-        carried = None if column is None else _carried(record, column, where)
+        carried = None if genotypes is None else genotypes.carried(record)
         statuses = values.texts(record, info, STATUS.id)
         measures = self._stated(record, info, values, where)
         limit = self._max_frequency
@@ -158,18 +151,6 @@ def _number(text: str, field: str, where: str) -> float:
             f"{where}\n{field} is {text[:60]!r}, expected a number or '.'",
             hint="score the original file again; something has changed this one since",
         ) from None
-
-
-def _carried(record: Record, column: int, where: str) -> set[int]:
-    """The alleles of the sample's genotype, 0 for REF; empty where it is missing."""
-    columns = record.line.decode("utf-8", "replace").split("\t")
-    if columns[_SAMPLES_FROM - 1].split(":")[0] != "GT":
-        raise InputError(
-            f"{where}\nFORMAT is {columns[_SAMPLES_FROM - 1][:60]!r}, expected it to start with GT",
-            hint="--sample needs genotypes",
-        )
-    genotype = columns[column].split(":")[0].replace("|", "/").split("/")
-    return {int(allele) for allele in genotype if allele.isdigit()}
 
 
 def _parse_entries(text: str, alt: str, where: str) -> tuple[Entry, ...]:
