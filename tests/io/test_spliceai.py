@@ -172,6 +172,38 @@ def test_one_line_for_each_alt_and_gene(tmp_path):
     ]
 
 
+def events_of(gene_id: str, symbol: str, **scores: float) -> list[Detail]:
+    """The events of one locus, each at 200 bp and its score in hundredths."""
+    return [
+        Detail(
+            scorer="SPLICE_EVENTS",
+            score=scores.get(kind, 0.0),
+            gene_id=gene_id,
+            symbol=symbol,
+            track=f"{kind}:{200 + round(100 * abs(scores[kind]))}" if kind in scores else kind,
+        )
+        for kind in ("acceptor_gain", "acceptor_loss", "donor_gain", "donor_loss")
+    ]
+
+
+@pytest.mark.parametrize("other_id", ["ENSG1", "ENSG2"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_gene_with_several_loci_has_one_line_of_the_largest(tmp_path, other_id, turned):
+    """VEP's plug-in takes the last line of a symbol, whichever locus or gene of that name it is about."""
+    loci = [
+        events_of("ENSG1", "A1", acceptor_gain=0.75, donor_loss=-0.25),
+        events_of(other_id, "A1", acceptor_gain=0.5, acceptor_loss=-0.5, donor_loss=-1.0),
+    ]
+    details = [event for locus in (loci[::-1] if turned else loci) for event in locus]
+    path = write(
+        tmp_path / "out.vcf",
+        record_of("chr1", 150, "A", AlleleResult(alt="C", status=Status.OK, details=tuple(details))),
+    )
+    assert [line[-1] for line in lines_of(path)] == ["SpliceAI=C|A1|0.75|0.50|0.00|1.00|125|100|0|150"]
+    with open_records(path) as records:
+        assert Counts.parse(records.header).lines == 1
+
+
 def test_lines_are_sorted_and_indexed(tmp_path):
     places = [("chr2", 7), ("chr1", 300), ("chr1", 100), ("chr2", 5), ("chr1", 300)]
     results = [

@@ -96,7 +96,7 @@ def _block(scorer: str, values: list, genes: tuple = (MAIN,), **more: object) ->
     )
 
 
-def _events(gene: Gene, **changes: tuple[float, int]) -> ScoreBlock:
+def events_of(gene: Gene, **changes: tuple[float, int]) -> ScoreBlock:
     """Kind of event → score and 0-based position; the others are 0 and nowhere."""
     values = np.full((4, 4), NAN)
     first = 2 * "+-".index(gene.strand)
@@ -106,7 +106,7 @@ def _events(gene: Gene, **changes: tuple[float, int]) -> ScoreBlock:
     return _block("SPLICE_EVENTS", values, (gene,) * 4, positions=positions, labels=EVENTS)
 
 
-def _allele(alt: str, *blocks: ScoreBlock, genes: tuple[Gene, ...] = (MAIN,)) -> AlleleResult:
+def allele_of(alt: str, *blocks: ScoreBlock, genes: tuple[Gene, ...] = (MAIN,)) -> AlleleResult:
     return AlleleResult(
         alt=alt,
         status=Status.OK,
@@ -124,33 +124,33 @@ def _junctions(*rows: tuple[int, int, float, float]) -> ScoreBlock:
 
 RECORDS = {
     ("chr1", 2001, "A"): [
-        _allele(
+        allele_of(
             "C",
             _block("SPLICE_SITES", [[0.125, 0.75, NAN, NAN]]),
             _block("SPLICE_SITE_USAGE", [[0.25, 0.5]]),
-            _events(MAIN, acceptor_loss=(-0.75, 2000), donor_gain=(0.125, 2030)),
+            events_of(MAIN, acceptor_loss=(-0.75, 2000), donor_gain=(0.125, 2030)),
             _junctions((1100, 2000, 0.5, 0.75), (1100, 3000, 1.25, 0.25)),
             _block("DNASE", [[0.5, -0.25]], (None,)),
         )
     ],
     ("chr1", 2131, "G"): [
-        _allele(
+        allele_of(
             "A",
             _block("SPLICE_SITES", [[0.5, 0.25, NAN, NAN]]),
             _block("SPLICE_SITE_USAGE", [[0.125, 0.25]]),
-            _events(MAIN, donor_gain=(0.5, 2131)),
+            events_of(MAIN, donor_gain=(0.5, 2131)),
             _block("DNASE", [[0.125, -0.75]], (None,)),
         ),
         AlleleResult(alt="<DEL>", status=Status.SYMBOLIC, reason="no sequence is given"),
     ],
-    ("chr1", 9000, "T"): [_allele("G", _block("DNASE", [[-0.25, 0.125]], (None,)), genes=())],
+    ("chr1", 9000, "T"): [allele_of("G", _block("DNASE", [[-0.25, 0.125]], (None,)), genes=())],
     ("chr2", 100, "C"): [AlleleResult(alt="A", status=Status.REF_MISMATCH)],
     ("chr1", 3050, "A"): [
-        _allele(
+        allele_of(
             "G",
             _block("SPLICE_SITES", [[0.125, 0.0625, NAN, NAN], [NAN, NAN, 1, 0]], (MAIN, OTHER)),
             _block("SPLICE_SITE_USAGE", [[0.0625, 0.03125], [0.5, 0.25]], (MAIN, OTHER)),
-            _events(MAIN, donor_loss=(-0.125, 3089)),
+            events_of(MAIN, donor_loss=(-0.125, 3089)),
             genes=(MAIN, OTHER),
         )
     ],

@@ -1,6 +1,7 @@
 """`vepscore rank`: order, filters, tissues, events, and what is said of alleles that have no place."""
 
 import csv
+import dataclasses
 import gzip
 import os
 import pty
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,17 +18,40 @@ import pytest
 from tests.builtin_scorers import BUILTIN, load
 from tests.cli.commands import MAIN, ROOT, vepscore
 from tests.cli.terminal import read_until
-from tests.report.scored import Scored, vcf_text, write_scored
+from tests.report.scored import (
+    GENES,
+    PROVENANCE,
+    TRACKS,
+    Scored,
+    allele_of,
+    events_of,
+    vcf_text,
+    write_scored,
+)
+from tests.report.scored import MAIN as GENE
+from tests.scorers.cases import gtf_text
+from vepscore.contract import ScoreBlock
 from vepscore.cli.plot import plot
 from vepscore.cli.report import report
 from vepscore.errors import CheckpointError, InputError, UsageError
 from vepscore.io import parquet
+from vepscore.io.fields import FIELDS
+from vepscore.io.info import format_info
+from vepscore.io.parquet import LongTableWriter
+from vepscore.io.records import Record
+from vepscore.io.results import AlleleResult, RecordResult
+from vepscore.outputs import Output
 from vepscore.report.filters import GeneList, MaxFrequency, Region
 from vepscore.report.modalities import MODALITIES, find_modality
 from vepscore.report.ranking import Options, Ranking, is_parquet, rank
 from vepscore.report.table import tsv_lines
 
 ALL = [(0, 0), (4, 0), (1, 0)]
+TWIN = ("protein_coding", "-", [[(1500, 1600), (2040, 2060), (2800, 2900)]])  # of MAIN, on the other strand
+GENE_TWIN = dataclasses.replace(GENE, start0=1500, end0=2900, strand="-")
+SITES = ScoreBlock(
+    scorer="SPLICE_SITES", output=Output.SPLICE_SITES, values=np.full((1, 4), 0.75, np.float32), genes=(GENE,)
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +100,20 @@ def clones(scored, tmp_path_factory) -> list[Path]:
 
 def ranked(source, by="splice", **options) -> Ranking:
     return rank(Options(source=str(source), modality=find_modality(by), **options))
+
+
+def write_one(path: Path, allele: AlleleResult) -> Path:
+    """An annotated VCF or a long table of one record of one ALT."""
+    record = Record(index=0, chrom="chr1", pos1=2050, id=".", ref="A", alts=(allele.alt,), line=b"")
+    if path.suffix == ".parquet":
+        with LongTableWriter(path, TRACKS, PROVENANCE) as writer:
+            writer.write(RecordResult(record=record, alleles=(allele,)))
+        return path
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
+    cells = ["chr1", "2050", ".", "A", allele.alt, ".", ".", format_info([allele]).decode()]
+    header = ["##fileformat=VCFv4.2", *(field.header_line for field in FIELDS)]
+    path.write_text("\n".join([*header, "\t".join(columns), "\t".join(cells), ""]))
+    return path
 
 
 def places(ranking: Ranking) -> list[tuple[int, int]]:
@@ -300,6 +339,28 @@ class TestFilters:
         assert ranking.left_out["not carried by child"] == 2
         assert ranked(scored.vcf, sample="mother").left_out["no genotype of mother"] == 1
 
+    def test_record_without_genotypes_is_carried_by_nobody(self, scored, tmp_path):
+        """GT need not come first, and a record may have other fields only."""
+        path = tmp_path / "mixed.vcf"
+        lines = scored.vcf.read_text().replace("GT:DP\t0/1:9\t0/0:9", "DP\t9\t9", 1)
+        path.write_text(
+            lines.replace("GT:DP\t0/0:9\t0/0:9", "DP:GT\t9:1/1\t9:0/0").replace(
+                "GT:DP\t0/0:9\t1:9", "DP:GT\t9\t9:1"
+            )
+        )
+        assert places(ranked(path, sample="child")) == [(4, 0)]
+        assert ranked(path, sample="child").left_out["no genotype of child"] == 1
+        bare = tmp_path / "bare.vcf"
+        bare.write_text(lines.replace("GT:DP", "ID:DP"))
+        with pytest.raises(InputError, match="found no GT in the FORMAT of any record"):
+            ranked(bare, sample="child")
+
+    def test_max_af_of_a_header_with_spaces(self, scored, tmp_path):
+        path = tmp_path / "spaces.vcf"
+        path.write_text(scored.vcf.read_text().replace("ID=AF,Number=A,", "Number=A, ID=AF, "))
+        limit = MaxFrequency.parse("AF=0.001")
+        assert places(ranked(path, "dnase", max_frequency=limit)) == [(1, 0), (2, 0)]
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
@@ -367,6 +428,25 @@ class TestEvents:
         other.write_text(scored.gtf.read_text().replace('gene_id "MAIN"', 'gene_id "ENSG00000182378.14"'))
         for source in clones:
             assert ranked(source, annotation=other).rows[0].event is not None
+
+    @pytest.mark.parametrize("suffix", ["vcf", "parquet"])
+    @pytest.mark.parametrize("stronger", ["+", "-"])
+    def test_gene_with_loci_on_two_strands(self, tmp_path, suffix, stronger):
+        """Each locus has events of its own; the call is about the stronger, by the exons of its own strand."""
+        sizes = {"+": 0.25, "-": 0.25} | {stronger: 0.75}
+        blocks = [
+            events_of(GENE, acceptor_loss=(-sizes["+"], 2000), donor_gain=(0.01, 2030)),
+            events_of(GENE_TWIN, donor_loss=(-sizes["-"], 2040), acceptor_loss=(-0.02, 2060)),
+        ]
+        allele = allele_of("C", SITES, *blocks, genes=(GENE, GENE_TWIN))
+        source = write_one(tmp_path / f"scored.{suffix}", allele)
+        annotation = tmp_path / "genes.gtf"
+        annotation.write_text(gtf_text({"MAIN": GENES["MAIN"]}) + gtf_text({"MAIN": TWIN}))
+        (row,) = ranked(source, annotation=annotation).rows
+        lead = row.event.evidence[0]
+        assert (lead.site, lead.pos0) == {"+": ("acceptor", 2000), "-": ("donor", 2040)}[stronger]
+        assert row.event.kind == "exon skipping"
+        assert tuple(row.event.region) == {"+": (2000, 2120), "-": (2040, 2060)}[stronger]
 
     def test_annotation_of_other_genes(self, scored, tmp_path, caplog):
         other = tmp_path / "other.gtf"

@@ -1,13 +1,13 @@
 """Splice events in the form of SpliceAI's output, which VEP's plug-in of that name reads. They are not SpliceAI's own.
 
-A line has one ALT, one gene that it overlaps, and in INFO nothing but
+A line has one ALT, the name of one gene that it overlaps, and in INFO nothing but
 
     SpliceAI=ALLELE|SYMBOL|DS_AG|DS_AL|DS_DG|DS_DL|DP_AG|DP_AL|DP_DG|DP_DL
 
-DS is the size of the strongest gain (G) or loss (L) of an acceptor (A) or a donor (D) in the gene. DP is the place of
-that site minus POS, in bp along the plus strand whatever the gene's strand. A site is the exon's base next to the
-intron, and its place one of the reference: a site within inserted bases is at the base before them, a deleted one where
-it was. Where nothing is gained, or lost, DS and DP are 0.
+DS is the size of the strongest gain (G) or loss (L) of an acceptor (A) or a donor (D) in the gene, over all loci of
+that name. DP is the place of that site minus POS, in bp along the plus strand whatever the gene's strand. A site is the
+exon's base next to the intron, and its place one of the reference: a site within inserted bases is at the base before
+them, a deleted one where it was. Where nothing is gained, or lost, DS and DP are 0.
 
 Source: `get_delta_scores` of Illumina/SpliceAI (spliceai/utils.py); `run` and `parse_data` of SpliceAI.pm in
 Ensembl/VEP_plugins, which compares POS, REF and ALT as they are written.
@@ -22,7 +22,7 @@ from typing import NamedTuple, Self
 from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
 from vepscore.io.atomic import StagedFile, StagedWriter, check_suffix, writing
-from vepscore.io.fields import EVENTS_SCORER, Field
+from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER, Field
 from vepscore.io.header import FIXED_COLUMNS, VcfHeader, provenance_lines
 from vepscore.io.info import encode
 from vepscore.io.results import AlleleResult, Detail, RecordResult
@@ -31,7 +31,6 @@ from vepscore.io.vcf import INDEX_SUFFIXES, make_index
 
 SUFFIXES = (".vcf", ".vcf.gz")
 
-_KINDS = ("acceptor_gain", "acceptor_loss", "donor_gain", "donor_loss")  # in the order of the field
 _FORMAT = "ALLELE|SYMBOL|DS_AG|DS_AL|DS_DG|DS_DL|DP_AG|DP_AL|DP_DG|DP_DL"
 _UNQUOTABLE = re.compile(r"[^ -!#-[\]-~]")  # between the double quotes of a header line
 _NOTICE_KEY, _COUNTS_PREFIX = "vepscoreSpliceAI", "##vepscoreSpliceAICounts="
@@ -196,21 +195,26 @@ class SpliceAiWriter(StagedWriter):
 
 
 def _entries(allele: AlleleResult, pos1: int) -> list[str]:
-    """The field's value for each gene, without the allele."""
-    genes: dict[tuple[str, str], dict[str, Detail]] = {}
+    """Return the field's value for each gene name, without the allele.
+
+    Genes of one name, and the loci of one gene, have one line of the strongest change of each kind, since VEP's plug-in
+    takes one line of a name.
+    """
+    genes: dict[str, dict[str, Detail]] = {}
     for detail in allele.details:
         if detail.scorer == EVENTS_SCORER:
             kind = detail.track.partition(":")[0]
-            genes.setdefault((detail.gene_id, detail.symbol), {})[kind] = detail
+            events = genes.setdefault(detail.symbol or detail.gene_id, {})
+            events[kind] = max(events.get(kind, detail), detail, key=lambda event: abs(event.score))
     return [
         "|".join(
             [
-                encode(symbol or gene_id),
-                *(f"{abs(events[kind].score):.2f}" for kind in _KINDS),
-                *(str(_offset_bp(events[kind], pos1)) for kind in _KINDS),
+                encode(name),
+                *(f"{abs(events[kind].score):.2f}" for kind in EVENT_KINDS),
+                *(str(_offset_bp(events[kind], pos1)) for kind in EVENT_KINDS),
             ]
         )
-        for (gene_id, symbol), events in genes.items()
+        for name, events in genes.items()
     ]
 
 

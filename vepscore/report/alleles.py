@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
 
-from vepscore.io.fields import EVENTS_SCORER
+from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER
 from vepscore.report.events import JunctionChange, SiteChange
 from vepscore.report.modalities import Modality
 
@@ -101,12 +101,21 @@ def _from_entries(entries: Iterable[Entry], modality: Modality) -> Measure:
     )
 
 
-def site_changes(entries: Iterable[Entry]) -> dict[str, list[SiteChange]]:
-    """The splice events by gene_id."""
-    changes: dict[str, list[SiteChange]] = {}
+def site_changes(entries: Iterable[Entry]) -> dict[str, list[list[SiteChange]]]:
+    """Return the splice events by gene_id, for each of the gene's loci in the order of the annotation.
+
+    A locus has its entries in the order of EVENT_KINDS, so one that does not come later in it begins the next locus.
+    """
+    loci: dict[str, list[list[SiteChange]]] = {}
+    last: dict[str, int] = {}  # by gene_id, the place of its last entry in EVENT_KINDS
     for entry in entries:
         kind, _, pos1 = entry.track.partition(":")
-        if entry.scorer == EVENTS_SCORER and pos1.isdigit():
-            change = SiteChange(kind.partition("_")[0], int(pos1) - 1, entry.score)
-            changes.setdefault(entry.gene_id, []).append(change)
-    return changes
+        if entry.scorer != EVENTS_SCORER or kind not in EVENT_KINDS:
+            continue
+        own, place = loci.setdefault(entry.gene_id, []), EVENT_KINDS.index(kind)
+        if not own or place <= last[entry.gene_id]:
+            own.append([])
+        last[entry.gene_id] = place
+        if pos1.isdigit():
+            own[-1].append(SiteChange(kind.partition("_")[0], int(pos1) - 1, entry.score))
+    return loci

@@ -15,8 +15,7 @@ import pyarrow.parquet as pq
 from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
 from vepscore.genome.consistency import ContigSource
-from vepscore.io.fields import EVENTS_SCORER
-from vepscore.outputs import SPLICE_CLASSES
+from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER
 from vepscore.report.alleles import Entry, ScoredAllele
 from vepscore.report.events import JunctionChange
 from vepscore.report.filters import Region, Regions
@@ -161,11 +160,9 @@ def _entries(rows: pd.DataFrame) -> Iterator[Entry]:
     largest = sizes.groupby([others["scorer"], others["gene_id"]], sort=False).idxmax()
     for row in others.loc[largest].itertuples():
         yield _entry(row, row.track_name)
-    for row in rows[is_event].itertuples():
-        if not math.isnan(row.site_pos):
-            site = SPLICE_CLASSES[int(row.track_index)][:-1]
-            kind = "gain" if row.raw_score > 0 else "loss"
-            yield _entry(row, f"{site}_{kind}:{int(row.site_pos)}")
+    for number, row in enumerate(rows[is_event].itertuples()):
+        kind = EVENT_KINDS[number % len(EVENT_KINDS)]  # each locus has a row of each
+        yield _entry(row, kind if math.isnan(row.site_pos) else f"{kind}:{int(row.site_pos)}")
 
 
 def _entry(row: Any, track: str) -> Entry:

@@ -160,32 +160,42 @@ class _Caller:
         self._model = functools.lru_cache(maxsize=256)(functools.partial(read_gene_model, annotation))
 
     def call(self, allele: ScoredAllele, found: Measure) -> tuple[EventCall | None, str]:
-        """The event in the gene of the score, or else in that with the strongest change; and the gene's name."""
+        """The event in the gene of the score, or else in that with the strongest change; and the gene's name.
+
+        Of a gene with several loci, the one with the strongest change.
+        """
         names = {
             entry.gene_id: entry.symbol for entry in allele.read_entries() if entry.scorer == EVENTS_SCORER
         }
-        changes = site_changes(allele.read_entries())
-        if not changes:
+        loci = site_changes(allele.read_entries())
+        if not loci:
             self.problem = f"the file has no scores of {EVENTS_SCORER}"
             return None, ""
-        gene_id = max(changes, key=lambda gene: (names[gene] == found.gene, _strongest(changes[gene])))
-        model = self._find(allele, gene_id)
+        gene_id, number = max(
+            ((gene, number) for gene, own in loci.items() for number in range(len(own))),
+            key=lambda place: (names[place[0]] == found.gene, _strongest(loci[place[0]][place[1]])),
+        )
+        changes = loci[gene_id][number]
+        model = self._find(allele, gene_id, number, len(loci[gene_id]))
         if model is None:
             self.problem = f"the annotation has no exons of {gene_id} where the variants are"
             return None, ""
-        return call_event(changes[gene_id], model, allele.junctions.get(gene_id, ())), names[gene_id]
+        return call_event(changes, model, allele.junctions.get(gene_id, ())), names[gene_id]
 
-    def _find(self, allele: ScoredAllele, gene_id: str) -> GeneModel | None:
+    def _find(self, allele: ScoredAllele, gene_id: str, number: int, count: int) -> GeneModel | None:
+        """Return the gene's exons at one of its loci that the allele overlaps, of as many as have scores."""
         start0 = allele.pos1 - 1
         end0 = start0 + max(len(allele.ref), len(allele.alt))
-        for gene in self._annotation.genes_overlapping(allele.chrom, start0, end0):
-            if without_version(gene.gene_id) == without_version(gene_id):
-                return self._model(gene)
-        return None
+        wanted = without_version(gene_id)
+        overlapping = self._annotation.genes_overlapping(allele.chrom, start0, end0)
+        found = [one for one in overlapping if without_version(one.gene_id) == wanted and one.strand != "."]
+        if not found:
+            return None
+        return self._model(found[number if len(found) == count else 0])
 
 
 def _strongest(changes: Iterable[SiteChange]) -> float:
-    return max(abs(change.score) for change in changes)
+    return max((abs(change.score) for change in changes), default=0.0)
 
 
 def _open(options: Options) -> "VcfAlleles | ParquetAlleles":
