@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.builders import make_records, vcf_row
+from tests.builders import make_records, sequences, vcf_row
 from vepscore.engine.intake import Intake, PreparedAllele
 from vepscore.genome.alleles import Status
 
@@ -21,6 +21,13 @@ ROWS = {
     "past the contig's end": vcf_row("chr1", 29_600, 7, "~"),
     "past both ends": vcf_row("chr3", 3_050, 6, "~"),
 }
+
+BASES = sequences()["chr1"]
+UNCHANGED = [
+    vcf_row("chr1", 16_000, 1, BASES[16_000]),
+    vcf_row("chr1", 16_000, 1, BASES[16_000].lower()),
+    vcf_row("chr1", 17_100, 30, BASES[17_100:17_130]),
+]
 
 
 def prepare(intake: Intake, *rows: Sequence[str]) -> list[PreparedAllele]:

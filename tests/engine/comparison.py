@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 
 from tests.builders import vcf_row
-from tests.engine.alleles import ROWS, prepare
+from tests.engine.alleles import ROWS, UNCHANGED, prepare
 from tests.engine.plain import Scores
 from vepscore.contract import ScoreBlock
 from vepscore.engine.dense import DenseEngine
@@ -50,6 +50,17 @@ def assert_scores_close(found: dict[str, Scores], expected: dict[str, Scores]) -
         tolerance = HALF_PRECISION if scorer in ROUNDED else TOLERANCE
         for row, values in rows.items():
             np.testing.assert_allclose(found[scorer][row], values, **tolerance, err_msg=f"{scorer} {row}")
+
+
+def assert_unchanged_scores_nothing(engine: Engine, intake: Intake) -> None:
+    """Check that scores are exactly 0 in every comparison; activity, which compares nothing, is the reference's."""
+    for allele in prepare(intake, *UNCHANGED):
+        (blocks,) = engine.score([allele])
+        assert {block.scorer for block in blocks} == {scorer.name for scorer in engine.scorers}
+        for block in blocks:
+            is_activity = block.scorer.endswith("_ACTIVE")
+            assert (np.nan_to_num(block.values) != 0).any() == is_activity, block.scorer
+            assert block.positions is None or (block.positions == -1).all()
 
 
 def score_in_batches(engine: DenseEngine, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock]]:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from tests.builders import make_records, vcf_row
-from tests.engine.alleles import ROWS, prepare
+from tests.engine.alleles import ROWS, UNCHANGED, prepare
 from tests.engine.comparison import (
     TOLERANCE,
     assert_nothing_compiles_anew,
     assert_scores_close,
+    assert_unchanged_scores_nothing,
     break_head,
     score_in_batches,
     scores_of,
@@ -66,6 +67,10 @@ def test_the_cases_reach_every_scorer(engine: DenseEngine, intake: Intake) -> No
         assert max(np.nanmax(np.abs(values)) for values in rows.values()) > 1e-4, scorer
 
 
+def test_alt_equal_to_ref_scores_nothing(engine: DenseEngine, intake: Intake) -> None:
+    assert_unchanged_scores_nothing(engine, intake)
+
+
 def test_same_allele_gives_the_same_bytes(engine: DenseEngine, intake: Intake) -> None:
     first, second = prepare(intake, ROWS["insertion"], ROWS["deletion"])
     once, _, again = (engine.score([allele])[0] for allele in (first, second, first))
@@ -92,6 +97,25 @@ def batched(engine: DenseEngine) -> DenseEngine:
     copied = copy.copy(engine)
     copied.batch = 3
     return copied
+
+
+def test_alt_equal_to_ref_takes_no_place_in_a_batch(
+    batched: DenseEngine, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alleles = prepare(intake, ROWS["no gene"], UNCHANGED[0], ROWS["first base"])
+    passes: list[int] = []
+    embed = batched._embed
+    monkeypatch.setattr(
+        batched, "_embed", lambda state, codes: (passes.append(len(codes)), embed(state, codes))[1]
+    )
+    blocks = batched.score(alleles)
+    assert passes == [3, 3]
+    assert all((block.values == 0).all() for block in blocks[1] if block.scorer == "DNASE")
+    assert all(
+        (block.values != 0).any() for one in (0, 2) for block in blocks[one] if block.scorer == "DNASE"
+    )
+    batched.score(alleles[1:2])
+    assert passes == [3, 3, 3]
 
 
 def test_alleles_of_other_lengths_and_genes_compile_nothing(

@@ -115,6 +115,26 @@ def test_mismatch_is_written_over_the_reference_on_request(intake: Intake) -> No
     assert text(prepared.alternate_codes)[CENTRE] == base(15_000)
 
 
+@pytest.mark.parametrize("as_written", [False, True])
+@pytest.mark.parametrize("ref_bp", [1, 3])
+def test_alt_equal_to_ref_changes_nothing(intake: Intake, ref_bp: int, as_written: bool) -> None:
+    intake = dataclasses.replace(intake, as_written=as_written)
+    bases = sequences()["chr1"][16_000 : 16_000 + ref_bp]
+    for alt in (bases, bases.lower()):
+        prepared = prepare_one(intake, *vcf_row("chr1", 16_000, ref_bp, alt))
+        assert prepared.status is Status.OK and prepared.changes_nothing
+    assert not prepare_one(intake, *vcf_row("chr1", 16_000, ref_bp, "~")).changes_nothing
+
+
+def test_alt_equal_to_a_ref_that_is_substituted_changes_nothing(intake: Intake) -> None:
+    intake = dataclasses.replace(intake, on_mismatch=MismatchPolicy.SUBSTITUTE)
+    other = other_than(16_000)
+    prepared = prepare_one(intake, "chr1", "16001", ".", other, other)
+    assert prepared.changes_nothing
+    assert text(prepared.reference_codes)[CENTRE] == other
+    assert not prepare_one(intake, "chr1", "16001", ".", other, base(16_000)).changes_nothing
+
+
 def test_mismatch_ends_the_run_on_request(intake: Intake) -> None:
     strict = dataclasses.replace(
         intake, on_mismatch=MismatchPolicy.ERROR, assembly="GRCh37", source="in.vcf.gz"

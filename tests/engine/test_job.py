@@ -67,6 +67,53 @@ def unscored(job: Job, *rows: tuple[str, ...], meta: tuple[str, ...] = META) -> 
     return dataclasses.replace(job, source=str(source))
 
 
+def test_spliceai_of_a_gene_on_two_strands_is_the_largest_of_both(job: Job, tmp_path: Path) -> None:
+    genes = tmp_path / "two_strands.gtf"
+    text = job.genes.read_text().replace('gene_id "MINUS"', 'gene_id "PLUS"')
+    genes.write_text(text.replace('gene_name "Minus"', 'gene_name "Plus"'))
+    run_job(dataclasses.replace(job, genes=genes), lambda counts, total: None)
+    long = pd.read_parquet(job.outputs[1]).query("record == 0 and scorer == 'SPLICE_EVENTS'")
+    rows = [long.iloc[start : start + 4] for start in (0, 4)]  # of each locus, in the order of the field
+    assert len(long) == 8 and set(long["gene_id"]) == {"PLUS"}
+    strongest = [
+        max((rows[0].iloc[kind], rows[1].iloc[kind]), key=lambda row: abs(row.raw_score)) for kind in range(4)
+    ]
+    assert {row.track_strand for row in strongest} == {"+", "-"}
+    _, (line, *_) = read_all(job.spliceai)
+    alt, name, *numbers = line.line.decode().split("\t")[7].removeprefix("SpliceAI=").split("|")
+    assert (alt, name) == (line.alts[0], "Plus")
+    assert numbers[:4] == [f"{abs(row.raw_score):.2f}" for row in strongest]
+    assert numbers[4:] == [str(int(row.site_pos) - line.pos1) for row in strongest]
+    assert len(read_all(job.spliceai)[1]) == 2  # of two alleles
+
+
+def test_alt_equal_to_ref_is_0_in_every_output(job: Job) -> None:
+    chrom, pos1, name, ref, _ = ROWS[0]
+    run_job(
+        dataclasses.replace(
+            job, source=str(write_vcf(Path(job.source), (chrom, pos1, name, ref, ref), meta=META))
+        ),
+        lambda counts, total: None,
+    )
+    _, (record,) = read_all(job.outputs[0])
+    info = dict(pair.partition("=")[::2] for pair in record.line.decode().split("\t")[7].split(";"))
+    assert (info["VS_STATUS"], info["VS_DNASE"]) == ("OK", "0")
+    assert {entry.split("|")[4] for entry in info["VS"].split(",")} == {"0"}
+    assert pd.read_csv(job.table, sep="\t", comment="#")["VS_DNASE"].tolist() == [0.0]
+    assert (pd.read_parquet(job.outputs[1])["raw_score"] == 0).all()
+    _, lines = read_all(job.spliceai)
+    found = {line.line.decode().split("|", 2)[2] for line in lines}
+    assert (len(lines), found) == (2, {"0.00|0.00|0.00|0.00|0|0|0|0"})
+
+
+@pytest.mark.parametrize("name", ["i_more_samples", "j_no_sample_header", "k_dup_sample", "c_hail_format"])
+def test_columns_are_refused_before_the_checkpoint_is_opened(job: Job, name: str) -> None:
+    source = Path(__file__).parents[1] / "cases" / "columns" / f"{name}.vcf"
+    with pytest.raises(InputError, match=rf"{name}\.vcf (record 0 \()?line [45]"):
+        run_job(dataclasses.replace(job, source=str(source), checkpoint="absent"), lambda counts, total: None)
+    assert not any(path.exists() for path in outputs_of(job))
+
+
 def declared_contigs(path: str) -> dict[str, str]:
     header, _ = read_all(path)
     return header.declared("contig")

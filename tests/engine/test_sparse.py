@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.builders import vcf_row
-from tests.engine.alleles import ROWS, prepare
+from tests.builders import sequences, vcf_row
+from tests.engine.alleles import ROWS, UNCHANGED, prepare
 from tests.engine.comparison import (
     assert_nothing_compiles_anew,
     assert_scores_close,
+    assert_unchanged_scores_nothing,
     break_head,
     scores_of,
 )
@@ -248,6 +249,28 @@ def test_alleles_scored_together_have_the_scores_of_each(
     sparse.clear_cache()
     monkeypatch.setattr(sparse, "batch", 3)
     assert [bytes_of(blocks) for blocks in sparse.score(alleles)] == alone
+
+
+def test_alt_equal_to_ref_scores_nothing(sparse: SparseEngine, intake: Intake) -> None:
+    assert_unchanged_scores_nothing(sparse, intake)
+
+
+def test_alt_equal_to_ref_costs_the_reference_alone(
+    sparse: SparseEngine, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside other ALTs of its record it runs nothing, and changes none of their bytes."""
+    row = vcf_row("chr1", 9_300, 1, "~", sequences()["chr1"][9_300], "~GG")
+    alleles = prepare(intake, row)
+    alone = [score_afresh(sparse, [allele])[0] for allele in alleles]
+    sparse.clear_cache()
+    with counted(sparse, "_run_tower") as towers:
+        assert score_one_by_one(sparse, prepare(intake, UNCHANGED[0])) != []
+    assert len(towers) == 1
+    sparse.clear_cache()
+    monkeypatch.setattr(sparse, "batch", 3)
+    with counted(sparse, "_run_tower") as towers:
+        assert [bytes_of(blocks) for blocks in sparse.score(alleles)] == alone
+    assert len(towers) == 1 + 2
 
 
 def test_place_that_was_not_planned_is_no_score(

@@ -30,9 +30,9 @@ from tests.report.scored import (
 )
 from tests.report.scored import MAIN as GENE
 from tests.scorers.cases import gtf_text
-from vepscore.contract import ScoreBlock
 from vepscore.cli.plot import plot
 from vepscore.cli.report import report
+from vepscore.contract import ScoreBlock
 from vepscore.errors import CheckpointError, InputError, UsageError
 from vepscore.io import parquet
 from vepscore.io.fields import FIELDS

@@ -81,7 +81,12 @@ class DenseEngine:
 
     def _score_batch(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
         references = self._embed_all([allele.reference_codes for allele in alleles])
-        alternates = self._embed_all([allele.alternate_codes for allele in alleles])
+        changed = self._embed_all([one.alternate_codes for one in alleles if not one.changes_nothing])
+        own = iter(changed)
+        alternates = [
+            reference if allele.changes_nothing else next(own)
+            for allele, reference in zip(alleles, references, strict=True)
+        ]
         results: list[list[ScoreBlock] | NotFiniteError] = []
         for allele, reference, alternate in zip(alleles, references, alternates, strict=True):
             plan = plan_allele(allele, self.scorers)
@@ -99,6 +104,8 @@ class DenseEngine:
         return results
 
     def _embed_all(self, codes: Sequence[np.ndarray]) -> list[DenseReader]:
+        if not codes:
+            return []
         windows = [reverse_complement(window) if self._reverse else window for window in codes]
         filled = np.stack(windows + [windows[-1]] * (self.batch - len(windows)))
         return self._embed(self._state, filled)[: len(windows)]

@@ -49,7 +49,7 @@ class PreparedAllele:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the alternate is the reference: where a region is read without a variant."""
+        """Whether the alternate is the reference: ALT equals REF, or a region is read without a variant."""
         return self.alternate_codes is not None and self.alternate_codes is self.reference_codes
 
 
@@ -109,6 +109,8 @@ class Intake:
             allele = normalise(allele, self.reference)
         window = window_around(allele, self.window_bp, self.align_bp)
         reference_codes, alternate_codes = allele_sequences(self.reference, window, allele)
+        if allele.ref == allele.alt:
+            alternate_codes = reference_codes
         share = n_share(reference_codes)
         if share > MAX_N_SHARE:
             reason = f"{share:.3f} of the window is N"

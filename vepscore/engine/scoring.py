@@ -179,7 +179,7 @@ class Scoring:
         Args:
             plan: what is read.
             reference: the reference's embeddings.
-            alternate: the alternate's.
+            alternate: the alternate's; the reference's where the allele changes nothing.
             predict_reference: the reference's signals of a group.
 
         Raises:
@@ -187,7 +187,9 @@ class Scoring:
         """
         found = {}
         for group in plan.groups:
-            signals = predict_reference(group), self.predict(group, alternate, alternate=True)
+            known = predict_reference(group)
+            changed = not plan.allele.changes_nothing
+            signals = known, self.predict(group, alternate, alternate=True) if changed else known
             for request in group.requests:
                 output = request.scorer.output
                 if output is Output.SPLICE_JUNCTIONS:
@@ -199,16 +201,17 @@ class Scoring:
         values = jax.device_get([scored for _, scored in found.values()])
         scores = dict(zip(found, values, strict=True))
         return [
-            self._name(found[scorer][0], *scores[scorer], plan.allele.site)
+            self._name(found[scorer][0], *scores[scorer], plan.allele)
             for scorer in plan.scorers
             if scorer in found
         ]
 
-    def _name(self, request: Request, scores: Any, finite: bool, site: Site) -> ScoreBlock:
+    def _name(self, request: Request, scores: Any, finite: bool, allele: PreparedAllele) -> ScoreBlock:
         scorer = request.scorer
         if not finite:
             raise NotFiniteError(f"{scorer.output}: the device returned numbers that are not finite")
-        return scorer.rows(scores, request.reads, site, self.tracks[scorer.output])
+        block = scorer.rows(scores, request.reads, allele.site, self.tracks[scorer.output])
+        return _without_change(block) if allele.changes_nothing and scorer.compares else block
 
     def _junctions(
         self, group: Group, request: Request, signals: tuple[Signals, Signals], readers: tuple[Reader, Reader]
@@ -222,6 +225,13 @@ class Scoring:
         sizes = [*(size for size in _SITE_SIZES if size < sites.shape[1]), sites.shape[1]]
         sites = sites[:, : padded_size(min(int(most), sites.shape[1]), sizes)]
         return self._count(self._state, classes, sites, group.places, *readers)
+
+
+def _without_change(block: ScoreBlock) -> ScoreBlock:
+    """Return the block with scores of 0 and no positions: compiled code may round two equal terms differently."""
+    nowhere = None if block.positions is None else np.full_like(block.positions, -1)
+    values = np.where(np.isnan(block.values), block.values, np.float32(0))
+    return dataclasses.replace(block, values=values, positions=nowhere)
 
 
 class Engine(Protocol):

@@ -36,6 +36,8 @@ class RegionSignal(Scorer):
     start0: int = 0  # of the region, on the site's contig
     end0: int = 0  # exclusive
 
+    compares = False
+
     def ends(self, site: Site) -> tuple[int, int]:
         """The region's start and end, 0-based half-open."""
         return self.start0, self.end0

@@ -153,22 +153,21 @@ class SparseEngine:
 
     def _score_together(self, plans: Sequence[AllelePlan]) -> list[list[ScoreBlock] | NotFiniteError]:
         """The blocks of alleles that have the same reference window."""
-        demands = [self._demand(plan, alternate=True) for plan in plans]
+        changed = [plan for plan in plans if not plan.allele.changes_nothing]
+        demands = [self._demand(plan, alternate=True) for plan in changed]
         union = np.unique(np.concatenate([self._demand(plan, alternate=False) for plan in plans]))
-        reference = self._reference(plans[0].allele, np.union1d(union, np.concatenate(demands)))
+        reference = self._reference(plans[0].allele, np.unique(np.concatenate([union, *demands])))
         alternates = [
-            self._alternate(plan, reference, bins) for plan, bins in zip(plans, demands, strict=True)
+            self._alternate(plan, reference, bins) for plan, bins in zip(changed, demands, strict=True)
         ]
         if reference.pair is None:
             self._run_towers([reference], at_a_time=1)
-        for plan, alternate in zip(plans, alternates, strict=True):
-            if plan.allele.changes_nothing:
-                alternate.trunk, alternate.pair = reference.trunk, reference.pair
-        changed = [alternate for alternate in alternates if alternate.pair is None]
-        self._run_towers(changed, at_a_time=self._towers_at_a_time)
+        self._run_towers(alternates, at_a_time=self._towers_at_a_time)
         self._decode_bins([(reference, union), *zip(alternates, demands, strict=True)], reference)
+        own = iter(alternates)
         results = [
-            self._score(plan, reference, alternate) for plan, alternate in zip(plans, alternates, strict=True)
+            self._score(plan, reference, reference if plan.allele.changes_nothing else next(own))
+            for plan in plans
         ]
         for alternate in alternates:
             self._decoder.store.give_back(alternate.rows)
