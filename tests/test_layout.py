@@ -77,6 +77,7 @@ FORBIDDEN = {
     ),
     "vepscore/outputs.py": ("vepscore", *NETWORK),
     "vepscore/errors.py": ("vepscore", *NETWORK, "numpy"),
+    "vepscore/paths.py": ("vepscore", *NETWORK, "numpy"),
 }
 SCORERS_MAY_IMPORT = (
     "vepscore.scorers",

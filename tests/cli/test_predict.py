@@ -44,8 +44,8 @@ def test_table_names_the_files(bench, tmp_path):
 def test_folder_that_cannot_be_made_is_an_error(bench, tmp_path):
     (tmp_path / "out").write_text("a file")
     done = predict(bench, REGION, "--output", "ATAC", "-o", "out", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "out\n  cannot be written: File exists" in done.stderr
+    assert done.returncode == 2
+    assert "output out\n  is not a folder" in done.stderr
 
 
 def test_without_the_extra_it_says_what_to_install():

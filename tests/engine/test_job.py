@@ -467,42 +467,50 @@ def test_form_of_spliceai_changes_no_other_output(job: Job) -> None:
     assert contents(job)[:-1] == expected
 
 
-@pytest.mark.parametrize(
-    ("outputs", "table"),
-    [(["-"], None), (["a.vcf", "a.vcf.gz", "a.bcf", "a.parquet", "-"], "b.parquet"), (["-"], "a.tsv.gz")],
-)
-def test_outputs_of_all_kinds_are_accepted(outputs, table):
-    check_outputs("in.vcf", outputs, Path(table) if table else None)
+def job_of(*outputs: str, **others: str) -> Job:
+    """A job that is not run: its files need not exist."""
+    genome = TinyGenome(fasta=Path("ref.fa"), gtf=Path("genes.gtf"), polya=Path("polya.tsv"))
+    paths = {name: Path(path) for name, path in others.items()}
+    return tiny_job(genome, Path("absent"), Path("in.vcf"), outputs=outputs, **paths)
 
 
 @pytest.mark.parametrize(
-    ("outputs", "table", "said"),
+    ("outputs", "others"),
     [
-        (["a.txt"], None, "output a.txt\nexpected a name that ends in .vcf, .vcf.gz, .bcf or .parquet"),
-        (["-"], "a.csv", "table a.csv\nexpected a name that ends in .tsv, .tsv.gz, .parquet"),
-        (["a.vcf", "b.bcf", "a.vcf"], None, "two outputs have one name: a.vcf"),
-        (["-", "-"], None, "two outputs have one name: -"),
-        (["a.parquet"], "a.parquet", "two outputs have one name: a.parquet"),
-        (["a.vcf", "./a.vcf"], None, "two outputs have one name: a.vcf, ./a.vcf"),
-        (["folder/../a.parquet"], "a.parquet", "two outputs have one name: folder/../a.parquet, a.parquet"),
-        (["./in.vcf"], None, "output in.vcf is the input, which it would replace"),
+        (["-"], {}),
+        (["a.vcf", "a.vcf.gz", "a.bcf", "a.parquet", "-"], {"table": "b.parquet"}),
+        (["-"], {"table": "a.tsv.gz", "summary": "/dev/stderr"}),
+        (["a.vcf"], {"summary": "-"}),
     ],
 )
-def test_impossible_outputs_are_refused(outputs, table, said):
-    with pytest.raises(UsageError) as caught:
-        check_outputs("in.vcf", outputs, Path(table) if table else None)
-    assert str(caught.value).startswith(said.replace("\n", "\n  "))
+def test_outputs_of_all_kinds_are_accepted(outputs: list[str], others: dict[str, str]) -> None:
+    check_outputs(job_of(*outputs, **others))
 
 
 @pytest.mark.parametrize(
-    ("spliceai", "said"),
+    ("outputs", "others", "said"),
     [
-        ("a.bcf", "output a.bcf\nexpected a name that ends in .vcf or .vcf.gz"),
-        ("./a.vcf", "two outputs have one name: a.vcf"),
-        ("in.vcf", "output in.vcf is the input, which it would replace"),
+        (["a.txt"], {}, "output a.txt\nexpected a name that ends in .vcf, .vcf.gz, .bcf or .parquet"),
+        (["-"], {"table": "a.csv"}, "output a.csv\nexpected a name that ends in .tsv, .tsv.gz or .parquet"),
+        (["a.vcf", "b.bcf", "a.vcf"], {}, "two outputs have one name: a.vcf"),
+        (["-", "-"], {}, "two outputs have one name: -"),
+        (["-"], {"summary": "-"}, "two outputs have one name: -"),
+        (["a.parquet"], {"table": "a.parquet"}, "two outputs have one name: a.parquet"),
+        (["a.vcf", "./a.vcf"], {}, "two outputs have one name: a.vcf, ./a.vcf"),
+        (
+            ["folder/../a.parquet"],
+            {"table": "a.parquet"},
+            "two outputs have one name: folder/../a.parquet, a.parquet",
+        ),
+        (["./in.vcf"], {}, "output ./in.vcf is an input, which it would replace"),
+        (["a.vcf"], {"table": "polya.tsv", "polya": "polya.tsv"}, "output polya.tsv is an input"),
+        (["a.vcf"], {"summary": "ref.fa.fai"}, "output ref.fa.fai is an input, which it would replace"),
+        (["a.vcf"], {"summary": ".a.vcf.vepscore-progress"}, "two outputs have one name: "),
+        (["a.vcf"], {"spliceai": "a.bcf"}, "output a.bcf\nexpected a name that ends in .vcf or .vcf.gz"),
+        (["a.vcf"], {"spliceai": "./a.vcf"}, "two outputs have one name: a.vcf"),
     ],
 )
-def test_form_of_spliceai_has_a_path_of_its_own(spliceai, said):
+def test_impossible_outputs_are_refused(outputs: list[str], others: dict[str, str], said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        check_outputs("in.vcf", ["a.vcf"], None, None, Path(spliceai))
+        check_outputs(job_of(*outputs, **others))
     assert str(caught.value).startswith(said.replace("\n", "\n  "))

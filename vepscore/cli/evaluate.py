@@ -2,7 +2,7 @@
 
 import logging
 import math
-import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -132,7 +132,7 @@ def evaluate(
     By strata of distance, with bootstrap intervals.
     """
     truth = _truth(label, positive, negative, ignore, effect)
-    _check_output(source, output)
+    _check_output(output, [source, reference, genes, *(pwm_fasta or ())])
 
     from vepscore.evaluate.run import Options
     from vepscore.evaluate.run import evaluate as run
@@ -183,15 +183,15 @@ def _truth(
     return Labels.parse(label, positive, negative, ignore)
 
 
-def _check_output(source: str, output: Path | None) -> None:
-    if output is None:
-        return
-    from vepscore.io.atomic import check_suffix
+def _check_output(output: Path | None, inputs: Sequence[str | Path]) -> None:
+    """Refuse a table of another format, or in the place of an input; the figures go to standard output."""
+    from vepscore.io.output_paths import check_output_paths
+    from vepscore.io.streams import output_suffix
     from vepscore.io.tsv import SUFFIXES
 
-    check_suffix(output, SUFFIXES)
-    if os.path.realpath(source) == os.path.realpath(output):
-        raise UsageError(f"output {output} is the input, which it would replace", hint="give -o another path")
+    if output is not None:
+        output_suffix(output, SUFFIXES)
+    check_output_paths(["-", output], inputs)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

@@ -74,6 +74,15 @@ def open_predictor(
     )
 
 
+def predictor_inputs(reference: Path | None, checkpoint: str | None, metadata: Path | None) -> list[str]:
+    """Return the files that the tracks of pictures are predicted from; none without a reference."""
+    if reference is None:
+        return []
+    from vepscore.engine.options import list_model_inputs
+
+    return list_model_inputs(reference, checkpoint, metadata)
+
+
 def predict_rows(
     predictor: "Surroundings | None", rows: Sequence["Row"], reason: str = NO_REFERENCE
 ) -> Iterator["Signals"]:

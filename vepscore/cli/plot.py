@@ -19,8 +19,14 @@ from vepscore.cli.options import (
     OrganismOption,
     PrecisionOption,
 )
-from vepscore.cli.pictures import PictureReferenceOption, PictureWindowOption, open_predictor, predict_rows
-from vepscore.cli.ranking import ByOption, ranking_options, refuse_replacing
+from vepscore.cli.pictures import (
+    PictureReferenceOption,
+    PictureWindowOption,
+    open_predictor,
+    predict_rows,
+    predictor_inputs,
+)
+from vepscore.cli.ranking import ByOption, ranking_options
 from vepscore.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -72,10 +78,12 @@ def plot(
     from vepscore.genome.fasta import Reference
     from vepscore.genome.regions import parse_variant
     from vepscore.io.figures import FigureWriter, require_matplotlib
+    from vepscore.io.output_paths import check_output_paths
     from vepscore.report.drawing import draw_scene
     from vepscore.report.gene_model import Interval
 
     require_matplotlib()
+    check_output_paths([output], [source, annotation, *predictor_inputs(reference, checkpoint, metadata)])
     with FigureWriter(output) as writer:
         variant = None if Path(source).is_file() else parse_variant(source)
         if variant is not None and reference is None:
@@ -83,7 +91,6 @@ def plot(
                 f"{source}\na variant is drawn from predictions, and there is no reference",
                 hint="pass -r REF.fa, or draw it from a scored file",
             )
-        refuse_replacing(output, source, annotation, reference)
         genes = Annotation.from_gtf(annotation) if annotation else None
 
         def open_tracks(facts: Mapping[str, str] | None = None) -> "Surroundings | None":

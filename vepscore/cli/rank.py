@@ -18,7 +18,6 @@ from vepscore.cli.ranking import (
     TissueOption,
     TopOption,
     ranking_options,
-    refuse_replacing,
 )
 from vepscore.cli.tables import print_table
 
@@ -64,7 +63,12 @@ def rank(
 
     Alleles that were not scored come last, with their status.
     """
-    _check_output(source, annotation, output)
+    from vepscore.io.output_paths import check_output_paths
+    from vepscore.io.streams import output_suffix
+    from vepscore.io.tsv import SUFFIXES
+
+    output_suffix(output or STDOUT, SUFFIXES)
+    check_output_paths([output or STDOUT], [source, annotation, *(genes or ())])
 
     from vepscore.report.ranking import rank as run
 
@@ -81,30 +85,15 @@ def rank(
             top=top,
         )
     )
-    if output is not None and output != STDOUT:
+    if output is None and sys.stdout.isatty():
+        _show(ranking)
+    else:
         from vepscore.io.tsv import TsvWriter
         from vepscore.report.table import tsv_lines
 
-        with TsvWriter(Path(output)) as writer:
+        with TsvWriter(output or STDOUT) as writer:
             writer.write(tsv_lines(ranking))
-    elif output is None and sys.stdout.isatty():
-        _show(ranking)
-    else:
-        from vepscore.report.table import tsv_lines
-
-        for line in tsv_lines(ranking):
-            sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "surrogateescape"))
     _report(ranking)
-
-
-def _check_output(source: str, annotation: Path | None, output: str | None) -> None:
-    if output is None or output == STDOUT:
-        return
-    from vepscore.io.atomic import check_suffix
-    from vepscore.io.tsv import SUFFIXES
-
-    check_suffix(Path(output), SUFFIXES)
-    refuse_replacing(output, source, annotation)
 
 
 def _show(ranking: "Ranking") -> None:

@@ -1,12 +1,9 @@
 """The options of commands that rank scored alleles."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from vepscore.errors import UsageError
 
 if TYPE_CHECKING:
     from vepscore.report.ranking import Options
@@ -114,16 +111,3 @@ def ranking_options(
         tissue=tissue,
         top=top,
     )
-
-
-def refuse_replacing(output: str | Path, *inputs: str | Path | None) -> None:
-    """Refuses an output that is one of the inputs.
-
-    Raises:
-        UsageError: it is.
-    """
-    for path in filter(None, inputs):
-        if os.path.realpath(path) == os.path.realpath(output):
-            raise UsageError(
-                f"output {output} is an input, which it would replace", hint="give -o another path"
-            )

@@ -25,6 +25,7 @@ from vepscore.cli.pictures import (
     PictureWindowOption,
     open_predictor,
     predict_rows,
+    predictor_inputs,
 )
 from vepscore.cli.ranking import (
     ORDER,
@@ -36,7 +37,6 @@ from vepscore.cli.ranking import (
     ScoredArgument,
     TissueOption,
     ranking_options,
-    refuse_replacing,
 )
 
 log = logging.getLogger(__name__)
@@ -76,13 +76,15 @@ def report(
     The page is self-contained and fetches nothing.
     """
     from vepscore.genome.annotation import Annotation
+    from vepscore.io.output_paths import check_output_paths
     from vepscore.report.document import build_document, collect_cases, read_facts
     from vepscore.report.page import PageWriter, render_page, require_jinja
     from vepscore.report.ranking import rank
 
     require_jinja()
+    predicted_from = predictor_inputs(reference, checkpoint, metadata) if tracks else ()
+    check_output_paths([output], [source, annotation, reference, *(genes or ()), *predicted_from])
     with PageWriter(output) as writer:
-        refuse_replacing(output, source, annotation, reference)
         options = ranking_options(
             source,
             by=by,

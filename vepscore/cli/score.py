@@ -140,7 +140,11 @@ def score(
     ] = None,
     json_summary: Annotated[
         Path | None,
-        typer.Option(help="Versions, hashes, counts and timings, as JSON.", rich_help_panel=RUN),
+        typer.Option(
+            metavar="FILE",
+            help="Versions, hashes, counts and timings, as JSON; - is standard output.",
+            rich_help_panel=RUN,
+        ),
     ] = None,
     strict: Annotated[
         bool,
@@ -159,7 +163,7 @@ def score(
     from vepscore.cli.progress import observing, print_report
     from vepscore.engine.intake import MismatchPolicy
     from vepscore.engine.job import run_job
-    from vepscore.engine.options import Job, check_outputs
+    from vepscore.engine.options import Job
     from vepscore.engine.settings import set_up_process
     from vepscore.engine.shards import Shard
     from vepscore.genome.windows import parse_width
@@ -169,7 +173,6 @@ def score(
     if quantiles is not None and no_quantiles:
         raise UsageError("--quantiles and --no-quantiles\nexpected one of them")
     outputs = tuple(output or [STDOUT])
-    check_outputs(source, outputs, table, json_summary, spliceai)
     job = Job(
         source=source,
         reference=reference,

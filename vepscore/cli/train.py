@@ -39,15 +39,19 @@ def train(
     """Train a checkpoint: teachers on labels, then a student on what they predict together."""
     from vepscore.engine.device import find_devices
     from vepscore.engine.settings import set_up_process
+    from vepscore.io.atomic import check_folder
+    from vepscore.io.output_paths import check_output_paths
     from vepscore.train.recipe import read_recipe
 
+    check_folder(output)
     try:
-        from vepscore.train.run import read_data, train_all
+        from vepscore.train.run import list_inputs, list_outputs, read_data, train_all
     except ModuleNotFoundError as error:
         raise UsageError(
             f"vepscore train: {error.name} is not installed", hint="pip install 'vepscore[train]'"
         ) from error
-    recipe = read_recipe(recipe).shortened(share)
+    recipe_path, recipe = recipe, read_recipe(recipe).shortened(share)
+    check_output_paths(list_outputs(recipe, output), [recipe_path, *list_inputs(recipe, data, start)])
     set_up_process(deterministic=False)
     find_devices("auto")
     with _observing(quiet=quiet) as observe:

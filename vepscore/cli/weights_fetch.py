@@ -18,6 +18,7 @@ from vepscore.cli.weights_import import (
     write_imported,
 )
 from vepscore.errors import CheckpointError, UsageError
+from vepscore.paths import is_scratch
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +83,13 @@ def fetch(
     from vepscore.model.registry import user_weights_dir
 
     _check_name(name)
+    folder = cache_dir() / "downloads" / source / name
     output = output or user_weights_dir() / name
-    check_output(output)
+    check_output(output, source=folder)
+    _check_stays(output)
     files = metadata_by_organism(metadata or ())
     check_online()
     _agree_to_terms(accept_terms)
-    folder = cache_dir() / "downloads" / source / name
     with locked(folder):
         files = files or fetch_metadata(folder / "metadata")
         official = _download(name, source, folder)
@@ -107,6 +109,14 @@ def _check_name(name: str) -> None:
 
     if name not in CHECKPOINTS:
         raise UsageError(f"{name!r} cannot be fetched\nexpected one of {', '.join(CHECKPOINTS)}")
+
+
+def _check_stays(output: Path) -> None:
+    if is_scratch(output):
+        raise UsageError(
+            "there is no home folder to keep the checkpoint in",
+            hint="name a folder with -o, or set VEPSCORE_WEIGHTS",
+        )
 
 
 def _agree_to_terms(accepted: bool) -> None:

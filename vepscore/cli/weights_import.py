@@ -9,6 +9,7 @@ import typer
 
 from vepscore.cli.logs import Quiet, Verbose
 from vepscore.errors import UsageError
+from vepscore.paths import escape_bytes
 
 ORGANISMS = ("human", "mouse")
 
@@ -50,19 +51,27 @@ def import_weights(
     quiet: Quiet = False,
 ) -> None:
     """Turn an official checkpoint and its track metadata into our layout, which opens fast and offline."""
-    check_output(output)
+    check_output(output, source=directory)
     files = metadata_by_organism(metadata)
     if not directory.is_dir():
         raise UsageError(f"{directory}: no such folder", hint="give the folder of the official checkpoint")
-    write_imported(directory, output, metadata=files, name=name or output.resolve().name, dtype=dtype)
+    write_imported(
+        directory, output, metadata=files, name=name or escape_bytes(output.resolve().name), dtype=dtype
+    )
 
 
-def check_output(output: Path) -> None:
-    """Refuses a place where something lies already.
+def check_output(output: Path, *, source: Path) -> None:
+    """Refuse a place where something lies already, or that is within the source.
+
+    Args:
+        output: where the checkpoint is to be written.
+        source: the folder that it is made from.
 
     Raises:
-        UsageError: `output` is a file, or a folder that is not empty.
+        UsageError: `output` is a file, a folder that is not empty, or in `source`.
     """
+    if output.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"{output} is within {source}, which is read", hint="give another folder with -o")
     if output.is_dir() and not any(output.iterdir()):
         return
     if output.exists():

@@ -9,7 +9,7 @@ from vepscore.engine.job import run_job
 from vepscore.engine.options import Job
 from vepscore.engine.report import JobReport
 from vepscore.engine.run import RunCounts
-from vepscore.io.atomic import made_folder
+from vepscore.io.atomic import check_folder, made_folder
 from vepscore.io.quantiles import quantiles_name
 
 
@@ -29,6 +29,7 @@ def calibrate(
     Raises:
         VepscoreError: anything that the user can act on.
     """
+    check_folder(folder)
     precision = job.precision or default_precision(find_devices(job.device)[0].platform)
     path = folder / quantiles_name(job.organism, job.window_bp, precision)
     with made_folder(folder):

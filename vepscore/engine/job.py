@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vepscore.engine.file_checks import compare_files
 from vepscore.engine.intake import Intake
-from vepscore.engine.options import LONG_TABLE_SUFFIX, Job, Saturation
+from vepscore.engine.options import LONG_TABLE_SUFFIX, Job, Saturation, check_outputs
 from vepscore.engine.provenance import COMMAND_KEY, SCORERS_KEY
 from vepscore.engine.report import JobReport, summarize_job
 from vepscore.engine.run import RunCounts, run, score_records
@@ -40,6 +40,7 @@ from vepscore.io.saturation import SaturationWriter
 from vepscore.io.spliceai import SpliceAiWriter, spliceai_header
 from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import AnnotatedVcfWriter
+from vepscore.paths import escape_bytes
 from vepscore.versions import versions
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
         VepscoreError: anything that the user can act on.
     """
     started = time.monotonic()
+    check_outputs(job)
     stamps = _stamps(job)
     scan = scan_records(job.source)
     observe(RunCounts(), scan.records if scan else None)
@@ -197,7 +199,7 @@ def _background_facts(job: Job, input_digest: str) -> dict[str, str]:
     if job.background is None:
         return {}
     return {
-        "vepscoreInput": f"{Path(job.source).name} sha256:{input_digest}",
+        "vepscoreInput": f"{escape_bytes(Path(job.source).name)} sha256:{input_digest}",
         "vepscoreVersions": ", ".join(f"{name} {version}" for name, version in versions().items()),
     }
 
@@ -206,7 +208,7 @@ def _background_facts(job: Job, input_digest: str) -> dict[str, str]:
 def _open_journal(
     job: Job, facts: Facts, provenance: Mapping[str, str], input_digest: str
 ) -> Iterator[Journal | None]:
-    """The journal beside the first output that is a file; None where there is none."""
+    """The journal beside the first output that is a regular file; None where there is none."""
     if not job.files:
         yield None
         return

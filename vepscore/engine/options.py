@@ -1,18 +1,19 @@
 """The options of one scoring job."""
 
 import dataclasses
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from vepscore.engine.intake import MismatchPolicy
 from vepscore.engine.shards import Shard
-from vepscore.errors import UsageError
-from vepscore.io.atomic import check_suffix
+from vepscore.errors import CheckpointError
+from vepscore.io.journal import journal_path
+from vepscore.io.output_paths import check_output_paths
+from vepscore.io.quantiles import list_quantiles
 from vepscore.io.spliceai import SUFFIXES as SPLICEAI_SUFFIXES
+from vepscore.io.streams import is_stream, output_suffix
 from vepscore.io.table import SUFFIXES as TABLE_SUFFIXES
-from vepscore.io.vcf import STDOUT
 from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
+from vepscore.model.registry import checkpoint_files, resolve_checkpoint
 
 LONG_TABLE_SUFFIX = ".parquet"
 
@@ -72,11 +73,15 @@ class Job:
     command: tuple[str, ...]  # for the record
 
     @property
-    def files(self) -> list[str]:
-        """The outputs that are files, the summary left out."""
+    def other_outputs(self) -> list[str]:
+        """The outputs besides `outputs` and the summary."""
         others = [str(path) for path in (self.table, self.spliceai, self.background) if path is not None]
-        others += map(str, self.saturation.files if self.saturation else ())
-        return [name for name in self.outputs if name != STDOUT] + others
+        return [*others, *map(str, self.saturation.files if self.saturation else ())]
+
+    @property
+    def files(self) -> list[str]:
+        """The outputs that are regular files, without the summary."""
+        return [name for name in (*self.outputs, *self.other_outputs) if not is_stream(name)]
 
     @property
     def keeps_blocks(self) -> bool:
@@ -84,38 +89,45 @@ class Job:
         return self.background is not None or any(name.endswith(LONG_TABLE_SUFFIX) for name in self.outputs)
 
 
-def check_outputs(
-    source: str,
-    outputs: Sequence[str],
-    table: Path | None,
-    summary: Path | None = None,
-    spliceai: Path | None = None,
-) -> None:
-    """Refuses outputs of unknown kinds, two at one place, and one in the place of the input.
+def check_outputs(job: Job) -> None:
+    """Refuse outputs of unknown formats, and those that would replace an input or one another.
 
     Raises:
-        UsageError: a suffix is unknown, a path, or standard output, is named twice, or an output is the input.
+        UsageError: as `output_suffix` and `check_output_paths`.
     """
-    _check_suffixes(outputs, table)
-    if spliceai is not None:
-        check_suffix(spliceai, SPLICEAI_SUFFIXES)
-    by_place: dict[str, list[str]] = {}
-    for name in [*outputs, *(str(path) for path in (table, spliceai, summary) if path)]:
-        by_place.setdefault(name if name == STDOUT else os.path.realpath(name), []).append(name)
-    doubled = [name for names in by_place.values() if len(names) > 1 for name in dict.fromkeys(names)]
-    if doubled:
-        raise UsageError(f"two outputs have one name: {', '.join(doubled)}", hint="give each -o its own path")
-    if source != STDOUT and os.path.realpath(source) in by_place:
-        raise UsageError(f"output {source} is the input, which it would replace", hint="give -o another path")
+    for name in job.outputs:
+        output_suffix(name, (*VCF_SUFFIXES, LONG_TABLE_SUFFIX))
+    if job.table is not None:
+        output_suffix(job.table, TABLE_SUFFIXES)
+    if job.spliceai is not None:
+        output_suffix(job.spliceai, SPLICEAI_SUFFIXES)
+    check_output_paths(
+        [*job.outputs, *job.other_outputs, job.summary],
+        list_inputs(job),
+        side_files=[journal_path(job.files[0])] if job.files else (),
+    )
 
 
-def _check_suffixes(outputs: Sequence[str], table: Path | None) -> None:
-    for name in outputs:
-        if name != STDOUT and not name.endswith((*VCF_SUFFIXES, LONG_TABLE_SUFFIX)):
-            raise UsageError(
-                f"output {name}\n"
-                f"expected a name that ends in {', '.join(VCF_SUFFIXES)} or {LONG_TABLE_SUFFIX}, "
-                f"or {STDOUT} for standard output"
-            )
-    if table is not None and not table.name.endswith(TABLE_SUFFIXES):
-        raise UsageError(f"table {table}\nexpected a name that ends in {', '.join(TABLE_SUFFIXES)}")
+def list_inputs(job: Job) -> list[str]:
+    """Return the files that a job reads, those of its checkpoint too; some may not exist."""
+    inputs = list_model_inputs(job.reference, job.checkpoint, job.metadata)
+    inputs += [str(path) for path in (job.source, job.genes, job.polya) if path]
+    if job.use_quantiles:
+        place = job.quantiles or _find_checkpoint(job.checkpoint)
+        if place is not None:
+            inputs += map(str, [place] if place.is_file() else list_quantiles(place))
+    return inputs
+
+
+def list_model_inputs(reference: Path, checkpoint: str | None, metadata: Path | None) -> list[str]:
+    """Return the files that a network and its input are read from; some may not exist."""
+    directory = _find_checkpoint(checkpoint)
+    files = [reference, metadata, *(checkpoint_files(directory) if directory else ())]
+    return [str(path) for path in files if path is not None]
+
+
+def _find_checkpoint(name: str | None) -> Path | None:
+    try:
+        return resolve_checkpoint(name)
+    except CheckpointError:  # reported where it is opened
+        return None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vepscore.contract import Site
 from vepscore.engine.intake import Intake, PreparedAllele
-from vepscore.engine.options import Job
+from vepscore.engine.options import Job, list_inputs
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.session import open_intake, open_session
 from vepscore.engine.signals import SIGNALS, join_pieces, read_region, surroundings
@@ -21,8 +21,10 @@ from vepscore.errors import CheckpointError, InputError, UsageError
 from vepscore.genome.alleles import Allele, Status
 from vepscore.genome.regions import Region, VariantText, parse_region, parse_variant
 from vepscore.genome.windows import Window, allele_sequences, window_around
-from vepscore.io.atomic import made_folder
-from vepscore.io.signals import WrittenFile, write_signals
+from vepscore.io.atomic import check_folder, made_folder
+from vepscore.io.output_paths import check_output_paths
+from vepscore.io.signals import WrittenFile, list_signal_files, write_signals
+from vepscore.io.streams import STDOUT
 from vepscore.outputs import Output, Tracks
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,8 @@ def predict(job: Job, prediction: Prediction, folder: Path) -> list[WrittenFile]
     Raises:
         VepscoreError: anything that the user can act on.
     """
+    check_folder(folder)
+    check_output_paths([STDOUT, *list_signal_files(folder)], list_inputs(job))
     intake = open_intake(job, source=prediction.place, assembly="")
     variant = parse_variant(prediction.place)
     allele = (

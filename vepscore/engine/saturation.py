@@ -15,10 +15,10 @@ from vepscore.errors import UsageError
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
 from vepscore.genome.regions import Region, parse_region
-from vepscore.io.atomic import check_suffix
 from vepscore.io.fields import COMPOSITE_FIELD
 from vepscore.io.figures import SUFFIXES, require_matplotlib
 from vepscore.io.saturation import BASES
+from vepscore.io.streams import output_suffix
 
 MAX_REGION_BP = 5_000
 _WIDEST_GRID_BP = 32_768
@@ -83,9 +83,9 @@ def run_saturation(
 
 def _check_names(table: Path, picture: Path | None) -> None:
     """Refuses outputs of unknown kinds, before anything is computed."""
-    check_suffix(table, [LONG_TABLE_SUFFIX])
+    output_suffix(table, [LONG_TABLE_SUFFIX])
     if picture is not None:
-        check_suffix(picture, SUFFIXES)
+        output_suffix(picture, SUFFIXES)
         require_matplotlib(", or leave out --picture")
 
 

@@ -6,13 +6,13 @@ import glob
 import os
 import re
 import secrets
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, BinaryIO, Protocol, Self
 
 from vepscore.errors import OutputError, UsageError
+from vepscore.paths import safe_name, utf8_path
 
 
 @contextlib.contextmanager
@@ -41,8 +41,10 @@ def made_folder(folder: Path) -> Iterator[None]:
     """Makes a folder where it is absent; one that was made for nothing is gone afterwards.
 
     Raises:
+        UsageError: there is a file of that name, a FIFO or a device.
         OutputError: it cannot be made.
     """
+    check_folder(folder)
     was_there = folder.is_dir()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,14 +57,33 @@ def made_folder(folder: Path) -> Iterator[None]:
         raise
 
 
-def check_suffix(path: str | Path, suffixes: Sequence[str]) -> None:
-    """Refuses an output whose name ends in none of the suffixes.
+def check_folder(folder: Path) -> None:
+    """Refuse a name for an output folder that is taken.
 
     Raises:
-        UsageError: so it does.
+        UsageError: there is a file of that name, a FIFO or a device.
     """
-    if not str(path).endswith(tuple(suffixes)):
-        raise UsageError(f"output {path}\nexpected a name that ends in {' or '.join(suffixes)}")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"output {folder}\nis not a folder", hint="name a folder; it is created when absent")
+
+
+class Target(Protocol):
+    """What a writer writes through."""
+
+    def create(self) -> None:
+        """Prepare it, before anything is written."""
+
+    def open(self) -> Any:
+        """Return a binary file to write to."""
+
+    def scratch(self, suffix: str) -> Path:
+        """Return the path of a file that the writer needs meanwhile and removes itself."""
+
+    def publish(self) -> None:
+        """Finish it, after all was written."""
+
+    def discard(self) -> None:
+        """Remove what is unfinished."""
 
 
 class StagedFile:
@@ -77,13 +98,14 @@ class StagedFile:
     def __init__(self, path: str | Path, companions: tuple[str, ...] = ()) -> None:
         self.path = Path(os.path.realpath(path))
         self.companions = companions
-        # The whole name is kept at the end, because index builders look at the suffix.
-        self.temporary = self.path.with_name(f".{secrets.token_hex(4)}.{self.path.name}")
+        # The whole name is kept at the end, because index builders look at the suffix. Libraries accept only UTF-8.
+        self.temporary = utf8_path(self.path.parent) / f".{secrets.token_hex(4)}.{safe_name(self.path.name)}"
 
     def create(self) -> None:
         """Makes the temporary file, empty.
 
         Raises:
+            UsageError: it would replace a FIFO or a device.
             OutputError: nothing can be written there.
         """
         if not self.path.parent.is_dir():
@@ -92,8 +114,21 @@ class StagedFile:
             )
         if self.path.is_dir():
             raise OutputError(f"{self.path}\nis a folder; expected the name of a file")
+        if self.path.exists() and not self.path.is_file():
+            raise UsageError(
+                f"output {self.path}\nis not a regular file, and this format needs one",
+                hint="name a regular file",
+            )
         with writing(self.path):
             self.temporary.touch(exist_ok=False)
+
+    def open(self) -> BinaryIO:
+        """Open the temporary file for writing."""
+        return self.temporary.open("wb")
+
+    def scratch(self, suffix: str) -> Path:
+        """Return the path of a file that the writer needs meanwhile and removes itself."""
+        return _beside(self.temporary, suffix)
 
     def publish(self) -> None:
         """Gives the file its name."""
@@ -115,34 +150,10 @@ class StagedFile:
 def remove_remains(path: str | Path) -> None:
     """Removes the temporary files that killed runs have left for an output; none may be at work on it."""
     path = Path(os.path.realpath(path))
-    for remains in path.parent.glob(f".*.{glob.escape(path.name)}*"):
-        if re.fullmatch(rf"\.[0-9a-f]{{8}}\.{re.escape(path.name)}(\.\w+)*", remains.name):
+    name = safe_name(path.name)
+    for remains in path.parent.glob(f".*.{glob.escape(name)}*"):
+        if re.fullmatch(rf"\.[0-9a-f]{{8}}\.{re.escape(name)}(\.\w+)*", remains.name):
             remains.unlink(missing_ok=True)
-
-
-class StandardOutput:
-    """Standard output in the place of a `StagedFile`: nothing to rename, nothing to take back."""
-
-    def create(self) -> None:
-        """Makes sure that there is one.
-
-        Raises:
-            OutputError: it was closed before the program began.
-        """
-        if sys.stdout is None:
-            raise OutputError("standard output\nis closed", hint="name a file with -o")
-
-    def publish(self) -> None:
-        """Hands on what Python has buffered.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        with writing("standard output"):
-            sys.stdout.buffer.flush()
-
-    def discard(self) -> None:
-        """Does nothing: what was written is gone downstream."""
 
 
 class StagedWriter(abc.ABC):
@@ -152,8 +163,8 @@ class StagedWriter(abc.ABC):
     then only renaming is left to be done.
     """
 
-    def __init__(self, target: StagedFile | StandardOutput, name: str | Path) -> None:
-        self.name = str(name)  # for messages
+    def __init__(self, target: Target, name: str | Path) -> None:
+        self.name = "standard output" if str(name) == "-" else str(name)  # for messages
         self._target = target
         self._is_open = False
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from vepscore.errors import UsageError
-from vepscore.io.atomic import StagedFile, StagedWriter, check_suffix
+from vepscore.io.atomic import StagedWriter, Target
+from vepscore.io.streams import open_target, output_suffix
 
 SUFFIXES = (".svg", ".png")
 _POSITION_DIGITS = 4  # shares of the figure's width and height
@@ -37,14 +38,14 @@ def require_matplotlib(way_out: str = "") -> None:
         ) from error
 
 
-def save_figure(draw: Callable[[], Any], target: StagedFile) -> None:
-    """Draws a figure and saves it under the temporary name of its file, in the format of the file's suffix."""
+def save_figure(draw: Callable[[], Any], target: Target, suffix: str) -> None:
+    """Draws a figure and writes it in the format of a suffix."""
     with _own_style():
-        suffix = target.path.suffix
         about = {"Date": None} if suffix == ".svg" else {"Software": None}
         figure = draw()
         _fix_layout(figure)
-        figure.savefig(target.temporary, format=suffix[1:], dpi=150, metadata=about)
+        with contextlib.closing(target.open()) as file:
+            figure.savefig(file, format=suffix[1:], dpi=150, metadata=about)
 
 
 @contextlib.contextmanager
@@ -93,8 +94,8 @@ class FigureWriter(StagedWriter):
     """
 
     def __init__(self, path: Path) -> None:
-        check_suffix(path, SUFFIXES)
-        super().__init__(StagedFile(path), path)
+        self._suffix = output_suffix(path, SUFFIXES)
+        super().__init__(open_target(path), path)
         self._draw: Callable[[], Any] | None = None
 
     def write(self, draw: Callable[[], Any]) -> None:
@@ -106,4 +107,4 @@ class FigureWriter(StagedWriter):
 
     def _close(self) -> None:
         if self._draw is not None:
-            save_figure(self._draw, self._target)
+            save_figure(self._draw, self._target, self._suffix)

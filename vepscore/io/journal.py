@@ -147,6 +147,12 @@ class Journal:
             yield offset, payload
 
 
+def journal_path(output: str | Path) -> Path:
+    """Return the path of the journal beside an output."""
+    path = Path(os.path.realpath(output))
+    return path.with_name(f".{path.name}{SUFFIX}")
+
+
 @contextlib.contextmanager
 def open_journal(output: Path, facts: Mapping[str, str], *, resume: bool) -> Iterator[Journal]:
     """The journal beside an output. It is removed when the context ends well, and otherwise stays if it has results.
@@ -159,8 +165,7 @@ def open_journal(output: Path, facts: Mapping[str, str], *, resume: bool) -> Ite
     Raises:
         OutputError: it cannot be written, another run is at work, or the one that is there is of another run.
     """
-    path = Path(os.path.realpath(output))
-    path = path.with_name(f".{path.name}{SUFFIX}")
+    path = journal_path(output)
     with writing(path):
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
     with file:

@@ -17,17 +17,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vepscore.errors import InputError, UsageError
+from vepscore.errors import InputError
 from vepscore.io import parquet, table
 from vepscore.io.atomic import StagedFile, StagedWriter, writing
 from vepscore.io.header import VcfHeader
 from vepscore.io.lines import check_bgzip_end
+from vepscore.io.output_paths import check_output_paths
 from vepscore.io.parts import SHARD_KEY, Part, check_count, foreign_row, in_order
 from vepscore.io.records import open_records
 from vepscore.io.spliceai import Counts, SpliceAiWriter, is_spliceai, without_counts
+from vepscore.io.streams import open_target, output_suffix
 from vepscore.io.table import open_text as open_table_text
-from vepscore.io.vcf import STDOUT, VcfWriter
 from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
+from vepscore.io.vcf import VcfWriter
+from vepscore.paths import utf8_path
 
 _TEXT_SUFFIXES = (".tsv", ".tsv.gz")
 ROW_GROUP_ROWS = {  # by the columns of a table
@@ -51,19 +54,16 @@ def merge(paths: Sequence[Path], output: str) -> list[Part]:
 
     Raises:
         InputError: a part is missing, doubled, cut short, no shard, or of another run.
-        UsageError: the output's name does not go with the parts.
+        UsageError: the output's name does not go with the parts, or the output is one of them.
         OutputError: it cannot be written.
     """
-    if output == STDOUT or output.endswith(VCF_SUFFIXES):
+    suffix = output_suffix(output, (*VCF_SUFFIXES, ".parquet", *_TEXT_SUFFIXES))
+    check_output_paths([output], paths)
+    if suffix in VCF_SUFFIXES:
         return _merge_vcf(paths, output)
-    if output.endswith(".parquet"):
+    if suffix == ".parquet":
         return _merge_parquet(paths, Path(output))
-    if output.endswith(_TEXT_SUFFIXES):
-        return _merge_text(paths, Path(output))
-    expected = ", ".join((*VCF_SUFFIXES, ".parquet", *_TEXT_SUFFIXES))
-    raise UsageError(
-        f"output {output}\nexpected a name that ends in {expected}, or {STDOUT} for standard output"
-    )
+    return _merge_text(paths, Path(output))
 
 
 def _merge_vcf(paths: Sequence[Path], output: str) -> list[Part]:
@@ -161,7 +161,8 @@ class _TextFile(StagedWriter):
     """Plain or bgzipped text."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(StagedFile(path), path)
+        self._suffix = output_suffix(path, _TEXT_SUFFIXES)
+        super().__init__(open_target(path), path)
 
     def write(self, lines: Iterable[str]) -> None:
         """Adds lines, with their ends."""
@@ -170,7 +171,7 @@ class _TextFile(StagedWriter):
                 self._file.write(line.encode("utf-8", "surrogateescape"))
 
     def _open(self) -> None:
-        self._file = open_table_text(self._target.temporary)
+        self._file = open_table_text(self._target, self._suffix)
 
     def _close(self) -> None:
         self._file.close()
@@ -205,7 +206,7 @@ def _text_of(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
 
 def _read_schema(path: Path) -> pa.Schema:
     with _reading_parquet(path):
-        return pq.read_schema(path)
+        return pq.read_schema(utf8_path(path))
 
 
 @contextlib.contextmanager
@@ -222,7 +223,7 @@ def _regroup(parts: Sequence[Part], rows: int) -> Iterator[pa.Table]:
     """The rows of all parts, so many at a time."""
     waiting: list[pa.Table] = []
     for part in parts:
-        with _reading_parquet(part.path), pq.ParquetFile(part.path) as file:
+        with _reading_parquet(part.path), pq.ParquetFile(utf8_path(part.path)) as file:
             for number in range(file.num_row_groups):
                 group = file.read_row_group(number)
                 bounds = pc.min_max(group["record"]).as_py()

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from vepscore.io.atomic import StagedFile, StagedWriter
-from vepscore.io.figures import save_figure
+from vepscore.io.atomic import StagedWriter
+from vepscore.io.figures import SUFFIXES, save_figure
 from vepscore.io.results import RecordResult
 from vepscore.io.saturation import BASES, SaturationMatrix, largest_score
+from vepscore.io.streams import open_target, output_suffix
 
 _COLORS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}  # Okabe and Ito's
 _DIVERGING = "PuOr_r"
@@ -34,7 +35,8 @@ class PictureWriter(StagedWriter):
     """
 
     def __init__(self, path: Path, *, scorer: str, chrom: str, start0: int, reference: str) -> None:
-        super().__init__(StagedFile(path), path)
+        self._suffix = output_suffix(path, SUFFIXES)
+        super().__init__(open_target(path), path)
         self._matrix = SaturationMatrix(
             chrom=chrom,
             start0=start0,
@@ -53,7 +55,7 @@ class PictureWriter(StagedWriter):
         """There is nothing to draw yet."""
 
     def _close(self) -> None:
-        save_figure(lambda: draw_saturation(self._matrix), self._target)
+        save_figure(lambda: draw_saturation(self._matrix), self._target, self._suffix)
 
 
 def draw_saturation(matrix: SaturationMatrix) -> Any:

@@ -87,6 +87,15 @@ class ContactMapWriter(StagedWriter):
             np.savez_compressed(file, **self._arrays)
 
 
+def list_signal_files(folder: Path) -> list[Path]:
+    """Return the files in a folder that a prediction may replace."""
+    return sorted(
+        path
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if path.name == LIST_FILE or path.suffix in (".npz", ".bw")
+    )
+
+
 def write_signals(
     folder: Path, signals: Sequence[RegionSignals], contigs: Mapping[str, int], facts: Mapping[str, str]
 ) -> list[WrittenFile]:

@@ -13,6 +13,7 @@ Source: `get_delta_scores` of Illumina/SpliceAI (spliceai/utils.py); `run` and `
 Ensembl/VEP_plugins, which compares POS, REF and ALT as they are written.
 """
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Mapping
@@ -21,13 +22,15 @@ from typing import NamedTuple, Self
 
 from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
-from vepscore.io.atomic import StagedFile, StagedWriter, check_suffix, writing
+from vepscore.io.atomic import StagedWriter, writing
 from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER, Field
 from vepscore.io.header import FIXED_COLUMNS, VcfHeader, provenance_lines
 from vepscore.io.info import encode
+from vepscore.io.output_paths import INDEX_SUFFIXES
 from vepscore.io.results import AlleleResult, Detail, RecordResult
+from vepscore.io.streams import open_target, output_suffix
 from vepscore.io.table import open_text
-from vepscore.io.vcf import INDEX_SUFFIXES, make_index
+from vepscore.io.vcf import make_index
 
 SUFFIXES = (".vcf", ".vcf.gz")
 
@@ -123,15 +126,15 @@ class SpliceAiWriter(StagedWriter):
     """
 
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
-        check_suffix(path, SUFFIXES)
-        super().__init__(StagedFile(path, INDEX_SUFFIXES), path)
+        self._suffix = output_suffix(path, SUFFIXES)
+        super().__init__(open_target(path, INDEX_SUFFIXES), path)
         self.counts = Counts()
         self._header = header
         self._ranks = {name: rank for rank, name in enumerate(header.declared("contig"))}
         self._declared = len(self._ranks)
         self._last, self._is_sorted = (0, 0), True
         # Sorting and counting end with the last record, and the header comes first.
-        self._body = self._target.temporary.with_name(f"{self._target.temporary.name}.body")
+        self._body = self._target.scratch(".body")
 
     def write(self, result: RecordResult) -> None:
         """Adds the lines of a record's ALTs.
@@ -172,11 +175,14 @@ class SpliceAiWriter(StagedWriter):
         self._file.close()
 
     def _complete(self) -> None:
-        with open_text(self._target.temporary) as file, self._body.open("rb") as body:
+        with (
+            contextlib.closing(open_text(self._target, self._suffix)) as file,
+            self._body.open("rb") as body,
+        ):
             file.write(self._whole_header().encode())
             for line in body if self._is_sorted else sorted(body, key=self._place):
                 file.write(line)
-        if self.name.endswith(".gz"):
+        if self._suffix == ".vcf.gz":
             make_index(self._target.temporary, self.name)
 
     def _whole_header(self) -> VcfHeader:

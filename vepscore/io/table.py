@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pysam
 
-from vepscore.errors import UsageError
-from vepscore.io.atomic import StagedFile, StagedWriter, writing
+from vepscore.io.atomic import StagedWriter, Target, writing
 from vepscore.io.fields import MISSING, STATUS, format_float, value_fields
 from vepscore.io.header import provenance_lines
 from vepscore.io.parquet import open_parquet
 from vepscore.io.results import AlleleResult, RecordResult
+from vepscore.io.streams import open_target, output_suffix
 
 SUFFIXES = (".tsv", ".tsv.gz", ".parquet")
 ROW_GROUP_ROWS = 50_000
@@ -59,9 +59,8 @@ class AlleleTableWriter(StagedWriter):
     """
 
     def __init__(self, path: str | Path, provenance: Mapping[str, str], *, ranked: bool = False) -> None:
-        if not str(path).endswith(SUFFIXES):
-            raise UsageError(f"table {path}\nexpected a name that ends in {', '.join(SUFFIXES)}")
-        super().__init__(StagedFile(path), path)
+        self._suffix = output_suffix(path, SUFFIXES)
+        super().__init__(open_target(path), path)
         self._provenance = provenance
         self._schema = RANKED_SCHEMA if ranked else SCHEMA
         self._fields = [field.id for field in value_fields(ranked=ranked)]
@@ -83,8 +82,10 @@ class AlleleTableWriter(StagedWriter):
         return [_present(allele.fields.get(name)) for name in self._fields]
 
     def _open(self) -> None:
-        kind = _ParquetRows if self.name.endswith(".parquet") else _TextRows
-        self._rows: _Rows = kind(self._target.temporary, self._schema, self._provenance)
+        if self._suffix == ".parquet":
+            self._rows: _Rows = _ParquetRows(self._target.temporary, self._schema, self._provenance)
+        else:
+            self._rows = _TextRows(open_text(self._target, self._suffix), self._schema, self._provenance)
 
     def _close(self) -> None:
         self._rows.close()
@@ -99,8 +100,8 @@ class _Rows(Protocol):
 
 
 class _TextRows:
-    def __init__(self, path: Path, schema: pa.Schema, provenance: Mapping[str, str]) -> None:
-        self._file = open_text(path)
+    def __init__(self, file: Any, schema: pa.Schema, provenance: Mapping[str, str]) -> None:
+        self._file = file
         self._write([*provenance_lines(provenance), "\t".join(schema.names)])
 
     def add(self, row: tuple[Any, ...]) -> None:
@@ -113,9 +114,9 @@ class _TextRows:
         self._file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
 
 
-def open_text(path: Path) -> Any:
-    """A file of bytes, bgzipped where its name says so."""
-    return pysam.BGZFile(str(path), "wb") if path.suffix == ".gz" else path.open("wb")
+def open_text(target: Target, suffix: str) -> Any:
+    """A file of bytes, bgzipped where the suffix says so."""
+    return pysam.BGZFile(str(target.temporary), "wb") if suffix.endswith(".gz") else target.open()
 
 
 class _ParquetRows:

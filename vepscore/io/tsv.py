@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from vepscore.io.atomic import StagedFile, StagedWriter, check_suffix, writing
+from vepscore.io.atomic import StagedWriter, writing
+from vepscore.io.streams import open_target, output_suffix
 from vepscore.io.table import open_text
 
 SUFFIXES = (".tsv", ".tsv.gz")
@@ -13,15 +14,15 @@ class TsvWriter(StagedWriter):
     """Writes lines that are made already.
 
     Args:
-        path: `.tsv` or `.tsv.gz`.
+        path: `.tsv`, `.tsv.gz` or a stream, which takes plain text.
 
     Raises:
-        UsageError: the path has another suffix than SUFFIXES.
+        UsageError: the path has another suffix than SUFFIXES, or is a stream and not to be text.
     """
 
-    def __init__(self, path: Path) -> None:
-        check_suffix(path, SUFFIXES)
-        super().__init__(StagedFile(path), path)
+    def __init__(self, path: str | Path) -> None:
+        self._suffix = output_suffix(path, SUFFIXES)
+        super().__init__(open_target(path), path)
 
     def write(self, lines: Iterable[str]) -> None:
         """Writes all lines, given without their ends; once only.
@@ -34,7 +35,7 @@ class TsvWriter(StagedWriter):
                 self._file.write(f"{line}\n".encode("utf-8", "surrogateescape"))
 
     def _open(self) -> None:
-        self._file = open_text(self._target.temporary)
+        self._file = open_text(self._target, self._suffix)
 
     def _close(self) -> None:
         self._file.close()

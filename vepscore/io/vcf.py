@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,24 +9,25 @@ from typing import Any
 
 import pysam
 
-from vepscore.errors import InputError, UsageError
-from vepscore.io.atomic import StagedFile, StagedWriter, StandardOutput, writing
+from vepscore.errors import InputError
+from vepscore.io.atomic import StagedWriter, writing
 from vepscore.io.bcf import DeclaredNames, convert_to_bcf
 from vepscore.io.header import VcfHeader
 from vepscore.io.info import append_info, find_existing, format_info, strip_info
+from vepscore.io.output_paths import INDEX_SUFFIXES
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult
+from vepscore.io.streams import open_target, output_suffix
+from vepscore.io.table import open_text
 
-STDOUT = "-"
 SUFFIXES = (".vcf", ".vcf.gz", ".bcf")
-INDEX_SUFFIXES = (".tbi", ".csi")
 
 _INFO_COLUMN = 7
 _log = logging.getLogger(__name__)
 
 
 class VcfWriter(StagedWriter):
-    """Writes `.vcf`, `.vcf.gz` or `.bcf` by the path's suffix; "-" is standard output, plain VCF.
+    """Writes `.vcf`, `.vcf.gz` or `.bcf` by the path's suffix; to "-", standard output, and other streams plain VCF.
 
     `.vcf.gz` and `.bcf` are bgzipped and indexed; where the records are not sorted there is no index, and the
     log says so.
@@ -36,20 +36,16 @@ class VcfWriter(StagedWriter):
         header: the header to write.
 
     Raises:
-        UsageError: another suffix.
+        UsageError: another suffix, or a stream that is not to be plain VCF.
         InputError: htslib refuses such a header.
     """
 
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
-        self._suffix = _suffix_of(str(path))
+        self._suffix = output_suffix(path, SUFFIXES)
         check_header(header)
         self._header = header
         self._scratch: Path | None = None  # the text that a BCF is made from
-        to_stdout = self._suffix == STDOUT
-        super().__init__(
-            StandardOutput() if to_stdout else StagedFile(path, INDEX_SUFFIXES),
-            "standard output" if to_stdout else path,
-        )
+        super().__init__(open_target(path, INDEX_SUFFIXES), path)
 
     def write_line(self, line: bytes) -> None:
         """Writes one record, given without the line's end.
@@ -68,28 +64,19 @@ class VcfWriter(StagedWriter):
         self._file.write(self._header.encode())
 
     def _open_file(self) -> Any:
-        if isinstance(self._target, StandardOutput):
-            return sys.stdout.buffer
-        temporary = self._target.temporary
-        if self._suffix == ".vcf":
-            return temporary.open("wb")
-        if self._suffix == ".vcf.gz":
-            return pysam.BGZFile(str(temporary), "wb")
-        self._scratch = temporary.with_name(f"{temporary.name}.vcf.gz")
+        if self._suffix != ".bcf":
+            return open_text(self._target, self._suffix)
+        self._scratch = self._target.scratch(".vcf.gz")
         return pysam.BGZFile(str(self._scratch), "wb")
 
     def _close(self) -> None:
-        if self._suffix != STDOUT:
-            self._file.close()
+        self._file.close()
 
     def _complete(self) -> None:
-        if isinstance(self._target, StandardOutput):
-            return
-        temporary = self._target.temporary
         if self._scratch:
-            convert_to_bcf(self._scratch, temporary)
+            convert_to_bcf(self._scratch, self._target.temporary)
         if self._suffix != ".vcf":
-            make_index(temporary, self.name)
+            make_index(self._target.temporary, self.name)
 
     def _abandon(self) -> None:
         super()._abandon()
@@ -143,17 +130,6 @@ class AnnotatedVcfWriter(VcfWriter):
                 f"has {', '.join(existing)} in INFO already",
                 hint="score the original file, or replace them with --overwrite-existing",
             )
-
-
-def _suffix_of(name: str) -> str:
-    if name == STDOUT:
-        return STDOUT
-    for suffix in SUFFIXES:
-        if name.endswith(suffix):
-            return suffix
-    raise UsageError(
-        f"output {name}\nexpected a name that ends in {', '.join(SUFFIXES)}, or - for standard output"
-    )
 
 
 def check_header(header: VcfHeader) -> None:

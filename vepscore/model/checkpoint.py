@@ -31,19 +31,14 @@ from vepscore.model.loading import (
     stored_variables,
 )
 from vepscore.model.network import AlphaGenome
-from vepscore.model.registry import is_official
+from vepscore.model.registry import FILES, is_official
 from vepscore.model.stored_arrays import StoredArrays
 from vepscore.model.tracks import read_tracks, write_tracks
 from vepscore.outputs import Output, Tracks
 from vepscore.schema import CLOSED, Whole, misfit, parse
 
 FORMAT = 2
-CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = (
-    "config.json",
-    "tracks.parquet",
-    "model.safetensors",
-    "SHA256SUMS",
-)
+CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = FILES
 LOADED_ORGANISM = np.int32(0)  # what a loaded network is called with: it has its own organism's rows only
 _HASHED_FILES = (CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE)
 

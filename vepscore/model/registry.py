@@ -8,10 +8,12 @@ from pathlib import Path
 import platformdirs
 
 from vepscore.errors import CheckpointError
+from vepscore.paths import is_scratch, provide_home
 
 ENVIRONMENT_VARIABLE = "VEPSCORE_WEIGHTS"
 EMBEDDED_NAME = "vepscore-small"
 _MARKER_FILE = "config.json"
+FILES = (_MARKER_FILE, "tracks.parquet", "model.safetensors", "SHA256SUMS")  # in our layout
 _OFFICIAL_FILES = ("_METADATA", "_CHECKPOINT_METADATA", "manifest.ocdbt")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -32,8 +34,9 @@ def weights_dir() -> Path:
 
 
 def user_weights_dir() -> Path:
-    """Where the user's checkpoints lie: $VEPSCORE_WEIGHTS, or `weights` in the user's data directory."""
+    """Return where the user's checkpoints lie: $VEPSCORE_WEIGHTS, or `weights` in the user's data directory."""
     chosen = os.environ.get(ENVIRONMENT_VARIABLE)
+    provide_home()
     return Path(chosen) if chosen else Path(platformdirs.user_data_dir("vepscore")) / "weights"
 
 
@@ -76,11 +79,20 @@ def resolve_checkpoint(name_or_path: str | None) -> Path:
     if path.is_dir():
         return path
     found = "is a file" if path.is_file() else "is neither a checkpoint's name nor a directory"
+    folder = user_weights_dir()
     names = "\n".join(f"{entry.name}  {entry.path}" for entry in known) or "none"
     raise CheckpointError(
         f"{name_or_path!r} {found}; the checkpoints with names are\n{names}",
-        hint=f"pass a name or a checkpoint's directory; those in {user_weights_dir()} have names",
+        hint="pass a name or a checkpoint's directory"
+        + ("" if is_scratch(folder) else f"; those in {folder} have names"),
     )
+
+
+def checkpoint_files(directory: Path) -> list[Path]:
+    """Return the files that a checkpoint consists of; its quantiles are not among them."""
+    if is_official(directory):
+        return [path for path in directory.rglob("*") if path.is_file()]
+    return [directory / name for name in FILES]
 
 
 def is_official(directory: Path) -> bool:

@@ -5,6 +5,7 @@ get past the escaping would still not run.
 """
 
 import base64
+import contextlib
 import hashlib
 import importlib.resources
 from collections.abc import Mapping
@@ -13,7 +14,9 @@ from typing import Any
 
 import vepscore
 from vepscore.errors import UsageError
-from vepscore.io.atomic import StagedFile, StagedWriter, check_suffix
+from vepscore.io.atomic import StagedWriter
+from vepscore.io.streams import open_target, output_suffix
+from vepscore.paths import escape_bytes
 
 SUFFIXES = (".html", ".htm")
 _STYLES = ("page.css",)
@@ -64,8 +67,8 @@ class PageWriter(StagedWriter):
     """
 
     def __init__(self, path: Path) -> None:
-        check_suffix(path, SUFFIXES)
-        super().__init__(StagedFile(path), path)
+        output_suffix(path, SUFFIXES)
+        super().__init__(open_target(path), path)
         self._text = ""
 
     def write(self, text: str) -> None:
@@ -76,9 +79,8 @@ class PageWriter(StagedWriter):
         """There is nothing to write yet."""
 
     def _close(self) -> None:
-        self._target.temporary.write_text(
-            self._text, encoding="utf-8", errors="backslashreplace", newline="\n"
-        )
+        with contextlib.closing(self._target.open()) as file:
+            file.write(escape_bytes(self._text).encode("utf-8"))
 
 
 def _joined(names: tuple[str, ...]) -> Any:

@@ -94,6 +94,27 @@ def read_data(recipe: Recipe, folder: Path) -> TrainingData:
     )
 
 
+def list_inputs(recipe: Recipe, folder: Path, start: Path | None) -> list[Path]:
+    """Return the files that a training run reads; some may not exist.
+
+    Args:
+        recipe: names the data.
+        folder: with the data.
+        start: folder of the run that the teachers begin with.
+    """
+    signal = folder / recipe.data.tracks
+    data = [folder / name for name in recipe.data.names]
+    data += [signal.with_suffix(suffix) for suffix in (".tracks.tsv", ".regions.tsv")]
+    return data if start is None else [*data, *(path for path in start.glob("teacher-*/*"))]
+
+
+def list_outputs(recipe: Recipe, output: Path) -> list[Path]:
+    """Return the files that are there already in the folders of a recipe's networks."""
+    names = [f"teacher-{number}" for number, _ in enumerate(recipe.data.folds, 1)]
+    names += [STUDENT_FOLDER, *(f"{STUDENT_FOLDER}-{number}" for number, _ in enumerate(recipe.student, 1))]
+    return [path for name in names for path in (output / name).glob("*") if path.is_file()]
+
+
 @fixed_settings()
 def train_all(
     recipe: Recipe,

@@ -1,0 +1,90 @@
+"""Where outputs may go: never onto an input or onto one another, under whatever name."""
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from vepscore.errors import UsageError
+from vepscore.io.streams import STDOUT, check_stream, find_descriptor, is_stream
+
+INDEXED_SUFFIXES = (".vcf", ".vcf.gz", ".bcf")
+INDEX_SUFFIXES = (".tbi", ".csi")
+_INPUT_INDEX_SUFFIXES = (*INDEX_SUFFIXES, ".fai", ".gzi")
+
+_Name = str | Path | None
+
+
+def check_output_paths(
+    outputs: Iterable[_Name], inputs: Iterable[_Name], *, side_files: Iterable[Path] = ()
+) -> None:
+    """Refuse outputs that would replace an input or one another; links, hard links and indexes count.
+
+    Args:
+        outputs: files, which need not exist; "-" is standard output, None no output.
+        inputs: files that the command reads, which need not exist; their indexes count as inputs. "-" is standard
+            input, None no input.
+        side_files: files that the command writes besides the outputs and their indexes.
+
+    Raises:
+        UsageError: two outputs are one file, an output is an input, or an output is a device that cannot be written.
+    """
+    names = [str(name) for name in outputs if name is not None]
+    for name in names:
+        check_stream(name)
+    places = [(name, place) for name in names for place in (name, *_index_files(name))]
+    places += [(str(path), str(path)) for path in side_files]
+    written: dict[object, list[tuple[str, str]]] = {}
+    for output, place in places:
+        for identity in _identities(place, standard=1):
+            written.setdefault(identity, []).append((output, place))
+    for same in written.values():
+        _check_distinct(same)
+    for name in map(str, filter(None, inputs)):
+        indexes = () if is_stream(name) else (f"{name}{suffix}" for suffix in _INPUT_INDEX_SUFFIXES)
+        for place in (name, *indexes):
+            for identity in _identities(place, standard=0) & written.keys():
+                _refuse_replacing(place, *written[identity][0])
+
+
+def _index_files(name: str) -> list[str]:
+    if is_stream(name) or not name.endswith(INDEXED_SUFFIXES):
+        return []
+    return [f"{os.path.realpath(name)}{suffix}" for suffix in INDEX_SUFFIXES]
+
+
+def _identities(name: str, *, standard: int) -> set[object]:
+    """Return what all names of one file have in common: the real path, or the descriptor; the device and inode.
+
+    A terminal or the null device has no identity: nothing is lost where it is read and written.
+
+    Args:
+        name: a path, or "-".
+        standard: the descriptor that "-" means.
+    """
+    descriptor = standard if name == STDOUT else find_descriptor(name)
+    names: set[object] = {os.path.realpath(name) if descriptor is None else descriptor}
+    try:
+        status = os.stat(name) if descriptor is None else os.fstat(descriptor)
+    except (OSError, ValueError):
+        return names
+    if stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode):
+        names.add((status.st_dev, status.st_ino))
+    return names
+
+
+def _check_distinct(same: list[tuple[str, str]]) -> None:
+    if len(same) > 1:
+        outputs = dict.fromkeys(output for output, _ in same)
+        raise UsageError(
+            f"two outputs have one name: {', '.join(outputs)}", hint="give each output a path of its own"
+        )
+
+
+def _refuse_replacing(source: str, output: str, place: str) -> None:
+    found = "standard input" if source == STDOUT else source
+    also = "" if place == output else f"\nit writes {place} too"
+    raise UsageError(
+        f"output {output} is an input, which it would replace\nfound {found}{also}",
+        hint="give the output another path",
+    )
