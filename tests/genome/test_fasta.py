@@ -13,6 +13,7 @@ from tests.paths import need
 from vepscore.errors import GenomeError
 from vepscore.genome import fasta_index
 from vepscore.genome.fasta import Reference, reference_matches
+from vepscore.paths import scratch_folder
 
 TEXT = b">chr1 first\nACGTACGT\nacgtrnNN\nTTT\n>chrM\nGATTACA\n"
 CHR1 = b"ACGTACGTACGTRNNNTTT"
@@ -182,8 +183,17 @@ def test_index_goes_to_the_cache_where_the_folder_is_read_only(
     assert suffixes(cache_dir / "fasta") == ({".fai"} if path.suffix == ".fa" else {".fai", ".gzi"})
 
 
-def test_index_that_can_be_written_nowhere(path: Path, cache_dir: Path, read_only: list[Path]) -> None:
+def test_index_is_temporary_where_the_cache_is_read_only_too(
+    path: Path, cache_dir: Path, read_only: list[Path]
+) -> None:
     read_only += [path.parent, cache_dir]
+    assert Reference(path).fetch("chr1", 0, 4) == b"ACGT"
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert not (cache_dir / "fasta").exists()
+
+
+def test_index_that_can_be_written_nowhere(path: Path, cache_dir: Path, read_only: list[Path]) -> None:
+    read_only += [path.parent, cache_dir, scratch_folder()]
     with pytest.raises(GenomeError, match="VEPSCORE_CACHE"):
         Reference(path)
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from vepscore.paths import escape_bytes
+
 _handler = logging.StreamHandler()
 
 
@@ -21,7 +23,11 @@ class _Formatter(logging.Formatter):
 
 
 def printable(text: str) -> str:
-    """`text` with its control characters escaped: a file that is quoted must not steer the terminal."""
+    """`text` with its control characters and bytes that are not UTF-8 escaped.
+
+    A file that is quoted must not steer the terminal.
+    """
+    text = escape_bytes(text)
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 

@@ -28,6 +28,7 @@ from vepscore.cli.score import score
 from vepscore.cli.scorers import scorers
 from vepscore.cli.train import train
 from vepscore.errors import OutputError, VepscoreError
+from vepscore.paths import provide_home, remove_scratch
 
 # Exit statuses as shells have them: 128 and the signal.
 _INTERRUPTED = 128 + signal.SIGINT
@@ -96,6 +97,8 @@ def main() -> None:
     """The console script."""
     signal.signal(signal.SIGTERM, _terminate)
     _occupy_standard_streams()
+    _take_any_text()
+    provide_home()
     try:
         with _errors_as_messages():
             try:
@@ -105,6 +108,7 @@ def main() -> None:
     except SystemExit as end:
         if end.code in (_INTERRUPTED, _TERMINATED):
             sys.stderr.flush()
+            remove_scratch()
             os._exit(end.code)  # the interpreter would wait for what the device is at
         raise
 
@@ -118,6 +122,12 @@ def _occupy_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 (open to the end)
+
+
+def _take_any_text() -> None:
+    """Let standard output take any text and path, whatever the locale: as UTF-8, and paths as they are."""
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def _flush_output() -> None:

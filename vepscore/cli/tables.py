@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Iterable, Sequence
 
+from vepscore.paths import escape_bytes
+
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, plain: bool = False) -> None:
     """Prints the rows; plainly, without the columns' names, when asked to or when stdout is no terminal."""
@@ -19,7 +21,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, plain:
     for column in table.columns:
         column.overflow = "fold"
     for line in lines:
-        table.add_row(*line)
+        table.add_row(*map(escape_bytes, line))
     Console(markup=False, highlight=False).print(table)
 
 

@@ -9,6 +9,7 @@ from vepscore.contract import Scorer
 from vepscore.engine.intake import Intake
 from vepscore.engine.options import Job
 from vepscore.model.checkpoint import Checkpoint
+from vepscore.paths import escape_bytes
 
 COMMAND_KEY, SCORERS_KEY = "vepscoreCommand", "vepscoreScorers"
 _ALIGN_KEY, _STRAND_KEY, _ALLELES_KEY = "vepscoreAlign", "vepscoreStrand", "vepscoreAlleles"
@@ -33,8 +34,8 @@ def describe_run(
     """Key to value, in the order in which the header has them. The same run gives the same bytes."""
     facts = {
         "vepscoreVersion": vepscore.__version__,
-        COMMAND_KEY: shlex.join(_recorded(job.command)),
-        "vepscoreCheckpoint": f"{checkpoint.config.name} sha256:{checkpoint.digest}",
+        COMMAND_KEY: escape_bytes(shlex.join(_recorded(job.command))),
+        "vepscoreCheckpoint": f"{escape_bytes(checkpoint.config.name)} sha256:{checkpoint.digest}",
         **describe_files(job, intake),
         "vepscoreOrganism": job.organism,
         "vepscoreWindow": f"{intake.window_bp} bp",
@@ -69,11 +70,11 @@ def read_placement(facts: Mapping[str, str], window_bp: int) -> dict[str, Any]:
 
 def describe_files(job: Job, intake: Intake) -> dict[str, str]:
     """Those of the facts that tell the reference and the annotation."""
-    facts = {"vepscoreReference": f"{job.reference.name} sha256:{intake.reference.digest()}"}
+    facts = {"vepscoreReference": f"{escape_bytes(job.reference.name)} sha256:{intake.reference.digest()}"}
     if job.genes is not None and intake.annotation is not None:
-        facts["vepscoreAnnotation"] = f"{job.genes.name} sha256:{intake.annotation.digest}"
+        facts["vepscoreAnnotation"] = f"{escape_bytes(job.genes.name)} sha256:{intake.annotation.digest}"
     if job.polya is not None and intake.polya is not None:
-        facts["vepscorePolyA"] = f"{job.polya.name} sha256:{intake.polya.digest}"
+        facts["vepscorePolyA"] = f"{escape_bytes(job.polya.name)} sha256:{intake.polya.digest}"
     return facts
 
 

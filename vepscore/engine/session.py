@@ -29,6 +29,7 @@ from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.model.config import PAIR_BIN_BP
 from vepscore.model.registry import is_official, resolve_checkpoint
 from vepscore.outputs import Output, Tracks
+from vepscore.paths import escape_bytes
 
 ChooseTracks = Callable[[Mapping[Output, Tracks]], Mapping[Output, Tracks]]  # from a checkpoint's, some
 
@@ -138,7 +139,7 @@ def _open_session(
     quantiles = find_quantiles(job, provenance)
     if quantiles is not None:
         quantiles = match_composite(quantiles, selection.scorers)
-        provenance[QUANTILES_KEY] = f"{quantiles.name} sha256:{quantiles.digest}"
+        provenance[QUANTILES_KEY] = f"{escape_bytes(quantiles.name)} sha256:{quantiles.digest}"
     device = devices[0].platform
     facts = Facts(
         provenance=provenance,

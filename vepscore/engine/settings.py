@@ -27,6 +27,7 @@ import jax
 
 from vepscore.engine.device import THREADS_VARIABLE, granted_threads
 from vepscore.genome.cache import cache_dir
+from vepscore.paths import utf8_path
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ def keep_compiled(cache: Path) -> None:
     if not os.access(folder, os.W_OK):
         log.info("compiled code cannot be kept: %s is not writable", folder)
         return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_dir", str(utf8_path(folder)))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

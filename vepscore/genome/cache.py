@@ -9,10 +9,13 @@ import json
 import logging
 import os
 import tempfile
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
+
+from vepscore.paths import provide_home
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +23,15 @@ ENVIRONMENT_VARIABLE = "VEPSCORE_CACHE"
 
 
 def cache_dir() -> Path:
-    """Where what was parsed, indexed and hashed is kept: $VEPSCORE_CACHE or the user's cache directory."""
-    return Path(os.environ.get(ENVIRONMENT_VARIABLE) or platformdirs.user_cache_dir("vepscore"))
+    """Return where what was parsed, indexed and hashed is kept: $VEPSCORE_CACHE or the user's cache directory.
+
+    For a user without a home folder it is a temporary one, removed at exit.
+    """
+    chosen = os.environ.get(ENVIRONMENT_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    provide_home()
+    return Path(platformdirs.user_cache_dir("vepscore"))
 
 
 @contextlib.contextmanager
@@ -41,10 +51,10 @@ def published(path: Path) -> Iterator[Path]:
 
 
 def file_stamp(path: Path) -> str:
-    """What identifies a file without reading it: its path, size and time of change."""
+    """Return what identifies a file without reading it, in ASCII: its path, size and time of change."""
     resolved = path.resolve()
     stat = resolved.stat()
-    return f"{resolved}\n{stat.st_size}\n{stat.st_mtime_ns}"
+    return f"{_quote(resolved)}\n{stat.st_size}\n{stat.st_mtime_ns}"
 
 
 def file_digest(path: Path | str, cache: Path | None = None) -> str:
@@ -70,7 +80,7 @@ def file_digest(path: Path | str, cache: Path | None = None) -> str:
 
 
 def _memory_path(path: Path, cache: Path) -> Path:
-    key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
+    key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     return cache / "digests" / f"{key}.json"
 
 
@@ -88,3 +98,8 @@ def _remember(memory: Path, stamp: str, digest: str) -> None:
             partial.write_text(json.dumps({"stamp": stamp, "sha256": digest}))
     except OSError as error:
         log.debug("the hash of a file could not be kept in %s: %s", memory.parent, error)
+
+
+def _quote(path: Path) -> str:
+    """Return a path whose bytes other than printable ASCII are percent-encoded."""
+    return urllib.parse.quote_from_bytes(os.fsencode(path), safe="/ !#$&'()*+,:;=?@[]")

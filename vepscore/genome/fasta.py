@@ -13,6 +13,7 @@ from vepscore.genome import cache
 from vepscore.genome.cache import file_digest
 from vepscore.genome.contigs import ContigNames
 from vepscore.genome.fasta_index import find_index, reindex_hint
+from vepscore.paths import utf8_path
 
 # The bases that a FASTA letter may stand for. N is left out: an unknown base confirms nothing.
 _BASES_OF_LETTER = {
@@ -73,7 +74,9 @@ class Reference:
         index, blocks = find_index(self.path, self._cache_dir)
         try:
             self._file = pysam.FastaFile(
-                str(self.path), filepath_index=str(index), filepath_index_compressed=blocks and str(blocks)
+                str(utf8_path(self.path)),
+                filepath_index=str(utf8_path(index)),
+                filepath_index_compressed=blocks and str(utf8_path(blocks)),
             )
         except (OSError, ValueError) as error:
             raise GenomeError(

@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 from vepscore.errors import GenomeError
 from vepscore.genome.cache import file_stamp, published
 from vepscore.genome.text_file import BYTE_ORDER_MARK
+from vepscore.paths import safe_name, scratch_folder, utf8_path
 
 log = logging.getLogger(__name__)
 
@@ -99,17 +100,26 @@ def _find(path: Path, compressed: bool, cache_dir: Path) -> Path:
 
 
 def _index_in_cache(path: Path, compressed: bool, cache_dir: Path) -> Path:
+    """The index in the cache; in the temporary folder where the cache cannot be written."""
     key = hashlib.sha256(file_stamp(path).encode()).hexdigest()[:32]
-    index = cache_dir / "fasta" / f"{key}.fai"
-    if index.exists() and (_block_index(index).exists() or not compressed):
-        return index
     try:
-        return _make_index(path, index, compressed)
+        return _index_in(cache_dir / "fasta", key, path, compressed)
+    except OSError as error:
+        log.info("the index of %s is kept for this run only: %s", path, error)
+    try:
+        return _index_in(scratch_folder() / "fasta", key, path, compressed)
     except OSError as error:
         raise GenomeError(
             f"{path} has no index, and none can be written to its folder or to {cache_dir}\n{error}",
             hint=f"samtools faidx {path}, or set VEPSCORE_CACHE to a folder that can be written",
         ) from error
+
+
+def _index_in(folder: Path, key: str, path: Path, compressed: bool) -> Path:
+    index = folder / f"{key}.fai"
+    if index.exists() and (_block_index(index).exists() or not compressed):
+        return index
+    return _make_index(path, index, compressed)
 
 
 def _make_index(path: Path, index: Path, compressed: bool) -> Path:
@@ -123,15 +133,18 @@ def _make_index(path: Path, index: Path, compressed: bool) -> Path:
 
     log.info("indexing %s", path)
     with published(index) as partial:
+        folder = utf8_path(partial.parent)
+        made = folder / safe_name(partial.name)
         try:
-            pysam.faidx(str(path), "--fai-idx", str(partial), "--gzi-idx", str(_block_index(partial)))
+            pysam.faidx(str(utf8_path(path)), "--fai-idx", str(made), "--gzi-idx", str(_block_index(made)))
         except pysam.SamtoolsError as error:
             raise GenomeError(
                 f"{path} cannot be indexed\n{error}",
                 hint="each sequence needs lines of one length, but for its last; htslib's message is above",
             ) from error
         if compressed:
-            os.replace(_block_index(partial), _block_index(index))
+            os.replace(_block_index(made), _block_index(index))
+        os.replace(made, partial)
     return index
 
 

@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 from vepscore.errors import InputError
 from vepscore.genome.text_file import BYTE_ORDER_MARK
+from vepscore.paths import scratch_folder, utf8_path
 
 STDIN = "-"
 
@@ -166,7 +167,7 @@ def _bcf_lines(path: str, name: str) -> Iterator[bytes]:
     from cyvcf2 import VCF
 
     try:
-        with contextlib.closing(VCF(path)) as records:
+        with contextlib.closing(VCF(str(utf8_path(path)))) as records:
             for line in records.raw_header.rstrip("\n").split("\n"):
                 yield line.encode("utf-8", "surrogateescape")
             for record in records:
@@ -177,7 +178,7 @@ def _bcf_lines(path: str, name: str) -> Iterator[bytes]:
 
 def _spool(start: bytes, stream: io.BufferedIOBase, stack: contextlib.ExitStack) -> str:
     """The path of a temporary file with `start` and the rest of `stream`."""
-    file = tempfile.NamedTemporaryFile(suffix=".bcf")  # noqa: SIM115 (the stack closes it)
+    file = tempfile.NamedTemporaryFile(suffix=".bcf", dir=scratch_folder())  # noqa: SIM115 (the stack closes it)
     stack.enter_context(file)
     file.write(start)
     shutil.copyfileobj(stream, file, _BUFFER_BYTES)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from vepscore.errors import CheckpointError
 from vepscore.outputs import Output, Tracks
+from vepscore.paths import utf8_path
 
 _TEXT_COLUMNS = ("name", "strand", "ontology_curie", "biosample_name", "assay")
 _COLUMNS = ("organism", "output", *_TEXT_COLUMNS, "nonzero_mean", "channel")
@@ -29,7 +30,8 @@ def write_tracks(path: Path, tracks: Mapping[str, Mapping[Output, Tracks]]) -> N
         for organism, outputs in tracks.items()
         for output, table in outputs.items()
     ]
-    pd.concat(frames, ignore_index=True).to_parquet(path, index=False, compression="zstd")
+    with path.open("wb") as file:
+        pd.concat(frames, ignore_index=True).to_parquet(file, index=False, compression="zstd")
 
 
 def read_tracks(path: Path, organism: str) -> dict[Output, Tracks]:
@@ -68,7 +70,9 @@ def read_organisms(path: Path) -> list[str]:
 
 def _read_table(path: Path) -> pd.DataFrame:
     try:
-        return pq.read_table(path, columns=list(_COLUMNS)).select(_COLUMNS).cast(_SCHEMA).to_pandas()
+        return (
+            pq.read_table(utf8_path(path), columns=list(_COLUMNS)).select(_COLUMNS).cast(_SCHEMA).to_pandas()
+        )
     except Exception as error:  # pyarrow raises a different class for each kind of damage
         raise CheckpointError(f"{path}: not a track table ({error})") from error
 

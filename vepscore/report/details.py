@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from vepscore.io.fields import format_float
 from vepscore.outputs import SPLICE_CLASSES
+from vepscore.paths import utf8_path
 from vepscore.report.alleles import ScoredAllele
 from vepscore.report.modalities import EVENTS_SCORER, JUNCTIONS_SCORER
 
@@ -96,7 +97,7 @@ def read_details(path: str | Path, chosen: Iterable[Key]) -> dict[Key, Details]:
     keys = set(chosen)
     records = pa.array(sorted({record for record, _ in keys}), pa.int64())
     pieces: dict[Key, list[pd.DataFrame]] = {}
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(utf8_path(path)) as file:
         first_row = 0
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=_COLUMNS)

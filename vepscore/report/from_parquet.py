@@ -16,6 +16,7 @@ from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
 from vepscore.genome.consistency import ContigSource
 from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER
+from vepscore.paths import utf8_path
 from vepscore.report.alleles import Entry, ScoredAllele
 from vepscore.report.events import JunctionChange
 from vepscore.report.filters import Region, Regions
@@ -196,7 +197,7 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 def _open(path: str | Path) -> pq.ParquetFile:
     with _reading(path):
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(utf8_path(path))
     missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
     if missing:
         file.close()

@@ -22,6 +22,7 @@ from liftover import ChainFile
 
 from vepscore.genome.text_file import ENCODING
 from vepscore.outputs import Output, Tracks
+from vepscore.paths import utf8_path
 from vepscore.train.pieces import Interval
 
 BIN_BP = Output.CONTACT_MAPS.resolution_bp
@@ -66,7 +67,7 @@ class Lift:
     """
 
     def __init__(self, chain: Path) -> None:
-        self._chain = ChainFile(str(chain), one_based=False)
+        self._chain = ChainFile(str(utf8_path(chain)), one_based=False)
 
     def interval(self, chrom: str, start0: int, end0: int) -> Interval | None:
         """Where an interval lies in the other assembly.

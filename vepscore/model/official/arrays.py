@@ -22,6 +22,7 @@ from vepscore.model.layers import standardize
 from vepscore.model.loading import abstract_network, compare_shapes, drop_scales, stored_variables
 from vepscore.model.network import AlphaGenome
 from vepscore.model.official.names import OfficialLeaf, architecture_of, expected_leaves, official_leaf
+from vepscore.paths import utf8_path
 
 _GROUP_BYTES = 256 * 2**20  # read at a time; Orbax needs as much again
 
@@ -39,6 +40,7 @@ class OrbaxArrays:
 
     def __init__(self, directory: Path, dtype: str) -> None:
         self.directory = directory.absolute()
+        self._readable = utf8_path(self.directory)  # Orbax accepts only UTF-8
         self._dtype = jnp.dtype(dtype)
         self._tree = self._read_tree()
         self.shapes = {
@@ -107,7 +109,7 @@ class OrbaxArrays:
     def _read_tree(self) -> Sequence[Mapping[str, Mapping[str, Any]]]:
         """Shapes and dtypes: the pair of module path → leaf name → description."""
         with _reading(self.directory), ocp.PyTreeCheckpointer() as checkpointer:
-            tree = checkpointer.metadata(self.directory).item_metadata.tree
+            tree = checkpointer.metadata(self._readable).item_metadata.tree
         if not _is_pair_of_modules(tree):
             raise CheckpointError(
                 f"{self.directory}: holds no pair of parameters and state by module and name",
@@ -130,7 +132,7 @@ class OrbaxArrays:
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item)
         with _reading(self.directory), ocp.PyTreeCheckpointer() as checkpointer:
             found = checkpointer.restore(
-                self.directory, args=ocp.args.PyTreeRestore(item=item, restore_args=as_numpy)
+                self._readable, args=ocp.args.PyTreeRestore(item=item, restore_args=as_numpy)
             )
             return {leaf: found[leaf.half][leaf.module][leaf.name] for leaf in wanted}
 

@@ -1,6 +1,7 @@
 """The official checkpoint: an Orbax directory of (parameters, state), opened as it is or imported into our layout."""
 
 import hashlib
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -169,4 +170,4 @@ def _files(directory: Path) -> list[Path]:
 def _digest(paths: Sequence[Path]) -> str:
     """sha256 in hex of the list of the files' hashes."""
     lines = "".join(f"{file_digest(path)}  {path.name}\n" for path in paths)
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(lines)).hexdigest()
