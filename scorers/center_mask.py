@@ -37,11 +37,6 @@ class CenterMask(Scorer):
         """A fold change has a direction, the larger of two sums has none."""
         return not self.active
 
-    @property
-    def compares(self) -> bool:
-        """A fold change is 0 between equal alleles, the larger of two sums is their activity."""
-        return not self.active
-
     def where(self, site: Site) -> Reads:
         resolution_bp = self.output.resolution_bp
         width = -(-self.width_bp // resolution_bp)

@@ -42,11 +42,6 @@ class GeneExpression(Scorer):
         """A fold change has a direction, the larger of two means has none."""
         return not self.active
 
-    @property
-    def compares(self) -> bool:
-        """A fold change is 0 between equal alleles, the larger of two means is their activity."""
-        return not self.active
-
     def where(self, site: Site) -> Reads | None:
         window = site.window
         candidates = site.annotation.genes_with_start(window.chrom, window.start0, window.end0)

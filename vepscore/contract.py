@@ -90,9 +90,7 @@ class Scorer(abc.ABC):
     is_signed: bool = (
         False  # scores say which way a change goes: their quantiles are from -1 to 1, not from 0 to 1
     )
-    compares: bool = (
-        True  # the alleles: its scores are 0 where ALT equals REF; False for activity and signals
-    )
+    compares: bool = True  # alleles, so that an ALT equal to REF scores 0; False for a signal as it is
     max_sites: int | None = None  # SPLICE_JUNCTIONS only: how many sites per class it takes, the first ones
     info_field: str | None = (
         None  # the VCF field, a key of io.fields.VALUE_FIELDS, that takes its largest score
