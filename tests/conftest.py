@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compiled import delete_if_large, keep_for_all_tests
+from tests.compiled import delete_if_large, keep_for_all_tests, link_compiled
 from tests.paths import need
 
 LONGEST = "test_readme.py"
@@ -29,6 +29,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Name gzip data by its kind: it holds the time, and all workers must name a test alike."""
     return "gzip" if isinstance(val, bytes) and val.startswith(b"\x1f\x8b") else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's cache directory out of the tests, and give each worker of pytest-xdist one of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VEPSCORE_CACHE", str(link_compiled(tmp_path_factory.mktemp("cache"))))
+        yield
 
 
 @pytest.fixture(scope="session")
