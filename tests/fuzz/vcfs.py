@@ -161,7 +161,8 @@ def expected_lines(text: bytes) -> list[bytes]:
 def _without_blank_end(line: bytes, count: int) -> bytes:
     columns = line.split(b"\t")
     assert not b"".join(columns[count:]).strip(b" "), "a column is lost"
-    return b"\t".join(columns[:count]).rstrip(b" ")
+    *others, last = columns[:count]
+    return b"\t".join([*others, last.rstrip(b" ") or last])
 
 
 def bgzip(data: bytes, block: int = 200) -> bytes:

@@ -126,13 +126,17 @@ class RecordReader:
         return line, parts
 
     def _trimmed(self, index: int, number: int, line: bytes) -> bytes:
-        """Return the line without what stands at its end beyond the columns of the header."""
+        """Return the line without what stands at its end beyond the columns of the header.
+
+        A last column of nothing but spaces stays: htslib reads it, but not always an empty one.
+        """
         columns = line.split(b"\t")
         count = self._tabs + 1
         if len(columns) < count or any(column.strip(b" ") for column in columns[count:]):
             expected = f"{count} as in the header, separated by tabs"
             raise self._malformed(index, number, f"{len(columns)} columns", expected, _WIDTH_HINT)
-        return b"\t".join(columns[:count]).rstrip(b" ")
+        *others, last = columns[:count]
+        return b"\t".join([*others, last.rstrip(b" ") or last])
 
     def _check_keys(self, index: int, number: int, info: bytes) -> None:
         """Refuse a key of INFO that no header line can declare."""
