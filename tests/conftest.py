@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Name gzip data by its kind: it holds the time, and all workers must name a test alike."""
     return "gzip" if isinstance(val, bytes) and val.startswith(b"\x1f\x8b") else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, object, object]:
+    """Escape what is not UTF-8, such as a path in a log: a worker of pytest-xdist cannot send it."""
+    return escape_surrogates((yield))
+
+
+def escape_surrogates(data: object) -> object:
+    """Return the data of a report with only valid Unicode."""
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, dict):
+        return {key: escape_surrogates(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return type(data)(map(escape_surrogates, data))
+    return data
 
 
 @pytest.fixture(scope="session", autouse=True)
