@@ -162,6 +162,7 @@ def _without_blank_end(line: bytes, count: int) -> bytes:
     columns = line.split(b"\t")
     assert not b"".join(columns[count:]).strip(b" "), "a column is lost"
     *others, last = columns[:count]
+    assert last.strip(b" ") or len(columns) == count, "an empty column took the place of another"
     return b"\t".join([*others, last.rstrip(b" ") or last])
 
 

@@ -125,10 +125,17 @@ def test_spaces_and_empty_columns_at_the_end_are_removed(tmp_path: Path, end: st
 
 
 def test_empty_sample_columns_that_the_header_has_stay(tmp_path: Path) -> None:
-    rows = [f"chr1\t7\t.\tA\tC\t.\t.\t.\t.\t.\t{last}" for last in ("\t", " ", " \t")]
+    rows = [f"chr1\t7\t.\tA\tC\t.\t.\t.\t.\t.\t{last}" for last in ("", " ")]
     _, records = read_all(write(tmp_path / "in.vcf", f"{COLUMNS}\tFORMAT\tA\tB", *rows))
     lasts = [record.line.split(b"\t")[7:] for record in records]
-    assert lasts == [[b".", b".", b".", last] for last in (b"", b" ", b" ")]
+    assert lasts == [[b".", b".", b".", last] for last in (b"", b" ")]
+
+
+@pytest.mark.parametrize("end", ["GT\t\t", "GT\t \t", "GT\t0/1\t0/1"])
+def test_empty_column_is_not_taken_for_the_end_of_a_wider_record(tmp_path: Path, end: str) -> None:
+    path = write(tmp_path / "in.vcf", f"{COLUMNS}\tFORMAT\tA", f"chr1\t7\t.\tA\tC\t.\t.\t.\t{end}")
+    with pytest.raises(InputError, match=r"record 0 \(line 8\)\n  found 11 columns, expected 10"):
+        scan_records(path)
 
 
 @pytest.mark.parametrize("info", ["DB ;AC=1", " DB;AC=1", "AC =1", "AC=1; DB", " "])

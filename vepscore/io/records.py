@@ -126,17 +126,18 @@ class RecordReader:
         return line, parts
 
     def _trimmed(self, index: int, number: int, line: bytes) -> bytes:
-        """Return the line without what stands at its end beyond the columns of the header.
+        """Return the line without the spaces and empty columns that it has at its end beyond the header's columns.
 
-        A last column of nothing but spaces stays: htslib reads it, but not always an empty one.
+        A last column that is empty, or nothing but spaces, is no end to be trimmed: htslib may refuse what is left.
         """
-        columns = line.split(b"\t")
         count = self._tabs + 1
-        if len(columns) < count or any(column.strip(b" ") for column in columns[count:]):
+        columns = line.split(b"\t")
+        last = columns[count - 1].rstrip(b" ") if len(columns) >= count else b""
+        extra = columns[count:]
+        if len(columns) < count or any(column.strip(b" ") for column in extra) or (extra and not last):
             expected = f"{count} as in the header, separated by tabs"
             raise self._malformed(index, number, f"{len(columns)} columns", expected, _WIDTH_HINT)
-        *others, last = columns[:count]
-        return b"\t".join([*others, last.rstrip(b" ") or last])
+        return b"\t".join([*columns[: count - 1], last]) if last else line
 
     def _check_keys(self, index: int, number: int, info: bytes) -> None:
         """Refuse a key of INFO that no header line can declare."""
