@@ -2,13 +2,25 @@
 
 import logging
 import sys
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from vepscore.paths import escape_bytes
 
-_handler = logging.StreamHandler()
+
+class _StderrHandler(logging.StreamHandler):
+    """Write to the standard error of the moment: whoever calls a command within a process may replace it."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)  # sets no stream
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+
+_handler = _StderrHandler()
 
 
 class _Formatter(logging.Formatter):
@@ -32,8 +44,7 @@ def printable(text: str) -> str:
 
 
 def set_up_logging(*, verbose: bool = False, quiet: bool = False) -> None:
-    """Sends logs to the present stderr: our notices, and warnings of anyone."""
-    _handler.setStream(sys.stderr)
+    """Sends logs to stderr: our notices, and warnings of anyone."""
     _handler.setFormatter(_Formatter())
     logging.getLogger().addHandler(_handler)
     _set_level(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
