@@ -1,9 +1,12 @@
 """What tests in several folders share."""
 
+import contextlib
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -63,3 +66,24 @@ def official_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     subprocess.run([sys.executable, need("parity/params.py"), folder], check=True)
     yield folder
     shutil.rmtree(folder)
+
+
+ReadFifo = Callable[[Path], Future[bytes]]
+
+
+@pytest.fixture
+def read_fifo() -> Iterator[ReadFifo]:
+    """Create a FIFO and read it in a thread; at the end a reader that nobody wrote to is released, not waited for."""
+    made: list[int] = []
+
+    def start(path: Path) -> Future[bytes]:
+        os.mkfifo(path)
+        made.append(os.open(path, os.O_PATH))
+        return pool.submit(path.read_bytes)
+
+    with ThreadPoolExecutor() as pool:
+        yield start
+        for handle in made:
+            with contextlib.suppress(OSError):  # it has no reader
+                os.close(os.open(f"/proc/self/fd/{handle}", os.O_WRONLY | os.O_NONBLOCK))
+            os.close(handle)

@@ -5,14 +5,14 @@ import pathlib
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 
 import pytest
 
 from tests.builders import vcf_row, write_vcf
 from tests.cli.here import run_here
 from tests.cli.scoring import Bench
+from tests.conftest import ReadFifo
 from tests.report.scored import Scored, write_scored
 from tests.train.toy import RECIPE
 from vepscore.io.quantiles import quantiles_name
@@ -168,20 +168,12 @@ def test_stream_that_cannot_take_the_output_is_refused(
     assert all(stat.S_ISFIFO(fifo.stat().st_mode) for fifo in fifos)
 
 
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor() as pool:
-        yield pool
-
-
-def test_score_writes_into_fifos(bench: Bench, tmp_path: pathlib.Path, pool: ThreadPoolExecutor) -> None:
+def test_score_writes_into_fifos(bench: Bench, tmp_path: pathlib.Path, read_fifo: ReadFifo) -> None:
     write_vcf(tmp_path / "in.vcf", vcf_row("chr1", 16_000, 1, "<DEL>"))
     files = ("-o", "out.vcf", "--table", "out.tsv")
     os.mkdir(tmp_path / "pipes")
     pipes = [tmp_path / "pipes" / name for name in ("out.vcf", "out.tsv", "out.json")]
-    for pipe in pipes:
-        os.mkfifo(pipe)
-    received = [pool.submit(pipe.read_bytes) for pipe in pipes]
+    received = [read_fifo(pipe) for pipe in pipes]
     options = ("-s", "DNASE", "-o", pipes[0], "--table", pipes[1], "--json-summary", pipes[2])
     done = bench.score("in.vcf", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
@@ -212,11 +204,10 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Scored:
 
 @pytest.mark.parametrize("command", ["rank out.tsv", "report out.html", "plot out.svg"])
 def test_what_is_made_of_a_scored_file_goes_into_a_fifo(
-    scored: Scored, tmp_path: pathlib.Path, pool: ThreadPoolExecutor, command: str
+    scored: Scored, tmp_path: pathlib.Path, read_fifo: ReadFifo, command: str
 ) -> None:
     name, output = command.split()
-    os.mkfifo(tmp_path / output)
-    received = pool.submit((tmp_path / output).read_bytes)
+    received = read_fifo(tmp_path / output)
     ended = run_here(name, scored.vcf, "-o", tmp_path / output)
     assert ended.status == 0, ended.said
     (tmp_path / output).unlink()

@@ -4,11 +4,10 @@ import os
 import pathlib
 import socket
 import stat
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from tests.conftest import ReadFifo
 from tests.io.samples import META, read_all, result_of, vcf_bytes
 from vepscore.errors import OutputError, UsageError
 from vepscore.io.atomic import StagedWriter
@@ -30,22 +29,10 @@ NULL_DEVICE = (1, 3)
 
 
 @pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor() as pool:
-        yield pool
-
-
-@pytest.fixture
 def result(tmp_path: pathlib.Path) -> RecordResult:
     source = tmp_path / "source.vcf"
     source.write_bytes(vcf_bytes("chr1 100 rs1 A C . PASS AC=1"))
     return result_of(read_all(source)[1][0])
-
-
-def make_fifo(path: pathlib.Path, pool: ThreadPoolExecutor) -> Future[bytes]:
-    """Makes a FIFO and begins to read it."""
-    os.mkfifo(path)
-    return pool.submit(path.read_bytes)
 
 
 def write(writer: StagedWriter, result: object) -> None:
@@ -74,12 +61,12 @@ WRITERS = {
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_fifo_gets_the_bytes_of_a_regular_file(
-    tmp_path: pathlib.Path, pool: ThreadPoolExecutor, result: RecordResult, name: str
+    tmp_path: pathlib.Path, read_fifo: ReadFifo, result: RecordResult, name: str
 ) -> None:
     create, given = WRITERS[name]
     (tmp_path / "files").mkdir()
     (tmp_path / "pipes").mkdir()
-    received = make_fifo(tmp_path / "pipes" / name, pool)
+    received = read_fifo(tmp_path / "pipes" / name)
     for folder in ("files", "pipes"):
         write(create(tmp_path / folder / name), result if given is None else given)
     assert received.result(10) == (tmp_path / "files" / name).read_bytes() != b""
@@ -89,9 +76,9 @@ def test_fifo_gets_the_bytes_of_a_regular_file(
 
 @pytest.mark.parametrize("name", ["out.vcf", "table.tsv", "rank.tsv", "summary.json", "page.html"])
 def test_reader_of_a_fifo_is_released_by_a_failure(
-    tmp_path: pathlib.Path, pool: ThreadPoolExecutor, name: str
+    tmp_path: pathlib.Path, read_fifo: ReadFifo, name: str
 ) -> None:
-    received = make_fifo(tmp_path / name, pool)
+    received = read_fifo(tmp_path / name)
     with pytest.raises(KeyError), WRITERS[name][0](tmp_path / name):
         raise KeyError
     assert isinstance(received.result(10), bytes)
