@@ -16,6 +16,7 @@ from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
 from vepscore.genome.consistency import ContigSource
 from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER
+from vepscore.outputs import SPLICE_CLASSES
 from vepscore.paths import utf8_path
 from vepscore.report.alleles import Entry, ScoredAllele
 from vepscore.report.events import JunctionChange
@@ -162,8 +163,12 @@ def _entries(rows: pd.DataFrame) -> Iterator[Entry]:
     for row in others.loc[largest].itertuples():
         yield _entry(row, row.track_name)
     for number, row in enumerate(rows[is_event].itertuples()):
-        kind = EVENT_KINDS[number % len(EVENT_KINDS)]  # each locus has a row of each
-        yield _entry(row, kind if math.isnan(row.site_pos) else f"{kind}:{int(row.site_pos)}")
+        if math.isnan(row.site_pos):  # only its place among the rows of the locus counts
+            yield _entry(row, EVENT_KINDS[number % len(EVENT_KINDS)])
+        else:
+            site = SPLICE_CLASSES[int(row.track_index)][:-1]
+            kind = "gain" if row.raw_score > 0 else "loss"
+            yield _entry(row, f"{site}_{kind}:{int(row.site_pos)}")
 
 
 def _entry(row: Any, track: str) -> Entry:

@@ -77,8 +77,8 @@ class Sampling:
     sites: Fraction = 0.5  # share of the others that holds a splice site, each as often as any other
     regions: Fraction = 0.3  # share of the others that lies in a region with coverage
     starts: Fraction = 0.0  # share of the others that holds a transcript's start, each as often as any other
-    mutated: Fraction = 0.0  # a window has between none and this share of its bases drawn anew
-    broken: Fraction = 0.0  # share of splice sites whose two bases of the intron are drawn anew
+    mutated: Fraction = 0.0  # a window has between none and this share of its bases redrawn
+    broken: Fraction = 0.0  # share of splice sites whose two bases of the intron are redrawn
     # Bases per class of site that are no site: a network learns that there are no junctions between them.
     decoys: Annotated[int, Whole(0, _MOST)] = 0
 
