@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -447,6 +448,22 @@ class TestEvents:
         assert (lead.site, lead.pos0) == {"+": ("acceptor", 2000), "-": ("donor", 2040)}[stronger]
         assert row.event.kind == "exon skipping"
         assert tuple(row.event.region) == {"+": (2000, 2120), "-": (2040, 2060)}[stronger]
+
+    def test_rows_of_a_table_that_others_have_filtered(self, tmp_path):
+        """Without the rows of what has no site, the others still say which site they are about."""
+        block = events_of(GENE, donor_loss=(-0.75, 2120))
+        source = write_one(tmp_path / "scored.parquet", allele_of("C", SITES, block))
+        table = pq.read_table(source)
+        is_kept = pc.or_(pc.not_equal(table["scorer"], "SPLICE_EVENTS"), pc.is_valid(table["site_pos"]))
+        pq.write_table(table.filter(is_kept), tmp_path / "filtered.parquet")
+        annotation = tmp_path / "genes.gtf"
+        annotation.write_text(gtf_text({"MAIN": GENES["MAIN"]}))
+        (whole,), (filtered,) = (
+            ranked(tmp_path / name, annotation=annotation).rows
+            for name in ("scored.parquet", "filtered.parquet")
+        )
+        assert filtered.event == whole.event
+        assert whole.event.evidence[0].site == "donor"
 
     def test_annotation_of_other_genes(self, scored, tmp_path, caplog):
         other = tmp_path / "other.gtf"
