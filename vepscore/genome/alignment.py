@@ -8,6 +8,7 @@ Positions count bp from the window's start. P is the number of positions asked f
 """
 
 import dataclasses
+import enum
 
 import numpy as np
 
@@ -16,6 +17,13 @@ from vepscore.genome.windows import Window
 
 SPAN_SIZES = (1, 32, 1024, 32_768, 262_144)
 ABSENT = -1
+
+
+class IndelAnchor(enum.StrEnum):
+    """In which windows the alternate allele of an insertion or deletion is predicted."""
+
+    LEFT = "left"  # in one that starts where the reference's window starts
+    BOTH = "both"  # also in one that ends where the reference's window ends
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from flax import nnx
 from pydantic import Field
 
 from vepscore.errors import CheckpointError
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.text_file import ENCODING
 from vepscore.model.config import MAX_WINDOW_BP, ModelConfig, check_fields
 from vepscore.model.layers import fold_convolutions
@@ -54,8 +55,10 @@ class CheckpointConfig:
     organisms: Annotated[
         tuple[str, ...], Field(min_length=1)
     ]  # as the organism-specific parameters are ordered
-    window_bp: Annotated[int, Whole(1, MAX_WINDOW_BP)]  # the window that the network is meant for
+    window_bp: Annotated[int, Whole(1, MAX_WINDOW_BP)]  # the default window of commands that run the network
     rotary_dtype: Literal["float32", "bfloat16"]  # dtype of the tower's rotary tables
+    indel_anchor: IndelAnchor = IndelAnchor.LEFT  # default windows of an indel's alternate allele
+    scorers: tuple[str, ...] | None = None  # names of the default scorers; None: all that can run
     licence: str  # SPDX identifier or name of the terms
     terms_notice: str | None = None  # repeated in every output where the licence asks for it
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # data, splits, steps, figures

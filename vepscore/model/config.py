@@ -103,17 +103,20 @@ class ModelConfig:
 
 
 def check_fields(kind: type, values: object, where: str) -> None:
-    """Compare the names in a JSON object with the fields of a dataclass: all have to be there, and no other.
+    """Compare the names in a JSON object with the fields of a dataclass; those with a default may be missing.
 
     Raises:
         CheckpointError: names are missing or unknown, or `values` is no object.
     """
     if not isinstance(values, dict):
         raise CheckpointError(f"{where} is not an object")
-    known = {field.name for field in dataclasses.fields(kind)}
-    if known != values.keys():
+    fields = dataclasses.fields(kind)
+    known = {field.name for field in fields}
+    absent = dataclasses.MISSING
+    required = {field.name for field in fields if field.default is field.default_factory is absent}
+    if not required <= values.keys() <= known:
         raise CheckpointError(
             f"{where} does not fit this version of vepscore\n"
-            f"missing: {sorted(known - values.keys())}; unknown: {sorted(values.keys() - known)}",
+            f"missing: {sorted(required - values.keys())}; unknown: {sorted(values.keys() - known)}",
             hint="use the vepscore version that wrote the checkpoint, or a newer one",
         )

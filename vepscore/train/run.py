@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vepscore.engine.settings import fixed_settings
 from vepscore.errors import OutputError, TrainingError
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
 from vepscore.model.checkpoint import (
@@ -240,6 +241,7 @@ def _train_once(
         organisms=("human",),
         window_bp=MAX_WINDOW_BP,
         rotary_dtype="float32",
+        indel_anchor=IndelAnchor.BOTH,
         licence=recipe.licence,
         training={
             "recipe": digest,
