@@ -24,15 +24,29 @@ from vepscore.engine.quantiles import find_quantiles, match_composite
 from vepscore.engine.run import RunCounts
 from vepscore.engine.shards import Shard
 from vepscore.errors import CheckpointError, InputError, OutputError, UsageError
-from vepscore.genome.alleles import Status
+from vepscore.genome.alleles import AlleleKind, Status
 from vepscore.io.background import quantiles_of
 from vepscore.io.merge import merge
-from vepscore.io.quantiles import GRID, Backgrounds, Quantiles, quantiles_name, read_quantiles
+from vepscore.io.quantiles import (
+    GRID,
+    Backgrounds,
+    KindQuantiles,
+    Quantiles,
+    quantiles_name,
+    read_quantiles,
+)
 from vepscore.io.results import AlleleResult, RecordResult
 
 NAME = quantiles_name("human", 16_384, "float32")
-BACKGROUND = [vcf_row("chr1", pos0, 1, "~") for pos0 in range(12_000, 20_000, 400)]
-ROWS = (BACKGROUND[3], vcf_row("chr1", 17_001, 1, "~", "<DEL>"), vcf_row("chr1", 18_000, 1))
+SNVS = [vcf_row("chr1", pos0, 1, "~") for pos0 in range(12_000, 20_000, 400)]
+INDELS = [vcf_row("chr1", pos0, 2, "~") for pos0 in range(12_200, 20_000, 2_000)]
+BACKGROUND = sorted([*SNVS, *INDELS], key=lambda row: int(row[1]))
+ROWS = (
+    SNVS[3],
+    vcf_row("chr1", 17_001, 1, "~", "<DEL>"),
+    vcf_row("chr1", 18_000, 1),
+    vcf_row("chr1", 18_500, 3, "~"),
+)
 SCORERS = ("CONTACT_MAPS", "DNASE", "DNASE_ACTIVE")
 
 
@@ -126,7 +140,8 @@ class TestCalibration:
     def test_the_file_says_what_it_was_made_of(self, quantiles: Quantiles, background_job: Job):
         assert quantiles.name == NAME
         facts = quantiles.facts
-        assert facts["vepscoreAlleles"] == str(len(BACKGROUND))
+        assert (facts["vepscoreSubstitutions"], facts["vepscoreIndels"]) == (str(len(SNVS)), str(len(INDELS)))
+        assert facts["vepscoreAlleles"] == "normalised"
         assert facts["vepscoreInput"].startswith("background.vcf sha256:")
         assert f"jax {jax.__version__}" in facts["vepscoreVersions"]
         settings = {key: facts[f"vepscore{key}"] for key in ("Organism", "Window", "Precision", "Align")}
@@ -134,10 +149,11 @@ class TestCalibration:
         assert settings == expected
 
     def test_every_scorer_and_its_sign_is_there(self, quantiles: Quantiles):
-        signs = {name: known.is_signed.tolist() for name, known in quantiles.scorers.items()}
-        assert signs == {"CONTACT_MAPS": [False] * 2, "DNASE": [True] * 2, "DNASE_ACTIVE": [False] * 2}
-        signed = dict(zip(quantiles.fields, quantiles.of_fields.is_signed.tolist(), strict=True))
-        assert [name for name, is_signed in signed.items() if is_signed] == ["VS_DNASE"]
+        for of_kind in quantiles.kinds.values():
+            signs = {name: known.is_signed.tolist() for name, known in of_kind.scorers.items()}
+            assert signs == {"CONTACT_MAPS": [False] * 2, "DNASE": [True] * 2, "DNASE_ACTIVE": [False] * 2}
+            signed = dict(zip(of_kind.fields, of_kind.of_fields.is_signed.tolist(), strict=True))
+            assert [name for name, is_signed in signed.items() if is_signed] == ["VS_DNASE"]
 
     def test_cut_off_it_goes_on_and_ends_with_the_same_bytes(
         self, background_job: Job, quantiles_path: Path, tmp_path: Path
@@ -162,8 +178,9 @@ class TestRankedRun:
         run_job(job, ignore)
         long = pd.read_parquet(job.outputs[1])
         assert long["quantile_score"].notna().all() and set(long["scorer"]) == set(SCORERS)
-        for scorer, rows in long.groupby("scorer", observed=True):
-            known = quantiles.scorers[scorer]
+        for (scorer, ref, alt), rows in long.groupby(["scorer", "ref", "alt"], observed=True):
+            kind = AlleleKind.SUBSTITUTION if len(ref) == len(alt) else AlleleKind.INDEL
+            known = quantiles.kinds[kind].scorers[scorer]
             scores = np.zeros((len(rows), len(known.values)), np.float32)
             scores[range(len(rows)), rows["track_index"]] = rows["raw_score"]
             expected = known.rank(scores)[range(len(rows)), rows["track_index"]]
@@ -172,7 +189,7 @@ class TestRankedRun:
         assert (long.loc[long["scorer"] == "DNASE", "quantile_score"] < 0).any()
 
         table = pd.read_csv(job.table, sep="\t", comment="#")
-        assert table["VS_DNASE_Q"].notna().tolist() == [True, True, False]
+        assert table["VS_DNASE_Q"].notna().tolist() == [True, True, False, True]
         _, records = read_all(job.outputs[0])
         info = dict(pair.split("=") for pair in records[1].line.decode().split("\t")[7].split(";"))
         assert info["VS_DNASE_Q"] == f"{table['VS_DNASE_Q'][1]:.6g},."
@@ -181,7 +198,7 @@ class TestRankedRun:
     def test_median_of_the_background_is_the_middle(
         self, background_job: Job, quantiles_path: Path, tmp_path: Path
     ):
-        """Of its own scores: the mean of the two in the middle is between them."""
+        """Of its own substitutions: the mean of the two in the middle is between them."""
         job = dataclasses.replace(
             background_job,
             background=None,
@@ -191,6 +208,7 @@ class TestRankedRun:
         )
         run_job(job, ignore)
         table = pd.read_parquet(job.table)
+        table = table[table["ref"].str.len() == 1]
         for field, middle in (("VS_DNASE", 0), ("VS_CONTACT", 0.5)):
             found = table[[field, f"{field}_Q"]].dropna().sort_values(field)[f"{field}_Q"].to_numpy()
             assert (np.diff(found) >= 0).all()
@@ -286,6 +304,30 @@ class TestChoice:
         assert found.digest == quantiles.digest
         assert "the background was scored with align 1 bp, this run with 128 bp" in caplog.text
 
+    def test_indels_scored_in_other_windows_are_not_ranked(self, job: Job, quantiles: Quantiles, caplog):
+        facts = {**quantiles.facts, "vepscoreIndelAnchor": "both"}
+        with caplog.at_level(logging.INFO, "vepscore"):
+            found = find_quantiles(job, facts)
+        assert (
+            "no quantiles of indels: indel anchor left in the background, both in this run" in caplog.messages
+        )
+        assert found.kinds.keys() == {AlleleKind.SUBSTITUTION}
+        same = find_quantiles(job, {**quantiles.facts, "vepscoreIndelAnchor": "left"})
+        assert same.kinds.keys() == set(AlleleKind)
+
+    def test_kind_that_the_background_lacks_is_named(
+        self, job: Job, background_job: Job, tmp_path: Path, caplog
+    ):
+        source = write_vcf(tmp_path / "snvs.vcf", *SNVS)
+        path, _ = calibrate(
+            dataclasses.replace(background_job, source=str(source)), tmp_path / "snvs", ignore
+        )
+        snvs = read_quantiles(path)
+        with caplog.at_level(logging.INFO, "vepscore"):
+            find_quantiles(dataclasses.replace(job, quantiles=path), snvs.facts)
+        assert f"quantiles: {NAME}, {len(SNVS)} substitutions, 0 indels" in caplog.messages
+        assert "no quantiles of indels: the background has none" in caplog.messages
+
     def test_scorers_without_a_background_are_named(self, job: Job, quantiles: Quantiles, caplog):
         with caplog.at_level(logging.INFO, "vepscore"):
             find_quantiles(job, {**quantiles.facts, "vepscoreScorers": "ATAC,DNASE"})
@@ -304,7 +346,8 @@ class TestChoice:
         fields = ("VS_SPLICE", "VS_SS", "VS_SSU")
         values, _ = quantiles_of(np.array([[1], [2], [3]], np.float32).repeat(3, axis=1))
         known = Backgrounds(grid=GRID, values=values, is_signed=np.zeros(3, bool))
-        whole = dataclasses.replace(quantiles, fields=fields, of_fields=known)
+        of_kind = KindQuantiles(scorers={}, fields=fields, of_fields=known)
+        whole = dataclasses.replace(quantiles, kinds={AlleleKind.SUBSTITUTION: of_kind})
         allele = AlleleResult(alt="~", status=Status.OK, fields={"VS_SPLICE": 2.0, "VS_SS": 2.0})
         (record,) = make_records(vcf_row("chr1", 17_001, 1, "~"))
         matched = match_composite(whole, load_scorers(scorers))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -15,9 +16,9 @@ from hypothesis import strategies as st
 
 from tests.io.samples import COLUMNS, CONTIGS, META, MYGENE, PROVENANCE, block_of, scored, tracks_of
 from vepscore.errors import CheckpointError, InputError, PluginError
-from vepscore.genome.alleles import Status
+from vepscore.genome.alleles import AlleleKind, Status
 from vepscore.io import background
-from vepscore.io.background import ALLELES_KEY, BackgroundWriter, quantiles_of
+from vepscore.io.background import BackgroundWriter, quantiles_of
 from vepscore.io.fields import QUANTILE_FIELDS, VALUE_FIELDS
 from vepscore.io.header import VcfHeader
 from vepscore.io.info import find_existing, format_info, strip_info
@@ -31,6 +32,7 @@ from vepscore.outputs import Output
 TRACKS = {output: tracks_of(output, 2) for output in (Output.ATAC, Output.RNA_SEQ)}
 SIGNED = {"RNA_SEQ", "VS_RNA"}
 OTHER_GENE = dataclasses.replace(MYGENE, gene_id="ENSG2", strand="-")
+SUBSTITUTION, INDEL = AlleleKind
 FLOATS = st.floats(-1e6, 1e6, width=32)
 
 
@@ -40,21 +42,23 @@ def result(index: int, *alleles: AlleleResult) -> RecordResult:
     return RecordResult(record=record, alleles=alleles)
 
 
-def one_result(index: int, atac: Sequence[float], rna: Sequence[Sequence[float]]) -> RecordResult:
+def one_result(
+    index: int, atac: Sequence[float], rna: Sequence[Sequence[float]], alt: str = "C"
+) -> RecordResult:
     """An allele whose fields are the largest scores, and a symbolic one."""
     genes = (MYGENE, OTHER_GENE)[: len(rna)]
     blocks = (block_of(Output.ATAC, [list(atac)]), block_of(Output.RNA_SEQ, [*map(list, rna)], genes=genes))
     fields = {"VS_ATAC": max(atac), "VS_RNA": max(np.ravel(rna), key=abs), "VS_RNA_GENE": "MYGENE"}
-    allele = dataclasses.replace(scored("C", **fields), blocks=blocks)
+    allele = dataclasses.replace(scored(alt, **fields), blocks=blocks)
     return result(index, allele, AlleleResult(alt="<DEL>", status=Status.SYMBOLIC))
 
 
-def draw_results(count: int) -> list[RecordResult]:
+def draw_results(count: int, alt: str = "C", seed: int = 5) -> list[RecordResult]:
     """With the scores of two genes each; the second gene has none in the second track."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     atac, rna = rng.gamma(2, size=(count, 2)), rng.standard_normal((count, 2, 2))
     rna[:, 1, 1] = 0.25
-    results = [one_result(i, atac[i], rna[i]) for i in range(count)]
+    results = [one_result(i, atac[i], rna[i], alt) for i in range(count)]
     for each in results:
         each.alleles[0].blocks[1].values[1, 1] = np.nan
     return results
@@ -73,8 +77,22 @@ def results() -> list[RecordResult]:
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory, results: list[RecordResult]) -> Path:
-    return write(tmp_path_factory.mktemp("quantiles") / "quantiles.parquet", results)
+def indels() -> list[RecordResult]:
+    """Fewer, with scores ten times as large."""
+    drawn = draw_results(3, alt="CA", seed=6)
+    for each in drawn:
+        allele = each.alleles[0]
+        allele.fields.update(VS_ATAC=10 * allele.fields["VS_ATAC"], VS_RNA=10 * allele.fields["VS_RNA"])
+        for block in allele.blocks:
+            block.values[:] *= 10
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def path(
+    tmp_path_factory: pytest.TempPathFactory, results: list[RecordResult], indels: list[RecordResult]
+) -> Path:
+    return write(tmp_path_factory.mktemp("quantiles") / "quantiles.parquet", [*results, *indels])
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +189,12 @@ class TestRank:
 
 
 class TestTable:
-    def test_it_has_a_row_for_each_track_and_each_field(self, path):
-        table = pd.read_parquet(path)
+    def test_it_has_a_row_for_each_kind_and_its_tracks_and_fields(self, path):
+        both = pd.read_parquet(path)
+        assert both["kind"].tolist() == [*["substitution"] * 17, *["indel"] * 17]
+        indels = both[both["kind"] == "indel"]
+        assert indels["scores"].tolist()[:4] == [3, 3, 6, 3]
+        table = both[both["kind"] == "substitution"]
         of_scorers, of_fields = table[table["scorer"].notna()], table[table["field"].notna()]
         assert of_scorers[
             ["scorer", "output_type", "track_index", "track_name", "is_signed", "scores"]
@@ -191,15 +213,19 @@ class TestTable:
         }
 
     def test_what_was_written_is_read(self, quantiles, path, results):
-        assert quantiles.facts.items() >= {**PROVENANCE, ALLELES_KEY: "1001"}.items()
-        assert quantiles.scorers.keys() == {"ATAC", "RNA_SEQ"}
+        counts = {"vepscoreSubstitutions": "1001", "vepscoreIndels": "3"}
+        assert quantiles.facts.items() >= {**PROVENANCE, **counts}.items()
+        assert quantiles.alleles == "1001 substitutions, 3 indels"
+        assert quantiles.scorers == {"ATAC", "RNA_SEQ"}
         atac = np.concatenate([each.alleles[0].blocks[0].values for each in results])
-        np.testing.assert_array_equal(quantiles.scorers["ATAC"].values, quantiles_of(atac)[0])
-        np.testing.assert_array_equal(quantiles.scorers["ATAC"].grid, GRID)
+        known = quantiles.kinds[SUBSTITUTION].scorers["ATAC"]
+        np.testing.assert_array_equal(known.values, quantiles_of(atac)[0])
+        np.testing.assert_array_equal(known.grid, GRID)
         assert quantiles.name == path.name
 
-    def test_bytes_do_not_hang_on_the_order(self, path, results, tmp_path):
-        shuffled = random.Random(0).sample(results, len(results))
+    def test_bytes_do_not_hang_on_the_order(self, path, results, indels, tmp_path):
+        everything = [*results, *indels]
+        shuffled = random.Random(0).sample(everything, len(everything))
         reversed_blocks = [
             result(
                 each.record.index,
@@ -210,9 +236,15 @@ class TestTable:
         assert write(tmp_path / path.name, reversed_blocks).read_bytes() == path.read_bytes()
         assert os.listdir(tmp_path) == [path.name]
 
-    def test_few_scores_are_warned_of(self, tmp_path, caplog):
-        write(tmp_path / "quantiles.parquet", draw_results(3))
-        assert "6 of 17 backgrounds have fewer than 1000 scores" in caplog.text
+    def test_few_scores_of_a_kind_are_warned_of(self, results, indels, tmp_path, caplog):
+        write(tmp_path / "quantiles.parquet", [*results, *indels])
+        few = "indels: 6 of 17 backgrounds have fewer than 1000 scores, so that their quantiles end early"
+        assert caplog.messages == [few]
+
+    def test_kind_without_alleles_is_warned_of(self, indels, tmp_path, caplog):
+        known = read_quantiles(write(tmp_path / "quantiles.parquet", indels))
+        assert caplog.messages[0] == "the background has no substitutions: they get no quantiles"
+        assert known.kinds.keys() == {INDEL}
 
     def test_no_scored_allele_is_an_error_that_leaves_nothing(self, tmp_path):
         unscored = result(0, AlleleResult(alt="C", status=Status.REF_MISMATCH))
@@ -220,11 +252,12 @@ class TestTable:
             write(tmp_path / "quantiles.parquet", [unscored])
         assert os.listdir(tmp_path) == []
 
-    def test_failure_leaves_nothing(self, tmp_path, results):
+    def test_failure_leaves_nothing(self, tmp_path, results, indels):
         writer = BackgroundWriter(tmp_path / "quantiles.parquet", TRACKS, SIGNED, PROVENANCE)
         with pytest.raises(KeyError), writer:
             writer.write(results[0])
-            assert len(os.listdir(tmp_path)) == 3
+            writer.write(indels[0])
+            assert len(os.listdir(tmp_path)) == 5  # the table, and for each kind the scores of two scorers
             raise KeyError
         assert os.listdir(tmp_path) == []
 
@@ -256,8 +289,9 @@ class TestDamage:
                 "do not ascend",
             ),
             (lambda frame: frame.assign(quantiles=[row[1:] for row in frame["quantiles"]]), "not one score"),
+            (lambda frame: frame.assign(kind="snv"), "snv is no kind of alleles"),
         ],
-        ids=["no column", "fewer tracks", "no first track", "descending", "shorter"],
+        ids=["no column", "fewer tracks", "no first track", "descending", "shorter", "unknown kind"],
     )
     def test_table_that_does_not_fit_is_refused(self, path, tmp_path, change, said):
         table = pq.read_table(path)
@@ -269,7 +303,9 @@ class TestDamage:
                 read_quantiles(tmp_path / "changed.parquet")
             return
         with pytest.raises(CheckpointError, match="has 1 tracks of ATAC, expected 2"):
-            read_quantiles(tmp_path / "changed.parquet").rank_scores("ATAC", np.zeros((1, 2), np.float32))
+            read_quantiles(tmp_path / "changed.parquet").rank_scores(
+                SUBSTITUTION, "ATAC", np.zeros((1, 2), np.float32)
+            )
 
     def test_table_without_its_grid_is_refused(self, path, tmp_path):
         pq.write_table(pq.read_table(path).replace_schema_metadata({}), tmp_path / "bare.parquet")
@@ -286,6 +322,41 @@ class TestOutputs:
         assert quantiles.rank_fields(lowest).alleles[0].fields["VS_RNA_Q"] == pytest.approx(-0.999, abs=1e-6)
         assert ranked.keys() == {"VS_ATAC", "VS_RNA", "VS_RNA_GENE", "VS_ATAC_Q", "VS_RNA_Q"}
         assert quantiles.rank_fields(largest).alleles[1] is largest.alleles[1]
+
+    def test_alleles_are_ranked_among_those_of_their_kind(self, quantiles, results, indels):
+        """The largest substitution is near the middle of the indels, whose scores are larger."""
+        largest = max(results, key=lambda each: each.alleles[0].fields["VS_ATAC"])
+        as_indel = dataclasses.replace(largest.alleles[0], alt="CAA")
+        record = dataclasses.replace(largest.record, alts=("C", "CAA"))
+        both = RecordResult(record=record, alleles=(largest.alleles[0], as_indel))
+        ranks = [allele.fields["VS_ATAC_Q"] for allele in quantiles.rank_fields(both).alleles]
+        values = [each.alleles[0].fields["VS_ATAC"] for each in indels]
+        expected = rank(background_of(values), largest.alleles[0].fields["VS_ATAC"])[0]
+        assert ranks == pytest.approx([0.9995, expected], abs=1e-6)
+        assert expected < 0.9
+
+    def test_kind_that_the_background_lacks_has_no_quantiles(self, quantiles, results, indels):
+        known = quantiles.without_kind(INDEL)
+        assert known.rank_fields(indels[0]) == indels[0]
+        assert known.rank_fields(results[0]) == quantiles.rank_fields(results[0])
+        scores = indels[0].alleles[0].blocks[0].values
+        assert np.isnan(known.rank_scores(INDEL, "ATAC", scores)).all()
+        assert not np.isnan(known.rank_scores(SUBSTITUTION, "ATAC", scores)).any()
+
+    def test_file_of_an_earlier_version_ranks_all_alleles_together(self, path, results, indels, tmp_path):
+        table = pq.read_table(path)
+        earlier = table.filter(pc.field("kind") == "substitution").drop_columns("kind")
+        facts = {
+            **PROVENANCE,
+            "vepscoreAlleles": "1001",
+            "vepscoreGrid": table.schema.metadata[b"vepscoreGrid"],
+        }
+        pq.write_table(earlier.replace_schema_metadata(facts), tmp_path / "earlier.parquet")
+        known = read_quantiles(tmp_path / "earlier.parquet")
+        assert known.alleles == "1001 alleles of all kinds"
+        assert known.rank_fields(results[0]) == read_quantiles(path).rank_fields(results[0])
+        expected = known.kinds[SUBSTITUTION].rank_values(indels[0].alleles[0].fields)
+        assert known.rank_fields(indels[0]).alleles[0].fields.items() >= expected.items() != set()
 
     def test_what_has_no_fields_is_passed_on_as_it_is(self, quantiles):
         unscored = result(0, AlleleResult(alt="C", status=Status.REF_MISMATCH))
@@ -328,7 +399,9 @@ class TestOutputs:
         with LongTableWriter(tmp_path / "out.parquet", TRACKS, PROVENANCE, quantiles) as writer:
             writer.write(result(0, *alleles))
         table = pd.read_parquet(tmp_path / "out.parquet")
-        atac, rna = (quantiles.rank_scores(block.scorer, block.values) for block in first.blocks)
+        atac, rna = (
+            quantiles.rank_scores(SUBSTITUTION, block.scorer, block.values) for block in first.blocks
+        )
         found = {scorer: rows["quantile_score"] for scorer, rows in table.groupby("scorer", observed=True)}
         np.testing.assert_array_equal(found["ATAC"], atac.ravel())
         np.testing.assert_array_equal(found["RNA_SEQ"], rna.ravel()[:3])  # the fourth score is NaN

@@ -72,8 +72,8 @@ def calibrate(
 ) -> None:
     """Score a background of variants and keep its quantiles, in which `vepscore score` then ranks its scores.
 
-    The quantiles hold for this checkpoint, organism, window and precision. Common variants of a population make the
-    background that AlphaGenome's quantiles are of.
+    The quantiles hold for this checkpoint, organism, window and precision. Substitutions (SNVs and MNVs) and indels are
+    ranked apart, so give 1,000 or more of each. The background of AlphaGenome's quantiles are common variants.
     """
     from vepscore.cli.progress import observing, print_report
     from vepscore.engine.calibration import calibrate as run
@@ -81,6 +81,7 @@ def calibrate(
     from vepscore.engine.options import Job
     from vepscore.engine.settings import set_up_process
     from vepscore.genome.windows import parse_width
+    from vepscore.io.quantiles import read_quantiles
 
     window_bp = parse_width(window)
     check_align(align, window_bp)
@@ -120,4 +121,4 @@ def calibrate(
         path, report = run(job, output, observe)
     if log.isEnabledFor(logging.INFO):
         print_report(report)
-        log.info("quantiles of %d alleles: %s", report.counts.scored, path)
+        log.info("quantiles of %s: %s", read_quantiles(path).alleles, path)

@@ -7,7 +7,8 @@ from vepscore.contract import Scorer
 from vepscore.engine.options import Job
 from vepscore.engine.summary import COMPOSITE_WEIGHTS
 from vepscore.errors import UsageError
-from vepscore.io.background import ALLELES_KEY
+from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.alleles import AlleleKind
 from vepscore.io.fields import COMPOSITE_FIELD
 from vepscore.io.quantiles import Quantiles, list_quantiles, quantiles_name, read_quantiles
 from vepscore.model.registry import resolve_checkpoint
@@ -19,6 +20,7 @@ _BETTER_SAME = (
     "vepscoreAlign",
     "vepscoreStrand",
 )  # of scores that differ, but not in how they are distributed
+_ANCHOR_KEY = "vepscoreIndelAnchor"  # must be the same for indels; substitutions do not depend on it
 _log = logging.getLogger(__name__)
 
 
@@ -51,7 +53,7 @@ def find_quantiles(job: Job, provenance: Mapping[str, str]) -> Quantiles | None:
         differences = _compare(quantiles, provenance)
         if not differences:
             _report(quantiles, provenance)
-            return quantiles
+            return _match_indels(quantiles, provenance)
         problems.append((path, differences))
     if is_asked_for:
         lines = [f"{path.name}: {difference}" for path, differences in problems for difference in differences]
@@ -79,6 +81,15 @@ def match_composite(quantiles: Quantiles, scorers: Collection[Scorer]) -> Quanti
     return quantiles.without_field(COMPOSITE_FIELD)
 
 
+def _match_indels(quantiles: Quantiles, provenance: Mapping[str, str]) -> Quantiles:
+    """Return the quantiles, without those of indels where these were scored in other windows than in this run."""
+    found, expected = (facts.get(_ANCHOR_KEY, IndelAnchor.LEFT) for facts in (quantiles.facts, provenance))
+    if found == expected or AlleleKind.INDEL not in quantiles.kinds:
+        return quantiles
+    _log.info("no quantiles of indels: indel anchor %s in the background, %s in this run", found, expected)
+    return quantiles.without_kind(AlleleKind.INDEL)
+
+
 def _compare(quantiles: Quantiles, provenance: Mapping[str, str]) -> list[str]:
     """What differs of that which must not."""
     return [
@@ -89,13 +100,16 @@ def _compare(quantiles: Quantiles, provenance: Mapping[str, str]) -> list[str]:
 
 
 def _report(quantiles: Quantiles, provenance: Mapping[str, str]) -> None:
-    _log.info("quantiles: %s, %s alleles", quantiles.name, quantiles.facts.get(ALLELES_KEY, "unknown"))
+    _log.info("quantiles: %s, %s", quantiles.name, quantiles.alleles)
     for key in _BETTER_SAME:
         if (found := quantiles.facts.get(key, "none")) != provenance[key]:
             setting = key.removeprefix("vepscore").lower()
             _log.warning(
                 "the background was scored with %s %s, this run with %s", setting, found, provenance[key]
             )
+    for kind in AlleleKind:
+        if kind not in quantiles.kinds:
+            _log.info("no quantiles of %ss: the background has none", kind)
     missing = [name for name in provenance["vepscoreScorers"].split(",") if name not in quantiles.scorers]
     if missing:
         _log.info("no quantiles of %s: the background has no scores of them", ", ".join(missing))

@@ -21,6 +21,13 @@ class Status(enum.StrEnum):
     FAILED = "FAILED"  # the network gave numbers that are not finite
 
 
+class AlleleKind(enum.StrEnum):
+    """The kinds of alleles whose scores are ranked apart, since they differ in how large scores are by chance."""
+
+    SUBSTITUTION = "substitution"  # ALT is as long as REF: SNVs and MNVs
+    INDEL = "indel"  # ALT is longer or shorter than REF
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Allele:
     """One alternate allele. Coordinates are 0-based and half-open."""
@@ -39,6 +46,11 @@ class Allele:
     def inserted_bp(self) -> int:
         """How much longer ALT is than REF; negative for a deletion."""
         return len(self.alt) - len(self.ref)
+
+
+def kind_of(ref: str, alt: str) -> AlleleKind:
+    """Return the kind of an allele with a sequence; normalizing the allele does not change it."""
+    return AlleleKind.SUBSTITUTION if len(ref) == len(alt) else AlleleKind.INDEL
 
 
 def classify_text(text: str) -> Status:

@@ -1,8 +1,8 @@
 """The scores of a background of variants, gathered and written as its quantiles (`vepscore.io.quantiles`).
 
-The scores of each scorer go to a scratch file beside the output as they come, so that memory does not grow with them;
-at the end it is gone through some tracks at a time. The bytes depend on the scores and the provenance alone, not on
-their order.
+The scores of each scorer and kind of alleles go to a scratch file beside the output as they come, so that memory does
+not grow with them; at the end it is gone through some tracks at a time. The bytes depend on the scores and the
+provenance alone, not on their order.
 
 Array axes: T tracks of a scorer, N scores of a track, K points of the grid.
 """
@@ -19,17 +19,16 @@ import pyarrow.parquet as pq
 
 from vepscore.contract import ScoreBlock
 from vepscore.errors import InputError, PluginError
-from vepscore.genome.alleles import Status
+from vepscore.genome.alleles import AlleleKind, Status, kind_of
 from vepscore.io.atomic import StagedFile, StagedWriter, writing
 from vepscore.io.fields import QUANTILE_FIELDS
-from vepscore.io.quantiles import COLUMNS, GRID, GRID_KEY
-from vepscore.io.results import RecordResult
+from vepscore.io.quantiles import COLUMNS, COUNT_KEYS, GRID, GRID_KEY
+from vepscore.io.results import AlleleResult, RecordResult
 from vepscore.outputs import Output, Tracks
 
-ALLELES_KEY = "vepscoreAlleles"  # of the file's metadata: how many the background has
+FEW_SCORES = 1000  # a background with fewer is warned of
 
 _HELD_SCORES = 1 << 25  # sorted at a time
-_FEW_SCORES = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -51,13 +50,12 @@ class BackgroundWriter(StagedWriter):
         provenance: Mapping[str, str],
     ) -> None:
         super().__init__(StagedFile(path), path)
-        self._tracks = tracks
-        self._signed = signed
         self._provenance = provenance
-        self._outputs: dict[str, Output] = {}  # of the scorers met so far
-        self._scratch: dict[str, BinaryIO] = {}  # their scores: float32 (N, T), row after row
-        self._fields: dict[str, list[float]] = {name: [] for name in QUANTILE_FIELDS}
-        self._alleles = 0
+        temporary = self._target.temporary
+        self._kinds = {
+            kind: _KindScores(temporary.with_name(f"{temporary.name}.{kind}"), tracks, signed)
+            for kind in AlleleKind
+        }
 
     def write(self, result: RecordResult) -> None:
         """Adds the scores of all ALTs of a record.
@@ -66,56 +64,120 @@ class BackgroundWriter(StagedWriter):
             PluginError: a block's shape is not that of its tracks.
             OutputError: the scores cannot be kept.
         """
-        for allele in result.alleles:
-            self._alleles += allele.status is Status.OK
-            for name in allele.fields.keys() & self._fields.keys():
-                self._fields[name].append(allele.fields[name])
-            for block in allele.blocks:
-                self._add(block)
+        with writing(self.name):
+            for allele in result.alleles:
+                if allele.status is Status.OK:
+                    self._kinds[kind_of(result.record.ref, allele.alt)].add(allele)
 
-    def _add(self, block: ScoreBlock) -> None:
+    def _open(self) -> None:
+        """There is nothing to write yet."""
+
+    def _close(self) -> None:
+        for scores in self._kinds.values():
+            scores.close()
+
+    def _complete(self) -> None:
+        counts = {kind: scores.alleles for kind, scores in self._kinds.items()}
+        if not any(counts.values()):
+            raise InputError(
+                f"{self.name}\nno allele of the input was scored, so there is no background",
+                hint="`vepscore score` with the same options says why",
+            )
+        rows = [
+            {"kind": str(kind), **row}
+            for kind, scores in self._kinds.items()
+            for row in _checked_rows(kind, scores)
+        ]
+        grid = " ".join(f"{p:.12g}" for p in GRID)
+        facts = {**self._provenance, GRID_KEY: grid}
+        facts |= {key: str(counts[kind]) for kind, key in COUNT_KEYS.items()}
+        schema = pa.schema(COLUMNS).with_metadata(facts)
+        pq.write_table(pa.Table.from_pylist(rows, schema), self._target.temporary, compression="zstd")
+
+    def _abandon(self) -> None:
+        super()._abandon()
+        for scores in self._kinds.values():
+            scores.remove()
+
+
+def _checked_rows(kind: AlleleKind, scores: "_KindScores") -> list[dict[str, Any]]:
+    """Return the rows of one kind, with a warning where the background has too few scores of it."""
+    if not scores.alleles:
+        _log.warning("the background has no %ss: they get no quantiles", kind)
+        return []
+    rows = list(scores.rows())
+    few = sum(0 < row["scores"] < FEW_SCORES for row in rows)
+    if few:
+        _log.warning(
+            "%ss: %d of %d backgrounds have fewer than %d scores, so that their quantiles end early",
+            kind,
+            few,
+            len(rows),
+            FEW_SCORES,
+        )
+    return rows
+
+
+class _KindScores:
+    """The scores of all alleles of one kind.
+
+    Args:
+        scratch: the path of the scratch files, which get a number after it.
+        tracks: the tracks that the columns of each output's scores are about.
+        signed: the names of the scorers and fields whose scores are signed.
+    """
+
+    def __init__(self, scratch: Path, tracks: Mapping[Output, Tracks], signed: Collection[str]) -> None:
+        self.alleles = 0
+        self._path = scratch
+        self._tracks = tracks
+        self._signed = signed
+        self._outputs: dict[str, Output] = {}  # of the scorers met so far
+        self._scratch: dict[str, BinaryIO] = {}  # their scores: float32 (N, T), row after row
+        self._fields: dict[str, list[float]] = {name: [] for name in QUANTILE_FIELDS}
+
+    def add(self, allele: AlleleResult) -> None:
+        """Add the scores of an allele.
+
+        Raises:
+            PluginError: a block's shape is not that of its tracks.
+            OSError: the scores cannot be kept.
+        """
+        self.alleles += 1
+        for name in allele.fields.keys() & self._fields.keys():
+            self._fields[name].append(allele.fields[name])
+        for block in allele.blocks:
+            self._add_block(block)
+
+    def _add_block(self, block: ScoreBlock) -> None:
         expected = len(self._tracks.get(block.output, ()))
         if block.values.ndim != 2 or block.values.shape[1] != expected:
             raise PluginError(
                 f"scorer {block.scorer}\ngave scores of shape {block.values.shape}, expected {expected} columns: "
                 f"the tracks of {block.output}"
             )
-        with writing(self.name):
-            if block.scorer not in self._scratch:
-                self._outputs[block.scorer] = block.output
-                self._scratch[block.scorer] = self._scratch_path(len(self._scratch)).open("wb")
-            self._scratch[block.scorer].write(np.ascontiguousarray(block.values, np.float32).tobytes())
+        if block.scorer not in self._scratch:
+            self._outputs[block.scorer] = block.output
+            self._scratch[block.scorer] = self._scratch_path(len(self._scratch)).open("wb")
+        self._scratch[block.scorer].write(np.ascontiguousarray(block.values, np.float32).tobytes())
 
     def _scratch_path(self, number: int) -> Path:
-        temporary = self._target.temporary
-        return temporary.with_name(f"{temporary.name}.{number}")
+        return self._path.with_name(f"{self._path.name}.{number}")
 
-    def _open(self) -> None:
-        """There is nothing to write yet."""
-
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the scratch files."""
         for file in self._scratch.values():
             file.close()
 
-    def _complete(self) -> None:
-        if not self._alleles:
-            raise InputError(
-                f"{self.name}\nno allele of the input was scored, so there is no background",
-                hint="`vepscore score` with the same options says why",
-            )
-        rows = [*self._rows_of_scorers(), *self._rows_of_fields()]
-        few = sum(0 < row["scores"] < _FEW_SCORES for row in rows)
-        if few:
-            _log.warning(
-                "%d of %d backgrounds have fewer than %d scores: their quantiles end early",
-                few,
-                len(rows),
-                _FEW_SCORES,
-            )
-        grid = " ".join(f"{p:.12g}" for p in GRID)
-        facts = {**self._provenance, ALLELES_KEY: str(self._alleles), GRID_KEY: grid}
-        schema = pa.schema(COLUMNS).with_metadata(facts)
-        pq.write_table(pa.Table.from_pylist(rows, schema), self._target.temporary, compression="zstd")
+    def remove(self) -> None:
+        """Remove the scratch files."""
+        for number in range(len(self._scratch)):
+            self._scratch_path(number).unlink(missing_ok=True)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the table, without their `kind`; the scratch files have to be closed."""
+        yield from self._rows_of_scorers()
+        yield from self._rows_of_fields()
 
     def _rows_of_scorers(self) -> Iterator[dict[str, Any]]:
         for number, scorer in sorted(enumerate(self._outputs), key=operator.itemgetter(1)):
@@ -147,11 +209,6 @@ class BackgroundWriter(StagedWriter):
                 "scores": int(counts[0]),
                 "quantiles": quantiles[0],
             }
-
-    def _abandon(self) -> None:
-        super()._abandon()
-        for number in range(len(self._scratch)):
-            self._scratch_path(number).unlink(missing_ok=True)
 
 
 def quantiles_of(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from vepscore.contract import ScoreBlock
 from vepscore.errors import PluginError
+from vepscore.genome.alleles import kind_of
 from vepscore.genome.annotation import Gene
 from vepscore.io.atomic import StagedFile, StagedWriter, writing
 from vepscore.io.quantiles import Quantiles
@@ -192,11 +193,13 @@ class LongTableWriter(StagedWriter):
             rows=rows,
             tracks=columns + self._tracks.starts[block.output],
             values=block.values[rows, columns].astype(np.float32, copy=False),
-            quantiles=_NO_QUANTILES if self._quantiles is None else self._rank(block)[rows, columns],
+            quantiles=self._rank(record.ref, allele.alt, block)[rows, columns]
+            if self._quantiles
+            else _NO_QUANTILES,
         )
 
-    def _rank(self, block: ScoreBlock) -> np.ndarray:
-        return self._quantiles.rank_scores(block.scorer, block.values)
+    def _rank(self, ref: str, alt: str, block: ScoreBlock) -> np.ndarray:
+        return self._quantiles.rank_scores(kind_of(ref, alt), block.scorer, block.values)
 
     def _codes_of(self, gene: Gene | None) -> tuple[int, ...]:
         codes = self._gene_codes.get(gene)

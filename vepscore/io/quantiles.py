@@ -5,6 +5,9 @@ track gave to the alleles of the background, as a probability from 0 to 1. For a
 probability p becomes 2 p - 1, from -1 to 1, and 0 is the median. Scores of all genes, or junctions, of an allele count.
 Each VS_ field, which is a largest score over tracks and genes, is ranked within that same field of the background.
 
+An allele is ranked among the background's alleles of its own kind: a substitution among substitutions, an indel among
+indels. A file without the column `kind`, of an earlier version, ranks alleles of all kinds among all.
+
 A background is kept as its quantiles at a fixed grid of probabilities, denser towards the ends. Between two points of
 the grid the probability is interpolated linearly; a score that several points share has the middle of theirs; one
 outside of all has that of the last point. N scores tell no probability below 0.5 / N or above 1 - 0.5 / N, so their
@@ -17,7 +20,7 @@ Source: `alphagenome`, docs/source/faqs.md, "What is the difference between a 'q
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,14 +29,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vepscore.errors import CheckpointError
+from vepscore.genome.alleles import AlleleKind, kind_of
 from vepscore.io.fields import QUANTILE_FIELDS
 from vepscore.io.results import AlleleResult, RecordResult
 
 GRID_KEY = "vepscoreGrid"  # of the file's metadata: the probabilities
+COUNT_KEYS = {  # of the file's metadata: the number of alleles of each kind in the background
+    AlleleKind.SUBSTITUTION: "vepscoreSubstitutions",
+    AlleleKind.INDEL: "vepscoreIndels",
+}
+_KINDLESS_COUNT_KEY = "vepscoreAlleles"  # the number of all alleles, in a file without the column `kind`
 _LOWER = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, *(i / 100 for i in range(1, 50)))
 GRID = np.array([*_LOWER, 0.5, *(round(1 - p, 12) for p in reversed(_LOWER))])  # float64 (K,), ascending
 
 COLUMNS = {
+    "kind": pa.string(),  # an AlleleKind
     "scorer": pa.string(),  # null where the row is about a field
     "field": pa.string(),  # null where it is about a scorer's track
     "output_type": pa.string(),
@@ -96,40 +106,86 @@ class Backgrounds:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Quantiles:
-    """The backgrounds of all scorers and fields of one calibration."""
+class KindQuantiles:
+    """The backgrounds of all scorers and fields, among alleles of one kind."""
 
-    name: str  # of the file
-    digest: str  # sha256 of the file, hex
-    facts: Mapping[str, str]  # what the background was scored with: the provenance of that run
     scorers: Mapping[str, Backgrounds]  # by the scorer's name
     fields: tuple[str, ...]  # keys of QUANTILE_FIELDS
     of_fields: Backgrounds  # their backgrounds
 
     @property
     def known_fields(self) -> frozenset[str]:
-        """The fields that any allele of the background had."""
+        """The fields that any of these alleles had."""
         known = np.isfinite(self.of_fields.values).any(axis=1)
         return frozenset(name for name, is_known in zip(self.fields, known, strict=True) if is_known)
 
     def without_field(self, name: str) -> Self:
-        """The quantiles without those of one field."""
+        """Return the quantiles without those of one field."""
         kept = [i for i, field in enumerate(self.fields) if field != name]
         known = self.of_fields
         of_fields = dataclasses.replace(known, values=known.values[kept], is_signed=known.is_signed[kept])
         return dataclasses.replace(self, fields=tuple(self.fields[i] for i in kept), of_fields=of_fields)
 
-    def rank_scores(self, scorer: str, scores: np.ndarray) -> np.ndarray:
-        """The quantiles of one scorer's scores: float32 (R, T), NaN where there are none.
+    def rank_values(self, fields: Mapping[str, float | str]) -> dict[str, float]:
+        """Return the quantiles of an allele's fields, by their keys in an output; a field without one is missing."""
+        scores = np.array([[fields.get(name, np.nan) for name in self.fields]], np.float32)
+        quantiles = self.of_fields.rank(scores)[0].tolist()
+        return {
+            QUANTILE_FIELDS[name].id: quantile
+            for name, quantile in zip(self.fields, quantiles, strict=True)
+            if quantile == quantile
+        }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Quantiles:
+    """The backgrounds of one calibration."""
+
+    name: str  # of the file
+    digest: str  # sha256 of the file, hex
+    facts: Mapping[str, str]  # what the background was scored with: the provenance of that run
+    kinds: Mapping[AlleleKind, KindQuantiles]  # of the kinds of which the background has alleles
+
+    @property
+    def alleles(self) -> str:
+        """The alleles of the background in words, such as `4000 substitutions, 4000 indels`."""
+        counts = [f"{self.facts[key]} {kind}s" for kind, key in COUNT_KEYS.items() if key in self.facts]
+        return ", ".join(counts) or f"{self.facts.get(_KINDLESS_COUNT_KEY, 'unknown')} alleles of all kinds"
+
+    @property
+    def scorers(self) -> frozenset[str]:
+        """The names of the scorers that have a background for any kind."""
+        return frozenset(scorer for of_kind in self.kinds.values() for scorer in of_kind.scorers)
+
+    @property
+    def known_fields(self) -> frozenset[str]:
+        """The fields that any allele of the background had."""
+        return frozenset(field for of_kind in self.kinds.values() for field in of_kind.known_fields)
+
+    def without_field(self, name: str) -> Self:
+        """Return the quantiles without those of one field."""
+        return dataclasses.replace(
+            self, kinds={kind: of_kind.without_field(name) for kind, of_kind in self.kinds.items()}
+        )
+
+    def without_kind(self, kind: AlleleKind) -> Self:
+        """Return the quantiles without those of one kind of alleles."""
+        kinds = {known: of_kind for known, of_kind in self.kinds.items() if known is not kind}
+        return dataclasses.replace(self, kinds=kinds)
+
+    def rank_scores(self, kind: AlleleKind, scorer: str, scores: np.ndarray) -> np.ndarray:
+        """Return the quantiles of one scorer's scores: float32 (R, T), NaN where there are none.
 
         Args:
+            kind: of the allele that has the scores.
             scorer: its name.
             scores: float32 (R, T).
 
         Raises:
             CheckpointError: the background is of other tracks.
         """
-        background = self.scorers.get(scorer)
+        of_kind = self.kinds.get(kind)
+        background = of_kind and of_kind.scorers.get(scorer)
         if background is None:
             return np.full(scores.shape, np.nan, np.float32)
         if len(background.values) != scores.shape[1]:
@@ -140,22 +196,17 @@ class Quantiles:
         return background.rank(scores)
 
     def rank_fields(self, result: RecordResult) -> RecordResult:
-        """The result with the quantile of each field, under the field's key in QUANTILE_FIELDS."""
+        """Return the result with the quantile of each field, under the field's key in QUANTILE_FIELDS."""
         if not any(allele.fields for allele in result.alleles):
             return result
-        return dataclasses.replace(result, alleles=tuple(map(self._rank_allele, result.alleles)))
+        ranked = (self._rank_allele(result.record.ref, allele) for allele in result.alleles)
+        return dataclasses.replace(result, alleles=tuple(ranked))
 
-    def _rank_allele(self, allele: AlleleResult) -> AlleleResult:
-        if not allele.fields:
+    def _rank_allele(self, ref: str, allele: AlleleResult) -> AlleleResult:
+        of_kind = self.kinds.get(kind_of(ref, allele.alt)) if allele.fields else None
+        if of_kind is None:
             return allele
-        scores = np.array([[allele.fields.get(name, np.nan) for name in self.fields]], np.float32)
-        quantiles = self.of_fields.rank(scores)[0].tolist()
-        ranked = {
-            QUANTILE_FIELDS[name].id: quantile
-            for name, quantile in zip(self.fields, quantiles, strict=True)
-            if quantile == quantile
-        }
-        return dataclasses.replace(allele, fields={**allele.fields, **ranked})
+        return dataclasses.replace(allele, fields={**allele.fields, **of_kind.rank_values(allele.fields)})
 
 
 def quantiles_name(organism: str, window_bp: int | str, precision: str) -> str:
@@ -193,9 +244,29 @@ def _parse(path: Path, data: bytes) -> Quantiles:
     grid = np.array(facts.get(GRID_KEY, "").split(), np.float64)
     if not (len(grid) and grid[0] > 0 and grid[-1] < 1 and (np.diff(grid) > 0).all()):
         raise ValueError(f"{GRID_KEY} is not ascending probabilities")
-    rows = table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).to_pylist()
+    rows = _read_rows(table)
     for row in rows:
         _check_values(row, len(grid))
+    of_kinds = {kind: [row for row in rows if row["kind"] in (None, kind)] for kind in AlleleKind}
+    return Quantiles(
+        name=path.name,
+        digest=hashlib.sha256(data).hexdigest(),
+        facts=facts,
+        kinds={kind: _of_kind(of_kind, grid) for kind, of_kind in of_kinds.items() if of_kind},
+    )
+
+
+def _read_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows; `kind` is None in those of a file without that column."""
+    if "kind" not in table.column_names:
+        table = table.append_column("kind", pa.nulls(len(table), COLUMNS["kind"]))
+    rows = table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).to_pylist()
+    if unknown := {row["kind"] for row in rows} - {None, *AlleleKind}:
+        raise ValueError(f"{min(unknown)} is no kind of alleles")
+    return rows
+
+
+def _of_kind(rows: Sequence[dict[str, Any]], grid: np.ndarray) -> KindQuantiles:
     by_scorer: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row["scorer"] is not None:
@@ -204,10 +275,7 @@ def _parse(path: Path, data: bytes) -> Quantiles:
         if [row["track_index"] for row in of_scorer] != list(range(len(of_scorer))):
             raise ValueError(f"the tracks of {scorer} are not numbered from 0")
     of_fields = [row for row in rows if row["field"] in QUANTILE_FIELDS]
-    return Quantiles(
-        name=path.name,
-        digest=hashlib.sha256(data).hexdigest(),
-        facts=facts,
+    return KindQuantiles(
         scorers={scorer: _backgrounds(of_scorer, grid) for scorer, of_scorer in by_scorer.items()},
         fields=tuple(row["field"] for row in of_fields),
         of_fields=_backgrounds(of_fields, grid),
