@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vepscore.evaluate.changes import change_of
+from vepscore.evaluate.changes import Kind, change_of
 from vepscore.genome.alleles import Allele
 
 BASES = st.text("ACGT", min_size=1, max_size=8)
@@ -26,6 +26,25 @@ BASES = st.text("ACGT", min_size=1, max_size=8)
 def test_truth_table(ref, alt, start0, end0, inserted):
     change = change_of(Allele(chrom="chr1", pos0=100, ref=ref, alt=alt))
     assert (change.start0, change.end0, change.alt) == (start0, end0, inserted)
+
+
+@pytest.mark.parametrize(
+    ("ref", "alt", "kind"),
+    [
+        ("A", "C", Kind.SNV),
+        ("GAT", "GCT", Kind.SNV),  # written with unchanged bases on both sides
+        ("CTT", "C", Kind.INDEL),
+        ("C", "CGG", Kind.INDEL),
+        ("CAT", "CGGT", Kind.INDEL),  # one base replaced by two
+        ("TAT", "TC", Kind.INDEL),
+        ("AC", "GT", Kind.OTHER),
+        ("ACG", "TCA", Kind.OTHER),
+        ("A", "A", Kind.OTHER),
+        ("AC", "AC", Kind.OTHER),
+    ],
+)
+def test_kind_is_that_of_the_bases_that_change(ref: str, alt: str, kind: Kind) -> None:
+    assert change_of(Allele(chrom="chr1", pos0=100, ref=ref, alt=alt)).kind is kind
 
 
 @given(before=BASES, ref=BASES, alt=BASES, after=BASES)

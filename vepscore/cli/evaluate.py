@@ -33,7 +33,13 @@ def evaluate(
         Path, typer.Option("-g", "--genes", help="GENCODE, Ensembl or RefSeq GTF, plain or gz.")
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The table: .tsv or .tsv.gz.", show_default=False)
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The table, with a row for every stratum: .tsv or .tsv.gz.",
+            show_default=False,
+        ),
     ] = None,
     label: Annotated[
         str | None,
@@ -90,7 +96,10 @@ def evaluate(
     within: Annotated[
         int,
         typer.Option(
-            min=1, metavar="BP", help="Two strata more: this near to a splice site.", rich_help_panel=_STRATA
+            min=1,
+            metavar="BP",
+            help="Largest distance from a splice site in the strata `within_BP`.",
+            rich_help_panel=_STRATA,
         ),
     ] = 50,
     chromosomes: Annotated[
@@ -129,7 +138,7 @@ def evaluate(
     """Measure scores against a truth set: AUROC and AUPRC for labels, Spearman and sign accuracy for measured effects.
 
     Beside them two baselines: the distance from the nearest splice site, and position weight matrices of splice sites.
-    By strata of distance, with bootstrap intervals.
+    By strata of location, each also for SNVs and for indels alone, with bootstrap intervals.
     """
     truth = _truth(label, positive, negative, ignore, effect)
     _check_output(output, [source, reference, genes, *(pwm_fasta or ())])
@@ -199,13 +208,18 @@ def _names(text: str | None) -> tuple[str, ...] | None:
 
 
 def _print(evaluation: "Evaluation") -> None:
-    """What was left out goes to the log, the figures to standard output, as narrow as a terminal may be."""
+    """Log what was left out, and print the figures as narrow as a terminal may be.
+
+    A part of a stratum that is empty or the whole of it is in the table of `-o` only.
+    """
+    from vepscore.evaluate.table import distinct_rows
+
     read = evaluation.read
     log.info("%d of %d alternate alleles are judged", len(read.cases), read.alleles)
     for reason, count in read.left_out.items():
         log.info("%d left out: %s", count, reason)
     columns = ("stratum", "metric", "predictor", "n", "pos", "value", "95% CI")
-    print_table(columns, map(_cells, evaluation.rows))
+    print_table(columns, map(_cells, distinct_rows(evaluation)))
 
 
 def _cells(row: "Row") -> tuple[str, ...]:

@@ -4,8 +4,17 @@ Coordinates are 0-based and half-open.
 """
 
 import dataclasses
+import enum
 
 from vepscore.genome.alleles import Allele
+
+
+class Kind(enum.StrEnum):
+    """Kind of a change, however many unchanged bases the VCF writes beside it."""
+
+    SNV = "snv"  # one base replaced by one other base
+    INDEL = "indel"  # ALT is longer or shorter than REF
+    OTHER = "other"  # several bases replaced by as many (MNV), or no change
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +30,13 @@ class Change:
     def shift_bp(self) -> int:
         """How far the bases after the change move to the right."""
         return len(self.alt) - (self.end0 - self.start0)
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of the change, by its length on the reference and that of `alt`."""
+        if self.shift_bp:
+            return Kind.INDEL
+        return Kind.SNV if len(self.alt) == 1 else Kind.OTHER
 
 
 def change_of(allele: Allele) -> Change:

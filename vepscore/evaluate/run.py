@@ -1,21 +1,27 @@
 """One evaluation: from a scored VCF to a table of figures."""
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 import vepscore
+from vepscore.evaluate.balance import Imbalance, find_imbalances
+from vepscore.evaluate.changes import Kind
 from vepscore.evaluate.intake import Cases, read_cases
 from vepscore.evaluate.metrics import Estimate, Metric, auprc, auroc, estimate, sign_accuracy, spearman
 from vepscore.evaluate.predictors import Predictor, distance_predictor, pwm_predictor, score_predictors
 from vepscore.evaluate.strata import Place, Places, Stratum
-from vepscore.evaluate.truth import Effects, Labels
+from vepscore.evaluate.truth import POSITIVE, Effects, Labels
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
 
+log = logging.getLogger(__name__)
+
 ALL = "all"
+PARTS = (Kind.SNV, Kind.INDEL)  # kinds of change that have rows of their own in each stratum
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +47,7 @@ class Row:
 
     predictor: str
     stratum: str
+    part_of: str | None  # the stratum that this one restricts to a kind of change; None for a whole one
     metric: str
     n: int  # alleles
     positive: int | None  # of which are positive; None for measured effects
@@ -52,7 +59,7 @@ class Evaluation:
     """What came out."""
 
     read: Cases
-    rows: tuple[Row, ...]  # by stratum, metric and predictor
+    rows: tuple[Row, ...]  # by stratum, each followed by its parts; metric and predictor
     provenance: dict[str, str]  # key to value
 
 
@@ -96,10 +103,12 @@ def evaluate(options: Options) -> Evaluation:
     excluded = evaluated if options.pwm_exclude is None else options.pwm_exclude
     pwm = pwm_predictor(read, annotation, references, excluded)
     predictors = [*score_predictors(read), distance_predictor(places), *([pwm] if pwm else [])]
+    strata = choose_strata(places, options.within_bp)
+    imbalances = _check_indels(options, read, strata)
     return Evaluation(
         read=read,
-        rows=tuple(_rows(options, read, predictors, choose_strata(places, options.within_bp))),
-        provenance=_describe(options, read, predictors),
+        rows=tuple(_rows(options, read, predictors, strata)),
+        provenance=_describe(options, read, predictors, imbalances),
     )
 
 
@@ -115,37 +124,77 @@ def choose_strata(places: Sequence[Place], within_bp: int) -> dict[str, np.ndarr
     }
 
 
+def with_parts(stratum: str, inside: np.ndarray, kinds: np.ndarray) -> dict[str, np.ndarray]:
+    """Return name to bool (N,): a stratum, then its alleles of each kind in PARTS, as in `all_snv`.
+
+    Args:
+        stratum: its name.
+        inside: bool (N,), the alleles in it.
+        kinds: (N,), the `Kind` of each allele. `Kind.OTHER` is in the whole stratum only.
+    """
+    return {stratum: inside, **{f"{stratum}_{kind}": inside & (kinds == kind) for kind in PARTS}}
+
+
+def _check_indels(options: Options, read: Cases, strata: Mapping[str, np.ndarray]) -> list[Imbalance]:
+    """Warn of strata in which the classes hold unequal fractions of indels, and return those."""
+    if not isinstance(options.truth, Labels):
+        return []
+    indel = np.array([case.change.kind is Kind.INDEL for case in read.cases])
+    positive = np.array([case.truth == POSITIVE for case in read.cases])
+    found = find_imbalances(indel, positive, strata)
+    if found:
+        log.warning(
+            "positives and negatives hold unequal fractions of indels, which figures over both kinds reflect: "
+            "read the rows of SNVs (_snv) and indels (_indel)\n%s",
+            "\n".join(f"  {imbalance}" for imbalance in found),
+        )
+    return found
+
+
 def _rows(
     options: Options, read: Cases, predictors: Sequence[Predictor], strata: Mapping[str, np.ndarray]
 ) -> Iterator[Row]:
-    truth = np.array([case.truth for case in read.cases])
+    kinds = np.array([case.change.kind for case in read.cases])
+    for whole, inside in strata.items():
+        for name, part in with_parts(whole, inside, kinds).items():
+            for row in _stratum_rows(options, read, predictors, name, part):
+                yield row if name == whole else dataclasses.replace(row, part_of=whole)
+
+
+def _stratum_rows(
+    options: Options, read: Cases, predictors: Sequence[Predictor], name: str, inside: np.ndarray
+) -> Iterator[Row]:
+    """Yield the rows of one stratum; `inside` is bool (N,)."""
+    truth = np.array([case.truth for case in read.cases])[inside]
     labelled = isinstance(options.truth, Labels)
     classes = truth.astype(int) if labelled else np.zeros(len(truth), int)
-    for name, inside in strata.items():
-        for measure in _OF_LABELS if labelled else _OF_EFFECTS:
-            for predictor in predictors:
-                scores = predictor.signed if measure.directed else predictor.sizes
-                if scores is None:
-                    continue
-                found = estimate(
-                    measure.metric,
-                    scores[inside],
-                    np.abs(truth[inside]) if measure.of_sizes else truth[inside],
-                    classes[inside],
-                    resamples=options.resamples,
-                    seed=options.seed,
-                )
-                yield Row(
-                    predictor=predictor.name,
-                    stratum=name,
-                    metric=measure.name,
-                    n=int(inside.sum()),
-                    positive=int(classes[inside].sum()) if labelled else None,
-                    estimate=found,
-                )
+    for measure in _OF_LABELS if labelled else _OF_EFFECTS:
+        for predictor in predictors:
+            scores = predictor.signed if measure.directed else predictor.sizes
+            if scores is None:
+                continue
+            found = estimate(
+                measure.metric,
+                scores[inside],
+                np.abs(truth) if measure.of_sizes else truth,
+                classes,
+                resamples=options.resamples,
+                seed=options.seed,
+            )
+            yield Row(
+                predictor=predictor.name,
+                stratum=name,
+                part_of=None,
+                metric=measure.name,
+                n=len(truth),
+                positive=int(classes.sum()) if labelled else None,
+                estimate=found,
+            )
 
 
-def _describe(options: Options, read: Cases, predictors: Sequence[Predictor]) -> dict[str, str]:
+def _describe(
+    options: Options, read: Cases, predictors: Sequence[Predictor], imbalances: Sequence[Imbalance]
+) -> dict[str, str]:
     """What the table says of itself; the same inputs and options give the same."""
     reasons = "; ".join(f"{count} {reason}" for reason, count in read.left_out.items())
     return {
@@ -154,5 +203,6 @@ def _describe(options: Options, read: Cases, predictors: Sequence[Predictor]) ->
         "evaluateAlleles": f"{len(read.cases)} of {read.alleles}",
         "evaluateLeftOut": reasons or "none",
         "evaluateBootstrap": f"{options.resamples} resamples within classes, seed {options.seed}, 95% interval",
+        **({"evaluateUnequalIndels": "; ".join(map(str, imbalances))} if imbalances else {}),
         **{f"evaluate{each.name.capitalize()}": each.remark for each in predictors if each.remark},
     }

@@ -16,7 +16,8 @@ canonical, as in Ensembl VEP.
     deep_intron     the same, more than 100
     outside_genes   in no exon and in no intron
 
-Each variant is in exactly one of these. Coordinates are 0-based and half-open.
+Each variant is in exactly one of these. Evaluation gives each also for SNVs and for indels alone (`Kind` of
+`vepscore.evaluate.changes`). Coordinates are 0-based and half-open.
 
 Source: the terms and widths of splice_donor_variant, splice_acceptor_variant and splice_region_variant in the
 Sequence Ontology, as Ensembl VEP uses them.

@@ -19,6 +19,14 @@ def tsv_lines(evaluation: Evaluation) -> Iterator[str]:
         yield "\t".join(row_cells(row))
 
 
+def distinct_rows(evaluation: Evaluation) -> Iterator[Row]:
+    """Yield the rows without parts of a stratum that have no alleles, or all of the stratum's."""
+    alleles = {row.stratum: row.n for row in evaluation.rows}
+    for row in evaluation.rows:
+        if row.part_of is None or 0 < row.n < alleles[row.part_of]:
+            yield row
+
+
 def row_cells(row: Row) -> tuple[str, ...]:
     """A row's cells in the order of COLUMNS."""
     positive = "" if row.positive is None else str(row.positive)
