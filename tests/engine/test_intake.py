@@ -11,6 +11,7 @@ import pytest
 from tests.builders import (
     AMBIGUOUS,
     CONTIGS,
+    GENES,
     ISLAND,
     WINDOW_BP,
     build_genome,
@@ -19,6 +20,7 @@ from tests.builders import (
     vcf_row,
 )
 from vepscore.engine.intake import Intake, MismatchPolicy, PreparedAllele
+from vepscore.engine.plugins import load_scorers
 from vepscore.errors import GenomeError
 from vepscore.genome.alleles import Status
 from vepscore.genome.fasta import Reference
@@ -333,3 +335,57 @@ def test_longer_alt_counts_for_the_genes_that_it_overlaps(intake: Intake) -> Non
     reaching = prepare_one(intake, *vcf_row("chr1", 11_999, 1, "~~~"))
     assert before.site.overlapping_genes() == []
     assert [gene.gene_id for gene in reaching.site.overlapping_genes()] == ["PLUS"]
+
+
+def with_scorers(intake: Intake, *names: str) -> Intake:
+    return dataclasses.replace(intake, scorers=tuple(load_scorers(names)))
+
+
+def test_allele_that_no_scorer_applies_to_is_not_read_from_the_genome(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only REF is fetched, to compare it."""
+    fetched = []
+    fetch = intake.reference.fetch
+    monkeypatch.setattr(intake.reference, "fetch", lambda *place: fetched.append(place) or fetch(*place))
+    of_genes = with_scorers(intake, "SPLICE_SITES", "SPLICE_EVENTS")
+    prepared = prepare_one(of_genes, *vcf_row("chr1", 9_000, 1, "~"))
+    assert outcome(prepared) == (
+        Status.NOT_APPLICABLE,
+        "no scorer of the run applies: it overlaps no gene",
+    )
+    assert fetched == [("chr1", 9_000, 9_001)]
+
+
+def test_allele_that_one_scorer_applies_to_is_prepared(intake: Intake) -> None:
+    row = vcf_row("chr1", 9_000, 1, "~")
+    assert prepare_one(with_scorers(intake, "SPLICE_SITES", "ATAC"), *row).status is Status.OK
+    assert (
+        prepare_one(with_scorers(intake, "SPLICE_SITES"), *vcf_row("chr1", 2_000, 1, "~")).status is Status.OK
+    )
+
+
+def test_scorer_without_enough_sites_does_not_apply_in_a_gene(intake: Intake) -> None:
+    prepared = prepare_one(with_scorers(intake, "POLYADENYLATION"), *vcf_row("chr1", 2_000, 1, "~"))
+    assert outcome(prepared) == (Status.NOT_APPLICABLE, "no scorer of the run applies")
+
+
+def test_each_alt_is_judged_by_itself(intake: Intake) -> None:
+    """An ALT so long that it reaches into the gene, as genes are overlapped over the longer of REF and ALT."""
+    before = GENES["PLUS"][3][0][0][0] - 5
+    alleles = prepare(with_scorers(intake, "SPLICE_SITES"), *vcf_row("chr1", before, 1, "~", "~GTTGCAA"))
+    assert [allele.status for allele in alleles] == [Status.NOT_APPLICABLE, Status.OK]
+
+
+@pytest.mark.parametrize(
+    ("row", "status"),
+    [
+        (("chr1", "9001", ".", other_than(9_000), base(9_000)), Status.REF_MISMATCH),
+        (("chr9", "9001", ".", "A", "C"), Status.OFF_REFERENCE),
+        (("chr1", "9001", ".", "A", "<DEL>"), Status.SYMBOLIC),
+    ],
+)
+def test_what_is_wrong_with_an_allele_comes_before_what_applies(
+    intake: Intake, row: tuple[str, ...], status: Status
+) -> None:
+    assert prepare_one(with_scorers(intake, "SPLICE_SITES"), *row).status is status

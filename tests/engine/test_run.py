@@ -1,6 +1,7 @@
 """Records come out as they went in, each with all its alleles, while the engine is fed full batches."""
 
 import collections
+import dataclasses
 import itertools
 import threading
 import time
@@ -14,6 +15,7 @@ from tests.builders import WINDOW_BP, make_records, vcf_row
 from tests.engine.fakes import Counting, FakeEngine
 from vepscore.contract import ScoreBlock
 from vepscore.engine.intake import Intake, MismatchPolicy, PreparedAllele
+from vepscore.engine.plugins import load_scorers
 from vepscore.engine.run import RunCounts, run, score_records
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.errors import GenomeError, InputError
@@ -156,6 +158,22 @@ def test_mismatch_policy_error_comes_through(intake: Intake) -> None:
     assert [result.record.index for result in itertools.islice(results, 1)] == [0]
     with pytest.raises(GenomeError, match="record 1"):
         next(results)
+
+
+def test_allele_that_no_scorer_applies_to_is_neither_given_to_the_engine_nor_journaled(
+    intake: Intake, tmp_path: Path
+) -> None:
+    outside = vcf_row("chr1", 9_000, 1, "~")
+    records = make_records(outside, SNV, outside)
+    intake = dataclasses.replace(intake, scorers=tuple(load_scorers(["SPLICE_SITES"])))
+    engine, counts = FakeEngine(), RunCounts()
+    with pytest.raises(ZeroDivisionError), open_journal(tmp_path / "out", {}, resume=True) as journal:
+        run(score_records(records, intake, engine), journal, [stop_at(2)], RunCounts())
+    assert len(engine.batches) == 1
+    with open_journal(tmp_path / "out", {}, resume=True) as journal:
+        assert [record in journal for record in records] == [False, True, False]
+        run(score_records(records, intake, engine, journal=journal), journal, [], counts)
+    assert (counts.statuses[Status.NOT_APPLICABLE], counts.scored, counts.unscored) == (2, 1, 0)
 
 
 def test_results_in_the_journal_are_not_made_again(intake: Intake, tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Shards cover the input once, in order, with about as much work each."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tests.builders import make_records, vcf_row
 from vepscore.engine.intake import Intake
+from vepscore.engine.plugins import load_scorers
 from vepscore.engine.shards import Shard, estimate_work, records_of
 from vepscore.errors import UsageError
 
@@ -51,6 +54,15 @@ def test_work_of_a_record(intake: Intake) -> None:
     assert 0 < symbolic == elsewhere < snv / 1000
     assert several == pytest.approx(3 * snv, rel=1e-3)
     assert in_gene > 1.5 * snv
+
+
+def test_record_that_no_scorer_applies_to_costs_what_it_costs_to_pass_on(intake: Intake) -> None:
+    intake = dataclasses.replace(intake, scorers=tuple(load_scorers(["SPLICE_SITES", "SPLICE_JUNCTIONS"])))
+    snv, in_gene, symbolic, several, _ = (
+        estimate_work(record, intake)
+        for record in make_records(SNV, IN_GENE, SYMBOLIC, MULTIALLELIC, ELSEWHERE)
+    )
+    assert snv == several == symbolic < in_gene / 1000
 
 
 def test_nothing_divides_into_nothing(intake: Intake) -> None:

@@ -229,6 +229,13 @@ class TestLeftOut:
         header = next(one for one in (tmp_path / "table.tsv").read_text().splitlines() if "LeftOut" in one)
         assert header.count(";") == len(odd) - 1
 
+    def test_another_tool_is_judged_where_no_scorer_of_ours_applied(self, planted, rows, tmp_path):
+        info = "VS_STATUS=NOT_APPLICABLE;VS_SPLICE=.;OTHER=0.5;CLNSIG=Benign"
+        source = write_scored(tmp_path / "other.vcf", [*rows, (planted.snv("judged", 600), info)], META)
+        done = run(planted, source, *LABELS, "-s", "OTHER")
+        assert done.returncode == 0, done.stderr
+        assert f"{len(rows) + 1} of {len(rows) + 1} alternate alleles are judged" in done.stderr
+
     def test_alts_are_judged_one_by_one(self, planted, rows, tmp_path):
         meta = [*META[1:], info_line("CLNSIG", "A", "String")]
         two = planted.allele(

@@ -218,6 +218,14 @@ class TestWhatIsLeftOut:
         assert "##rankLeftOut=1 no VS_SPLICE; 1 record without an ALT" in lines
         assert "##vepscoreCheckpoint=of-a-test" in lines
 
+    def test_alleles_that_no_scorer_applies_to_are_counted_and_not_listed(self, scored, tmp_path):
+        path = tmp_path / "genome.vcf"
+        path.write_text(scored.vcf.read_text().replace("VS_STATUS=REF_MISMATCH", "VS_STATUS=NOT_APPLICABLE"))
+        ranking = ranked(path)
+        assert [(one.alt, one.status) for one in ranking.unscored] == [("<DEL>", "SYMBOLIC")]
+        assert ranking.left_out["without an applicable scorer"] == 1
+        assert ranking.alleles == 7
+
     def test_long_table_has_scored_alleles_only(self, scored):
         ranking = ranked(scored.parquet)
         assert (ranking.left_out, ranking.unscored) == ({"no VS_SPLICE": 1}, ())

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vepscore.contract import Site
+from vepscore.contract import Scorer, Site
 from vepscore.errors import GenomeError
 from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
 from vepscore.genome.annotation import Annotation
@@ -64,6 +64,7 @@ class Intake:
     polya: PolyASites | None = None
     on_mismatch: MismatchPolicy = MismatchPolicy.SKIP
     as_written: bool = False  # alleles as the record has them, and not normalised
+    scorers: tuple[Scorer, ...] | None = None  # of the run; None: every allele is prepared
     assembly: str = ""  # what the VCF's header says of it, for messages
     source: str = ""  # name of the VCF, for messages
 
@@ -82,14 +83,14 @@ class Intake:
                 yield dataclasses.replace(refused, alt=alt)
             else:
                 allele = self._prepare(record, alt)
-                refused = None if allele.status is Status.OK else allele
+                refused = None if allele.status in (Status.OK, Status.NOT_APPLICABLE) else allele
                 yield allele
 
     def may_score(self, record: Record, alt: str) -> bool:
-        """Whether an ALT can be scored, as far as the record alone tells."""
-        return (
-            self._check_text(record, alt)[0] is Status.OK and self.reference.match(record.chrom) is not None
-        )
+        """Return whether an ALT can be scored, as far as the record and the annotation tell."""
+        if self._check_text(record, alt)[0] is not Status.OK or self.reference.match(record.chrom) is None:
+            return False
+        return self.is_in_gene(record) or self._applies(self._site(self._allele(record, alt)))
 
     def is_in_gene(self, record: Record) -> bool:
         """Whether REF overlaps a gene, for a record on the reference."""
@@ -103,12 +104,14 @@ class Intake:
         status, reason = self._check_place(record)
         if status is not Status.OK:
             return PreparedAllele(alt=alt, status=status, reason=reason)
-        chrom = self.reference.match(record.chrom)
-        allele = Allele(chrom=chrom, pos0=record.pos1 - 1, ref=record.ref.upper(), alt=alt.upper())
+        allele = self._allele(record, alt)
         if not self.as_written:
             allele = normalise(allele, self.reference)
-        window = window_around(allele, self.window_bp, self.align_bp)
-        reference_codes, alternate_codes = allele_sequences(self.reference, window, allele)
+        site = self._site(allele)
+        if not self._applies(site):
+            reason = _why_not_applicable(site)
+            return PreparedAllele(alt=alt, status=Status.NOT_APPLICABLE, reason=reason)
+        reference_codes, alternate_codes = allele_sequences(self.reference, site.window, allele)
         if allele.ref == allele.alt:
             alternate_codes = reference_codes
         share = n_share(reference_codes)
@@ -119,10 +122,23 @@ class Intake:
             alt=alt,
             status=Status.OK,
             n_share=share,
-            site=Site(allele=allele, window=window, annotation=self.annotation, polya=self.polya),
+            site=site,
             reference_codes=reference_codes,
             alternate_codes=alternate_codes,
         )
+
+    def _allele(self, record: Record, alt: str) -> Allele:
+        """Return the allele as the record has it; its contig must be one of the reference."""
+        chrom = self.reference.match(record.chrom)
+        return Allele(chrom=chrom, pos0=record.pos1 - 1, ref=record.ref.upper(), alt=alt.upper())
+
+    def _site(self, allele: Allele) -> Site:
+        window = window_around(allele, self.window_bp, self.align_bp)
+        return Site(allele=allele, window=window, annotation=self.annotation, polya=self.polya)
+
+    def _applies(self, site: Site) -> bool:
+        """Return whether any scorer of the run reads something for the allele."""
+        return self.scorers is None or any(scorer.where(site) is not None for scorer in self.scorers)
 
     def _check_text(self, record: Record, alt: str) -> tuple[Status, str]:
         """What REF and ALT say by themselves."""
@@ -171,6 +187,11 @@ class Intake:
             f'REF is "{_shorten(record.ref)}" but the reference has "{_shorten(found)}" there{says}',
             hint="pass the matching --reference, or --on-ref-mismatch=skip to leave it unscored",
         )
+
+
+def _why_not_applicable(site: Site) -> str:
+    overlaps_none = site.annotation is not None and not site.overlapping_genes()
+    return "no scorer of the run applies" + (": it overlaps no gene" if overlaps_none else "")
 
 
 def _shorten(text: str) -> str:

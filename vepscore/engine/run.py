@@ -46,6 +46,11 @@ class RunCounts:
         return self.statuses[Status.OK]
 
     @property
+    def unscored(self) -> int:
+        """Alleles without a score, though some scorer of the run would apply."""
+        return self.alleles - self.scored - self.statuses[Status.NOT_APPLICABLE]
+
+    @property
     def seconds(self) -> float:
         """Since the run started."""
         return time.monotonic() - self.started

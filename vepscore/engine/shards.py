@@ -11,7 +11,7 @@ from vepscore.errors import UsageError
 from vepscore.io.records import Record
 
 # In seconds of scoring an allele outside of genes; measured on the official network.
-_PASSED_THROUGH = 1e-4  # a record
+_PASSED_THROUGH = 1e-4  # a record, and one that no scorer of the run applies to
 _IN_GENE = 0.75  # what splicing in the genes that it overlaps adds
 
 _TEXT = re.compile(r"(\d+)/(\d+)")

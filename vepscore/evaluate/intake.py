@@ -167,7 +167,7 @@ class _Intake:
         return change_of(Allele(chrom=chrom, pos0=pos0, ref=record.ref.upper(), alt=alt.upper()))
 
     def _scores(self, status: str, scores: list[float]) -> tuple[float, ...]:
-        if self._fields and status not in (MISSING, Status.OK):
+        if self._fields and status not in (MISSING, Status.OK, Status.NOT_APPLICABLE):
             raise LeftOut(f"not scored ({status})")
         for field, score in zip(self._fields, scores, strict=True):
             if math.isnan(score):

@@ -18,6 +18,7 @@ class Status(enum.StrEnum):
     TOO_LONG = "TOO_LONG"  # REF or ALT is too long for the window
     OFF_REFERENCE = "OFF_REFERENCE"  # contig unknown, or position past its end
     N_WINDOW = "N_WINDOW"  # nearly the whole window is N
+    NOT_APPLICABLE = "NOT_APPLICABLE"  # no scorer of the run applies there, such as outside genes
     FAILED = "FAILED"  # the network gave numbers that are not finite
 
 

@@ -27,7 +27,11 @@ def _largest(what: str) -> str:
     return f"{what}, alternate against reference: signed, the largest in size over tracks"
 
 
-STATUS = Field(id="VS_STATUS", type="String", description="Whether the allele was scored, and if not, why")
+STATUS = Field(
+    id="VS_STATUS",
+    type="String",
+    description="OK, or why the allele was not scored; NOT_APPLICABLE: no scorer of the run applies there",
+)
 
 # One value per ALT each; the keys of `AlleleResult.fields`.
 VALUE_FIELDS = (

@@ -48,8 +48,8 @@ class Counts(NamedTuple):
 
     lines: int = 0
     alleles: int = 0  # that have lines
-    unscored: int = 0  # without a line: their status is another than OK
-    outside: int = 0  # without a line: scored, but in no gene
+    unscored: int = 0  # without a line: their status is another than OK and NOT_APPLICABLE
+    outside: int = 0  # without a line: in no gene
 
     @classmethod
     def parse(cls, header: VcfHeader) -> Self:
@@ -149,8 +149,8 @@ class SpliceAiWriter(StagedWriter):
             for entry in entries:
                 cells = (record.chrom, str(record.pos1), ".", ref, alt, ".", ".", f"SpliceAI={alt}|{entry}")
                 self.write_line(record.chrom, record.pos1, "\t".join(cells).encode())
-            is_scored = allele.status is Status.OK
-            self.add(Counts(len(entries), bool(entries), not is_scored, is_scored and not entries))
+            applied = allele.status in (Status.OK, Status.NOT_APPLICABLE)
+            self.add(Counts(len(entries), bool(entries), not applied, applied and not entries))
 
     def add(self, counts: Counts) -> None:
         """Counts alleles whose lines were written."""

@@ -37,6 +37,7 @@ STATUS_MEANINGS = {
     Status.TOO_LONG: "the allele does not fit the window",
     Status.OFF_REFERENCE: "the contig or the position is not in the genome",
     Status.N_WINDOW: "over 90 % of the window is N",
+    Status.NOT_APPLICABLE: "no scorer of the run applies: most often in no gene",
     Status.FAILED: "the network gave numbers that are not finite",
 }
 _NO_STATUS = "the file has no status for it: it was not scored"

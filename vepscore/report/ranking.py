@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PARQUET_MAGIC = b"PAR1"
+_NOT_APPLICABLE = "without an applicable scorer"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,9 @@ class Ranking:
 
     modality: Modality
     rows: tuple[Row, ...]
-    unscored: tuple[ScoredAllele, ...]  # that pass the filters, with a status other than OK
+    unscored: tuple[
+        ScoredAllele, ...
+    ]  # that pass the filters, with another status than OK and NOT_APPLICABLE
     alleles: int  # in the file
     left_out: dict[str, int]  # reason → alleles, most first; those of `unscored` are not among them
     provenance: tuple[str, ...]  # lines of the file that say how the scores were made
@@ -130,6 +133,9 @@ class _Sorter:
 
     def candidates(self, alleles: Iterable[ScoredAllele]) -> Iterator[tuple[ScoredAllele, Measure]]:
         for allele in alleles:
+            if allele.status == Status.NOT_APPLICABLE:  # most of a whole genome: counted, not listed
+                self._left_out[_NOT_APPLICABLE] += 1
+                continue
             if allele.status != Status.OK:
                 self.unscored.append(dataclasses.replace(allele, read_entries=tuple))
                 continue
