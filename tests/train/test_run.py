@@ -13,9 +13,10 @@ import safetensors.numpy
 from tests.cli.commands import ROOT, vepscore
 from vepscore.cli.train import train as train_command
 from vepscore.errors import OutputError, TrainingError
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.model.checkpoint import load_checkpoint, read_config, verify_checkpoint
 from vepscore.outputs import Output
-from vepscore.train.recipe import Recipe, read_recipe
+from vepscore.train.recipe import Defaults, Recipe, read_recipe
 from vepscore.train.run import read_data, train_all
 
 
@@ -56,6 +57,12 @@ def test_teachers_and_student_are_checkpoints(trained: Path) -> None:
             Output.SPLICE_SITE_USAGE,
             Output.SPLICE_JUNCTIONS,
         }
+        config = read_config(trained / name)
+        assert (config.window_bp, config.indel_anchor, config.scorers) == (
+            16_384,
+            IndelAnchor.BOTH,
+            ("SPLICE_SITES",),
+        )
     assert len({read_config(trained / name).training["parameters"] for name in networks}) == 1
     for one, other in (("teacher-1", "teacher-2"), ("student-1", "student")):
         first, second = arrays(trained / one), arrays(trained / other)
@@ -272,6 +279,16 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
         ('["student-1"]', '["student-2"]', 'student[1].taught_by: found "student-2", expected one before it'),
         ("[teachers]", '[teachers]\ntaught_by = ["student-1"]', "teachers.taught_by: is for the student"),
         ("from_teacher = 2", "runs = 2", "student[0].runs: found 2, expected 1, since this student starts"),
+        (
+            "window_bp = 16384",
+            "window_bp = 2048",
+            "defaults.window_bp: found 2048, expected a multiple of 2048 from",
+        ),
+        (
+            'scorers = ["SPLICE_SITES"]',
+            "scorers = []",
+            "defaults.scorers: found a list, expected at least one",
+        ),
         ("seed = 7", "seed 7", "is not TOML"),
         ('name = "toy"', "", "name: missing"),
     ],
@@ -283,6 +300,12 @@ def test_a_recipe_that_does_not_fit_is_refused(
     path.write_text((folder / "recipe.toml").read_text().replace(old, new, 1))
     with pytest.raises(TrainingError, match=re.escape(said)):
         read_recipe(path)
+
+
+def test_defaults_of_the_checkpoint_change_nothing_of_what_is_trained(recipe: Recipe) -> None:
+    """A training is named by a hash of the recipe as text."""
+    other = dataclasses.replace(recipe, defaults=Defaults())
+    assert other != recipe and repr(other) == repr(recipe)
 
 
 def test_a_recipe_may_begin_with_a_byte_order_mark(folder: Path, tmp_path: Path) -> None:

@@ -22,6 +22,10 @@ tracks = "signal.npz"
 test = ["chr16"]
 folds = [["chr2"], ["chr3"]]
 
+[defaults]
+window_bp = 16384
+scorers = ["SPLICE_SITES"]
+
 [network]
 channels = 8
 channel_step = 4

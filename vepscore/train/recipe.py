@@ -9,7 +9,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
 
 from vepscore.errors import TrainingError
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.text_file import ENCODING
+from vepscore.genome.windows import MAX_WIDTH_BP, MIN_WIDTH_BP, WIDTH_STEP_BP
 from vepscore.model.config import MAX_WINDOW_BP, PAIR_BIN_BP, TRACK_RESOLUTIONS_BP, Fraction, ModelConfig
 from vepscore.outputs import Output
 from vepscore.schema import CLOSED, Number, Whole, expected, misfit, parse
@@ -185,6 +187,17 @@ _Network = Annotated[ModelConfig, BeforeValidator(_of_one_organism)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What the checkpoint is run with where a command does not say otherwise."""
+
+    __pydantic_config__ = CLOSED
+
+    window_bp: Annotated[int, Whole(MIN_WIDTH_BP, MAX_WIDTH_BP, step=WIDTH_STEP_BP)] = MAX_WIDTH_BP
+    indel_anchor: IndelAnchor = IndelAnchor.BOTH
+    scorers: _Names | None = None  # none: every scorer that can run
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A training run."""
 
@@ -198,6 +211,8 @@ class Recipe:
     teachers: _TeacherSchedule  # trained on labels, one per fold
     # Trained on what the teachers predict, by one schedule after the other.
     student: Annotated[tuple[Schedule, ...], Field(min_length=1)]
+    # Not in `repr`, which names a training: they change nothing of it.
+    defaults: Defaults = dataclasses.field(default=Defaults(), repr=False)
 
     def __post_init__(self) -> None:
         for number, schedule in enumerate(self.student):

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from vepscore.engine.settings import fixed_settings
 from vepscore.errors import OutputError, TrainingError
-from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
 from vepscore.model.checkpoint import (
@@ -23,7 +22,6 @@ from vepscore.model.checkpoint import (
     read_config,
     save_checkpoint,
 )
-from vepscore.model.config import MAX_WINDOW_BP
 from vepscore.model.heads import parameter_count
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import Output, Tracks
@@ -239,9 +237,10 @@ def _train_once(
         name=recipe.name,
         architecture=recipe.network,
         organisms=("human",),
-        window_bp=MAX_WINDOW_BP,
         rotary_dtype="float32",
-        indel_anchor=IndelAnchor.BOTH,
+        window_bp=recipe.defaults.window_bp,
+        indel_anchor=recipe.defaults.indel_anchor,
+        scorers=recipe.defaults.scorers,
         licence=recipe.licence,
         training={
             "recipe": digest,
