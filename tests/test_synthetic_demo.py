@@ -94,12 +94,13 @@ def write_scores(folder: pathlib.Path, target: pathlib.Path, effect: str, contro
     with open(target / "scored.tsv", "w", newline="") as lines:
         lines.write("##vepscoreVersion=0.1.0\n")
         writer = csv.writer(lines, delimiter="\t")
-        writer.writerow(["id", "VS_STATUS", "VS_SPLICE", "VS_SS", "VS_SPLICE_GENE"])
+        writer.writerow(["id", "VS_STATUS", "VS_SPLICE", "VS_SS", "VS_SPLICE_GENE", "VS_RNA"])
         for _, _, name, _, _, _, _, info in read_variants(folder):
             expect = info.split(";")[0].removeprefix("EXPECT=")
             status = expect.removeprefix("status_") if expect.startswith("status_") else "OK"
             score = control if expect == "no_effect" else effect
-            writer.writerow([name, status, *([score, score, "SYN1"] if status == "OK" else ["", "", ""])])
+            values = [score, score, "SYN1", "-0.75" if name == "deep_intron" else "0.5"]
+            writer.writerow([name, status, *(values if status == "OK" else [""] * 4)])
 
 
 def test_table_accepts_effects_above_controls(folder, tmp_path):
@@ -107,6 +108,7 @@ def test_table_accepts_effects_above_controls(folder, tmp_path):
     shown = run_script("show.py", tmp_path)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "weakest effect 1.5, strongest control 0.01" in shown.stdout
+    assert "largest of the other modalities: VS_RNA -0.7500 (deep_intron)" in shown.stdout
 
 
 def test_table_refuses_effects_below_a_control(folder, tmp_path):

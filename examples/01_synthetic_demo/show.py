@@ -17,6 +17,7 @@ import rich.console
 import rich.table
 
 CONTROL = "no_effect"
+MODALITIES = ("VS_RNA", "VS_CAGE", "VS_DNASE", "VS_CONTACT")  # besides splicing
 STATUS_PREFIX = "status_"
 WIDTH = 120  # characters, where the output is no terminal
 
@@ -31,6 +32,7 @@ class Result:
     splice: float  # VS_SPLICE; NaN where there is none
     site: float  # VS_SS; NaN where there is none
     gene: str  # VS_SPLICE_GENE; "" where there is none
+    others: dict[str, float]  # by field of MODALITIES; NaN where there is none
 
     @property
     def is_control(self) -> bool:
@@ -64,6 +66,7 @@ def read_results(folder: pathlib.Path) -> list[Result]:
             splice=parse_score(row["VS_SPLICE"]),
             site=parse_score(row["VS_SS"]),
             gene=row["VS_SPLICE_GENE"],
+            others={field: parse_score(row.get(field, "")) for field in MODALITIES},
         )
         for row in rows
     ]
@@ -115,6 +118,17 @@ def make_table(results: Sequence[Result], limit: float) -> rich.table.Table:
     return table
 
 
+def describe_others(results: Sequence[Result]) -> str:
+    """The largest value of each other modality, and its variant."""
+    found = []
+    for field in MODALITIES:
+        scored = [result for result in results if not math.isnan(result.others[field])]
+        if scored:
+            largest = max(scored, key=lambda result: abs(result.others[field]))
+            found.append(f"{field} {largest.others[field]:.4f} ({largest.id})")
+    return ", ".join(found)
+
+
 def main(folder: str) -> int:
     results = read_results(pathlib.Path(folder))
     limit = strongest_control(results)
@@ -124,6 +138,8 @@ def main(folder: str) -> int:
     if misses:
         console.print(f"not as expected: {', '.join(misses)}")
         return 1
+    if others := describe_others(results):
+        console.print(f"largest of the other modalities: {others}")
     weakest = min(result.splice for result in results if result.has_effect)
     console.print(f"as expected: weakest effect {weakest:.4g}, strongest control {limit:.4g} (VS_SPLICE)")
     return 0
