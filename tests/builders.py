@@ -189,8 +189,8 @@ def tiny_network() -> AlphaGenome:
     return network
 
 
-def build_checkpoint(folder: Path, *, name: str = "tiny", terms_notice: str | None = None) -> Path:
-    """Writes the network as a checkpoint into `folder / name`."""
+def build_checkpoint(folder: Path, *, name: str = "tiny", **changes: object) -> Path:
+    """Write the network as a checkpoint into `folder / name`; `changes` are other fields of its configuration."""
     config = CheckpointConfig(
         name=name,
         architecture=tiny_config(),
@@ -198,8 +198,8 @@ def build_checkpoint(folder: Path, *, name: str = "tiny", terms_notice: str | No
         window_bp=WINDOW_BP,
         rotary_dtype="float32",
         licence="Apache-2.0",
-        terms_notice=terms_notice,
     )
+    config = dataclasses.replace(config, **changes)
     save_checkpoint(folder / name, tiny_network(), config, {"human": tiny_tracks(), "mouse": tiny_tracks()})
     return folder / name
 

@@ -13,9 +13,10 @@ from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import default_precision, find_devices
 from vepscore.engine.encoding import RUN_BINS
 from vepscore.engine.intake import Intake
+from vepscore.engine.options import ALL_SCORERS
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.scoring import Engine
-from vepscore.engine.selection import needed_outputs, select_scorers
+from vepscore.engine.selection import choose_scorers, needed_outputs, select_scorers
 from vepscore.engine.settings import set_up_process
 from vepscore.engine.sparse import SparseEngine
 from vepscore.genome.annotation import Annotation
@@ -79,10 +80,8 @@ class Data:
     @functools.cached_property
     def scorers(self) -> Sequence[Scorer]:
         """All that the checkpoint supports."""
-        selection = select_scorers(
-            load_scorers(None), self.checkpoint, has_genes=True, has_polya=True, asked_for=False
-        )
-        return selection.scorers
+        choice = choose_scorers([ALL_SCORERS], None)
+        return select_scorers(choice, self.checkpoint, has_genes=True, has_polya=True).scorers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ def run_here(*arguments: str | os.PathLike[str]) -> Ended:
     """Runs `vepscore` with the arguments; what it sets of the process is undone."""
     said = io.StringIO()
     status = 0
-    with _process_restored(), contextlib.redirect_stderr(said):
+    with process_restored(), contextlib.redirect_stderr(said):
         try:
             app([os.fspath(word) for word in arguments], prog_name="vepscore")
         except SystemExit as end:
@@ -32,7 +32,7 @@ def run_here(*arguments: str | os.PathLike[str]) -> Ended:
 
 
 @contextlib.contextmanager
-def _process_restored() -> Iterator[None]:
+def process_restored() -> Iterator[None]:
     """Restores what a command sets: the log, the environment and JAX's settings."""
     root, own = logging.getLogger(), logging.getLogger("vepscore")
     handlers, level = list(root.handlers), own.level

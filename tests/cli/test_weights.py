@@ -128,7 +128,7 @@ def test_info_describes_the_embedded_checkpoint():
     facts = dict(line.split(":", 1) for line in done.stdout.splitlines() if line[0] != " ")
     assert facts["checkpoint"].strip() == "vepscore-small"
     assert facts["parameters"].strip() == f"{config['training']['parameters']:,}"
-    assert facts["window"].strip() == f"{config['window_bp']:,} bp"
+    assert facts["default window"].strip() == f"{config['window_bp']:,} bp"
     assert facts["licence"].strip() == config["licence"]
     assert "SPLICE_SITES 4\n" in done.stdout
     assert len(facts["digest"].strip()) == len("sha256:") + 64

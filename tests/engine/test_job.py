@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import jax
@@ -449,15 +450,57 @@ def sha256(path: Path) -> str:
     [
         ({"scorers": ("DNASE",)}, "SPLICE_EVENTS: is not among the scorers asked for"),
         ({"scorers": None, "genes": None}, "SPLICE_EVENTS: needs genes: pass --genes"),
+        (
+            {"scorers": None, "checkpoint": "with defaults"},
+            "SPLICE_EVENTS: no default of this checkpoint; -s NAME or -s all runs them",
+        ),
     ],
 )
 def test_form_of_spliceai_needs_splice_events(job: Job, changes: dict[str, object], said: str) -> None:
+    if "checkpoint" in changes:
+        changes = changes | {"checkpoint": str(with_scorers(job, "DNASE"))}
     before = names_in(job)
     with pytest.raises(UsageError) as caught:
         finish(dataclasses.replace(job, **changes))
     first, second, _ = str(caught.value).splitlines()
     assert first.startswith("--spliceai ") and second.strip() == said
     assert names_in(job) == before
+
+
+def with_scorers(job: Job, *names: str) -> Path:
+    """A checkpoint whose default scorers these are."""
+    folder = shutil.copytree(job.checkpoint, Path(job.source).with_name("with_defaults"))
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"scorers": names}))
+    return folder
+
+
+def test_default_scorers_score_as_if_they_were_named(job: Job) -> None:
+    finish(job)
+    expected = read_all(job.outputs[0])[1]
+    defaults = dataclasses.replace(
+        job, scorers=None, checkpoint=str(with_scorers(job, "DNASE", "SPLICE_EVENTS"))
+    )
+    report, _ = finish(defaults)
+    header, records = read_all(job.outputs[0])
+    assert [record.line for record in records] == [record.line for record in expected]
+    (line,) = [line for line in header.meta if line.startswith("##vepscoreScorersNotRun=")]
+    assert report.left_out["ATAC"] == "no default of this checkpoint; -s NAME or -s all runs them"
+    assert "ATAC," in line and "DNASE," not in line
+
+
+def test_allele_outside_genes_is_counted_as_not_applicable_in_every_output(job: Job) -> None:
+    outside = vcf_row("chr1", 9_000, 1, "~", "<DEL>")
+    report, _ = finish(dataclasses.replace(unscored(job, outside), scorers=("SPLICE_EVENTS",)))
+    assert report.counts.statuses == {Status.NOT_APPLICABLE: 1, Status.SYMBOLIC: 1}
+    assert (report.counts.scored, report.counts.unscored) == (0, 1)
+    table = pd.read_csv(job.table, sep="\t", comment="#")
+    assert table["reason"][0] == "no scorer of the run applies: it overlaps no gene"
+    assert len(pd.read_parquet(job.outputs[1])) == 0
+    header, _ = read_all(job.spliceai)
+    assert (
+        "##vepscoreSpliceAICounts=0 lines of 0 alleles; left out: 1 not scored, 1 in no gene" in header.meta
+    )
 
 
 def test_form_of_spliceai_changes_no_other_output(job: Job) -> None:

@@ -1,13 +1,19 @@
 """A run uses the scorers that its checkpoint and its annotation support."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
 from vepscore.contract import Scorer
 from vepscore.engine.plugins import list_scorers, load_scorers
-from vepscore.engine.selection import Selection, select_scorers
+from vepscore.engine.selection import (
+    ON_REQUEST,
+    Choice,
+    Selection,
+    choose_scorers,
+    select_scorers,
+)
 from vepscore.errors import UsageError
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.outputs import Output
@@ -34,9 +40,10 @@ def select(
     *,
     genes: bool = True,
     polya: bool = True,
-    asked_for: bool = False,
+    required: Sequence[str] = (),
 ) -> Selection:
-    return select_scorers(scorers, checkpoint, has_genes=genes, has_polya=polya, asked_for=asked_for)
+    choice = Choice(scorers=tuple(scorers), required=frozenset(required))
+    return select_scorers(choice, checkpoint, has_genes=genes, has_polya=polya)
 
 
 def without(checkpoint: Checkpoint, *outputs: Output) -> Checkpoint:
@@ -75,14 +82,75 @@ def test_scorer_that_was_asked_for_and_cannot_run_is_an_error(
     scorers: list[Scorer], checkpoint: Checkpoint
 ) -> None:
     with pytest.raises(UsageError) as raised:
-        select(scorers, without(checkpoint, Output.ATAC), polya=False, asked_for=True)
+        select(
+            scorers,
+            without(checkpoint, Output.ATAC, Output.DNASE),
+            polya=False,
+            required=["ATAC", "CAGE", "POLYADENYLATION"],
+        )
     message = str(raised.value)
     assert "ATAC: not predicted by this checkpoint" in message
     assert "POLYADENYLATION: needs poly(A) sites: pass --polya" in message
     assert "hint: `vepscore weights info`" in message
+    assert "DNASE" not in message and "CAGE" not in message
 
 
 def test_no_scorer_left_is_an_error(scorers: list[Scorer], checkpoint: Checkpoint) -> None:
     of_genes = [scorer for scorer in scorers if scorer.name in GENE_SCORERS]
     with pytest.raises(UsageError, match="RNA_SEQ: needs genes: pass --genes"):
         select(of_genes, checkpoint, genes=False)
+
+
+def names(scorers: Iterable[Scorer]) -> list[str]:
+    return [scorer.name for scorer in scorers]
+
+
+def test_scorers_that_the_checkpoint_names_are_the_default(checkpoint: Checkpoint) -> None:
+    choice = choose_scorers(None, ["SPLICE_SITES", "CAGE"])
+    selection = select_scorers(choice, without(checkpoint, Output.PROCAP), has_genes=True, has_polya=False)
+    assert names(selection.scorers) == ["SPLICE_SITES", "CAGE"]
+    assert {"ATAC", "RNA_SEQ", "SPLICE_EVENTS"} <= set(selection.on_request)
+    assert selection.left_out["ATAC"] == ON_REQUEST
+    assert selection.left_out["PROCAP"] == "not predicted by this checkpoint"
+    assert selection.left_out["POLYADENYLATION"] == "needs poly(A) sites: pass --polya"
+    assert not {"SPLICE_SITES", "CAGE", "PROCAP", "POLYADENYLATION"} & set(selection.on_request)
+
+
+def test_all_scorers_run_where_the_checkpoint_names_none(scorers: list[Scorer]) -> None:
+    assert set(names(scorers)) <= set(names(choose_scorers(None, None).scorers))
+
+
+def test_all_runs_what_the_checkpoint_does_not_name(scorers: list[Scorer]) -> None:
+    choice = choose_scorers(["all"], ["SPLICE_SITES"])
+    assert set(names(scorers)) <= set(names(choice.scorers)) and not choice.required
+
+
+def test_scorer_named_beside_all_must_run(checkpoint: Checkpoint) -> None:
+    choice = choose_scorers(["all", "POLYADENYLATION"], None)
+    with pytest.raises(UsageError, match="POLYADENYLATION: needs poly"):
+        select_scorers(choice, checkpoint, has_genes=True, has_polya=False)
+
+
+def test_named_scorers_take_the_place_of_the_defaults() -> None:
+    choice = choose_scorers(["CAGE"], ["SPLICE_SITES"])
+    assert (names(choice.scorers), choice.required, choice.others) == (["CAGE"], {"CAGE"}, ())
+
+
+def test_default_that_is_not_installed_is_left_out_with_a_warning(
+    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    choice = choose_scorers(None, ["OF_A_PLUGIN", "SPLICE_SITES"])
+    selection = select_scorers(choice, checkpoint, has_genes=True, has_polya=False)
+    assert names(selection.scorers) == ["SPLICE_SITES"]
+    assert selection.left_out["OF_A_PLUGIN"] == "is not installed"
+    assert "default scorers of the checkpoint that are not installed: OF_A_PLUGIN" in caplog.text
+
+
+def test_defaults_that_cannot_run_say_what_can(checkpoint: Checkpoint) -> None:
+    with pytest.raises(UsageError) as caught:
+        select_scorers(choose_scorers(None, ["SPLICE_SITES"]), checkpoint, has_genes=False, has_polya=False)
+    assert str(caught.value).splitlines() == [
+        "the checkpoint's default scorers cannot run",
+        "  SPLICE_SITES: needs genes: pass --genes",
+        "  hint: give what they need; or name others with -s, or -s all for every scorer that can run",
+    ]

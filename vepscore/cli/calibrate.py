@@ -9,7 +9,9 @@ import typer
 
 from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.options import (
+    AUTO,
     DATA,
+    MODEL,
     AlignOption,
     BatchOption,
     CheckpointOption,
@@ -25,13 +27,13 @@ from vepscore.cli.options import (
     ResumeOption,
     Rotary,
     RotaryOption,
-    ScorerOption,
     Split,
     SplitOption,
     Strand,
     StrandOption,
     WindowOption,
     check_align,
+    find_window,
 )
 
 log = logging.getLogger(__name__)
@@ -57,10 +59,18 @@ def calibrate(
     checkpoint: CheckpointOption = None,
     metadata: MetadataOption = None,
     organism: OrganismOption = Organism.human,
-    window: WindowOption = "1Mb",
+    window: WindowOption = AUTO,
     align: AlignOption = 1,
     strand: StrandOption = Strand.plus,
-    scorer: ScorerOption = None,
+    scorer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-s",
+            "--scorer",
+            help="Scorer to make quantiles of, or `all`; may be repeated. Default: all, every scorer that can run.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     precision: PrecisionOption = None,
     rotary: RotaryOption = Rotary.auto,
     device: DeviceOption = Device.auto,
@@ -78,12 +88,11 @@ def calibrate(
     from vepscore.cli.progress import observing, print_report
     from vepscore.engine.calibration import calibrate as run
     from vepscore.engine.intake import MismatchPolicy
-    from vepscore.engine.options import Job
+    from vepscore.engine.options import ALL_SCORERS, Job
     from vepscore.engine.settings import set_up_process
-    from vepscore.genome.windows import parse_width
     from vepscore.io.quantiles import read_quantiles
 
-    window_bp = parse_width(window)
+    window_bp = find_window(window, checkpoint)
     check_align(align, window_bp)
     job = Job(
         source=source,
@@ -99,7 +108,7 @@ def calibrate(
         window_bp=window_bp,
         align_bp=align,
         strand="-" if strand is Strand.minus else "+",
-        scorers=tuple(scorer) if scorer else None,
+        scorers=tuple(scorer) if scorer else (ALL_SCORERS,),
         precision=precision,
         rotary=rotary,
         on_mismatch=MismatchPolicy.SKIP,

@@ -9,6 +9,7 @@ import typer
 
 from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.options import (
+    AUTO,
     DATA,
     MODEL,
     BatchOption,
@@ -31,6 +32,7 @@ from vepscore.cli.options import (
     StrandOption,
     WindowOption,
     check_align,
+    find_window,
 )
 
 
@@ -61,7 +63,7 @@ def ism(
     checkpoint: CheckpointOption = None,
     metadata: MetadataOption = None,
     organism: OrganismOption = Organism.human,
-    window: WindowOption = "1Mb",
+    window: WindowOption = AUTO,
     align: Annotated[
         int | None,
         typer.Option(
@@ -77,7 +79,8 @@ def ism(
         typer.Option(
             "-s",
             "--scorer",
-            help="Repeatable. Default: those of the composite splicing score.",
+            help="Scorer to run, or `all` for every scorer that can run; may be repeated. "
+            "Default: those of the composite splicing score.",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -98,9 +101,8 @@ def ism(
     from vepscore.engine.options import Job
     from vepscore.engine.saturation import grid_for, run_saturation
     from vepscore.engine.settings import set_up_process
-    from vepscore.genome.windows import parse_width
 
-    window_bp = parse_width(window)
+    window_bp = find_window(window, checkpoint)
     align = grid_for(window_bp) if align is None else align
     check_align(align, window_bp)
     job = Job(

@@ -1,6 +1,7 @@
 """The options that commands which run a network share."""
 
 import enum
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,9 @@ import typer
 
 from vepscore.errors import UsageError
 
+log = logging.getLogger(__name__)
+
+AUTO = "auto"  # of options whose default belongs to the checkpoint
 DATA, MODEL, RUN, SCALE = "Data", "Model", "Run", "Many jobs"  # groups in the help
 
 
@@ -77,7 +81,10 @@ OrganismOption = Annotated[Organism, typer.Option(rich_help_panel=MODEL)]
 WindowOption = Annotated[
     str,
     typer.Option(
-        help="1Mb, 512kb, 256kb, 128kb, 64kb, 32kb, 16kb, or bp divisible by 2048.", rich_help_panel=MODEL
+        help="Width of the window: 1Mb, 512kb, 256kb, 128kb, 64kb, 32kb, 16kb, or bp divisible by 2048. "
+        "Default: auto, the checkpoint's own.",
+        show_default=False,
+        rich_help_panel=MODEL,
     ),
 ]
 AlignOption = Annotated[
@@ -97,7 +104,13 @@ StrandOption = Annotated[
 ]
 ScorerOption = Annotated[
     list[str] | None,
-    typer.Option("-s", "--scorer", help="Repeatable. Default: all that can be made.", rich_help_panel=MODEL),
+    typer.Option(
+        "-s",
+        "--scorer",
+        help="Scorer to run, or `all` for every scorer that can run; may be repeated. "
+        "Default: those that the checkpoint names, or all.",
+        rich_help_panel=MODEL,
+    ),
 ]
 PrecisionOption = Annotated[
     Precision | None,
@@ -124,6 +137,27 @@ ResumeOption = Annotated[
     bool,
     typer.Option(help="Go on from what a killed run has left, or start anew.", rich_help_panel=SCALE),
 ]
+
+
+def find_window(window: str, checkpoint: str | None) -> int:
+    """Return the window's width in bp, and log where it comes from if it is the checkpoint's default.
+
+    Args:
+        window: as `--window` has it.
+        checkpoint: as `--checkpoint` has it.
+
+    Raises:
+        UsageError: it is no such width.
+        CheckpointError: the default of the checkpoint cannot be read.
+    """
+    from vepscore.genome.windows import parse_width
+    from vepscore.model.defaults import read_defaults
+
+    if window != AUTO:
+        return parse_width(window)
+    defaults = read_defaults(checkpoint)
+    log.info("window of %s bp, the default of %s", f"{defaults.window_bp:,}", defaults.checkpoint)
+    return parse_width(str(defaults.window_bp))
 
 
 def check_align(align_bp: int, window_bp: int) -> None:

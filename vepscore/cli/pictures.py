@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vepscore.cli.options import DATA, MODEL, Device, Organism
+from vepscore.cli.options import AUTO, DATA, MODEL, Device, Organism, find_window
 
 if TYPE_CHECKING:
     from vepscore.engine.surroundings import Surroundings
@@ -31,7 +31,12 @@ PictureReferenceOption = Annotated[
 ]
 PictureWindowOption = Annotated[
     str,
-    typer.Option(help="Of the tracks in the pictures: 16kb to 1Mb.", rich_help_panel=MODEL),
+    typer.Option(
+        help="Window of the tracks in the pictures: 16kb to 1Mb. "
+        "Default: auto, that of the scores; for a variant without scores the checkpoint's own.",
+        show_default=False,
+        rich_help_panel=MODEL,
+    ),
 ]
 
 
@@ -45,14 +50,18 @@ def open_predictor(
     device: Device,
     scores: Mapping[str, str] | None = None,
 ) -> "Surroundings":
-    """What predicts the tracks of pictures, as the scores were made where `scores`, their provenance, tells it."""
+    """Open what predicts the tracks of pictures, as the scores were made if `scores`, their provenance, tells it.
+
+    Raises:
+        VepscoreError: anything that the user can act on.
+    """
     from vepscore.engine.options import Job
-    from vepscore.engine.provenance import read_placement
+    from vepscore.engine.provenance import read_placement, read_window
     from vepscore.engine.settings import set_up_process
     from vepscore.engine.surroundings import Surroundings
-    from vepscore.genome.windows import parse_width
 
-    window_bp = parse_width(window)
+    scored_bp = read_window(scores or {}) if window == AUTO else None
+    window_bp = scored_bp or find_window(window, checkpoint)
     set_up_process(device)
     return Surroundings(
         Job(

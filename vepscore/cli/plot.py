@@ -9,6 +9,7 @@ import typer
 
 from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.options import (
+    AUTO,
     DATA,
     CheckpointOption,
     Device,
@@ -63,7 +64,7 @@ def plot(
     checkpoint: CheckpointOption = None,
     metadata: MetadataOption = None,
     organism: OrganismOption = Organism.human,
-    window: PictureWindowOption = "16kb",
+    window: PictureWindowOption = AUTO,
     precision: PrecisionOption = None,
     device: DeviceOption = Device.auto,
     verbose: Verbose = False,

@@ -8,6 +8,7 @@ import typer
 
 from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.options import (
+    AUTO,
     DATA,
     MODEL,
     AlignOption,
@@ -27,6 +28,7 @@ from vepscore.cli.options import (
     StrandOption,
     WindowOption,
     check_align,
+    find_window,
 )
 from vepscore.cli.tables import print_table
 
@@ -71,7 +73,7 @@ def predict(
     checkpoint: CheckpointOption = None,
     metadata: MetadataOption = None,
     organism: OrganismOption = Organism.human,
-    window: WindowOption = "1Mb",
+    window: WindowOption = AUTO,
     align: AlignOption = 1,
     strand: StrandOption = Strand.plus,
     precision: PrecisionOption = None,
@@ -90,11 +92,10 @@ def predict(
     from vepscore.engine.prediction import Prediction
     from vepscore.engine.prediction import predict as run
     from vepscore.engine.settings import set_up_process
-    from vepscore.genome.windows import parse_width
     from vepscore.io.bigwig import require_bigwig
 
     require_bigwig()
-    window_bp = parse_width(window)
+    window_bp = find_window(window, checkpoint)
     check_align(align, window_bp)
     job = Job(
         reference=reference,

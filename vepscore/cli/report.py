@@ -8,6 +8,7 @@ import typer
 
 from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.options import (
+    AUTO,
     DATA,
     MODEL,
     CheckpointOption,
@@ -56,7 +57,7 @@ def report(
     checkpoint: CheckpointOption = None,
     metadata: MetadataOption = None,
     organism: OrganismOption = Organism.human,
-    window: PictureWindowOption = "16kb",
+    window: PictureWindowOption = AUTO,
     precision: PrecisionOption = None,
     device: DeviceOption = Device.auto,
     by: ByOption = "splice",

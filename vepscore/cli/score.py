@@ -10,6 +10,7 @@ import typer
 
 from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.options import (
+    AUTO,
     DATA,
     MODEL,
     RUN,
@@ -36,6 +37,7 @@ from vepscore.cli.options import (
     StrandOption,
     WindowOption,
     check_align,
+    find_window,
 )
 from vepscore.errors import UsageError
 
@@ -85,7 +87,7 @@ def score(
     checkpoint: CheckpointOption = None,
     metadata: MetadataOption = None,
     organism: OrganismOption = Organism.human,
-    window: WindowOption = "1Mb",
+    window: WindowOption = AUTO,
     align: AlignOption = 1,
     strand: StrandOption = Strand.plus,
     scorer: ScorerOption = None,
@@ -148,7 +150,11 @@ def score(
     ] = None,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Exit status 3 when an allele was not scored.", rich_help_panel=RUN),
+        typer.Option(
+            "--strict",
+            help="End with status 3 if an allele was not scored, other than NOT_APPLICABLE.",
+            rich_help_panel=RUN,
+        ),
     ] = False,
     overwrite_existing: Annotated[
         bool,
@@ -166,9 +172,8 @@ def score(
     from vepscore.engine.options import Job
     from vepscore.engine.settings import set_up_process
     from vepscore.engine.shards import Shard
-    from vepscore.genome.windows import parse_width
 
-    window_bp = parse_width(window)
+    window_bp = find_window(window, checkpoint)
     check_align(align, window_bp)
     if quantiles is not None and no_quantiles:
         raise UsageError("--quantiles and --no-quantiles\nexpected one of them")
@@ -211,5 +216,5 @@ def score(
         report = run_job(job, observe)
     if logging.getLogger(__name__).isEnabledFor(logging.INFO):
         print_report(report)
-    if strict and report.counts.scored < report.counts.alleles:
+    if strict and report.counts.unscored:
         raise typer.Exit(NOT_ALL_SCORED)

@@ -85,7 +85,9 @@ def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str
 
     yield "checkpoint", config.name
     yield "parameters", f"{_count_parameters(config.architecture):,}"
-    yield "window", f"{config.window_bp:,} bp"
+    yield "default window", f"{config.window_bp:,} bp"
+    yield "default indel anchor", str(config.indel_anchor)
+    yield "default scorers", ", ".join(config.scorers) if config.scorers else "every one that can run"
     yield "organisms", ", ".join(config.organisms)
     for organism in config.organisms:
         yield f"tracks, {organism}", _describe_tracks(path, organism)

@@ -15,6 +15,7 @@ from typing import Any
 
 from vepscore.engine.intake import Intake
 from vepscore.engine.options import Job
+from vepscore.engine.plugins import load_scorers
 from vepscore.engine.provenance import describe_files
 from vepscore.engine.run import score_records
 from vepscore.engine.scoring import Engine
@@ -39,9 +40,9 @@ class Cluster:
 
     def __init__(self, client: Any, job: Job, intake: Intake) -> None:
         self._client = client
-        self._intake = intake
         self._opening = _for_workers(job), intake.source, intake.assembly
         self.facts: Facts = _result(self._submit(_describe))
+        self.intake = dataclasses.replace(intake, scorers=tuple(load_scorers(self.facts.scorers)))
         files = describe_files(job, intake)
         _check_agreement(files, {key: self.facts.provenance.get(key, "none") for key in files})
 
@@ -55,7 +56,7 @@ class Cluster:
             VepscoreError: what a worker raised.
         """
         waiting: collections.deque[tuple[Sequence[Record], Any]] = collections.deque()
-        for task in _tasks(records, self._intake, journal):
+        for task in _tasks(records, self.intake, journal):
             unknown = [record for record in task if journal is None or record not in journal]
             waiting.append((task, self._submit(_score, unknown) if unknown else None))
             while len(waiting) > _TASKS_PER_WORKER * max(1, len(self._client.nthreads())):
@@ -200,7 +201,7 @@ def _open(job: Job, source: str, assembly: str) -> tuple[Intake, Facts, Engine]:
         set_up_process(job.device)
         intake = open_intake(job, source=source, assembly=assembly)
         session = open_session(job, intake)
-        _opened[job] = intake, session.facts, session.create_engine()
+        _opened[job] = session.intake, session.facts, session.create_engine()
     return _opened[job]
 
 

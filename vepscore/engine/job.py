@@ -13,9 +13,10 @@ from pathlib import Path
 from vepscore.engine.file_checks import compare_files
 from vepscore.engine.intake import Intake
 from vepscore.engine.options import LONG_TABLE_SUFFIX, Job, Saturation, check_outputs
-from vepscore.engine.provenance import COMMAND_KEY, SCORERS_KEY
+from vepscore.engine.provenance import COMMAND_KEY
 from vepscore.engine.report import JobReport, summarize_job
 from vepscore.engine.run import RunCounts, run, score_records
+from vepscore.engine.selection import ON_REQUEST
 from vepscore.engine.session import Facts, open_intake, open_session
 from vepscore.engine.shards import records_of
 from vepscore.errors import InputError, UsageError
@@ -67,8 +68,9 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
     with contextlib.ExitStack() as stack:
         records = stack.enter_context(open_records(job.source))
         intake = open_intake(job, source=records.name, assembly=stated_assembly(records.header))
-        facts, score = stack.enter_context(_open_scoring(job, intake))
+        facts, intake, score = stack.enter_context(_open_scoring(job, intake))
         _check_events(job, facts)
+        _log_scorers(job, facts)
         input_digest = "unknown" if scan is None else file_digest(job.source)
         part = _part(job, intake)
         provenance = facts.provenance | _part_facts(job, part, input_digest)
@@ -130,13 +132,17 @@ _Score = Callable[[Iterable[Record], Journal | None], Generator[list[RecordResul
 
 
 @contextlib.contextmanager
-def _open_scoring(job: Job, intake: Intake) -> Iterator[tuple[Facts, _Score]]:
-    """What records are scored with, and the function that does it: here, or on the workers of a cluster."""
+def _open_scoring(job: Job, intake: Intake) -> Iterator[tuple[Facts, Intake, _Score]]:
+    """Open what records are scored with, here or on the workers of a cluster.
+
+    Yields:
+        The facts, the intake that knows the scorers of the run, and the function that scores.
+    """
     if job.cluster is not None:
         from vepscore.engine.cluster import open_cluster
 
         with open_cluster(job, intake) as cluster:
-            yield cluster.facts, cluster.score
+            yield cluster.facts, cluster.intake, cluster.score
         return
     session = open_session(job, intake)
 
@@ -144,19 +150,26 @@ def _open_scoring(job: Job, intake: Intake) -> Iterator[tuple[Facts, _Score]]:
         records: Iterable[Record], journal: Journal | None
     ) -> Generator[list[RecordResult], None, None]:
         engine = session.create_engine()
-        return score_records(records, intake, engine, journal=journal, keep_blocks=job.keeps_blocks)
+        return score_records(records, session.intake, engine, journal=journal, keep_blocks=job.keeps_blocks)
 
-    yield session.facts, score
+    yield session.facts, session.intake, score
 
 
 def _check_events(job: Job, facts: Facts) -> None:
     """Raises UsageError where the output that needs splice events is asked for, and nothing scores them."""
-    if job.spliceai is not None and EVENTS_SCORER not in facts.provenance[SCORERS_KEY].split(","):
+    if job.spliceai is not None and EVENTS_SCORER not in facts.scorers:
         reason = facts.left_out.get(EVENTS_SCORER, "is not among the scorers asked for")
         raise UsageError(
             f"--spliceai {job.spliceai}: nothing to write there\n{EVENTS_SCORER}: {reason}",
-            hint=f"leave out --spliceai, or name -s {EVENTS_SCORER} too where scorers are named",
+            hint=f"leave out --spliceai, or add -s {EVENTS_SCORER}",
         )
+
+
+def _log_scorers(job: Job, facts: Facts) -> None:
+    """Log which scorers run and which do not, if the checkpoint chose them."""
+    on_request = [name for name, reason in facts.left_out.items() if reason == ON_REQUEST]
+    if job.scorers is None and on_request:
+        log.info("scorers: %s; not run: %s (%s)", ", ".join(facts.scorers), ", ".join(on_request), ON_REQUEST)
 
 
 def _part(job: Job, intake: Intake) -> range | None:

@@ -16,6 +16,7 @@ from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
 from vepscore.model.registry import checkpoint_files, resolve_checkpoint
 
 LONG_TABLE_SUFFIX = ".parquet"
+ALL_SCORERS = "all"  # among the names of scorers: every one that can run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class Job:
     window_bp: int
     align_bp: int
     strand: str  # "+" or "-": the strand that the network reads
-    scorers: tuple[str, ...] | None  # names; None: all that can be made
+    scorers: tuple[str, ...] | None  # names, among them perhaps ALL_SCORERS; None: the checkpoint's defaults
     precision: str | None  # None: by device
     rotary: str  # "auto": what the checkpoint says
     on_mismatch: MismatchPolicy = MismatchPolicy.SKIP

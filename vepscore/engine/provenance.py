@@ -8,10 +8,14 @@ import vepscore
 from vepscore.contract import Scorer
 from vepscore.engine.intake import Intake
 from vepscore.engine.options import Job
+from vepscore.engine.selection import ON_REQUEST
+from vepscore.errors import UsageError
+from vepscore.genome.windows import parse_width
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.paths import escape_bytes
 
 COMMAND_KEY, SCORERS_KEY = "vepscoreCommand", "vepscoreScorers"
+_WINDOW_KEY = "vepscoreWindow"
 _ALIGN_KEY, _STRAND_KEY, _ALLELES_KEY = "vepscoreAlign", "vepscoreStrand", "vepscoreAlleles"
 _AS_WRITTEN = "as written"
 
@@ -28,17 +32,28 @@ def describe_run(
     checkpoint: Checkpoint,
     *,
     scorers: Sequence[Scorer],
+    on_request: Sequence[str] = (),
     precision: str,
     rotary_dtype: str,
 ) -> dict[str, str]:
-    """Key to value, in the order in which the header has them. The same run gives the same bytes."""
+    """Key to value, in the order in which the header has them. The same run gives the same bytes.
+
+    Args:
+        job: the options.
+        intake: what prepares the alleles.
+        checkpoint: what predicts.
+        scorers: those of the run.
+        on_request: names of scorers that could run and did not, since the checkpoint's defaults lack them.
+        precision: of the network's parameters.
+        rotary_dtype: of the tower's rotary tables.
+    """
     facts = {
         "vepscoreVersion": vepscore.__version__,
         COMMAND_KEY: escape_bytes(shlex.join(_recorded(job.command))),
         "vepscoreCheckpoint": f"{escape_bytes(checkpoint.config.name)} sha256:{checkpoint.digest}",
         **describe_files(job, intake),
         "vepscoreOrganism": job.organism,
-        "vepscoreWindow": f"{intake.window_bp} bp",
+        _WINDOW_KEY: f"{intake.window_bp} bp",
         _ALIGN_KEY: f"{intake.align_bp} bp",
         _STRAND_KEY: job.strand,
         "vepscoreOnRefMismatch": str(intake.on_mismatch),
@@ -47,11 +62,21 @@ def describe_run(
         "vepscoreRotary": rotary_dtype,
         "vepscoreEngine": job.engine,
         SCORERS_KEY: ",".join(scorer.name for scorer in scorers),
-        "vepscoreUse": "research; not for clinical use",
     }
+    if on_request:
+        facts["vepscoreScorersNotRun"] = f"{','.join(on_request)} ({ON_REQUEST})"
+    facts["vepscoreUse"] = "research; not for clinical use"
     if checkpoint.config.terms_notice:
         facts["vepscoreTerms"] = checkpoint.config.terms_notice
     return facts
+
+
+def read_window(facts: Mapping[str, str]) -> int | None:
+    """Return the window of a run in bp, as its facts tell it; None if they do not, or it is no such width."""
+    try:
+        return parse_width(facts.get(_WINDOW_KEY, "").removesuffix(" bp"))
+    except UsageError:
+        return None
 
 
 def read_placement(facts: Mapping[str, str], window_bp: int) -> dict[str, Any]:

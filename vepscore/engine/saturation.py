@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vepscore.engine.job import run_job
-from vepscore.engine.options import LONG_TABLE_SUFFIX, Job, Saturation
-from vepscore.engine.plugins import load_scorers
+from vepscore.engine.options import ALL_SCORERS, LONG_TABLE_SUFFIX, Job, Saturation
+from vepscore.engine.plugins import list_scorers, load_scorers
 from vepscore.engine.report import JobReport
 from vepscore.engine.run import RunCounts
 from vepscore.engine.summary import COMPOSITE_WEIGHTS
@@ -38,7 +38,7 @@ def run_saturation(
     by: str | None = None,
     observe: Callable[[RunCounts, int | None], None] = lambda counts, total: None,
 ) -> JobReport:
-    """Scores every substitution of a region; the table and the picture appear together, or not at all.
+    """Score every substitution of a region; the table and the picture appear together, or not at all.
 
     Args:
         job: the options; those of its input and outputs are filled in. Without scorers, those that make up the
@@ -46,8 +46,8 @@ def run_saturation(
         place: the region, as people write it.
         table: takes the scores.
         picture: takes a picture of them; None for none.
-        by: the scorer of the picture, or the composite; None for the composite where the job names no scorers, and
-            else for the first of them.
+        by: the scorer of the picture, or the composite; None for the composite if the job names no scorers or all,
+            and else for the first of them.
         observe: as for `run_job`.
 
     Raises:
@@ -65,11 +65,11 @@ def run_saturation(
     bases = reference.fetch(region.chrom, region.start0, region.end0).decode("ascii")
     if not set(bases) & set(BASES):
         raise UsageError(f"region {region}\nhas no base that is known in {job.reference}")
-    scorers = job.scorers or _parts_of_composite()
+    scorers, by = _find_scorers(job.scorers, by, is_drawn=picture is not None)
     saturation = Saturation(
         table=table,
         picture=picture,
-        by=_find_scorer(by, scorers, is_default=job.scorers is None),
+        by=by,
         chrom=region.chrom,
         start0=region.start0,
         bases=bases,
@@ -77,7 +77,7 @@ def run_saturation(
     with tempfile.TemporaryDirectory(prefix="vepscore-") as folder:
         source = Path(folder) / "substitutions.vcf"
         source.write_text("".join(f"{line}\n" for line in _vcf_lines(region, bases)), encoding="utf-8")
-        job = dataclasses.replace(job, source=str(source), scorers=tuple(scorers), saturation=saturation)
+        job = dataclasses.replace(job, source=str(source), scorers=scorers, saturation=saturation)
         return run_job(job, observe)
 
 
@@ -93,10 +93,27 @@ def _parts_of_composite() -> list[str]:
     return [scorer.name for scorer in load_scorers() if scorer.info_field in COMPOSITE_WEIGHTS]
 
 
-def _find_scorer(by: str | None, scorers: Sequence[str], *, is_default: bool) -> str:
-    """The scorer whose scores are drawn."""
-    if by is None:
-        return COMPOSITE_FIELD if is_default else scorers[0]
+def _find_scorers(
+    named: Sequence[str] | None, by: str | None, *, is_drawn: bool
+) -> tuple[tuple[str, ...], str]:
+    """Return the names of the scorers to run, with those that the picture needs, and what the picture shows."""
+    if named is not None and ALL_SCORERS not in named:
+        return tuple(named), _check_shown(by or named[0], named)
+    by = by or COMPOSITE_FIELD
+    parts = _parts_of_composite()
+    if named is None:
+        return tuple(parts), _check_shown(by, parts)
+    _check_shown(by, [entry.name for entry in list_scorers()])
+    needed = parts if by == COMPOSITE_FIELD else [by]
+    return (*named, *(needed if is_drawn else ())), by
+
+
+def _check_shown(by: str, scorers: Sequence[str]) -> str:
+    """Return `by`, the score that the picture shows.
+
+    Raises:
+        UsageError: it is neither the composite nor one of the scorers.
+    """
     known = {COMPOSITE_FIELD, *scorers}
     if by not in known:
         raise UsageError(

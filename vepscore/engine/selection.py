@@ -1,50 +1,121 @@
-"""Which scorers a run uses: those that its checkpoint and its annotation support."""
+"""Which scorers a run uses: those that were named, or the checkpoint's defaults, as far as they can run."""
 
 import dataclasses
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 
 from vepscore.contract import Scorer
+from vepscore.engine.options import ALL_SCORERS
+from vepscore.engine.plugins import find_entries, list_scorers, load_scorer, load_scorers
 from vepscore.errors import UsageError
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.outputs import Output
 
+ON_REQUEST = "no default of this checkpoint; -s NAME or -s all runs them"
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The scorers that a run should have, whether or not they can run."""
+
+    scorers: tuple[Scorer, ...]
+    required: frozenset[str] = (
+        frozenset()
+    )  # names of those that the user named: one that cannot run is an error
+    others: tuple[Scorer, ...] = ()  # built-in ones that the checkpoint's defaults lack
+    missing: Mapping[str, str] = dataclasses.field(
+        default_factory=dict
+    )  # default → why there is no such scorer
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The scorers to run, and why the others are left out."""
+    """The scorers to run, and why the others do not."""
 
     scorers: tuple[Scorer, ...]
     left_out: dict[str, str]  # scorer's name to the reason
 
+    @property
+    def on_request(self) -> tuple[str, ...]:
+        """Names of the scorers that could run, but are no defaults of the checkpoint."""
+        return tuple(name for name, reason in self.left_out.items() if reason == ON_REQUEST)
 
-def select_scorers(
-    scorers: Sequence[Scorer], checkpoint: Checkpoint, *, has_genes: bool, has_polya: bool, asked_for: bool
-) -> Selection:
-    """Keeps the scorers that can run.
+
+def choose_scorers(named: Sequence[str] | None, defaults: Sequence[str] | None) -> Choice:
+    """Load the scorers that a run should have.
 
     Args:
-        scorers: the candidates, in order.
+        named: as the user named them, among them perhaps ALL_SCORERS; None for the defaults.
+        defaults: names of the checkpoint's default scorers; None for all.
+
+    Raises:
+        UsageError: there is no scorer of some name that the user gave.
+        PluginError: a scorer that was named, or a built-in one, cannot be loaded.
+    """
+    if named is None:
+        return Choice(scorers=tuple(load_scorers())) if defaults is None else _choose_defaults(defaults)
+    required = [name for name in named if name != ALL_SCORERS]
+    scorers = load_scorers(required)
+    return Choice(
+        scorers=tuple(load_scorers() if ALL_SCORERS in named else scorers), required=frozenset(required)
+    )
+
+
+def _choose_defaults(names: Sequence[str]) -> Choice:
+    """Load a checkpoint's default scorers; a name that is unknown here is passed over with a warning."""
+    known = {entry.name: entry for entry in list_scorers() if entry.shadowed_by is None}
+    missing = {name: "is not installed" for name in names if name not in known}
+    if missing:
+        log.warning("default scorers of the checkpoint that are not installed: %s", ", ".join(missing))
+    others = (entry for name, entry in known.items() if name not in names and entry.is_builtin)
+    return Choice(
+        scorers=tuple(map(load_scorer, find_entries([name for name in names if name in known]))),
+        others=tuple(map(load_scorer, others)),
+        missing=missing,
+    )
+
+
+def select_scorers(choice: Choice, checkpoint: Checkpoint, *, has_genes: bool, has_polya: bool) -> Selection:
+    """Keep the scorers that can run.
+
+    Args:
+        choice: the candidates, in order.
         checkpoint: what predicts.
         has_genes: the run has an annotation.
         has_polya: the run has poly(A) sites.
-        asked_for: the user named the scorers, so that one that cannot run is an error.
 
     Raises:
-        UsageError: none is left, or one that was asked for cannot run.
+        UsageError: none can run, or one that the user named cannot.
     """
-    left_out = {}
-    for scorer in scorers:
-        reason = _why_not(scorer, checkpoint, has_genes=has_genes, has_polya=has_polya)
-        if reason:
-            left_out[scorer.name] = reason
-    kept = tuple(scorer for scorer in scorers if scorer.name not in left_out)
-    if left_out and (asked_for or not kept):
-        reasons = "\n".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise UsageError(
-            f"no scores can be made of what was asked for\n{reasons}",
-            hint="`vepscore weights info` lists what a checkpoint predicts",
-        )
-    return Selection(scorers=kept, left_out=left_out)
+
+    def find_problems(scorers: Sequence[Scorer]) -> dict[str, str]:
+        problems = {
+            scorer.name: _why_not(scorer, checkpoint, has_genes=has_genes, has_polya=has_polya)
+            for scorer in scorers
+        }
+        return {name: problem for name, problem in problems.items() if problem}
+
+    left_out = {**choice.missing, **find_problems(choice.scorers)}
+    kept = tuple(scorer for scorer in choice.scorers if scorer.name not in left_out)
+    if failed := {name: why for name, why in left_out.items() if not kept or name in choice.required}:
+        raise _cannot_run(failed, of_defaults=bool(choice.others))
+    others = dict.fromkeys((scorer.name for scorer in choice.others), ON_REQUEST)
+    return Selection(scorers=kept, left_out=left_out | others | find_problems(choice.others))
+
+
+def _cannot_run(reasons: Mapping[str, str], *, of_defaults: bool) -> UsageError:
+    what = "the checkpoint's default scorers" if of_defaults else "requested scorers"
+    hint = (
+        "give what they need; or name others with -s, or -s all for every scorer that can run"
+        if of_defaults
+        else "`vepscore weights info` lists what a checkpoint predicts"
+    )
+    return UsageError(
+        "\n".join([f"{what} cannot run", *(f"{name}: {reason}" for name, reason in reasons.items())]),
+        hint=hint,
+    )
 
 
 def needed_outputs(scorer: Scorer) -> set[Output]:

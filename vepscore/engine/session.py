@@ -11,12 +11,11 @@ from vepscore.engine.device import count_threads, default_precision, find_device
 from vepscore.engine.intake import Intake
 from vepscore.engine.options import Job
 from vepscore.engine.parallel import create_sparse_engine
-from vepscore.engine.plugins import load_scorers
-from vepscore.engine.provenance import describe_run
+from vepscore.engine.provenance import SCORERS_KEY, describe_run
 from vepscore.engine.quantiles import QUANTILES_KEY, find_quantiles, match_composite
 from vepscore.engine.retry import RetryingEngine
 from vepscore.engine.scoring import Engine
-from vepscore.engine.selection import needed_outputs, select_scorers
+from vepscore.engine.selection import Choice, choose_scorers, needed_outputs, select_scorers
 from vepscore.engine.settings import fixed_settings
 from vepscore.engine.summary import signed_names
 from vepscore.errors import UsageError
@@ -27,6 +26,7 @@ from vepscore.genome.polya import PolyASites
 from vepscore.io.quantiles import Quantiles
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.model.config import PAIR_BIN_BP
+from vepscore.model.defaults import read_defaults
 from vepscore.model.registry import is_official, resolve_checkpoint
 from vepscore.outputs import Output, Tracks
 from vepscore.paths import escape_bytes
@@ -47,12 +47,18 @@ class Facts:
     signed: frozenset[str]  # the scorers and fields whose scores are signed
     quantiles: Quantiles | None  # of the background that the scores are ranked in
 
+    @property
+    def scorers(self) -> list[str]:
+        """Names of the scorers that run."""
+        return self.provenance[SCORERS_KEY].split(",")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Session:
     """A checkpoint and a device, ready to score."""
 
     facts: Facts
+    intake: Intake  # that knows the scorers of the run
     create_engine: Callable[[], Engine]  # once
 
 
@@ -93,7 +99,7 @@ def open_session(
     Args:
         job: the options.
         intake: what the job's alleles are prepared by.
-        scorers: those to make scores with; None for those that the job names.
+        scorers: those to make scores with; None for those that the job names, or the checkpoint's defaults.
         choose_tracks: which tracks are predicted; None for all.
 
     Raises:
@@ -114,27 +120,33 @@ def _open_session(
     choose_tracks: ChooseTracks | None,
 ) -> Session:
     """Open a session on these devices, within `fixed_settings`; the other arguments are those of `open_session`."""
-    asked_for = scorers is None and job.scorers is not None
     if scorers is None:
-        scorers = load_scorers(job.scorers)
+        choice = choose_scorers(job.scorers, read_defaults(job.checkpoint).scorers)
+    else:
+        choice = Choice(scorers=tuple(scorers))
 
     def open_checkpoint(precision: str) -> Checkpoint:
-        checkpoint = _open_checkpoint(job, scorers, precision)
+        checkpoint = _open_checkpoint(job, choice.scorers, precision)
         if choose_tracks is None:
             return checkpoint
         return dataclasses.replace(checkpoint, tracks=choose_tracks(checkpoint.tracks))
 
     checkpoint = open_checkpoint(precision)
     selection = select_scorers(
-        scorers,
+        choice,
         checkpoint,
         has_genes=intake.annotation is not None,
         has_polya=intake.polya is not None,
-        asked_for=asked_for,
     )
     rotary_dtype = checkpoint.config.rotary_dtype if job.rotary == "auto" else job.rotary
     provenance = describe_run(
-        job, intake, checkpoint, scorers=selection.scorers, precision=precision, rotary_dtype=rotary_dtype
+        job,
+        intake,
+        checkpoint,
+        scorers=selection.scorers,
+        on_request=selection.on_request,
+        precision=precision,
+        rotary_dtype=rotary_dtype,
     )
     quantiles = find_quantiles(job, provenance)
     if quantiles is not None:
@@ -163,7 +175,11 @@ def _open_session(
             exact = open_checkpoint("float32")
             return _create_engine(job, exact, selection.scorers, rotary_dtype, devices)
 
-    return Session(facts=facts, create_engine=create_engine)
+    return Session(
+        facts=facts,
+        intake=dataclasses.replace(intake, scorers=selection.scorers),
+        create_engine=create_engine,
+    )
 
 
 def _open_checkpoint(job: Job, scorers: Sequence[Scorer], precision: str) -> Checkpoint:

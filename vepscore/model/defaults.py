@@ -1,0 +1,39 @@
+"""What a checkpoint is run with where a command does not say otherwise, read without opening the network."""
+
+import dataclasses
+
+from vepscore.genome.alignment import IndelAnchor
+from vepscore.model.checkpoint import read_config
+from vepscore.model.config import MAX_WINDOW_BP
+from vepscore.model.registry import is_official, resolve_checkpoint
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """The defaults of one checkpoint; those of a checkpoint in the official layout are the official code's."""
+
+    checkpoint: str  # its name
+    window_bp: int = MAX_WINDOW_BP
+    indel_anchor: IndelAnchor = IndelAnchor.LEFT
+    scorers: tuple[str, ...] | None = None  # names; None: every scorer that can run
+
+
+def read_defaults(checkpoint: str | None) -> Defaults:
+    """Read the defaults of a checkpoint.
+
+    Args:
+        checkpoint: its name or directory; None for the embedded one.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, or its `config.json` cannot be read.
+    """
+    path = resolve_checkpoint(checkpoint)
+    if is_official(path):
+        return Defaults(checkpoint=path.name)
+    config = read_config(path)
+    return Defaults(
+        checkpoint=config.name,
+        window_bp=config.window_bp,
+        indel_anchor=config.indel_anchor,
+        scorers=config.scorers,
+    )
