@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vepscore.genome.alignment import SPAN_SIZES, AlternateIndex, align_bins, align_positions
+from vepscore.genome.alignment import (
+    SPAN_SIZES,
+    AlternateIndex,
+    align_bins,
+    align_positions,
+    align_to_both,
+    choose_right_pairs,
+)
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
 
@@ -157,3 +164,86 @@ def test_contact_maps_are_aligned_along_both_axes():
     once = shares.apply(contacts, np.arange(8), rows=2)
     both = shares.apply(once.swapaxes(0, 1), np.arange(8), rows=2).swapaxes(0, 1)
     np.testing.assert_array_equal(both[..., 0], [[9, 11], [25, 27]])
+
+
+L, R = range(8), range(8, 16)  # the bins of the two windows, as indices
+
+# Resolution, window start, pos0, REF, ALT; where each of the window's bins is read; what the anchor is the maximum of.
+BOTH_TRUTH = {
+    "1 bp, insertion": (1, 100, 103, "A", "ACC", [*L[:4], *R[4:]], [3, 4, 5]),
+    "1 bp, deletion": (1, 100, 103, "ACC", "A", [*L[:4], -1, -1, *R[6:]], []),
+    "1 bp, shrinking delins": (1, 100, 103, "TTA", "CG", [*L[:5], -1, *R[6:]], []),
+    "1 bp, growing delins": (1, 100, 103, "TT", "CGA", [*L[:5], *R[5:]], [4, 5]),
+    "1 bp, insertion, contig start": (1, -3, 0, "A", "AC", [*L[:4], *R[4:]], [3, 4]),
+    "1 bp, deletion, contig start": (1, -3, 0, "AC", "A", [*L[:4], -1, *R[5:]], []),
+    "1 bp, insertion, contig end": (1, 992, 999, "A", "AC", L, []),
+    "1 bp, deletion, contig end": (1, 992, 997, "ACC", "A", [*L[:6], -1, -1], []),
+    "1 bp, insertion, first base": (1, 100, 100, "A", "AC", [0, *R[1:]], [0, 1]),
+    "1 bp, deletion, first base": (1, 100, 100, "AC", "A", [0, -1, *R[2:]], []),
+    "1 bp, insertion over the window": (1, 100, 106, "A", "ACCCC", [*L[:7], R[7]], [6, 7]),
+    # Bin 3 has bases 384 to 511; an SNV in the middle of such a window is its last base.
+    "128 bp, insertion, last base of a bin": (128, 0, 511, "A", "AC", [*L[:4], *R[4:]], []),
+    "128 bp, insertion, middle of a bin": (128, 0, 447, "A", "AC", [*L[:4], *R[4:]], []),
+    "128 bp, insertion, before the middle": (128, 0, 446, "A", "AC", [*L[:3], *R[3:]], []),
+    "128 bp, insertion, first base of a bin": (128, 0, 384, "A", "AC", [*L[:3], *R[3:]], []),
+    "128 bp, 64 bp inserted": (128, 0, 511, "A", "A" + "C" * 64, [*L[:4], *R[4:]], []),
+    "128 bp, 65 bp inserted": (128, 0, 511, "A", "A" + "C" * 65, [*L[:4], *R[4:]], [3, 4]),
+    "128 bp, 300 bp inserted": (128, 0, 400, "A", "A" + "C" * 300, [*L[:3], *R[3:]], [11, 3, 4]),
+    "128 bp, 64 bp deleted": (128, 0, 447, "A" * 65, "A", [*L[:4], *R[4:]], []),
+    "128 bp, 65 bp deleted": (128, 0, 446, "A" * 66, "A", [*L[:3], -1, *R[4:]], []),
+    "128 bp, deletion, more to its right": (128, 0, 400, "A" * 41, "A", [*L[:3], *R[3:]], []),
+    "128 bp, deletion, more to its left": (128, 0, 440, "A" * 41, "A", [*L[:4], *R[4:]], []),
+    "128 bp, deletion over bins": (128, 0, 500, "A" * 301, "A", [*L[:4], -1, -1, *R[6:]], []),
+    "128 bp, insertion, contig start": (128, -512, 0, "A", "AC", [*L[:4], *R[4:]], []),
+    "128 bp, deletion, contig end": (128, 0, 1020, "ACCC", "A", L, []),
+    "2048 bp, insertion, last base of a bin": (2048, 0, 8191, "A", "AC", [*L[:4], *R[4:]], []),
+    "2048 bp, insertion, middle of a bin": (2048, 0, 7167, "A", "AC", [*L[:4], *R[4:]], []),
+    "2048 bp, deletion, middle of a bin": (2048, 0, 7166, "ACC", "A", [*L[:4], *R[4:]], []),
+    "2048 bp, deletion, before the middle": (2048, 0, 7165, "ACC", "A", [*L[:3], *R[3:]], []),
+    "2048 bp, 1025 bp deleted": (2048, 0, 6200, "A" * 1026, "A", [*L[:3], -1, *R[4:]], []),
+}
+
+
+@pytest.mark.parametrize(
+    ("resolution_bp", "start0", "pos0", "ref", "alt", "positions", "span"),
+    BOTH_TRUTH.values(),
+    ids=BOTH_TRUTH,
+)
+def test_truth_table_of_two_windows(
+    resolution_bp: int, start0: int, pos0: int, ref: str, alt: str, positions: list[int], span: list[int]
+) -> None:
+    place = window(start0, 8 * resolution_bp)
+    index = align_to_both(np.arange(8), resolution_bp, allele(pos0, ref, alt), place)
+    assert index.positions.tolist() == list(positions)
+    assert index.span[index.span >= 0].tolist() == span
+    assert index.anchor == (list(positions).index(span[0]) if span else 8)
+    assert (index.positions.dtype, index.span.dtype) == (np.int32, np.int32)
+
+
+def test_padding_and_subsets_of_two_windows() -> None:
+    index = align_to_both(np.array([7, 4, 3, 1, -1, -1]), 1, allele(103, "A", "AC"), window(100, 8))
+    assert index.positions.tolist() == [15, 12, 3, 1, -1, -1]
+    assert index.anchor == 2
+    assert index.span[:3].tolist() == [3, 4, -1]
+
+
+def test_each_pair_of_bins_is_read_where_the_farther_one_is_in_phase() -> None:
+    is_right = choose_right_pairs(2, allele(105, "A", "AC"), window(100, 12))
+    assert is_right.astype(int).tolist() == [
+        [0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 1, 1],
+        [0, 0, 0, 1, 1, 1],
+        [0, 0, 1, 1, 1, 1],
+        [0, 1, 1, 1, 1, 1],
+        [1, 1, 1, 1, 1, 1],
+    ]
+
+
+@pytest.mark.parametrize(("pos0", "ref", "of_row"), [(105, "ACC", [0, 0, 0, 0, 1, 1]), (111, "A", [0] * 6)])
+def test_contacts_of_the_variants_own_bin_are_read_from_each_columns_side(
+    pos0: int, ref: str, of_row: list[int]
+) -> None:
+    """A bin of which half is deleted is the left window's."""
+    is_right = choose_right_pairs(2, allele(pos0, ref, "A" if len(ref) > 1 else "AC"), window(100, 12))
+    assert is_right[(pos0 - 100) // 2].astype(int).tolist() == of_row
+    assert (is_right == is_right.T).all()

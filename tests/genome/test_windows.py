@@ -15,6 +15,7 @@ from vepscore.genome.windows import (
     n_share,
     parse_width,
     reverse_complement,
+    right_anchored_sequence,
     window_around,
 )
 
@@ -105,6 +106,35 @@ def test_sequences(start0: int, pos0: int, ref: str, alt: str, with_ref: str, wi
     codes = allele_sequences(Contig(CONTIG), window(start0, start0 + 8), allele(pos0, ref, alt))
     assert [decode(each) for each in codes] == [with_ref, with_alt]
     assert all(each.dtype == np.uint8 for each in codes)
+
+
+@pytest.mark.parametrize(
+    ("start0", "pos0", "ref", "alt", "with_alt"),
+    [
+        pytest.param(4, 7, "T", "TCC", "TTCCACGT", id="insertion"),
+        pytest.param(4, 7, "TAC", "T", "CCGGTTGT", id="deletion"),
+        pytest.param(4, 6, "TTA", "CG", "CGGCGCGT", id="shrinking delins"),
+        pytest.param(4, 6, "TT", "CGA", "GCGAACGT", id="growing delins"),
+        pytest.param(4, 7, "GG", "G", "CGGTGCGT", id="REF written over, deletion"),
+        pytest.param(4, 7, "T", "TCCCCCCC", "CCCCACGT", id="insertion past the window"),
+        pytest.param(4, 4, "G", "GA", "AGTTACGT", id="first base"),
+        pytest.param(4, 11, "T", "TA", "GTTACGTA", id="last base"),
+        pytest.param(-3, 0, "A", "ATT", "NATTACCG", id="insertion, contig start"),
+        pytest.param(-3, 0, "AAC", "A", "NNNNNACG", id="deletion, contig start"),
+        pytest.param(0, 1, "ACC", "A", "NNAAGGTT", id="deletion draws N in"),
+        pytest.param(12, 15, "A", "AGG", "CAGGNNNN", id="insertion, contig end"),
+        pytest.param(12, 13, "GCA", "G", "GTTGNNNN", id="deletion, contig end"),
+    ],
+)
+def test_right_anchored_sequences(start0: int, pos0: int, ref: str, alt: str, with_alt: str) -> None:
+    codes = right_anchored_sequence(Contig(CONTIG), window(start0, start0 + 8), allele(pos0, ref, alt))
+    assert decode(codes) == with_alt
+    assert codes.dtype == np.uint8
+
+
+def test_right_anchored_window_must_touch_the_allele() -> None:
+    with pytest.raises(ValueError, match="outside of"):
+        right_anchored_sequence(Contig(CONTIG), window(4, 12), allele(12, "TG", "T"))
 
 
 def test_window_wider_than_the_contig() -> None:

@@ -1,10 +1,21 @@
 """Indel alignment: which position of the alternate sequence answers for which position of the reference.
 
-An indel shifts everything to its right. To compare the alternate's signal with the reference's, position by
-position, the inserted span is folded into its maximum and the deleted span counts as zero. REF and ALT are
-taken to differ in length at their right end, as in left-aligned VCF records.
+To compare the alternate's signal with the reference's, position by position, the inserted span is folded into its
+maximum and the deleted span counts as zero. REF and ALT are taken to differ in length at their right end, as in
+left-aligned VCF records: the last place that both fill is the anchor.
 
-Positions count bp from the window's start. P is the number of positions asked for, L the size of the span.
+An indel shifts the sequence on one side of it. Networks predict in bins of 128 bp, and what they predict for a base
+depends on its place in its bin, so a shift alone changes the prediction. The alternate allele is therefore predicted in
+two windows, and each position is read from the window in which its flank is not shifted (`IndelAnchor.BOTH`):
+
+    left-anchored    starts where the reference's window starts; read left of REF, in REF, and in inserted bases
+    right-anchored   ends where the reference's window ends; read right of REF
+
+A bin is read from the window in which most of its bases are read, and counts as zero if most of them are deleted. With
+`IndelAnchor.LEFT`, as the official code does it, everything is read from the left-anchored window.
+
+Positions count bp from the window's start; bins count likewise. Both windows have W bins; index i of the right-anchored
+window is written W + i. P is the number of positions asked for, L the size of the span.
 """
 
 import dataclasses
@@ -30,18 +41,19 @@ class IndelAnchor(enum.StrEnum):
 class AlternateIndex:
     """Where to read the alternate's signal so that it lines up with the reference's."""
 
-    positions: np.ndarray  # int32 (P,): the alternate's position for each one asked for; -1: signal is zero
+    positions: (
+        np.ndarray
+    )  # int32 (P,): index in the alternate's windows for each one asked for; -1: signal is zero
     anchor: np.int32  # index within P that takes the maximum over `span`; P where none does
-    span: np.ndarray  # int32 (L,): the anchor and the bases inserted after it, padded with -1
+    span: np.ndarray  # int32 (L,): the anchor and what is inserted after it, padded with -1
 
 
 def align_positions(positions: np.ndarray, allele: Allele, window: Window) -> AlternateIndex:
-    """The alternate's counterparts of the reference's `positions`.
+    """Return the counterparts of the reference's `positions` in the left-anchored window.
 
-    The last place that REF and ALT both fill is the anchor. Up to it nothing moves. Right of an insertion of
-    n bp, position p is read at p + n, the n positions at the window's right end are zero (pushed out), and
-    the anchor takes the maximum over itself and the n bases inserted. In a deletion of n bp the n positions
-    right of the anchor are zero, and those beyond are read at p - n.
+    Up to the anchor nothing moves. Right of an insertion of n bp, position p is read at p + n, the n positions at the
+    window's right end are zero (pushed out), and the anchor takes the maximum over itself and the n bases inserted. In
+    a deletion of n bp the n positions right of the anchor are zero, and those beyond are read at p - n.
 
     Args:
         positions: int (P,), each at most once; -1 is padding and stays -1.
@@ -54,7 +66,7 @@ def align_positions(positions: np.ndarray, allele: Allele, window: Window) -> Al
     Source: `IndelMask` and `align_alternate` of alphagenome_research (variant_scoring.py).
     """
     positions = np.asarray(positions, np.int32)
-    anchor_position = allele.pos0 - window.start0 + min(len(allele.ref), len(allele.alt)) - 1
+    anchor_position = _anchor_position(allele, window)
     inserted_bp = allele.inserted_bp
     moved = np.where(positions > anchor_position, positions + inserted_bp, positions)
     silent = _silent_positions(positions, anchor_position, inserted_bp, window.width_bp)
@@ -65,6 +77,63 @@ def align_positions(positions: np.ndarray, allele: Allele, window: Window) -> Al
         anchor = found[0]
         span = np.arange(anchor_position, min(anchor_position + inserted_bp + 1, window.width_bp))
     return AlternateIndex(positions=moved, anchor=np.int32(anchor), span=_pad_span(span))
+
+
+def align_to_both(bins: np.ndarray, resolution_bp: int, allele: Allele, window: Window) -> AlternateIndex:
+    """Return the counterparts of the reference's `bins` in the two windows of an insertion or deletion.
+
+    Bin b is read at b, from the right-anchored window where more of its bases lie right of REF than left of it or in
+    it. It is zero where more than half of its bases are deleted. The anchor's bin takes the maximum over itself and
+    the bins of the left-anchored window that are mostly inserted bases. At 1 bp a bin is a base.
+
+    Args:
+        bins: int (P,), each at most once; -1 is padding and stays -1.
+        resolution_bp: of the bins; divides the window's width.
+        allele: the alternate allele, which changes the length.
+        window: of the reference.
+
+    Raises:
+        ValueError: the insertion is longer than the largest of SPAN_SIZES.
+    """
+    bins = np.asarray(bins, np.int32)
+    size = window.width_bp // resolution_bp
+    anchor_position = _anchor_position(allele, window)
+    ref_end = allele.end0 - window.start0
+    deleted_bp = _bases_within(bins, resolution_bp, anchor_position + 1, ref_end)
+    right_bp = _bases_within(bins, resolution_bp, ref_end, window.width_bp)
+    is_right = 2 * right_bp + deleted_bp > resolution_bp
+    moved = np.where(is_right, size + bins, bins)
+    moved[(2 * deleted_bp > resolution_bp) | (bins == ABSENT)] = ABSENT
+    inserted_end = anchor_position + 1 + max(allele.inserted_bp, 0)
+    touched = np.arange((anchor_position + 1) // resolution_bp, min(-(-inserted_end // resolution_bp), size))
+    inserted_bp = _bases_within(touched, resolution_bp, anchor_position + 1, inserted_end)
+    inserted = touched[2 * inserted_bp > resolution_bp]
+    anchor, span = len(bins), np.arange(0)
+    found = np.flatnonzero((bins == anchor_position // resolution_bp) & (moved != ABSENT))
+    if len(inserted) and len(found):
+        anchor = found[0]
+        span = np.append(moved[anchor], inserted[inserted != moved[anchor]])
+    return AlternateIndex(positions=moved.astype(np.int32), anchor=np.int32(anchor), span=_pad_span(span))
+
+
+def choose_right_pairs(resolution_bp: int, allele: Allele, window: Window) -> np.ndarray:
+    """Return which pairs of bins of a contact map are read from the right-anchored window: bool (W, W), symmetric.
+
+    Two bins on one side of the indel are read from that side's window. Of two on different sides the one farther from
+    REF's first base decides, and if both are as far, the left one.
+
+    Args:
+        resolution_bp: of the bins; divides the window's width.
+        allele: the alternate allele, which changes the length.
+        window: of the reference.
+    """
+    bins = np.arange(window.width_bp // resolution_bp)
+    right_bp = _bases_within(bins, resolution_bp, allele.end0 - window.start0, window.width_bp)
+    is_right = 2 * right_bp > resolution_bp
+    distance = np.abs(bins - (allele.pos0 - window.start0) // resolution_bp)
+    rows, columns = distance[:, None], distance[None, :]
+    of_nearer = is_right[:, None] & is_right[None, :]
+    return np.select([rows > columns, rows < columns], [is_right[:, None], is_right[None, :]], of_nearer)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,7 +159,7 @@ class AlternateBins:
 
 
 def align_bins(bins: np.ndarray, resolution_bp: int, allele: Allele, window: Window) -> AlternateBins:
-    """The alternate's counterparts of the reference's `bins`, by the rule of `align_positions` for each bp.
+    """Return the counterparts of `bins` in the left-anchored window, by the rule of `align_positions` for each bp.
 
     The signal is taken to be the same all over a bin. What is inserted is left out, and not folded into a maximum as at
     1 bp; what is deleted, or pushed out of the window, counts as zero.
@@ -110,6 +179,17 @@ def align_bins(bins: np.ndarray, resolution_bp: int, allele: Allele, window: Win
     pairs = np.stack([rows, moved[moved != ABSENT] // resolution_bp])
     (rows, read), counts = np.unique(pairs, axis=1, return_counts=True)
     return AlternateBins(rows=rows, bins=read, shares=(counts / resolution_bp).astype(np.float32))
+
+
+def _anchor_position(allele: Allele, window: Window) -> int:
+    """Return the last place that REF and ALT both fill, in bp from the window's start."""
+    return allele.pos0 - window.start0 + min(len(allele.ref), len(allele.alt)) - 1
+
+
+def _bases_within(bins: np.ndarray, resolution_bp: int, start: int, end: int) -> np.ndarray:
+    """Return how many bases of each bin lie in [start, end), in bp from the window's start: int (P,)."""
+    first = bins * resolution_bp
+    return np.maximum(np.minimum(first + resolution_bp, end) - np.maximum(first, start), 0)
 
 
 def _silent_positions(

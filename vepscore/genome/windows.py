@@ -103,18 +103,18 @@ def reverse_complement(codes: np.ndarray) -> np.ndarray:
 
 
 def allele_sequences(reference: Bases, window: Window, allele: Allele) -> tuple[np.ndarray, np.ndarray]:
-    """The codes of the window with REF and with ALT in place, each uint8 (S,).
+    """Return the codes of the window with REF and with ALT in place, each uint8 (S,).
 
     REF is written over the reference where the two differ. A deletion draws bases in at the window's right
-    end, an insertion pushes bases out there; past the contig's ends all is N.
+    end, an insertion pushes bases out there; past the contig's ends all is N. So the alternate's window is
+    left-anchored: it starts where the reference's window starts.
 
     Raises:
         ValueError: the window does not touch the allele's REF.
 
     Source: `extract_variant_sequences` of alphagenome_research (io/genome.py).
     """
-    if allele.chrom != window.chrom or allele.end0 <= window.start0 or allele.pos0 >= window.end0:
-        raise ValueError(f"{allele} lies outside of {window}")
+    _check_within(allele, window)
     drawn_in_bp = max(0, -allele.inserted_bp)
     fetched = encode_bases(reference.fetch(window.chrom, window.start0, window.end0 + drawn_in_bp))
     return (
@@ -123,12 +123,37 @@ def allele_sequences(reference: Bases, window: Window, allele: Allele) -> tuple[
     )
 
 
+def right_anchored_sequence(reference: Bases, window: Window, allele: Allele) -> np.ndarray:
+    """Return the codes with ALT in place in the window that ends where the reference's window ends, uint8 (S,).
+
+    A deletion draws bases in at the window's left end, an insertion pushes bases out there.
+
+    Raises:
+        ValueError: the window does not touch the allele's REF.
+    """
+    _check_within(allele, window)
+    drawn_in_bp = max(0, -allele.inserted_bp)
+    wider = dataclasses.replace(window, start0=window.start0 - drawn_in_bp)
+    fetched = encode_bases(reference.fetch(wider.chrom, wider.start0, wider.end0))
+    return _with_bases(fetched, wider, allele, allele.alt)[-window.width_bp :]
+
+
+def _check_within(allele: Allele, window: Window) -> None:
+    if allele.chrom != window.chrom or allele.end0 <= window.start0 or allele.pos0 >= window.end0:
+        raise ValueError(f"{allele} lies outside of {window}")
+
+
 def _substitute(fetched: np.ndarray, window: Window, allele: Allele, bases: str) -> np.ndarray:
     """`fetched`, which starts at the window's start, with `bases` in the place of REF; cut to the window."""
+    return _with_bases(fetched, window, allele, bases)[: window.width_bp]
+
+
+def _with_bases(fetched: np.ndarray, window: Window, allele: Allele, bases: str) -> np.ndarray:
+    """Replace REF with `bases` in `fetched`, which starts at the window's start."""
     before = fetched[: max(0, allele.pos0 - window.start0)]
     within = encode_bases(bases.encode("ascii"))[max(0, window.start0 - allele.pos0) :]
     after = fetched[allele.end0 - window.start0 :]
-    return np.concatenate([before, within, after])[: window.width_bp]
+    return np.concatenate([before, within, after])
 
 
 def n_share(codes: np.ndarray) -> float:
