@@ -46,7 +46,8 @@ class SpliceEvents(Scorer):
     score in the track of that kind of site on the gene's strand. Where nothing is gained, or lost, the score is 0 and
     has no position. Of equal changes the first on the plus strand counts.
 
-    Where SPLICE_SITES reads, this reads; but what an insertion pushes out of the window's right end is no loss here.
+    Where SPLICE_SITES reads, this reads; but what an insertion pushes out of the window's right end is no loss here
+    (nothing is pushed out where the alternate allele has two windows).
     """
 
     name: str = "SPLICE_EVENTS"
@@ -62,7 +63,8 @@ class SpliceEvents(Scorer):
             return None
         # All bodies, so that the signal is predicted once for this and for SPLICE_SITES.
         positions = positions_within(gene_bodies(overlapping), site.window)
-        last0 = site.window.end0 - max(site.allele.inserted_bp, 0)
+        pushed_out_bp = 0 if site.has_two_windows else max(site.allele.inserted_bp, 0)
+        last0 = site.window.end0 - pushed_out_bp
         bodies = np.minimum(gene_bodies(genes), last0)
         return Reads(
             positions=pad_positions(positions),

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation, Gene
 from vepscore.genome.polya import PolyASites
@@ -38,6 +39,12 @@ class Site:
     window: Window
     annotation: Annotation | None = None
     polya: PolyASites | None = None
+    indel_anchor: IndelAnchor = IndelAnchor.LEFT
+
+    @property
+    def has_two_windows(self) -> bool:
+        """Whether the alternate allele is predicted in two windows; see `vepscore.genome.alignment`."""
+        return self.indel_anchor is IndelAnchor.BOTH and self.allele.inserted_bp != 0
 
     def overlapping_genes(self) -> list[Gene]:
         """The genes that the allele overlaps, over the longer of REF and ALT; none without an annotation."""
@@ -55,7 +62,8 @@ class Reads:
     positions: np.ndarray  # int32 (P,): bins, ascending, each once, then -1; P is one of POSITION_SIZES
     masks: Mapping[str, np.ndarray]  # given to `score`; of few shapes, by POSITION_SIZES and GENE_SIZES
     genes: tuple[Gene, ...] = ()  # the genes that the rows are about; empty for scorers without genes
-    aligned: bool = False  # read the alternate in reference coordinates (indels: see genome.alignment)
+    # Read the alternate in reference coordinates (genome.alignment); always so where it has two windows.
+    aligned: bool = False
     annotated_sites: np.ndarray | None = None  # SPLICE_JUNCTIONS only: bool (P, 4), by SPLICE_CLASSES
     site_classes: np.ndarray | None = None  # SPLICE_JUNCTIONS only: bool (4,), those that it reads; None: all
 

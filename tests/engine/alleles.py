@@ -22,6 +22,12 @@ ROWS = {
     "past both ends": vcf_row("chr3", 3_050, 6, "~"),
 }
 
+# Alleles that change the length, of which two windows are predicted where indels have both anchors.
+INDELS = {
+    **{kind: row for kind, row in ROWS.items() if kind not in ("SNV in two genes", "MNV")},
+    "long insertion": vcf_row("chr1", 16_000, 1, "~" + "ACGTTGCA" * 40),
+}
+
 BASES = sequences()["chr1"]
 UNCHANGED = [
     vcf_row("chr1", 16_000, 1, BASES[16_000]),

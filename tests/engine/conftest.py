@@ -8,6 +8,7 @@ from tests.builders import WINDOW_BP, TinyGenome, build_checkpoint, build_genome
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.intake import Intake
 from vepscore.engine.plugins import list_scorers, load_scorers
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
 from vepscore.genome.polya import PolyASites
@@ -39,6 +40,12 @@ def intake(genome: TinyGenome, reference: Reference, folder: Path) -> Intake:
         polya=PolyASites.from_tsv(genome.polya),
         source="in.vcf",
     )
+
+
+@pytest.fixture(scope="session")
+def both_intake(intake: Intake) -> Intake:
+    """The same, with two windows for an indel's alternate allele."""
+    return dataclasses.replace(intake, indel_anchor=IndelAnchor.BOTH)
 
 
 @pytest.fixture(scope="session")

@@ -83,13 +83,14 @@ class PlainScorer:
         return {name: rows for name, rows in scores.items() if rows}
 
     def predict(self, allele: PreparedAllele) -> "Case":
-        """The predictions of both windows."""
+        """The predictions of all windows."""
         return Case(
             allele=allele.site.allele,
             window=allele.site.window,
             tracks=self.tracks,
             reference=self._predict(allele.reference_codes),
             alternate=self._predict(allele.alternate_codes),
+            right=None if allele.right_codes is None else self._predict(allele.right_codes),
         )
 
     def _predict(self, codes: np.ndarray) -> Prediction:
@@ -117,7 +118,8 @@ class PlainScorer:
             return {}
         sites = case.junction_sites(self.config.max_splice_sites, self.config.splice_site_threshold)
         reference = self._count(case.reference.embedding, sites)
-        alternate = self._count(case.align(case.alternate.embedding), sites)
+        embeddings = [each and each.embedding for each in (case.alternate, case.right)]
+        alternate = self._count(case.align(*embeddings), sites)
         change = np.abs(np.log(alternate + 1e-7) - np.log(reference + 1e-7)).astype(np.float16)
         scores: Scores = {}
         for gene in genes:
@@ -127,16 +129,57 @@ class PlainScorer:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case:
-    """One allele with the predictions of both its windows."""
+    """One allele with the predictions of all its windows."""
 
     allele: Allele
     window: Window
     tracks: Mapping[Output, Tracks]
     reference: Prediction
     alternate: Prediction
+    right: Prediction | None  # of the alternate's right-anchored window
 
-    def align(self, signal: np.ndarray) -> np.ndarray:
+    def align(self, signal: np.ndarray, right: np.ndarray | None) -> np.ndarray:
         """The alternate's signal in reference coordinates: inserted bases become their maximum, deleted ones zero."""
+        aligned = self._align_left(signal)
+        if right is None:
+            return aligned
+        ref_end = self.allele.end0 - self.window.start0
+        largest = signal[self._anchor() : self._anchor() + 1 + max(self.allele.inserted_bp, 0)].max(axis=0)
+        deleted = np.zeros((max(-self.allele.inserted_bp, 0), signal.shape[1]), signal.dtype)
+        return np.concatenate([signal[: self._anchor()], largest[None], deleted, right[ref_end:]])
+
+    def _anchor(self) -> int:
+        return self.allele.pos0 - self.window.start0 + min(len(self.allele.ref), len(self.allele.alt)) - 1
+
+    def in_phase(self, output: Output) -> np.ndarray:
+        """The alternate's signal in bins of 128 bp, each from the window that most of its bases belong to."""
+        left, right = (each.tracks[output] for each in (self.alternate, self.right))
+        first = self.allele.pos0 - self.window.start0
+        owner = np.full(self.window.width_bp, "L")
+        owner[self.allele.end0 - self.window.start0 :] = "R"
+        owner[first + len(self.allele.alt) : first + len(self.allele.ref)] = "-"
+        inserted = np.zeros(2 * self.window.width_bp, bool)
+        inserted[first + len(self.allele.ref) : first + len(self.allele.alt)] = True
+        found = np.zeros_like(left)
+        for number, bases in enumerate(owner.reshape(-1, 128)):
+            counts = {letter: (bases == letter).sum() for letter in "LR-"}
+            if counts["-"] <= 64:
+                found[number] = (right if counts["R"] > counts["L"] else left)[number]
+        full = np.flatnonzero(inserted.reshape(-1, 128).sum(axis=1) > 64)
+        if len(full):
+            anchor = self._anchor() // 128
+            found[anchor] = np.maximum(found[anchor], left[full].max(axis=0))
+        return found
+
+    def contacts_in_phase(self) -> np.ndarray:
+        """float32 (M, T): the alternate's contacts of the variant's bin, each column from its own side."""
+        left, right = (each.tracks[Output.CONTACT_MAPS] for each in (self.alternate, self.right))
+        row = (self.allele.pos0 - self.window.start0) // 2048
+        ends = np.arange(1, left.shape[0] + 1) * 2048
+        is_right = ends - (self.allele.end0 - self.window.start0) > 1024
+        return np.where(is_right[:, None], right[:, row], left[:, row])
+
+    def _align_left(self, signal: np.ndarray) -> np.ndarray:
         ref_bp, alt_bp = len(self.allele.ref), len(self.allele.alt)
         anchor = self.allele.pos0 - self.window.start0 + min(ref_bp, alt_bp) - 1
         inserted_bp = alt_bp - ref_bp
@@ -150,7 +193,8 @@ class Case:
 
     def signals(self, output: Output) -> tuple[np.ndarray, np.ndarray]:
         """Reference, and alternate aligned to it."""
-        return self.reference.tracks[output], self.align(self.alternate.tracks[output])
+        alternate, right = (each and each.tracks[output] for each in (self.alternate, self.right))
+        return self.reference.tracks[output], self.align(alternate, right)
 
     def overlapped(self) -> list[str]:
         """The genes that the longer allele reaches."""
@@ -171,17 +215,23 @@ class Case:
             bp = output.resolution_bp
             bins = -(-width_bp // bp)
             first = (self.allele.pos0 - self.window.start0) // bp - bins // 2
+            signals = self.reference.tracks[output], self.alternate.tracks[output]
+            if self.right is not None:
+                signals = self.signals(output) if bp == 1 else (signals[0], self.in_phase(output))
             reference, alternate = (
-                prediction.tracks[output][max(first, 0) : first + bins].sum(axis=0, dtype=np.float64)
-                for prediction in (self.reference, self.alternate)
+                signal[max(first, 0) : first + bins].sum(axis=0, dtype=np.float64) for signal in signals
             )
             yield str(output), {(): np.log2(1 + alternate) - np.log2(1 + reference)}
             yield f"{output}_ACTIVE", {(): np.maximum(alternate, reference)}
 
     def contact_maps(self) -> Scores:
         column = (self.allele.pos0 - self.window.start0) // 2048
-        change = self.alternate.tracks[Output.CONTACT_MAPS] - self.reference.tracks[Output.CONTACT_MAPS]
-        return {(): np.abs(change[:, column]).mean(axis=0)}
+        reference, alternate = (
+            each.tracks[Output.CONTACT_MAPS][:, column] for each in (self.reference, self.alternate)
+        )
+        if self.right is not None:
+            alternate = self.contacts_in_phase()
+        return {(): np.abs(alternate - reference).mean(axis=0)}
 
     def gene_expression(self) -> Iterator[tuple[str, Scores]]:
         change: Scores = {}
@@ -216,7 +266,8 @@ class Case:
         """float32 (S,) by kind of event: how much it happens at each position; 0 outside the gene."""
         reference, alternate = self.signals(Output.SPLICE_SITES)
         body = self.inside(*_span(gene))
-        body[self.window.width_bp - max(len(self.allele.alt) - len(self.allele.ref), 0) :] = False
+        if self.right is None:
+            body[self.window.width_bp - max(len(self.allele.alt) - len(self.allele.ref), 0) :] = False
         change = np.where(body[:, None], alternate - reference, 0)
         donor = change[:, 2 * "+-".index(GENES[gene][2])]
         acceptor = change[:, 2 * "+-".index(GENES[gene][2]) + 1]

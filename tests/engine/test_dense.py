@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.builders import make_records, vcf_row
-from tests.engine.alleles import ROWS, UNCHANGED, prepare
+from tests.engine.alleles import INDELS, ROWS, UNCHANGED, prepare
 from tests.engine.comparison import (
     TOLERANCE,
     assert_nothing_compiles_anew,
@@ -43,6 +43,15 @@ def test_scores_equal_the_plain_computation(
     assert_scores_close(scores_of(blocks), plain.score(allele))
     order = [scorer.name for scorer in engine.scorers]
     assert [block.scorer for block in blocks] == sorted((block.scorer for block in blocks), key=order.index)
+
+
+@pytest.mark.parametrize("kind", INDELS)
+def test_indels_in_two_windows_equal_the_plain_computation(
+    engine: DenseEngine, plain: PlainScorer, both_intake: Intake, kind: str
+) -> None:
+    (allele,) = prepare(both_intake, INDELS[kind])
+    assert len(allele.alternates) == 2
+    assert_scores_close(scores_of(engine.score([allele])[0]), plain.score(allele))
 
 
 @pytest.mark.parametrize("kind", ["SNV in two genes", "insertion", "deletion", "lengthening delins"])

@@ -128,6 +128,27 @@ def test_alt_equal_to_ref_changes_nothing(intake: Intake, ref_bp: int, as_writte
     assert not prepare_one(intake, *vcf_row("chr1", 16_000, ref_bp, "~")).changes_nothing
 
 
+@pytest.mark.parametrize(
+    ("row", "windows"),
+    [
+        (vcf_row("chr1", 15_000, 1, "~"), 1),
+        (vcf_row("chr1", 15_000, 2, "~~"), 1),
+        (vcf_row("chr1", 15_000, 1, "~C"), 2),
+        (vcf_row("chr1", 15_000, 3, "~"), 2),
+        (vcf_row("chr1", 15_000, 2, sequences()["chr1"][15_000:15_002]), 0),
+    ],
+)
+def test_alternates_that_change_the_length_have_two_windows(
+    intake: Intake, both_intake: Intake, row: tuple[str, ...], windows: int
+) -> None:
+    in_both, in_left = (next(each.prepare(make_records(row)[0])) for each in (both_intake, intake))
+    assert (len(in_both.alternates), len(in_left.alternates)) == (windows, min(windows, 1))
+    if windows == 2:
+        left, right = in_both.alternates
+        assert not np.array_equal(left, right)
+        assert (left == in_left.alternate_codes).all()
+
+
 def test_alt_equal_to_a_ref_that_is_substituted_changes_nothing(intake: Intake) -> None:
     intake = dataclasses.replace(intake, on_mismatch=MismatchPolicy.SUBSTITUTE)
     other = other_than(16_000)

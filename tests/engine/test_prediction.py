@@ -16,6 +16,7 @@ from vepscore.engine.intake import Intake
 from vepscore.engine.prediction import Prediction, predict
 from vepscore.engine.signals import SIGNALS, read_region
 from vepscore.errors import GenomeError, InputError, UsageError
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.regions import Region, parse_variant
 from vepscore.io.records import Record
 from vepscore.io.signals import WrittenFile
@@ -78,7 +79,7 @@ def by_base(case: Case, signal: np.ndarray, output: Output, *, is_alternate: boo
     if not is_alternate:
         return spread
     if output.resolution_bp == 1:
-        return case.align(spread)
+        return case.align(spread, None)
     anchor = case.allele.pos0 - case.window.start0 + min(len(case.allele.ref), len(case.allele.alt))
     inserted_bp = case.allele.inserted_bp
     nothing = np.zeros((abs(inserted_bp), spread.shape[1]), spread.dtype)
@@ -90,18 +91,30 @@ def by_base(case: Case, signal: np.ndarray, output: Output, *, is_alternate: boo
 def expected_bins(case: Case, file: WrittenFile, track: int) -> np.ndarray:
     """The values (S,) of a track by base: those of its bin."""
     output, is_alternate = Output(file.output), file.allele == "alternate"
+    if is_alternate and case.right is not None:
+        if output.resolution_bp == 1:
+            return case.signals(output)[1][:, track]
+        return np.repeat(case.in_phase(output)[:, track], output.resolution_bp)
     prediction = case.alternate if is_alternate else case.reference
     whole = by_base(case, prediction.tracks[output], output, is_alternate=is_alternate)
     bins = whole[:, track].reshape(-1, output.resolution_bp).mean(axis=1, dtype=np.float64)
     return np.repeat(bins, output.resolution_bp)
 
 
-@pytest.mark.parametrize("kind", VARIANTS)
+@pytest.mark.parametrize(
+    ("kind", "anchor"),
+    [*((kind, IndelAnchor.LEFT) for kind in VARIANTS), *((kind, IndelAnchor.BOTH) for kind in VARIANTS)],
+)
 def test_bigwigs_hold_what_whole_passes_give(
-    bench: Bench, plain: PlainScorer, intake: Intake, checkpoint: Checkpoint, kind: str
+    bench: Bench,
+    plain: PlainScorer,
+    intake: Intake,
+    checkpoint: Checkpoint,
+    kind: str,
+    anchor: IndelAnchor,
 ) -> None:
-    case = case_of(plain, intake, VARIANTS[kind])
-    written = bench.predict(VARIANTS[kind], region=REGION)
+    case = case_of(plain, dataclasses.replace(intake, indel_anchor=anchor), VARIANTS[kind])
+    written = bench.predict(VARIANTS[kind], region=REGION, indel_anchor=anchor)
     bigwigs = [file for file in written if file.file.endswith(".bw")]
     assert len(bigwigs) == 3 * sum(
         len(HEADS[output][1]) for output in SIGNALS if output is not Output.CONTACT_MAPS
@@ -136,6 +149,32 @@ def test_contact_maps_of_a_substitution_are_those_of_whole_passes(
         assert arrays["start0"][0] <= 13_999 < arrays["end0"][0]
         assert arrays["start0"][-1] < 19_000 <= arrays["end0"][-1]
         assert list(arrays["biosample_name"]) == ["tissue 0", "tissue 1"]
+
+
+def test_contact_maps_of_an_indel_take_each_pair_from_one_of_its_windows(
+    bench: Bench, plain: PlainScorer, both_intake: Intake
+) -> None:
+    case = case_of(plain, both_intake, VARIANTS["deletion"])
+    (file,) = bench.predict(
+        VARIANTS["deletion"],
+        outputs=("CONTACT_MAPS",),
+        region="chr1:12,000-21,000",
+        indel_anchor=IndelAnchor.BOTH,
+    )
+    left, right = (each.tracks[Output.CONTACT_MAPS] for each in (case.alternate, case.right))
+    with np.load(bench.folder / file.file) as arrays:
+        bins = (arrays["start0"] - case.window.start0) // 2048
+        middle = (case.allele.pos0 - case.window.start0) // 2048
+        for place, row in enumerate(bins):
+            before = right if row > middle else left
+            if row != middle:
+                np.testing.assert_allclose(
+                    arrays["alternate"][place, place], before[row, row], rtol=1e-4, atol=1e-5
+                )
+        row = list(bins).index(middle)
+        np.testing.assert_allclose(
+            arrays["alternate"][row], case.contacts_in_phase()[bins], rtol=1e-4, atol=1e-5
+        )
 
 
 def test_region_alone_has_the_reference_only(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from tests.engine.jobs import tiny_job
 from vepscore.engine.intake import Intake
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.provenance import describe_run, read_placement
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.model.checkpoint import Checkpoint
 
 
@@ -55,6 +56,7 @@ def test_facts_of_a_run(options: dict[str, object], genome: TinyGenome, checkpoi
         "vepscoreStrand": "+",
         "vepscoreOnRefMismatch": "skip",
         "vepscoreAlleles": "normalised",
+        "vepscoreIndelAnchor": "left",
         "vepscorePrecision": "float32",
         "vepscoreRotary": "bfloat16",
         "vepscoreEngine": "dense",
@@ -65,24 +67,36 @@ def test_facts_of_a_run(options: dict[str, object], genome: TinyGenome, checkpoi
 
 
 @pytest.mark.parametrize(
-    ("align_bp", "strand", "as_written"), [(1, "+", False), (4096, "-", False), (128, "+", True)]
+    ("align_bp", "strand", "as_written", "anchor"),
+    [(1, "+", False, "both"), (4096, "-", False, "left"), (128, "+", True, "left")],
 )
 def test_placement_is_read_again(
-    options: dict[str, object], align_bp: int, strand: str, as_written: bool
+    options: dict[str, object], align_bp: int, strand: str, as_written: bool, anchor: str
 ) -> None:
-    intake = dataclasses.replace(options["intake"], align_bp=align_bp, as_written=as_written)
+    intake = dataclasses.replace(
+        options["intake"], align_bp=align_bp, as_written=as_written, indel_anchor=IndelAnchor(anchor)
+    )
     facts = describe_run(
         **options | {"intake": intake, "job": dataclasses.replace(options["job"], strand=strand)}
     )
-    expected = {"align_bp": align_bp, "strand": strand, "as_written": as_written}
+    expected = {
+        "align_bp": align_bp,
+        "strand": strand,
+        "as_written": as_written,
+        "indel_anchor": IndelAnchor(anchor),
+    }
     assert read_placement(facts, 16_384) == expected
     assert read_placement(facts, 512)["align_bp"] == (align_bp if align_bp <= 128 else 1)
 
 
 def test_placement_of_unknown_scores_is_the_default() -> None:
-    default = {"align_bp": 1, "strand": "+", "as_written": False}
+    default = {"align_bp": 1, "strand": "+", "as_written": False, "indel_anchor": None}
     assert read_placement({}, 16_384) == default
-    assert read_placement({"vepscoreAlign": "many"}, 16_384) == default
+
+
+def test_placement_of_an_earlier_version_is_left_anchored() -> None:
+    placement = {"align_bp": 1, "strand": "+", "as_written": False, "indel_anchor": IndelAnchor.LEFT}
+    assert read_placement({"vepscoreAlign": "many"}, 16_384) == placement
 
 
 def test_what_was_not_given_is_not_mentioned(options: dict[str, object], intake: Intake) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.builders import sequences, vcf_row
-from tests.engine.alleles import ROWS, UNCHANGED, prepare
+from tests.engine.alleles import INDELS, ROWS, UNCHANGED, prepare
 from tests.engine.comparison import (
     assert_nothing_compiles_anew,
     assert_scores_close,
@@ -24,6 +24,7 @@ from vepscore.engine.dense import DenseEngine
 from vepscore.engine.intake import Intake, PreparedAllele
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.sparse import SparseEngine
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.outputs import Output
 
@@ -133,8 +134,65 @@ def test_scores_equal_the_dense_engine_on_the_minus_strand(
     assert_scores_close(found, expected)
 
 
-def test_scores_do_not_hang_on_what_was_scored_before(sparse: SparseEngine, intake: Intake) -> None:
-    alleles = prepare(intake, *IN_TURN)
+@pytest.mark.parametrize("kind", INDELS)
+def test_indels_in_two_windows_equal_the_dense_engine(
+    sparse: SparseEngine, engine: DenseEngine, both_intake: Intake, kind: str
+) -> None:
+    (allele,) = prepare(both_intake, INDELS[kind])
+    (found,), (expected,) = sparse.score([allele]), engine.score([allele])
+    assert_scores_close(scores_of(found), scores_of(expected))
+    assert_events_at_the_same_places(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["insertion", "deletion over three genes"])
+def test_indels_in_two_windows_equal_the_dense_engine_over_several_runs(
+    wide: SparseEngine, engine: DenseEngine, wide_intake: Intake, kind: str
+) -> None:
+    in_two = dataclasses.replace(wide_intake, indel_anchor=IndelAnchor.BOTH)
+    (allele,) = prepare(in_two, INDELS[kind])
+    (found,), (expected,) = wide.score([allele]), engine.score([allele])
+    assert_scores_close(scores_of(found), scores_of(expected))
+
+
+@pytest.mark.parametrize("kind", ["insertion", "deletion", "long insertion"])
+def test_indels_in_two_windows_equal_the_dense_engine_on_the_minus_strand(
+    engine: DenseEngine, paired_checkpoint: Checkpoint, both_intake: Intake, kind: str
+) -> None:
+    (allele,) = prepare(both_intake, INDELS[kind])
+    turned = [
+        kind_of(paired_checkpoint, engine.scorers, strand="-") for kind_of in (SparseEngine, DenseEngine)
+    ]
+    found, expected = (scores_of(each.score([allele])[0]) for each in turned)
+    assert_scores_close(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["SNV in two genes", "MNV"])
+def test_alleles_of_one_length_have_the_same_bytes_with_both_anchors(
+    sparse: SparseEngine, intake: Intake, both_intake: Intake, kind: str
+) -> None:
+    found, expected = (score_afresh(sparse, prepare(each, ROWS[kind])) for each in (both_intake, intake))
+    assert found == expected
+
+
+def test_each_window_of_an_indel_is_decoded_on_its_own_side_only(
+    sparse: SparseEngine, intake: Intake, both_intake: Intake
+) -> None:
+    decoded = []
+    for each in (intake, both_intake):
+        (allele,) = prepare(each, ROWS["insertion"])
+        with counted(sparse._decoder, "decode") as calls:
+            score_afresh(sparse, [allele])
+        decoded.append([set(bins.tolist()) for _, bins, _ in calls])
+    (once,), (left, right) = decoded
+    middle = 16_384 // 128 // 2 - 1  # the bin whose last base is the anchor
+    assert left == {number for number in once if number <= middle}
+    assert right == {number for number in once if number > middle}
+
+
+def test_scores_do_not_hang_on_what_was_scored_before(
+    sparse: SparseEngine, intake: Intake, both_intake: Intake
+) -> None:
+    alleles = [*prepare(intake, *IN_TURN), *prepare(both_intake, *IN_TURN[-3:])]
     alone = [score_afresh(sparse, [allele])[0] for allele in alleles]
     assert score_afresh(sparse, alleles) == alone
     assert score_afresh(sparse, alleles[::-1]) == alone[::-1]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.builders import CONTIGS, TinyGenome, gtf_text, sequences, vcf_row
-from tests.engine.alleles import ROWS, prepare
+from tests.engine.alleles import INDELS, ROWS, prepare
 from tests.engine.comparison import assert_scores_close, score_in_batches, scores_of
 from tests.engine.plain import COUNTERPARTS, PlainScorer, Scores
 from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
@@ -55,6 +55,14 @@ def test_scores_equal_the_plain_computation(
     minus: DenseEngine, plain_minus: PlainScorer, intake: Intake, kind: str
 ) -> None:
     (allele,) = prepare(intake, ROWS[kind])
+    assert_scores_close(scores_of(minus.score([allele])[0]), plain_minus.score(allele))
+
+
+@pytest.mark.parametrize("kind", ["insertion", "deletion over three genes", "long insertion"])
+def test_indels_in_two_windows_equal_the_plain_computation(
+    minus: DenseEngine, plain_minus: PlainScorer, both_intake: Intake, kind: str
+) -> None:
+    (allele,) = prepare(both_intake, INDELS[kind])
     assert_scores_close(scores_of(minus.score([allele])[0]), plain_minus.score(allele))
 
 

@@ -1,4 +1,4 @@
-"""The dense engine: two whole forward passes a variant, heads where scorers read.
+"""The dense engine: a whole forward pass for each window of a variant's alleles, heads where scorers read.
 
 It is the plain way, and the oracle of the sparse one: nothing is left out of the trunk, the tower or the decoder, and
 nothing is shared. The heads are pointwise, so reading them only at the positions asked for changes no number.
@@ -19,23 +19,24 @@ from flax import nnx
 
 from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.intake import PreparedAllele
-from vepscore.engine.scoring import NotFiniteError, Scoring, plan_allele
+from vepscore.engine.scoring import AllelePlan, NotFiniteError, Scoring, join_pairs, plan_allele
 from vepscore.engine.settings import fixed_settings
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
+from vepscore.model.config import PAIR_BIN_BP
 from vepscore.model.network import Embeddings, one_hot
 from vepscore.outputs import Output
 
 
 class DenseReader(NamedTuple):
-    """All embeddings of one window."""
+    """All embeddings of an allele's windows, end to end; the pair embedding has one window's shape."""
 
     embeddings: Embeddings  # without the batch axis
 
     @property
     def width_bp(self) -> int:
         """S."""
-        return self.embeddings.bp1.shape[0]
+        return len(self.embeddings.pair) * PAIR_BIN_BP
 
     def read(self, network: Any, organism: jax.Array, output: Output, index: jax.Array) -> jax.Array:
         """The embeddings that `output` reads, at its bins `index`."""
@@ -81,15 +82,12 @@ class DenseEngine:
 
     def _score_batch(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
         references = self._embed_all([allele.reference_codes for allele in alleles])
-        changed = self._embed_all([one.alternate_codes for one in alleles if not one.changes_nothing])
-        own = iter(changed)
-        alternates = [
-            reference if allele.changes_nothing else next(own)
-            for allele, reference in zip(alleles, references, strict=True)
-        ]
+        own = iter(self._embed_all([codes for allele in alleles for codes in allele.alternates]))
         results: list[list[ScoreBlock] | NotFiniteError] = []
-        for allele, reference, alternate in zip(alleles, references, alternates, strict=True):
+        for allele, reference in zip(alleles, references, strict=True):
             plan = plan_allele(allele, self.scorers)
+            windows = [next(own) for _ in allele.alternates]
+            alternate = self._join(plan, windows) if windows else reference
             try:
                 results.append(
                     self._scoring.score(
@@ -103,12 +101,27 @@ class DenseEngine:
                 results.append(error)
         return results
 
+    def _join(self, plan: AllelePlan, windows: Sequence[DenseReader]) -> DenseReader:
+        if len(windows) == 1:
+            return windows[0]
+        left, right = (window.embeddings for window in windows)
+        return DenseReader(
+            Embeddings(
+                bp1=jnp.concatenate([left.bp1, right.bp1]),
+                bp128=jnp.concatenate([left.bp128, right.bp128]),
+                pair=join_pairs(left.pair, right.pair, plan, reverse=self._reverse),
+            )
+        )
+
     def _embed_all(self, codes: Sequence[np.ndarray]) -> list[DenseReader]:
-        if not codes:
-            return []
+        """Return the embeddings of each window; `batch` windows go through the network together."""
         windows = [reverse_complement(window) if self._reverse else window for window in codes]
-        filled = np.stack(windows + [windows[-1]] * (self.batch - len(windows)))
-        return self._embed(self._state, filled)[: len(windows)]
+        readers: list[DenseReader] = []
+        for first in range(0, len(windows), self.batch):
+            chunk = windows[first : first + self.batch]
+            filled = np.stack(chunk + [chunk[-1]] * (self.batch - len(chunk)))
+            readers += self._embed(self._state, filled)[: len(chunk)]
+        return readers
 
 
 def _embed(

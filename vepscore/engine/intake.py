@@ -13,12 +13,18 @@ import numpy as np
 
 from vepscore.contract import Scorer, Site
 from vepscore.errors import GenomeError
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference, reference_matches
 from vepscore.genome.normalisation import normalise
 from vepscore.genome.polya import PolyASites
-from vepscore.genome.windows import allele_sequences, n_share, window_around
+from vepscore.genome.windows import (
+    allele_sequences,
+    n_share,
+    right_anchored_sequence,
+    window_around,
+)
 from vepscore.io.records import Record
 
 MAX_N_SHARE = 0.9
@@ -46,11 +52,21 @@ class PreparedAllele:
     site: Site | None = None
     reference_codes: np.ndarray | None = None  # uint8 (S,)
     alternate_codes: np.ndarray | None = None  # uint8 (S,)
+    right_codes: np.ndarray | None = (
+        None  # uint8 (S,): the alternate in the right-anchored window, where it has two
+    )
 
     @property
     def changes_nothing(self) -> bool:
         """Whether the alternate is the reference: ALT equals REF, or a region is read without a variant."""
         return self.alternate_codes is not None and self.alternate_codes is self.reference_codes
+
+    @property
+    def alternates(self) -> tuple[np.ndarray, ...]:
+        """The codes of each window in which the alternate is predicted: none, one, or left- and right-anchored."""
+        if self.changes_nothing:
+            return ()
+        return tuple(codes for codes in (self.alternate_codes, self.right_codes) if codes is not None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,6 +81,7 @@ class Intake:
     on_mismatch: MismatchPolicy = MismatchPolicy.SKIP
     as_written: bool = False  # alleles as the record has them, and not normalised
     scorers: tuple[Scorer, ...] | None = None  # of the run; None: every allele is prepared
+    indel_anchor: IndelAnchor = IndelAnchor.LEFT
     assembly: str = ""  # what the VCF's header says of it, for messages
     source: str = ""  # name of the VCF, for messages
 
@@ -118,6 +135,9 @@ class Intake:
         if share > MAX_N_SHARE:
             reason = f"{share:.3f} of the window is N"
             return PreparedAllele(alt=alt, status=Status.N_WINDOW, reason=reason, n_share=share)
+        right_codes = None
+        if site.has_two_windows:
+            right_codes = right_anchored_sequence(self.reference, site.window, allele)
         return PreparedAllele(
             alt=alt,
             status=Status.OK,
@@ -125,6 +145,7 @@ class Intake:
             site=site,
             reference_codes=reference_codes,
             alternate_codes=alternate_codes,
+            right_codes=right_codes,
         )
 
     def _allele(self, record: Record, alt: str) -> Allele:
@@ -133,8 +154,13 @@ class Intake:
         return Allele(chrom=chrom, pos0=record.pos1 - 1, ref=record.ref.upper(), alt=alt.upper())
 
     def _site(self, allele: Allele) -> Site:
-        window = window_around(allele, self.window_bp, self.align_bp)
-        return Site(allele=allele, window=window, annotation=self.annotation, polya=self.polya)
+        return Site(
+            allele=allele,
+            window=window_around(allele, self.window_bp, self.align_bp),
+            annotation=self.annotation,
+            polya=self.polya,
+            indel_anchor=self.indel_anchor,
+        )
 
     def _applies(self, site: Site) -> bool:
         """Return whether any scorer of the run reads something for the allele."""

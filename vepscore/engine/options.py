@@ -6,6 +6,7 @@ from pathlib import Path
 from vepscore.engine.intake import MismatchPolicy
 from vepscore.engine.shards import Shard
 from vepscore.errors import CheckpointError
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.io.journal import journal_path
 from vepscore.io.output_paths import check_output_paths
 from vepscore.io.quantiles import list_quantiles
@@ -59,6 +60,7 @@ class Job:
     rotary: str  # "auto": what the checkpoint says
     on_mismatch: MismatchPolicy = MismatchPolicy.SKIP
     as_written: bool = False  # alleles as the record has them, as the official code takes them
+    indel_anchor: IndelAnchor | None = None  # None: what the checkpoint says
     device: str
     batch: int
     engine: str = "sparse"  # or "dense"

@@ -11,11 +11,13 @@ from vepscore.engine.options import Job
 from vepscore.engine.selection import ON_REQUEST
 from vepscore.errors import UsageError
 from vepscore.genome.windows import parse_width
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.paths import escape_bytes
 
 COMMAND_KEY, SCORERS_KEY = "vepscoreCommand", "vepscoreScorers"
 _WINDOW_KEY = "vepscoreWindow"
+INDEL_ANCHOR_KEY = "vepscoreIndelAnchor"
 _ALIGN_KEY, _STRAND_KEY, _ALLELES_KEY = "vepscoreAlign", "vepscoreStrand", "vepscoreAlleles"
 _AS_WRITTEN = "as written"
 
@@ -58,6 +60,7 @@ def describe_run(
         _STRAND_KEY: job.strand,
         "vepscoreOnRefMismatch": str(intake.on_mismatch),
         _ALLELES_KEY: _AS_WRITTEN if intake.as_written else "normalised",
+        INDEL_ANCHOR_KEY: str(intake.indel_anchor),
         "vepscorePrecision": precision,
         "vepscoreRotary": rotary_dtype,
         "vepscoreEngine": job.engine,
@@ -90,7 +93,15 @@ def read_placement(facts: Mapping[str, str], window_bp: int) -> dict[str, Any]:
         "align_bp": align_bp if 1 <= align_bp <= window_bp // 4 else 1,
         "strand": "-" if facts.get(_STRAND_KEY) == "-" else "+",
         "as_written": facts.get(_ALLELES_KEY) == _AS_WRITTEN,
+        "indel_anchor": _read_anchor(facts),
     }
+
+
+def _read_anchor(facts: Mapping[str, str]) -> IndelAnchor | None:
+    """Return what a run's facts say of indels; earlier versions had left-anchored windows only, and did not say so."""
+    if not facts:
+        return None
+    return IndelAnchor.BOTH if facts.get(INDEL_ANCHOR_KEY) == IndelAnchor.BOTH else IndelAnchor.LEFT
 
 
 def describe_files(job: Job, intake: Intake) -> dict[str, str]:

@@ -19,8 +19,14 @@ from vepscore.contract import Junctions, Reads, ScoreBlock, Scorer, Site, padded
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.selection import needed_outputs
 from vepscore.engine.strand import BETWEEN_BASES, count_turned, turn_index, turned_channels
-from vepscore.genome.alignment import AlternateIndex, align_positions
+from vepscore.genome.alignment import (
+    AlternateIndex,
+    align_positions,
+    align_to_both,
+    choose_right_pairs,
+)
 from vepscore.model.checkpoint import LOADED_ORGANISM
+from vepscore.model.config import PAIR_BIN_BP
 from vepscore.model.heads import JunctionHead, TrackHead, choose_sites
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
@@ -43,7 +49,11 @@ class Reader(Protocol):
         """S."""
 
     def read(self, network: Any, organism: jax.Array, output: Output, index: jax.Array) -> jax.Array:
-        """The embeddings that `output` reads, in its bins `index` (P,) of the window as the network saw it."""
+        """The embeddings that `output` reads, in its bins `index` (P,) of the window as the network saw it.
+
+        Where the allele has two windows, bins of the second one follow those of the first; but there is one contact
+        map, of pairs of bins from either.
+        """
 
 
 class Places(NamedTuple):
@@ -81,10 +91,21 @@ class Group:
         """Of all its outputs."""
         return self.outputs[0].resolution_bp
 
-    def positions(self, *, alternate: bool) -> np.ndarray:
-        """All that is read of one allele, -1 left out."""
-        read = np.append(self.places.alternate, self.places.span) if alternate else self.places.reference
+    def positions(self) -> np.ndarray:
+        """Return the bins that are read of the reference."""
+        read = self.places.reference
         return read[read >= 0]
+
+    def alternate_positions(self, window: int, width_bp: int) -> np.ndarray:
+        """Return the bins that are read of one of the alternate's windows, counted from its start.
+
+        Args:
+            window: 0, or 1 for the right-anchored one.
+            width_bp: S.
+        """
+        size = width_bp // self.resolution_bp
+        read = np.append(self.places.alternate, self.places.span) - window * size
+        return read[(read >= 0) & (read < size)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,14 +130,16 @@ def plan_allele(allele: PreparedAllele, scorers: Sequence[Scorer]) -> AllelePlan
         allele=allele,
         scorers=tuple(scorers),
         groups=tuple(
-            Group(places=_places(requests[0].reads, site), requests=tuple(requests))
-            for requests in groups.values()
+            Group(places=_places(requests[0].reads, resolution_bp, site), requests=tuple(requests))
+            for (resolution_bp, *_), requests in groups.items()
         ),
     )
 
 
-def _places(reads: Reads, site: Site) -> Places:
-    if reads.aligned:
+def _places(reads: Reads, resolution_bp: int, site: Site) -> Places:
+    if site.has_two_windows and resolution_bp < PAIR_BIN_BP:
+        index = align_to_both(reads.positions, resolution_bp, site.allele, site.window)
+    elif reads.aligned and not site.has_two_windows:
         index = align_positions(reads.positions, site.allele, site.window)
     else:
         none = np.full(1, -1, np.int32)
@@ -225,6 +248,17 @@ class Scoring:
         sizes = [*(size for size in _SITE_SIZES if size < sites.shape[1]), sites.shape[1]]
         sites = sites[:, : padded_size(min(int(most), sites.shape[1]), sizes)]
         return self._count(self._state, classes, sites, group.places, *readers)
+
+
+def join_pairs(left: jax.Array, right: jax.Array, plan: AllelePlan, *, reverse: bool) -> jax.Array:
+    """Return the pair representation (M, M, F) of an alternate allele that has two windows.
+
+    It is the left-anchored window's where no scorer reads contacts.
+    """
+    if not any(group.resolution_bp == PAIR_BIN_BP for group in plan.groups):
+        return left
+    is_right = choose_right_pairs(PAIR_BIN_BP, plan.allele.site.allele, plan.allele.site.window)
+    return jnp.where((is_right[::-1, ::-1] if reverse else is_right)[..., None], right, left)
 
 
 def _without_change(block: ScoreBlock) -> ScoreBlock:

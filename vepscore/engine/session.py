@@ -63,7 +63,7 @@ class Session:
 
 
 def open_intake(job: Job, *, source: str, assembly: str) -> Intake:
-    """Opens a job's reference and annotation.
+    """Open a job's reference and annotation.
 
     Args:
         job: the options.
@@ -73,6 +73,7 @@ def open_intake(job: Job, *, source: str, assembly: str) -> Intake:
     Raises:
         GenomeError: the reference cannot be read.
         AnnotationError: the annotation cannot be read.
+        CheckpointError: the checkpoint is missing, or its `config.json` is damaged.
     """
     return Intake(
         reference=Reference(job.reference, cache_dir()),
@@ -82,6 +83,7 @@ def open_intake(job: Job, *, source: str, assembly: str) -> Intake:
         polya=PolyASites.from_tsv(job.polya) if job.polya else None,
         on_mismatch=job.on_mismatch,
         as_written=job.as_written,
+        indel_anchor=job.indel_anchor or read_defaults(job.checkpoint).indel_anchor,
         assembly=assembly,
         source=source,
     )

@@ -46,6 +46,7 @@ class RegionSignal(Scorer):
         positions = self._positions(site)
         padded = pad_positions(positions)
         masks = {"columns": padded} if self.output is Output.CONTACT_MAPS else {}
+        # Bins of a left-anchored window are aligned in `rows`, since one may answer for a part of another.
         return Reads(positions=padded, masks=masks, aligned=self.output.resolution_bp == 1)
 
     def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
@@ -58,7 +59,7 @@ class RegionSignal(Scorer):
     def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
         positions = reads.positions[reads.positions >= 0]
         reference, alternate = (_without_padding(signal, len(positions), self.output) for signal in scores)
-        if self.output.resolution_bp > 1:
+        if self.output.resolution_bp > 1 and not site.has_two_windows:
             reference, alternate = self._in_region_bins(reference, alternate, positions, site)
         values = np.concatenate([signal.reshape(-1, len(tracks)) for signal in (reference, alternate)])
         return ScoreBlock(scorer=self.name, output=self.output, values=values, genes=(None,) * len(values))
@@ -66,7 +67,7 @@ class RegionSignal(Scorer):
     def _positions(self, site: Site) -> np.ndarray:
         """The bins that either allele is read in, int (P,), ascending."""
         bins = bins_of(*self.ends(site), self.output, site.window)
-        if self.output.resolution_bp == 1:
+        if self.output.resolution_bp == 1 or site.has_two_windows:
             return bins
         return np.union1d(bins, align_bins(bins, self.output.resolution_bp, site.allele, site.window).bins)
 

@@ -1,8 +1,9 @@
 """The sparse engine: the network evaluated where scorers read, and nowhere else.
 
 The encoder runs over the reference's window once and, for an alternate, where its bases change something. The tower
-runs once per allele, over the whole window, since attention is global. The decoder runs on tiles that cover the
-positions read, for each allele. What the window of the last variant has in common with the next one's is kept.
+runs once per window of an allele, over the whole window, since attention is global. The decoder runs on tiles that
+cover the positions read, for each window. What the window of the last variant has in common with the next one's is
+kept.
 
 A window on the minus strand is given to the network as its reverse complement; see `vepscore.engine.strand`.
 
@@ -27,11 +28,19 @@ from vepscore.engine.blocks import ABSENT, read_blocks
 from vepscore.engine.decoding import Undecoded, WindowDecoder, split_bins, trunk_bins, with_margins
 from vepscore.engine.encoding import EncodedWindow, WindowEncoder
 from vepscore.engine.intake import PreparedAllele
-from vepscore.engine.scoring import AllelePlan, Group, NotFiniteError, Scoring, Signals, plan_allele
+from vepscore.engine.scoring import (
+    AllelePlan,
+    Group,
+    NotFiniteError,
+    Scoring,
+    Signals,
+    join_pairs,
+    plan_allele,
+)
 from vepscore.engine.settings import fixed_settings
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
-from vepscore.model.config import TRUNK_BIN_BP
+from vepscore.model.config import PAIR_BIN_BP, TRUNK_BIN_BP
 from vepscore.model.network import AlphaGenome
 from vepscore.model.pointwise import use_pointwise_convolutions
 from vepscore.model.sharding import POSITIONS, position_mesh, run_tower_sharded
@@ -44,18 +53,18 @@ _REMEMBERED_BYTES = 1 << 28  # of the reference's signals
 
 
 class SparseReader(NamedTuple):
-    """The embeddings of one window at the bins that were decoded; NaN elsewhere."""
+    """The embeddings of an allele's windows, W of them end to end, at the bins that were decoded; NaN elsewhere."""
 
     decoded: Any  # (R, 128, C)
     coarse: Any  # (R, 2 C): what the embedding at 128 bp adds to that at 1 bp
-    rows: Any  # int32 (N,): the rows that the bins are in
-    trunk: Any  # (N, C trunk), after the tower; 0 where it was not asked for
+    rows: Any  # int32 (W N,): the rows that the bins are in
+    trunk: Any  # (W N, C trunk), after the tower; 0 where it was not asked for
     pair: Any  # (M, M, F)
 
     @property
     def width_bp(self) -> int:
         """S."""
-        return len(self.rows) * TRUNK_BIN_BP
+        return len(self.pair) * PAIR_BIN_BP
 
     def read(self, network: Any, organism: jax.Array, output: Output, index: jax.Array) -> jax.Array:
         """The embeddings that `output` reads, at its bins `index`."""
@@ -153,12 +162,13 @@ class SparseEngine:
 
     def _score_together(self, plans: Sequence[AllelePlan]) -> list[list[ScoreBlock] | NotFiniteError]:
         """The blocks of alleles that have the same reference window."""
-        changed = [plan for plan in plans if not plan.allele.changes_nothing]
-        demands = [self._demand(plan, alternate=True) for plan in changed]
-        union = np.unique(np.concatenate([self._demand(plan, alternate=False) for plan in plans]))
+        windows = [(plan, number) for plan in plans for number in range(len(plan.allele.alternates))]
+        demands = [self._alternate_demand(plan, number) for plan, number in windows]
+        union = np.unique(np.concatenate([self._demand(plan) for plan in plans]))
         reference = self._reference(plans[0].allele, np.unique(np.concatenate([union, *demands])))
         alternates = [
-            self._alternate(plan, reference, bins) for plan, bins in zip(changed, demands, strict=True)
+            self._alternate(plan, number, reference, bins)
+            for (plan, number), bins in zip(windows, demands, strict=True)
         ]
         if reference.pair is None:
             self._run_towers([reference], at_a_time=1)
@@ -166,27 +176,35 @@ class SparseEngine:
         self._decode_bins([(reference, union), *zip(alternates, demands, strict=True)], reference)
         own = iter(alternates)
         results = [
-            self._score(plan, reference, reference if plan.allele.changes_nothing else next(own))
-            for plan in plans
+            self._score(plan, reference, [next(own) for _ in plan.allele.alternates]) for plan in plans
         ]
         for alternate in alternates:
             self._decoder.store.give_back(alternate.rows)
         return results
 
     def _score(
-        self, plan: AllelePlan, reference: _Window, alternate: _Window
+        self, plan: AllelePlan, reference: _Window, alternates: Sequence[_Window]
     ) -> list[ScoreBlock] | NotFiniteError:
-        readers = self._reader(reference), self._reader(alternate)
-        predict = functools.partial(self._predict_reference, reference, readers[0])
+        of_reference = self._reader(reference.rows, reference.trunk, reference.pair)
+        of_alternate = self._alternate_reader(plan, alternates) if alternates else of_reference
+        predict = functools.partial(self._predict_reference, reference, of_reference)
         try:
-            return self._scoring.score(plan, *readers, predict)
+            return self._scoring.score(plan, of_reference, of_alternate, predict)
         except NotFiniteError as error:
             return error
 
-    def _reader(self, window: _Window) -> SparseReader:
+    def _reader(self, rows: np.ndarray, trunk: jax.Array, pair: jax.Array) -> SparseReader:
         # A copy: the window's rows change while the device may still be reading.
-        rows = jnp.array(window.rows, device=self._device)
-        return SparseReader(*self._decoder.store.arrays, rows, window.trunk, window.pair)
+        rows = jnp.array(rows, device=self._device)
+        return SparseReader(*self._decoder.store.arrays, rows, trunk, pair)
+
+    def _alternate_reader(self, plan: AllelePlan, windows: Sequence[_Window]) -> SparseReader:
+        if len(windows) == 1:
+            return self._reader(windows[0].rows, windows[0].trunk, windows[0].pair)
+        left, right = windows
+        pair = join_pairs(left.pair, right.pair, plan, reverse=self._reverse)
+        trunk = jnp.concatenate([left.trunk, right.trunk])
+        return self._reader(np.concatenate([left.rows, right.rows]), trunk, pair)
 
     def _predict_reference(self, reference: _Window, reader: SparseReader, group: Group) -> Signals:
         """The signals of a group, which the next variant in the same window may read again."""
@@ -198,9 +216,17 @@ class SparseEngine:
             known.popitem(last=False)
         return known[key]
 
-    def _demand(self, plan: AllelePlan, *, alternate: bool) -> np.ndarray:
-        """The bins to decode for one allele, of the window as the network sees it: int (K,), ascending."""
-        read = [group.positions(alternate=alternate) for group in plan.groups if group.resolution_bp == 1]
+    def _demand(self, plan: AllelePlan) -> np.ndarray:
+        """Return the reference's bins to decode for one allele, as the network sees them: int (K,), ascending."""
+        return self._decoded_bins(
+            plan, [group.positions() for group in plan.groups if group.resolution_bp == 1]
+        )
+
+    def _alternate_demand(self, plan: AllelePlan, number: int) -> np.ndarray:
+        """Return the same for one of the alternate's windows."""
+        return self._decoded_bins(plan, _read_in_window(plan, number, resolution_bp=1))
+
+    def _decoded_bins(self, plan: AllelePlan, read: Sequence[np.ndarray]) -> np.ndarray:
         positions = np.concatenate([np.zeros(0, np.int32), *read])
         if self._reverse:
             last = len(plan.allele.reference_codes) - 1
@@ -229,25 +255,23 @@ class SparseEngine:
         self._references[key] = window
         return window
 
-    def _alternate(self, plan: AllelePlan, reference: _Window, bins: np.ndarray) -> _Window:
+    def _alternate(self, plan: AllelePlan, number: int, reference: _Window, bins: np.ndarray) -> _Window:
         encoded = self._encoder.encode_alternate(
-            self._codes(plan.allele.alternate_codes),
+            self._codes(plan.allele.alternates[number]),
             reference.encoded,
             with_margins(bins, len(reference.rows)),
         )
         window = _Window(encoded=encoded, rows=np.full(len(encoded.owner), ABSENT))
         if self._towers_at_a_time == 1 and self._mesh is None:
-            window.asked = self._asked(plan, bins, len(window.rows))
+            window.asked = self._asked(plan, number, bins, len(window.rows))
         return window
 
-    def _asked(self, plan: AllelePlan, bins: np.ndarray, window_bins: int) -> np.ndarray | None:
+    def _asked(self, plan: AllelePlan, number: int, bins: np.ndarray, window_bins: int) -> np.ndarray | None:
         """The bins that the trunk of an alternate is read in, one of them repeated to fill up a share; None for most.
 
         For the decoder, and by the heads at 128 bp.
         """
-        read = [
-            group.positions(alternate=True) for group in plan.groups if group.resolution_bp == TRUNK_BIN_BP
-        ]
+        read = _read_in_window(plan, number, resolution_bp=TRUNK_BIN_BP)
         coarse = np.concatenate([np.zeros(0, np.int32), *read])
         asked = np.union1d(
             trunk_bins(bins, window_bins), window_bins - 1 - coarse if self._reverse else coarse
@@ -306,6 +330,13 @@ def with_fast_products(network: AlphaGenome) -> AlphaGenome:
     if network.device.platform != "cpu" or network.dtype != jnp.float32:
         return network
     return use_pointwise_convolutions(use_winograd(network))
+
+
+def _read_in_window(plan: AllelePlan, number: int, *, resolution_bp: int) -> list[np.ndarray]:
+    """Return the bins of this resolution that are read of one of the alternate's windows, by group."""
+    width_bp = plan.allele.site.window.width_bp
+    groups = (group for group in plan.groups if group.resolution_bp == resolution_bp)
+    return [group.alternate_positions(number, width_bp) for group in groups]
 
 
 def _bytes_of(signals: Signals) -> int:

@@ -23,8 +23,12 @@ _OTHER_STRAND = np.array([2, 3, 0, 1])
 
 
 def turn_index(index: jax.Array, size: int) -> jax.Array:
-    """Indices among `size` places, counted from the other end; -1 stays out of range."""
-    return size - 1 - index
+    """Count indices among `size` places from the other end; those of a second window, from `size` on, from its own.
+
+    What -1 becomes has no meaning.
+    """
+    start = jnp.where(index >= size, size, 0)
+    return 2 * start + size - 1 - index
 
 
 def turned_channels(tracks: Tracks) -> np.ndarray:
