@@ -55,9 +55,7 @@ class FullSize:
         options = [
             *sum(data.items(), ()),
             *numerics,
-            "--on-ref-mismatch",
-            "substitute",
-            "--as-written",
+            "--official",
             *outputs,
         ]
         run([SCRIPT, "score", vcf, *options, "-c", *checkpoint], self.environment)

@@ -18,6 +18,7 @@ from vepscore.cli.options import (
     Device,
     DeviceOption,
     GenesOption,
+    IndelAnchorOption,
     MetadataOption,
     Organism,
     OrganismOption,
@@ -34,6 +35,7 @@ from vepscore.cli.options import (
     WindowOption,
     check_align,
     find_window,
+    parse_indel_anchor,
 )
 
 log = logging.getLogger(__name__)
@@ -71,6 +73,7 @@ def calibrate(
             rich_help_panel=MODEL,
         ),
     ] = None,
+    indel_anchor: IndelAnchorOption = None,
     precision: PrecisionOption = None,
     rotary: RotaryOption = Rotary.auto,
     device: DeviceOption = Device.auto,
@@ -109,6 +112,7 @@ def calibrate(
         align_bp=align,
         strand="-" if strand is Strand.minus else "+",
         scorers=tuple(scorer) if scorer else (ALL_SCORERS,),
+        indel_anchor=parse_indel_anchor(indel_anchor),
         precision=precision,
         rotary=rotary,
         on_mismatch=MismatchPolicy.SKIP,

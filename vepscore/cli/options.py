@@ -3,11 +3,14 @@
 import enum
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vepscore.errors import UsageError
+
+if TYPE_CHECKING:
+    from vepscore.genome.alignment import IndelAnchor
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,11 @@ class Rotary(enum.StrEnum):
 class Strand(enum.StrEnum):
     plus = "plus"
     minus = "minus"
+
+
+class Anchor(enum.StrEnum):
+    left = "left"
+    both = "both"
 
 
 class Device(enum.StrEnum):
@@ -112,6 +120,15 @@ ScorerOption = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+IndelAnchorOption = Annotated[
+    Anchor | None,
+    typer.Option(
+        "--indel-anchor",
+        help="Windows of an insertion's or deletion's alternate allele. both: a second one, so that the sequence on "
+        "either side of it is not shifted; left: one, as the official code does. Default: what the checkpoint says.",
+        rich_help_panel=MODEL,
+    ),
+]
 PrecisionOption = Annotated[
     Precision | None,
     typer.Option(help="Default: bfloat16 on GPU and TPU, float32 on CPU.", rich_help_panel=MODEL),
@@ -158,6 +175,13 @@ def find_window(window: str, checkpoint: str | None) -> int:
     defaults = read_defaults(checkpoint)
     log.info("window of %s bp, the default of %s", f"{defaults.window_bp:,}", defaults.checkpoint)
     return parse_width(str(defaults.window_bp))
+
+
+def parse_indel_anchor(anchor: Anchor | None) -> "IndelAnchor | None":
+    """Return the option as the engine takes it; None for what the checkpoint says."""
+    from vepscore.genome.alignment import IndelAnchor
+
+    return None if anchor is None else IndelAnchor(anchor)
 
 
 def check_align(align_bp: int, window_bp: int) -> None:

@@ -15,6 +15,7 @@ from vepscore.cli.options import (
     CheckpointOption,
     Device,
     DeviceOption,
+    IndelAnchorOption,
     MetadataOption,
     Organism,
     OrganismOption,
@@ -29,6 +30,7 @@ from vepscore.cli.options import (
     WindowOption,
     check_align,
     find_window,
+    parse_indel_anchor,
 )
 from vepscore.cli.tables import print_table
 
@@ -76,6 +78,7 @@ def predict(
     window: WindowOption = AUTO,
     align: AlignOption = 1,
     strand: StrandOption = Strand.plus,
+    indel_anchor: IndelAnchorOption = None,
     precision: PrecisionOption = None,
     rotary: RotaryOption = Rotary.auto,
     device: DeviceOption = Device.auto,
@@ -106,6 +109,7 @@ def predict(
         window_bp=window_bp,
         align_bp=align,
         strand="-" if strand is Strand.minus else "+",
+        indel_anchor=parse_indel_anchor(indel_anchor),
         scorers=None,
         precision=precision,
         rotary=rotary,

@@ -16,11 +16,13 @@ from vepscore.cli.options import (
     RUN,
     SCALE,
     AlignOption,
+    Anchor,
     BatchOption,
     CheckpointOption,
     Device,
     DeviceOption,
     GenesOption,
+    IndelAnchorOption,
     MetadataOption,
     Organism,
     OrganismOption,
@@ -38,6 +40,7 @@ from vepscore.cli.options import (
     WindowOption,
     check_align,
     find_window,
+    parse_indel_anchor,
 )
 from vepscore.errors import UsageError
 
@@ -90,6 +93,7 @@ def score(
     window: WindowOption = AUTO,
     align: AlignOption = 1,
     strand: StrandOption = Strand.plus,
+    indel_anchor: IndelAnchorOption = None,
     scorer: ScorerOption = None,
     precision: PrecisionOption = None,
     rotary: RotaryOption = Rotary.auto,
@@ -105,14 +109,25 @@ def score(
         bool, typer.Option("--no-quantiles", help="Write no quantiles.", rich_help_panel=MODEL)
     ] = False,
     on_ref_mismatch: Annotated[
-        OnRefMismatch,
-        typer.Option(help="Where REF is not what the reference has.", rich_help_panel=RUN),
-    ] = OnRefMismatch.skip,
+        OnRefMismatch | None,
+        typer.Option(
+            help="What to do if REF does not match the reference genome. Default: skip.", rich_help_panel=RUN
+        ),
+    ] = None,
     as_written: Annotated[
         bool,
         typer.Option(
             "--as-written",
             help="Take REF and ALT as they stand, as the official code does; else trimmed and left-aligned.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
+    official: Annotated[
+        bool,
+        typer.Option(
+            "--official",
+            help="Follow the official code's conventions for alleles: --as-written, --indel-anchor left and "
+            "--on-ref-mismatch substitute.",
             rich_help_panel=RUN,
         ),
     ] = False,
@@ -177,6 +192,9 @@ def score(
     check_align(align, window_bp)
     if quantiles is not None and no_quantiles:
         raise UsageError("--quantiles and --no-quantiles\nexpected one of them")
+    if official:
+        _check_official(indel_anchor, on_ref_mismatch)
+        as_written, indel_anchor, on_ref_mismatch = True, Anchor.left, OnRefMismatch.substitute
     outputs = tuple(output or [STDOUT])
     job = Job(
         source=source,
@@ -193,10 +211,11 @@ def score(
         window_bp=window_bp,
         align_bp=align,
         strand="-" if strand is Strand.minus else "+",
+        indel_anchor=parse_indel_anchor(indel_anchor),
         scorers=tuple(scorer) if scorer else None,
         precision=precision,
         rotary=rotary,
-        on_mismatch=MismatchPolicy(on_ref_mismatch),
+        on_mismatch=MismatchPolicy(on_ref_mismatch or OnRefMismatch.skip),
         as_written=as_written,
         device=device,
         batch=batch,
@@ -218,3 +237,17 @@ def score(
         print_report(report)
     if strict and report.counts.unscored:
         raise typer.Exit(NOT_ALL_SCORED)
+
+
+def _check_official(indel_anchor: Anchor | None, on_ref_mismatch: OnRefMismatch | None) -> None:
+    """Raise UsageError if an option contradicts `--official`."""
+    found = {
+        "--indel-anchor": (indel_anchor, Anchor.left),
+        "--on-ref-mismatch": (on_ref_mismatch, OnRefMismatch.substitute),
+    }
+    for name, (value, implied) in found.items():
+        if value not in (None, implied):
+            raise UsageError(
+                f"--official {name} {value}\n--official means {name} {implied}",
+                hint=f"leave out --official or {name}",
+            )

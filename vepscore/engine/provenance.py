@@ -10,8 +10,8 @@ from vepscore.engine.intake import Intake
 from vepscore.engine.options import Job
 from vepscore.engine.selection import ON_REQUEST
 from vepscore.errors import UsageError
-from vepscore.genome.windows import parse_width
 from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.windows import parse_width
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.paths import escape_bytes
 
