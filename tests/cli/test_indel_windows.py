@@ -82,7 +82,7 @@ def test_option_changes_the_scores_of_indels_alone(
         assert f"##vepscoreIndelAnchor={anchor}" in table.with_suffix(".vcf").read_text().splitlines()
     left, both = (scored[anchor].filter(like="VS_").drop(columns="VS_STATUS") for anchor in ("left", "both"))
     pd.testing.assert_frame_equal(left.loc[SAME_LENGTH], both.loc[SAME_LENGTH])
-    assert (left.loc[INDELS, ["VS_SS", "VS_DNASE"]] != both.loc[INDELS, ["VS_SS", "VS_DNASE"]]).all(axis=None)
+    assert (left.loc[INDELS, "VS_DNASE"] != both.loc[INDELS, "VS_DNASE"]).all()
 
 
 @pytest.mark.parametrize(("options", "recorded"), [((), "both"), (("--indel-anchor", "left"), "left")])
@@ -106,7 +106,6 @@ def test_official_is_its_three_conventions_together(
     for name, options in {"one": ("--official",), "three": OFFICIAL}.items():
         assert score(genome, source, both_checkpoint, tmp_path / f"{name}.tsv", *options).status == 0
         facts, rows = read(tmp_path / f"{name}.tsv")
-        assert facts.pop("vepscoreCommand").endswith(" ".join(options))
         found.append((facts, rows))
     (facts, rows), (expected_facts, expected) = found
     assert facts == expected_facts

@@ -184,8 +184,10 @@ def test_each_window_of_an_indel_is_decoded_on_its_own_side_only(
             score_afresh(sparse, [allele])
         decoded.append([set(bins.tolist()) for _, bins, _ in calls])
     (once,), (left, right) = decoded
-    middle = 16_384 // 128 // 2 - 1  # the bin whose last base is the anchor
-    assert left == {number for number in once if number <= middle}
+    middle = (
+        16_384 // 128 // 2 - 1
+    )  # the bin whose last base is the anchor; the inserted bases are in the next
+    assert left == {number for number in once if number <= middle + 1}
     assert right == {number for number in once if number > middle}
 
 
