@@ -3,9 +3,10 @@
 import contextlib
 import dataclasses
 import itertools
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.benchmarks.cases import CLUSTER_VARIANTS, KINDS, Places
@@ -16,6 +17,8 @@ from tests.benchmarks.watch import Stages, compile_clock, watched
 from vepscore.engine.intake import Intake, PreparedAllele
 from vepscore.engine.run import score_records
 from vepscore.engine.scoring import Engine
+from vepscore.engine.sparse import SparseEngine
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.io.header import VcfHeader
 from vepscore.io.parquet import LongTableWriter
 from vepscore.io.records import Record
@@ -125,3 +128,53 @@ def cost_by_width(
                 "s per variant": cost.seconds,
                 "TFLOP": cost.tflop,
             }
+
+
+def cost_of_indels(inputs: Inputs, *, isolated: int, repeats: int) -> Iterator[Row]:
+    """Measure 1 bp insertions and deletions against an SNV at the same place, each as if it were the only variant.
+
+    The SNV is timed in each round, between the indels, so that the ratios hold on a busy machine too.
+    """
+    engine, places = inputs.open_engine("sparse"), Places(inputs)
+    anchored = {anchor: dataclasses.replace(inputs, indel_anchor=anchor).intake() for anchor in IndelAnchor}
+    for where, in_gene in KINDS.items():
+        chosen, other = places.isolated(isolated, in_gene=in_gene)
+        _time_quartet(engine, places, anchored, other)  # compiles
+        rounds = [
+            _time_quartet(engine, places, anchored, record) for _ in range(repeats) for record in chosen
+        ]
+        for name in rounds[0]:
+            ratios = [seconds[name] / seconds["SNV"] for seconds in rounds]
+            yield {
+                "variant": f"{name}, {where}",
+                "rounds": len(rounds),
+                "s per variant": statistics.median(seconds[name] for seconds in rounds),
+                "times the SNV": statistics.median(ratios),
+                "lowest": min(ratios),
+                "highest": max(ratios),
+            }
+
+
+def _time_quartet(
+    engine: SparseEngine, places: Places, anchored: Mapping[IndelAnchor, Intake], snv: Record
+) -> dict[str, float]:
+    """Return the seconds of an SNV and of the indels at its place, by name."""
+    pos0 = snv.pos1 - 1
+    bases = places.bases(pos0, pos0 + 2)
+    indels = {
+        "1 bp deletion": places.record(pos0, 2, bases[0]),
+        "1 bp insertion": places.record(pos0, 1, f"{bases[0]}~"),
+    }
+    seconds = {"SNV": _time_alone(engine, anchored[IndelAnchor.LEFT], snv)}
+    for (anchor, intake), (name, record) in itertools.product(anchored.items(), indels.items()):
+        seconds[f"{name}, {anchor}"] = _time_alone(engine, intake, record)
+    return seconds
+
+
+def _time_alone(engine: SparseEngine, intake: Intake, record: Record) -> float:
+    """Return the seconds of a record for an engine that has scored nothing near it."""
+    engine.clear_cache()
+    started = time.time()
+    for result in itertools.chain.from_iterable(score_records([record], intake, engine)):
+        check(result)
+    return compile_clock().seconds_of_work(started, time.time())

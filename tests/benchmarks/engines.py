@@ -8,6 +8,7 @@
     start      from the command to the first score; variants per minute after that
     profile    seconds per stage
     cost       seconds per variant against the number of variants and the width of the window
+    indels     seconds of a 1 bp insertion or deletion against an SNV at the same place, with each anchor
 
 The FASTA is in the genome's coordinates, if only for a few megabases of the contig that `--chrom` names. All scorers
 that the checkpoint supports are run. Compilation is never part of a variant's time. With `--output`, tables are kept as
@@ -19,7 +20,7 @@ import itertools
 from collections.abc import Callable
 
 from tests.benchmarks.cases import KINDS
-from tests.benchmarks.cost import cost_by_number, cost_by_width, profile
+from tests.benchmarks.cost import cost_by_number, cost_by_width, cost_of_indels, profile
 from tests.benchmarks.equality import cases, compare
 from tests.benchmarks.inputs import ENGINES, Inputs, add_input_options
 from tests.benchmarks.machine import measure_machine
@@ -37,7 +38,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = parser.add_subparsers(required=True, metavar="MEASUREMENT")
-    for add in (_add_equality, _add_speed, _add_memory, _add_start, _add_profile, _add_cost):
+    for add in (_add_equality, _add_speed, _add_memory, _add_start, _add_profile, _add_cost, _add_indels):
         add(subparsers)
     options = parser.parse_args()
     options.measure(options)
@@ -55,14 +56,18 @@ def _subparser(
 def _add_equality(subparsers: argparse._SubParsersAction) -> None:
     parser = _subparser(subparsers, "equality", _equality)
     parser.add_argument("--cases", type=int, help="only the first so many; ten have one of each kind")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="TEXT", help="cases with this in their names"
+    )
     parser.add_argument("--align", type=int, default=1, metavar="BP", help="grid of the windows' starts")
 
 
 def _equality(options: argparse.Namespace) -> None:
     inputs = Inputs.from_options(options)
-    records = dict(itertools.islice(cases(inputs).items(), options.cases))
+    first = itertools.islice(cases(inputs).items(), options.cases)
+    records = {name: record for name, record in first if any(text in name for text in options.only)}
     rows, is_equal = compare(inputs, records, align_bp=options.align)
-    report(f"equality {inputs.window_bp}", rows, options.output)
+    report(f"equality {inputs.window_bp} {inputs.intake().indel_anchor}", rows, options.output)
     raise SystemExit(0 if is_equal else 1)
 
 
@@ -157,6 +162,18 @@ def _cost(options: argparse.Namespace) -> None:
         folder = options.output
         plot(folder / "cost_by_number.svg", by_number, x="variants", y="s per variant", by="where")
         plot(folder / "cost_by_width.svg", by_width, x="window bp", y="s per variant", by="engine")
+
+
+def _add_indels(subparsers: argparse._SubParsersAction) -> None:
+    parser = _subparser(subparsers, "indels", _indels)
+    parser.add_argument("--isolated", type=int, default=2, metavar="N", help="places of each kind")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="rounds of each place")
+
+
+def _indels(options: argparse.Namespace) -> None:
+    inputs = Inputs.from_options(options)
+    rows = list(cost_of_indels(inputs, isolated=options.isolated, repeats=options.repeats))
+    report(f"indels {inputs.window_bp}", rows, options.output)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class Comparison:
 
 
 def cases(inputs: Inputs) -> dict[str, Record]:
-    """Name to record; the first ten have one of each kind."""
+    """Return name to record; the first ten have one of each kind, the last ten are indels."""
     places = Places(inputs)
     (outside, other_outside), (inside, other_inside) = (
         [record.pos1 - 1 for record in (*chosen, other)]
@@ -78,7 +78,31 @@ def cases(inputs: Inputs) -> dict[str, Record]:
         "SNV in another gene": places.record(other_inside, 1, "~"),
         "long deletion in a gene": _deletion(places, other_inside + 5, 1_000),
     }
-    return found
+    return found | _indels(places, inside=other_inside, first=first, last=last)
+
+
+def _indels(places: Places, *, inside: int, first: int, last: int) -> dict[str, Record]:
+    """Insertions and deletions of few and of many bases, in a gene and at both of the contig's ends."""
+    near, far = _FROM_ENDS_BP
+    return {
+        "1 bp insertion in a gene": places.record(
+            inside + 41, 1, places.bases(inside + 41, inside + 42) + "~"
+        ),
+        "1 bp deletion in a gene": _deletion(places, inside + 85, 1),
+        "delins that shortens": places.record(inside + 121, 9, "~GTT"),
+        "long insertion in a gene": _insertion(places, inside + 161, 1_050),
+        "insertion at the contig's start": _insertion(places, first + near, 7),
+        "deletion at the contig's start": _deletion(places, first + near, 5),
+        "insertion at the contig's end": _insertion(places, last - near, 7),
+        "deletion near the contig's start": _deletion(places, first + far, 30),
+        "insertion near the contig's end": _insertion(places, last - far, 140),
+        "deletion near the contig's end": _deletion(places, last - far + 40, 300),
+    }
+
+
+def _insertion(places: Places, pos0: int, inserted_bp: int) -> Record:
+    inserted = "GATTACA" * (inserted_bp // 7)
+    return places.record(pos0, 1, places.bases(pos0, pos0 + 1) + inserted)
 
 
 def _deletion(places: Places, pos0: int, deleted_bp: int) -> Record:

@@ -14,11 +14,11 @@ from vepscore.engine.device import default_precision, find_devices
 from vepscore.engine.encoding import RUN_BINS
 from vepscore.engine.intake import Intake
 from vepscore.engine.options import ALL_SCORERS
-from vepscore.engine.plugins import load_scorers
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import choose_scorers, needed_outputs, select_scorers
 from vepscore.engine.settings import set_up_process
 from vepscore.engine.sparse import SparseEngine
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
@@ -39,6 +39,12 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", help="a name or a directory; default: the embedded one")
     parser.add_argument("--chrom", default="chr16", help="where the variants are (default: %(default)s)")
     parser.add_argument("--window", type=parse_width, default=parse_width("16kb"), metavar="WIDTH")
+    parser.add_argument(
+        "--scorers", nargs="+", default=[ALL_SCORERS], metavar="NAME", help="default: all that can run"
+    )
+    parser.add_argument(
+        "--indel-anchor", type=IndelAnchor, choices=list(IndelAnchor), help="default: the checkpoint's"
+    )
     parser.add_argument("--output", type=Path, help="folder for JSON and plots")
 
 
@@ -50,6 +56,7 @@ class Data:
     genes_path: Path
     polya_path: Path | None
     checkpoint_name: str | None
+    scorer_names: tuple[str, ...] = (ALL_SCORERS,)
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -74,23 +81,24 @@ class Data:
         return load_checkpoint(
             resolve_checkpoint(self.checkpoint_name),
             dtype=precision,
-            outputs=set().union(*map(needed_outputs, load_scorers(None))),
+            outputs=set().union(*map(needed_outputs, choose_scorers(self.scorer_names, None).scorers)),
         )
 
     @functools.cached_property
     def scorers(self) -> Sequence[Scorer]:
-        """All that the checkpoint supports."""
-        choice = choose_scorers([ALL_SCORERS], None)
+        """Those that were named, or all that the checkpoint supports."""
+        choice = choose_scorers(self.scorer_names, None)
         return select_scorers(choice, self.checkpoint, has_genes=True, has_polya=True).scorers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What is measured on: data, a contig, and a width of windows."""
+    """What is measured on: data, a contig, a width of windows, and the anchor of indels."""
 
     data: Data
     chrom: str
     window_bp: int
+    indel_anchor: IndelAnchor | None = None  # the checkpoint's where None
 
     @classmethod
     def from_options(cls, options: argparse.Namespace) -> "Inputs":
@@ -100,8 +108,14 @@ class Inputs:
             genes_path=options.genes,
             polya_path=options.polya,
             checkpoint_name=options.checkpoint,
+            scorer_names=tuple(options.scorers),
         )
-        return cls(data=data, chrom=options.chrom, window_bp=options.window)
+        return cls(
+            data=data,
+            chrom=options.chrom,
+            window_bp=options.window,
+            indel_anchor=options.indel_anchor,
+        )
 
     @property
     def sharing_align_bp(self) -> int:
@@ -116,6 +130,7 @@ class Inputs:
             align_bp=align_bp,
             annotation=self.data.annotation,
             polya=self.data.polya,
+            indel_anchor=self.indel_anchor or self.data.checkpoint.config.indel_anchor,
         )
 
     def open_engine(self, kind: str) -> Engine:
