@@ -42,8 +42,10 @@ class FullSize:
     imported: Path
     environment: Mapping[str, str]
 
-    def score(self, folder: Path, variants: pd.DataFrame, *checkpoint: str | Path) -> Path:
-        """Runs the command; `folder` gets out.parquet and out.vcf."""
+    def score(
+        self, folder: Path, variants: pd.DataFrame, *checkpoint: str | Path, engine: str = "sparse"
+    ) -> Path:
+        """Run the command; `folder` gets out.parquet and out.vcf."""
         vcf = write_vcf(folder / "in.vcf", *variants[["chrom", "pos", "variant", "ref", "alt"]].to_numpy(str))
         data = {
             "-r": need("data/hg38_native.fa.gz"),
@@ -52,12 +54,7 @@ class FullSize:
         }
         outputs = ["-o", folder / "out.parquet", "-o", folder / "out.vcf"]
         numerics = ["--window", "16kb", "--precision", "float32", "--rotary", "float32"]
-        options = [
-            *sum(data.items(), ()),
-            *numerics,
-            "--official",
-            *outputs,
-        ]
+        options = [*sum(data.items(), ()), *numerics, "--official", "--engine", engine, *outputs]
         run([SCRIPT, "score", vcf, *options, "-c", *checkpoint], self.environment)
         return folder
 
@@ -85,9 +82,22 @@ def scored(tmp_path_factory: pytest.TempPathFactory, full_size: FullSize, varian
     return full_size.score(tmp_path_factory.mktemp("scored"), variants, full_size.imported)
 
 
+@pytest.fixture(scope="module")
+def densely_scored(
+    tmp_path_factory: pytest.TempPathFactory, full_size: FullSize, variants: pd.DataFrame
+) -> Path:
+    """Return the folder of a run of the dense engine over all variants."""
+    folder = tmp_path_factory.mktemp("densely_scored")
+    return full_size.score(folder, variants, full_size.imported, engine="dense")
+
+
 @pytest.mark.slow
 @pytest.mark.alone
-def test_every_official_row_is_reproduced(scored: Path, variants: pd.DataFrame) -> None:
+@pytest.mark.parametrize("run_of", ["scored", "densely_scored"])
+def test_every_official_row_is_reproduced(
+    run_of: str, request: pytest.FixtureRequest, variants: pd.DataFrame
+) -> None:
+    scored: Path = request.getfixturevalue(run_of)
     official = read_official(need("parity/scores_seed0_16k_fp32_human.parquet"))
     summary = summarize(compare(official, read_scored(scored / "out.parquet", variants)))
     print(format_summary(summary))
