@@ -14,6 +14,7 @@ the start of the window.
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -48,6 +49,11 @@ class Site:
 
     def overlapping_genes(self) -> list[Gene]:
         """The genes that the allele overlaps, over the longer of REF and ALT; none without an annotation."""
+        return list(self._overlapping_genes)
+
+    @functools.cached_property
+    def _overlapping_genes(self) -> list[Gene]:
+        """Looked up once for all scorers."""
         if self.annotation is None:
             return []
         allele = self.allele
