@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.alignment import MAX_JOINED_BP, IndelAnchor
 from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation, Gene
 from vepscore.genome.polya import PolyASites
@@ -46,6 +46,11 @@ class Site:
     def has_two_windows(self) -> bool:
         """Whether the alternate allele is predicted in two windows; see `vepscore.genome.alignment`."""
         return self.indel_anchor is IndelAnchor.BOTH and self.allele.inserted_bp != 0
+
+    @property
+    def joins_windows(self) -> bool:
+        """Whether those two are joined at the variant."""
+        return self.has_two_windows and abs(self.allele.inserted_bp) <= MAX_JOINED_BP
 
     def overlapping_genes(self) -> list[Gene]:
         """The genes that the allele overlaps, over the longer of REF and ALT; none without an annotation."""

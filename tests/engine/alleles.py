@@ -25,6 +25,8 @@ ROWS = {
 # Alleles that change the length, of which two windows are predicted where indels have both anchors.
 INDELS = {
     **{kind: row for kind, row in ROWS.items() if kind not in ("SNV in two genes", "MNV")},
+    "longest that is joined": vcf_row("chr1", 16_030, 65, "~"),
+    "shortest that is not": vcf_row("chr1", 16_030, 1, "~" + "GATTACAGG" * 7 + "TC"),
     "long insertion": vcf_row("chr1", 16_000, 1, "~" + "ACGTTGCA" * 40),
 }
 

@@ -23,6 +23,7 @@ from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.heads import TrackHead
+from vepscore.model.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output, Tracks
 
 Scores = dict[tuple, np.ndarray]  # row, such as (gene,) or (gene, start, end), to (T,)
@@ -67,6 +68,7 @@ class PlainScorer:
         graph, self._state = nnx.split(checkpoint.network)
         self._organism = LOADED_ORGANISM
         self._predict_window = jax.jit(functools.partial(_predict_window, graph))
+        self._predict_two = jax.jit(functools.partial(_predict_two, graph))
         self._predict_counts = jax.jit(functools.partial(_predict_counts, graph))
 
     def score(self, allele: PreparedAllele) -> dict[str, Scores]:
@@ -84,19 +86,45 @@ class PlainScorer:
 
     def predict(self, allele: PreparedAllele) -> "Case":
         """The predictions of all windows."""
+        changed = allele.site.allele
+        if allele.right_codes is None:
+            alternates = [self._predict(allele.alternate_codes), None]
+        elif abs(len(changed.alt) - len(changed.ref)) <= 64:
+            alternates = self._predict_joined(allele)
+        else:
+            alternates = [self._predict(codes) for codes in (allele.alternate_codes, allele.right_codes)]
         return Case(
-            allele=allele.site.allele,
+            allele=changed,
             window=allele.site.window,
             tracks=self.tracks,
             reference=self._predict(allele.reference_codes),
-            alternate=self._predict(allele.alternate_codes),
-            right=None if allele.right_codes is None else self._predict(allele.right_codes),
+            alternate=alternates[0],
+            right=alternates[1],
         )
 
-    def _predict(self, codes: np.ndarray) -> Prediction:
+    def _predict_joined(self, allele: PreparedAllele) -> list[Prediction]:
+        """Both windows of an indel, from one trunk that has each bin from the window most of its bases belong to."""
+        changed, window = allele.site.allele, allele.site.window
+        first = changed.pos0 - window.start0
+        side = np.zeros(window.width_bp)
+        side[changed.end0 - window.start0 :] = 1
+        side[first + len(changed.alt) : first + len(changed.ref)] = 0.5
+        is_right = side.reshape(-1, 128).mean(axis=1) > 0.5
         if self.strand == "-":
-            codes = np.array([3, 2, 1, 0, 4], np.uint8)[codes[::-1]]
-        embedding, tracks = jax.device_get(self._predict_window(self._state, codes, self._organism))
+            is_right = is_right[::-1]
+        codes = [self._seen(each) for each in (allele.alternate_codes, allele.right_codes)]
+        found = jax.device_get(self._predict_two(self._state, np.stack(codes), is_right, self._organism))
+        return [self._prediction(*each) for each in found]
+
+    def _predict(self, codes: np.ndarray) -> Prediction:
+        codes = self._seen(codes)
+        return self._prediction(*jax.device_get(self._predict_window(self._state, codes, self._organism)))
+
+    def _seen(self, codes: np.ndarray) -> np.ndarray:
+        """The window as the network is given it."""
+        return codes if self.strand == "+" else np.array([3, 2, 1, 0, 4], np.uint8)[codes[::-1]]
+
+    def _prediction(self, embedding: np.ndarray, tracks: dict[Output, np.ndarray]) -> Prediction:
         real = {output: values[..., self.tracks[output].channel] for output, values in tracks.items()}
         if self.strand == "-":
             embedding, real = embedding[::-1], {output: _turn(output, real[output]) for output in real}
@@ -338,7 +366,28 @@ class Case:
 def _predict_window(graph: nnx.GraphDef, state: nnx.State, codes: jax.Array, organism: jax.Array) -> tuple:
     network = nnx.merge(graph, state)
     dna = (codes[:, None] == jnp.arange(4)).astype(jnp.float32)
-    embeddings = network(dna[None], organism, rotary_dtype=jnp.float32)
+    return _read_heads(network, network(dna[None], organism, rotary_dtype=jnp.float32), organism)
+
+
+def _predict_two(
+    graph: nnx.GraphDef, state: nnx.State, codes: jax.Array, is_right: jax.Array, organism: jax.Array
+) -> list[tuple]:
+    network = nnx.merge(graph, state)
+    dna = (codes[..., None] == jnp.arange(4)).astype(jnp.float32)
+    encoded = [network.encoder(window[None]) for window in dna]
+    (left, _), (right, _) = encoded
+    trunk = jnp.where(is_right[None, :, None], right, left) + network.organism(organism)
+    trunk, pair = network.tower(trunk, rotary_dtype=jnp.float32)
+    found = []
+    for _, skips in encoded:
+        coarse = network.embedder_128(trunk, organism)
+        fine = network.embedder_1(network.decoder(trunk, skips), organism, coarse)
+        embeddings = Embeddings(fine, coarse, network.embedder_pair(pair, organism))
+        found.append(_read_heads(network, embeddings, organism))
+    return found
+
+
+def _read_heads(network: AlphaGenome, embeddings: Embeddings, organism: jax.Array) -> tuple:
     tracks = {}
     for output in Output:
         if output is not Output.SPLICE_JUNCTIONS:

@@ -10,6 +10,7 @@ from vepscore.genome.alignment import (
     align_positions,
     align_to_both,
     choose_right_pairs,
+    read_right,
 )
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
@@ -225,6 +226,25 @@ def test_padding_and_subsets_of_two_windows() -> None:
     assert index.positions.tolist() == [15, 12, 3, 1, -1, -1]
     assert index.anchor == 2
     assert index.span[:3].tolist() == [3, 4, -1]
+
+
+@pytest.mark.parametrize(
+    ("pos0", "ref", "alt", "first"),
+    [
+        (511, "A", "AC", 4),
+        (447, "A", "AC", 4),
+        (446, "A", "AC", 3),
+        (440, "A" * 41, "A", 4),
+        (400, "A" * 41, "A", 3),
+        (500, "A" * 301, "A", 6),
+        (1023, "A", "AC", 8),
+    ],
+)
+def test_seam_is_where_most_bases_of_a_bin_lie_right_of_the_variant(
+    pos0: int, ref: str, alt: str, first: int
+) -> None:
+    is_right = read_right(128, allele(pos0, ref, alt), window(0, 1024))
+    assert is_right.tolist() == [number >= first for number in range(8)]
 
 
 def test_each_pair_of_bins_is_read_where_the_farther_one_is_in_phase() -> None:

@@ -9,7 +9,7 @@ Axes: B windows, S bp, C channels, P positions read.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,9 +21,10 @@ from vepscore.contract import ScoreBlock, Scorer
 from vepscore.engine.intake import PreparedAllele
 from vepscore.engine.scoring import AllelePlan, NotFiniteError, Scoring, join_pairs, plan_allele
 from vepscore.engine.settings import fixed_settings
+from vepscore.genome.alignment import read_right
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
-from vepscore.model.config import PAIR_BIN_BP
+from vepscore.model.config import PAIR_BIN_BP, TRUNK_BIN_BP
 from vepscore.model.network import Embeddings, one_hot
 from vepscore.outputs import Output
 
@@ -74,6 +75,7 @@ class DenseEngine:
         self._precision, self._device = checkpoint.network.dtype.name, checkpoint.network.device
         graph, self._state = nnx.split(checkpoint.network)
         self._embed = jax.jit(functools.partial(_embed, graph, jnp.dtype(rotary_dtype)))
+        self._embed_joined = jax.jit(functools.partial(_embed_joined, graph, jnp.dtype(rotary_dtype)))
 
     def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
         """The blocks of each allele, in the order of the scorers; at most `batch` alleles, all with a site."""
@@ -82,12 +84,12 @@ class DenseEngine:
 
     def _score_batch(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
         references = self._embed_all([allele.reference_codes for allele in alleles])
-        own = iter(self._embed_all([codes for allele in alleles for codes in allele.alternates]))
+        whole = [allele for allele in alleles if not allele.site.joins_windows]
+        own = iter(self._embed_all([codes for allele in whole for codes in allele.alternates]))
         results: list[list[ScoreBlock] | NotFiniteError] = []
         for allele, reference in zip(alleles, references, strict=True):
             plan = plan_allele(allele, self.scorers)
-            windows = [next(own) for _ in allele.alternates]
-            alternate = self._join(plan, windows) if windows else reference
+            alternate = self._alternate(plan, reference, own)
             try:
                 results.append(
                     self._scoring.score(
@@ -101,10 +103,18 @@ class DenseEngine:
                 results.append(error)
         return results
 
-    def _join(self, plan: AllelePlan, windows: Sequence[DenseReader]) -> DenseReader:
-        if len(windows) == 1:
-            return windows[0]
-        left, right = (window.embeddings for window in windows)
+    def _alternate(self, plan: AllelePlan, reference: DenseReader, own: Iterator[DenseReader]) -> DenseReader:
+        """Return the embeddings of an alternate allele; those of whole windows are the next of `own`."""
+        allele = plan.allele
+        if allele.changes_nothing:
+            return reference
+        if allele.site.joins_windows:
+            is_right = read_right(TRUNK_BIN_BP, allele.site.allele, allele.site.window)
+            codes = np.stack([self._seen(window) for window in allele.alternates])
+            return self._embed_joined(self._state, codes, is_right[::-1] if self._reverse else is_right)
+        if not allele.site.has_two_windows:
+            return next(own)
+        left, right = (next(own).embeddings for _ in allele.alternates)
         return DenseReader(
             Embeddings(
                 bp1=jnp.concatenate([left.bp1, right.bp1]),
@@ -113,9 +123,12 @@ class DenseEngine:
             )
         )
 
+    def _seen(self, codes: np.ndarray) -> np.ndarray:
+        return reverse_complement(codes) if self._reverse else codes
+
     def _embed_all(self, codes: Sequence[np.ndarray]) -> list[DenseReader]:
         """Return the embeddings of each window; `batch` windows go through the network together."""
-        windows = [reverse_complement(window) if self._reverse else window for window in codes]
+        windows = [self._seen(window) for window in codes]
         readers: list[DenseReader] = []
         for first in range(0, len(windows), self.batch):
             chunk = windows[first : first + self.batch]
@@ -132,3 +145,19 @@ def _embed(
     dtype = network.dtype
     embeddings = network(one_hot(codes, dtype), LOADED_ORGANISM, rotary_dtype=rotary_dtype)
     return [DenseReader(jax.tree.map(lambda x, i=i: x[i], embeddings)) for i in range(codes.shape[0])]
+
+
+def _embed_joined(
+    graph: nnx.GraphDef, rotary_dtype: jnp.dtype, state: nnx.State, codes: jax.Array, is_right: jax.Array
+) -> DenseReader:
+    """uint8 codes (2, S) of an alternate's windows, joined at the bins `is_right` (S // 128,), to its embeddings."""
+    network = nnx.merge(graph, state)
+    dna = one_hot(codes, network.dtype)
+    embeddings = network.embed_joined(dna, is_right, LOADED_ORGANISM, rotary_dtype=rotary_dtype)
+    return DenseReader(
+        Embeddings(
+            bp1=jnp.concatenate(list(embeddings.bp1)),
+            bp128=jnp.concatenate([embeddings.bp128[0]] * 2),
+            pair=embeddings.pair[0],
+        )
+    )

@@ -149,10 +149,20 @@ class WindowEncoder:
         window.trunk = jnp.concatenate([*before, final[-rest:]])
         return window
 
-    def encode_alternate(self, codes: np.ndarray, reference: EncodedWindow, bins: Bins) -> EncodedWindow:
-        """A window of the reference's place; what they have in common is not computed again."""
+    def encode_alternate(
+        self, codes: np.ndarray, reference: EncodedWindow, bins: Bins, own: np.ndarray | None = None
+    ) -> EncodedWindow:
+        """Encode a window of the reference's place; what they have in common is not computed again.
+
+        Args:
+            codes: uint8 (S,).
+            reference: the reference's window.
+            bins: whose blocks the decoder will read.
+            own: bool (N,), the bins that are read at all; the others stay as in the reference. None: all.
+        """
         padded, owner, runs = self._pad(codes), reference.owner.copy(), list(reference.runs)
-        for first, end in _stretches(_changed_bins(reference.codes, codes, self._margin_bp)):
+        changed = _changed_bins(reference.codes, codes, self._margin_bp)
+        for first, end in _stretches(changed if own is None else changed & own):
             while first < end:
                 size = PATCH_BINS if end - first < _PATCHED_BINS else RUN_BINS
                 owner[first : min(first + size, end)] = len(runs)

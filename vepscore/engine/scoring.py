@@ -251,7 +251,7 @@ class Scoring:
 
 
 def join_pairs(left: jax.Array, right: jax.Array, plan: AllelePlan, *, reverse: bool) -> jax.Array:
-    """Return the pair representation (M, M, F) of an alternate allele that has two windows.
+    """Return the pair representation (M, M, F) of an alternate allele that has two windows which are not joined.
 
     It is the left-anchored window's where no scorer reads contacts.
     """

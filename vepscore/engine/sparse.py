@@ -38,6 +38,7 @@ from vepscore.engine.scoring import (
     plan_allele,
 )
 from vepscore.engine.settings import fixed_settings
+from vepscore.genome.alignment import read_right
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.config import PAIR_BIN_BP, TRUNK_BIN_BP
@@ -85,7 +86,7 @@ class _Window:
 
     encoded: EncodedWindow
     rows: np.ndarray  # int32 (N,): where its decoded bins are, or ABSENT
-    asked: np.ndarray | None = None  # int32 (Q,): the bins that the trunk is read in; None for all
+    asked: np.ndarray | None = None  # int (Q,): the bins that the trunk is read in, ascending; None for all
     trunk: Any = None  # (N, C), after the tower; 0 in other bins
     pair: Any = None  # (M, M, F)
     signals: collections.OrderedDict = dataclasses.field(default_factory=collections.OrderedDict)
@@ -172,7 +173,7 @@ class SparseEngine:
         ]
         if reference.pair is None:
             self._run_towers([reference], at_a_time=1)
-        self._run_towers(alternates, at_a_time=self._towers_at_a_time)
+        self._run_alternate_towers(windows, alternates)
         self._decode_bins([(reference, union), *zip(alternates, demands, strict=True)], reference)
         own = iter(alternates)
         results = [
@@ -202,7 +203,9 @@ class SparseEngine:
         if len(windows) == 1:
             return self._reader(windows[0].rows, windows[0].trunk, windows[0].pair)
         left, right = windows
-        pair = join_pairs(left.pair, right.pair, plan, reverse=self._reverse)
+        pair = left.pair
+        if not plan.allele.site.joins_windows:
+            pair = join_pairs(left.pair, right.pair, plan, reverse=self._reverse)
         trunk = jnp.concatenate([left.trunk, right.trunk])
         return self._reader(np.concatenate([left.rows, right.rows]), trunk, pair)
 
@@ -256,31 +259,47 @@ class SparseEngine:
         return window
 
     def _alternate(self, plan: AllelePlan, number: int, reference: _Window, bins: np.ndarray) -> _Window:
+        read = with_margins(bins, len(reference.rows))
+        own = None
+        if plan.allele.site.joins_windows:
+            own = self._is_right(plan) == bool(number)
+            own[np.concatenate(read)] = True
         encoded = self._encoder.encode_alternate(
-            self._codes(plan.allele.alternates[number]),
-            reference.encoded,
-            with_margins(bins, len(reference.rows)),
+            self._codes(plan.allele.alternates[number]), reference.encoded, read, own
         )
-        window = _Window(encoded=encoded, rows=np.full(len(encoded.owner), ABSENT))
-        if self._towers_at_a_time == 1 and self._mesh is None:
-            window.asked = self._asked(plan, number, bins, len(window.rows))
-        return window
+        rows = np.full(len(encoded.owner), ABSENT)
+        return _Window(encoded=encoded, rows=rows, asked=self._asked(plan, number, bins, len(rows)))
 
-    def _asked(self, plan: AllelePlan, number: int, bins: np.ndarray, window_bins: int) -> np.ndarray | None:
-        """The bins that the trunk of an alternate is read in, one of them repeated to fill up a share; None for most.
-
-        For the decoder, and by the heads at 128 bp.
-        """
+    def _asked(self, plan: AllelePlan, number: int, bins: np.ndarray, window_bins: int) -> np.ndarray:
+        """Return the bins that the trunk of an alternate is read in, for the decoder and by the heads at 128 bp."""
         read = _read_in_window(plan, number, resolution_bp=TRUNK_BIN_BP)
         coarse = np.concatenate([np.zeros(0, np.int32), *read])
-        asked = np.union1d(
+        return np.union1d(
             trunk_bins(bins, window_bins), window_bins - 1 - coarse if self._reverse else coarse
         )
-        for share in _ASKED_SHARES:
-            if len(asked) <= window_bins // share:
-                last = asked[-1:] if len(asked) else [0]
-                return np.append(asked, np.repeat(last, window_bins // share - len(asked))).astype(np.int32)
-        return None
+
+    def _is_right(self, plan: AllelePlan) -> np.ndarray:
+        """Return which bins of the trunk are the right-anchored window's, as the network sees them: bool (N,)."""
+        site = plan.allele.site
+        is_right = read_right(TRUNK_BIN_BP, site.allele, site.window)
+        return is_right[::-1].copy() if self._reverse else is_right
+
+    def _run_alternate_towers(
+        self, windows: Sequence[tuple[AllelePlan, int]], alternates: Sequence[_Window]
+    ) -> None:
+        """Run the tower over the alternates; two windows that are joined have one trunk."""
+        single, joined = [], []
+        for (plan, number), window in zip(windows, alternates, strict=True):
+            if number == 1 and plan.allele.site.joins_windows:
+                left = single[-1]
+                left.encoded.trunk = _join(self._is_right(plan), left.encoded.trunk, window.encoded.trunk)
+                left.asked = np.union1d(left.asked, window.asked)
+                joined.append((left, window))
+            else:
+                single.append(window)
+        self._run_towers(single, at_a_time=self._towers_at_a_time)
+        for left, right in joined:
+            right.trunk, right.pair = left.trunk, left.pair
 
     def _forget_decoded(self, window: _Window) -> None:
         self._decoder.store.give_back(window.rows)
@@ -298,7 +317,10 @@ class SparseEngine:
             trunks = [window.encoded.trunk for window in chunk]
             trunks += trunks[-1:] * (at_a_time - len(chunk))
             trunks = self._over_mesh(trunks, PartitionSpec(POSITIONS))
-            towers = self._run_tower(self._tower_state, trunks, chunk[0].asked)
+            asked = None
+            if self._towers_at_a_time == 1 and self._mesh is None and chunk[0].asked is not None:
+                asked = _fill_up(chunk[0].asked, len(chunk[0].rows))
+            towers = self._run_tower(self._tower_state, trunks, asked)
             if self._mesh is not None:
                 towers = jax.device_put(towers, self._device)
             for window, (trunk, pair) in zip(chunk, towers, strict=False):
@@ -330,6 +352,21 @@ def with_fast_products(network: AlphaGenome) -> AlphaGenome:
     if network.device.platform != "cpu" or network.dtype != jnp.float32:
         return network
     return use_pointwise_convolutions(use_winograd(network))
+
+
+def _fill_up(asked: np.ndarray, window_bins: int) -> np.ndarray | None:
+    """Return the bins, the last repeated to fill up one of a few fractions of the window; None if they are most."""
+    for share in _ASKED_SHARES:
+        if len(asked) <= window_bins // share:
+            last = asked[-1:] if len(asked) else [0]
+            return np.append(asked, np.repeat(last, window_bins // share - len(asked))).astype(np.int32)
+    return None
+
+
+@jax.jit
+def _join(is_right: jax.Array, left: jax.Array, right: jax.Array) -> jax.Array:
+    """Return a trunk (N, C) with the bins of two."""
+    return jnp.where(is_right[:, None], right, left)
 
 
 def _read_in_window(plan: AllelePlan, number: int, *, resolution_bp: int) -> list[np.ndarray]:

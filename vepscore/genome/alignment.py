@@ -14,6 +14,11 @@ two windows, and each position is read from the window in which its flank is not
 A bin is read from the window in which most of its bases are read, and counts as zero if most of them are deleted. With
 `IndelAnchor.LEFT`, as the official code does it, everything is read from the left-anchored window.
 
+Attention carries what is shifted on one side over to the other, so that two whole windows still leave some noise. They
+are therefore joined where the variant is: the trunk has the bins left of the seam from the left-anchored window and
+those right of it from the right-anchored one, and nothing far from the variant is shifted. At the seam as many bases as
+the indel changes are missing or twice there, so a longer one than MAX_JOINED_BP is predicted in two whole windows.
+
 Positions count bp from the window's start; bins count likewise. Both windows have W bins; index i of the right-anchored
 window is written W + i. P is the number of positions asked for, L the size of the span.
 """
@@ -28,6 +33,7 @@ from vepscore.genome.windows import Window
 
 SPAN_SIZES = (1, 32, 1024, 32_768, 262_144)
 ABSENT = -1
+MAX_JOINED_BP = 64  # of length changed: half a bin of the trunk
 
 
 class IndelAnchor(enum.StrEnum):
@@ -98,10 +104,8 @@ def align_to_both(bins: np.ndarray, resolution_bp: int, allele: Allele, window: 
     bins = np.asarray(bins, np.int32)
     size = window.width_bp // resolution_bp
     anchor_position = _anchor_position(allele, window)
-    ref_end = allele.end0 - window.start0
-    deleted_bp = _bases_within(bins, resolution_bp, anchor_position + 1, ref_end)
-    right_bp = _bases_within(bins, resolution_bp, ref_end, window.width_bp)
-    is_right = 2 * right_bp + deleted_bp > resolution_bp
+    deleted_bp = _deleted_within(bins, resolution_bp, allele, window)
+    is_right = read_right(resolution_bp, allele, window)[bins]
     moved = np.where(is_right, size + bins, bins)
     moved[(2 * deleted_bp > resolution_bp) | (bins == ABSENT)] = ABSENT
     inserted_end = anchor_position + 1 + max(allele.inserted_bp, 0)
@@ -114,6 +118,20 @@ def align_to_both(bins: np.ndarray, resolution_bp: int, allele: Allele, window: 
         anchor = found[0]
         span = np.append(moved[anchor], inserted[inserted != moved[anchor]])
     return AlternateIndex(positions=moved.astype(np.int32), anchor=np.int32(anchor), span=_pad_span(span))
+
+
+def read_right(resolution_bp: int, allele: Allele, window: Window) -> np.ndarray:
+    """Return which bins of the window are read from the right-anchored one: bool (W,), False up to the seam.
+
+    Args:
+        resolution_bp: of the bins; divides the window's width.
+        allele: the alternate allele, which changes the length.
+        window: of the reference.
+    """
+    bins = np.arange(window.width_bp // resolution_bp)
+    right_bp = _bases_within(bins, resolution_bp, allele.end0 - window.start0, window.width_bp)
+    deleted_bp = _deleted_within(bins, resolution_bp, allele, window)
+    return 2 * right_bp + deleted_bp > resolution_bp
 
 
 def choose_right_pairs(resolution_bp: int, allele: Allele, window: Window) -> np.ndarray:
@@ -184,6 +202,13 @@ def align_bins(bins: np.ndarray, resolution_bp: int, allele: Allele, window: Win
 def _anchor_position(allele: Allele, window: Window) -> int:
     """Return the last place that REF and ALT both fill, in bp from the window's start."""
     return allele.pos0 - window.start0 + min(len(allele.ref), len(allele.alt)) - 1
+
+
+def _deleted_within(bins: np.ndarray, resolution_bp: int, allele: Allele, window: Window) -> np.ndarray:
+    """Return how many bases of each bin are deleted: int (P,)."""
+    return _bases_within(
+        bins, resolution_bp, _anchor_position(allele, window) + 1, allele.end0 - window.start0
+    )
 
 
 def _bases_within(bins: np.ndarray, resolution_bp: int, start: int, end: int) -> np.ndarray:

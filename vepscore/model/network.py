@@ -4,6 +4,7 @@ Axes: B batch, S bp, C channels.
 Source: google-deepmind/alphagenome_research 0.2.0, `model/model.py:AlphaGenome`.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -68,6 +69,30 @@ class AlphaGenome(nnx.Module):
             rotary_dtype: dtype of the tower's rotary table; belongs to the checkpoint.
         """
         trunk, skips = self.encoder(dna)
+        return self._embed(trunk, skips, organism, rotary_dtype)
+
+    def embed_joined(
+        self, dna: jax.Array, is_second: jax.Array, organism: jax.Array, *, rotary_dtype: jnp.dtype
+    ) -> Embeddings:
+        """Embed two windows whose trunks are joined to one, which the tower runs over and both are decoded from.
+
+        Args:
+            dna: one-hot (2, S, 4).
+            is_second: bool (S // 128,), the bins of which the joined trunk has the second window's.
+            organism: as for a call.
+            rotary_dtype: as for a call.
+
+        Returns:
+            The embeddings at 1 bp of both windows (2, S, 2 C); the coarser ones of the joined trunk, B = 1.
+        """
+        trunk, skips = self.encoder(dna)
+        joined = jnp.where(is_second[:, None], trunk[1:], trunk[:1])
+        return self._embed(joined, skips, organism, rotary_dtype)
+
+    def _embed(
+        self, trunk: jax.Array, skips: Sequence[jax.Array], organism: jax.Array, rotary_dtype: jnp.dtype
+    ) -> Embeddings:
+        """Embed trunks (B, N, C), or one of them with the skips of several windows."""
         trunk, pair = self.tower(trunk + self.organism(organism), rotary_dtype=rotary_dtype)
         coarse = self.embedder_128(trunk, organism)
         fine = self.embedder_1(self.decoder(trunk, skips), organism, coarse)
