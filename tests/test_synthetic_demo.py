@@ -89,6 +89,18 @@ def test_created_sites_complete_the_consensus(folder):
     assert "CAGGTAAGT" in changed["donor_copy"]
 
 
+def test_deep_intronic_controls_are_indels_too_and_far_from_every_site(folder):
+    controls = {
+        name: (int(pos) - 1, len(alt) - len(ref))
+        for _, pos, name, ref, alt, _, _, info in read_variants(folder)
+        if name.startswith("deep_intron") and info == "EXPECT=no_effect"
+    }
+    assert sorted(inserted_bp for _, inserted_bp in controls.values()) == [-1, 0, 0, 1]
+    edges = [edge for spans in read_exons(folder).values() for span in spans for edge in span]
+    for name, (pos0, _) in controls.items():
+        assert min(abs(pos0 - edge) for edge in edges) >= 300, name
+
+
 def write_scores(folder: pathlib.Path, target: pathlib.Path, effect: str, control: str) -> None:
     shutil.copy(folder / "synthetic.vcf", target)
     with open(target / "scored.tsv", "w", newline="") as lines:

@@ -5,5 +5,5 @@ here=$(dirname "$0")
 folder=${1:-demo}
 
 python3 "$here/make_genome.py" "$folder"
-vepscore score "$folder/synthetic.vcf" -r "$folder/synthetic.fa" -g "$folder/synthetic.gtf" --window 128kb -s all \
+vepscore score "$folder/synthetic.vcf" -r "$folder/synthetic.fa" -g "$folder/synthetic.gtf" -s all \
   -o "$folder/scored.vcf.gz" -o "$folder/scored.parquet" --table "$folder/scored.tsv"

@@ -96,18 +96,27 @@ def make_sites(editors: list[Editor]) -> Iterator[Variant]:
 def change_nothing(editors: list[Editor]) -> Iterator[Variant]:
     """Controls: deep in an intron, at the third base of a codon, between genes."""
     for name, editor, intron in (("deep_intron", editors[0], 4), ("deep_intron_minus_strand", editors[1], 5)):
-        middle = (editor.gene.exons[intron][1] + editor.gene.exons[intron + 1][0]) // 2
-        yield change_middle(editor, name, middle, "ACA", "T")
+        base = find_in_intron(editor, intron, "ACA")
+        yield editor.edit(name, "no_effect", base, base + 1, "T")
+    base = find_in_intron(editors[4], 1, "AAA")
+    yield editors[4].edit("deep_intron_deletion", "no_effect", base, base + 1, "")
+    base = find_in_intron(editors[5], 2, "AAA")
+    yield editors[5].edit("deep_intron_insertion", "no_effect", base, base, "T")
     start, end = editors[4].gene.exons[6]
     codon = start + (end - start) // 9 * 3
     yield change_codon(editors[4], "third_codon_base", codon)
-    yield change_middle(editors[4], "between_genes", len(editors[4].gene.codes) + GAP_BP // 2, "ACA", "T")
+    base = find_middle(editors[4], len(editors[4].gene.codes) + GAP_BP // 2, "ACA")
+    yield editors[4].edit("between_genes", "no_effect", base, base + 1, "T")
 
 
-def change_middle(editor: Editor, name: str, start: int, motif: str, base: str) -> Variant:
-    """The first `motif` from `start` on gets `base` in its middle."""
-    middle = start + editor.sense(start, start + 500).index(motif) + len(motif) // 2
-    return editor.edit(name, "no_effect", middle, middle + 1, base)
+def find_in_intron(editor: Editor, intron: int, motif: str) -> int:
+    """Return the middle of the first `motif` from the middle of an intron on; introns are counted from 0."""
+    return find_middle(editor, (editor.gene.exons[intron][1] + editor.gene.exons[intron + 1][0]) // 2, motif)
+
+
+def find_middle(editor: Editor, start: int, motif: str) -> int:
+    """Return the middle of the first `motif` from `start` on."""
+    return start + editor.sense(start, start + 500).index(motif) + len(motif) // 2
 
 
 def change_codon(editor: Editor, name: str, start: int) -> Variant:

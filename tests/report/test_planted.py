@@ -18,7 +18,13 @@ EVENTS = {
     "donor_plus1_minus_strand": "exon skipping",
     "donor_deletion": "exon skipping",
 }
-CONTROLS = ("deep_intron", "deep_intron_minus_strand", "third_codon_base")
+CONTROLS = (
+    "deep_intron",
+    "deep_intron_minus_strand",
+    "deep_intron_deletion",
+    "deep_intron_insertion",
+    "third_codon_base",
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +51,7 @@ def ranked(folder: Path) -> list[dict[str, str]]:
     scored, table = folder / "scored.vcf.gz", folder / "ranked.tsv"
     source = str(folder / "synthetic.vcf")
     for command in (
-        ("score", source, *genome, "-o", str(scored), "--window", "128kb", *scorers),
+        ("score", source, *genome, "-o", str(scored), *scorers),
         ("rank", str(scored), "-g", str(folder / "synthetic.gtf"), "-o", str(table)),
     ):
         result = vepscore(*command)
