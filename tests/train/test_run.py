@@ -15,6 +15,7 @@ from vepscore.cli.train import train as train_command
 from vepscore.errors import OutputError, TrainingError
 from vepscore.genome.alignment import IndelAnchor
 from vepscore.model.checkpoint import load_checkpoint, read_config, verify_checkpoint
+from vepscore.model.registry import embedded_checkpoint
 from vepscore.outputs import Output
 from vepscore.train.recipe import Defaults, Recipe, read_recipe
 from vepscore.train.run import read_data, train_all
@@ -287,7 +288,7 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
         (
             'scorers = ["SPLICE_SITES"]',
             "scorers = []",
-            "defaults.scorers: found a list, expected at least one",
+            "defaults.scorers: found an empty list, expected at least one",
         ),
         ("seed = 7", "seed 7", "is not TOML"),
         ('name = "toy"', "", "name: missing"),
@@ -306,6 +307,12 @@ def test_defaults_of_the_checkpoint_change_nothing_of_what_is_trained(recipe: Re
     """A training is named by a hash of the recipe as text."""
     other = dataclasses.replace(recipe, defaults=Defaults())
     assert other != recipe and repr(other) == repr(recipe)
+
+
+def test_recipe_of_the_embedded_checkpoint_names_the_defaults_that_it_ships_with() -> None:
+    defaults = read_recipe(ROOT / "examples" / "06_training" / "recipe.toml").defaults
+    config = read_config(embedded_checkpoint())
+    assert dataclasses.astuple(defaults) == (config.window_bp, config.indel_anchor, config.scorers)
 
 
 def test_a_recipe_may_begin_with_a_byte_order_mark(folder: Path, tmp_path: Path) -> None:
