@@ -72,6 +72,15 @@ def test_what_is_asked_for_takes_the_place_of_the_defaults(
     assert "vepscoreScorersNotRun" not in header
 
 
+def test_background_is_scored_with_every_scorer(bench: Bench, checkpoint: Path, tmp_path: Path) -> None:
+    """The log of a run names the scorers that it leaves out."""
+    source = write_vcf(tmp_path / "background.vcf", SYMBOLIC)
+    genome = ("-r", bench.genome.fasta, "-g", bench.genome.gtf)
+    ended = run_here("calibrate", source, *genome, "-c", checkpoint, "-o", tmp_path / "made")
+    assert ended.status == 1 and "no allele of the input was scored" in ended.said
+    assert "window of 18,432 bp" in ended.said and "not run: " not in ended.said
+
+
 @pytest.mark.parametrize(("rows", "status"), [([OUTSIDE], 0), ([OUTSIDE, SYMBOLIC], 3)])
 def test_strict_takes_an_allele_that_no_scorer_applies_to(
     bench: Bench, checkpoint: Path, tmp_path: Path, rows: list[tuple[str, ...]], status: int

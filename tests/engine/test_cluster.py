@@ -56,7 +56,10 @@ def elsewhere(job: Job, name: str) -> Job:
 
 
 @pytest.mark.slow
-def test_workers_give_the_bytes_of_one_process(job: Job) -> None:
+@pytest.mark.parametrize("scorers", [("DNASE", "RNA_SEQ"), ("SPLICE_SITES",)])
+def test_workers_give_the_bytes_of_one_process(job: Job, scorers: tuple[str, ...]) -> None:
+    """The second scorer applies to none of the alleles."""
+    job = dataclasses.replace(job, scorers=scorers)
     finish(job)
     on_workers = dataclasses.replace(elsewhere(job, "cluster"), cluster="local:2")
     report = finish(on_workers)
