@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 
 from vepscore.contract import Scorer
 from vepscore.engine.options import Job
+from vepscore.engine.provenance import INDEL_ANCHOR_KEY
 from vepscore.engine.summary import COMPOSITE_WEIGHTS
 from vepscore.errors import UsageError
 from vepscore.genome.alignment import IndelAnchor
@@ -20,7 +21,6 @@ _BETTER_SAME = (
     "vepscoreAlign",
     "vepscoreStrand",
 )  # of scores that differ, but not in how they are distributed
-_ANCHOR_KEY = "vepscoreIndelAnchor"  # must be the same for indels; substitutions do not depend on it
 _log = logging.getLogger(__name__)
 
 
@@ -83,7 +83,9 @@ def match_composite(quantiles: Quantiles, scorers: Collection[Scorer]) -> Quanti
 
 def _match_indels(quantiles: Quantiles, provenance: Mapping[str, str]) -> Quantiles:
     """Return the quantiles, without those of indels where these were scored in other windows than in this run."""
-    found, expected = (facts.get(_ANCHOR_KEY, IndelAnchor.LEFT) for facts in (quantiles.facts, provenance))
+    found, expected = (
+        facts.get(INDEL_ANCHOR_KEY, IndelAnchor.LEFT) for facts in (quantiles.facts, provenance)
+    )
     if found == expected or AlleleKind.INDEL not in quantiles.kinds:
         return quantiles
     _log.info("no quantiles of indels: indel anchor %s in the background, %s in this run", found, expected)
