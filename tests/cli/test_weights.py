@@ -7,7 +7,10 @@ import pytest
 
 from tests.cli.commands import vepscore
 from vepscore.errors import CheckpointError
+from vepscore.genome.alleles import AlleleKind
+from vepscore.io.quantiles import list_quantiles, read_quantiles
 from vepscore.model import registry
+from vepscore.model.checkpoint import checkpoint_digest, read_config
 
 
 @pytest.fixture
@@ -29,6 +32,24 @@ def test_embedded_checkpoint_is_the_default(user_weights):
     assert path.name == "vepscore-small"
     assert registry.resolve_checkpoint(None) == path
     assert registry.resolve_checkpoint("vepscore-small") == path
+
+
+def test_quantiles_of_the_embedded_checkpoint_fit_it_and_its_defaults():
+    path = registry.embedded_checkpoint()
+    config = read_config(path)
+    (file,) = list_quantiles(path)
+    facts = read_quantiles(file).facts
+    assert facts["vepscoreCheckpoint"] == f"{config.name} sha256:{checkpoint_digest(path)}"
+    assert facts["vepscoreWindow"] == f"{config.window_bp} bp"
+    assert facts["vepscoreIndelAnchor"] == config.indel_anchor
+    assert set(config.scorers) <= set(facts["vepscoreScorers"].split(","))
+
+
+@pytest.mark.parametrize("kind", AlleleKind)
+def test_quantiles_of_the_embedded_checkpoint_rank_each_kind_among_a_thousand_or_more(kind):
+    (file,) = list_quantiles(registry.embedded_checkpoint())
+    largest = read_quantiles(file).kinds[kind].rank_values({"VS_SPLICE": 1e9})
+    assert round(largest["VS_SPLICE_Q"], 4) >= 1 - 0.5 / 1000
 
 
 def test_installed_weights_come_before_those_of_the_source_tree(tmp_path, monkeypatch):
