@@ -45,7 +45,7 @@ def test_donor_of_the_demo_stands_out(bench: Bench, tmp_path: pathlib.Path, flan
 def test_without_the_extra_it_says_what_to_install(tmp_path: pathlib.Path) -> None:
     program = f"import sys; sys.modules['matplotlib'] = None\n{MAIN}"
     options = ("-r", "absent.fa", "-o", str(tmp_path / "out.parquet"), "--picture", "out.png")
-    done = vepscore("ism", "chr1:1-10", *options, program=program)
+    done = vepscore("ism", "chr1:1-10", *options, "--window", "16kb", program=program)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "error: pictures are drawn with matplotlib, which is not installed\n"

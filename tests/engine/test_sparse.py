@@ -337,8 +337,8 @@ def test_place_that_was_not_planned_is_no_score(
     sparse: SparseEngine, intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were the plan to miss a bin, the allele would fail: nothing stale is read."""
-    demand = SparseEngine._demand
-    monkeypatch.setattr(SparseEngine, "_demand", lambda *args, **options: demand(*args, **options)[1:])
+    bins = SparseEngine._decoded_bins
+    monkeypatch.setattr(SparseEngine, "_decoded_bins", lambda *args: bins(*args)[1:])
     (result,) = sparse.score(prepare(intake, ROWS["SNV in two genes"]))
     assert isinstance(result, NotFiniteError)
 

@@ -16,6 +16,7 @@ from flax import nnx
 
 from tests.model.tiny import CONFIG, WINDOW_BP, embed, tiny_network, tiny_tracks
 from vepscore.errors import CheckpointError
+from vepscore.genome.alignment import IndelAnchor
 from vepscore.model.checkpoint import (
     ARRAYS_FILE,
     CONFIG_FILE,
@@ -239,6 +240,25 @@ def edit_config(directory: Path, **changes: Any) -> None:
 def test_unknown_config_field_is_named(directory: Path) -> None:
     edit_config(directory, licenses="MIT")
     with pytest.raises(CheckpointError, match=r"unknown: \['licenses'\]"):
+        read_config(directory)
+
+
+def test_config_of_an_earlier_version_has_one_window_for_indels_and_every_scorer(directory: Path) -> None:
+    path = directory / "config.json"
+    values = json.loads(path.read_text())
+    del values["indel_anchor"], values["scorers"]
+    path.write_text(json.dumps(values))
+    config = read_config(directory)
+    assert (config.indel_anchor, config.scorers) == (IndelAnchor.LEFT, None)
+
+
+@pytest.mark.parametrize("name", ["window_bp", "terms_notice"])
+def test_missing_config_field_is_named(directory: Path, name: str) -> None:
+    path = directory / "config.json"
+    values = json.loads(path.read_text())
+    del values[name]
+    path.write_text(json.dumps(values))
+    with pytest.raises(CheckpointError, match=rf"missing: \['{name}'\]"):
         read_config(directory)
 
 

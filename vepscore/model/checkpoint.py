@@ -41,6 +41,7 @@ from vepscore.schema import CLOSED, Whole, misfit, parse
 FORMAT = 2
 CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = FILES
 LOADED_ORGANISM = np.int32(0)  # what a loaded network is called with: it has its own organism's rows only
+_LATER_FIELDS = ("indel_anchor", "scorers")  # of config.json: earlier versions did not write them
 _HASHED_FILES = (CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE)
 
 
@@ -141,7 +142,7 @@ def read_config(directory: Path) -> CheckpointConfig:
         raise CheckpointError(
             f"{path}: not checkpoint format {FORMAT}", hint="use a newer version of vepscore"
         )
-    check_fields(CheckpointConfig, values, str(path))
+    check_fields(CheckpointConfig, values, str(path), optional=_LATER_FIELDS)
     values["architecture"] = ModelConfig.from_json(values["architecture"])
     try:
         return parse(CheckpointConfig, values)

@@ -5,6 +5,7 @@ Source: google-deepmind/alphagenome_research 0.2.0, `model/model.py` and `model/
 """
 
 import dataclasses
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from vepscore.errors import CheckpointError
@@ -102,18 +103,22 @@ class ModelConfig:
             raise CheckpointError(f"config.json: the architecture is impossible\n{error}") from error
 
 
-def check_fields(kind: type, values: object, where: str) -> None:
-    """Compare the names in a JSON object with the fields of a dataclass; those with a default may be missing.
+def check_fields(kind: type, values: object, where: str, *, optional: Collection[str] = ()) -> None:
+    """Compare the names in a JSON object with the fields of a dataclass: all have to be there, and no other.
+
+    Args:
+        kind: the dataclass.
+        values: the object.
+        where: the file, for messages.
+        optional: fields that may be missing, since files of earlier versions lack them.
 
     Raises:
         CheckpointError: names are missing or unknown, or `values` is no object.
     """
     if not isinstance(values, dict):
         raise CheckpointError(f"{where} is not an object")
-    fields = dataclasses.fields(kind)
-    known = {field.name for field in fields}
-    absent = dataclasses.MISSING
-    required = {field.name for field in fields if field.default is field.default_factory is absent}
+    known = {field.name for field in dataclasses.fields(kind)}
+    required = known.difference(optional)
     if not required <= values.keys() <= known:
         raise CheckpointError(
             f"{where} does not fit this version of vepscore\n"
