@@ -197,7 +197,7 @@ def build_checkpoint(folder: Path, *, name: str = "tiny", **changes: object) -> 
         organisms=("human", "mouse"),
         window_bp=WINDOW_BP,
         rotary_dtype="float32",
-        licence="Apache-2.0",
+        license="Apache-2.0",
     )
     config = dataclasses.replace(config, **changes)
     save_checkpoint(folder / name, tiny_network(), config, {"human": tiny_tracks(), "mouse": tiny_tracks()})

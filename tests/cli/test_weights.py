@@ -150,7 +150,7 @@ def test_info_describes_the_embedded_checkpoint():
     assert facts["checkpoint"].strip() == "vepscore-small"
     assert facts["parameters"].strip() == f"{config['training']['parameters']:,}"
     assert facts["default window"].strip() == f"{config['window_bp']:,} bp"
-    assert facts["licence"].strip() == config["licence"]
+    assert facts["license"].strip() == config["licence"]
     assert "SPLICE_SITES 4\n" in done.stdout
     assert len(facts["digest"].strip()) == len("sha256:") + 64
 

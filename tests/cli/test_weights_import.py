@@ -14,7 +14,7 @@ from tests.official_checkpoint import METADATA_FILES
 from vepscore.cli.weights_import import metadata_by_organism
 from vepscore.errors import UsageError
 from vepscore.model.checkpoint import read_config
-from vepscore.model.tracks import read_organisms
+from vepscore.model.track_table import read_organisms
 
 # Says at exit what of the network's libraries was imported.
 WATCHED = (

@@ -13,7 +13,7 @@ from tests.fuzz.checks import our_errors
 from tests.fuzz.mutations import damaged
 from vepscore.errors import CheckpointError
 from vepscore.model.checkpoint import load_checkpoint, read_config, verify_checkpoint
-from vepscore.model.tracks import read_tracks
+from vepscore.model.track_table import read_tracks
 
 JSON_VALUES = st.recursive(
     st.none()

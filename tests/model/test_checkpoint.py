@@ -40,7 +40,7 @@ TINY = CheckpointConfig(
     organisms=("human", "mouse"),
     window_bp=WINDOW_BP,
     rotary_dtype="float32",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     terms_notice="Not for clinical use.",
     training={"steps": 3, "auprc": {"donor": 0.5}},
 )

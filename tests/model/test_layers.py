@@ -65,18 +65,18 @@ def test_batch_norm_in_training_measures_and_remembers(normal: Normal) -> None:
     assert np.allclose(norm.variance[...], 0.97 + 0.03 * mean_square, rtol=1e-5)
 
 
-@pytest.mark.parametrize("centred", [True, False])
-def test_layer_norm_by_hand(normal: Normal, centred: bool) -> None:
-    norm, x = LayerNorm(16, centred=centred), normal(3, 16) + 2
+@pytest.mark.parametrize("centered", [True, False])
+def test_layer_norm_by_hand(normal: Normal, centered: bool) -> None:
+    norm, x = LayerNorm(16, centered=centered), normal(3, 16) + 2
     norm.scale[...], norm.offset[...] = normal(16), normal(16)
-    shifted = x - x.mean(axis=-1, keepdims=True) if centred else x
+    shifted = x - x.mean(axis=-1, keepdims=True) if centered else x
     unit = shifted / np.sqrt(np.square(shifted).mean(axis=-1, keepdims=True) + 1e-5)
     assert np.allclose(norm(x), unit * norm.scale[...] + norm.offset[...], atol=1e-5)
 
 
 def test_statistics_are_taken_in_float32(normal: Normal) -> None:
     x = jnp.asarray(normal(2, 4096) + 100, jnp.bfloat16)
-    norm = LayerNorm(4096, centred=False)
+    norm = LayerNorm(4096, centered=False)
     nnx.update(norm, jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), nnx.state(norm)))
     assert norm(x).dtype == jnp.bfloat16
     assert np.abs(np.asarray(norm(x), np.float32).mean() - 1) < 0.01

@@ -15,7 +15,7 @@ from vepscore.model.checkpoint import LOADED_ORGANISM
 from vepscore.model.config import TRACK_RESOLUTIONS_BP, ModelConfig
 from vepscore.model.heads import TrackHead, choose_sites
 from vepscore.model.network import AlphaGenome, Embeddings, one_hot
-from vepscore.model.official.checkpoint import load_official
+from vepscore.model.official.orbax_checkpoint import load_official
 from vepscore.outputs import Output
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]

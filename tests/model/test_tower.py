@@ -40,16 +40,16 @@ def test_attention_in_blocks_equals_plain_attention(normal: Normal, rows: int, p
 
 @pytest.mark.parametrize("pair_bins", [8, 32])
 def test_last_layer_runs_where_it_is_asked(normal: Normal, network: AlphaGenome, pair_bins: int) -> None:
-    x, asked = (
+    x, query_bins = (
         jnp.asarray(normal(2, 16 * pair_bins, CONFIG.trunk_channels)),
         np.array([3, 40, 41, 99, 127, 127]),
     )
-    run = nnx.jit(lambda tower, x, asked: tower(x, rotary_dtype=jnp.float32, asked=asked))
+    run = nnx.jit(lambda tower, x, query_bins: tower(x, rotary_dtype=jnp.float32, query_bins=query_bins))
     trunk, pair = run(network.tower, x, None)
-    found, same_pair = run(network.tower, x, jnp.asarray(asked))
+    found, same_pair = run(network.tower, x, jnp.asarray(query_bins))
     np.testing.assert_array_equal(same_pair, pair)
-    np.testing.assert_allclose(found, trunk[:, asked], atol=1e-5)
-    assert float(jnp.abs(found - x[:, asked]).max()) > 1e-2
+    np.testing.assert_allclose(found, trunk[:, query_bins], atol=1e-5)
+    assert float(jnp.abs(found - x[:, query_bins]).max()) > 1e-2
 
 
 def test_attention_logits_are_capped(normal: Normal) -> None:

@@ -164,7 +164,7 @@ def test_evaluation_correlates_the_measured_pairs_above_the_diagonal(
         organisms=("human", "mouse"),
         window_bp=8 * BIN_BP,
         rotary_dtype="float32",
-        licence="test",
+        license="test",
     )
     network = tiny_network()
     checkpoint = Checkpoint(config=config, network=network, tracks=tiny_tracks(), digest="")

@@ -73,7 +73,7 @@ def checkpoint() -> Checkpoint:
         organisms=("human", "mouse"),
         window_bp=WINDOW_BP,
         rotary_dtype="float32",
-        licence="test",
+        license="test",
     )
     wanted = (Output.ATAC, Output.CHIP_TF)
     tracks = {output: table for output, table in tiny_tracks().items() if output in wanted}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vepscore.errors import UsageError
+from vepscore.model.precision import Precision
 
 if TYPE_CHECKING:
     from vepscore.genome.alignment import IndelAnchor
@@ -21,11 +22,6 @@ DATA, MODEL, RUN, SCALE = "Data", "Model", "Run", "Many jobs"  # groups in the h
 class Organism(enum.StrEnum):
     human = "human"
     mouse = "mouse"
-
-
-class Precision(enum.StrEnum):
-    float32 = "float32"
-    bfloat16 = "bfloat16"
 
 
 class Rotary(enum.StrEnum):

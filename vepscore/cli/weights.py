@@ -91,7 +91,7 @@ def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str
     yield "organisms", ", ".join(config.organisms)
     for organism in config.organisms:
         yield f"tracks, {organism}", _describe_tracks(path, organism)
-    yield "licence", config.licence
+    yield "license", config.license
     if config.terms_notice:
         yield "terms", config.terms_notice
     yield "training", "\n".join(_describe_training(config.training)) or "not said"
@@ -102,7 +102,7 @@ def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str
 
 def _describe_tracks(path: Path, organism: str) -> str:
     from vepscore.model.checkpoint import TRACKS_FILE
-    from vepscore.model.tracks import read_organisms, read_tracks
+    from vepscore.model.track_table import read_organisms, read_tracks
 
     if organism not in read_organisms(path / TRACKS_FILE):
         return "none: imported without its metadata"

@@ -11,13 +11,13 @@ import typer
 
 from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.weights_import import (
-    Dtype,
     DtypeOption,
     check_output,
     metadata_by_organism,
     write_imported,
 )
 from vepscore.errors import CheckpointError, UsageError
+from vepscore.model.precision import Precision
 from vepscore.paths import is_scratch
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def fetch(
             show_default=False,
         ),
     ] = None,
-    dtype: DtypeOption = Dtype.float32,
+    dtype: DtypeOption = Precision.float32,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -1,6 +1,5 @@
 """`vepscore weights import`: an official checkpoint turned into our layout."""
 
-import enum
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,18 +8,14 @@ import typer
 
 from vepscore.cli.logs import Quiet, Verbose
 from vepscore.errors import UsageError
+from vepscore.model.precision import Precision
 from vepscore.paths import escape_bytes
 
 ORGANISMS = ("human", "mouse")
 
 
-class Dtype(enum.StrEnum):
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
 DtypeOption = Annotated[
-    Dtype, typer.Option("--dtype", help="Of the parameters as stored; bfloat16 takes half the space.")
+    Precision, typer.Option("--dtype", help="Of the parameters as stored; bfloat16 takes half the space.")
 ]
 
 
@@ -42,7 +37,7 @@ def import_weights(
         Path,
         typer.Option("-o", "--output", metavar="OUT", help="A folder to be made.", show_default=False),
     ],
-    dtype: DtypeOption = Dtype.float32,
+    dtype: DtypeOption = Precision.float32,
     name: Annotated[
         str | None,
         typer.Option(help="What outputs call the checkpoint. Default: the name of OUT.", show_default=False),
@@ -105,7 +100,7 @@ def write_imported(
     from vepscore.cli.tables import print_fields
     from vepscore.cli.transfer import observing_bytes
     from vepscore.engine.settings import set_up_process
-    from vepscore.model.official.checkpoint import import_checkpoint
+    from vepscore.model.official.orbax_checkpoint import import_checkpoint
 
     set_up_process("cpu")  # Orbax asks JAX for its devices
     with observing_bytes("importing") as observe:

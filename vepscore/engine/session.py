@@ -209,7 +209,7 @@ def _open_checkpoint(job: Job, scorers: Sequence[Scorer], precision: str) -> Che
             f"{path} is in the official layout, which does not name its tracks",
             hint="pass --metadata FILE (textproto), or import it once with `vepscore weights import`",
         )
-    from vepscore.model.official.checkpoint import load_official  # imports Orbax, which takes a second
+    from vepscore.model.official.orbax_checkpoint import load_official  # imports Orbax, which takes a second
 
     return load_official(path, job.metadata, **wanted)
 

@@ -403,7 +403,7 @@ def _run_tower(
     if mesh is not None:
         trunk, pair = run_tower_sharded(tower, x, rotary_dtype=rotary_dtype, mesh=mesh)
     else:
-        trunk, pair = tower(x, rotary_dtype=rotary_dtype, asked=asked)
+        trunk, pair = tower(x, rotary_dtype=rotary_dtype, query_bins=asked)
     if asked is not None:
         trunk = jnp.zeros_like(x).at[:, asked].set(trunk)
     return [(trunk[i], pair[i]) for i in range(len(trunks))]

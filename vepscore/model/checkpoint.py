@@ -1,6 +1,6 @@
 """Our checkpoint layout: a directory that opens fast, offline, and can execute nothing.
 
-config.json         architecture, window, licence and terms notice, training summary (`CheckpointConfig`)
+config.json         architecture, window, license and terms notice, training summary (`CheckpointConfig`)
 tracks.parquet      names, strands, biosamples and means of the tracks
 model.safetensors   the arrays, by their path in the network; the kernels of convolutions standardised
 SHA256SUMS          a hash of each of the above; its own hash names the checkpoint in every output
@@ -34,7 +34,7 @@ from vepscore.model.loading import (
 from vepscore.model.network import AlphaGenome
 from vepscore.model.registry import FILES, is_official
 from vepscore.model.stored_arrays import StoredArrays
-from vepscore.model.tracks import read_tracks, write_tracks
+from vepscore.model.track_table import read_tracks, write_tracks
 from vepscore.outputs import Output, Tracks
 from vepscore.schema import CLOSED, Whole, misfit, parse
 
@@ -60,8 +60,8 @@ class CheckpointConfig:
     rotary_dtype: Literal["float32", "bfloat16"]  # dtype of the tower's rotary tables
     indel_anchor: IndelAnchor = IndelAnchor.LEFT  # default windows of an indel's alternate allele
     scorers: tuple[str, ...] | None = None  # names of the default scorers; None: all that can run
-    licence: str  # SPDX identifier or name of the terms
-    terms_notice: str | None = None  # repeated in every output where the licence asks for it
+    license: str  # SPDX identifier or name of the terms
+    terms_notice: str | None = None  # repeated in every output where the license asks for it
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # data, splits, steps, figures
 
     def __post_init__(self) -> None:
@@ -142,6 +142,8 @@ def read_config(directory: Path) -> CheckpointConfig:
         raise CheckpointError(
             f"{path}: not checkpoint format {FORMAT}", hint="use a newer version of vepscore"
         )
+    if "licence" in values:  # as earlier versions spelled it
+        values["license"] = values.pop("licence")
     check_fields(CheckpointConfig, values, str(path), optional=_LATER_FIELDS)
     values["architecture"] = ModelConfig.from_json(values["architecture"])
     try:

@@ -79,7 +79,7 @@ class PairEmbedder(nnx.Module):
     """Symmetrises the pair representation, then normalises it."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
-        self.norm = LayerNorm(config.pair_channels, centred=False)
+        self.norm = LayerNorm(config.pair_channels, centered=False)
         self.organism = OrganismEmbedding(config.organisms, config.pair_channels, rngs=rngs)
 
     def __call__(self, pair: jax.Array, organism: jax.Array) -> jax.Array:

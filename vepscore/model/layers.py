@@ -70,16 +70,16 @@ class RMSBatchNorm(nnx.Module):
 
 
 class LayerNorm(nnx.Module):
-    """Normalises the last axis; `centred` subtracts the mean first, otherwise the mean square is divided out."""
+    """Normalises the last axis; `centered` subtracts the mean first, otherwise the mean square is divided out."""
 
-    def __init__(self, channels: int, *, centred: bool) -> None:
+    def __init__(self, channels: int, *, centered: bool) -> None:
         self.scale = nnx.Param(jnp.ones((channels,)))
         self.offset = nnx.Param(jnp.zeros((channels,)))
-        self.centred = centred
+        self.centered = centered
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(…, C) → (…, C)."""
-        if self.centred:
+        if self.centered:
             x = x - jnp.mean(x, axis=-1, dtype=jnp.float32, keepdims=True).astype(x.dtype)
         variance = jnp.mean(jnp.square(x), axis=-1, dtype=jnp.float32, keepdims=True)
         inverse = self.scale[...] * jax.lax.rsqrt(variance + _EPSILON).astype(x.dtype)

@@ -15,7 +15,7 @@ from flax import nnx
 from jax.sharding import Mesh, PartitionSpec
 
 from vepscore.model.config import PAIR_BIN_BP, TRUNK_BIN_BP
-from vepscore.model.tower import Share, TransformerTower
+from vepscore.model.tower import PositionShard, TransformerTower
 
 POSITIONS = "positions"
 OVER_POSITIONS = PartitionSpec(None, POSITIONS)  # of the tower's input and of both outputs
@@ -47,7 +47,7 @@ def run_tower_sharded(
     graph, state = nnx.split(tower)
 
     def run(state: nnx.State, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return nnx.merge(graph, state)(x, rotary_dtype=rotary_dtype, share=_DeviceShare())
+        return nnx.merge(graph, state)(x, rotary_dtype=rotary_dtype, shard=_DeviceShard())
 
     specs = {"in_specs": (PartitionSpec(), OVER_POSITIONS), "out_specs": (OVER_POSITIONS, OVER_POSITIONS)}
     return jax.shard_map(run, mesh=mesh, **specs)(state, x)
@@ -62,14 +62,14 @@ def _check_division(bins: int, devices: int) -> None:
         )
 
 
-class _DeviceShare(Share):
+class _DeviceShard(PositionShard):
     """One device's bins; the other devices of the axis `POSITIONS` hold the others."""
 
-    def first(self, bins: int) -> jax.Array:
+    def first_bin(self, bins: int) -> jax.Array:
         return bins * jax.lax.axis_index(POSITIONS)
 
     def gather(self, x: jax.Array) -> jax.Array:
         return jax.lax.all_gather(x, POSITIONS, axis=1, tiled=True)
 
-    def exchange(self, x: jax.Array) -> jax.Array:
+    def all_to_all(self, x: jax.Array) -> jax.Array:
         return jax.lax.all_to_all(x, POSITIONS, split_axis=3, concat_axis=2, tiled=True)

@@ -1,7 +1,7 @@
 """The transformer tower: attention over the whole window at 128 bp, biased by a pair representation at 2048 bp.
 
 Axes: B batch, N bins of 128 bp, M bins of 2048 bp, C channels, H heads, F pair channels; n and m the bins of
-a window's `Share`, all of them unless devices divide the window; Q queries, the bins that attend.
+a window's `PositionShard`, all of them unless devices divide the window; Q queries, the bins that attend.
 Source: google-deepmind/alphagenome_research 0.2.0, `model/attention.py`, `model/model.py:TransformerTower`.
 """
 
@@ -22,23 +22,23 @@ _MAX_BLOCK_ROWS = 16  # rows of the pair representation whose logits stand in me
 _MAX_BLOCK_QUERIES = _MAX_BLOCK_ROWS * _PAIR_FOLD
 
 
-class Share:
+class PositionShard:
     """The bins of each window that a call holds: all of them. `vepscore.model.sharding` has one that holds some."""
 
-    def first(self, bins: int) -> int | jax.Array:
-        """The number of the share's first bin, where it has `bins`."""
+    def first_bin(self, bins: int) -> int | jax.Array:
+        """The number of the shard's first bin, where it has `bins`."""
         return 0
 
     def gather(self, x: jax.Array) -> jax.Array:
-        """(B, n, …), the share's bins → (B, N, …), all bins."""
+        """(B, n, …), the shard's bins → (B, N, …), all bins."""
         return x
 
-    def exchange(self, x: jax.Array) -> jax.Array:
-        """(B, H, m, M), the share's rows → (B, H, M, m), all rows and the share's columns."""
+    def all_to_all(self, x: jax.Array) -> jax.Array:
+        """(B, H, m, M), the shard's rows → (B, H, M, m), all rows and the shard's columns."""
         return x
 
 
-WHOLE = Share()
+UNSHARDED = PositionShard()
 
 
 class TransformerTower(nnx.Module):
@@ -56,25 +56,25 @@ class TransformerTower(nnx.Module):
         x: jax.Array,
         *,
         rotary_dtype: jnp.dtype,
-        share: Share = WHOLE,
-        asked: jax.Array | None = None,
+        shard: PositionShard = UNSHARDED,
+        query_bins: jax.Array | None = None,
     ) -> tuple[jax.Array, jax.Array]:
         """The trunk (B, n, C) and the pair representation (B, m, M, F).
 
         Args:
             x: (B, n, C).
             rotary_dtype: dtype of the rotary table; belongs to the checkpoint.
-            share: the bins that `x` holds.
-            asked: int32 (Q,), bins of the share; the last layer is run for these alone, and the trunk is (B, Q, C).
+            shard: the bins that `x` holds.
+            query_bins: int32 (Q,), bins of the shard: the last layer runs for these only, and the trunk is (B, Q, C).
         """
         pair, last = None, len(self.mlps) - 1
         for layer, (bias, attention, mlp) in enumerate(
             zip(self.biases, self.attentions, self.mlps, strict=True)
         ):
             if layer % 2 == 0:
-                pair = self.pair_updates[layer // 2](x, pair, share=share)
-            queries = asked if layer == last else None
-            mixed = attention(x, bias(pair), queries, rotary_dtype=rotary_dtype, share=share)
+                pair = self.pair_updates[layer // 2](x, pair, shard=shard)
+            queries = query_bins if layer == last else None
+            mixed = attention(x, bias(pair), queries, rotary_dtype=rotary_dtype, shard=shard)
             x = (x if queries is None else x[:, queries]) + mixed
             x = x + mlp(x)
         return x, pair
@@ -103,9 +103,9 @@ class Attention(nnx.Module):
         self.query = nnx.Linear(channels, heads * config.key_channels, use_bias=False, rngs=rngs)
         self.key = nnx.Linear(channels, config.key_channels, use_bias=False, rngs=rngs)
         self.value = nnx.Linear(channels, config.value_channels, use_bias=False, rngs=rngs)
-        self.norm_query = LayerNorm(config.key_channels, centred=True)
-        self.norm_key = LayerNorm(config.key_channels, centred=True)
-        self.norm_value = LayerNorm(config.value_channels, centred=True)
+        self.norm_query = LayerNorm(config.key_channels, centered=True)
+        self.norm_key = LayerNorm(config.key_channels, centered=True)
+        self.norm_value = LayerNorm(config.value_channels, centered=True)
         self.project = nnx.Linear(heads * config.value_channels, channels, rngs=rngs)
         self.norm_out = RMSBatchNorm(channels, initial_scale=0.1)
         self.heads = heads
@@ -117,20 +117,20 @@ class Attention(nnx.Module):
         queries: jax.Array | None = None,
         *,
         rotary_dtype: jnp.dtype,
-        share: Share = WHOLE,
+        shard: PositionShard = UNSHARDED,
     ) -> jax.Array:
-        """(B, n, C), bias (B, m, M, H), bins of the share (Q,) or None for all → (B, Q, C)."""
+        """(B, n, C), bias (B, m, M, H), bins of the shard (Q,) or None for all → (B, Q, C)."""
         batch, bins, _ = x.shape
         h = self.norm_in(x)
-        asked, own = (h, jnp.arange(bins)) if queries is None else (h[:, queries], queries)
-        query = self.norm_query(self.query(asked).reshape(batch, len(own), self.heads, -1))
+        query_bins, own = (h, jnp.arange(bins)) if queries is None else (h[:, queries], queries)
+        query = self.norm_query(self.query(query_bins).reshape(batch, len(own), self.heads, -1))
         key = self.norm_key(self.key(h).reshape(batch, bins, 1, -1))
         value = self.norm_value(self.value(h))
         query, key = (
-            rotate(t, share.first(bins) + of, max_position=_MAX_BINS, table_dtype=rotary_dtype)
+            rotate(t, shard.first_bin(bins) + of, max_position=_MAX_BINS, table_dtype=rotary_dtype)
             for t, of in ((query, own), (key, jnp.arange(bins)))
         )
-        key, value = share.gather(key[:, :, 0]), share.gather(value)
+        key, value = shard.gather(key[:, :, 0]), shard.gather(value)
         mixed = _attend(query, key, value, bias, queries).astype(x.dtype)
         return self.norm_out(self.project(mixed.reshape(batch, len(own), -1)))
 
@@ -207,9 +207,11 @@ class PairUpdate(nnx.Module):
         self.row_attention = RowAttention(config.pair_channels, rngs=rngs)
         self.mlp = PairMLP(config.pair_channels, rngs=rngs)
 
-    def __call__(self, x: jax.Array, pair: jax.Array | None, *, share: Share = WHOLE) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, pair: jax.Array | None, *, shard: PositionShard = UNSHARDED
+    ) -> jax.Array:
         """(B, n, C), (B, m, M, F) or None → (B, m, M, F)."""
-        update = self.from_sequence(x, share=share)
+        update = self.from_sequence(x, shard=shard)
         pair = update if pair is None else pair + update
         pair = pair + self.row_attention(pair)
         return pair + self.mlp(pair)
@@ -220,7 +222,7 @@ class SequenceToPair(nnx.Module):
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         channels, heads, size = config.trunk_channels, config.pair_heads, config.pair_key_channels
-        self.norm = LayerNorm(channels, centred=False)
+        self.norm = LayerNorm(channels, centered=False)
         self.query = nnx.Linear(channels, heads * size, use_bias=False, rngs=rngs)
         self.key = nnx.Linear(channels, heads * size, use_bias=False, rngs=rngs)
         self.position = nnx.Linear(2 * config.position_features, heads * size, rngs=rngs)
@@ -232,24 +234,24 @@ class SequenceToPair(nnx.Module):
         self.position_features = config.position_features
         self.heads = heads
 
-    def __call__(self, x: jax.Array, *, share: Share = WHOLE) -> jax.Array:
+    def __call__(self, x: jax.Array, *, shard: PositionShard = UNSHARDED) -> jax.Array:
         """(B, n, C) → (B, m, M, F)."""
         x = self.norm(mean_pool(x, _PAIR_FOLD))
         batch, bins, _ = x.shape
         query, key = (project(x).reshape(batch, bins, self.heads, -1) for project in (self.query, self.key))
-        all_keys = share.gather(key)
-        # every distance from the share's rows to any bin, the same for queries and keys
-        distance = jnp.arange(-bins, all_keys.shape[1], dtype=jnp.float32) - share.first(bins)
+        all_keys = shard.gather(key)
+        # every distance from the shard's rows to any bin, the same for queries and keys
+        distance = jnp.arange(-bins, all_keys.shape[1], dtype=jnp.float32) - shard.first_bin(bins)
         features = _position_features(distance, self.position_features).astype(x.dtype)
         position = self.position(features).reshape(distance.size, self.heads, -1)
         # a[q, k] = q·k + ½ ((q + b_q)·r[k − q] + (k + b_k)·r[q − k])
         by_query = jnp.einsum("bqhc,phc->bhqp", query + self.query_bias[...], position)
         by_key = jnp.einsum("bkhc,phc->bhkp", key + self.key_bias[...], position)
         relative = jnp.moveaxis(_read_diagonals(by_query), 1, 3)
-        relative = relative + share.exchange(_read_diagonals(by_key)).transpose(0, 3, 2, 1)
+        relative = relative + shard.all_to_all(_read_diagonals(by_key)).transpose(0, 3, 2, 1)
         dots = jnp.einsum("bqhc,bkhc->bqkh", query, all_keys) + 0.5 * relative
         activated = jax.nn.gelu(x)
-        column = share.gather(self.column(activated))
+        column = shard.gather(self.column(activated))
         return self.pair(dots) + self.row(activated)[:, :, None] + column[:, None]
 
 
@@ -272,7 +274,7 @@ class RowAttention(nnx.Module):
     """Self-attention along each row of the pair representation, a block of rows at a time."""
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
-        self.norm = LayerNorm(channels, centred=False)
+        self.norm = LayerNorm(channels, centered=False)
         self.query = nnx.Linear(channels, channels, use_bias=False, rngs=rngs)
         self.key = nnx.Linear(channels, channels, use_bias=False, rngs=rngs)
         self.value = nnx.Linear(channels, channels, rngs=rngs)
@@ -300,7 +302,7 @@ class PairMLP(nnx.Module):
     """Two linear layers after a norm."""
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
-        self.norm = LayerNorm(channels, centred=False)
+        self.norm = LayerNorm(channels, centered=False)
         self.widen = nnx.Linear(channels, 2 * channels, rngs=rngs)
         self.narrow = nnx.Linear(2 * channels, channels, rngs=rngs)
 

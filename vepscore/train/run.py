@@ -241,7 +241,7 @@ def _train_once(
         window_bp=recipe.defaults.window_bp,
         indel_anchor=recipe.defaults.indel_anchor,
         scorers=recipe.defaults.scorers,
-        licence=recipe.licence,
+        license=recipe.licence,
         training={
             "recipe": digest,
             "parameters": parameter_count(networks[0]),

@@ -6,7 +6,7 @@ import pytest
 
 from tests.model.tiny import tiny_tracks
 from vepscore.errors import CheckpointError
-from vepscore.model.tracks import read_tracks, write_tracks
+from vepscore.model.track_table import read_tracks, write_tracks
 from vepscore.outputs import Output, Tracks
 
 COLUMNS = ("name", "strand", "ontology_curie", "biosample_name", "assay", "nonzero_mean", "channel")

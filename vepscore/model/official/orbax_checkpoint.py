@@ -28,7 +28,7 @@ from vepscore.outputs import Output
 
 ORGANISMS = ("human", "mouse")  # in the order of the organism-specific parameters
 ROTARY_DTYPE = "bfloat16"  # what the released weights were trained with
-LICENCE = "AlphaGenome model terms (non-commercial)"
+LICENSE = "AlphaGenome model terms (non-commercial)"
 TERMS_NOTICE = (
     f"Made with AlphaGenome weights and subject to the AlphaGenome model terms, {TERMS_URL}: non-commercial use "
     "only; not to be used to train other models; not validated or approved for clinical use"
@@ -157,7 +157,7 @@ def _describe(
         organisms=organisms,
         window_bp=MAX_WINDOW_BP,
         rotary_dtype=ROTARY_DTYPE,
-        licence=LICENCE,
+        license=LICENSE,
         terms_notice=TERMS_NOTICE,
         training=training or {},
     )

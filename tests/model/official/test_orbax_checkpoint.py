@@ -23,8 +23,13 @@ from vepscore.model.checkpoint import Checkpoint, load_checkpoint, read_config, 
 from vepscore.model.config import ModelConfig
 from vepscore.model.loading import abstract_network
 from vepscore.model.network import AlphaGenome
-from vepscore.model.official.checkpoint import ROTARY_DTYPE, TERMS_NOTICE, import_checkpoint, load_official
 from vepscore.model.official.names import OfficialLeaf, architecture_of, expected_leaves
+from vepscore.model.official.orbax_checkpoint import (
+    ROTARY_DTYPE,
+    TERMS_NOTICE,
+    import_checkpoint,
+    load_official,
+)
 from vepscore.outputs import Output
 
 ORGANISMS = ("human", "mouse")
