@@ -9,37 +9,45 @@ DEMO := examples/01_synthetic_demo
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-ci test-slow lint format checkpoint clean
+.PHONY: help demo test coverage test-ci test-slow lint format reference checkpoint clean
 
-help:  ## Say what the targets do
+help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed  ## Score a synthetic genome with the embedded checkpoint and show the effects
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(DEMO)/run.sh demo
 	$(BIN)/python $(DEMO)/show.py demo
 
-# Whole files side by side, so that what a file sets up is set up once.
+# Tests of one file run in one process, so that its fixtures are set up once.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := $(PYTEST) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/installed-test  ## Run the quick tests: 8 minutes on two cores
-	$(SIDE_BY_SIDE) -m "not slow"
+	$(SIDE_BY_SIDE) -m "not slow" $(COVERAGE)
+
+coverage: COVERAGE := --cov --cov-report=term:skip-covered
+coverage: test  ## Run the quick tests, and fail if they cover too little of the code
 
 test-ci: $(VENV)/installed-test  ## Run the slow tests that .ci/run adds to the quick ones
 	$(SIDE_BY_SIDE) -m "slow and ci"
 
-test-slow: $(VENV)/installed-test $(BIN)/snakemake $(VENV)/installed-fuzz  ## Run all slow tests: an hour
+test-slow: $(VENV)/installed-slow  ## Run all slow tests: an hour
 	$(SIDE_BY_SIDE) -m "slow and not alone"; beside=$$?; \
 	  $(PYTEST) -m "slow and alone" && exit $$beside
 
-lint: $(VENV)/installed-test  ## Check style and formatting
+lint: $(VENV)/installed-test  ## Check style, formatting, spelling and types
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/codespell
+	$(BIN)/mypy
 
 format: $(VENV)/installed-test  ## Format the code in place
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
+
+reference: $(VENV)/installed-test  ## Write the reference of the command line, vepscore/cli/README.md
+	$(BIN)/python -m tests.cli_reference
 
 # SHARE=0.01 takes a hundredth of the steps, for a try. The background takes a quarter of an hour on two cores.
 SHARE ?= 1
@@ -56,7 +64,7 @@ checkpoint: $(VENV)/installed-test  ## Train the embedded checkpoint again, from
 	$(BIN)/vepscore calibrate build/background.vcf.gz -r "$(DATA)/hg38_native.fa.gz" -g "$(DATA)/refseq_hg38.gtf.gz" \
 	  -c build/checkpoint/student -o build/checkpoint/student
 
-clean:  ## Remove what make has made
+clean:  ## Remove everything that make has made
 	rm -rf $(VENV) demo build dist
 
 $(BIN)/python:
@@ -64,19 +72,16 @@ $(BIN)/python:
 	  || { echo "error: $(PYTHON) is older than Python 3.11; try make PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# pip installs a folder anew each time, so these run only when something has changed.
+# pip reinstalls a folder each time, so these run only if a file has changed.
 $(VENV)/installed: $(SOURCES) | $(BIN)/python
 	$(PIP) install --quiet .
 	@touch $@
 
 $(VENV)/installed-test: $(SOURCES) | $(BIN)/python
-	$(PIP) install --quiet '.[test,train]'
+	$(PIP) install --quiet --upgrade 'pip>=25.1'  # dependency groups
+	$(PIP) install --quiet '.[all]' --group dev
 	@touch $(VENV)/installed $@
 
-$(VENV)/installed-fuzz: | $(VENV)/installed-test
-	$(PIP) install --quiet '.[fuzz]'
+$(VENV)/installed-slow: $(VENV)/installed-test
+	$(PIP) install --quiet --group fuzz --group workflows
 	@touch $@
-
-# For one example's slow test; too large for the extra.
-$(BIN)/snakemake: | $(BIN)/python
-	$(PIP) install --quiet 'snakemake>=9'

@@ -12,6 +12,7 @@ from hatchling.builders.wheel import WheelBuilder
 
 from tests.builders import TinyGenome, build_genome, vcf_row, write_vcf
 from tests.cli.commands import MAIN, ROOT
+from vepscore import __version__
 from vepscore.engine.plugins import list_scorers
 
 FOREIGN_SCORERS = "raise ImportError('the package scorers of somebody else')\n"
@@ -36,10 +37,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
 
 
+def test_citation_and_changelog_name_this_version() -> None:
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
 def test_wheel_has_one_top_level_package(wheel: Path) -> None:
     names = names_in(wheel)
     assert len(names) == len(set(names))
-    assert {name.split("/")[0] for name in names} == {"vepscore", "vepscore-0.1.0.dist-info"}
+    assert {name.split("/")[0] for name in names} == {"vepscore", f"vepscore-{__version__}.dist-info"}
 
 
 def test_wheel_has_every_module_and_the_weights(wheel: Path) -> None:
@@ -51,6 +57,10 @@ def test_wheel_has_every_module_and_the_weights(wheel: Path) -> None:
     assert {path.as_posix() for path in sources} <= set(names_in(wheel))
 
 
+def test_wheel_says_that_it_has_types(wheel: Path) -> None:
+    assert "vepscore/py.typed" in names_in(wheel)
+
+
 def test_wheel_has_the_module_of_each_built_in_scorer(wheel: Path) -> None:
     modules = {entry.module for entry in list_scorers() if entry.is_builtin}
     assert {f"{module.replace('.', '/')}.py" for module in modules} <= set(names_in(wheel))
@@ -60,7 +70,7 @@ def test_sdist_gives_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     sdist = next(SdistBuilder(str(ROOT)).build(directory=str(tmp_path)))
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
-    assert names_in(build_wheel(tmp_path / "vepscore-0.1.0", tmp_path)) == names_in(wheel)
+    assert names_in(build_wheel(tmp_path / f"vepscore-{__version__}", tmp_path)) == names_in(wheel)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +107,7 @@ def run_in(folder: Path, python: Path, program: str, *arguments: object) -> subp
 @pytest.mark.slow
 def test_installation_has_one_top_level_package(installed: Path, collision: Path) -> None:
     done = run_in(collision, installed, LIST_TOP_LEVEL)
-    assert done.stdout.strip() == "['..', 'vepscore', 'vepscore-0.1.0.dist-info']"
+    assert done.stdout.strip() == str(["..", "vepscore", f"vepscore-{__version__}.dist-info"])
 
 
 @pytest.mark.slow

@@ -4,4 +4,4 @@
 read, and writes the differences as annotated VCF or Parquet. The command line is `vepscore score`.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
