@@ -19,7 +19,7 @@ from vepscore.errors import GenomeError, InputError, UsageError
 from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.regions import Region, parse_variant
 from vepscore.io.records import Record
-from vepscore.io.signals import WrittenFile
+from vepscore.io.signal_files import WrittenFile
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.model.registry import embedded_checkpoint
 from vepscore.outputs import Output

@@ -8,8 +8,8 @@ import pytest
 
 from tests.evaluate.planted import Genome, info_line, write_scored
 from vepscore.evaluate.balance import find_imbalances
-from vepscore.evaluate.run import Evaluation, Options, evaluate
-from vepscore.evaluate.table import distinct_rows, tsv_lines
+from vepscore.evaluate.evaluation import Evaluation, EvaluationOptions, evaluate
+from vepscore.evaluate.evaluation_table import distinct_rows, tsv_lines
 from vepscore.evaluate.truth import Effects, Labels
 from vepscore.genome.alleles import Allele
 
@@ -65,7 +65,7 @@ def judge(planted: Genome, tmp_path: Path) -> Callable[..., Evaluation]:
 
     def of(rows: Sequence[tuple[Allele, str]], truth: Labels | Effects = LABELS) -> Evaluation:
         return evaluate(
-            Options(
+            EvaluationOptions(
                 source=str(write_scored(tmp_path / "scored.vcf", rows, META)),
                 reference=planted.fasta,
                 genes=planted.gtf,

@@ -10,8 +10,8 @@ import pytest
 from tests.builders import CONTIGS, GENES, build_genome
 from tests.genome.gtf_lines import ids, line
 from vepscore.evaluate.changes import Change
-from vepscore.evaluate.run import choose_strata
-from vepscore.evaluate.strata import Places, Stratum
+from vepscore.evaluate.evaluation import choose_strata
+from vepscore.evaluate.strata import SpliceLocator, Stratum
 from vepscore.genome.annotation import Annotation
 
 # A gene of three exons; introns on 200-300 and 400-1400.
@@ -88,10 +88,10 @@ def gene(name: str, strand: str, exons) -> str:
 
 @pytest.fixture
 def places(tmp_path):
-    def of(text: str) -> Places:
+    def of(text: str) -> SpliceLocator:
         path = tmp_path / "genes.gtf"
         path.write_text(text)
-        return Places(Annotation.from_gtf(path, tmp_path / "cache"))
+        return SpliceLocator(Annotation.from_gtf(path, tmp_path / "cache"))
 
     return of
 
@@ -100,7 +100,7 @@ def at(start0: int, end0: int, chrom: str = "chr1") -> Change:
     return Change(chrom=chrom, start0=start0, end0=end0, alt="")
 
 
-def located(places: Places, start0: int, end0: int) -> tuple[str, float]:
+def located(places: SpliceLocator, start0: int, end0: int) -> tuple[str, float]:
     place = places.locate(at(start0, end0))
     return str(place.stratum), place.distance_bp
 
@@ -153,7 +153,7 @@ def test_other_names_of_a_contig(places):
 
 def test_each_base_is_in_the_stratum_that_plain_counting_gives(tmp_path):
     """Every base of chr1 of the tiny genome, whose genes overlap on both strands."""
-    places = Places(Annotation.from_gtf(build_genome(tmp_path).gtf, tmp_path / "cache"))
+    places = SpliceLocator(Annotation.from_gtf(build_genome(tmp_path).gtf, tmp_path / "cache"))
     found = [places.locate(at(pos0, pos0 + 1)) for pos0 in range(CONTIGS["chr1"])]
     expected = [plain(pos0) for pos0 in range(CONTIGS["chr1"])]
     assert [(str(place.stratum), place.distance_bp) for place in found] == expected

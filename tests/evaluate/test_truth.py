@@ -6,9 +6,9 @@ import pytest
 
 from tests.builders import make_records
 from vepscore.errors import InputError, UsageError
-from vepscore.evaluate.truth import NEGATIVE, POSITIVE, Effects, Labels, LeftOut
-from vepscore.evaluate.values import InfoValues
+from vepscore.evaluate.truth import NEGATIVE, POSITIVE, Effects, Excluded, Labels
 from vepscore.io.header import parse_header
+from vepscore.io.info_values import InfoValues
 
 CLINVAR = ("CLNSIG", "Pathogenic,Likely_pathogenic", "Benign,Likely benign,2")
 
@@ -57,9 +57,9 @@ class TestLabels:
         ],
     )
     def test_no_class(self, text, reason):
-        with pytest.raises(LeftOut) as left_out:
+        with pytest.raises(Excluded) as excluded:
             Labels.parse(*CLINVAR).judge(text)
-        assert str(left_out.value) == reason
+        assert str(excluded.value) == reason
 
     def test_a_class_may_have_a_value_that_is_ignored_elsewhere(self):
         labels = Labels.parse("F", "splice", "other")
@@ -78,7 +78,7 @@ class TestEffects:
 
     @pytest.mark.parametrize("text", [".", "nan", "inf"])
     def test_missing(self, text):
-        with pytest.raises(LeftOut, match="no DPSI"):
+        with pytest.raises(Excluded, match="no DPSI"):
             Effects(field="DPSI").judge(text)
 
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from vepscore.genome.alleles import Status
-from vepscore.io.picture import PictureWriter, draw_saturation
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, Detail, RecordResult
 from vepscore.io.saturation import SaturationMatrix, SaturationWriter, largest_score
+from vepscore.io.saturation_figure import SaturationFigureWriter, draw_saturation
 
 START0 = 1_000
 REFERENCE = "ANGT"
@@ -55,8 +55,8 @@ def record_at(index: int, alts: tuple[str, ...]) -> Record:
     )
 
 
-def draw(path: pathlib.Path, scorer: str = "SPLICE_SITES") -> PictureWriter:
-    writer = PictureWriter(path, scorer=scorer, chrom="chr1", start0=START0, reference=REFERENCE)
+def draw(path: pathlib.Path, scorer: str = "SPLICE_SITES") -> SaturationFigureWriter:
+    writer = SaturationFigureWriter(path, scorer=scorer, chrom="chr1", start0=START0, reference=REFERENCE)
     with writer:
         for result in make_results():
             writer.write(result)

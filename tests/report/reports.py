@@ -8,12 +8,12 @@ import numpy as np
 
 from tests.report.scored import TRACKS, Scored, write_scored
 from vepscore.genome.annotation import Annotation
-from vepscore.io.signals import RegionSignals
+from vepscore.io.signal_files import RegionSignals
 from vepscore.outputs import Output
-from vepscore.report.document import Signals, build_document, collect_cases
+from vepscore.report.document import Signals, build_document, collect_alleles
 from vepscore.report.modalities import find_modality
 from vepscore.report.page import PageWriter, render_page
-from vepscore.report.ranking import Options, Ranking, rank
+from vepscore.report.ranking import Ranking, RankingOptions, rank
 
 HOSTILE = "</script><script>window.hostile=1</script><img src=x onerror=window.hostile=1>"
 _WIDTH_BP = 2048
@@ -22,7 +22,7 @@ WITHOUT = "import sys; sys.modules['{module}'] = None\nfrom vepscore.cli.main im
 
 def ranking_of(source: Path, annotation: Path | None = None) -> Ranking:
     """Rank the alleles of a file by the composite splicing score."""
-    return rank(Options(source=str(source), modality=find_modality("splice"), annotation=annotation))
+    return rank(RankingOptions(source=str(source), modality=find_modality("splice"), annotation=annotation))
 
 
 def make_report(
@@ -32,7 +32,7 @@ def make_report(
     ranking = ranking_of(source, annotation)
     genes = Annotation.from_gtf(annotation, output.parent / "cache") if annotation else None
     signals = planted_signals(ranking) if has_tracks else ["no reference was given (-r)"] * len(ranking.rows)
-    cases = collect_cases(str(source), ranking, genes, signals)
+    cases = collect_alleles(str(source), ranking, genes, signals)
     facts = {"vepscoreCheckpoint": "of-another-test"} if has_tracks else None
     with PageWriter(output) as writer:
         writer.write(render_page(build_document(str(source), ranking, cases, tracks=facts)))

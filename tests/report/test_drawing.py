@@ -11,7 +11,7 @@ from tests.report.reports import WITHOUT, planted_signals, ranking_of
 from tests.report.scored import Scored, write_scored
 from vepscore.genome.annotation import Annotation
 from vepscore.io.figures import FigureWriter
-from vepscore.report.document import collect_cases
+from vepscore.report.document import collect_alleles
 from vepscore.report.drawing import draw_scene
 from vepscore.report.gene_model import Interval
 from vepscore.report.scene import Scene
@@ -26,7 +26,7 @@ def scored(tmp_path_factory) -> Scored:
 def scene(scored, tmp_path_factory) -> Scene:
     ranking = ranking_of(scored.parquet, scored.gtf)
     genes = Annotation.from_gtf(scored.gtf, tmp_path_factory.mktemp("cache"))
-    return collect_cases(str(scored.parquet), ranking, genes, planted_signals(ranking))[0].scene
+    return collect_alleles(str(scored.parquet), ranking, genes, planted_signals(ranking))[0].scene
 
 
 def save(scene: Scene, path: Path, view: Interval | None = None) -> bytes:

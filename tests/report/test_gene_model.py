@@ -23,7 +23,7 @@ def test_gene_without_strand_has_no_model(tmp_path):
 def test_minus_strand_turned_round():
     gene = GeneModel("-", ((Interval(10, 20), Interval(30, 45)),))
     assert gene.along_strand() == GeneModel("+", (((-44, -29), (-19, -9)),))
-    assert Interval(10, 20).turned().turned() == (10, 20)
+    assert Interval(10, 20).mirrored().mirrored() == (10, 20)
 
 
 def test_distance_from_the_nearest_exon():

@@ -42,10 +42,10 @@ from vepscore.io.parquet import LongTableWriter
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
 from vepscore.outputs import Output
-from vepscore.report.filters import GeneList, MaxFrequency, Region
+from vepscore.report.filters import GeneList, MaxFrequency, RegionFilter
 from vepscore.report.modalities import MODALITIES, find_modality
-from vepscore.report.ranking import Options, Ranking, is_parquet, rank
-from vepscore.report.table import tsv_lines
+from vepscore.report.ranking import Ranking, RankingOptions, is_parquet, rank
+from vepscore.report.ranking_table import tsv_lines
 
 ALL = [(0, 0), (4, 0), (1, 0)]
 TWIN = ("protein_coding", "-", [[(1500, 1600), (2040, 2060), (2800, 2900)]])  # of MAIN, on the other strand
@@ -100,7 +100,7 @@ def clones(scored, tmp_path_factory) -> list[Path]:
 
 
 def ranked(source, by="splice", **options) -> Ranking:
-    return rank(Options(source=str(source), modality=find_modality(by), **options))
+    return rank(RankingOptions(source=str(source), modality=find_modality(by), **options))
 
 
 def write_one(path: Path, allele: AlleleResult) -> Path:
@@ -142,7 +142,7 @@ class TestOrder:
     def test_top_keeps_the_first_and_counts_the_others(self, either):
         ranking = ranked(either, top=1)
         assert places(ranking) == ALL[:1]
-        assert ranking.left_out["below the top"] == 2
+        assert ranking.excluded["below the top"] == 2
 
     def test_each_maximum_has_its_gene_track_and_tissue(self, either):
         first, second, _ = rows_of(ranked(either))[:3]
@@ -200,10 +200,10 @@ def test_standard_input_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not is_parquet("-")
 
 
-class TestWhatIsLeftOut:
+class TestExclusions:
     def test_vcf(self, scored):
         ranking = ranked(scored.vcf)
-        assert ranking.left_out == {"no VS_SPLICE": 1, "record without an ALT": 1}
+        assert ranking.excluded == {"no VS_SPLICE": 1, "record without an ALT": 1}
         assert [(one.record, one.alt, one.status) for one in ranking.unscored] == [
             (1, "<DEL>", "SYMBOLIC"),
             (3, "A", "REF_MISMATCH"),
@@ -215,7 +215,7 @@ class TestWhatIsLeftOut:
         ]
         lines = list(tsv_lines(ranking))
         assert "##rankAlleles=3 of 7, 2 not scored" in lines
-        assert "##rankLeftOut=1 no VS_SPLICE; 1 record without an ALT" in lines
+        assert "##rankExcluded=1 no VS_SPLICE; 1 record without an ALT" in lines
         assert "##vepscoreCheckpoint=of-a-test" in lines
 
     def test_alleles_that_no_scorer_applies_to_are_counted_and_not_listed(self, scored, tmp_path):
@@ -223,12 +223,12 @@ class TestWhatIsLeftOut:
         path.write_text(scored.vcf.read_text().replace("VS_STATUS=REF_MISMATCH", "VS_STATUS=NOT_APPLICABLE"))
         ranking = ranked(path)
         assert [(one.alt, one.status) for one in ranking.unscored] == [("<DEL>", "SYMBOLIC")]
-        assert ranking.left_out["without an applicable scorer"] == 1
+        assert ranking.excluded["without an applicable scorer"] == 1
         assert ranking.alleles == 7
 
     def test_long_table_has_scored_alleles_only(self, scored):
         ranking = ranked(scored.parquet)
-        assert (ranking.left_out, ranking.unscored) == ({"no VS_SPLICE": 1}, ())
+        assert (ranking.excluded, ranking.unscored) == ({"no VS_SPLICE": 1}, ())
         assert "##vepscoreCheckpoint=of-a-test" in ranking.provenance
 
 
@@ -245,16 +245,18 @@ class TestFilters:
         ],
     )
     def test_region(self, either, region, expected):
-        ranking = ranked(either, regions=(Region.parse(region),))
+        ranking = ranked(either, regions=(RegionFilter.parse(region),))
         assert places(ranking) == expected
 
     def test_region_holds_for_unscored_alleles_too(self, scored):
-        assert [one.record for one in ranked(scored.vcf, regions=(Region.parse("chr2"),)).unscored] == [3]
+        assert [one.record for one in ranked(scored.vcf, regions=(RegionFilter.parse("chr2"),)).unscored] == [
+            3
+        ]
 
     @pytest.mark.parametrize("text", ["", "chr1:0-5", "chr1:5-4", "chr1:99999999999", "{chr1}:x"])
     def test_malformed_region(self, text):
         with pytest.raises(UsageError, match=r"expected (CONTIG|a start of at least 1)"):
-            Region.parse(text)
+            RegionFilter.parse(text)
 
     @pytest.mark.parametrize("name", ["HLA-A*01:01:01:01", "HLA-A*24:09N", "chr1:10001-207666"])
     @pytest.mark.parametrize(
@@ -263,24 +265,24 @@ class TestFilters:
     )
     def test_region_on_a_contig_with_colons(self, on_contig, name, region, expected):
         for source in on_contig(name):
-            assert places(ranked(source, regions=(Region.parse(region.format(name)),))) == expected
+            assert places(ranked(source, regions=(RegionFilter.parse(region.format(name)),))) == expected
 
     def test_name_of_a_contig_comes_before_a_part_of_a_contig(self, scored, tmp_path):
         path = tmp_path / "both.vcf"
         first, *rest = scored.vcf.read_text().replace("chr1\t3050", "chr1:2001-2131\t3050").splitlines(True)
         path.write_text("".join((first, "##contig=<ID=chr1:2001-2131>\n", *rest)))
-        assert places(ranked(path, regions=(Region.parse("chr1:2001-2131"),))) == [(4, 0)]
+        assert places(ranked(path, regions=(RegionFilter.parse("chr1:2001-2131"),))) == [(4, 0)]
 
     @pytest.mark.parametrize("region", ["chr9", "chr1:x"])
     def test_region_on_a_contig_that_the_file_does_not_have(self, either, region, caplog):
-        assert places(ranked(either, regions=(Region.parse(region),))) == []
+        assert places(ranked(either, regions=(RegionFilter.parse(region),))) == []
         assert f"--region {region}: the file has no such contig; its contigs: chr1" in caplog.text
 
     def test_region_on_a_declared_contig_without_records(self, scored, tmp_path, caplog):
         path = tmp_path / "declared.vcf"
         first, *rest = scored.vcf.read_text().splitlines(True)
         path.write_text("".join((first, "##contig=<ID=chrY>\n", *rest)))
-        assert places(ranked(path, regions=(Region.parse("chrY:5-9"),))) == []
+        assert places(ranked(path, regions=(RegionFilter.parse("chrY:5-9"),))) == []
         assert caplog.text == ""
 
     def test_genes_have_the_scores_of_those_genes(self, either):
@@ -289,13 +291,13 @@ class TestFilters:
         assert places(ranking) == [(0, 0), (1, 0), (4, 0)]
         assert [round(row.measure.value, 6) for row in ranking.rows] == [1.5, 0.75, 0.1875]
         assert {row.measure.gene for row in ranking.rows} == {"Main"}
-        assert ranking.left_out["without a score of the genes"] == 1
+        assert ranking.excluded["without a score of the genes"] == 1
 
     def test_scores_without_genes_of_alleles_in_those_genes(self, either):
         ranking = ranked(either, "dnase", genes=GeneList(["MAIN"]))
         assert [row.measure.value for row in ranking.rows] == [-0.75, 0.5]
         assert ranking.rows[0].measure.parts[0].tissue == "K562"
-        assert ranking.left_out["without a score of the genes"] == 1
+        assert ranking.excluded["without a score of the genes"] == 1
 
     def test_genes_may_be_in_a_file(self, tmp_path, scored, caplog):
         path = tmp_path / "panel.txt"
@@ -339,14 +341,14 @@ class TestFilters:
     def test_max_af_keeps_alleles_without_a_frequency(self, scored):
         ranking = ranked(scored.vcf, "dnase", max_frequency=MaxFrequency.parse("AF=0.001"))
         assert places(ranking) == [(1, 0), (2, 0)]
-        assert ranking.left_out["AF above 0.001"] == 2
+        assert ranking.excluded["AF above 0.001"] == 2
 
     def test_sample(self, scored):
         ranking = ranked(scored.vcf, sample="child")
         assert places(ranking) == [(4, 0)]
         assert [(one.record, one.alt) for one in ranking.unscored] == [(1, "<DEL>"), (3, "A")]
-        assert ranking.left_out["not carried by child"] == 2
-        assert ranked(scored.vcf, sample="mother").left_out["no genotype of mother"] == 1
+        assert ranking.excluded["not carried by child"] == 2
+        assert ranked(scored.vcf, sample="mother").excluded["no genotype of mother"] == 1
 
     def test_record_without_genotypes_is_carried_by_nobody(self, scored, tmp_path):
         """GT need not come first, and a record may have other fields only."""
@@ -358,7 +360,7 @@ class TestFilters:
             )
         )
         assert places(ranked(path, sample="child")) == [(4, 0)]
-        assert ranked(path, sample="child").left_out["no genotype of child"] == 1
+        assert ranked(path, sample="child").excluded["no genotype of child"] == 1
         bare = tmp_path / "bare.vcf"
         bare.write_text(lines.replace("GT:DP", "ID:DP"))
         with pytest.raises(InputError, match="found no GT in the FORMAT of any record"):
@@ -582,8 +584,8 @@ class TestCommand:
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
         assert done.stderr.splitlines()[-4:] == [
             "3 of 7 alternate alleles are ranked",
-            "1 left out: no VS_SPLICE",
-            "1 left out: record without an ALT",
+            "1 excluded: no VS_SPLICE",
+            "1 excluded: record without an ALT",
             "2 not scored, listed at the end",
         ]
         piped = vepscore("rank", "-", "-g", str(scored.gtf), "-q", stdin=scored.vcf.read_text())

@@ -22,7 +22,7 @@ from vepscore.errors import UsageError
 from vepscore.genome.annotation import Annotation
 from vepscore.io import parquet
 from vepscore.report.details import details_of_entries, read_details
-from vepscore.report.document import MAY_DIFFER, collect_cases, differing_facts
+from vepscore.report.document import MAY_DIFFER, collect_alleles, differing_facts
 from vepscore.report.modalities import SCORER_WORDS
 from vepscore.report.packing import Names, pack_effect
 from vepscore.report.page import PageWriter
@@ -84,7 +84,7 @@ class TestScene:
     def test_places_of_the_picture(self, scored, tmp_path):
         ranking = ranking_of(scored.parquet, scored.gtf)
         genes = Annotation.from_gtf(scored.gtf, tmp_path)
-        case = collect_cases(str(scored.parquet), ranking, genes, planted_signals(ranking))[0]
+        case = collect_alleles(str(scored.parquet), ranking, genes, planted_signals(ranking))[0]
         scene = case.scene
         assert scene.variant == (2000, 2001)
         assert (scene.genes[0].name, scene.genes[0].transcripts[0][1]) == ("Main", (2000, 2120))

@@ -13,7 +13,7 @@ from vepscore.cli.tables import print_table
 from vepscore.errors import UsageError
 
 if TYPE_CHECKING:
-    from vepscore.evaluate.run import Evaluation, Row
+    from vepscore.evaluate.evaluation import Evaluation, EvaluationRow
     from vepscore.evaluate.truth import Effects, Labels
 
 log = logging.getLogger(__name__)
@@ -143,11 +143,11 @@ def evaluate(
     truth = _truth(label, positive, negative, ignore, effect)
     _check_output(output, [source, reference, genes, *(pwm_fasta or ())])
 
-    from vepscore.evaluate.run import Options
-    from vepscore.evaluate.run import evaluate as run
+    from vepscore.evaluate.evaluation import EvaluationOptions
+    from vepscore.evaluate.evaluation import evaluate as run
 
     evaluation = run(
-        Options(
+        EvaluationOptions(
             source=source,
             reference=reference,
             genes=genes,
@@ -162,7 +162,7 @@ def evaluate(
         )
     )
     if output is not None:
-        from vepscore.evaluate.table import tsv_lines
+        from vepscore.evaluate.evaluation_table import tsv_lines
         from vepscore.io.tsv import TsvWriter
 
         with TsvWriter(output) as writer:
@@ -212,17 +212,17 @@ def _print(evaluation: "Evaluation") -> None:
 
     A part of a stratum that is empty or the whole of it is in the table of `-o` only.
     """
-    from vepscore.evaluate.table import distinct_rows
+    from vepscore.evaluate.evaluation_table import distinct_rows
 
     read = evaluation.read
     log.info("%d of %d alternate alleles are judged", len(read.cases), read.alleles)
-    for reason, count in read.left_out.items():
-        log.info("%d left out: %s", count, reason)
+    for reason, count in read.excluded.items():
+        log.info("%d excluded: %s", count, reason)
     columns = ("stratum", "metric", "predictor", "n", "pos", "value", "95% CI")
     print_table(columns, map(_cells, distinct_rows(evaluation)))
 
 
-def _cells(row: "Row") -> tuple[str, ...]:
+def _cells(row: "EvaluationRow") -> tuple[str, ...]:
     found = row.estimate
     positive = "" if row.positive is None else str(row.positive)
     if math.isnan(found.value):

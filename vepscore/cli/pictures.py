@@ -14,7 +14,7 @@ from vepscore.cli.options import AUTO, DATA, MODEL, Device, Organism, find_windo
 if TYPE_CHECKING:
     from vepscore.engine.surroundings import Surroundings
     from vepscore.report.document import Signals
-    from vepscore.report.ranking import Row
+    from vepscore.report.ranking import RankedAllele
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def predictor_inputs(reference: Path | None, checkpoint: str | None, metadata: P
 
 
 def predict_rows(
-    predictor: "Surroundings | None", rows: Sequence["Row"], reason: str = NO_REFERENCE
+    predictor: "Surroundings | None", rows: Sequence["RankedAllele"], reason: str = NO_REFERENCE
 ) -> Iterator["Signals"]:
     """The signals around each row; without a predictor the reason why there are none."""
     from vepscore.genome.regions import VariantText

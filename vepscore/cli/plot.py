@@ -27,7 +27,7 @@ from vepscore.cli.pictures import (
     predict_rows,
     predictor_inputs,
 )
-from vepscore.cli.ranking import ByOption, ranking_options
+from vepscore.cli.ranking_options import ByOption, ranking_options
 from vepscore.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ def _predicted(variant: "VariantText", genes: "Genes | None", predictor: "Surrou
         InputError: it cannot be predicted.
     """
     from vepscore.report.details import Details
+    from vepscore.report.ranking_table import variant_in_words
     from vepscore.report.scene import compose_scene
-    from vepscore.report.table import variant_in_words
 
     (signals,) = predictor.predict([variant])
     name = variant_in_words(variant)
@@ -153,7 +153,7 @@ def _scored(
     Raises:
         UsageError: there are fewer.
     """
-    from vepscore.report.document import collect_cases, read_facts
+    from vepscore.report.document import collect_alleles, read_facts
     from vepscore.report.ranking import rank
 
     ranking = rank(ranking_options(source, by=by, annotation=annotation, reference=reference, top=place))
@@ -164,5 +164,5 @@ def _scored(
         )
     ranking = dataclasses.replace(ranking, rows=ranking.rows[-1:])
     signals = predict_rows(open_tracks(read_facts(ranking)), ranking.rows)
-    (case,) = collect_cases(source, ranking, genes, signals)
+    (case,) = collect_alleles(source, ranking, genes, signals)
     return case.scene

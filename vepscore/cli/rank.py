@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vepscore.cli.logs import Quiet, Verbose
-from vepscore.cli.ranking import (
+from vepscore.cli.ranking_options import (
     ByOption,
     GeneListOption,
     MaxFrequencyOption,
@@ -89,7 +89,7 @@ def rank(
         _show(ranking)
     else:
         from vepscore.io.tsv import TsvWriter
-        from vepscore.report.table import tsv_lines
+        from vepscore.report.ranking_table import tsv_lines
 
         with TsvWriter(output or STDOUT) as writer:
             writer.write(tsv_lines(ranking))
@@ -97,7 +97,7 @@ def rank(
 
 
 def _show(ranking: "Ranking") -> None:
-    from vepscore.report.table import terminal_columns, variant_in_words
+    from vepscore.report.ranking_table import terminal_columns, variant_in_words
 
     print_table(*terminal_columns(ranking))
     if ranking.unscored:
@@ -109,7 +109,7 @@ def _show(ranking: "Ranking") -> None:
 def _report(ranking: "Ranking") -> None:
     """What was left out goes to the log."""
     log.info("%d of %d alternate alleles are ranked", len(ranking.rows), ranking.alleles)
-    for reason, count in ranking.left_out.items():
-        log.info("%d left out: %s", count, reason)
+    for reason, count in ranking.excluded.items():
+        log.info("%d excluded: %s", count, reason)
     if ranking.unscored:
         log.info("%d not scored, listed at the end", len(ranking.unscored))

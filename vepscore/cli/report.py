@@ -28,7 +28,7 @@ from vepscore.cli.pictures import (
     predict_rows,
     predictor_inputs,
 )
-from vepscore.cli.ranking import (
+from vepscore.cli.ranking_options import (
     ORDER,
     ByOption,
     GeneListOption,
@@ -78,7 +78,7 @@ def report(
     """
     from vepscore.genome.annotation import Annotation
     from vepscore.io.output_paths import check_output_paths
-    from vepscore.report.document import build_document, collect_cases, read_facts
+    from vepscore.report.document import build_document, collect_alleles, read_facts
     from vepscore.report.page import PageWriter, render_page, require_jinja
     from vepscore.report.ranking import rank
 
@@ -105,7 +105,7 @@ def report(
             predictor = open_predictor(
                 reference, checkpoint, metadata, organism, window, precision, device, facts
             )
-        cases = collect_cases(
+        cases = collect_alleles(
             source,
             ranking,
             Annotation.from_gtf(annotation) if annotation else None,

@@ -33,11 +33,11 @@ from vepscore.io.json_file import JsonWriter
 from vepscore.io.lines import STDIN
 from vepscore.io.parquet import LongTableWriter
 from vepscore.io.parts import SHARD_KEY
-from vepscore.io.picture import PictureWriter
 from vepscore.io.quantiles import Quantiles
 from vepscore.io.records import Record, Scan, open_records, scan_records
 from vepscore.io.results import RecordResult
 from vepscore.io.saturation import SaturationWriter
+from vepscore.io.saturation_figure import SaturationFigureWriter
 from vepscore.io.spliceai import SpliceAiWriter, spliceai_header
 from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import AnnotatedVcfWriter
@@ -297,7 +297,7 @@ def _open_writers(
 def _saturation_writers(saturation: Saturation, provenance: Mapping[str, str]) -> Iterator[StagedWriter]:
     yield SaturationWriter(saturation.table, provenance)
     if saturation.picture is not None:
-        yield PictureWriter(
+        yield SaturationFigureWriter(
             saturation.picture,
             scorer=saturation.by,
             chrom=saturation.chrom,

@@ -23,7 +23,7 @@ from vepscore.genome.regions import Region, VariantText, parse_region, parse_var
 from vepscore.genome.windows import Window, allele_sequences, window_around
 from vepscore.io.atomic import check_folder, made_folder
 from vepscore.io.output_paths import check_output_paths
-from vepscore.io.signals import WrittenFile, list_signal_files, write_signals
+from vepscore.io.signal_files import WrittenFile, list_signal_files, write_signals
 from vepscore.io.streams import STDOUT
 from vepscore.outputs import Output, Tracks
 

@@ -13,7 +13,7 @@ from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
 from vepscore.genome.alignment import align_bins
 from vepscore.genome.regions import Region
 from vepscore.genome.windows import Window
-from vepscore.io.signals import RegionSignals
+from vepscore.io.signal_files import RegionSignals
 from vepscore.outputs import Output, Tracks
 
 PIECE_BP = 16_384  # of a signal at 1 bp that is read at a time

@@ -11,7 +11,7 @@ from vepscore.engine.signals import SurroundingSignal, join_pieces, surroundings
 from vepscore.genome.alleles import Status
 from vepscore.genome.regions import VariantText
 from vepscore.io.records import Record
-from vepscore.io.signals import RegionSignals
+from vepscore.io.signal_files import RegionSignals
 from vepscore.outputs import Output
 
 # What a picture shows, where the checkpoint predicts it.

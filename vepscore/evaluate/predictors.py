@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from vepscore.evaluate.intake import Cases
+from vepscore.evaluate.judged_alleles import JudgedAlleles
 from vepscore.evaluate.pwm import SiteModel
-from vepscore.evaluate.strata import Place
+from vepscore.evaluate.strata import SpliceLocation
 from vepscore.evaluate.training_sites import MIN_INTRONS, train_matrices
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
@@ -28,19 +28,19 @@ class Predictor:
     remark: str = ""  # what it was made from
 
 
-def score_predictors(read: Cases) -> list[Predictor]:
+def score_predictors(read: JudgedAlleles) -> list[Predictor]:
     """The scores that were read from the VCF."""
     columns = np.array([case.scores for case in read.cases], float).reshape(len(read.cases), len(read.fields))
     return [_predictor(name, column) for name, column in zip(read.fields, columns.T, strict=True)]
 
 
-def distance_predictor(places: Sequence[Place]) -> Predictor:
+def distance_predictor(places: Sequence[SpliceLocation]) -> Predictor:
     """The distance from the nearest annotated splice site, negated: nearer is more."""
     return Predictor(name=DISTANCE, sizes=np.array([-place.distance_bp for place in places]), signed=None)
 
 
 def pwm_predictor(
-    read: Cases, annotation: Annotation, references: Sequence[Reference], excluded: Collection[str]
+    read: JudgedAlleles, annotation: Annotation, references: Sequence[Reference], excluded: Collection[str]
 ) -> Predictor | None:
     """The change by position weight matrices (`vepscore.evaluate.pwm`); None, and a warning, without enough introns.
 

@@ -56,14 +56,14 @@ class Stratum(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class SpliceLocation:
     """Where a change lies."""
 
     stratum: Stratum
     distance_bp: float  # from the nearest splice site, at least 1; infinite on a contig without sites
 
 
-class Places:
+class SpliceLocator:
     """Looks up where changes lie; what it needs of a contig is made at the first question about it.
 
     Args:
@@ -72,12 +72,12 @@ class Places:
 
     def __init__(self, annotation: Annotation) -> None:
         self._annotation = annotation
-        self._contigs: dict[str, _Contig] = {}
+        self._contigs: dict[str, _ContigSites] = {}
 
-    def locate(self, change: Change) -> Place:
+    def locate(self, change: Change) -> SpliceLocation:
         """The stratum and the distance of a change."""
         if change.chrom not in self._contigs:
-            self._contigs[change.chrom] = _Contig.of(self._annotation, change.chrom)
+            self._contigs[change.chrom] = _ContigSites.of(self._annotation, change.chrom)
         return self._contigs[change.chrom].locate(change.start0, change.end0)
 
 
@@ -87,7 +87,7 @@ def boundaries(pos0: np.ndarray, site_class: np.ndarray) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Contig:
+class _ContigSites:
     """The splice sites, exons and introns of one contig. Axes: N sites, E and I intervals."""
 
     boundary: np.ndarray  # int64 (N,), ascending: the first base to the right of the site
@@ -96,7 +96,7 @@ class _Contig:
     introns: np.ndarray  # int64 (2, I): the same of all introns
 
     @classmethod
-    def of(cls, annotation: Annotation, chrom: str) -> "_Contig":
+    def of(cls, annotation: Annotation, chrom: str) -> "_ContigSites":
         pos0, site_class = annotation.splice_sites(chrom, *_WHOLE_CONTIG)
         boundary = boundaries(pos0, site_class)
         order = np.argsort(boundary, kind="stable")
@@ -108,9 +108,11 @@ class _Contig:
             introns=_union(introns.start0, introns.end0),
         )
 
-    def locate(self, start0: int, end0: int) -> Place:
+    def locate(self, start0: int, end0: int) -> SpliceLocation:
         distance_bp, in_intron = self._nearest(start0, end0)
-        return Place(stratum=self._stratum(start0, end0, distance_bp, in_intron), distance_bp=distance_bp)
+        return SpliceLocation(
+            stratum=self._stratum(start0, end0, distance_bp, in_intron), distance_bp=distance_bp
+        )
 
     def _nearest(self, start0: int, end0: int) -> tuple[float, bool]:
         """The distance of the nearest site, and whether the change is on its intron's side."""

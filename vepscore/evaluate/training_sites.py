@@ -19,7 +19,7 @@ MIN_INTRONS = 100
 MAX_INTRONS = 10_000  # enough for 32 positions; more would only take longer
 
 
-class Stretch(NamedTuple):
+class ContigSlice(NamedTuple):
     """A contig of a FASTA file, as a part of a chromosome."""
 
     reference: Reference
@@ -43,7 +43,7 @@ class Intron(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
+class TrainedMatrices:
     """The matrices, and what they were trained on."""
 
     matrices: dict[str, Matrix]  # by kind; empty where there were too few introns
@@ -53,7 +53,7 @@ class Training:
 
 def train_matrices(
     annotation: Annotation, references: Sequence[Reference], excluded: Collection[str]
-) -> Training:
+) -> TrainedMatrices:
     """Trains on the distinct introns whose sites are known in one of the FASTA files.
 
     Of more than MAX_INTRONS, evenly spaced ones are taken. With fewer than MIN_INTRONS there are no matrices.
@@ -63,10 +63,10 @@ def train_matrices(
         references: a contig named `chrom:start-end` (1-based, inclusive) is a slice of `chrom`.
         excluded: chromosomes that are not trained on, under any of their names.
     """
-    left_out = {annotation.contigs.match(chrom) for chrom in excluded}
-    found: dict[Intron, list[Stretch]] = {}
-    for stretch in _stretches(annotation, references):
-        if stretch.chrom not in left_out:
+    other_chroms = {annotation.contigs.match(chrom) for chrom in excluded}
+    found: dict[Intron, list[ContigSlice]] = {}
+    for stretch in _contig_slices(annotation, references):
+        if stretch.chrom not in other_chroms:
             for intron in _introns_within(annotation, stretch):
                 found.setdefault(intron, []).append(stretch)
     introns = sorted(found)
@@ -83,19 +83,19 @@ def train_matrices(
     count = len(sites["donor"])
     enough = count >= MIN_INTRONS
     matrices = {kind: Matrix.train(SHAPES[kind], np.stack(sites[kind])) for kind in SHAPES} if enough else {}
-    return Training(matrices=matrices, introns=count, chroms=tuple(chroms))
+    return TrainedMatrices(matrices=matrices, introns=count, chroms=tuple(chroms))
 
 
-def _stretches(annotation: Annotation, references: Sequence[Reference]) -> Iterator[Stretch]:
+def _contig_slices(annotation: Annotation, references: Sequence[Reference]) -> Iterator[ContigSlice]:
     for reference in references:
         for contig, length in reference.contigs.items():
             name, start0 = slice_origin(contig)
             chrom = annotation.contigs.match(name)
             if chrom is not None:
-                yield Stretch(reference, contig, chrom, start0, start0 + length)
+                yield ContigSlice(reference, contig, chrom, start0, start0 + length)
 
 
-def _introns_within(annotation: Annotation, stretch: Stretch) -> Iterator[Intron]:
+def _introns_within(annotation: Annotation, stretch: ContigSlice) -> Iterator[Intron]:
     """The introns whose sites lie in the stretch."""
     introns = annotation.introns(stretch.chrom, stretch.start0, stretch.end0)
     reach_bp = max(max(shape.before_bp, shape.after_bp) for shape in SHAPES.values())
@@ -106,7 +106,7 @@ def _introns_within(annotation: Annotation, stretch: Stretch) -> Iterator[Intron
         yield Intron(stretch.chrom, int(start0), int(end0), str(strand))
 
 
-def _known_codes(stretches: Sequence[Stretch], intron: Intron) -> dict[str, np.ndarray]:
+def _known_codes(stretches: Sequence[ContigSlice], intron: Intron) -> dict[str, np.ndarray]:
     """Codes (K,) of both sites in the direction of transcription, by kind; nothing where a base is unknown."""
     for stretch in stretches:
         sites = {}

@@ -15,7 +15,7 @@ _SEPARATORS = re.compile(r"[,|/&]")
 IGNORED_TERMS = ("not_provided", "other")
 
 
-class LeftOut(Exception):
+class Excluded(Exception):
     """An allele takes no part; its text is the reason, the same for all that are left out for it."""
 
 
@@ -63,20 +63,20 @@ class Labels:
         """POSITIVE or NEGATIVE.
 
         Raises:
-            LeftOut: the text has no label.
+            Excluded: the text has no label.
         """
         self.seen[text] += 1
         if text == MISSING:
-            raise LeftOut(f"no {self.field}")
+            raise Excluded(f"no {self.field}")
         terms = _terms(_SEPARATORS.split(text)) - self.ignored
         if not terms:
-            raise LeftOut(f"{self.field} has only values that are ignored")
+            raise Excluded(f"{self.field} has only values that are ignored")
         if terms <= self.positive:
             return POSITIVE
         if terms <= self.negative:
             return NEGATIVE
         both = terms & self.positive and terms & self.negative
-        raise LeftOut(
+        raise Excluded(
             f"{self.field} is of both classes"
             if both
             else f"{self.field} is of neither class, or of others too"
@@ -97,12 +97,12 @@ class Effects:
         """The number.
 
         Raises:
-            LeftOut: the text is missing or not finite.
+            Excluded: the text is missing or not finite.
             ValueError: it is no number.
         """
         value = math.nan if text == MISSING else float(text)
         if not math.isfinite(value):
-            raise LeftOut(f"no {self.field}")
+            raise Excluded(f"no {self.field}")
         return value
 
 

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from vepscore.io.fields import format_float
 from vepscore.outputs import SPLICE_CLASSES
 from vepscore.paths import utf8_path
-from vepscore.report.alleles import ScoredAllele
 from vepscore.report.modalities import EVENTS_SCORER, JUNCTIONS_SCORER
+from vepscore.report.scored_alleles import ScoredAllele
 
 MAX_TISSUES = 5  # of a scorer, the strongest first
 MAX_JUNCTIONS = 8

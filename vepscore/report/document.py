@@ -9,14 +9,14 @@ from vepscore.genome.alleles import Status
 from vepscore.genome.annotation import Annotation
 from vepscore.io.fields import format_float
 from vepscore.io.lines import STDIN
-from vepscore.io.signals import RegionSignals
-from vepscore.report.alleles import Entry, ScoredAllele
+from vepscore.io.signal_files import RegionSignals
 from vepscore.report.details import Details, details_of_entries, read_details
 from vepscore.report.modalities import ACTIVE_SUFFIX, SCORER_WORDS, Modality, describe_scorer
 from vepscore.report.packing import Names, pack_details, pack_scene
-from vepscore.report.ranking import Ranking, Row, is_parquet
+from vepscore.report.ranking import RankedAllele, Ranking, is_parquet
+from vepscore.report.ranking_table import exclusions_in_words, variant_in_words
 from vepscore.report.scene import Scene, compose_scene
-from vepscore.report.table import left_out_in_words, variant_in_words
+from vepscore.report.scored_alleles import Entry, ScoredAllele
 from vepscore.report.words import describe_event
 
 TERMS_KEY = "vepscoreTerms"
@@ -46,17 +46,17 @@ Signals = Sequence[RegionSignals] | str  # around a variant, or why there are no
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class ReportedAllele:
     """One variant of a report."""
 
-    row: Row
+    row: RankedAllele
     details: Details
     scene: Scene
 
 
-def collect_cases(
+def collect_alleles(
     source: str, ranking: Ranking, annotation: Annotation | None, signals: Iterable[Signals]
-) -> list[Case]:
+) -> list[ReportedAllele]:
     """All that is shown of the ranked alleles.
 
     Args:
@@ -72,12 +72,12 @@ def collect_cases(
     else:
         details = [details_of_entries(row.allele) for row in rows]
     return [
-        Case(row=row, details=own, scene=scene_of(row, own, annotation, around))
+        ReportedAllele(row=row, details=own, scene=scene_of(row, own, annotation, around))
         for row, own, around in zip(rows, details, signals, strict=True)
     ]
 
 
-def scene_of(row: Row, details: Details, annotation: Annotation | None, signals: Signals) -> Scene:
+def scene_of(row: RankedAllele, details: Details, annotation: Annotation | None, signals: Signals) -> Scene:
     """The picture of a ranked allele."""
     return compose_scene(
         chrom=row.allele.chrom,
@@ -93,7 +93,7 @@ def scene_of(row: Row, details: Details, annotation: Annotation | None, signals:
 
 
 def build_document(
-    source: str, ranking: Ranking, cases: Sequence[Case], *, tracks: Mapping[str, str] | None = None
+    source: str, ranking: Ranking, cases: Sequence[ReportedAllele], *, tracks: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The values that the template of the page takes.
 
@@ -111,7 +111,7 @@ def build_document(
         "field": ranking.modality.field,
         "by": ranking.modality.name,
         "alleles": ranking.alleles,
-        "left_out": left_out_in_words(ranking),
+        "excluded": exclusions_in_words(ranking),
         "has_ids": any(case.row.allele.id != "." for case in cases),
         "has_quantiles": any(_quantile(case.row) for case in cases),
         "has_events": any(case.row.event for case in cases),
@@ -152,7 +152,7 @@ def _identity(fact: str) -> str:
     return fact.rpartition("sha256:")[2]
 
 
-def _cells(case: Case, modality: Modality) -> dict[str, Any]:
+def _cells(case: ReportedAllele, modality: Modality) -> dict[str, Any]:
     """A row of the table."""
     row = case.row
     lead = row.measure.parts[0] if row.measure.parts else Entry(scorer="", score=0.0)
@@ -180,15 +180,15 @@ def _scorer_order(name: str, modality: Modality) -> tuple[bool, bool, int, str]:
     return name.endswith(ACTIVE_SUFFIX), name not in modality.weights, place, name
 
 
-def _gene(row: Row) -> str:
+def _gene(row: RankedAllele) -> str:
     return row.measure.gene or (row.measure.parts[0].symbol if row.measure.parts else "")
 
 
-def _quantile(row: Row) -> str:
+def _quantile(row: RankedAllele) -> str:
     return format_float(row.measure.quantile, missing="")
 
 
-def _panel(case: Case, names: Names) -> dict[str, Any]:
+def _panel(case: ReportedAllele, names: Names) -> dict[str, Any]:
     """What the page's scripts build a panel from."""
     row = case.row
     return {

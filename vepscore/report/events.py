@@ -105,12 +105,12 @@ def call_event(
         junctions: rows of SPLICE_JUNCTIONS for the gene, if any.
         rules: thresholds and lengths; None: the defaults.
     """
-    case = _Case(list(changes), gene, list(junctions), rules or Rules())
+    case = _EventRules(list(changes), gene, list(junctions), rules or Rules())
     call = case.call()
-    return call if gene.strand == "+" else _turned(call)
+    return call if gene.strand == "+" else _mirror_call(call)
 
 
-class _Case:
+class _EventRules:
     """One variant and gene, turned so that the gene is on the plus strand: donors end exons, acceptors begin them."""
 
     def __init__(
@@ -122,8 +122,8 @@ class _Case:
     ) -> None:
         self.rules, self.gene = rules, gene.along_strand()
         if gene.strand == "-":
-            changes = [_turned_change(change) for change in changes]
-            junctions = [_turned_junction(junction) for junction in junctions]
+            changes = [_mirror_change(change) for change in changes]
+            junctions = [_mirror_junction(junction) for junction in junctions]
         self.changes = changes
         self.junctions = sorted(junctions, key=lambda one: (-one.score, one.start0, one.end0))
         self.annotated = {
@@ -306,20 +306,20 @@ def _index(exons: Sequence[Interval], pos0: int | None, places0: Sequence[int]) 
     return places0.index(pos0) if pos0 in places0 else -1
 
 
-def _turned_change(change: SiteChange) -> SiteChange:
+def _mirror_change(change: SiteChange) -> SiteChange:
     return dataclasses.replace(change, pos0=-change.pos0)
 
 
-def _turned_junction(junction: JunctionChange) -> JunctionChange:
-    intron = Interval(junction.start0, junction.end0).turned()
+def _mirror_junction(junction: JunctionChange) -> JunctionChange:
+    intron = Interval(junction.start0, junction.end0).mirrored()
     return dataclasses.replace(junction, start0=intron.start0, end0=intron.end0)
 
 
-def _turned(call: EventCall) -> EventCall:
+def _mirror_call(call: EventCall) -> EventCall:
     return dataclasses.replace(
         call,
-        region=call.region and call.region.turned(),
-        evidence=tuple(map(_turned_change, call.evidence)),
+        region=call.region and call.region.mirrored(),
+        evidence=tuple(map(_mirror_change, call.evidence)),
         partner0=None if call.partner0 is None else -call.partner0,
-        junctions=tuple(map(_turned_junction, call.junctions)),
+        junctions=tuple(map(_mirror_junction, call.junctions)),
     )

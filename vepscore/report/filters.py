@@ -12,13 +12,13 @@ from vepscore.genome.contigs import ContigNames
 from vepscore.genome.gene_ids import without_version
 from vepscore.genome.regions import RegionText, read_contig, read_part
 from vepscore.genome.text_file import open_text
-from vepscore.report.alleles import Entry
+from vepscore.report.scored_alleles import Entry
 
 _SHOWN_CONTIGS = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Region:
+class RegionFilter:
     """A contig or a part of one; 0-based and half-open."""
 
     text: str  # as it was given
@@ -61,14 +61,14 @@ class Region:
         )
 
 
-class Regions:
+class RegionFilters:
     """The regions that alleles are taken from; without any, all alleles are.
 
     Args:
         regions: as they were given.
     """
 
-    def __init__(self, regions: Sequence[Region]) -> None:
+    def __init__(self, regions: Sequence[RegionFilter]) -> None:
         self._regions = tuple(regions)
         self._contigs: dict[str, None] = {}  # of the file, in order
 

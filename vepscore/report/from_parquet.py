@@ -18,10 +18,10 @@ from vepscore.genome.consistency import ContigSource
 from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER
 from vepscore.outputs import SPLICE_CLASSES
 from vepscore.paths import utf8_path
-from vepscore.report.alleles import Entry, ScoredAllele
 from vepscore.report.events import JunctionChange
-from vepscore.report.filters import Region, Regions
+from vepscore.report.filters import RegionFilter, RegionFilters
 from vepscore.report.modalities import JUNCTIONS_SCORER, WITHOUT_TISSUE, Modality
+from vepscore.report.scored_alleles import Entry, ScoredAllele
 
 _ALLELE = ("record", "alt_index", "chrom", "pos", "ref", "alt")
 _TEXTS = ("scorer", "gene_id", "gene_name", "track_name", "ontology_curie", "biosample_name")
@@ -42,7 +42,7 @@ class ParquetAlleles:
             tissue, count all the same.
 
     Attributes:
-        left_out: reason → alleles.
+        excluded: reason → alleles.
         provenance: lines that say how the scores were made.
         regions: those that alleles are taken from.
         contigs: None: the table declares none.
@@ -53,13 +53,13 @@ class ParquetAlleles:
         path: str | Path,
         modality: Modality,
         *,
-        regions: Sequence[Region] = (),
+        regions: Sequence[RegionFilter] = (),
         tissue: str | None = None,
     ) -> None:
-        self.left_out: collections.Counter[str] = collections.Counter()
+        self.excluded: collections.Counter[str] = collections.Counter()
         self.provenance: tuple[str, ...] = ()
         self.contigs: ContigSource | None = None
-        self.regions = Regions(regions)
+        self.regions = RegionFilters(regions)
         self._path, self._modality, self._tissue = path, modality, tissue
         self._tissues: set[tuple[str, str]] = set()  # biosample and ontology term of the modality's tracks
         self._matched = False
@@ -136,7 +136,7 @@ class ParquetAlleles:
         for _, group in rows.groupby(["record", "alt_index"], sort=True):
             first = group.iloc[0]
             if not self.regions.include(first["chrom"], first["pos"], first["ref"]):
-                self.left_out["outside the regions"] += 1
+                self.excluded["outside the regions"] += 1
                 continue
             scored = group[group["raw_score"].notna()]
             entries = tuple(_entries(scored))

@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vepscore.errors import InputError
-from vepscore.evaluate.values import InfoValues
 from vepscore.genome.consistency import ContigSource
 from vepscore.io.fields import DETAIL, MISSING, QUANTILE_FIELDS, STATUS
 from vepscore.io.genotypes import Genotypes
 from vepscore.io.header import PROVENANCE_PREFIX, VcfHeader
 from vepscore.io.header_contigs import contigs_of_header
 from vepscore.io.info import encode
+from vepscore.io.info_values import InfoValues
 from vepscore.io.records import Record, RecordReader, open_records
-from vepscore.report.alleles import Entry, Measure, ScoredAllele
-from vepscore.report.filters import MaxFrequency, Region, Regions
+from vepscore.report.filters import MaxFrequency, RegionFilter, RegionFilters
 from vepscore.report.modalities import Modality
+from vepscore.report.scored_alleles import Entry, Measure, ScoredAllele
 
 
 class VcfAlleles:
@@ -32,7 +32,7 @@ class VcfAlleles:
         sample: only alleles that this sample carries.
 
     Attributes:
-        left_out: reason → alleles.
+        excluded: reason → alleles.
         provenance: header lines that say how the scores were made.
         regions: those that alleles are taken from.
         contigs: what the header says of contigs; known once the alleles are read.
@@ -43,14 +43,14 @@ class VcfAlleles:
         path: str | Path,
         modality: Modality,
         *,
-        regions: Sequence[Region] = (),
+        regions: Sequence[RegionFilter] = (),
         max_frequency: MaxFrequency | None = None,
         sample: str | None = None,
     ) -> None:
-        self.left_out: collections.Counter[str] = collections.Counter()
+        self.excluded: collections.Counter[str] = collections.Counter()
         self.provenance: tuple[str, ...] = ()
         self.contigs: ContigSource | None = None
-        self.regions = Regions(regions)
+        self.regions = RegionFilters(regions)
         self._path, self._modality = path, modality
         self._max_frequency, self._sample = max_frequency, sample
 
@@ -92,10 +92,10 @@ class VcfAlleles:
         self, records: RecordReader, record: Record, values: InfoValues, genotypes: Genotypes | None
     ) -> Iterator[ScoredAllele]:
         if not record.alts:
-            self.left_out["record without an ALT"] += 1
+            self.excluded["record without an ALT"] += 1
             return
         if not self.regions.include(record.chrom, record.pos1, record.ref):
-            self.left_out["outside the regions"] += len(record.alts)
+            self.excluded["outside the regions"] += len(record.alts)
             return
         where = f"{records.name} record {record.index}, {record.chrom}:{record.pos1} {record.ref[:60]}"
         info = values.read(record)
@@ -106,10 +106,10 @@ class VcfAlleles:
         frequencies = values.texts(record, info, limit.field) if limit else None
         for index, alt in enumerate(record.alts):
             if limit and not limit.allows(frequencies[index], where):
-                self.left_out[f"{limit.field} above {limit.value:g}"] += 1
+                self.excluded[f"{limit.field} above {limit.value:g}"] += 1
             elif carried is not None and index + 1 not in carried:
                 known = "not carried by" if carried else "no genotype of"
-                self.left_out[f"{known} {self._sample}"] += 1
+                self.excluded[f"{known} {self._sample}"] += 1
             else:
                 yield ScoredAllele(
                     record=record.index,

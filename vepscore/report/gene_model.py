@@ -25,7 +25,7 @@ class Interval(NamedTuple):
         """How many bases it has."""
         return self.end0 - self.start0
 
-    def turned(self) -> "Interval":
+    def mirrored(self) -> "Interval":
         """The same on the other strand of a line of numbers whose base p is there -p."""
         return Interval(1 - self.end0, 1 - self.start0)
 
@@ -41,7 +41,7 @@ class GeneModel:
         """The gene on the plus strand: itself, or a minus-strand gene with every base p at -p."""
         if self.strand == "+":
             return self
-        turned = (tuple(exon.turned() for exon in reversed(exons)) for exons in self.transcripts)
+        turned = (tuple(exon.mirrored() for exon in reversed(exons)) for exons in self.transcripts)
         return dataclasses.replace(self, strand="+", transcripts=tuple(turned))
 
     @functools.cached_property

@@ -19,12 +19,12 @@ from vepscore.genome.fasta import Reference
 from vepscore.genome.gene_ids import without_version
 from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.lines import STDIN
-from vepscore.report.alleles import Entry, Measure, ScoredAllele, measure, site_changes
 from vepscore.report.events import EventCall, SiteChange, call_event
-from vepscore.report.filters import GeneList, MaxFrequency, Region
+from vepscore.report.filters import GeneList, MaxFrequency, RegionFilter
 from vepscore.report.from_vcf import VcfAlleles
 from vepscore.report.gene_model import GeneModel, read_gene_model
 from vepscore.report.modalities import Modality
+from vepscore.report.scored_alleles import Entry, Measure, ScoredAllele, measure, site_changes
 
 if TYPE_CHECKING:
     from vepscore.report.from_parquet import ParquetAlleles
@@ -36,7 +36,7 @@ _NOT_APPLICABLE = "without an applicable scorer"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
+class RankingOptions:
     """What a ranking is asked for."""
 
     source: str  # annotated VCF or BCF, "-" for standard input, or a long table in Parquet
@@ -44,7 +44,7 @@ class Options:
     annotation: Path | None = None  # GTF, for the events
     reference: Path | None = None  # FASTA, to be compared with the other files
     genes: GeneList | None = None
-    regions: tuple[Region, ...] = ()
+    regions: tuple[RegionFilter, ...] = ()
     max_frequency: MaxFrequency | None = None
     sample: str | None = None
     tissue: str | None = None
@@ -52,7 +52,7 @@ class Options:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class RankedAllele:
     """An allele in its place."""
 
     rank: int  # from 1
@@ -67,29 +67,29 @@ class Ranking:
     """What came out."""
 
     modality: Modality
-    rows: tuple[Row, ...]
+    rows: tuple[RankedAllele, ...]
     unscored: tuple[
         ScoredAllele, ...
     ]  # that pass the filters, with another status than OK and NOT_APPLICABLE
     alleles: int  # in the file
-    left_out: dict[str, int]  # reason → alleles, most first; those of `unscored` are not among them
+    excluded: dict[str, int]  # reason → alleles, most first; those of `unscored` are not among them
     provenance: tuple[str, ...]  # lines of the file that say how the scores were made
 
 
-def rank(options: Options) -> Ranking:
+def rank(options: RankingOptions) -> Ranking:
     """Ranks the alleles of a file by the size of their score; of equals the one that comes first in the file.
 
     Raises:
         VepscoreError: a file cannot be read, lacks what is asked for, or the options do not fit it.
     """
     source = _open(options)
-    sorter = _Sorter(options, source.left_out)
+    sorter = _Sorter(options, source.excluded)
     if options.top is None:
         chosen = sorted(sorter.candidates(source), key=_order)
     else:
         chosen = heapq.nsmallest(options.top, sorter.candidates(source), key=_order)
         if sorter.count > len(chosen):
-            source.left_out["below the top"] += sorter.count - len(chosen)
+            source.excluded["below the top"] += sorter.count - len(chosen)
     annotation = Annotation.from_gtf(options.annotation) if options.annotation else None
     reference = Reference(options.reference) if options.reference else None
     check_files(header=source.contigs, reference=reference, annotation=annotation)
@@ -101,7 +101,7 @@ def rank(options: Options) -> Ranking:
         if options.genes is None and not found.parts:  # only its value was read so far
             found = measure(allele, options.modality)
         event, gene = caller.call(allele, found) if caller else (None, "")
-        rows.append(Row(rank=place, allele=allele, measure=found, event=event, event_gene=gene))
+        rows.append(RankedAllele(rank=place, allele=allele, measure=found, event=event, event_gene=gene))
     if caller and rows and all(row.event is None for row in rows):
         log.warning("no event can be called: %s", caller.problem)
     if problem := source.regions.find_unknown():
@@ -112,8 +112,8 @@ def rank(options: Options) -> Ranking:
         modality=options.modality,
         rows=tuple(rows),
         unscored=tuple(sorter.unscored),
-        alleles=len(rows) + len(sorter.unscored) + sum(source.left_out.values()),
-        left_out=dict(sorted(source.left_out.items(), key=lambda item: (-item[1], item[0]))),
+        alleles=len(rows) + len(sorter.unscored) + sum(source.excluded.values()),
+        excluded=dict(sorted(source.excluded.items(), key=lambda item: (-item[1], item[0]))),
         provenance=(f"##rankVersion={vepscore.__version__}", *source.provenance),
     )
 
@@ -126,27 +126,27 @@ def _order(candidate: tuple[ScoredAllele, Measure]) -> tuple[float, int, int]:
 class _Sorter:
     """Parts the alleles that can be ranked from the others, and counts both."""
 
-    def __init__(self, options: Options, left_out: collections.Counter[str]) -> None:
+    def __init__(self, options: RankingOptions, excluded: collections.Counter[str]) -> None:
         self.unscored: list[ScoredAllele] = []
         self.count = 0  # of candidates
-        self._modality, self._genes, self._left_out = options.modality, options.genes, left_out
+        self._modality, self._genes, self._excluded = options.modality, options.genes, excluded
 
     def candidates(self, alleles: Iterable[ScoredAllele]) -> Iterator[tuple[ScoredAllele, Measure]]:
         for allele in alleles:
             if allele.status == Status.NOT_APPLICABLE:  # most of a whole genome: counted, not listed
-                self._left_out[_NOT_APPLICABLE] += 1
+                self._excluded[_NOT_APPLICABLE] += 1
                 continue
             if allele.status != Status.OK:
                 self.unscored.append(dataclasses.replace(allele, read_entries=tuple))
                 continue
             is_listed = self._listed(allele)
             if is_listed is not None and not any([self._genes.has(entry) for entry in allele.read_entries()]):
-                self._left_out["without a score of the genes"] += 1
+                self._excluded["without a score of the genes"] += 1
                 continue
             is_stated = allele.stated is not None and is_listed is None
             found = allele.stated if is_stated else measure(allele, self._modality, is_listed)
             if math.isnan(found.value):
-                self._left_out[f"no {self._modality.field}"] += 1
+                self._excluded[f"no {self._modality.field}"] += 1
                 continue
             self.count += 1
             yield allele, found
@@ -204,7 +204,7 @@ def _strongest(changes: Iterable[SiteChange]) -> float:
     return max((abs(change.score) for change in changes), default=0.0)
 
 
-def _open(options: Options) -> "VcfAlleles | ParquetAlleles":
+def _open(options: RankingOptions) -> "VcfAlleles | ParquetAlleles":
     """The alleles of the source.
 
     Raises:

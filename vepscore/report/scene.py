@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vepscore.genome.annotation import Annotation, Gene
-from vepscore.io.signals import RegionSignals
+from vepscore.io.signal_files import RegionSignals
 from vepscore.outputs import SPLICE_CLASSES, Output
 from vepscore.report.details import Details, Effect
 from vepscore.report.gene_model import GeneModel, Interval, read_gene_model

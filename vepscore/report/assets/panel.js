@@ -136,7 +136,7 @@
       ["Track", "", (one) => [one.track, one.strand && one.strand !== "." && !one.track.endsWith(one.strand)
         ? ` (${one.strand})` : ""]],
       ["Tissue", "", (one) => [one.tissue, element("span", { class: "quiet" }, one.term ? " " + one.term : "")]],
-      ["Row", "number", (one) => [one.row ? String(one.row - 1) : ""]],
+      ["RankedAllele", "number", (one) => [one.row ? String(one.row - 1) : ""]],
     ];
     const used = columns.filter(([, , read]) => effects.some((one) =>
       read(one).some((part) => (typeof part === "string" ? part : part.textContent) !== "")));

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from vepscore.evaluate.run import Evaluation, Row
+from vepscore.evaluate.evaluation import Evaluation, EvaluationRow
 from vepscore.io.fields import format_float
 from vepscore.io.header import provenance_lines
 
@@ -19,7 +19,7 @@ def tsv_lines(evaluation: Evaluation) -> Iterator[str]:
         yield "\t".join(row_cells(row))
 
 
-def distinct_rows(evaluation: Evaluation) -> Iterator[Row]:
+def distinct_rows(evaluation: Evaluation) -> Iterator[EvaluationRow]:
     """Yield the rows without parts of a stratum that have no alleles, or all of the stratum's."""
     alleles = {row.stratum: row.n for row in evaluation.rows}
     for row in evaluation.rows:
@@ -27,7 +27,7 @@ def distinct_rows(evaluation: Evaluation) -> Iterator[Row]:
             yield row
 
 
-def row_cells(row: Row) -> tuple[str, ...]:
+def row_cells(row: EvaluationRow) -> tuple[str, ...]:
     """A row's cells in the order of COLUMNS."""
     positive = "" if row.positive is None else str(row.positive)
     figures = (row.estimate.value, row.estimate.low, row.estimate.high)

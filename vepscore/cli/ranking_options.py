@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from vepscore.report.ranking import Options
+    from vepscore.report.ranking import RankingOptions
 
 ORDER, FILTERS = "Order", "Filters"  # groups in the help
 
@@ -89,23 +89,23 @@ def ranking_options(
     sample: str | None = None,
     tissue: str | None = None,
     top: int | None = None,
-) -> "Options":
+) -> "RankingOptions":
     """The options as a ranking takes them.
 
     Raises:
         UsageError: one of them is malformed.
     """
-    from vepscore.report.filters import GeneList, MaxFrequency, Region
+    from vepscore.report.filters import GeneList, MaxFrequency, RegionFilter
     from vepscore.report.modalities import find_modality
-    from vepscore.report.ranking import Options
+    from vepscore.report.ranking import RankingOptions
 
-    return Options(
+    return RankingOptions(
         source=source,
         modality=find_modality(by),
         annotation=annotation,
         reference=reference,
         genes=GeneList.parse(genes) if genes else None,
-        regions=tuple(map(Region.parse, region or ())),
+        regions=tuple(map(RegionFilter.parse, region or ())),
         max_frequency=MaxFrequency.parse(max_af) if max_af else None,
         sample=sample,
         tissue=tissue,

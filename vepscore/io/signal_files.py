@@ -119,13 +119,13 @@ def write_signals(
                 writer = stack.enter_context(ContactMapWriter(folder / name))
                 writer.write(of_output)
                 writer.finish()
-                written.append(_describe(name, of_output, None, "", of_output.reference))
+                written.append(_written_file(name, of_output, None, "", of_output.reference))
                 continue
             for name, track, allele, values in _files_of(of_output):
                 writer = stack.enter_context(BigWigWriter(folder / name, contigs))
                 writer.write(of_output.chrom, of_output.start0, of_output.end0, values)
                 writer.finish()
-                written.append(_describe(name, of_output, track, allele, values))
+                written.append(_written_file(name, of_output, track, allele, values))
         listing = stack.enter_context(JsonWriter(folder / LIST_FILE))
         listing.write({"made of": dict(facts), "files": [dataclasses.asdict(file) for file in written]})
         listing.finish()
@@ -155,7 +155,7 @@ def track_names(tracks: Tracks) -> list[str]:
     return [name if counts[name.casefold()] == 1 else f"{name}.{index}" for index, name in enumerate(names)]
 
 
-def _describe(
+def _written_file(
     name: str, signals: RegionSignals, track: int | None, allele: str, values: np.ndarray
 ) -> WrittenFile:
     tracks = signals.tracks

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from vepscore.genome.regions import VariantText
 from vepscore.io.fields import format_float
 from vepscore.io.info import encode
-from vepscore.report.alleles import Entry, ScoredAllele
-from vepscore.report.ranking import Ranking, Row
+from vepscore.report.ranking import RankedAllele, Ranking
+from vepscore.report.scored_alleles import Entry, ScoredAllele
 from vepscore.report.words import describe_event
 
 _BEFORE = ("rank", "chrom", "pos", "id", "ref", "alt", "status")
@@ -23,7 +23,7 @@ def tsv_lines(ranking: Ranking) -> Iterator[str]:
     """The lines of the TSV, without their ends; a missing value is an empty cell."""
     yield from ranking.provenance
     yield f"##rankAlleles={len(ranking.rows)} of {ranking.alleles}, {len(ranking.unscored)} not scored"
-    yield f"##rankLeftOut={left_out_in_words(ranking) or 'none'}"
+    yield f"##rankExcluded={exclusions_in_words(ranking) or 'none'}"
     yield "\t".join((*_BEFORE, ranking.modality.field, *_AFTER, *_LAST))
     for row in ranking.rows:
         yield "\t".join(map(_cell, _row_cells(row)))
@@ -32,9 +32,9 @@ def tsv_lines(ranking: Ranking) -> Iterator[str]:
         yield "\t".join(map(_cell, ["", *_place(allele), *empty, str(allele.record), str(allele.alt_index)]))
 
 
-def left_out_in_words(ranking: Ranking) -> str:
+def exclusions_in_words(ranking: Ranking) -> str:
     """How many alleles were left out, by reason."""
-    return "; ".join(f"{count} {reason}" for reason, count in ranking.left_out.items())
+    return "; ".join(f"{count} {reason}" for reason, count in ranking.excluded.items())
 
 
 def terminal_columns(ranking: Ranking) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -54,7 +54,7 @@ def variant_in_words(allele: ScoredAllele | VariantText) -> str:
     return f"{allele.chrom}:{allele.pos1} {ref}>{alt}"
 
 
-def _row_cells(row: Row) -> list[str]:
+def _row_cells(row: RankedAllele) -> list[str]:
     found, allele = row.measure, row.allele
     lead = found.parts[0] if found.parts else Entry(scorer="", score=math.nan)
     return [
@@ -81,7 +81,7 @@ def _maximum(entry: Entry) -> str:
     return "|".join(map(encode, texts))
 
 
-def _short_cells(row: Row) -> tuple[str, ...]:
+def _short_cells(row: RankedAllele) -> tuple[str, ...]:
     lead = row.measure.parts[0] if row.measure.parts else Entry(scorer="", score=math.nan)
     event = describe_event(row.event) if row.event else ""
     if event and row.event_gene != (row.measure.gene or lead.symbol):

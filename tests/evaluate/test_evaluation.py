@@ -13,7 +13,7 @@ from tests.evaluate.planted import GENES, info_line, sites, write_scored
 from tests.paths import need
 from vepscore.errors import InputError
 from vepscore.evaluate.changes import change_of
-from vepscore.evaluate.intake import read_cases
+from vepscore.evaluate.judged_alleles import read_judged_alleles
 from vepscore.evaluate.pwm import SiteModel
 from vepscore.evaluate.training_sites import train_matrices
 from vepscore.evaluate.truth import Labels
@@ -158,7 +158,7 @@ class TestLabels:
         text = labelled[2].read_text()
         assert "##vepscoreCheckpoint=of-a-test\n" in text
         assert "##evaluateTruth=CLNSIG; positive likely_pathogenic,pathogenic; negative benign;" in text
-        assert "##evaluateLeftOut=none\n" in text
+        assert "##evaluateExcluded=none\n" in text
 
 
 class TestEffects:
@@ -185,7 +185,7 @@ class TestEffects:
         assert {row["n_positive"] for row in table} == {""}
 
 
-class TestLeftOut:
+class TestExclusions:
     def test_each_allele_is_judged_or_counted(self, planted, rows, tmp_path):
         """Every reason once, in one VCF."""
         good = "VS_STATUS=OK;VS_SPLICE=0.1;CLNSIG=Benign"
@@ -209,9 +209,9 @@ class TestLeftOut:
         done = run(planted, source, *LABELS, "--chromosomes", "judged", "-o", tmp_path / "table.tsv")
         assert done.returncode == 0, done.stderr
         assert f"{len(rows)} of {len(rows) + len(odd)} alternate alleles are judged" in done.stderr
-        left_out = [line for line in done.stderr.splitlines() if " left out: " in line]
-        assert sorted(left_out) == sorted(
-            f"1 left out: {reason}"
+        excluded = [line for line in done.stderr.splitlines() if " excluded: " in line]
+        assert sorted(excluded) == sorted(
+            f"1 excluded: {reason}"
             for reason in (
                 "no CLNSIG",
                 "CLNSIG has only values that are ignored",
@@ -226,7 +226,7 @@ class TestLeftOut:
                 "on another chromosome",
             )
         )
-        header = next(one for one in (tmp_path / "table.tsv").read_text().splitlines() if "LeftOut" in one)
+        header = next(one for one in (tmp_path / "table.tsv").read_text().splitlines() if "Excluded" in one)
         assert header.count(";") == len(odd) - 1
 
     def test_another_tool_is_judged_where_no_scorer_of_ours_applied(self, planted, rows, tmp_path):
@@ -246,7 +246,7 @@ class TestLeftOut:
         done = run(planted, source, *LABELS)
         assert done.returncode == 0, done.stderr
         assert f"{len(rows) + 1} of {len(rows) + 2} alternate alleles are judged" in done.stderr
-        assert "1 left out: not scored (N_WINDOW)" in done.stderr
+        assert "1 excluded: not scored (N_WINDOW)" in done.stderr
 
 
 class TestBaselinesAlone:
@@ -269,7 +269,7 @@ class TestFilesThatDoNotFit:
     def read(self, planted, source, cache):
         annotation = Annotation.from_gtf(planted.gtf, cache)
         labels = Labels.parse("CLNSIG", "Pathogenic", "Benign")
-        return read_cases(source, labels, Reference(planted.fasta, cache), annotation=annotation)
+        return read_judged_alleles(source, labels, Reference(planted.fasta, cache), annotation=annotation)
 
     def test_header_of_another_assembly(self, planted, rows, tmp_path, caplog):
         path = write_scored(tmp_path / "in.vcf", rows, META)
@@ -308,7 +308,7 @@ class TestErrors:
             ((*LABELS, "-s", "VS_NO"), 1, "the header declares no INFO field VS_NO"),
             ((*LABELS, "-s", "CLNSIG"), 1, "expected a number or '.'"),
             (("--effect", "CLNSIG"), 1, "scored.vcf record 0, judged:"),
-            ((*LABELS, "--chromosomes", "training"), 1, "624 left out: on another chromosome"),
+            ((*LABELS, "--chromosomes", "training"), 1, "624 excluded: on another chromosome"),
         ],
     )
     def test_message_and_no_output(self, planted, scored, tmp_path, arguments, status, message):
@@ -339,7 +339,7 @@ def test_clinvar(human_cache, tmp_path):
         "evaluate", *map(str, (source, *options, *labels)), environment={"VEPSCORE_CACHE": str(human_cache)}
     )
     assert done.returncode == 0, done.stderr
-    counts = [int(line.split()[0]) for line in done.stderr.splitlines() if " left out: " in line]
+    counts = [int(line.split()[0]) for line in done.stderr.splitlines() if " excluded: " in line]
     table = read_table(path)
     whole = next(row for row in table if row["stratum"] == "all")
     assert int(whole["n"]) + sum(counts) == 5_443

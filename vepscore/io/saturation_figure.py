@@ -23,7 +23,7 @@ _MARGIN_INCHES = 1.6
 _HEIGHT_INCHES = 4.0
 
 
-class PictureWriter(StagedWriter):
+class SaturationFigureWriter(StagedWriter):
     """Draws the scores of one scorer.
 
     Args:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from vepscore.errors import InputError
 from vepscore.evaluate.changes import Change, change_of
-from vepscore.evaluate.truth import NEGATIVE, POSITIVE, Effects, Labels, LeftOut
-from vepscore.evaluate.values import InfoValues
+from vepscore.evaluate.truth import NEGATIVE, POSITIVE, Effects, Excluded, Labels
 from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.consistency import check_files, check_places
@@ -18,6 +17,7 @@ from vepscore.genome.fasta import Reference, reference_matches
 from vepscore.io.fields import MISSING, STATUS
 from vepscore.io.header import PROVENANCE_PREFIX, VcfHeader
 from vepscore.io.header_contigs import contigs_of_header
+from vepscore.io.info_values import InfoValues
 from vepscore.io.records import Record, open_records
 
 log = logging.getLogger(__name__)
@@ -27,26 +27,26 @@ _SHOWN_LABELS = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class JudgedAllele:
     """One allele that is judged."""
 
     change: Change
     truth: float  # of labels 1 or 0, else the measured effect
-    scores: tuple[float, ...]  # finite, one for each of `Cases.fields`
+    scores: tuple[float, ...]  # finite, one for each of `JudgedAlleles.fields`
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Cases:
+class JudgedAlleles:
     """What was read of a VCF."""
 
-    cases: list[Case]
+    cases: list[JudgedAllele]
     fields: tuple[str, ...]  # the scores' INFO fields
     alleles: int  # ALTs in the file
-    left_out: dict[str, int]  # reason → alleles, most first
+    excluded: dict[str, int]  # reason → alleles, most first
     provenance: tuple[str, ...]  # header lines that say how the scores were made
 
 
-def read_cases(
+def read_judged_alleles(
     path: str | Path,
     truth: Labels | Effects,
     reference: Reference,
@@ -54,7 +54,7 @@ def read_cases(
     annotation: Annotation | None = None,
     scores: Sequence[str] | None = None,
     chromosomes: Sequence[str] = (),
-) -> Cases:
+) -> JudgedAlleles:
     """Reads a VCF or BCF; "-" is standard input.
 
     An allele is judged where it has a truth, every score that was asked for, a plain sequence and a REF that the
@@ -74,17 +74,17 @@ def read_cases(
     with open_records(path) as records:
         values = InfoValues(records.header)
         fields = _choose(records.header, values, truth, scores)
-        intake = _Intake(values, truth, reference, fields, chromosomes)
+        intake = _AlleleJudge(values, truth, reference, fields, chromosomes)
         check_files(header=contigs_of_header(records.header), reference=reference, annotation=annotation)
         cases = [case for record in records for case in intake.read(record)]
         check_places(intake.places, unit="records", reference=reference)
         provenance = [line for line in records.header.meta if line.startswith(PROVENANCE_PREFIX)]
-    left_out = dict(sorted(intake.left_out.items(), key=lambda item: (-item[1], item[0])))
-    read = Cases(
+    excluded = dict(sorted(intake.excluded.items(), key=lambda item: (-item[1], item[0])))
+    read = JudgedAlleles(
         cases=cases,
         fields=fields,
-        alleles=len(cases) + sum(left_out.values()),
-        left_out=left_out,
+        alleles=len(cases) + sum(excluded.values()),
+        excluded=excluded,
         provenance=tuple(provenance) if fields else (),
     )
     _check(read, truth, records.header.source)
@@ -113,7 +113,7 @@ def _choose(
     return chosen
 
 
-class _Intake:
+class _AlleleJudge:
     """Judges records one by one, and counts what is left out."""
 
     def __init__(
@@ -124,12 +124,12 @@ class _Intake:
         fields: tuple[str, ...],
         chromosomes: Sequence[str],
     ) -> None:
-        self.left_out: collections.Counter[str] = collections.Counter()
+        self.excluded: collections.Counter[str] = collections.Counter()
         self.places: collections.Counter[str] = collections.Counter()  # records by contig
         self._values, self._truth, self._reference, self._fields = values, truth, reference, fields
         self._chromosomes = {reference.match(name) or name for name in chromosomes}
 
-    def read(self, record: Record) -> Iterator[Case]:
+    def read(self, record: Record) -> Iterator[JudgedAllele]:
         """The cases of a record."""
         self.places[record.chrom] += 1
         info = self._values.read(record)
@@ -144,42 +144,42 @@ class _Intake:
                 truth = self._truth.judge(truths[index])
                 change = self._change(record, alt)
                 scores = self._scores(statuses[index], [column[index] for column in columns])
-            except LeftOut as reason:
-                self.left_out[str(reason)] += 1
+            except Excluded as reason:
+                self.excluded[str(reason)] += 1
             else:
-                yield Case(change=change, truth=truth, scores=scores)
+                yield JudgedAllele(change=change, truth=truth, scores=scores)
 
     def _check_chromosome(self, record: Record) -> None:
         chrom = self._reference.match(record.chrom) or record.chrom
         if self._chromosomes and chrom not in self._chromosomes:
-            raise LeftOut("on another chromosome")
+            raise Excluded("on another chromosome")
 
     def _change(self, record: Record, alt: str) -> Change:
         status = more_severe(classify_text(record.ref), classify_text(alt))
         if status is not Status.OK:
-            raise LeftOut(f"no plain sequence ({status})")
+            raise Excluded(f"no plain sequence ({status})")
         chrom = self._reference.match(record.chrom)
         pos0, end0 = record.pos1 - 1, record.pos1 - 1 + len(record.ref)
         if chrom is None or pos0 < 0 or end0 > self._reference.contigs[chrom]:
-            raise LeftOut(f"not on the reference ({Status.OFF_REFERENCE})")
+            raise Excluded(f"not on the reference ({Status.OFF_REFERENCE})")
         if not reference_matches(self._reference.fetch(chrom, pos0, end0), record.ref):
-            raise LeftOut(f"REF is not what the reference has ({Status.REF_MISMATCH})")
+            raise Excluded(f"REF is not what the reference has ({Status.REF_MISMATCH})")
         return change_of(Allele(chrom=chrom, pos0=pos0, ref=record.ref.upper(), alt=alt.upper()))
 
     def _scores(self, status: str, scores: list[float]) -> tuple[float, ...]:
         if self._fields and status not in (MISSING, Status.OK, Status.NOT_APPLICABLE):
-            raise LeftOut(f"not scored ({status})")
+            raise Excluded(f"not scored ({status})")
         for field, score in zip(self._fields, scores, strict=True):
             if math.isnan(score):
-                raise LeftOut(f"no {field}")
+                raise Excluded(f"no {field}")
         return tuple(scores)
 
 
-def _check(read: Cases, truth: Labels | Effects, source: str) -> None:
+def _check(read: JudgedAlleles, truth: Labels | Effects, source: str) -> None:
     classes = {case.truth for case in read.cases}
     if len(classes) == 2 or (classes and isinstance(truth, Effects)):
         return
-    reasons = "".join(f"\n{count} left out: {reason}" for reason, count in read.left_out.items())
+    reasons = "".join(f"\n{count} excluded: {reason}" for reason, count in read.excluded.items())
     if isinstance(truth, Effects):
         raise InputError(f"{source}\nno allele of {read.alleles} can be judged by {truth.field}{reasons}")
     positive, negative = (sum(case.truth == one for case in read.cases) for one in (POSITIVE, NEGATIVE))

@@ -10,10 +10,10 @@ import numpy as np
 import vepscore
 from vepscore.evaluate.balance import Imbalance, find_imbalances
 from vepscore.evaluate.changes import Kind
-from vepscore.evaluate.intake import Cases, read_cases
+from vepscore.evaluate.judged_alleles import JudgedAlleles, read_judged_alleles
 from vepscore.evaluate.metrics import Estimate, Metric, auprc, auroc, estimate, sign_accuracy, spearman
 from vepscore.evaluate.predictors import Predictor, distance_predictor, pwm_predictor, score_predictors
-from vepscore.evaluate.strata import Place, Places, Stratum
+from vepscore.evaluate.strata import SpliceLocation, SpliceLocator, Stratum
 from vepscore.evaluate.truth import POSITIVE, Effects, Labels
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
@@ -25,7 +25,7 @@ PARTS = (Kind.SNV, Kind.INDEL)  # kinds of change that have rows of their own in
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
+class EvaluationOptions:
     """What one evaluation is asked for."""
 
     source: str  # scored VCF or BCF; "-" is standard input
@@ -42,7 +42,7 @@ class Options:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class EvaluationRow:
     """One figure."""
 
     predictor: str
@@ -58,8 +58,8 @@ class Row:
 class Evaluation:
     """What came out."""
 
-    read: Cases
-    rows: tuple[Row, ...]  # by stratum, each followed by its parts; metric and predictor
+    read: JudgedAlleles
+    rows: tuple[EvaluationRow, ...]  # by stratum, each followed by its parts; metric and predictor
     provenance: dict[str, str]  # key to value
 
 
@@ -81,7 +81,7 @@ _OF_EFFECTS = (
 )
 
 
-def evaluate(options: Options) -> Evaluation:
+def evaluate(options: EvaluationOptions) -> Evaluation:
     """Measures the scores of a VCF, and the baselines, against its labels or effects.
 
     Raises:
@@ -89,7 +89,7 @@ def evaluate(options: Options) -> Evaluation:
     """
     references = [Reference(path) for path in (options.reference, *options.pwm_fastas)]
     annotation = Annotation.from_gtf(options.genes)
-    read = read_cases(
+    read = read_judged_alleles(
         options.source,
         options.truth,
         references[0],
@@ -97,7 +97,7 @@ def evaluate(options: Options) -> Evaluation:
         scores=options.scores,
         chromosomes=options.chromosomes,
     )
-    finder = Places(annotation)
+    finder = SpliceLocator(annotation)
     places = [finder.locate(case.change) for case in read.cases]
     evaluated = tuple(dict.fromkeys(case.change.chrom for case in read.cases))
     excluded = evaluated if options.pwm_exclude is None else options.pwm_exclude
@@ -108,11 +108,11 @@ def evaluate(options: Options) -> Evaluation:
     return Evaluation(
         read=read,
         rows=tuple(_rows(options, read, predictors, strata)),
-        provenance=_describe(options, read, predictors, imbalances),
+        provenance=_provenance(options, read, predictors, imbalances),
     )
 
 
-def choose_strata(places: Sequence[Place], within_bp: int) -> dict[str, np.ndarray]:
+def choose_strata(places: Sequence[SpliceLocation], within_bp: int) -> dict[str, np.ndarray]:
     """Name to bool (N,): all, near a splice site, the same without the canonical bases, and those of `Stratum`."""
     stratum = np.array([place.stratum for place in places])
     near = np.array([place.distance_bp for place in places]) <= within_bp
@@ -135,7 +135,9 @@ def with_parts(stratum: str, inside: np.ndarray, kinds: np.ndarray) -> dict[str,
     return {stratum: inside, **{f"{stratum}_{kind}": inside & (kinds == kind) for kind in PARTS}}
 
 
-def _check_indels(options: Options, read: Cases, strata: Mapping[str, np.ndarray]) -> list[Imbalance]:
+def _check_indels(
+    options: EvaluationOptions, read: JudgedAlleles, strata: Mapping[str, np.ndarray]
+) -> list[Imbalance]:
     """Warn of strata in which the classes hold unequal fractions of indels, and return those."""
     if not isinstance(options.truth, Labels):
         return []
@@ -152,8 +154,11 @@ def _check_indels(options: Options, read: Cases, strata: Mapping[str, np.ndarray
 
 
 def _rows(
-    options: Options, read: Cases, predictors: Sequence[Predictor], strata: Mapping[str, np.ndarray]
-) -> Iterator[Row]:
+    options: EvaluationOptions,
+    read: JudgedAlleles,
+    predictors: Sequence[Predictor],
+    strata: Mapping[str, np.ndarray],
+) -> Iterator[EvaluationRow]:
     kinds = np.array([case.change.kind for case in read.cases])
     for whole, inside in strata.items():
         for name, part in with_parts(whole, inside, kinds).items():
@@ -162,8 +167,12 @@ def _rows(
 
 
 def _stratum_rows(
-    options: Options, read: Cases, predictors: Sequence[Predictor], name: str, inside: np.ndarray
-) -> Iterator[Row]:
+    options: EvaluationOptions,
+    read: JudgedAlleles,
+    predictors: Sequence[Predictor],
+    name: str,
+    inside: np.ndarray,
+) -> Iterator[EvaluationRow]:
     """Yield the rows of one stratum; `inside` is bool (N,)."""
     truth = np.array([case.truth for case in read.cases])[inside]
     labelled = isinstance(options.truth, Labels)
@@ -181,7 +190,7 @@ def _stratum_rows(
                 resamples=options.resamples,
                 seed=options.seed,
             )
-            yield Row(
+            yield EvaluationRow(
                 predictor=predictor.name,
                 stratum=name,
                 part_of=None,
@@ -192,16 +201,19 @@ def _stratum_rows(
             )
 
 
-def _describe(
-    options: Options, read: Cases, predictors: Sequence[Predictor], imbalances: Sequence[Imbalance]
+def _provenance(
+    options: EvaluationOptions,
+    read: JudgedAlleles,
+    predictors: Sequence[Predictor],
+    imbalances: Sequence[Imbalance],
 ) -> dict[str, str]:
     """What the table says of itself; the same inputs and options give the same."""
-    reasons = "; ".join(f"{count} {reason}" for reason, count in read.left_out.items())
+    reasons = "; ".join(f"{count} {reason}" for reason, count in read.excluded.items())
     return {
         "evaluateVersion": vepscore.__version__,
         "evaluateTruth": options.truth.describe(),
         "evaluateAlleles": f"{len(read.cases)} of {read.alleles}",
-        "evaluateLeftOut": reasons or "none",
+        "evaluateExcluded": reasons or "none",
         "evaluateBootstrap": f"{options.resamples} resamples within classes, seed {options.seed}, 95% interval",
         **({"evaluateUnequalIndels": "; ".join(map(str, imbalances))} if imbalances else {}),
         **{f"evaluate{each.name.capitalize()}": each.remark for each in predictors if each.remark},
