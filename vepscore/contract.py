@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vepscore.genome.alignment import MAX_JOINED_BP, IndelAnchor
+from vepscore.genome.alignment import MAX_JOINED_BP
 from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation, Gene
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.polya import PolyASites
 from vepscore.genome.windows import Window
 from vepscore.outputs import Output, Tracks

@@ -15,12 +15,12 @@ from tests.benchmarks.report import Row
 from tests.benchmarks.timing import check, median, time_cluster, time_records, warm_up
 from tests.benchmarks.watch import Stages, compile_clock, watched
 from vepscore.engine.intake import Intake, PreparedAllele
-from vepscore.engine.run import score_records
+from vepscore.engine.scored_records import score_records
 from vepscore.engine.scoring import Engine
 from vepscore.engine.sparse import SparseEngine
-from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.io.header import VcfHeader
-from vepscore.io.parquet import LongTableWriter
+from vepscore.io.long_table import LongTableWriter
 from vepscore.io.records import Record
 from vepscore.io.vcf import AnnotatedVcfWriter
 

@@ -12,7 +12,7 @@ from tests.benchmarks.inputs import Inputs
 from tests.benchmarks.report import Row
 from tests.benchmarks.timing import check
 from vepscore.contract import ScoreBlock
-from vepscore.engine.run import score_records
+from vepscore.engine.scored_records import score_records
 from vepscore.genome.windows import UNKNOWN
 from vepscore.io.records import Record
 from vepscore.outputs import Output

@@ -13,15 +13,15 @@ from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import default_precision, find_devices
 from vepscore.engine.encoding import RUN_BINS
 from vepscore.engine.intake import Intake
-from vepscore.engine.options import ALL_SCORERS
+from vepscore.engine.job import ALL_SCORERS
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import choose_scorers, needed_outputs, select_scorers
 from vepscore.engine.settings import set_up_process
 from vepscore.engine.sparse import SparseEngine
-from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.polya import PolyASites
 from vepscore.genome.windows import parse_width
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint

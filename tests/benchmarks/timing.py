@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from tests.benchmarks.inputs import Inputs
 from tests.benchmarks.watch import Stages, compile_clock, watched
-from vepscore.engine.run import score_records
+from vepscore.engine.scored_records import score_records
 from vepscore.engine.scoring import Engine
 from vepscore.genome.alleles import Allele, Status
 from vepscore.genome.windows import Window, window_around

@@ -12,7 +12,7 @@ from tests.builders import vcf_row, write_vcf
 from tests.cli.here import Ended, process_restored, run_here
 from tests.cli.scoring import Bench
 from vepscore.cli.main import app
-from vepscore.cli.options import AUTO, Device, Organism, find_window
+from vepscore.cli.option_groups import AUTO, Device, Organism, find_window
 from vepscore.cli.pictures import open_predictor
 from vepscore.errors import CheckpointError, UsageError
 

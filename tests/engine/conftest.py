@@ -8,9 +8,9 @@ from tests.builders import WINDOW_BP, TinyGenome, build_checkpoint, build_genome
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.intake import Intake
 from vepscore.engine.plugins import list_scorers, load_scorers
-from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.polya import PolyASites
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.outputs import Output

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.builders import WINDOW_BP, TinyGenome
 from vepscore.engine.intake import MismatchPolicy
-from vepscore.engine.options import Job
+from vepscore.engine.job import Job
 
 
 def tiny_job(genome: TinyGenome, checkpoint: Path, source: Path, **changes: object) -> Job:

@@ -13,9 +13,9 @@ from tests.builders import TinyGenome, vcf_row, write_vcf
 from tests.engine.jobs import tiny_job
 from vepscore.engine.cluster import open_cluster
 from vepscore.engine.intake import MismatchPolicy
-from vepscore.engine.job import run_job
-from vepscore.engine.options import Job
-from vepscore.engine.report import JobReport
+from vepscore.engine.job import Job
+from vepscore.engine.job_report import JobReport
+from vepscore.engine.run_job import run_job
 from vepscore.engine.session import open_intake
 from vepscore.errors import ClusterError, GenomeError, UsageError
 

@@ -21,7 +21,7 @@ from tests.engine.plain import PlainScorer
 from vepscore.contract import Reads, Site
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.intake import Intake
-from vepscore.engine.run import score_records
+from vepscore.engine.scored_records import score_records
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.genome.alleles import Status
 from vepscore.model.checkpoint import Checkpoint

@@ -16,7 +16,7 @@ from vepscore.engine.intake import Intake
 from vepscore.engine.prediction import Prediction, predict
 from vepscore.engine.signals import SIGNALS, read_region
 from vepscore.errors import GenomeError, InputError, UsageError
-from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.regions import Region, parse_variant
 from vepscore.io.records import Record
 from vepscore.io.signal_files import WrittenFile

@@ -12,7 +12,7 @@ from tests.engine.jobs import tiny_job
 from vepscore.engine.intake import Intake
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.provenance import describe_run, read_placement
-from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.model.checkpoint import Checkpoint
 
 

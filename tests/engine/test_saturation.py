@@ -9,8 +9,8 @@ import pytest
 
 from tests.builders import WINDOW_BP, TinyGenome, sequences, write_vcf
 from tests.engine.jobs import tiny_job
-from vepscore.engine.job import run_job
-from vepscore.engine.options import Job
+from vepscore.engine.job import Job
+from vepscore.engine.run_job import run_job
 from vepscore.engine.saturation import MAX_REGION_BP, grid_for, run_saturation
 from vepscore.errors import UsageError
 from vepscore.genome.windows import parse_width

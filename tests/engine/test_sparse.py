@@ -24,7 +24,7 @@ from vepscore.engine.dense import DenseEngine
 from vepscore.engine.intake import Intake, PreparedAllele
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.sparse import SparseEngine
-from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.outputs import Output
 

@@ -12,13 +12,13 @@ from tests.builders import CONTIGS, WINDOW_BP, build_genome
 from tests.engine.fakes import FakeEngine
 from tests.fuzz.vcfs import expected_lines
 from vepscore.engine.intake import Intake
-from vepscore.engine.run import RunCounts, run, score_records
+from vepscore.engine.scored_records import RunCounts, run, score_records
 from vepscore.errors import VepscoreError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
 from vepscore.genome.polya import PolyASites
+from vepscore.io.allele_table import AlleleTableWriter
 from vepscore.io.records import open_records, scan_records
-from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import AnnotatedVcfWriter
 
 Check = Callable[[bytes, Path], None]

@@ -21,16 +21,16 @@ from tests.fuzz.budgets import time_limit
 from tests.fuzz.checks import intake, our_errors
 from tests.fuzz.file_checks import FACTS, RESULTS, check_fasta_index, check_journal, journal_bytes
 from tests.fuzz.vcfs import BGZIP_END, bgzip
-from vepscore.engine.run import score_records
+from vepscore.engine.scored_records import score_records
 from vepscore.errors import AnnotationError, GenomeError, InputError
 from vepscore.genome.alleles import Status
 from vepscore.genome.fasta import Reference
 from vepscore.genome.gtf import read_gtf
 from vepscore.genome.polya import PolyASites
+from vepscore.io.allele_table import AlleleTableWriter
 from vepscore.io.codec import decode_results, encode_results
 from vepscore.io.header import VcfHeader
 from vepscore.io.records import Record, open_records
-from vepscore.io.table import AlleleTableWriter
 
 GTF_LINE = 'chr1\tx\texon\t{}\t{}\t.\t+\t.\tgene_id "{}"; transcript_id "t";\n'
 

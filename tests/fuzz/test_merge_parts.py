@@ -11,10 +11,10 @@ from tests.fuzz.checks import our_errors
 from tests.fuzz.mutations import damaged
 from tests.fuzz.vcfs import bgzip
 from tests.io.samples import META, PROVENANCE, result_of, vcf_bytes
-from vepscore.io.merge import merge
+from vepscore.io.allele_table import AlleleTableWriter
+from vepscore.io.merging import merge
 from vepscore.io.parts import SHARD_KEY
 from vepscore.io.records import open_records
-from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import AnnotatedVcfWriter
 
 RECORDS = (

@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 from tests.io.samples import COLUMNS, CONTIGS, META, MYGENE, PROVENANCE, block_of, scored, tracks_of
 from vepscore.errors import CheckpointError, InputError, PluginError
 from vepscore.genome.alleles import AlleleKind, Status
-from vepscore.io import background
-from vepscore.io.background import BackgroundWriter, quantiles_of
+from vepscore.io import quantile_writer as background
+from vepscore.io.allele_table import AlleleTableWriter
 from vepscore.io.fields import QUANTILE_FIELDS, VALUE_FIELDS
 from vepscore.io.header import VcfHeader
 from vepscore.io.info import find_existing, format_info, strip_info
-from vepscore.io.parquet import LongTableWriter
+from vepscore.io.long_table import LongTableWriter
+from vepscore.io.quantile_writer import BackgroundWriter, quantiles_of
 from vepscore.io.quantiles import GRID, Backgrounds, Quantiles, read_quantiles
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
-from vepscore.io.table import AlleleTableWriter
 from vepscore.outputs import Output
 
 TRACKS = {output: tracks_of(output, 2) for output in (Output.ATAC, Output.RNA_SEQ)}

@@ -10,15 +10,15 @@ import pytest
 from tests.conftest import ReadFifo
 from tests.io.samples import META, read_all, result_of, vcf_bytes
 from vepscore.errors import OutputError, UsageError
+from vepscore.io.allele_table import AlleleTableWriter
 from vepscore.io.atomic import StagedWriter
 from vepscore.io.figures import FigureWriter
 from vepscore.io.header import VcfHeader
 from vepscore.io.json_file import JsonWriter
-from vepscore.io.parquet import LongTableWriter
+from vepscore.io.long_table import LongTableWriter
 from vepscore.io.results import RecordResult
 from vepscore.io.spliceai import SpliceAiWriter, spliceai_header
 from vepscore.io.streams import check_stream, find_descriptor, is_stream, output_suffix
-from vepscore.io.table import AlleleTableWriter
 from vepscore.io.tsv import TsvWriter
 from vepscore.io.vcf import AnnotatedVcfWriter
 from vepscore.report.page import PageWriter

@@ -16,7 +16,7 @@ from flax import nnx
 
 from tests.model.tiny import CONFIG, WINDOW_BP, embed, tiny_network, tiny_tracks
 from vepscore.errors import CheckpointError
-from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.model.checkpoint import (
     ARRAYS_FILE,
     CONFIG_FILE,

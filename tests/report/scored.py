@@ -25,7 +25,7 @@ from vepscore.genome.annotation import Gene
 from vepscore.io.fields import DETAIL, STATUS, value_fields
 from vepscore.io.header import FIXED_COLUMNS
 from vepscore.io.info import format_info
-from vepscore.io.parquet import LongTableWriter
+from vepscore.io.long_table import LongTableWriter
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
 from vepscore.outputs import Output, Tracks

@@ -35,10 +35,10 @@ from vepscore.cli.plot import plot
 from vepscore.cli.report import report
 from vepscore.contract import ScoreBlock
 from vepscore.errors import CheckpointError, InputError, UsageError
-from vepscore.io import parquet
+from vepscore.io import long_table as parquet
 from vepscore.io.fields import FIELDS
 from vepscore.io.info import format_info
-from vepscore.io.parquet import LongTableWriter
+from vepscore.io.long_table import LongTableWriter
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
 from vepscore.outputs import Output

@@ -20,7 +20,7 @@ from tests.report.reports import (
 from tests.report.scored import Scored, write_scored
 from vepscore.errors import UsageError
 from vepscore.genome.annotation import Annotation
-from vepscore.io import parquet
+from vepscore.io import long_table as parquet
 from vepscore.report.details import details_of_entries, read_details
 from vepscore.report.document import MAY_DIFFER, collect_alleles, differing_facts
 from vepscore.report.modalities import SCORER_WORDS

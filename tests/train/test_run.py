@@ -13,7 +13,7 @@ import safetensors.numpy
 from tests.cli.commands import ROOT, vepscore
 from vepscore.cli.train import train as train_command
 from vepscore.errors import OutputError, TrainingError
-from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.model.checkpoint import load_checkpoint, read_config, verify_checkpoint
 from vepscore.model.registry import embedded_checkpoint
 from vepscore.outputs import Output

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vepscore.cli.logs import Quiet, Verbose
-from vepscore.cli.options import (
+from vepscore.cli.option_groups import (
     AUTO,
     DATA,
     MODEL,
@@ -91,7 +91,7 @@ def calibrate(
     from vepscore.cli.progress import observing, print_report
     from vepscore.engine.calibration import calibrate as run
     from vepscore.engine.intake import MismatchPolicy
-    from vepscore.engine.options import ALL_SCORERS, Job
+    from vepscore.engine.job import ALL_SCORERS, Job
     from vepscore.engine.settings import set_up_process
     from vepscore.io.quantiles import read_quantiles
 

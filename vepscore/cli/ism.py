@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vepscore.cli.logs import Quiet, Verbose
-from vepscore.cli.options import (
+from vepscore.cli.option_groups import (
     AUTO,
     DATA,
     MODEL,
@@ -98,7 +98,7 @@ def ism(
     The scores are those of `vepscore score` with the same window and the same --align.
     """
     from vepscore.cli.progress import observing, print_report
-    from vepscore.engine.options import Job
+    from vepscore.engine.job import Job
     from vepscore.engine.saturation import grid_for, run_saturation
     from vepscore.engine.settings import set_up_process
 

@@ -25,6 +25,6 @@ def merge(
     quiet: Quiet = False,
 ) -> None:
     """Join the parts of a job array into exactly what one run writes."""
-    from vepscore.io.merge import merge as join
+    from vepscore.io.merging import merge as join
 
     join(parts, output)

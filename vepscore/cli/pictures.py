@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vepscore.cli.options import AUTO, DATA, MODEL, Device, Organism, find_window
+from vepscore.cli.option_groups import AUTO, DATA, MODEL, Device, Organism, find_window
 
 if TYPE_CHECKING:
     from vepscore.engine.surroundings import Surroundings
@@ -55,7 +55,7 @@ def open_predictor(
     Raises:
         VepscoreError: anything that the user can act on.
     """
-    from vepscore.engine.options import Job
+    from vepscore.engine.job import Job
     from vepscore.engine.provenance import read_placement, read_window
     from vepscore.engine.settings import set_up_process
     from vepscore.engine.surroundings import Surroundings
@@ -87,7 +87,7 @@ def predictor_inputs(reference: Path | None, checkpoint: str | None, metadata: P
     """Return the files that the tracks of pictures are predicted from; none without a reference."""
     if reference is None:
         return []
-    from vepscore.engine.options import list_model_inputs
+    from vepscore.engine.job import list_model_inputs
 
     return list_model_inputs(reference, checkpoint, metadata)
 

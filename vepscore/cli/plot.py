@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vepscore.cli.logs import Quiet, Verbose
-from vepscore.cli.options import (
+from vepscore.cli.option_groups import (
     AUTO,
     DATA,
     CheckpointOption,

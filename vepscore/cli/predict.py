@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vepscore.cli.logs import Quiet, Verbose
-from vepscore.cli.options import (
+from vepscore.cli.option_groups import (
     AUTO,
     DATA,
     MODEL,
@@ -91,7 +91,7 @@ def predict(
     A variant gets three files a track: reference, alternate in the reference's coordinates, and alternate minus
     reference. The table on standard output names the files.
     """
-    from vepscore.engine.options import Job
+    from vepscore.engine.job import Job
     from vepscore.engine.prediction import Prediction
     from vepscore.engine.prediction import predict as run
     from vepscore.engine.settings import set_up_process

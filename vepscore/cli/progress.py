@@ -15,8 +15,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from vepscore.engine.report import JobReport
-from vepscore.engine.run import RunCounts
+from vepscore.engine.job_report import JobReport
+from vepscore.engine.scored_records import RunCounts
 from vepscore.genome.alleles import Status
 
 Observe = Callable[[RunCounts, int | None], None]

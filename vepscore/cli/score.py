@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vepscore.cli.logs import Quiet, Verbose
-from vepscore.cli.options import (
+from vepscore.cli.option_groups import (
     AUTO,
     DATA,
     MODEL,
@@ -183,8 +183,8 @@ def score(
     """Score the variants of a VCF: what each allele changes in splicing, expression, accessibility and more."""
     from vepscore.cli.progress import observing, print_report
     from vepscore.engine.intake import MismatchPolicy
-    from vepscore.engine.job import run_job
-    from vepscore.engine.options import Job
+    from vepscore.engine.job import Job
+    from vepscore.engine.run_job import run_job
     from vepscore.engine.settings import set_up_process
     from vepscore.engine.shards import Shard
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vepscore.engine.device import default_precision, find_devices
-from vepscore.engine.job import run_job
-from vepscore.engine.options import Job
-from vepscore.engine.report import JobReport
-from vepscore.engine.run import RunCounts
+from vepscore.engine.job import Job
+from vepscore.engine.job_report import JobReport
+from vepscore.engine.run_job import run_job
+from vepscore.engine.scored_records import RunCounts
 from vepscore.io.atomic import check_folder, made_folder
 from vepscore.io.quantiles import quantiles_name
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from vepscore.contract import Scorer, Site
 from vepscore.errors import GenomeError
-from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference, reference_matches
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.normalisation import normalise
 from vepscore.genome.polya import PolyASites
 from vepscore.genome.windows import (

@@ -1,359 +1,136 @@
-"""One scoring job from its options to its outputs: what `vepscore score` does."""
+"""The options of one scoring job."""
 
-import contextlib
-import gc
-import itertools
-import logging
-import re
-import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+import dataclasses
 from pathlib import Path
 
-from vepscore.engine.file_checks import compare_files
-from vepscore.engine.intake import Intake
-from vepscore.engine.options import LONG_TABLE_SUFFIX, Job, Saturation, check_outputs
-from vepscore.engine.provenance import COMMAND_KEY
-from vepscore.engine.report import JobReport, summarize_job
-from vepscore.engine.run import RunCounts, run, score_records
-from vepscore.engine.selection import ON_REQUEST
-from vepscore.engine.session import Facts, open_intake, open_session
-from vepscore.engine.shards import records_of
-from vepscore.errors import InputError, UsageError
-from vepscore.genome.cache import file_digest, file_stamp
-from vepscore.genome.consistency import check_places
-from vepscore.genome.fasta import Reference
-from vepscore.io.atomic import StagedWriter, remove_remains
-from vepscore.io.background import BackgroundWriter
-from vepscore.io.fields import EVENTS_SCORER
-from vepscore.io.header import VcfHeader
-from vepscore.io.header_contigs import stated_assembly
-from vepscore.io.journal import Journal, open_journal
-from vepscore.io.json_file import JsonWriter
-from vepscore.io.lines import STDIN
-from vepscore.io.parquet import LongTableWriter
-from vepscore.io.parts import SHARD_KEY
-from vepscore.io.quantiles import Quantiles
-from vepscore.io.records import Record, Scan, open_records, scan_records
-from vepscore.io.results import RecordResult
-from vepscore.io.saturation import SaturationWriter
-from vepscore.io.saturation_figure import SaturationFigureWriter
-from vepscore.io.spliceai import SpliceAiWriter, spliceai_header
-from vepscore.io.table import AlleleTableWriter
-from vepscore.io.vcf import AnnotatedVcfWriter
-from vepscore.paths import escape_bytes
-from vepscore.versions import versions
+from vepscore.engine.intake import MismatchPolicy
+from vepscore.engine.shards import Shard
+from vepscore.errors import CheckpointError
+from vepscore.genome.indel_anchor import IndelAnchor
+from vepscore.io.allele_table import SUFFIXES as TABLE_SUFFIXES
+from vepscore.io.journal import journal_path
+from vepscore.io.output_paths import check_output_paths
+from vepscore.io.quantiles import list_quantiles
+from vepscore.io.spliceai import SUFFIXES as SPLICEAI_SUFFIXES
+from vepscore.io.streams import is_stream, output_suffix
+from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
+from vepscore.model.registry import checkpoint_files, resolve_checkpoint
 
-log = logging.getLogger(__name__)
-
-_CHROMOSOME = re.compile(r"(chr)?(\d{1,2}|[XYWZM]|MT)")
+LONG_TABLE_SUFFIX = ".parquet"
+ALL_SCORERS = "all"  # among the names of scorers: every one that can run
 
 
-def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobReport:
-    """Runs a job; its outputs appear whole at the end, or not at all.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Saturation:
+    """The outputs of a job whose input is every substitution of a region."""
 
-    Args:
-        job: the options.
-        observe: called at the start and after each record, with the counts so far and the number of records,
-            where it is known.
+    table: Path  # Parquet
+    picture: Path | None  # .svg or .png
+    by: str  # the scorer of the picture, or the composite
+    chrom: str
+    start0: int  # of the region, 0-based
+    bases: str  # of the reference
 
-    Raises:
-        VepscoreError: anything that the user can act on.
-    """
-    started = time.monotonic()
-    check_outputs(job)
-    stamps = _stamps(job)
-    scan = scan_records(job.source)
-    observe(RunCounts(), scan.records if scan else None)
-    with contextlib.ExitStack() as stack:
-        records = stack.enter_context(open_records(job.source))
-        intake = open_intake(job, source=records.name, assembly=stated_assembly(records.header))
-        facts, intake, score = stack.enter_context(_open_scoring(job, intake))
-        _check_events(job, facts)
-        _log_scorers(job, facts)
-        input_digest = "unknown" if scan is None else file_digest(job.source)
-        part = _part(job, intake)
-        provenance = facts.provenance | _part_facts(job, part, input_digest)
-        provenance |= _background_facts(job, input_digest)
-        header = _annotated_header(
-            records.header,
-            intake.reference,
-            scan,
-            provenance,
-            overwrite=job.overwrite,
-            ranked=facts.quantiles is not None,
-        )
-        warnings = compare_files(records.header, intake, scan)
-        total = len(part) if part is not None else scan.records if scan else None
-        report = JobReport(
-            counts=RunCounts(),
-            left_out=facts.left_out,
-            warnings=warnings,
-            device=facts.device,
-            threads=facts.threads,
-            precision=facts.precision,
-            opening_seconds=time.monotonic() - started,
-        )
-        if part is not None:
-            observe(report.counts, total)
-        places: Counter[str] = Counter()  # contigs of records, where they are not known beforehand
-        taken = _in_part(records, part) if scan else _counted(records, places)
-        with (
-            _collecting_new_garbage_only(),
-            _open_journal(job, facts, provenance, input_digest) as journal,
-            _open_writers(job, header, facts, provenance) as (summary, writers),
-            contextlib.closing(score(taken, journal)) as results,
-        ):
-            run(
-                results,
-                journal,
-                _writes(writers, facts.quantiles),
-                report.counts,
-                lambda counts: observe(counts, total),
-            )
-            _check_unchanged(stamps, journal)
-            report.warnings.extend(check_places(places, unit="records", reference=intake.reference))
-            if summary is not None:
-                summary.write(summarize_job(job, report, provenance, input_digest=input_digest))
-    return report
+    @property
+    def files(self) -> list[Path]:
+        """The outputs."""
+        return [self.table, *([self.picture] if self.picture else [])]
 
 
-@contextlib.contextmanager
-def _collecting_new_garbage_only() -> Iterator[None]:
-    """Going over all that is open by now takes a third of the time of records that are only passed on."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """The options of one job."""
+
+    source: str = ""  # VCF or BCF; "-" is standard input; "" where there is none
+    reference: Path
+    genes: Path | None
+    polya: Path | None = None
+    outputs: tuple[str, ...] = ()  # annotated VCFs and long tables, by suffix; "-" is standard output
+    table: Path | None = None  # per-allele table
+    spliceai: Path | None = None  # splice events in the form of SpliceAI's output
+    background: Path | None = None  # takes the quantiles of all scores: the input is a background of variants
+    checkpoint: str | None  # name or directory; None: the embedded one
+    metadata: Path | None  # track metadata, for a checkpoint in the official layout
+    organism: str
+    window_bp: int
+    align_bp: int
+    strand: str  # "+" or "-": the strand that the network reads
+    scorers: tuple[str, ...] | None  # names, among them perhaps ALL_SCORERS; None: the checkpoint's defaults
+    precision: str | None  # None: by device
+    rotary: str  # "auto": what the checkpoint says
+    on_mismatch: MismatchPolicy = MismatchPolicy.SKIP
+    as_written: bool = False  # alleles as the record has them, as the official code takes them
+    indel_anchor: IndelAnchor | None = None  # None: what the checkpoint says
+    device: str
+    batch: int
+    engine: str = "sparse"  # or "dense"
+    split: str  # what several devices divide: "windows" or "positions"
+    quantiles: Path | None = None  # a file or its folder; None: those that lie with the checkpoint
+    use_quantiles: bool = False  # rank the scores, where there are quantiles
+    overwrite: bool = False  # replace the annotation of an earlier run
+    shard: Shard | None = None  # score only one of several parts of the input
+    resume: bool = True  # go on from what a killed run has left
+    cluster: str | None = None  # a Dask scheduler's address, or "local:N"
+    summary: Path | None = None  # JSON
+    saturation: Saturation | None = None  # the input is every substitution of a region
+    command: tuple[str, ...]  # for the record
+
+    @property
+    def other_outputs(self) -> list[str]:
+        """The outputs besides `outputs` and the summary."""
+        others = [str(path) for path in (self.table, self.spliceai, self.background) if path is not None]
+        return [*others, *map(str, self.saturation.files if self.saturation else ())]
+
+    @property
+    def files(self) -> list[str]:
+        """The outputs that are regular files, without the summary."""
+        return [name for name in (*self.outputs, *self.other_outputs) if not is_stream(name)]
+
+    @property
+    def keeps_blocks(self) -> bool:
+        """Whether an output has all scores."""
+        return self.background is not None or any(name.endswith(LONG_TABLE_SUFFIX) for name in self.outputs)
 
 
-_Score = Callable[[Iterable[Record], Journal | None], Generator[list[RecordResult], None, None]]
-
-
-@contextlib.contextmanager
-def _open_scoring(job: Job, intake: Intake) -> Iterator[tuple[Facts, Intake, _Score]]:
-    """Open what records are scored with, here or on the workers of a cluster.
-
-    Yields:
-        The facts, the intake that knows the scorers of the run, and the function that scores.
-    """
-    if job.cluster is not None:
-        from vepscore.engine.cluster import open_cluster
-
-        with open_cluster(job, intake) as cluster:
-            yield cluster.facts, cluster.intake, cluster.score
-        return
-    session = open_session(job, intake)
-
-    def score(
-        records: Iterable[Record], journal: Journal | None
-    ) -> Generator[list[RecordResult], None, None]:
-        engine = session.create_engine()
-        return score_records(records, session.intake, engine, journal=journal, keep_blocks=job.keeps_blocks)
-
-    yield session.facts, session.intake, score
-
-
-def _check_events(job: Job, facts: Facts) -> None:
-    """Raises UsageError where the output that needs splice events is asked for, and nothing scores them."""
-    if job.spliceai is not None and EVENTS_SCORER not in facts.scorers:
-        reason = facts.left_out.get(EVENTS_SCORER, "is not among the scorers asked for")
-        raise UsageError(
-            f"--spliceai {job.spliceai}: nothing to write there\n{EVENTS_SCORER}: {reason}",
-            hint=f"leave out --spliceai, or add -s {EVENTS_SCORER}",
-        )
-
-
-def _log_scorers(job: Job, facts: Facts) -> None:
-    """Log which scorers run and which do not, if the checkpoint chose them."""
-    on_request = [name for name, reason in facts.left_out.items() if reason == ON_REQUEST]
-    if job.scorers is None and on_request:
-        log.info("scorers: %s; not run: %s (%s)", ", ".join(facts.scorers), ", ".join(on_request), ON_REQUEST)
-
-
-def _part(job: Job, intake: Intake) -> range | None:
-    """The records of the job's shard; None where it has them all.
+def check_outputs(job: Job) -> None:
+    """Refuse outputs of unknown formats, and those that would replace an input or one another.
 
     Raises:
-        UsageError: the input can be read only once.
+        UsageError: as `output_suffix` and `check_output_paths`.
     """
-    if job.shard is None:
-        return None
-    if job.source == STDIN or not Path(job.source).is_file():
-        raise UsageError(
-            f"--shard {job.shard}: {job.source} can be read only once, and dividing it needs two passes",
-            hint="write the input to a file first",
-        )
-    with open_records(job.source) as records:
-        return records_of(job.shard, records, intake)
-
-
-def _in_part(records: Iterable[Record], part: range | None) -> Iterable[Record]:
-    return records if part is None else itertools.islice(records, part.start, part.stop)
-
-
-def _counted(records: Iterable[Record], places: Counter[str]) -> Iterator[Record]:
-    """Yield the records, and count them by contig."""
-    for record in records:
-        places[record.chrom] += 1
-        yield record
-
-
-def _part_facts(job: Job, part: range | None, input_digest: str) -> dict[str, str]:
-    """What `vepscore merge` needs to know of a shard."""
-    if part is None:
-        return {}
-    return {SHARD_KEY: f"{job.shard} records {part.start} to {part.stop} of sha256:{input_digest}"}
-
-
-def _background_facts(job: Job, input_digest: str) -> dict[str, str]:
-    """What quantiles say of the background that they are of."""
-    if job.background is None:
-        return {}
-    return {
-        "vepscoreInput": f"{escape_bytes(Path(job.source).name)} sha256:{input_digest}",
-        "vepscoreVersions": ", ".join(f"{name} {version}" for name, version in versions().items()),
-    }
-
-
-@contextlib.contextmanager
-def _open_journal(
-    job: Job, facts: Facts, provenance: Mapping[str, str], input_digest: str
-) -> Iterator[Journal | None]:
-    """The journal beside the first output that is a regular file; None where there is none."""
-    if not job.files:
-        yield None
-        return
-    scored_with = {key: value for key, value in provenance.items() if key != COMMAND_KEY}
-    scored_with |= {
-        "input": input_digest,
-        "device": facts.device,
-        "threads (NPROC)": str(facts.threads),
-        "devices": job.split,
-        "scores": "all" if job.keeps_blocks else "largest",
-    }
-    with open_journal(Path(job.files[0]), scored_with, resume=job.resume) as journal:
-        for name in job.files:
-            remove_remains(name)
-        if len(journal):
-            log.info("going on with a run that was cut off: %d records are scored", len(journal))
-        try:
-            yield journal
-        except BaseException:
-            if not journal.is_empty:
-                log.info("what was scored is kept: the same command goes on from there")
-            raise
-
-
-def _stamps(job: Job) -> dict[Path, str]:
-    """What identifies the files that are read, by their path."""
-    files = [Path(job.source), job.reference, job.genes, job.polya]
-    return {path: file_stamp(path) for path in files if path is not None and path.is_file()}
-
-
-def _check_unchanged(stamps: Mapping[Path, str], journal: Journal | None) -> None:
-    """Raises InputError where a file is not the one that the run began with; what was scored is forgotten then."""
-    for path, stamp in stamps.items():
-        if not path.is_file() or file_stamp(path) != stamp:
-            if journal is not None:
-                journal.clear()
-            raise InputError(
-                f"{path}\nhas changed while it was read; nothing was written",
-                hint="run again with files at rest",
-            )
-
-
-@contextlib.contextmanager
-def _open_writers(
-    job: Job, header: VcfHeader, facts: Facts, provenance: Mapping[str, str]
-) -> Iterator[tuple[JsonWriter | None, Sequence[StagedWriter]]]:
-    """The summary, if any, and the writers of results; their files appear together."""
-    ranked = facts.quantiles is not None
-    writers: list[StagedWriter] = [
-        LongTableWriter(name, facts.tracks, provenance, facts.quantiles)
-        if name.endswith(LONG_TABLE_SUFFIX)
-        else AnnotatedVcfWriter(name, header, overwrite=job.overwrite, ranked=ranked)
-        for name in job.outputs
-    ]
+    for name in job.outputs:
+        output_suffix(name, (*VCF_SUFFIXES, LONG_TABLE_SUFFIX))
     if job.table is not None:
-        writers.append(AlleleTableWriter(job.table, provenance, ranked=ranked))
+        output_suffix(job.table, TABLE_SUFFIXES)
     if job.spliceai is not None:
-        writers.append(SpliceAiWriter(job.spliceai, spliceai_header(header, provenance)))
-    if job.background is not None:
-        writers.append(BackgroundWriter(job.background, facts.tracks, facts.signed, provenance))
-    if job.saturation is not None:
-        writers += _saturation_writers(job.saturation, provenance)
-    summary = None if job.summary is None else JsonWriter(job.summary)
-    with contextlib.ExitStack() as stack:
-        opened = [*writers, *([summary] if summary else [])]
-        for writer in opened:
-            stack.enter_context(writer)
-        yield summary, writers
-        for writer in opened:
-            writer.finish()
-
-
-def _saturation_writers(saturation: Saturation, provenance: Mapping[str, str]) -> Iterator[StagedWriter]:
-    yield SaturationWriter(saturation.table, provenance)
-    if saturation.picture is not None:
-        yield SaturationFigureWriter(
-            saturation.picture,
-            scorer=saturation.by,
-            chrom=saturation.chrom,
-            start0=saturation.start0,
-            reference=saturation.bases,
-        )
-
-
-def _writes(
-    writers: Sequence[StagedWriter], quantiles: Quantiles | None
-) -> list[Callable[[RecordResult], None]]:
-    """What takes each result. Fields are ranked once for all writers; the journal has the scores alone."""
-    if quantiles is None:
-        return [writer.write for writer in writers]
-
-    def write(result: RecordResult) -> None:
-        ranked = quantiles.rank_fields(result)
-        for writer in writers:
-            writer.write(ranked)
-
-    return [write]
-
-
-def _annotated_header(
-    header: VcfHeader,
-    reference: Reference,
-    scan: Scan | None,
-    provenance: Mapping[str, str],
-    *,
-    overwrite: bool,
-    ranked: bool,
-) -> VcfHeader:
-    used = dict.fromkeys([*header.declared("contig"), *(scan.contigs if scan else ())])
-    names = {reference.match(name): name for name in used if reference.match(name) is not None}
-    contigs = {
-        names.get(found) or _in_style(found, names): length for found, length in reference.contigs.items()
-    }
-    return header.with_annotation(
-        provenance=provenance,
-        contigs=contigs,
-        body_contigs=scan.contigs if scan else None,
-        overwrite=overwrite,
-        ranked=ranked,
+        output_suffix(job.spliceai, SPLICEAI_SUFFIXES)
+    check_output_paths(
+        [*job.outputs, *job.other_outputs, job.summary],
+        list_inputs(job),
+        side_files=[journal_path(job.files[0])] if job.files else (),
     )
 
 
-def _in_style(contig: str, names: Mapping[str, str]) -> str:
-    """A contig of the reference as the VCF would name it, judged by `names`: from the reference's to the VCF's."""
-    match = _CHROMOSOME.fullmatch(contig)
-    if match is None:
-        return contig
-    prefix, chromosome = match.groups()
-    has_chr = any(name == f"chr{found}" for found, name in names.items())
-    has_none = any(found == f"chr{name}" for found, name in names.items())
-    if has_chr and not prefix:
-        return "chrM" if chromosome == "MT" else f"chr{chromosome}"
-    if has_none and prefix:
-        return "MT" if chromosome == "M" else chromosome
-    return contig
+def list_inputs(job: Job) -> list[str]:
+    """Return the files that a job reads, those of its checkpoint too; some may not exist."""
+    inputs = list_model_inputs(job.reference, job.checkpoint, job.metadata)
+    inputs += [str(path) for path in (job.source, job.genes, job.polya) if path]
+    if job.use_quantiles:
+        place = job.quantiles or _find_checkpoint(job.checkpoint)
+        if place is not None:
+            inputs += map(str, [place] if place.is_file() else list_quantiles(place))
+    return inputs
+
+
+def list_model_inputs(reference: Path, checkpoint: str | None, metadata: Path | None) -> list[str]:
+    """Return the files that a network and its input are read from; some may not exist."""
+    directory = _find_checkpoint(checkpoint)
+    files = [reference, metadata, *(checkpoint_files(directory) if directory else ())]
+    return [str(path) for path in files if path is not None]
+
+
+def _find_checkpoint(name: str | None) -> Path | None:
+    try:
+        return resolve_checkpoint(name)
+    except CheckpointError:  # reported where it is opened
+        return None

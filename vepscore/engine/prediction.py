@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vepscore.contract import Site
 from vepscore.engine.intake import Intake, PreparedAllele
-from vepscore.engine.options import Job, list_inputs
+from vepscore.engine.job import Job, list_inputs
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.session import open_intake, open_session
 from vepscore.engine.signals import SIGNALS, join_pieces, read_region, surroundings

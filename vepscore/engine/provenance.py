@@ -7,10 +7,10 @@ from typing import Any
 import vepscore
 from vepscore.contract import Scorer
 from vepscore.engine.intake import Intake
-from vepscore.engine.options import Job
+from vepscore.engine.job import Job
 from vepscore.engine.selection import ON_REQUEST
 from vepscore.errors import UsageError
-from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.windows import parse_width
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.paths import escape_bytes

@@ -5,11 +5,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from vepscore.engine.job import run_job
-from vepscore.engine.options import ALL_SCORERS, LONG_TABLE_SUFFIX, Job, Saturation
+from vepscore.engine.job import ALL_SCORERS, LONG_TABLE_SUFFIX, Job, Saturation
+from vepscore.engine.job_report import JobReport
 from vepscore.engine.plugins import list_scorers, load_scorers
-from vepscore.engine.report import JobReport
-from vepscore.engine.run import RunCounts
+from vepscore.engine.run_job import run_job
+from vepscore.engine.scored_records import RunCounts
 from vepscore.engine.summary import COMPOSITE_WEIGHTS
 from vepscore.errors import UsageError
 from vepscore.genome.cache import cache_dir
@@ -17,7 +17,7 @@ from vepscore.genome.fasta import Reference
 from vepscore.genome.regions import Region, parse_region
 from vepscore.io.fields import COMPOSITE_FIELD
 from vepscore.io.figures import SUFFIXES, require_matplotlib
-from vepscore.io.saturation import BASES
+from vepscore.io.saturation_table import BASES
 from vepscore.io.streams import output_suffix
 
 MAX_REGION_BP = 5_000

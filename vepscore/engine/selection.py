@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from vepscore.contract import Scorer
-from vepscore.engine.options import ALL_SCORERS
+from vepscore.engine.job import ALL_SCORERS
 from vepscore.engine.plugins import find_entries, list_scorers, load_scorer, load_scorers
 from vepscore.errors import UsageError
 from vepscore.model.checkpoint import Checkpoint

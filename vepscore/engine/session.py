@@ -9,10 +9,10 @@ from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import count_threads, default_precision, find_devices
 from vepscore.engine.intake import Intake
-from vepscore.engine.options import Job
+from vepscore.engine.job import Job
 from vepscore.engine.parallel import create_sparse_engine
 from vepscore.engine.provenance import SCORERS_KEY, describe_run
-from vepscore.engine.quantiles import QUANTILES_KEY, find_quantiles, match_composite
+from vepscore.engine.quantile_choice import QUANTILES_KEY, find_quantiles, match_composite
 from vepscore.engine.retry import RetryingEngine
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import Choice, choose_scorers, needed_outputs, select_scorers

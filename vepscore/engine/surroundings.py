@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from vepscore.contract import ScoreBlock
 from vepscore.engine.intake import Intake, PreparedAllele
-from vepscore.engine.options import Job
+from vepscore.engine.job import Job
 from vepscore.engine.scoring import Engine, NotFiniteError
 from vepscore.engine.session import Facts, open_intake, open_session
 from vepscore.engine.signals import SurroundingSignal, join_pieces, surroundings

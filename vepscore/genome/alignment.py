@@ -24,7 +24,6 @@ window is written W + i. P is the number of positions asked for, L the size of t
 """
 
 import dataclasses
-import enum
 
 import numpy as np
 
@@ -34,13 +33,6 @@ from vepscore.genome.windows import Window
 SPAN_SIZES = (1, 32, 1024, 32_768, 262_144)
 ABSENT = -1
 MAX_JOINED_BP = 64  # of length changed: half a bin of the trunk
-
-
-class IndelAnchor(enum.StrEnum):
-    """In which windows the alternate allele of an insertion or deletion is predicted."""
-
-    LEFT = "left"  # in one that starts where the reference's window starts
-    BOTH = "both"  # also in one that ends where the reference's window ends
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import numpy as np
 from vepscore.io.atomic import StagedWriter
 from vepscore.io.figures import SUFFIXES, save_figure
 from vepscore.io.results import RecordResult
-from vepscore.io.saturation import BASES, SaturationMatrix, largest_score
+from vepscore.io.saturation_table import BASES, SaturationMatrix, largest_score
 from vepscore.io.streams import open_target, output_suffix
 
 _COLORS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}  # Okabe and Ito's

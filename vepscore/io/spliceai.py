@@ -22,6 +22,7 @@ from typing import NamedTuple, Self
 
 from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
+from vepscore.io.allele_table import open_text
 from vepscore.io.atomic import StagedWriter, writing
 from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER, Field
 from vepscore.io.header import FIXED_COLUMNS, VcfHeader, provenance_lines
@@ -29,7 +30,6 @@ from vepscore.io.info import encode
 from vepscore.io.output_paths import INDEX_SUFFIXES
 from vepscore.io.results import AlleleResult, Detail, RecordResult
 from vepscore.io.streams import open_target, output_suffix
-from vepscore.io.table import open_text
 from vepscore.io.vcf import make_index
 
 SUFFIXES = (".vcf", ".vcf.gz")

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from vepscore.io.allele_table import open_text
 from vepscore.io.atomic import StagedWriter, writing
 from vepscore.io.streams import open_target, output_suffix
-from vepscore.io.table import open_text
 
 SUFFIXES = (".tsv", ".tsv.gz")
 

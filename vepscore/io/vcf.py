@@ -10,6 +10,7 @@ from typing import Any
 import pysam
 
 from vepscore.errors import InputError
+from vepscore.io.allele_table import open_text
 from vepscore.io.atomic import StagedWriter, writing
 from vepscore.io.bcf import DeclaredNames, convert_to_bcf
 from vepscore.io.header import VcfHeader
@@ -18,7 +19,6 @@ from vepscore.io.output_paths import INDEX_SUFFIXES
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult
 from vepscore.io.streams import open_target, output_suffix
-from vepscore.io.table import open_text
 
 SUFFIXES = (".vcf", ".vcf.gz", ".bcf")
 

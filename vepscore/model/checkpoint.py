@@ -19,7 +19,7 @@ from flax import nnx
 from pydantic import Field
 
 from vepscore.errors import CheckpointError
-from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.text_file import ENCODING
 from vepscore.model.config import MAX_WINDOW_BP, ModelConfig, check_fields
 from vepscore.model.layers import fold_convolutions

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.model.checkpoint import read_config
 from vepscore.model.config import MAX_WINDOW_BP
 from vepscore.model.registry import is_official, resolve_checkpoint

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
 
 from vepscore.errors import TrainingError
-from vepscore.genome.alignment import IndelAnchor
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.text_file import ENCODING
 from vepscore.genome.windows import MAX_WIDTH_BP, MIN_WIDTH_BP, WIDTH_STEP_BP
 from vepscore.model.config import MAX_WINDOW_BP, PAIR_BIN_BP, TRACK_RESOLUTIONS_BP, Fraction, ModelConfig

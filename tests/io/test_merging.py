@@ -12,15 +12,16 @@ import pytest
 from tests.io.samples import META, MYGENE, PROVENANCE, block_of, read_all, result_of, tracks_of, vcf_bytes
 from vepscore.errors import InputError, OutputError, UsageError
 from vepscore.genome.annotation import Gene
-from vepscore.io import merge as merging
-from vepscore.io import parquet, table
+from vepscore.io import allele_table as table
+from vepscore.io import long_table as parquet
+from vepscore.io import merging
+from vepscore.io.allele_table import AlleleTableWriter
 from vepscore.io.header import VcfHeader
-from vepscore.io.merge import merge
-from vepscore.io.parquet import LongTableWriter
+from vepscore.io.long_table import LongTableWriter
+from vepscore.io.merging import merge
 from vepscore.io.parts import SHARD_KEY
 from vepscore.io.results import Detail, RecordResult
 from vepscore.io.spliceai import SpliceAiWriter, spliceai_header
-from vepscore.io.table import AlleleTableWriter
 from vepscore.io.vcf import AnnotatedVcfWriter
 from vepscore.outputs import Output
 

@@ -16,7 +16,7 @@ from tests.engine.fakes import Counting, FakeEngine
 from vepscore.contract import ScoreBlock
 from vepscore.engine.intake import Intake, MismatchPolicy, PreparedAllele
 from vepscore.engine.plugins import load_scorers
-from vepscore.engine.run import RunCounts, run, score_records
+from vepscore.engine.scored_records import RunCounts, run, score_records
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.errors import GenomeError, InputError
 from vepscore.genome.alleles import Status

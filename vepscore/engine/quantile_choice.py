@@ -4,12 +4,12 @@ import logging
 from collections.abc import Collection, Mapping
 
 from vepscore.contract import Scorer
-from vepscore.engine.options import Job
+from vepscore.engine.job import Job
 from vepscore.engine.provenance import INDEL_ANCHOR_KEY
 from vepscore.engine.summary import COMPOSITE_WEIGHTS
 from vepscore.errors import UsageError
-from vepscore.genome.alignment import IndelAnchor
 from vepscore.genome.alleles import AlleleKind
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.io.fields import COMPOSITE_FIELD
 from vepscore.io.quantiles import Quantiles, list_quantiles, quantiles_name, read_quantiles
 from vepscore.model.registry import resolve_checkpoint

@@ -11,7 +11,7 @@ from vepscore.errors import UsageError
 from vepscore.model.precision import Precision
 
 if TYPE_CHECKING:
-    from vepscore.genome.alignment import IndelAnchor
+    from vepscore.genome.indel_anchor import IndelAnchor
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ def find_window(window: str, checkpoint: str | None) -> int:
 
 def parse_indel_anchor(anchor: Anchor | None) -> "IndelAnchor | None":
     """Return the option as the engine takes it; None for what the checkpoint says."""
-    from vepscore.genome.alignment import IndelAnchor
+    from vepscore.genome.indel_anchor import IndelAnchor
 
     return None if anchor is None else IndelAnchor(anchor)
 

@@ -18,7 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vepscore.errors import InputError
-from vepscore.io import parquet, table
+from vepscore.io import allele_table as table
+from vepscore.io import long_table as parquet
+from vepscore.io.allele_table import open_text as open_table_text
 from vepscore.io.atomic import StagedFile, StagedWriter, writing
 from vepscore.io.header import VcfHeader
 from vepscore.io.lines import check_bgzip_end
@@ -27,7 +29,6 @@ from vepscore.io.parts import SHARD_KEY, Part, check_count, foreign_row, in_orde
 from vepscore.io.records import open_records
 from vepscore.io.spliceai import Counts, SpliceAiWriter, is_spliceai, without_counts
 from vepscore.io.streams import open_target, output_suffix
-from vepscore.io.table import open_text as open_table_text
 from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
 from vepscore.io.vcf import VcfWriter
 from vepscore.paths import utf8_path

@@ -11,7 +11,7 @@ import pysam
 from vepscore.io.atomic import StagedWriter, Target, writing
 from vepscore.io.fields import MISSING, STATUS, format_float, value_fields
 from vepscore.io.header import provenance_lines
-from vepscore.io.parquet import open_parquet
+from vepscore.io.long_table import open_parquet
 from vepscore.io.results import AlleleResult, RecordResult
 from vepscore.io.streams import open_target, output_suffix
 

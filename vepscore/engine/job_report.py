@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from vepscore.engine.options import Job
-from vepscore.engine.run import RunCounts
+from vepscore.engine.job import Job
+from vepscore.engine.scored_records import RunCounts
 from vepscore.genome.consistency import FileWarning
 from vepscore.versions import versions
 

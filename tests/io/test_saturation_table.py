@@ -11,8 +11,8 @@ import pytest
 from vepscore.genome.alleles import Status
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, Detail, RecordResult
-from vepscore.io.saturation import SaturationMatrix, SaturationWriter, largest_score
 from vepscore.io.saturation_figure import SaturationFigureWriter, draw_saturation
+from vepscore.io.saturation_table import SaturationMatrix, SaturationWriter, largest_score
 
 START0 = 1_000
 REFERENCE = "ANGT"

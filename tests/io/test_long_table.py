@@ -13,8 +13,8 @@ from tests.io.samples import MYGENE, PROVENANCE, block_of, tracks_of
 from vepscore.contract import ScoreBlock
 from vepscore.errors import OutputError, PluginError
 from vepscore.genome.alleles import Status
-from vepscore.io import parquet
-from vepscore.io.parquet import LongTableWriter
+from vepscore.io import long_table as parquet
+from vepscore.io.long_table import LongTableWriter
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
 from vepscore.outputs import Output

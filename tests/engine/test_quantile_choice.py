@@ -17,16 +17,16 @@ from tests.builders import TinyGenome, build_checkpoint, make_records, vcf_row, 
 from tests.engine.jobs import tiny_job
 from tests.io.samples import read_all
 from vepscore.engine.calibration import calibrate
-from vepscore.engine.job import run_job
-from vepscore.engine.options import Job
+from vepscore.engine.job import Job
 from vepscore.engine.plugins import load_scorers
-from vepscore.engine.quantiles import find_quantiles, match_composite
-from vepscore.engine.run import RunCounts
+from vepscore.engine.quantile_choice import find_quantiles, match_composite
+from vepscore.engine.run_job import run_job
+from vepscore.engine.scored_records import RunCounts
 from vepscore.engine.shards import Shard
 from vepscore.errors import CheckpointError, InputError, OutputError, UsageError
 from vepscore.genome.alleles import AlleleKind, Status
-from vepscore.io.background import quantiles_of
-from vepscore.io.merge import merge
+from vepscore.io.merging import merge
+from vepscore.io.quantile_writer import quantiles_of
 from vepscore.io.quantiles import (
     GRID,
     Backgrounds,

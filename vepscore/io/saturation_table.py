@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from vepscore.io.atomic import StagedFile, StagedWriter
 from vepscore.io.fields import COMPOSITE_FIELD, COMPOSITE_GENE_FIELD
-from vepscore.io.parquet import STRING, open_parquet
+from vepscore.io.long_table import STRING, open_parquet
 from vepscore.io.results import AlleleResult, Detail, RecordResult
 
 BASES = "ACGT"

@@ -11,10 +11,10 @@ import pytest
 from tests.io.samples import PROVENANCE, scored
 from vepscore.errors import UsageError
 from vepscore.genome.alleles import Status
-from vepscore.io import table
+from vepscore.io import allele_table as table
+from vepscore.io.allele_table import AlleleTableWriter
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
-from vepscore.io.table import AlleleTableWriter
 
 COLUMNS = [
     *("record", "alt_index", "chrom", "pos", "id", "ref", "alt", "VS_STATUS", "reason", "n_share"),

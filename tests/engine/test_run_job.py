@@ -16,14 +16,14 @@ from tests.engine.jobs import tiny_job
 from tests.io.samples import read_all
 from vepscore.engine.device import count_threads
 from vepscore.engine.intake import MismatchPolicy
-from vepscore.engine.job import run_job
-from vepscore.engine.options import Job, check_outputs
-from vepscore.engine.report import JobReport
-from vepscore.engine.run import RunCounts
+from vepscore.engine.job import Job, check_outputs
+from vepscore.engine.job_report import JobReport
+from vepscore.engine.run_job import run_job
+from vepscore.engine.scored_records import RunCounts
 from vepscore.engine.shards import Shard
 from vepscore.errors import GenomeError, InputError, OutputError, UsageError
 from vepscore.genome.alleles import Status
-from vepscore.io.merge import merge
+from vepscore.io.merging import merge
 
 ROWS = (
     vcf_row("chr1", 16_000, 1, "~", "<DEL>"),
