@@ -13,7 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
+from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions
 from vepscore.outputs import Output, Tracks
 
 
@@ -37,7 +37,7 @@ class CenterMask(Scorer):
         """A fold change has a direction, the larger of two sums has none."""
         return not self.active
 
-    def where(self, site: Site) -> Reads:
+    def footprint(self, site: Site) -> Footprint:
         resolution_bp = self.output.resolution_bp
         width = -(-self.width_bp // resolution_bp)
         center = (site.allele.pos0 - site.window.start0) // resolution_bp
@@ -45,7 +45,7 @@ class CenterMask(Scorer):
         inside = bins[(bins >= 0) & (bins < site.window.width_bp // resolution_bp)]
         # Padded before it is rounded up, so that a window cut short has the shape of a whole one.
         outside = np.full(width - len(inside), -1)
-        return Reads(positions=pad_positions(np.append(inside, outside)), masks={})
+        return Footprint(positions=pad_positions(np.append(inside, outside)), masks={})
 
     def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
         """float32 (T,)."""
@@ -54,8 +54,8 @@ class CenterMask(Scorer):
             return jnp.maximum(alternate_sum, reference_sum)
         return jnp.log2(1 + alternate_sum) - jnp.log2(1 + reference_sum)
 
-    def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
-        return ScoreBlock(scorer=self.name, output=self.output, values=scores[None], genes=(None,))
+    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
+        return ScoreMatrix(scorer=self.name, output=self.output, values=scores[None], genes=(None,))
 
 
 ATAC = CenterMask(name="ATAC", output=Output.ATAC, width_bp=501, info_field="VS_ATAC")

@@ -12,7 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
+from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions
 from vepscore.outputs import Output, Tracks
 
 
@@ -29,16 +29,16 @@ class ContactMaps(Scorer):
     output: Output = Output.CONTACT_MAPS
     info_field: str = "VS_CONTACT"
 
-    def where(self, site: Site) -> Reads:
+    def footprint(self, site: Site) -> Footprint:
         row = (site.allele.pos0 - site.window.start0) // self.output.resolution_bp
-        return Reads(positions=pad_positions(np.array([row])), masks={})
+        return Footprint(positions=pad_positions(np.array([row])), masks={})
 
     def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
         """float32 (T,), from rows of the map (P, W, T)."""
         return jnp.abs(alternate[0] - reference[0]).mean(axis=0)
 
-    def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
-        return ScoreBlock(scorer=self.name, output=self.output, values=scores[None], genes=(None,))
+    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
+        return ScoreMatrix(scorer=self.name, output=self.output, values=scores[None], genes=(None,))
 
 
 CONTACT_MAPS = ContactMaps()

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions, strand_matches
+from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions, strand_matches
 from vepscore.outputs import Output, Tracks
 from vepscore.scorers.regions import index_ranges, pad_genes, positions_within
 
@@ -42,7 +42,7 @@ class GeneExpression(Scorer):
         """A fold change has a direction, the larger of two means has none."""
         return not self.active
 
-    def where(self, site: Site) -> Reads | None:
+    def footprint(self, site: Site) -> Footprint | None:
         window = site.window
         candidates = site.annotation.genes_with_start(window.chrom, window.start0, window.end0)
         if not candidates:
@@ -58,7 +58,7 @@ class GeneExpression(Scorer):
         for row, (_, spans) in zip(exonic, ranges, strict=True):
             for start, end in spans:
                 row[start:end] = True
-        return Reads(
+        return Footprint(
             positions=padded,
             masks={"exonic": pad_genes(exonic)},
             genes=tuple(gene for gene, _ in ranges),
@@ -73,10 +73,10 @@ class GeneExpression(Scorer):
             return jnp.maximum(alternate_mean, reference_mean)
         return jnp.log(alternate_mean + _PSEUDOCOUNT) - jnp.log(reference_mean + _PSEUDOCOUNT)
 
-    def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
-        matches = strand_matches(reads.genes, tracks)
-        values = np.where(matches, scores[: len(reads.genes)], np.float32(np.nan))
-        return ScoreBlock(scorer=self.name, output=self.output, values=values, genes=reads.genes)
+    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
+        matches = strand_matches(footprint.genes, tracks)
+        values = np.where(matches, scores[: len(footprint.genes)], np.float32(np.nan))
+        return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=footprint.genes)
 
 
 def _exon_means(signal: Any, exonic: Any) -> Any:

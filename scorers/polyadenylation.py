@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vepscore.contract import GENE_SIZES, Reads, ScoreBlock, Scorer, Site, pad_positions, padded_size
+from vepscore.contract import GENE_SIZES, Footprint, ScoreMatrix, Scorer, Site, pad_positions, padded_size
 from vepscore.genome.annotation import Gene
 from vepscore.genome.windows import Window
 from vepscore.outputs import Output, Tracks
@@ -43,7 +43,7 @@ class Polyadenylation(Scorer):
     needs_genes = True
     needs_polya = True
 
-    def where(self, site: Site) -> Reads | None:
+    def footprint(self, site: Site) -> Footprint | None:
         found = [
             (gene, _sites_within(site.polya.of_gene(gene), site.window)) for gene in site.overlapping_genes()
         ]
@@ -53,7 +53,7 @@ class Polyadenylation(Scorer):
         regions = [_coverage_regions(gene, sites) for gene, sites in found if len(sites) > 1]
         positions = positions_within(np.concatenate(regions), site.window)
         ranges = [index_ranges(sites, positions, site.window) for sites in regions]
-        return Reads(
+        return Footprint(
             positions=pad_positions(positions),
             masks={"upstream": pad_genes(_pad_sites(ranges))},
             genes=tuple(genes),
@@ -74,9 +74,9 @@ class Polyadenylation(Scorer):
         scale = (count[:, -1:] - count) / count  # from the ratio of sums to the ratio of means
         return _zero_undefined(jnp.abs(jnp.log2(scale * proximal / distal))).max(axis=1)
 
-    def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
-        values = scores[: len(reads.genes)]
-        return ScoreBlock(scorer=self.name, output=self.output, values=values, genes=reads.genes)
+    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
+        values = scores[: len(footprint.genes)]
+        return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=footprint.genes)
 
 
 def _sites_within(sites: np.ndarray, window: Window) -> np.ndarray:

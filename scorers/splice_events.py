@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
+from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
 from vepscore.scorers.regions import gene_bodies, index_ranges, pad_genes, positions_within
 
@@ -56,7 +56,7 @@ class SpliceEvents(Scorer):
     needs_genes = True
     is_signed = True
 
-    def where(self, site: Site) -> Reads | None:
+    def footprint(self, site: Site) -> Footprint | None:
         overlapping = site.overlapping_genes()
         genes = [gene for gene in overlapping if gene.strand in ("+", "-")]
         if not genes:
@@ -66,7 +66,7 @@ class SpliceEvents(Scorer):
         pushed_out_bp = 0 if site.has_two_windows else max(site.allele.inserted_bp, 0)
         last0 = site.window.end0 - pushed_out_bp
         bodies = np.minimum(gene_bodies(genes), last0)
-        return Reads(
+        return Footprint(
             positions=pad_positions(positions),
             masks={
                 "body": pad_genes(index_ranges(bodies, positions, site.window)),
@@ -90,19 +90,19 @@ class SpliceEvents(Scorer):
 
         return jax.lax.map(strongest, (masks["body"], masks["classes"]))
 
-    def rows(self, scores: Strongest, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
-        count = len(reads.genes)
+    def rows(self, scores: Strongest, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
+        count = len(footprint.genes)
         sizes, places = scores.sizes[:count], scores.places[:count]
         found = sizes > 0
         values = np.full((count, len(EVENTS), len(tracks)), np.nan, np.float32)
         scored = np.where(found, sizes * _SIGNS, np.float32(0))
-        np.put_along_axis(values, reads.masks["classes"][:count, :, None], scored[..., None], axis=2)
-        positions = np.where(found, reads.positions[places] + np.int64(site.window.start0), -1)
-        return ScoreBlock(
+        np.put_along_axis(values, footprint.masks["classes"][:count, :, None], scored[..., None], axis=2)
+        positions = np.where(found, footprint.positions[places] + np.int64(site.window.start0), -1)
+        return ScoreMatrix(
             scorer=self.name,
             output=self.output,
             values=values.reshape(-1, len(tracks)),
-            genes=tuple(gene for gene in reads.genes for _ in EVENTS),
+            genes=tuple(gene for gene in footprint.genes for _ in EVENTS),
             positions=positions.ravel(),
             labels=EVENTS * count,
         )

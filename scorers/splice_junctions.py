@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vepscore.contract import Junctions, Reads, ScoreBlock, Scorer, Site, pad_positions
+from vepscore.contract import Footprint, Junctions, ScoreMatrix, Scorer, Site, pad_positions
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
 from vepscore.scorers.regions import gene_bodies, pad_genes, positions_within
 
@@ -47,7 +47,7 @@ class SpliceJunctions(Scorer):
 
     needs_genes = True
 
-    def where(self, site: Site) -> Reads | None:
+    def footprint(self, site: Site) -> Footprint | None:
         overlapping = site.overlapping_genes()
         genes = [gene for gene in overlapping if gene.type == "protein_coding" and gene.strand in _STRANDS]
         if not genes:
@@ -55,7 +55,7 @@ class SpliceJunctions(Scorer):
         positions = positions_within(gene_bodies(overlapping), site.window)
         padded = pad_positions(positions)
         strands = {gene.strand for gene in genes}
-        return Reads(
+        return Footprint(
             positions=padded,
             masks={
                 "body": pad_genes((gene_bodies(genes) - site.window.start0).astype(np.int32)),
@@ -74,18 +74,18 @@ class SpliceJunctions(Scorer):
             lambda gene: _winners(reference.sites, change, *gene), (masks["body"], masks["strand"])
         )
 
-    def rows(self, scores: Winners, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
+    def rows(self, scores: Winners, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
         values = [np.zeros((0, len(tracks)), np.float32)]
         junctions = [np.zeros((0, 2), np.int64)]
         genes = []
-        for index in np.flatnonzero(scores.found[: len(reads.genes)]):
+        for index in np.flatnonzero(scores.found[: len(footprint.genes)]):
             winners = np.stack([scores.starts[index], scores.ends[index]], axis=1)
             _, first = np.unique(winners, axis=0, return_index=True)
             first.sort()
             values.append(scores.values[index, first].astype(np.float32))
             junctions.append(winners[first].astype(np.int64) + site.window.start0)
-            genes += [reads.genes[index]] * len(first)
-        return ScoreBlock(
+            genes += [footprint.genes[index]] * len(first)
+        return ScoreMatrix(
             scorer=self.name,
             output=self.output,
             values=np.concatenate(values),

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions, strand_matches
+from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions, strand_matches
 from vepscore.outputs import Output, Tracks
 from vepscore.scorers.regions import gene_bodies, index_ranges, pad_genes, positions_within
 
@@ -31,13 +31,13 @@ class Splicing(Scorer):
 
     needs_genes = True
 
-    def where(self, site: Site) -> Reads | None:
+    def footprint(self, site: Site) -> Footprint | None:
         genes = site.overlapping_genes()
         if not genes:
             return None
         bodies = gene_bodies(genes)
         positions = positions_within(bodies, site.window)
-        return Reads(
+        return Footprint(
             positions=pad_positions(positions),
             masks={"body": pad_genes(index_ranges(bodies, positions, site.window))},
             genes=tuple(genes),
@@ -55,10 +55,10 @@ class Splicing(Scorer):
         # Gene by gene: all at once would need G arrays of the size of the signal.
         return jax.lax.map(largest_change, masks["body"])
 
-    def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
-        matches = strand_matches(reads.genes, tracks)
-        values = np.where(matches, scores[: len(reads.genes)], np.float32(np.nan))
-        return ScoreBlock(scorer=self.name, output=self.output, values=values, genes=reads.genes)
+    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
+        matches = strand_matches(footprint.genes, tracks)
+        values = np.where(matches, scores[: len(footprint.genes)], np.float32(np.nan))
+        return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=footprint.genes)
 
 
 SPLICE_SITES = Splicing(name="SPLICE_SITES", output=Output.SPLICE_SITES, info_field="VS_SS")

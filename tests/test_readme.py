@@ -119,13 +119,13 @@ def test_example_scorer_works():
 
     allele = Allele(chrom="chr1", pos0=50_000, ref="G", alt="A")
     site = Site(allele=allele, window=window_around(allele, 16_384))
-    reads = scorer.where(site)
-    reference = np.zeros((len(reads.positions), 4), np.float32)
+    footprint = scorer.footprint(site)
+    reference = np.zeros((len(footprint.positions), 4), np.float32)
     reference[50, 0] = 0.75  # a donor where the variant is
-    scores = scorer.score(reference, np.zeros_like(reference), reads.masks)
-    block = scorer.rows(scores, reads, site, None)
+    scores = scorer.score(reference, np.zeros_like(reference), footprint.masks)
+    block = scorer.rows(scores, footprint, site, None)
 
-    assert reads.positions[50] == allele.pos0 - site.window.start0
+    assert footprint.positions[50] == allele.pos0 - site.window.start0
     assert (block.scorer, block.output, block.genes) == ("SITE_LOSS", Output.SPLICE_SITES, (None,))
     np.testing.assert_array_equal(block.values, [[0.75, 0, 0, 0]])
 

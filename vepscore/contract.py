@@ -3,12 +3,12 @@
 A scorer is an object registered under the entry-point group `vepscore.scorers`, by its name. It works in
 three phases, so that the engine predicts only what is read and nothing is compiled anew for the next variant:
 
-    where   on the host: from the variant, its window and the annotation to positions and masks (`Reads`)
+    where   on the host: from the variant, its window and the annotation to positions and masks (`Footprint`)
     score   on the device, pure JAX: from the signals at those positions, reference and alternate, to arrays
-    rows    on the host: from those arrays to a `ScoreBlock`, which has a name for each number
+    rows    on the host: from those arrays to a `ScoreMatrix`, which has a name for each number
 
 Array axes: P positions read, T real tracks of the output, G genes, S bp of the window, K junction sites per
-class. Coordinates are 0-based and half-open; positions in `Reads` count bins of the output's resolution from
+class. Coordinates are 0-based and half-open; positions in `Footprint` count bins of the output's resolution from
 the start of the window.
 """
 
@@ -68,8 +68,8 @@ class Site:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Reads:
-    """What a scorer reads for one allele: the answer of `Scorer.where`."""
+class Footprint:
+    """What a scorer reads for one allele: the answer of `Scorer.footprint`."""
 
     positions: np.ndarray  # int32 (P,): bins, ascending, each once, then -1; P is one of POSITION_SIZES
     masks: Mapping[str, np.ndarray]  # given to `score`; of few shapes, by POSITION_SIZES and GENE_SIZES
@@ -88,7 +88,7 @@ class Junctions(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ScoreBlock:
+class ScoreMatrix:
     """The scores of one scorer for one allele: R rows (genes, junctions or sites) by T tracks."""
 
     scorer: str
@@ -118,7 +118,7 @@ class Scorer(abc.ABC):
     info_gene_field: str | None = None  # the field that takes the name of that score's gene
 
     @abc.abstractmethod
-    def where(self, site: Site) -> Reads | None:
+    def footprint(self, site: Site) -> Footprint | None:
         """What to read for this allele; None where there is nothing to score (no gene overlaps it, say)."""
 
     @abc.abstractmethod
@@ -126,15 +126,15 @@ class Scorer(abc.ABC):
         """Scores as one array or a tree of arrays; pure JAX.
 
         Args:
-            reference: the output's signal for the reference allele at `Reads.positions`: float32 (P, T); for
+            reference: the output's signal for the reference allele at `Footprint.positions`: float32 (P, T); for
                 CONTACT_MAPS (P, S // 2048, T), whole rows of the map; for SPLICE_JUNCTIONS `Junctions`.
                 Zero at padding.
             alternate: the same for the alternate allele.
-            masks: `Reads.masks` as device arrays.
+            masks: `Footprint.masks` as device arrays.
         """
 
     @abc.abstractmethod
-    def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
+    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
         """Names for the numbers that `score` returned, as numpy arrays; padding removed."""
 
 

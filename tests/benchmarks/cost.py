@@ -14,7 +14,7 @@ from tests.benchmarks.inputs import Inputs
 from tests.benchmarks.report import Row
 from tests.benchmarks.timing import check, median, time_cluster, time_records, warm_up
 from tests.benchmarks.watch import Stages, compile_clock, watched
-from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele
 from vepscore.engine.scored_records import score_records
 from vepscore.engine.scoring import Engine
 from vepscore.engine.sparse import SparseEngine
@@ -30,16 +30,16 @@ _COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
 
 
 @dataclasses.dataclass(frozen=True)
-class TimedIntake:
-    """An intake whose time is counted. It works while the device does."""
+class TimedPreparer:
+    """An preparer whose time is counted. It works while the device does."""
 
-    intake: Intake
+    preparer: AllelePreparer
     stages: Stages
 
     def prepare(self, record: Record) -> Iterator[PreparedAllele]:
-        """As the intake does."""
+        """As the preparer does."""
         started = time.perf_counter()
-        alleles = list(self.intake.prepare(record))
+        alleles = list(self.preparer.prepare(record))
         self.stages.seconds[_READING] += time.perf_counter() - started
         return iter(alleles)
 
@@ -69,12 +69,12 @@ def profile(inputs: Inputs, kind: str, count: int, *, in_gene: bool) -> list[Row
 def _run(engine: Engine, inputs: Inputs, records: Sequence[Record], stages: Stages, folder: Path) -> None:
     header = VcfHeader(meta=("##fileformat=VCFv4.2",), columns=_COLUMNS)
     header = header.with_annotation(provenance={}, contigs=inputs.data.reference.contigs)
-    intake = TimedIntake(inputs.intake(), stages)
+    preparer = TimedPreparer(inputs.preparer(), stages)
     with (
         LongTableWriter(str(folder / "scores.parquet"), engine.tracks, {}) as table,
         AnnotatedVcfWriter(folder / "scores.vcf.gz", header) as vcf,
     ):
-        for result in itertools.chain.from_iterable(score_records(records, intake, engine)):
+        for result in itertools.chain.from_iterable(score_records(records, preparer, engine)):
             with _timed(stages):
                 for writer in (table, vcf):
                     writer.write(check(result))
@@ -136,7 +136,7 @@ def cost_of_indels(inputs: Inputs, *, isolated: int, repeats: int) -> Iterator[R
     The SNV is timed in each round, between the indels, so that the ratios hold on a busy machine too.
     """
     engine, places = inputs.open_engine("sparse"), Places(inputs)
-    anchored = {anchor: dataclasses.replace(inputs, indel_anchor=anchor).intake() for anchor in IndelAnchor}
+    anchored = {anchor: dataclasses.replace(inputs, indel_anchor=anchor).preparer() for anchor in IndelAnchor}
     for where, in_gene in KINDS.items():
         chosen, other = places.isolated(isolated, in_gene=in_gene)
         _time_quartet(engine, places, anchored, other)  # compiles
@@ -156,7 +156,7 @@ def cost_of_indels(inputs: Inputs, *, isolated: int, repeats: int) -> Iterator[R
 
 
 def _time_quartet(
-    engine: SparseEngine, places: Places, anchored: Mapping[IndelAnchor, Intake], snv: Record
+    engine: SparseEngine, places: Places, anchored: Mapping[IndelAnchor, AllelePreparer], snv: Record
 ) -> dict[str, float]:
     """Return the seconds of an SNV and of the indels at its place, by name."""
     pos0 = snv.pos1 - 1
@@ -166,15 +166,15 @@ def _time_quartet(
         "1 bp insertion": places.record(pos0, 1, f"{bases[0]}~"),
     }
     seconds = {"SNV": _time_alone(engine, anchored[IndelAnchor.LEFT], snv)}
-    for (anchor, intake), (name, record) in itertools.product(anchored.items(), indels.items()):
-        seconds[f"{name}, {anchor}"] = _time_alone(engine, intake, record)
+    for (anchor, preparer), (name, record) in itertools.product(anchored.items(), indels.items()):
+        seconds[f"{name}, {anchor}"] = _time_alone(engine, preparer, record)
     return seconds
 
 
-def _time_alone(engine: SparseEngine, intake: Intake, record: Record) -> float:
+def _time_alone(engine: SparseEngine, preparer: AllelePreparer, record: Record) -> float:
     """Return the seconds of a record for an engine that has scored nothing near it."""
     engine.clear_cache()
     started = time.time()
-    for result in itertools.chain.from_iterable(score_records([record], intake, engine)):
+    for result in itertools.chain.from_iterable(score_records([record], preparer, engine)):
         check(result)
     return compile_clock().seconds_of_work(started, time.time())

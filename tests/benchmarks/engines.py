@@ -67,7 +67,7 @@ def _equality(options: argparse.Namespace) -> None:
     first = itertools.islice(cases(inputs).items(), options.cases)
     records = {name: record for name, record in first if any(text in name for text in options.only)}
     rows, is_equal = compare(inputs, records, align_bp=options.align)
-    report(f"equality {inputs.window_bp} {inputs.intake().indel_anchor}", rows, options.output)
+    report(f"equality {inputs.window_bp} {inputs.preparer().indel_anchor}", rows, options.output)
     raise SystemExit(0 if is_equal else 1)
 
 

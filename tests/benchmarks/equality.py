@@ -11,7 +11,7 @@ from tests.benchmarks.cases import KINDS, Places
 from tests.benchmarks.inputs import Inputs
 from tests.benchmarks.report import Row
 from tests.benchmarks.timing import check
-from vepscore.contract import ScoreBlock
+from vepscore.contract import ScoreMatrix
 from vepscore.engine.scored_records import score_records
 from vepscore.genome.windows import UNKNOWN
 from vepscore.io.records import Record
@@ -129,34 +129,36 @@ def compare(inputs: Inputs, records: dict[str, Record], *, align_bp: int) -> tup
         records: name to case.
         align_bp: grid of the windows' starts.
     """
-    intake = inputs.intake(align_bp)
+    preparer = inputs.preparer(align_bp)
     engines = [inputs.open_engine(kind) for kind in ("sparse", "dense")]
     found: dict[str, Comparison] = collections.defaultdict(Comparison)
     for name, record in records.items():
         sparse, dense = (
-            check(*itertools.chain.from_iterable(score_records([record], intake, engine)))
+            check(*itertools.chain.from_iterable(score_records([record], preparer, engine)))
             for engine in engines
         )
         print(f"compared: {name}, {record.chrom}:{record.pos1}", flush=True)
         for of_sparse, of_dense in zip(sparse.alleles, dense.alleles, strict=True):
-            _compare_blocks(of_sparse.blocks, of_dense.blocks, name, found)
+            _compare_matrices(of_sparse.matrices, of_dense.matrices, name, found)
     rows = [
         {"scorer": scorer, **dataclasses.asdict(each), "share": each.share} for scorer, each in found.items()
     ]
     return rows, all(each.share <= MAX_DIFFERENCE for each in found.values())
 
 
-def _compare_blocks(
-    sparse: Sequence[ScoreBlock],
-    dense: Sequence[ScoreBlock],
+def _compare_matrices(
+    sparse: Sequence[ScoreMatrix],
+    dense: Sequence[ScoreMatrix],
     name: str,
     found: dict[str, Comparison],
 ) -> None:
-    for block, expected in zip(sparse, dense, strict=True):
-        if block.scorer != expected.scorer:
-            raise SystemExit(f"{name}: the sparse engine has {block.scorer}, the dense one {expected.scorer}")
-        comparison = found[block.scorer]
-        known, wanted = _rows(block), _rows(expected)
+    for matrix, expected in zip(sparse, dense, strict=True):
+        if matrix.scorer != expected.scorer:
+            raise SystemExit(
+                f"{name}: the sparse engine has {matrix.scorer}, the dense one {expected.scorer}"
+            )
+        comparison = found[matrix.scorer]
+        known, wanted = _rows(matrix), _rows(expected)
         comparison.rows += len(wanted)
         comparison.one_sided += len(known.keys() ^ wanted.keys())
         largest = (float(np.nanmax(np.abs(row), initial=0)) for row in wanted.values())
@@ -164,16 +166,16 @@ def _compare_blocks(
         for key in known.keys() & wanted.keys():
             differences = _differences(known[key], wanted[key])
             larger = np.maximum(np.abs(known[key]), np.abs(wanted[key]))
-            comparison.add(differences, _rounding(block.output, np.nan_to_num(larger)), name)
+            comparison.add(differences, _rounding(matrix.output, np.nan_to_num(larger)), name)
 
 
-def _rows(block: ScoreBlock) -> dict[tuple, np.ndarray]:
+def _rows(matrix: ScoreMatrix) -> dict[tuple, np.ndarray]:
     """A block's rows by gene, junction and label, float64 (T,); the first of those that have one name."""
     rows: dict[tuple, np.ndarray] = {}
-    for index, (gene, values) in enumerate(zip(block.genes, block.values, strict=True)):
+    for index, (gene, values) in enumerate(zip(matrix.genes, matrix.values, strict=True)):
         place = () if gene is None else (gene.gene_id, gene.chrom, gene.start0)
-        junction = () if block.junctions is None else tuple(map(int, block.junctions[index]))
-        label = () if block.labels is None else (block.labels[index],)
+        junction = () if matrix.junctions is None else tuple(map(int, matrix.junctions[index]))
+        label = () if matrix.labels is None else (matrix.labels[index],)
         rows.setdefault((*place, *junction, *label), values.astype(np.float64))
     return rows
 

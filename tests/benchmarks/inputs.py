@@ -12,8 +12,8 @@ from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import default_precision, find_devices
 from vepscore.engine.encoding import RUN_BINS
-from vepscore.engine.intake import Intake
 from vepscore.engine.job import ALL_SCORERS
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import choose_scorers, needed_outputs, select_scorers
 from vepscore.engine.settings import set_up_process
@@ -122,9 +122,9 @@ class Inputs:
         """A grid on which neighbours share much: of the encoder's runs, where the window is wide enough."""
         return min(2 * RUN_BINS * TRUNK_BIN_BP, self.window_bp // 4)
 
-    def intake(self, align_bp: int = 1) -> Intake:
+    def preparer(self, align_bp: int = 1) -> AllelePreparer:
         """For windows on a grid of that many bp."""
-        return Intake(
+        return AllelePreparer(
             reference=self.data.reference,
             window_bp=self.window_bp,
             align_bp=align_bp,

@@ -41,15 +41,15 @@ def check(result: RecordResult) -> RecordResult:
 
 def warm_up(engine: Engine, inputs: Inputs, records: Sequence[Record], align_bp: int = 1) -> None:
     """Scores the records, and forgets the scores."""
-    for result in itertools.chain.from_iterable(score_records(records, inputs.intake(align_bp), engine)):
+    for result in itertools.chain.from_iterable(score_records(records, inputs.preparer(align_bp), engine)):
         check(result)
 
 
 def time_records(engine: Engine, inputs: Inputs, records: Sequence[Record], align_bp: int = 1) -> list[Cost]:
     """The cost of each record: seconds and TFLOP of all of its ALTs; the engine is warm."""
-    intake = inputs.intake(align_bp)
+    preparer = inputs.preparer(align_bp)
     with watched(engine, inputs) as stages:
-        results = itertools.chain.from_iterable(score_records(records, intake, engine))
+        results = itertools.chain.from_iterable(score_records(records, preparer, engine))
         return list(_costs(results, stages))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tests.builders import make_records, sequences, vcf_row
-from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele
 from vepscore.genome.alleles import Status
 
 ROWS = {
@@ -38,8 +38,8 @@ UNCHANGED = [
 ]
 
 
-def prepare(intake: Intake, *rows: Sequence[str]) -> list[PreparedAllele]:
+def prepare(preparer: AllelePreparer, *rows: Sequence[str]) -> list[PreparedAllele]:
     """All alleles of the rows, none of which may be refused."""
-    alleles = [allele for record in make_records(*rows) for allele in intake.prepare(record)]
+    alleles = [allele for record in make_records(*rows) for allele in preparer.prepare(record)]
     assert {allele.status for allele in alleles} == {Status.OK}
     return alleles

@@ -14,9 +14,9 @@ from flax import nnx
 from tests.builders import vcf_row
 from tests.engine.alleles import ROWS, UNCHANGED, prepare
 from tests.engine.plain import Scores
-from vepscore.contract import ScoreBlock
+from vepscore.contract import ScoreMatrix
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele
 from vepscore.engine.scoring import Engine
 from vepscore.outputs import Output
 
@@ -26,20 +26,20 @@ HALF_PRECISION = {"rtol": 2e-3, "atol": 1e-3}
 ROUNDED = ("SPLICE_SITE_USAGE", "SPLICE_JUNCTIONS")
 
 
-def rows_of(block: ScoreBlock) -> Scores:
+def rows_of(matrix: ScoreMatrix) -> Scores:
     """The block's rows in the plain scorer's form."""
-    keys = [() if gene is None else (gene.gene_id,) for gene in block.genes]
-    if block.junctions is not None:
-        keys = [(*key, *map(int, junction)) for key, junction in zip(keys, block.junctions, strict=True)]
-    if block.labels is not None:
-        keys = [(*key, label) for key, label in zip(keys, block.labels, strict=True)]
-    assert len(set(keys)) == len(keys) == len(block.values)
-    return dict(zip(keys, block.values, strict=True))
+    keys = [() if gene is None else (gene.gene_id,) for gene in matrix.genes]
+    if matrix.junctions is not None:
+        keys = [(*key, *map(int, junction)) for key, junction in zip(keys, matrix.junctions, strict=True)]
+    if matrix.labels is not None:
+        keys = [(*key, label) for key, label in zip(keys, matrix.labels, strict=True)]
+    assert len(set(keys)) == len(keys) == len(matrix.values)
+    return dict(zip(keys, matrix.values, strict=True))
 
 
-def scores_of(blocks: Iterable[ScoreBlock]) -> dict[str, Scores]:
+def scores_of(matrices: Iterable[ScoreMatrix]) -> dict[str, Scores]:
     """Return the rows of each scorer that has any."""
-    return {block.scorer: rows_of(block) for block in blocks if len(block.values)}
+    return {matrix.scorer: rows_of(matrix) for matrix in matrices if len(matrix.values)}
 
 
 def assert_scores_close(found: dict[str, Scores], expected: dict[str, Scores]) -> None:
@@ -52,30 +52,32 @@ def assert_scores_close(found: dict[str, Scores], expected: dict[str, Scores]) -
             np.testing.assert_allclose(found[scorer][row], values, **tolerance, err_msg=f"{scorer} {row}")
 
 
-def assert_unchanged_scores_nothing(engine: Engine, intake: Intake) -> None:
+def assert_unchanged_scores_nothing(engine: Engine, preparer: AllelePreparer) -> None:
     """Check that an ALT equal to REF scores exactly 0 with every scorer."""
-    for allele in prepare(intake, *UNCHANGED):
-        (blocks,) = engine.score([allele])
-        assert {block.scorer for block in blocks} == {scorer.name for scorer in engine.scorers}
-        for block in blocks:
-            assert not np.nan_to_num(block.values).any(), block.scorer
-            assert block.positions is None or (block.positions == -1).all()
+    for allele in prepare(preparer, *UNCHANGED):
+        (matrices,) = engine.score([allele])
+        assert {matrix.scorer for matrix in matrices} == {scorer.name for scorer in engine.scorers}
+        for matrix in matrices:
+            assert not np.nan_to_num(matrix.values).any(), matrix.scorer
+            assert matrix.positions is None or (matrix.positions == -1).all()
 
 
-def score_in_batches(engine: DenseEngine, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock]]:
-    """Score the alleles in batches of the engine's size; the blocks of each allele."""
+def score_in_batches(engine: DenseEngine, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix]]:
+    """Score the alleles in batches of the engine's size; the matrices of each allele."""
     return [
-        blocks
+        matrices
         for first in range(0, len(alleles), engine.batch)
-        for blocks in engine.score(alleles[first : first + engine.batch])
+        for matrices in engine.score(alleles[first : first + engine.batch])
     ]
 
 
-def assert_nothing_compiles_anew(engine: Engine, intake: Intake, caplog: pytest.LogCaptureFixture) -> None:
+def assert_nothing_compiles_anew(
+    engine: Engine, preparer: AllelePreparer, caplog: pytest.LogCaptureFixture
+) -> None:
     """Two genes and three, one expressed and four, spans of 3 and 12 bases: the padded sizes are the same."""
-    seen = prepare(intake, ROWS["SNV in two genes"], ROWS["insertion"])
+    seen = prepare(preparer, ROWS["SNV in two genes"], ROWS["insertion"])
     new = prepare(
-        intake,
+        preparer,
         vcf_row("chr1", 15_250, 280, "~"),
         vcf_row("chr1", 15_900, 3, "~~~"),
         vcf_row("chr1", 17_900, 1, "~" + "ACT" * 4),

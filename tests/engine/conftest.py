@@ -6,8 +6,8 @@ import pytest
 
 from tests.builders import WINDOW_BP, TinyGenome, build_checkpoint, build_genome
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.intake import Intake
 from vepscore.engine.plugins import list_scorers, load_scorers
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
 from vepscore.genome.indel_anchor import IndelAnchor
@@ -32,8 +32,8 @@ def reference(genome: TinyGenome, folder: Path) -> Reference:
 
 
 @pytest.fixture(scope="session")
-def intake(genome: TinyGenome, reference: Reference, folder: Path) -> Intake:
-    return Intake(
+def preparer(genome: TinyGenome, reference: Reference, folder: Path) -> AllelePreparer:
+    return AllelePreparer(
         reference=reference,
         window_bp=WINDOW_BP,
         annotation=Annotation.from_gtf(genome.gtf, folder / "cache"),
@@ -43,9 +43,9 @@ def intake(genome: TinyGenome, reference: Reference, folder: Path) -> Intake:
 
 
 @pytest.fixture(scope="session")
-def both_intake(intake: Intake) -> Intake:
+def both_preparer(preparer: AllelePreparer) -> AllelePreparer:
     """The same, with two windows for an indel's alternate allele."""
-    return dataclasses.replace(intake, indel_anchor=IndelAnchor.BOTH)
+    return dataclasses.replace(preparer, indel_anchor=IndelAnchor.BOTH)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from tests.builders import tiny_tracks
-from vepscore.contract import ScoreBlock
-from vepscore.engine.intake import PreparedAllele
+from vepscore.contract import ScoreMatrix
 from vepscore.engine.plugins import load_scorers
+from vepscore.engine.preparer import PreparedAllele
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.io.records import Record
 from vepscore.outputs import Output
@@ -23,16 +23,16 @@ class FakeEngine:
         self.batches: list[list[str]] = []
         self._fails = fails  # the ALT that gives no finite numbers
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
+    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
         assert 0 < len(alleles) <= self.batch
         self.batches.append([allele.alt for allele in alleles])
         return [self._score(allele) for allele in alleles]
 
-    def _score(self, allele: PreparedAllele) -> list[ScoreBlock] | NotFiniteError:
+    def _score(self, allele: PreparedAllele) -> list[ScoreMatrix] | NotFiniteError:
         if allele.alt == self._fails:
             return NotFiniteError("ATAC: not finite")
         values = np.array([[0, len(allele.alt), 0]], np.float32)
-        return [ScoreBlock(scorer="ATAC", output=Output.ATAC, values=values, genes=(None,))]
+        return [ScoreMatrix(scorer="ATAC", output=Output.ATAC, values=values, genes=(None,))]
 
 
 class Counting:

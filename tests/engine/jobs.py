@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from tests.builders import WINDOW_BP, TinyGenome
-from vepscore.engine.intake import MismatchPolicy
 from vepscore.engine.job import Job
+from vepscore.engine.preparer import MismatchPolicy
 
 
 def tiny_job(genome: TinyGenome, checkpoint: Path, source: Path, **changes: object) -> Job:

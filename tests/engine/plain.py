@@ -18,7 +18,7 @@ import numpy as np
 from flax import nnx
 
 from tests.builders import GENES, POLYA
-from vepscore.engine.intake import PreparedAllele
+from vepscore.engine.preparer import PreparedAllele
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint

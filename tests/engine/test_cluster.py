@@ -12,11 +12,11 @@ import pytest
 from tests.builders import TinyGenome, vcf_row, write_vcf
 from tests.engine.jobs import tiny_job
 from vepscore.engine.cluster import open_cluster
-from vepscore.engine.intake import MismatchPolicy
 from vepscore.engine.job import Job
 from vepscore.engine.job_report import JobReport
+from vepscore.engine.preparer import MismatchPolicy
 from vepscore.engine.run_job import run_job
-from vepscore.engine.session import open_intake
+from vepscore.engine.session import open_preparer
 from vepscore.errors import ClusterError, GenomeError, UsageError
 
 ROWS = [vcf_row("chr1", 9_000 + 40 * i, 1, *(("~",), ("<DEL>",), ("~", "~G"))[i % 3]) for i in range(60)]
@@ -103,9 +103,9 @@ def test_error_of_a_worker_is_that_of_the_run(job: Job) -> None:
 def test_workers_that_see_another_reference_are_refused(job: Job, genome: TinyGenome) -> None:
     """As where a path means another file on the workers' machine: here it changes after the client has read it."""
     on_workers = dataclasses.replace(job, cluster="local:1")
-    intake = open_intake(on_workers, source="in.vcf", assembly="")
-    intake.reference.digest = lambda: 64 * "a"
-    with pytest.raises(ClusterError) as raised, open_cluster(on_workers, intake):
+    preparer = open_preparer(on_workers, source="in.vcf", assembly="")
+    preparer.reference.digest = lambda: 64 * "a"
+    with pytest.raises(ClusterError) as raised, open_cluster(on_workers, preparer):
         pytest.fail("opened")
     first, second, _ = str(raised.value).splitlines()
     assert first == "the processes of the run disagree about what they score with"

@@ -18,9 +18,9 @@ from tests.engine.comparison import (
     scores_of,
 )
 from tests.engine.plain import PlainScorer
-from vepscore.contract import Reads, Site
+from vepscore.contract import Footprint, Site
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.intake import Intake
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scored_records import score_records
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.genome.alleles import Status
@@ -36,64 +36,66 @@ def plain(checkpoint: Checkpoint) -> PlainScorer:
 
 @pytest.mark.parametrize("kind", ROWS)
 def test_scores_equal_the_plain_computation(
-    engine: DenseEngine, plain: PlainScorer, intake: Intake, kind: str
+    engine: DenseEngine, plain: PlainScorer, preparer: AllelePreparer, kind: str
 ) -> None:
-    (allele,) = prepare(intake, ROWS[kind])
-    (blocks,) = engine.score([allele])
-    assert_scores_close(scores_of(blocks), plain.score(allele))
+    (allele,) = prepare(preparer, ROWS[kind])
+    (matrices,) = engine.score([allele])
+    assert_scores_close(scores_of(matrices), plain.score(allele))
     order = [scorer.name for scorer in engine.scorers]
-    assert [block.scorer for block in blocks] == sorted((block.scorer for block in blocks), key=order.index)
+    assert [matrix.scorer for matrix in matrices] == sorted(
+        (matrix.scorer for matrix in matrices), key=order.index
+    )
 
 
 @pytest.mark.parametrize("kind", INDELS)
 def test_indels_in_two_windows_equal_the_plain_computation(
-    engine: DenseEngine, plain: PlainScorer, both_intake: Intake, kind: str
+    engine: DenseEngine, plain: PlainScorer, both_preparer: AllelePreparer, kind: str
 ) -> None:
-    (allele,) = prepare(both_intake, INDELS[kind])
+    (allele,) = prepare(both_preparer, INDELS[kind])
     assert len(allele.alternates) == 2
     assert_scores_close(scores_of(engine.score([allele])[0]), plain.score(allele))
 
 
 @pytest.mark.parametrize("kind", ["SNV in two genes", "insertion", "deletion", "lengthening delins"])
 def test_events_are_where_the_plain_computation_has_such_a_change(
-    engine: DenseEngine, plain: PlainScorer, intake: Intake, kind: str
+    engine: DenseEngine, plain: PlainScorer, preparer: AllelePreparer, kind: str
 ) -> None:
-    (allele,) = prepare(intake, ROWS[kind])
+    (allele,) = prepare(preparer, ROWS[kind])
     case = plain.predict(allele)
-    (block,) = (block for block in engine.score([allele])[0] if block.scorer == "SPLICE_EVENTS")
+    (matrix,) = (matrix for matrix in engine.score([allele])[0] if matrix.scorer == "SPLICE_EVENTS")
     for gene, event, position0, values in zip(
-        block.genes, block.labels, block.positions, block.values, strict=True
+        matrix.genes, matrix.labels, matrix.positions, matrix.values, strict=True
     ):
         change = case.site_changes(gene.gene_id)[event][position0 - allele.site.window.start0]
         np.testing.assert_allclose(np.nansum(values), change, **TOLERANCE, err_msg=f"{gene.name} {event}")
 
 
-def test_the_cases_reach_every_scorer(engine: DenseEngine, intake: Intake) -> None:
-    (blocks,) = engine.score(prepare(intake, ROWS["SNV in two genes"]))
-    scores = scores_of(blocks)
+def test_the_cases_reach_every_scorer(engine: DenseEngine, preparer: AllelePreparer) -> None:
+    (matrices,) = engine.score(prepare(preparer, ROWS["SNV in two genes"]))
+    scores = scores_of(matrices)
     assert scores.keys() == {scorer.name for scorer in engine.scorers}
     for scorer, rows in scores.items():
         assert max(np.nanmax(np.abs(values)) for values in rows.values()) > 1e-4, scorer
 
 
-def test_alt_equal_to_ref_scores_nothing(engine: DenseEngine, intake: Intake) -> None:
-    assert_unchanged_scores_nothing(engine, intake)
+def test_alt_equal_to_ref_scores_nothing(engine: DenseEngine, preparer: AllelePreparer) -> None:
+    assert_unchanged_scores_nothing(engine, preparer)
 
 
-def test_same_allele_gives_the_same_bytes(engine: DenseEngine, intake: Intake) -> None:
-    first, second = prepare(intake, ROWS["insertion"], ROWS["deletion"])
+def test_same_allele_gives_the_same_bytes(engine: DenseEngine, preparer: AllelePreparer) -> None:
+    first, second = prepare(preparer, ROWS["insertion"], ROWS["deletion"])
     once, _, again = (engine.score([allele])[0] for allele in (first, second, first))
-    assert [block.values.tobytes() for block in once] == [block.values.tobytes() for block in again]
+    assert [matrix.values.tobytes() for matrix in once] == [matrix.values.tobytes() for matrix in again]
 
 
-def test_batches_change_no_score(batched: DenseEngine, engine: DenseEngine, intake: Intake) -> None:
+def test_batches_change_no_score(batched: DenseEngine, engine: DenseEngine, preparer: AllelePreparer) -> None:
     """But for the rounding of float32 in the network: sums stay within 1e-6."""
     chrom, pos1, name, ref, alt = vcf_row("chr1", 16_000, 1, "~")
     row = (chrom, pos1, name, ref, f"{alt},{ref}GAT")
-    alleles = prepare(intake, row, ROWS["deletion"], ROWS["MNV"])
-    for allele, blocks in zip(alleles, score_in_batches(batched, alleles), strict=True):
+    alleles = prepare(preparer, row, ROWS["deletion"], ROWS["MNV"])
+    for allele, matrices in zip(alleles, score_in_batches(batched, alleles), strict=True):
         (alone,) = engine.score([allele])
-        found, expected = scores_of(blocks), scores_of(alone)
+        found, expected = scores_of(matrices), scores_of(alone)
         assert_scores_close(found, expected)
         for scorer in (scorer for scorer in expected if scorer.endswith("_ACTIVE")):
             for row, values in expected[scorer].items():
@@ -109,58 +111,64 @@ def batched(engine: DenseEngine) -> DenseEngine:
 
 
 def test_alt_equal_to_ref_takes_no_place_in_a_batch(
-    batched: DenseEngine, intake: Intake, monkeypatch: pytest.MonkeyPatch
+    batched: DenseEngine, preparer: AllelePreparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alleles = prepare(intake, ROWS["no gene"], UNCHANGED[0], ROWS["first base"])
+    alleles = prepare(preparer, ROWS["no gene"], UNCHANGED[0], ROWS["first base"])
     passes: list[int] = []
     embed = batched._embed
     monkeypatch.setattr(
         batched, "_embed", lambda state, codes: (passes.append(len(codes)), embed(state, codes))[1]
     )
-    blocks = batched.score(alleles)
+    matrices = batched.score(alleles)
     assert passes == [3, 3]
-    assert all((block.values == 0).all() for block in blocks[1] if block.scorer == "DNASE")
+    assert all((matrix.values == 0).all() for matrix in matrices[1] if matrix.scorer == "DNASE")
     assert all(
-        (block.values != 0).any() for one in (0, 2) for block in blocks[one] if block.scorer == "DNASE"
+        (matrix.values != 0).any() for one in (0, 2) for matrix in matrices[one] if matrix.scorer == "DNASE"
     )
     batched.score(alleles[1:2])
     assert passes == [3, 3, 3]
 
 
 def test_alleles_of_other_lengths_and_genes_compile_nothing(
-    engine: DenseEngine, intake: Intake, caplog: pytest.LogCaptureFixture
+    engine: DenseEngine, preparer: AllelePreparer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert_nothing_compiles_anew(engine, intake, caplog)
+    assert_nothing_compiles_anew(engine, preparer, caplog)
 
 
 class OnAnyStrand(SpliceJunctions):
     """As a plug-in may be that does not say which sites it reads."""
 
-    def where(self, site: Site) -> Reads | None:
-        reads = super().where(site)
-        return reads and dataclasses.replace(reads, site_classes=None)
+    def footprint(self, site: Site) -> Footprint | None:
+        footprint = super().footprint(site)
+        return footprint and dataclasses.replace(footprint, site_classes=None)
 
 
-def test_junctions_are_the_same_where_a_scorer_reads_all_sites(engine: DenseEngine, intake: Intake) -> None:
+def test_junctions_are_the_same_where_a_scorer_reads_all_sites(
+    engine: DenseEngine, preparer: AllelePreparer
+) -> None:
     copied = copy.copy(engine)
     copied.scorers = (OnAnyStrand(),)
-    alleles = prepare(intake, ROWS["SNV in two genes"])
+    alleles = prepare(preparer, ROWS["SNV in two genes"])
     expected = scores_of(engine.score(alleles)[0])["SPLICE_JUNCTIONS"]
     assert_scores_close(scores_of(copied.score(alleles)[0]), {"SPLICE_JUNCTIONS": expected})
 
 
 @pytest.mark.parametrize("name", ["SPLICE_SITES", "SPLICE_JUNCTIONS"])
-def test_allele_without_finite_signals_fails_alone(engine: DenseEngine, intake: Intake, name: str) -> None:
+def test_allele_without_finite_signals_fails_alone(
+    engine: DenseEngine, preparer: AllelePreparer, name: str
+) -> None:
     """Junctions are predicted between sites of the classifier, so they must not hide that it is broken."""
     broken = break_head(engine, Output.SPLICE_SITES, ["DNASE", "DNASE_ACTIVE", name])
     rows = [ROWS["no gene"], ROWS["SNV in two genes"], vcf_row("chr1", 9_001, 1, "~")]
-    fine, failed, _ = (broken.score([allele])[0] for allele in prepare(intake, *rows))
-    assert [block.scorer for block in fine] == ["DNASE", "DNASE_ACTIVE"]
+    fine, failed, _ = (broken.score([allele])[0] for allele in prepare(preparer, *rows))
+    assert [matrix.scorer for matrix in fine] == ["DNASE", "DNASE_ACTIVE"]
     assert isinstance(failed, NotFiniteError)
     alleles = [
-        result.alleles[0] for chunk in score_records(make_records(*rows), intake, broken) for result in chunk
+        result.alleles[0]
+        for chunk in score_records(make_records(*rows), preparer, broken)
+        for result in chunk
     ]
     assert [allele.status for allele in alleles] == [Status.OK, Status.FAILED, Status.OK]
     assert alleles[1].reason == f"{name}: the device returned numbers that are not finite"
-    assert (alleles[1].fields, alleles[1].blocks, alleles[1].details) == ({}, (), ())
+    assert (alleles[1].fields, alleles[1].matrices, alleles[1].details) == ({}, (), ())
     assert alleles[0].fields.keys() == alleles[2].fields.keys() == {"VS_DNASE"}

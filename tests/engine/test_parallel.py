@@ -19,9 +19,9 @@ import pytest
 
 from tests.builders import WINDOW_BP, build_checkpoint, build_genome, vcf_row
 from tests.engine.alleles import ROWS, prepare
-from vepscore.engine.intake import Intake, PreparedAllele
 from vepscore.engine.parallel import ParallelEngine, Result, create_sparse_engine
 from vepscore.engine.plugins import load_scorers
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.sparse import SparseEngine
 from vepscore.genome.annotation import Annotation
@@ -44,7 +44,7 @@ Report = dict[str, Any]
 
 @dataclasses.dataclass
 class Recorder:
-    """An engine that gives an allele's number as its blocks, and keeps what it was given."""
+    """An engine that gives an allele's number as its matrices, and keeps what it was given."""
 
     batch: int = 1
     seen: list[list[int]] = dataclasses.field(default_factory=list)
@@ -165,10 +165,10 @@ def test_positions_divided_give_the_scores_of_one_device(report: Report, devices
 def main() -> None:
     """Scores on all devices that XLA simulates and prints a `Report` as JSON."""
     with tempfile.TemporaryDirectory() as folder:
-        intake = open_intake(pathlib.Path(folder))
+        preparer = open_preparer(pathlib.Path(folder))
         checkpoint = load_checkpoint(build_checkpoint(pathlib.Path(folder)))
-        aligned = dataclasses.replace(intake, align_bp=2048)
-        alleles = [*prepare(intake, *CENTRED), *prepare(aligned, *CLUSTER)]
+        aligned = dataclasses.replace(preparer, align_bp=2048)
+        alleles = [*prepare(preparer, *CENTRED), *prepare(aligned, *CLUSTER)]
     scorers = load_scorers(SCORERS)
     expected = SparseEngine(checkpoint, scorers).score(alleles)
     report = {"windows": divide_windows(checkpoint, scorers, alleles, expected)}
@@ -178,9 +178,9 @@ def main() -> None:
     print(json.dumps(report))
 
 
-def open_intake(folder: pathlib.Path) -> Intake:
+def open_preparer(folder: pathlib.Path) -> AllelePreparer:
     genome = build_genome(folder)
-    return Intake(
+    return AllelePreparer(
         reference=Reference(genome.fasta, folder / "cache"),
         window_bp=WINDOW_BP,
         annotation=Annotation.from_gtf(genome.gtf, folder / "cache"),
@@ -223,8 +223,8 @@ def divide_positions(
 
 def values_of(results: list[Result], name: str) -> np.ndarray:
     """All scores of one scorer."""
-    blocks = itertools.chain(*results)
-    return np.concatenate([block.values.ravel() for block in blocks if block.scorer == name])
+    matrices = itertools.chain(*results)
+    return np.concatenate([matrix.values.ravel() for matrix in matrices if matrix.scorer == name])
 
 
 def distance(found: np.ndarray, expected: np.ndarray) -> float:
@@ -232,8 +232,8 @@ def distance(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
-def bytes_of(blocks: Any) -> bytes:
-    return b"".join(block.values.tobytes() for block in blocks)
+def bytes_of(matrices: Any) -> bytes:
+    return b"".join(matrix.values.tobytes() for matrix in matrices)
 
 
 def devices_of(engine: SparseEngine) -> list[int]:

@@ -12,9 +12,9 @@ from tests.builders import HEADS, TinyGenome, sequences
 from tests.engine.comparison import HALF_PRECISION, ROUNDED, TOLERANCE
 from tests.engine.jobs import tiny_job
 from tests.engine.plain import Case, PlainScorer
-from vepscore.engine.intake import Intake
 from vepscore.engine.prediction import Prediction, predict
-from vepscore.engine.signals import SIGNALS, read_region
+from vepscore.engine.preparer import AllelePreparer
+from vepscore.engine.signal_scorers import SIGNALS, read_region
 from vepscore.errors import GenomeError, InputError, UsageError
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.regions import Region, parse_variant
@@ -64,12 +64,12 @@ def plain(checkpoint: Checkpoint) -> PlainScorer:
     return PlainScorer(checkpoint)
 
 
-def case_of(plain: PlainScorer, intake: Intake, text: str) -> Case:
+def case_of(plain: PlainScorer, preparer: AllelePreparer, text: str) -> Case:
     variant = parse_variant(text)
     record = Record(
         index=0, chrom="chr1", pos1=variant.pos1, id=".", ref=variant.ref, alts=(variant.alt,), line=b""
     )
-    (allele,) = intake.prepare(record)
+    (allele,) = preparer.prepare(record)
     return plain.predict(allele)
 
 
@@ -108,12 +108,12 @@ def expected_bins(case: Case, file: WrittenFile, track: int) -> np.ndarray:
 def test_bigwigs_hold_what_whole_passes_give(
     bench: Bench,
     plain: PlainScorer,
-    intake: Intake,
+    preparer: AllelePreparer,
     checkpoint: Checkpoint,
     kind: str,
     anchor: IndelAnchor,
 ) -> None:
-    case = case_of(plain, dataclasses.replace(intake, indel_anchor=anchor), VARIANTS[kind])
+    case = case_of(plain, dataclasses.replace(preparer, indel_anchor=anchor), VARIANTS[kind])
     written = bench.predict(VARIANTS[kind], region=REGION, indel_anchor=anchor)
     bigwigs = [file for file in written if file.file.endswith(".bw")]
     assert len(bigwigs) == 3 * sum(
@@ -135,9 +135,9 @@ def test_bigwigs_hold_what_whole_passes_give(
 
 
 def test_contact_maps_of_a_substitution_are_those_of_whole_passes(
-    bench: Bench, plain: PlainScorer, intake: Intake
+    bench: Bench, plain: PlainScorer, preparer: AllelePreparer
 ) -> None:
-    case = case_of(plain, intake, VARIANTS["SNV"])
+    case = case_of(plain, preparer, VARIANTS["SNV"])
     (file,) = bench.predict(VARIANTS["SNV"], outputs=("CONTACT_MAPS",), region="chr1:14,000-19,000")
     with np.load(bench.folder / file.file) as arrays:
         bins = (arrays["start0"] - case.window.start0) // 2048
@@ -152,9 +152,9 @@ def test_contact_maps_of_a_substitution_are_those_of_whole_passes(
 
 
 def test_contact_maps_of_an_indel_take_each_pair_from_one_of_its_windows(
-    bench: Bench, plain: PlainScorer, both_intake: Intake
+    bench: Bench, plain: PlainScorer, both_preparer: AllelePreparer
 ) -> None:
-    case = case_of(plain, both_intake, VARIANTS["deletion"])
+    case = case_of(plain, both_preparer, VARIANTS["deletion"])
     (file,) = bench.predict(
         VARIANTS["deletion"],
         outputs=("CONTACT_MAPS",),
@@ -209,12 +209,12 @@ def test_tissue_narrows_what_is_predicted(bench: Bench) -> None:
     }
 
 
-def test_only_the_region_is_read(intake: Intake) -> None:
+def test_only_the_region_is_read(preparer: AllelePreparer) -> None:
     region = Region(chrom="chr1", start0=15_000, end0=15_300)
     record = Record(
         index=0, chrom="chr1", pos1=15_101, id=".", ref=BASES[15_100:15_120], alts=("A",), line=b""
     )
-    (allele,) = intake.prepare(record)
+    (allele,) = preparer.prepare(record)
     readers = read_region(region, SIGNALS)
     assert {reader.output for reader in readers} == set(SIGNALS)
     for reader in readers:

@@ -9,15 +9,15 @@ import pytest
 import vepscore
 from tests.builders import TinyGenome
 from tests.engine.jobs import tiny_job
-from vepscore.engine.intake import Intake
 from vepscore.engine.plugins import load_scorers
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.provenance import describe_run, read_placement
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.model.checkpoint import Checkpoint
 
 
 @pytest.fixture
-def options(genome: TinyGenome, intake: Intake, checkpoint: Checkpoint) -> dict[str, object]:
+def options(genome: TinyGenome, preparer: AllelePreparer, checkpoint: Checkpoint) -> dict[str, object]:
     job = tiny_job(
         genome,
         checkpoint.config.name,
@@ -28,7 +28,7 @@ def options(genome: TinyGenome, intake: Intake, checkpoint: Checkpoint) -> dict[
     )
     return {
         "job": job,
-        "intake": intake,
+        "preparer": preparer,
         "checkpoint": checkpoint,
         "scorers": load_scorers(["ATAC", "RNA_SEQ"]),
         "precision": "float32",
@@ -73,11 +73,11 @@ def test_facts_of_a_run(options: dict[str, object], genome: TinyGenome, checkpoi
 def test_placement_is_read_again(
     options: dict[str, object], align_bp: int, strand: str, as_written: bool, anchor: str
 ) -> None:
-    intake = dataclasses.replace(
-        options["intake"], align_bp=align_bp, as_written=as_written, indel_anchor=IndelAnchor(anchor)
+    preparer = dataclasses.replace(
+        options["preparer"], align_bp=align_bp, as_written=as_written, indel_anchor=IndelAnchor(anchor)
     )
     facts = describe_run(
-        **options | {"intake": intake, "job": dataclasses.replace(options["job"], strand=strand)}
+        **options | {"preparer": preparer, "job": dataclasses.replace(options["job"], strand=strand)}
     )
     expected = {
         "align_bp": align_bp,
@@ -99,10 +99,10 @@ def test_placement_of_an_earlier_version_is_left_anchored() -> None:
     assert read_placement({"vepscoreAlign": "many"}, 16_384) == placement
 
 
-def test_what_was_not_given_is_not_mentioned(options: dict[str, object], intake: Intake) -> None:
-    bare = dataclasses.replace(intake, annotation=None, polya=None)
+def test_what_was_not_given_is_not_mentioned(options: dict[str, object], preparer: AllelePreparer) -> None:
+    bare = dataclasses.replace(preparer, annotation=None, polya=None)
     job = dataclasses.replace(options["job"], genes=None, polya=None)
-    facts = describe_run(**options | {"intake": bare, "job": job})
+    facts = describe_run(**options | {"preparer": bare, "job": job})
     assert facts.keys().isdisjoint({"vepscoreAnnotation", "vepscorePolyA", "vepscoreTerms"})
 
 

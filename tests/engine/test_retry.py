@@ -4,28 +4,28 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from tests.builders import make_records, tiny_tracks, vcf_row
-from vepscore.contract import ScoreBlock
-from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.contract import ScoreMatrix
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele
 from vepscore.engine.retry import RetryingEngine
 from vepscore.engine.scoring import NotFiniteError
 
 
 class Failing:
-    """Gives no finite numbers for some ALTs; the blocks of the others are its name."""
+    """Gives no finite numbers for some ALTs; the matrices of the others are its name."""
 
     def __init__(self, name: str, *fails: str) -> None:
         self.scorers, self.tracks, self.batch = (), tiny_tracks(), 2
         self.seen: list[str] = []
         self._name, self._fails = name, fails
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
+    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
         self.seen += [allele.alt for allele in alleles]
         return [NotFiniteError(self._name) if a.alt in self._fails else [self._name] for a in alleles]
 
 
-def test_failed_alleles_are_scored_once_more(intake: Intake) -> None:
+def test_failed_alleles_are_scored_once_more(preparer: AllelePreparer) -> None:
     (record,) = make_records(vcf_row("chr1", 16_000, 1, "CA", "CC", "CG", "CT"))
-    alleles = list(intake.prepare(record))
+    alleles = list(preparer.prepare(record))
     rough, exact = Failing("rough", "CC", "CT"), Failing("exact", "CT")
     opened = SimpleNamespace(times=0)
 

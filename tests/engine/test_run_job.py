@@ -15,9 +15,9 @@ from tests.builders import CONTIGS, WINDOW_BP, TinyGenome, build_genome, vcf_row
 from tests.engine.jobs import tiny_job
 from tests.io.samples import read_all
 from vepscore.engine.device import count_threads
-from vepscore.engine.intake import MismatchPolicy
 from vepscore.engine.job import Job, check_outputs
 from vepscore.engine.job_report import JobReport
+from vepscore.engine.preparer import MismatchPolicy
 from vepscore.engine.run_job import run_job
 from vepscore.engine.scored_records import RunCounts
 from vepscore.engine.shards import Shard
@@ -128,7 +128,7 @@ def test_job_writes_all_outputs_and_reports(job: Job) -> None:
     report, seen = finish(job)
     assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert report.counts.statuses == {Status.OK: 2, Status.SYMBOLIC: 1}
-    assert (report.left_out, report.precision) == ({}, "float32")
+    assert (report.excluded, report.precision) == ({}, "float32")
     header, records = read_all(job.outputs[0])
     assert header.meta[: len(META)] == META
     expected = {
@@ -172,7 +172,7 @@ def assert_spliceai_says_what_the_table_does(path: Path, long: pd.DataFrame) -> 
 def test_scorers_that_cannot_run_are_reported(job: Job) -> None:
     bare = dataclasses.replace(unscored(job, ROWS[2]), genes=None, scorers=None, spliceai=None)
     report, _ = finish(bare)
-    assert report.left_out["RNA_SEQ"] == "needs genes: pass --genes"
+    assert report.excluded["RNA_SEQ"] == "needs genes: pass --genes"
     header, _ = read_all(job.outputs[0])
     (scorers,) = (line for line in header.meta if line.startswith("##vepscoreScorers="))
     assert "RNA_SEQ" not in scorers and "CONTACT_MAPS" in scorers
@@ -485,7 +485,7 @@ def test_default_scorers_score_as_if_they_were_named(job: Job) -> None:
     header, records = read_all(job.outputs[0])
     assert [record.line for record in records] == [record.line for record in expected]
     (line,) = [line for line in header.meta if line.startswith("##vepscoreScorersNotRun=")]
-    assert report.left_out["ATAC"] == "no default of this checkpoint; -s NAME or -s all runs them"
+    assert report.excluded["ATAC"] == "no default of this checkpoint; -s NAME or -s all runs them"
     assert "ATAC," in line and "DNASE," not in line
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from tests.builders import WINDOW_BP, make_records, vcf_row
 from tests.engine.fakes import Counting, FakeEngine
-from vepscore.contract import ScoreBlock
-from vepscore.engine.intake import Intake, MismatchPolicy, PreparedAllele
+from vepscore.contract import ScoreMatrix
 from vepscore.engine.plugins import load_scorers
+from vepscore.engine.preparer import AllelePreparer, MismatchPolicy, PreparedAllele
 from vepscore.engine.scored_records import RunCounts, run, score_records
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.errors import GenomeError, InputError
@@ -31,8 +31,8 @@ NO_ALT = vcf_row("chr1", 16_000, 1)
 ELSEWHERE = ("chr9", "100", ".", "A", "C")
 
 
-def score(records: Iterable[Record], intake: Intake, engine: FakeEngine) -> Iterator[RecordResult]:
-    return itertools.chain.from_iterable(score_records(records, intake, engine))
+def score(records: Iterable[Record], preparer: AllelePreparer, engine: FakeEngine) -> Iterator[RecordResult]:
+    return itertools.chain.from_iterable(score_records(records, preparer, engine))
 
 
 def statuses(results: Iterable[RecordResult]) -> list[list[Status]]:
@@ -40,9 +40,9 @@ def statuses(results: Iterable[RecordResult]) -> list[list[Status]]:
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 100])
-def test_every_record_comes_out_in_order_with_all_its_alleles(intake: Intake, batch: int) -> None:
+def test_every_record_comes_out_in_order_with_all_its_alleles(preparer: AllelePreparer, batch: int) -> None:
     records = make_records(SYMBOLIC, SNV, NO_ALT, MIXED, ELSEWHERE, SNV, SYMBOLIC)
-    results = list(score(records, intake, FakeEngine(batch)))
+    results = list(score(records, preparer, FakeEngine(batch)))
     assert [result.record for result in results] == records
     assert [[allele.alt for allele in result.alleles] for result in results] == [
         list(record.alts) for record in records
@@ -58,37 +58,37 @@ def test_every_record_comes_out_in_order_with_all_its_alleles(intake: Intake, ba
     ]
 
 
-def test_results_belong_to_their_alleles(intake: Intake) -> None:
-    (result,) = score(make_records(MIXED), intake, FakeEngine(batch=3))
+def test_results_belong_to_their_alleles(preparer: AllelePreparer) -> None:
+    (result,) = score(make_records(MIXED), preparer, FakeEngine(batch=3))
     first, symbolic, second, unknown = result.alleles
     assert (first.fields, second.fields) == ({"VS_ATAC": 1}, {"VS_ATAC": 2})
     assert [detail.score for detail in second.details] == [2]
-    assert first.window == second.window and first.window.width_bp == intake.window_bp
-    assert (symbolic.window, symbolic.fields, symbolic.blocks) == (None, {}, ())
+    assert first.window == second.window and first.window.width_bp == preparer.window_bp
+    assert (symbolic.window, symbolic.fields, symbolic.matrices) == (None, {}, ())
     assert symbolic.reason == "ALT <DEL> names no sequence" and unknown.reason and not first.reason
 
 
-def test_batches_are_filled_across_records(intake: Intake) -> None:
+def test_batches_are_filled_across_records(preparer: AllelePreparer) -> None:
     rows = [vcf_row("chr1", 16_000, 1, "A" * length) for length in range(2, 9)]
     rows[1:1] = [SYMBOLIC, NO_ALT]
     engine = FakeEngine(batch=3)
-    assert len(list(score(make_records(*rows), intake, engine))) == 9
+    assert len(list(score(make_records(*rows), preparer, engine))) == 9
     assert [[len(alt) for alt in alts] for alts in engine.batches] == [[2, 3, 4], [5, 6, 7], [8]]
 
 
-def test_record_with_more_alts_than_a_batch_is_split(intake: Intake) -> None:
+def test_record_with_more_alts_than_a_batch_is_split(preparer: AllelePreparer) -> None:
     row = vcf_row("chr1", 16_000, 1, *("A" * length for length in range(2, 7)))
     engine = FakeEngine(batch=2)
-    (result,) = score(make_records(row), intake, engine)
+    (result,) = score(make_records(row), preparer, engine)
     assert [allele.fields["VS_ATAC"] for allele in result.alleles] == [2, 3, 4, 5, 6]
     assert [len(alts) for alts in engine.batches] == [2, 2, 1]
 
 
-def test_few_records_are_held_where_few_alleles_can_be_scored(intake: Intake) -> None:
+def test_few_records_are_held_where_few_alleles_can_be_scored(preparer: AllelePreparer) -> None:
     rows = [SYMBOLIC] * 2500
     rows[10] = rows[2400] = SNV
     records = Counting(make_records(*rows))
-    results = score(records, intake, FakeEngine(batch=8))
+    results = score(records, preparer, FakeEngine(batch=8))
     for number in range(2500):
         result = next(results)
         assert result.record.index == number
@@ -97,32 +97,32 @@ def test_few_records_are_held_where_few_alleles_can_be_scored(intake: Intake) ->
     assert next(results, None) is None
 
 
-def test_single_windows_are_scored_as_they_come(intake: Intake) -> None:
+def test_single_windows_are_scored_as_they_come(preparer: AllelePreparer) -> None:
     """While two more are prepared ahead."""
     records = Counting(make_records(*[SNV] * 10))
-    results = score(records, intake, FakeEngine(batch=1))
+    results = score(records, preparer, FakeEngine(batch=1))
     for number in range(10):
         assert next(results).record.index == number
         assert records.taken <= number + 3
 
 
-def test_no_records_give_no_results(intake: Intake) -> None:
-    assert list(score([], intake, FakeEngine())) == []
+def test_no_records_give_no_results(preparer: AllelePreparer) -> None:
+    assert list(score([], preparer, FakeEngine())) == []
     counts = RunCounts()
     run([], None, [], counts)
     assert counts.records == 0
 
 
-def test_allele_that_fails_stops_no_other(intake: Intake) -> None:
+def test_allele_that_fails_stops_no_other(preparer: AllelePreparer) -> None:
     rows = [vcf_row("chr1", 16_000, 1, "GG", "GGG"), vcf_row("chr1", 16_000, 1, "TTTT")]
-    results = list(score(make_records(*rows), intake, FakeEngine(batch=2, fails="GGG")))
+    results = list(score(make_records(*rows), preparer, FakeEngine(batch=2, fails="GGG")))
     assert statuses(results) == [[Status.OK, Status.FAILED], [Status.OK]]
     failed = results[0].alleles[1]
-    assert (failed.reason, failed.fields, failed.details, failed.blocks) == ("ATAC: not finite", {}, (), ())
+    assert (failed.reason, failed.fields, failed.details, failed.matrices) == ("ATAC: not finite", {}, (), ())
     assert failed.window == results[0].alleles[0].window and failed.n_share == results[0].alleles[0].n_share
 
 
-def test_run_hands_each_result_to_every_writer_and_counts(intake: Intake) -> None:
+def test_run_hands_each_result_to_every_writer_and_counts(preparer: AllelePreparer) -> None:
     records = make_records(SYMBOLIC, MIXED, NO_ALT, ELSEWHERE)
     first: list[RecordResult] = []
     second: list[RecordResult] = []
@@ -133,7 +133,7 @@ def test_run_hands_each_result_to_every_writer_and_counts(intake: Intake) -> Non
         seen.append((counts.records, counts.alleles, counts.scored))
 
     counts = RunCounts()
-    results = score_records(records, intake, FakeEngine(batch=2))
+    results = score_records(records, preparer, FakeEngine(batch=2))
     run(results, None, [first.append, second.append], counts, observe)
     assert first == second and [result.record for result in first] == records
     assert seen == [(1, 1, 0), (2, 5, 2), (3, 5, 2), (4, 6, 2)]
@@ -150,10 +150,12 @@ def test_seconds_count_from_the_start_of_the_run() -> None:
     assert 1_000 <= counts.seconds < 1_100
 
 
-def test_mismatch_policy_error_comes_through(intake: Intake) -> None:
+def test_mismatch_policy_error_comes_through(preparer: AllelePreparer) -> None:
     chrom, pos1, name, ref, alt = SNV
     wrong = (chrom, pos1, name, alt, ref)
-    strict = Intake(reference=intake.reference, window_bp=intake.window_bp, on_mismatch=MismatchPolicy.ERROR)
+    strict = AllelePreparer(
+        reference=preparer.reference, window_bp=preparer.window_bp, on_mismatch=MismatchPolicy.ERROR
+    )
     results = score(make_records(SNV, wrong), strict, FakeEngine())
     assert [result.record.index for result in itertools.islice(results, 1)] == [0]
     with pytest.raises(GenomeError, match="record 1"):
@@ -161,31 +163,31 @@ def test_mismatch_policy_error_comes_through(intake: Intake) -> None:
 
 
 def test_allele_that_no_scorer_applies_to_is_neither_given_to_the_engine_nor_journaled(
-    intake: Intake, tmp_path: Path
+    preparer: AllelePreparer, tmp_path: Path
 ) -> None:
     outside = vcf_row("chr1", 9_000, 1, "~")
     records = make_records(outside, SNV, outside)
-    intake = dataclasses.replace(intake, scorers=tuple(load_scorers(["SPLICE_SITES"])))
+    preparer = dataclasses.replace(preparer, scorers=tuple(load_scorers(["SPLICE_SITES"])))
     engine, counts = FakeEngine(), RunCounts()
     with pytest.raises(ZeroDivisionError), open_journal(tmp_path / "out", {}, resume=True) as journal:
-        run(score_records(records, intake, engine), journal, [stop_at(2)], RunCounts())
+        run(score_records(records, preparer, engine), journal, [stop_at(2)], RunCounts())
     assert len(engine.batches) == 1
     with open_journal(tmp_path / "out", {}, resume=True) as journal:
         assert [record in journal for record in records] == [False, True, False]
-        run(score_records(records, intake, engine, journal=journal), journal, [], counts)
+        run(score_records(records, preparer, engine, journal=journal), journal, [], counts)
     assert (counts.statuses[Status.NOT_APPLICABLE], counts.scored, counts.unscored) == (2, 1, 0)
 
 
-def test_results_in_the_journal_are_not_made_again(intake: Intake, tmp_path: Path) -> None:
+def test_results_in_the_journal_are_not_made_again(preparer: AllelePreparer, tmp_path: Path) -> None:
     rows = [SNV, SYMBOLIC, MIXED, SNV, NO_ALT]
     records = make_records(*rows)
-    whole = list(score(records, intake, FakeEngine()))
+    whole = list(score(records, preparer, FakeEngine()))
     with pytest.raises(ZeroDivisionError), open_journal(tmp_path / "out", {}, resume=True) as journal:
-        run(score_records(records, intake, FakeEngine()), journal, [stop_at(3)], RunCounts())
+        run(score_records(records, preparer, FakeEngine()), journal, [stop_at(3)], RunCounts())
     engine, counts, again = FakeEngine(), RunCounts(), []
     with open_journal(tmp_path / "out", {}, resume=True) as journal:
         assert [record in journal for record in records] == [True, False, True, True, False]
-        results = score_records(records, intake, engine, journal=journal)
+        results = score_records(records, preparer, engine, journal=journal)
         run(results, journal, [again.append], counts)
     assert engine.batches == [] and (counts.resumed, counts.records) == (3, 5)
     assert statuses(again) == statuses(whole)
@@ -200,37 +202,37 @@ def stop_at(index: int) -> Callable[[RecordResult], None]:
     return write
 
 
-def test_summary_alone_is_kept_where_no_table_has_all_scores(intake: Intake) -> None:
-    chunks = score_records(make_records(SNV), intake, FakeEngine(), keep_blocks=False)
+def test_summary_alone_is_kept_where_no_table_has_all_scores(preparer: AllelePreparer) -> None:
+    chunks = score_records(make_records(SNV), preparer, FakeEngine(), keep_matrices=False)
     ((result,),) = chunks
-    assert result.alleles[0].blocks == () and result.alleles[0].fields == {"VS_ATAC": 1}
+    assert result.alleles[0].matrices == () and result.alleles[0].fields == {"VS_ATAC": 1}
 
 
-def test_sequences_of_many_alts_do_not_stand_in_memory_together(intake: Intake) -> None:
+def test_sequences_of_many_alts_do_not_stand_in_memory_together(preparer: AllelePreparer) -> None:
     alts = 3_000
     row = vcf_row("chr1", 16_000, 1, *["~", "<DEL>"] * alts)
     tracemalloc.start()
-    (result,) = score(make_records(row), intake, FakeEngine(batch=4))
+    (result,) = score(make_records(row), preparer, FakeEngine(batch=4))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert collections.Counter(statuses([result])[0]) == {Status.OK: alts, Status.SYMBOLIC: alts}
     assert peak < alts * WINDOW_BP / 4
 
 
-def test_what_was_begun_comes_out_before_an_error(intake: Intake) -> None:
+def test_what_was_begun_comes_out_before_an_error(preparer: AllelePreparer) -> None:
     def cut_short() -> Iterator[Record]:
         yield from make_records(SNV, SNV, SYMBOLIC)
         raise InputError("cut short")
 
-    results = score(cut_short(), intake, FakeEngine())
+    results = score(cut_short(), preparer, FakeEngine())
     assert [result.record.index for result in itertools.islice(results, 2)] == [0, 1]
     with pytest.raises(InputError, match="cut short"):
         next(results)
 
 
-def test_closing_does_not_wait_for_the_device(intake: Intake) -> None:
+def test_closing_does_not_wait_for_the_device(preparer: AllelePreparer) -> None:
     engine = SlowEngine()
-    results = score_records(make_records(*[SNV] * 5), intake, engine)
+    results = score_records(make_records(*[SNV] * 5), preparer, engine)
     next(results)
     engine.second_begun.wait()
     results.close()
@@ -246,7 +248,7 @@ class SlowEngine(FakeEngine):
         super().__init__()
         self.second_begun, self.go_on = threading.Event(), threading.Event()
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
+    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
         result = super().score(alleles)
         if len(self.batches) == 2:
             self.thread = threading.current_thread()

@@ -54,25 +54,25 @@ def without(checkpoint: Checkpoint, *outputs: Output) -> Checkpoint:
 def test_all_are_kept_in_order_where_everything_is_there(
     scorers: list[Scorer], checkpoint: Checkpoint
 ) -> None:
-    assert select(scorers, checkpoint) == Selection(scorers=tuple(scorers), left_out={})
+    assert select(scorers, checkpoint) == Selection(scorers=tuple(scorers), excluded={})
 
 
 def test_scorers_of_genes_need_an_annotation(scorers: list[Scorer], checkpoint: Checkpoint) -> None:
     selection = select(scorers, checkpoint, genes=False, polya=False)
-    assert selection.left_out == dict.fromkeys(selection.left_out, "needs genes: pass --genes")
-    assert selection.left_out.keys() == GENE_SCORERS
+    assert selection.excluded == dict.fromkeys(selection.excluded, "needs genes: pass --genes")
+    assert selection.excluded.keys() == GENE_SCORERS
     assert selection.scorers == tuple(scorer for scorer in scorers if scorer.name not in GENE_SCORERS)
 
 
 def test_polyadenylation_needs_its_sites(scorers: list[Scorer], checkpoint: Checkpoint) -> None:
     selection = select(scorers, checkpoint, polya=False)
-    assert selection.left_out == {"POLYADENYLATION": "needs poly(A) sites: pass --polya"}
+    assert selection.excluded == {"POLYADENYLATION": "needs poly(A) sites: pass --polya"}
 
 
 def test_outputs_that_are_not_predicted_are_left_out(scorers: list[Scorer], checkpoint: Checkpoint) -> None:
     """Junctions are predicted between sites of the classifier, so they go with it."""
     selection = select(scorers, without(checkpoint, Output.SPLICE_SITES, Output.CAGE))
-    assert selection.left_out == dict.fromkeys(
+    assert selection.excluded == dict.fromkeys(
         ("CAGE", "CAGE_ACTIVE", "SPLICE_EVENTS", "SPLICE_JUNCTIONS", "SPLICE_SITES"),
         "not predicted by this checkpoint",
     )
@@ -110,9 +110,9 @@ def test_scorers_that_the_checkpoint_names_are_the_default(checkpoint: Checkpoin
     selection = select_scorers(choice, without(checkpoint, Output.PROCAP), has_genes=True, has_polya=False)
     assert names(selection.scorers) == ["SPLICE_SITES", "CAGE"]
     assert {"ATAC", "RNA_SEQ", "SPLICE_EVENTS"} <= set(selection.on_request)
-    assert selection.left_out["ATAC"] == ON_REQUEST
-    assert selection.left_out["PROCAP"] == "not predicted by this checkpoint"
-    assert selection.left_out["POLYADENYLATION"] == "needs poly(A) sites: pass --polya"
+    assert selection.excluded["ATAC"] == ON_REQUEST
+    assert selection.excluded["PROCAP"] == "not predicted by this checkpoint"
+    assert selection.excluded["POLYADENYLATION"] == "needs poly(A) sites: pass --polya"
     assert not {"SPLICE_SITES", "CAGE", "PROCAP", "POLYADENYLATION"} & set(selection.on_request)
 
 
@@ -142,7 +142,7 @@ def test_default_that_is_not_installed_is_left_out_with_a_warning(
     choice = choose_scorers(None, ["OF_A_PLUGIN", "SPLICE_SITES"])
     selection = select_scorers(choice, checkpoint, has_genes=True, has_polya=False)
     assert names(selection.scorers) == ["SPLICE_SITES"]
-    assert selection.left_out["OF_A_PLUGIN"] == "is not installed"
+    assert selection.excluded["OF_A_PLUGIN"] == "is not installed"
     assert "default scorers of the checkpoint that are not installed: OF_A_PLUGIN" in caplog.text
 
 

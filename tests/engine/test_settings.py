@@ -16,8 +16,8 @@ from tests.engine.alleles import prepare
 from vepscore.contract import Scorer, Site
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import find_devices
-from vepscore.engine.intake import Intake
 from vepscore.engine.parallel import ParallelEngine
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.settings import fixed_settings
 from vepscore.engine.sparse import SparseEngine
 from vepscore.errors import UsageError
@@ -42,14 +42,14 @@ class Watcher(Scorer):
     def __hash__(self) -> int:
         return 0
 
-    def where(self, site: Site) -> None:
+    def footprint(self, site: Site) -> None:
         names = ("jax_enable_x64", "jax_numpy_rank_promotion", "jax_default_matmul_precision")
         self.seen.append({name: getattr(jax.config, name) for name in names})
         raise Seen
 
     def score(self, reference: Any, alternate: Any, masks: Any) -> None: ...
 
-    def rows(self, scores: Any, reads: Any, site: Any, tracks: Any) -> None: ...
+    def rows(self, scores: Any, footprint: Any, site: Any, tracks: Any) -> None: ...
 
 
 def parallel_engine(checkpoint: Checkpoint, scorers: list[Scorer]) -> ParallelEngine:
@@ -58,19 +58,19 @@ def parallel_engine(checkpoint: Checkpoint, scorers: list[Scorer]) -> ParallelEn
 
 @pytest.mark.parametrize("create", [SparseEngine, DenseEngine, parallel_engine])
 def test_engine_fixes_settings_in_the_thread_that_scores(
-    create: Callable[..., Any], checkpoint: Checkpoint, intake: Intake
+    create: Callable[..., Any], checkpoint: Checkpoint, preparer: AllelePreparer
 ) -> None:
-    assert_fixed(create, checkpoint, intake, precision="highest")
+    assert_fixed(create, checkpoint, preparer, precision="highest")
 
 
 def test_products_of_a_bfloat16_network_are_those_of_the_device(
-    checkpoint_folder: Path, intake: Intake
+    checkpoint_folder: Path, preparer: AllelePreparer
 ) -> None:
-    assert_fixed(SparseEngine, load_checkpoint(checkpoint_folder, dtype="bfloat16"), intake, precision=None)
+    assert_fixed(SparseEngine, load_checkpoint(checkpoint_folder, dtype="bfloat16"), preparer, precision=None)
 
 
 def assert_fixed(
-    create: Callable[..., Any], checkpoint: Checkpoint, intake: Intake, *, precision: str | None
+    create: Callable[..., Any], checkpoint: Checkpoint, preparer: AllelePreparer, *, precision: str | None
 ) -> None:
     """An engine scores with settings of its own, though its caller has others."""
     watcher = Watcher([])
@@ -80,7 +80,7 @@ def assert_fixed(
         jax.default_matmul_precision("tensorfloat32"),
         pytest.raises(Seen),
     ):
-        engine.score(prepare(intake, *ROWS))
+        engine.score(prepare(preparer, *ROWS))
     expected = {
         "jax_enable_x64": False,
         "jax_numpy_rank_promotion": "allow",

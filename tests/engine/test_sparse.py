@@ -17,11 +17,11 @@ from tests.engine.comparison import (
     break_head,
     scores_of,
 )
-from vepscore.contract import ScoreBlock
+from vepscore.contract import ScoreMatrix
 from vepscore.engine import encoding
-from vepscore.engine.blocks import BlockStore
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.engine.pages import BlockStore
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.sparse import SparseEngine
 from vepscore.genome.indel_anchor import IndelAnchor
@@ -40,10 +40,10 @@ IN_TURN = [
 
 
 @pytest.fixture(scope="session")
-def compiled_sparse(engine: DenseEngine, checkpoint: Checkpoint, intake: Intake) -> SparseEngine:
+def compiled_sparse(engine: DenseEngine, checkpoint: Checkpoint, preparer: AllelePreparer) -> SparseEngine:
     """It has scored a variant, so that it has its encoder."""
     sparse = SparseEngine(checkpoint, engine.scorers)
-    sparse.score(prepare(intake, BETWEEN_GENES[0]))
+    sparse.score(prepare(preparer, BETWEEN_GENES[0]))
     return sparse
 
 
@@ -55,16 +55,16 @@ def sparse(compiled_sparse: SparseEngine) -> SparseEngine:
 
 
 @pytest.fixture(scope="session")
-def wide_intake(intake: Intake) -> Intake:
+def wide_preparer(preparer: AllelePreparer) -> AllelePreparer:
     """Windows of five runs, the last of which overlaps the one before it."""
-    return dataclasses.replace(intake, window_bp=4 * 16_384 + 2_048)
+    return dataclasses.replace(preparer, window_bp=4 * 16_384 + 2_048)
 
 
 @pytest.fixture(scope="session")
-def compiled_wide(engine: DenseEngine, checkpoint: Checkpoint, wide_intake: Intake) -> SparseEngine:
+def compiled_wide(engine: DenseEngine, checkpoint: Checkpoint, wide_preparer: AllelePreparer) -> SparseEngine:
     """The same for its windows."""
     wide = SparseEngine(checkpoint, engine.scorers)
-    wide.score(prepare(wide_intake, BETWEEN_GENES[0]))
+    wide.score(prepare(wide_preparer, BETWEEN_GENES[0]))
     return wide
 
 
@@ -79,7 +79,7 @@ def score_one_by_one(engine: Any, alleles: Sequence[PreparedAllele]) -> list[lis
     return [bytes_of(engine.score([allele])[0]) for allele in alleles]
 
 
-def bytes_of(blocks: list[ScoreBlock] | NotFiniteError) -> list[bytes]:
+def bytes_of(blocks: list[ScoreMatrix] | NotFiniteError) -> list[bytes]:
     assert not isinstance(blocks, NotFiniteError), blocks
     arrays = [array for block in blocks for array in (block.values, block.junctions, block.positions)]
     return [array.tobytes() for array in arrays if array is not None]
@@ -99,34 +99,34 @@ def shrunken(store: BlockStore, rows: int) -> BlockStore:
 
 @pytest.mark.parametrize("kind", ROWS)
 def test_scores_equal_the_dense_engine(
-    sparse: SparseEngine, engine: DenseEngine, intake: Intake, kind: str
+    sparse: SparseEngine, engine: DenseEngine, preparer: AllelePreparer, kind: str
 ) -> None:
-    (allele,) = prepare(intake, ROWS[kind])
+    (allele,) = prepare(preparer, ROWS[kind])
     (found,), (expected,) = sparse.score([allele]), engine.score([allele])
     assert [block.scorer for block in found] == [block.scorer for block in expected]
     assert_scores_close(scores_of(found), scores_of(expected))
     assert_events_at_the_same_places(found, expected)
 
 
-def assert_events_at_the_same_places(found: list[ScoreBlock], expected: list[ScoreBlock]) -> None:
+def assert_events_at_the_same_places(found: list[ScoreMatrix], expected: list[ScoreMatrix]) -> None:
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_equal(one.positions, other.positions)
 
 
 @pytest.mark.parametrize("kind", ["SNV in two genes", "insertion", "deletion over three genes", "first base"])
 def test_scores_equal_the_dense_engine_over_several_runs(
-    wide: SparseEngine, engine: DenseEngine, wide_intake: Intake, kind: str
+    wide: SparseEngine, engine: DenseEngine, wide_preparer: AllelePreparer, kind: str
 ) -> None:
-    (allele,) = prepare(wide_intake, ROWS[kind])
+    (allele,) = prepare(wide_preparer, ROWS[kind])
     (found,), (expected,) = wide.score([allele]), engine.score([allele])
     assert_scores_close(scores_of(found), scores_of(expected))
 
 
 @pytest.mark.parametrize("kind", ["SNV in two genes", "insertion", "past the contig's start"])
 def test_scores_equal_the_dense_engine_on_the_minus_strand(
-    engine: DenseEngine, paired_checkpoint: Checkpoint, intake: Intake, kind: str
+    engine: DenseEngine, paired_checkpoint: Checkpoint, preparer: AllelePreparer, kind: str
 ) -> None:
-    (allele,) = prepare(intake, ROWS[kind])
+    (allele,) = prepare(preparer, ROWS[kind])
     turned = [
         kind_of(paired_checkpoint, engine.scorers, strand="-") for kind_of in (SparseEngine, DenseEngine)
     ]
@@ -136,9 +136,9 @@ def test_scores_equal_the_dense_engine_on_the_minus_strand(
 
 @pytest.mark.parametrize("kind", INDELS)
 def test_indels_in_two_windows_equal_the_dense_engine(
-    sparse: SparseEngine, engine: DenseEngine, both_intake: Intake, kind: str
+    sparse: SparseEngine, engine: DenseEngine, both_preparer: AllelePreparer, kind: str
 ) -> None:
-    (allele,) = prepare(both_intake, INDELS[kind])
+    (allele,) = prepare(both_preparer, INDELS[kind])
     (found,), (expected,) = sparse.score([allele]), engine.score([allele])
     assert_scores_close(scores_of(found), scores_of(expected))
     assert_events_at_the_same_places(found, expected)
@@ -146,9 +146,9 @@ def test_indels_in_two_windows_equal_the_dense_engine(
 
 @pytest.mark.parametrize("kind", ["insertion", "deletion over three genes"])
 def test_indels_in_two_windows_equal_the_dense_engine_over_several_runs(
-    wide: SparseEngine, engine: DenseEngine, wide_intake: Intake, kind: str
+    wide: SparseEngine, engine: DenseEngine, wide_preparer: AllelePreparer, kind: str
 ) -> None:
-    in_two = dataclasses.replace(wide_intake, indel_anchor=IndelAnchor.BOTH)
+    in_two = dataclasses.replace(wide_preparer, indel_anchor=IndelAnchor.BOTH)
     (allele,) = prepare(in_two, INDELS[kind])
     (found,), (expected,) = wide.score([allele]), engine.score([allele])
     assert_scores_close(scores_of(found), scores_of(expected))
@@ -156,9 +156,9 @@ def test_indels_in_two_windows_equal_the_dense_engine_over_several_runs(
 
 @pytest.mark.parametrize("kind", ["insertion", "deletion", "long insertion"])
 def test_indels_in_two_windows_equal_the_dense_engine_on_the_minus_strand(
-    engine: DenseEngine, paired_checkpoint: Checkpoint, both_intake: Intake, kind: str
+    engine: DenseEngine, paired_checkpoint: Checkpoint, both_preparer: AllelePreparer, kind: str
 ) -> None:
-    (allele,) = prepare(both_intake, INDELS[kind])
+    (allele,) = prepare(both_preparer, INDELS[kind])
     turned = [
         kind_of(paired_checkpoint, engine.scorers, strand="-") for kind_of in (SparseEngine, DenseEngine)
     ]
@@ -168,17 +168,17 @@ def test_indels_in_two_windows_equal_the_dense_engine_on_the_minus_strand(
 
 @pytest.mark.parametrize("kind", ["SNV in two genes", "MNV"])
 def test_alleles_of_one_length_have_the_same_bytes_with_both_anchors(
-    sparse: SparseEngine, intake: Intake, both_intake: Intake, kind: str
+    sparse: SparseEngine, preparer: AllelePreparer, both_preparer: AllelePreparer, kind: str
 ) -> None:
-    found, expected = (score_afresh(sparse, prepare(each, ROWS[kind])) for each in (both_intake, intake))
+    found, expected = (score_afresh(sparse, prepare(each, ROWS[kind])) for each in (both_preparer, preparer))
     assert found == expected
 
 
 def test_each_window_of_an_indel_is_decoded_on_its_own_side_only(
-    sparse: SparseEngine, intake: Intake, both_intake: Intake
+    sparse: SparseEngine, preparer: AllelePreparer, both_preparer: AllelePreparer
 ) -> None:
     decoded = []
-    for each in (intake, both_intake):
+    for each in (preparer, both_preparer):
         (allele,) = prepare(each, ROWS["insertion"])
         with counted(sparse._decoder, "decode") as calls:
             score_afresh(sparse, [allele])
@@ -192,16 +192,16 @@ def test_each_window_of_an_indel_is_decoded_on_its_own_side_only(
 
 
 def test_scores_do_not_hang_on_what_was_scored_before(
-    sparse: SparseEngine, intake: Intake, both_intake: Intake
+    sparse: SparseEngine, preparer: AllelePreparer, both_preparer: AllelePreparer
 ) -> None:
-    alleles = [*prepare(intake, *IN_TURN), *prepare(both_intake, *IN_TURN[-3:])]
+    alleles = [*prepare(preparer, *IN_TURN), *prepare(both_preparer, *IN_TURN[-3:])]
     alone = [score_afresh(sparse, [allele])[0] for allele in alleles]
     assert score_afresh(sparse, alleles) == alone
     assert score_afresh(sparse, alleles[::-1]) == alone[::-1]
 
 
-def test_cleared_cache_holds_nothing(sparse: SparseEngine, intake: Intake) -> None:
-    alleles = prepare(intake, *IN_TURN[:3])
+def test_cleared_cache_holds_nothing(sparse: SparseEngine, preparer: AllelePreparer) -> None:
+    alleles = prepare(preparer, *IN_TURN[:3])
     stores = [sparse._decoder.store, *sparse._encoder.stores]
     free = [store.free for store in stores]
     with counted(sparse._encoder, "_encode") as encoded:
@@ -214,10 +214,10 @@ def test_cleared_cache_holds_nothing(sparse: SparseEngine, intake: Intake) -> No
 
 
 def test_small_store_changes_no_byte(
-    wide: SparseEngine, wide_intake: Intake, monkeypatch: pytest.MonkeyPatch
+    wide: SparseEngine, wide_preparer: AllelePreparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Skips of a gene do not all fit, and are encoded again for each stretch of it."""
-    alleles = prepare(wide_intake, *IN_TURN)
+    alleles = prepare(wide_preparer, *IN_TURN)
     expected = score_one_by_one(wide, alleles)
     wide.clear_cache()
     with monkeypatch.context() as patch, counted(wide._encoder, "_encode") as encoded:
@@ -228,9 +228,9 @@ def test_small_store_changes_no_byte(
     assert len(encoded) > 40
 
 
-def test_alts_and_neighbours_share_the_reference(sparse: SparseEngine, intake: Intake) -> None:
+def test_alts_and_neighbours_share_the_reference(sparse: SparseEngine, preparer: AllelePreparer) -> None:
     """On a grid, the window is encoded and goes through the tower once; each alternate brings a patch."""
-    aligned = dataclasses.replace(intake, align_bp=2048)
+    aligned = dataclasses.replace(preparer, align_bp=2048)
     alleles = prepare(aligned, vcf_row("chr1", 9_300, 1, "~", "~GG"), *BETWEEN_GENES)
     assert len({allele.site.window for allele in alleles}) == 1
     with counted(sparse._encoder, "_encode") as encoded, counted(sparse, "_run_tower") as towers:
@@ -241,9 +241,9 @@ def test_alts_and_neighbours_share_the_reference(sparse: SparseEngine, intake: I
     assert len(towers) == 1 + len(alleles) - 1
 
 
-def test_neighbours_find_the_reference_decoded(sparse: SparseEngine, intake: Intake) -> None:
+def test_neighbours_find_the_reference_decoded(sparse: SparseEngine, preparer: AllelePreparer) -> None:
     """The reference's calls are filled with what the next variant reads, the alternate's last ones are small."""
-    aligned = dataclasses.replace(intake, align_bp=4096)
+    aligned = dataclasses.replace(preparer, align_bp=4096)
     alleles = prepare(aligned, *(vcf_row("chr1", position, 1, "~") for position in (9_300, 9_900, 10_200)))
     assert len({allele.site.window for allele in alleles}) == 1
     score_one_by_one(sparse, alleles[:2])
@@ -256,9 +256,11 @@ def test_neighbours_find_the_reference_decoded(sparse: SparseEngine, intake: Int
     assert (reference.rows == decoded).all()
 
 
-def test_last_layer_of_the_tower_runs_where_it_is_read(wide: SparseEngine, wide_intake: Intake) -> None:
+def test_last_layer_of_the_tower_runs_where_it_is_read(
+    wide: SparseEngine, wide_preparer: AllelePreparer
+) -> None:
     """For an alternate, in a quarter or half of the bins."""
-    alleles = prepare(wide_intake, *IN_TURN)
+    alleles = prepare(wide_preparer, *IN_TURN)
     with counted(wide, "_run_tower") as towers:
         score_one_by_one(wide, alleles)
     bins = len(alleles[0].reference_codes) // 128
@@ -267,9 +269,9 @@ def test_last_layer_of_the_tower_runs_where_it_is_read(wide: SparseEngine, wide_
     assert set(sizes) <= {None, bins // 2, bins // 4}
 
 
-def test_overlapping_windows_share_tiles(wide: SparseEngine, wide_intake: Intake) -> None:
+def test_overlapping_windows_share_tiles(wide: SparseEngine, wide_preparer: AllelePreparer) -> None:
     """A run's width apart, all runs but those at the ends of either window are the same."""
-    aligned = dataclasses.replace(wide_intake, align_bp=16_384)
+    aligned = dataclasses.replace(wide_preparer, align_bp=16_384)
     left, right = prepare(aligned, vcf_row("chr1", 5_000, 1, "~"), vcf_row("chr1", 21_500, 1, "~"))
     assert right.site.window.start0 - left.site.window.start0 == 16_384
     (alone,) = score_one_by_one(wide, [right])
@@ -301,9 +303,9 @@ def counted(owner: Any, name: str) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def test_alleles_scored_together_have_the_scores_of_each(
-    sparse: SparseEngine, intake: Intake, monkeypatch: pytest.MonkeyPatch
+    sparse: SparseEngine, preparer: AllelePreparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aligned = dataclasses.replace(intake, align_bp=2048)
+    aligned = dataclasses.replace(preparer, align_bp=2048)
     alleles = prepare(aligned, *BETWEEN_GENES, ROWS["deletion"], ROWS["insertion"])
     alone = score_one_by_one(sparse, alleles)
     sparse.clear_cache()
@@ -311,20 +313,20 @@ def test_alleles_scored_together_have_the_scores_of_each(
     assert [bytes_of(blocks) for blocks in sparse.score(alleles)] == alone
 
 
-def test_alt_equal_to_ref_scores_nothing(sparse: SparseEngine, intake: Intake) -> None:
-    assert_unchanged_scores_nothing(sparse, intake)
+def test_alt_equal_to_ref_scores_nothing(sparse: SparseEngine, preparer: AllelePreparer) -> None:
+    assert_unchanged_scores_nothing(sparse, preparer)
 
 
 def test_alt_equal_to_ref_costs_the_reference_alone(
-    sparse: SparseEngine, intake: Intake, monkeypatch: pytest.MonkeyPatch
+    sparse: SparseEngine, preparer: AllelePreparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside other ALTs of its record it runs nothing, and changes none of their bytes."""
     row = vcf_row("chr1", 9_300, 1, "~", sequences()["chr1"][9_300], "~GG")
-    alleles = prepare(intake, row)
+    alleles = prepare(preparer, row)
     alone = [score_afresh(sparse, [allele])[0] for allele in alleles]
     sparse.clear_cache()
     with counted(sparse, "_run_tower") as towers:
-        assert score_one_by_one(sparse, prepare(intake, UNCHANGED[0])) != []
+        assert score_one_by_one(sparse, prepare(preparer, UNCHANGED[0])) != []
     assert len(towers) == 1
     sparse.clear_cache()
     monkeypatch.setattr(sparse, "batch", 3)
@@ -334,26 +336,26 @@ def test_alt_equal_to_ref_costs_the_reference_alone(
 
 
 def test_place_that_was_not_planned_is_no_score(
-    sparse: SparseEngine, intake: Intake, monkeypatch: pytest.MonkeyPatch
+    sparse: SparseEngine, preparer: AllelePreparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were the plan to miss a bin, the allele would fail: nothing stale is read."""
     bins = SparseEngine._decoded_bins
     monkeypatch.setattr(SparseEngine, "_decoded_bins", lambda *args: bins(*args)[1:])
-    (result,) = sparse.score(prepare(intake, ROWS["SNV in two genes"]))
+    (result,) = sparse.score(prepare(preparer, ROWS["SNV in two genes"]))
     assert isinstance(result, NotFiniteError)
 
 
-def test_broken_head_fails_alone(sparse: SparseEngine, intake: Intake) -> None:
+def test_broken_head_fails_alone(sparse: SparseEngine, preparer: AllelePreparer) -> None:
     broken = break_head(sparse, Output.SPLICE_SITES, ["DNASE", "SPLICE_SITES"])
-    fine, failed = broken.score(prepare(intake, ROWS["no gene"], ROWS["SNV in two genes"]))
+    fine, failed = broken.score(prepare(preparer, ROWS["no gene"], ROWS["SNV in two genes"]))
     assert [block.scorer for block in fine] == ["DNASE"]
     assert str(failed) == "SPLICE_SITES: the device returned numbers that are not finite"
 
 
 def test_alleles_of_other_lengths_and_genes_compile_nothing(
-    sparse: SparseEngine, intake: Intake, caplog: pytest.LogCaptureFixture
+    sparse: SparseEngine, preparer: AllelePreparer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert_nothing_compiles_anew(sparse, intake, caplog)
+    assert_nothing_compiles_anew(sparse, preparer, caplog)
 
 
 @pytest.mark.parametrize(

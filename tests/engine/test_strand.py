@@ -13,10 +13,10 @@ from tests.builders import CONTIGS, TinyGenome, gtf_text, sequences, vcf_row
 from tests.engine.alleles import INDELS, ROWS, prepare
 from tests.engine.comparison import assert_scores_close, score_in_batches, scores_of
 from tests.engine.plain import COUNTERPARTS, PlainScorer, Scores
-from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
+from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.intake import Intake, PreparedAllele
 from vepscore.engine.plugins import load_scorers
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele
 from vepscore.errors import CheckpointError
 from vepscore.genome.alleles import Allele, Status
 from vepscore.genome.annotation import Annotation
@@ -52,40 +52,40 @@ def plain_minus(paired_checkpoint: Checkpoint) -> PlainScorer:
 
 @pytest.mark.parametrize("kind", ROWS)
 def test_scores_equal_the_plain_computation(
-    minus: DenseEngine, plain_minus: PlainScorer, intake: Intake, kind: str
+    minus: DenseEngine, plain_minus: PlainScorer, preparer: AllelePreparer, kind: str
 ) -> None:
-    (allele,) = prepare(intake, ROWS[kind])
+    (allele,) = prepare(preparer, ROWS[kind])
     assert_scores_close(scores_of(minus.score([allele])[0]), plain_minus.score(allele))
 
 
 @pytest.mark.parametrize("kind", ["insertion", "deletion over three genes", "long insertion"])
 def test_indels_in_two_windows_equal_the_plain_computation(
-    minus: DenseEngine, plain_minus: PlainScorer, both_intake: Intake, kind: str
+    minus: DenseEngine, plain_minus: PlainScorer, both_preparer: AllelePreparer, kind: str
 ) -> None:
-    (allele,) = prepare(both_intake, INDELS[kind])
+    (allele,) = prepare(both_preparer, INDELS[kind])
     assert_scores_close(scores_of(minus.score([allele])[0]), plain_minus.score(allele))
 
 
-def test_batches_change_no_score(minus: DenseEngine, intake: Intake) -> None:
-    alleles = prepare(intake, ROWS["insertion"], ROWS["past the contig's start"])
+def test_batches_change_no_score(minus: DenseEngine, preparer: AllelePreparer) -> None:
+    alleles = prepare(preparer, ROWS["insertion"], ROWS["past the contig's start"])
     batched = copy.copy(minus)
     batched.batch = 2
-    for allele, blocks in zip(alleles, score_in_batches(batched, alleles), strict=True):
-        assert_scores_close(scores_of(blocks), scores_of(minus.score([allele])[0]))
+    for allele, matrices in zip(alleles, score_in_batches(batched, alleles), strict=True):
+        assert_scores_close(scores_of(matrices), scores_of(minus.score([allele])[0]))
 
 
 @pytest.mark.parametrize("kind", SNVS)
 def test_minus_strand_is_the_plus_strand_of_the_turned_genome(
     minus: DenseEngine,
     plus: DenseEngine,
-    intake: Intake,
-    turned_intake: Intake,
+    preparer: AllelePreparer,
+    turned_preparer: AllelePreparer,
     kind: str,
 ) -> None:
-    (allele,) = prepare(intake, vcf_row(*SNVS[kind], 1, "~"))
+    (allele,) = prepare(preparer, vcf_row(*SNVS[kind], 1, "~"))
     found, expected = (
-        symmetric_scores(blocks)
-        for blocks in (minus.score([allele])[0], plus.score([turn_allele(allele, turned_intake)])[0])
+        symmetric_scores(matrices)
+        for matrices in (minus.score([allele])[0], plus.score([turn_allele(allele, turned_preparer)])[0])
     )
     assert_scores_close(found, turn_scores(expected, CONTIGS[allele.site.allele.chrom]))
     if kind == "in two genes":
@@ -102,7 +102,9 @@ def plus(engine: DenseEngine, paired_checkpoint: Checkpoint) -> DenseEngine:
 
 
 @pytest.fixture(scope="session")
-def turned_intake(intake: Intake, genome: TinyGenome, tmp_path_factory: pytest.TempPathFactory) -> Intake:
+def turned_preparer(
+    preparer: AllelePreparer, genome: TinyGenome, tmp_path_factory: pytest.TempPathFactory
+) -> AllelePreparer:
     """The tiny genome and all that is annotated in it, as read on the other strand."""
     folder = tmp_path_factory.mktemp("turned")
     fasta, gtf, polya = folder / "turned.fa", folder / "turned.gtf", folder / "turned.tsv"
@@ -111,7 +113,7 @@ def turned_intake(intake: Intake, genome: TinyGenome, tmp_path_factory: pytest.T
     header, *sites = genome.polya.read_text().splitlines()
     polya.write_text("".join(f"{line}\n" for line in (header, *map(turn_polya_line, sites))))
     return dataclasses.replace(
-        intake,
+        preparer,
         reference=Reference(fasta, folder / "cache"),
         annotation=Annotation.from_gtf(gtf, folder / "cache"),
         polya=PolyASites.from_tsv(polya),
@@ -133,7 +135,7 @@ def turn_polya_line(line: str) -> str:
     return "\t".join([gene, chrom, str(CONTIGS[chrom] - 1 - int(start0)), FLIPPED[strand]])
 
 
-def turn_allele(allele: PreparedAllele, intake: Intake) -> PreparedAllele:
+def turn_allele(allele: PreparedAllele, preparer: AllelePreparer) -> PreparedAllele:
     """The allele in the turned genome, in the same window; its own window there would lie one base further."""
     place, window = allele.site.allele, allele.site.window
     length = CONTIGS[place.chrom]
@@ -145,23 +147,23 @@ def turn_allele(allele: PreparedAllele, intake: Intake) -> PreparedAllele:
             alt=turn_bases(place.alt),
         ),
         Window(chrom=window.chrom, start0=length - window.end0, end0=length - window.start0),
-        intake,
+        preparer,
     )
 
 
-def place_allele(allele: Allele, window: Window, intake: Intake) -> PreparedAllele:
-    reference_codes, alternate_codes = allele_sequences(intake.reference, window, allele)
+def place_allele(allele: Allele, window: Window, preparer: AllelePreparer) -> PreparedAllele:
+    reference_codes, alternate_codes = allele_sequences(preparer.reference, window, allele)
     return PreparedAllele(
         alt=allele.alt,
         status=Status.OK,
-        site=Site(allele=allele, window=window, annotation=intake.annotation, polya=intake.polya),
+        site=Site(allele=allele, window=window, annotation=preparer.annotation, polya=preparer.polya),
         reference_codes=reference_codes,
         alternate_codes=alternate_codes,
     )
 
 
-def symmetric_scores(blocks: Iterable[ScoreBlock]) -> dict[str, Scores]:
-    return scores_of(block for block in blocks if block.output not in LOPSIDED)
+def symmetric_scores(matrices: Iterable[ScoreMatrix]) -> dict[str, Scores]:
+    return scores_of(matrix for matrix in matrices if matrix.output not in LOPSIDED)
 
 
 def turn_scores(scores: Mapping[str, Scores], contig_bp: int) -> dict[str, Scores]:
@@ -195,33 +197,33 @@ class Signals(Scorer):
     bins: int
     aligned: bool
 
-    def where(self, site: Site) -> Reads:
-        return Reads(positions=pad_positions(np.arange(self.bins)), masks={}, aligned=self.aligned)
+    def footprint(self, site: Site) -> Footprint:
+        return Footprint(positions=pad_positions(np.arange(self.bins)), masks={}, aligned=self.aligned)
 
     def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
         return jnp.concatenate([reference[: self.bins], alternate[: self.bins]])
 
-    def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
+    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
         values = scores.reshape(-1, len(tracks))
-        return ScoreBlock(scorer=self.name, output=self.output, values=values, genes=(None,) * len(values))
+        return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=(None,) * len(values))
 
 
 def read_signals(scorer: Signals, engine: DenseEngine, allele: PreparedAllele) -> np.ndarray:
     copied = copy.copy(engine)
     copied.scorers = (scorer,)
-    ((block,),) = copied.score([allele])
-    return block.values
+    ((matrix,),) = copied.score([allele])
+    return matrix.values
 
 
 @pytest.mark.parametrize("alt", ["~", "~GT"])
 @pytest.mark.parametrize("position", [0, 5])
 def test_cuts_are_counted_before_a_base_of_the_plus_strand(
-    minus: DenseEngine, plain_minus: PlainScorer, intake: Intake, position: int, alt: str
+    minus: DenseEngine, plain_minus: PlainScorer, preparer: AllelePreparer, position: int, alt: str
 ) -> None:
     """Also where the window starts, and where bases are inserted."""
-    window = Window(chrom="chr1", start0=9_000, end0=9_000 + intake.window_bp)
+    window = Window(chrom="chr1", start0=9_000, end0=9_000 + preparer.window_bp)
     chrom, pos1, _, ref, alt = vcf_row("chr1", 9_000 + position, 1, alt)
-    allele = place_allele(Allele(chrom=chrom, pos0=int(pos1) - 1, ref=ref, alt=alt), window, intake)
+    allele = place_allele(Allele(chrom=chrom, pos0=int(pos1) - 1, ref=ref, alt=alt), window, preparer)
     found = read_signals(Signals(output=Output.DNASE, bins=16, aligned=True), minus, allele)
     signals = plain_minus.predict(allele).signals(Output.DNASE)
     np.testing.assert_allclose(found, np.concatenate([signal[:16] for signal in signals]), rtol=1e-5)
@@ -230,10 +232,10 @@ def test_cuts_are_counted_before_a_base_of_the_plus_strand(
 
 
 def test_contact_maps_are_turned_along_both_axes(
-    minus: DenseEngine, plain_minus: PlainScorer, intake: Intake
+    minus: DenseEngine, plain_minus: PlainScorer, preparer: AllelePreparer
 ) -> None:
-    (allele,) = prepare(intake, ROWS["deletion"])
-    bins = intake.window_bp // 2048
+    (allele,) = prepare(preparer, ROWS["deletion"])
+    bins = preparer.window_bp // 2048
     found = read_signals(Signals(output=Output.CONTACT_MAPS, bins=bins, aligned=False), minus, allele)
     case = plain_minus.predict(allele)
     expected = [prediction.tracks[Output.CONTACT_MAPS] for prediction in (case.reference, case.alternate)]

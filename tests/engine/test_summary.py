@@ -1,4 +1,4 @@
-"""One value per field, its gene, the composite, and the details: from hand-made blocks."""
+"""One value per field, its gene, the composite, and the details: from hand-made matrices."""
 
 import dataclasses
 import math
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.io.samples import MYGENE, tracks_of
-from vepscore.contract import ScoreBlock
+from vepscore.contract import ScoreMatrix
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.summary import summarize_details, summarize_fields
 from vepscore.genome.annotation import Gene
@@ -31,21 +31,21 @@ def gene(name: str) -> Gene:
 A, B, C = map(gene, "ABC")
 
 
-def block(name: str, values: Sequence[Sequence[float]], *genes: Gene) -> ScoreBlock:
-    """A block of three tracks; about no gene where none is named."""
+def matrix(name: str, values: Sequence[Sequence[float]], *genes: Gene) -> ScoreMatrix:
+    """A matrix of three tracks; about no gene where none is named."""
     scores = np.array(values, np.float32).reshape(-1, 3)
-    return ScoreBlock(
+    return ScoreMatrix(
         scorer=name, output=SCORERS[name].output, values=scores, genes=genes or (None,) * len(scores)
     )
 
 
-def fields(*blocks: ScoreBlock) -> dict[str, float | str]:
-    return summarize_fields(blocks, SCORERS)
+def fields(*matrices: ScoreMatrix) -> dict[str, float | str]:
+    return summarize_fields(matrices, SCORERS)
 
 
-def details(*blocks: ScoreBlock, overlapping: Sequence[Gene] = ()) -> list[tuple[str, str, float, str]]:
+def details(*matrices: ScoreMatrix, overlapping: Sequence[Gene] = ()) -> list[tuple[str, str, float, str]]:
     """Scorer, gene, score and track of each entry, after a look at what must agree with them."""
-    entries = summarize_details(blocks, TRACKS, overlapping)
+    entries = summarize_details(matrices, TRACKS, overlapping)
     for entry in entries:
         assert entry.gene_id == (f"ENSG_{entry.symbol}" if entry.symbol else "")
         assert entry.biosample == f"tissue {entry.track[-1]}"
@@ -53,28 +53,28 @@ def details(*blocks: ScoreBlock, overlapping: Sequence[Gene] = ()) -> list[tuple
 
 
 def test_field_is_the_score_largest_in_size_with_its_sign() -> None:
-    assert fields(block("ATAC", [[0.5, -0.75, NAN]])) == {"VS_ATAC": -0.75}
+    assert fields(matrix("ATAC", [[0.5, -0.75, NAN]])) == {"VS_ATAC": -0.75}
 
 
 def test_first_of_equal_scores_is_taken() -> None:
-    assert fields(block("ATAC", [[-0.5, 0.5, 0.25]])) == {"VS_ATAC": -0.5}
+    assert fields(matrix("ATAC", [[-0.5, 0.5, 0.25]])) == {"VS_ATAC": -0.5}
 
 
 def test_scorer_without_field_is_in_the_details_only() -> None:
-    active = block("ATAC_ACTIVE", [[1, 2, 3]])
+    active = matrix("ATAC_ACTIVE", [[1, 2, 3]])
     assert fields(active) == {}
     assert details(active) == [("ATAC_ACTIVE", "", 3, "ATAC 2")]
 
 
 def test_gene_of_expression_is_that_of_the_score() -> None:
-    found = fields(block("RNA_SEQ", [[0.1, NAN, 0.2], [NAN, -0.5, 0.3]], A, B))
+    found = fields(matrix("RNA_SEQ", [[0.1, NAN, 0.2], [NAN, -0.5, 0.3]], A, B))
     assert found == {"VS_RNA": -0.5, "VS_RNA_GENE": "B"}
 
 
 @pytest.mark.parametrize("values", [[[NAN, NAN, NAN]], []])
 def test_block_without_a_score_says_nothing(values: list[list[float]]) -> None:
-    empty = block("RNA_SEQ", values, *([A] if values else []))
-    assert fields(empty, block("SPLICE_JUNCTIONS", values, *empty.genes)) == {}
+    empty = matrix("RNA_SEQ", values, *([A] if values else []))
+    assert fields(empty, matrix("SPLICE_JUNCTIONS", values, *empty.genes)) == {}
     assert details(empty, overlapping=[A]) == []
 
 
@@ -86,9 +86,9 @@ def test_nothing_scored_has_no_fields() -> None:
 def test_composite_sums_the_largest_parts_over_all_genes() -> None:
     """The gene named is the one whose own parts make the most."""
     found = fields(
-        block("SPLICE_SITES", [[0.5, 0.25, NAN], [0.125, NAN, NAN]], A, B),
-        block("SPLICE_SITE_USAGE", [[0.25, 0, NAN], [0.75, NAN, 0]], A, B),
-        block("SPLICE_JUNCTIONS", [[1, 5, 0], [2, 2, 2]], A, B),
+        matrix("SPLICE_SITES", [[0.5, 0.25, NAN], [0.125, NAN, NAN]], A, B),
+        matrix("SPLICE_SITE_USAGE", [[0.25, 0, NAN], [0.75, NAN, 0]], A, B),
+        matrix("SPLICE_JUNCTIONS", [[1, 5, 0], [2, 2, 2]], A, B),
     )
     assert found == {
         "VS_SS": 0.5,
@@ -101,9 +101,9 @@ def test_composite_sums_the_largest_parts_over_all_genes() -> None:
 
 def test_composite_goes_without_missing_parts() -> None:
     """A gene may lack junctions while another has them, and a checkpoint may predict sites alone."""
-    sites = block("SPLICE_SITES", [[0.5, 0.25, 0], [0.4, 0, 0]], A, B)
+    sites = matrix("SPLICE_SITES", [[0.5, 0.25, 0], [0.4, 0, 0]], A, B)
     assert fields(sites) == {"VS_SS": 0.5, "VS_SPLICE": 0.5, "VS_SPLICE_GENE": "A"}
-    junctions = block("SPLICE_JUNCTIONS", [[1, 0, 0]], B)
+    junctions = matrix("SPLICE_JUNCTIONS", [[1, 0, 0]], B)
     found = fields(sites, junctions)
     assert found == {
         "VS_SS": 0.5,
@@ -111,17 +111,17 @@ def test_composite_goes_without_missing_parts() -> None:
         "VS_SPLICE": pytest.approx(0.5 + 1 / 5),
         "VS_SPLICE_GENE": "B",
     }
-    without_values = block("SPLICE_JUNCTIONS", [[NAN, NAN, NAN]], A)
+    without_values = matrix("SPLICE_JUNCTIONS", [[NAN, NAN, NAN]], A)
     assert fields(sites, without_values) == fields(sites)
 
 
 def test_composite_takes_the_largest_of_a_genes_junctions() -> None:
-    found = fields(block("SPLICE_JUNCTIONS", [[1, 0, 0], [0, 4, 0], [3, 0, 0]], A, A, B))
+    found = fields(matrix("SPLICE_JUNCTIONS", [[1, 0, 0], [0, 4, 0], [3, 0, 0]], A, A, B))
     assert found == {"VS_SJ": 4, "VS_SPLICE": pytest.approx(0.8), "VS_SPLICE_GENE": "A"}
 
 
 def test_composite_of_no_change_is_zero_not_missing() -> None:
-    assert fields(block("SPLICE_SITES", [[0, 0, 0]], A)) == {
+    assert fields(matrix("SPLICE_SITES", [[0, 0, 0]], A)) == {
         "VS_SS": 0,
         "VS_SPLICE": 0,
         "VS_SPLICE_GENE": "A",
@@ -129,11 +129,11 @@ def test_composite_of_no_change_is_zero_not_missing() -> None:
 
 
 def test_local_scores_make_no_composite() -> None:
-    assert "VS_SPLICE" not in fields(block("ATAC", [[1, 2, 3]]), block("RNA_SEQ", [[1, 2, 3]], A))
+    assert "VS_SPLICE" not in fields(matrix("ATAC", [[1, 2, 3]]), matrix("RNA_SEQ", [[1, 2, 3]], A))
 
 
 def test_details_are_of_overlapped_genes_and_the_one_with_the_largest_score() -> None:
-    expression = block("RNA_SEQ", [[0.1, 0.2, -0.3], [0.5, -0.75, 0], [0.4, NAN, 0.6]], A, B, C)
+    expression = matrix("RNA_SEQ", [[0.1, 0.2, -0.3], [0.5, -0.75, 0], [0.4, NAN, 0.6]], A, B, C)
     assert details(expression, overlapping=[A]) == [
         ("RNA_SEQ", "A", pytest.approx(-0.3), "RNA_SEQ 2"),
         ("RNA_SEQ", "B", -0.75, "RNA_SEQ 1"),
@@ -142,7 +142,7 @@ def test_details_are_of_overlapped_genes_and_the_one_with_the_largest_score() ->
 
 
 def test_details_have_one_entry_for_all_junctions_of_a_gene() -> None:
-    junctions = block("SPLICE_JUNCTIONS", [[1, 0, 0], [0, 4, 0], [3, 0, NAN]], A, A, B)
+    junctions = matrix("SPLICE_JUNCTIONS", [[1, 0, 0], [0, 4, 0], [3, 0, NAN]], A, A, B)
     assert details(junctions, overlapping=[A, B]) == [
         ("SPLICE_JUNCTIONS", "A", 4, "SPLICE_JUNCTIONS 1"),
         ("SPLICE_JUNCTIONS", "B", 3, "SPLICE_JUNCTIONS 0"),
@@ -150,13 +150,15 @@ def test_details_have_one_entry_for_all_junctions_of_a_gene() -> None:
 
 
 def test_details_leave_out_an_overlapped_gene_without_a_score() -> None:
-    sites = block("SPLICE_SITES", [[NAN, NAN, NAN], [0.5, NAN, NAN]], A, B)
+    sites = matrix("SPLICE_SITES", [[NAN, NAN, NAN], [0.5, NAN, NAN]], A, B)
     assert details(sites, overlapping=[A, B]) == [("SPLICE_SITES", "B", 0.5, "SPLICE_SITES 0")]
 
 
 def test_details_of_labelled_rows_are_one_for_each_row() -> None:
     events = dataclasses.replace(
-        block("SPLICE_SITES", [[NAN, 0.5, NAN], [NAN, -0.25, NAN], [0, NAN, NAN], [1, NAN, NAN]], A, A, B, C),
+        matrix(
+            "SPLICE_SITES", [[NAN, 0.5, NAN], [NAN, -0.25, NAN], [0, NAN, NAN], [1, NAN, NAN]], A, A, B, C
+        ),
         positions=np.array([0, 99, -1, 7]),
         labels=("gain", "loss", "gain", "loss"),
     )
@@ -170,5 +172,5 @@ def test_details_of_labelled_rows_are_one_for_each_row() -> None:
 
 
 def test_details_come_by_scorer_in_the_order_of_the_blocks() -> None:
-    entries = details(block("ATAC", [[1, 2, 3]]), block("SPLICE_SITES", [[1, 0, 0]], A), overlapping=[A])
+    entries = details(matrix("ATAC", [[1, 2, 3]]), matrix("SPLICE_SITES", [[1, 0, 0]], A), overlapping=[A])
     assert [entry[0] for entry in entries] == ["ATAC", "SPLICE_SITES"]

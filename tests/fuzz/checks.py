@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.builders import CONTIGS, WINDOW_BP, build_genome
 from tests.engine.fakes import FakeEngine
 from tests.fuzz.vcfs import expected_lines
-from vepscore.engine.intake import Intake
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scored_records import RunCounts, run, score_records
 from vepscore.errors import VepscoreError
 from vepscore.genome.annotation import Annotation
@@ -45,12 +45,12 @@ def our_errors(*names: str | Path) -> Iterator[list[VepscoreError]]:
 
 
 @functools.cache
-def intake(folder: Path) -> Intake:
+def preparer(folder: Path) -> AllelePreparer:
     """Of the tiny genome, kept in `folder`."""
     folder = folder / "genome"
     folder.mkdir()
     genome = build_genome(folder)
-    return Intake(
+    return AllelePreparer(
         reference=Reference(genome.fasta, folder),
         window_bp=WINDOW_BP,
         annotation=Annotation.from_gtf(genome.gtf, folder),
@@ -77,7 +77,7 @@ def annotate(
     Args:
         inspect: is shown the output before it is removed.
     """
-    prepared, counts = intake(folder), RunCounts()
+    prepared, counts = preparer(folder), RunCounts()
     results = folder / "results"
     results.mkdir(exist_ok=True)
     with our_errors(source, output, "cannot be written as BCF") as errors:

@@ -18,7 +18,7 @@ import pytest
 from tests.builders import CONTIGS, gtf_text, make_records, vcf_row
 from tests.engine.fakes import Counting, FakeEngine
 from tests.fuzz.budgets import time_limit
-from tests.fuzz.checks import intake, our_errors
+from tests.fuzz.checks import our_errors, preparer
 from tests.fuzz.file_checks import FACTS, RESULTS, check_fasta_index, check_journal, journal_bytes
 from tests.fuzz.vcfs import BGZIP_END, bgzip
 from vepscore.engine.scored_records import score_records
@@ -46,12 +46,12 @@ class TestManyAlts:
     def test_ref_is_looked_at_once(self, folder):
         (record,) = make_records(("chr1", "5", ".", "ACGTTGCA" * 125_000, ",".join(["A", "*"] * 10_000)))
         with time_limit(20):
-            statuses = {allele.status for allele in intake(folder).prepare(record)}
+            statuses = {allele.status for allele in preparer(folder).prepare(record)}
         assert statuses == {Status.TOO_LONG, Status.SYMBOLIC}
 
     @pytest.mark.parametrize("row", [("chr1", "5", ".", "N", "A"), vcf_row("chr2", 12_050, 1, "~")])
     def test_place_where_nothing_is_scored_is_looked_up_once(self, folder, row):
-        whole = intake(folder)
+        whole = preparer(folder)
         chrom, pos1, name, ref, alt = row
         ref = {"N": "ACGT"["ACGT".find(whole.reference.fetch("chr1", 4, 5).decode()) - 1]}.get(ref, ref)
         counting = CountingReference(whole.reference)
@@ -62,7 +62,7 @@ class TestManyAlts:
 
     def test_tables_hold_more_than_32767(self, folder):
         (record,) = make_records(("chr9", "5", ".", "A", ",".join(["*"] * 40_000)))
-        ((result,),) = score_records([record], intake(folder), FakeEngine())
+        ((result,),) = score_records([record], preparer(folder), FakeEngine())
         with AlleleTableWriter(folder / "out.parquet", {}) as writer:
             writer.write(result)
         assert pq.read_table(folder / "out.parquet")["alt_index"][-1].as_py() == 39_999
@@ -70,7 +70,7 @@ class TestManyAlts:
     def test_few_long_records_are_held(self, folder):
         (record,) = make_records(("chr9", "5", ".", "A" * 5_000_000, "C"))
         records = Counting(itertools.repeat(record, 40))
-        results = score_records(records, intake(folder), FakeEngine())
+        results = score_records(records, preparer(folder), FakeEngine())
         next(results)
         assert records.taken <= 12  # of the chunk in use, and of two ahead, 16 MB each
 

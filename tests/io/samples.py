@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vepscore.contract import ScoreBlock
+from vepscore.contract import ScoreMatrix
 from vepscore.genome.alleles import Status
 from vepscore.genome.annotation import Gene
 from vepscore.io.header import VcfHeader
@@ -90,10 +90,10 @@ def tracks_of(output: Output, count: int) -> Tracks:
     )
 
 
-def block_of(output: Output, values: list[list[float]], **names: object) -> ScoreBlock:
+def block_of(output: Output, values: list[list[float]], **names: object) -> ScoreMatrix:
     """Scores, about no genes unless `genes` says so."""
     scores = np.array(values, np.float32)
-    return ScoreBlock(
+    return ScoreMatrix(
         scorer=str(output), output=output, values=scores, **{"genes": (None,) * len(scores)} | names
     )
 

@@ -33,7 +33,7 @@ RESULTS = (
     dataclasses.replace(
         scored("AC", VS_RNA=-0.1, VS_RNA_GENE='a "gene", é'),
         window=Window(chrom="chr1", start0=-5, end0=100),
-        blocks=BLOCKS,
+        matrices=BLOCKS,
     ),
     AlleleResult(alt="<DEL>", status=Status.SYMBOLIC, reason="no sequence is given"),
 )
@@ -42,16 +42,16 @@ RESULTS = (
 def assert_same(found: tuple[AlleleResult, ...], expected: tuple[AlleleResult, ...]) -> None:
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
-        bare = [dataclasses.replace(allele, blocks=(), n_share=0) for allele in (one, other)]
+        bare = [dataclasses.replace(allele, matrices=(), n_share=0) for allele in (one, other)]
         assert bare[0] == bare[1]
         np.testing.assert_equal(one.n_share, other.n_share)
-        for block, same in zip(one.blocks, other.blocks, strict=True):
-            assert (block.scorer, block.output, block.genes) == (same.scorer, same.output, same.genes)
-            assert block.values.dtype == np.float32 and block.values.shape == same.values.shape
-            assert block.values.tobytes() == same.values.tobytes()
-            np.testing.assert_equal(block.junctions, same.junctions)
-            np.testing.assert_equal(block.positions, same.positions)
-            assert block.labels == same.labels
+        for matrix, same in zip(one.matrices, other.matrices, strict=True):
+            assert (matrix.scorer, matrix.output, matrix.genes) == (same.scorer, same.output, same.genes)
+            assert matrix.values.dtype == np.float32 and matrix.values.shape == same.values.shape
+            assert matrix.values.tobytes() == same.values.tobytes()
+            np.testing.assert_equal(matrix.junctions, same.junctions)
+            np.testing.assert_equal(matrix.positions, same.positions)
+            assert matrix.labels == same.labels
 
 
 def test_results_come_back_as_they_were() -> None:
@@ -61,9 +61,9 @@ def test_results_come_back_as_they_were() -> None:
 
 def test_values_of_another_byte_order_or_layout_are_the_same() -> None:
     values = np.asfortranarray(np.arange(6, dtype=">f4").reshape(2, 3))
-    block = dataclasses.replace(block_of(Output.ATAC, [[0] * 3] * 2), values=values)
-    allele = dataclasses.replace(RESULTS[0], blocks=(block,))
-    assert (decode_results(encode_results([allele]))[0].blocks[0].values == values).all()
+    matrix = dataclasses.replace(block_of(Output.ATAC, [[0] * 3] * 2), values=values)
+    allele = dataclasses.replace(RESULTS[0], matrices=(matrix,))
+    assert (decode_results(encode_results([allele]))[0].matrices[0].values == values).all()
 
 
 @pytest.mark.parametrize("size", [0, 3, 4, 20, -1])

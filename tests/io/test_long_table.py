@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.io.samples import MYGENE, PROVENANCE, block_of, tracks_of
-from vepscore.contract import ScoreBlock
+from vepscore.contract import ScoreMatrix
 from vepscore.errors import OutputError, PluginError
 from vepscore.genome.alleles import Status
 from vepscore.io import long_table as parquet
@@ -35,7 +35,7 @@ JUNCTIONS = block_of(
 EMPTY = block_of(Output.ATAC, [[math.nan] * 3])
 
 
-def results(count: int = 1, blocks: tuple[ScoreBlock, ...] = (ATAC, RNA, JUNCTIONS)) -> list[RecordResult]:
+def results(count: int = 1, matrices: tuple[ScoreMatrix, ...] = (ATAC, RNA, JUNCTIONS)) -> list[RecordResult]:
     """Records with two ALTs, of which the second was scored."""
     skipped = AlleleResult(alt="*", status=Status.SYMBOLIC)
     return [
@@ -43,7 +43,7 @@ def results(count: int = 1, blocks: tuple[ScoreBlock, ...] = (ATAC, RNA, JUNCTIO
             record=Record(
                 index=i, chrom="1", pos1=100 + i, id=".", ref="A", alts=("*", f"C{'G' * (i % 3)}"), line=b""
             ),
-            alleles=(skipped, AlleleResult(alt=f"C{'G' * (i % 3)}", status=Status.OK, blocks=blocks)),
+            alleles=(skipped, AlleleResult(alt=f"C{'G' * (i % 3)}", status=Status.OK, matrices=matrices)),
         )
         for i in range(count)
     ]
@@ -138,7 +138,7 @@ def test_rows_are_named(tmp_path):
 def test_site_positions_are_1_based_and_null_where_there_is_none(tmp_path):
     sites = block_of(Output.RNA_SEQ, [[1, 2], [3, math.nan], [4, math.nan]], genes=(MYGENE,) * 3)
     sites = dataclasses.replace(sites, positions=np.array([0, 2**40, -1]))
-    write(tmp_path / "out.parquet", results(1, blocks=(ATAC, JUNCTIONS, sites)))
+    write(tmp_path / "out.parquet", results(1, matrices=(ATAC, JUNCTIONS, sites)))
     table = pd.read_parquet(tmp_path / "out.parquet").set_index("scorer")
     assert table.loc[["ATAC", "SPLICE_JUNCTIONS"], "site_pos"].isna().all()
     found = table.loc["RNA_SEQ", "site_pos"]
@@ -175,7 +175,7 @@ def test_row_groups_are_full_but_for_the_last(tmp_path, monkeypatch, group_rows)
 
 def test_each_row_group_has_only_the_words_it_uses(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 2)
-    write(tmp_path / "out.parquet", results(2, blocks=(RNA, ATAC)))
+    write(tmp_path / "out.parquet", results(2, matrices=(RNA, ATAC)))
     file = pq.ParquetFile(tmp_path / "out.parquet", read_dictionary=["scorer"])
     words = [
         file.read_row_group(i)["scorer"].unify_dictionaries().chunk(0).dictionary.to_pylist()
@@ -191,7 +191,7 @@ def test_the_same_results_give_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "rows", [[], results(3, blocks=()), results(3, blocks=(EMPTY,))], ids=["none", "no blocks", "nan"]
+    "rows", [[], results(3, matrices=()), results(3, matrices=(EMPTY,))], ids=["none", "no blocks", "nan"]
 )
 def test_nothing_scored_is_an_empty_table(tmp_path, rows):
     write(tmp_path / "out.parquet", rows)
@@ -201,9 +201,9 @@ def test_nothing_scored_is_an_empty_table(tmp_path, rows):
 def test_scores_that_do_not_fit_the_tracks_are_refused(tmp_path):
     wrong = block_of(Output.ATAC, [[1, 2]])
     with pytest.raises(PluginError, match=r"scorer ATAC\n.*\(1, 2\), expected \(1, 3\)"):
-        write(tmp_path / "out.parquet", results(1, blocks=(wrong,)))
+        write(tmp_path / "out.parquet", results(1, matrices=(wrong,)))
     with pytest.raises(PluginError, match="DNASE"):
-        write(tmp_path / "out.parquet", results(1, blocks=(block_of(Output.DNASE, [[1, 2]]),)))
+        write(tmp_path / "out.parquet", results(1, matrices=(block_of(Output.DNASE, [[1, 2]]),)))
     assert os.listdir(tmp_path) == []
 
 

@@ -44,13 +44,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[RecordResult]:
     results = []
     for record in read_all(path)[1]:
         gene = dataclasses.replace(MYGENE, gene_id=f"G{record.index % 7}", name=f"gene {record.index % 7}")
-        blocks = (
+        matrices = (
             block_of(Output.ATAC, rng.standard_normal((1, 3)).tolist()),
             block_of(Output.RNA_SEQ, rng.standard_normal((2, 3)).tolist(), genes=(gene, None)),
         )
         result = result_of(record)
         alleles = (
-            dataclasses.replace(allele, blocks=blocks, details=(*allele.details, *events_of(gene)))
+            dataclasses.replace(allele, matrices=matrices, details=(*allele.details, *events_of(gene)))
             if allele.fields
             else allele
             for allele in result.alleles

@@ -47,9 +47,9 @@ def one_result(
 ) -> RecordResult:
     """An allele whose fields are the largest scores, and a symbolic one."""
     genes = (MYGENE, OTHER_GENE)[: len(rna)]
-    blocks = (block_of(Output.ATAC, [list(atac)]), block_of(Output.RNA_SEQ, [*map(list, rna)], genes=genes))
+    matrices = (block_of(Output.ATAC, [list(atac)]), block_of(Output.RNA_SEQ, [*map(list, rna)], genes=genes))
     fields = {"VS_ATAC": max(atac), "VS_RNA": max(np.ravel(rna), key=abs), "VS_RNA_GENE": "MYGENE"}
-    allele = dataclasses.replace(scored(alt, **fields), blocks=blocks)
+    allele = dataclasses.replace(scored(alt, **fields), matrices=matrices)
     return result(index, allele, AlleleResult(alt="<DEL>", status=Status.SYMBOLIC))
 
 
@@ -60,7 +60,7 @@ def draw_results(count: int, alt: str = "C", seed: int = 5) -> list[RecordResult
     rna[:, 1, 1] = 0.25
     results = [one_result(i, atac[i], rna[i], alt) for i in range(count)]
     for each in results:
-        each.alleles[0].blocks[1].values[1, 1] = np.nan
+        each.alleles[0].matrices[1].values[1, 1] = np.nan
     return results
 
 
@@ -83,8 +83,8 @@ def indels() -> list[RecordResult]:
     for each in drawn:
         allele = each.alleles[0]
         allele.fields.update(VS_ATAC=10 * allele.fields["VS_ATAC"], VS_RNA=10 * allele.fields["VS_RNA"])
-        for block in allele.blocks:
-            block.values[:] *= 10
+        for matrix in allele.matrices:
+            matrix.values[:] *= 10
     return drawn
 
 
@@ -217,7 +217,7 @@ class TestTable:
         assert quantiles.facts.items() >= {**PROVENANCE, **counts}.items()
         assert quantiles.alleles == "1001 substitutions, 3 indels"
         assert quantiles.scorers == {"ATAC", "RNA_SEQ"}
-        atac = np.concatenate([each.alleles[0].blocks[0].values for each in results])
+        atac = np.concatenate([each.alleles[0].matrices[0].values for each in results])
         known = quantiles.kinds[SUBSTITUTION].scorers["ATAC"]
         np.testing.assert_array_equal(known.values, quantiles_of(atac)[0])
         np.testing.assert_array_equal(known.grid, GRID)
@@ -229,7 +229,7 @@ class TestTable:
         reversed_blocks = [
             result(
                 each.record.index,
-                *(dataclasses.replace(a, blocks=tuple(reversed(a.blocks))) for a in each.alleles),
+                *(dataclasses.replace(a, matrices=tuple(reversed(a.matrices))) for a in each.alleles),
             )
             for each in shuffled
         ]
@@ -262,7 +262,7 @@ class TestTable:
         assert os.listdir(tmp_path) == []
 
     def test_scores_that_do_not_fit_the_tracks_are_refused(self, tmp_path):
-        wrong = dataclasses.replace(scored("C"), blocks=(block_of(Output.ATAC, [[1, 2, 3]]),))
+        wrong = dataclasses.replace(scored("C"), matrices=(block_of(Output.ATAC, [[1, 2, 3]]),))
         with pytest.raises(PluginError, match=r"scorer ATAC\n.*\(1, 3\), expected 2 columns"):
             write(tmp_path / "quantiles.parquet", [result(0, wrong)])
 
@@ -339,7 +339,7 @@ class TestOutputs:
         known = quantiles.without_kind(INDEL)
         assert known.rank_fields(indels[0]) == indels[0]
         assert known.rank_fields(results[0]) == quantiles.rank_fields(results[0])
-        scores = indels[0].alleles[0].blocks[0].values
+        scores = indels[0].alleles[0].matrices[0].values
         assert np.isnan(known.rank_scores(INDEL, "ATAC", scores)).all()
         assert not np.isnan(known.rank_scores(SUBSTITUTION, "ATAC", scores)).any()
 
@@ -395,12 +395,12 @@ class TestOutputs:
     def test_long_table_has_them_and_null_where_there_is_none(self, quantiles, results, tmp_path):
         other = dataclasses.replace(block_of(Output.ATAC, [[1, 2]]), scorer="ATAC_ACTIVE")
         first, symbolic = results[0].alleles
-        alleles = dataclasses.replace(first, blocks=(*first.blocks, other)), symbolic
+        alleles = dataclasses.replace(first, matrices=(*first.matrices, other)), symbolic
         with LongTableWriter(tmp_path / "out.parquet", TRACKS, PROVENANCE, quantiles) as writer:
             writer.write(result(0, *alleles))
         table = pd.read_parquet(tmp_path / "out.parquet")
         atac, rna = (
-            quantiles.rank_scores(SUBSTITUTION, block.scorer, block.values) for block in first.blocks
+            quantiles.rank_scores(SUBSTITUTION, matrix.scorer, matrix.values) for matrix in first.matrices
         )
         found = {scorer: rows["quantile_score"] for scorer, rows in table.groupby("scorer", observed=True)}
         np.testing.assert_array_equal(found["ATAC"], atac.ravel())

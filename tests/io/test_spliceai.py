@@ -54,9 +54,9 @@ def result_of(annotation, ref: str, alt: str, reference: np.ndarray, alternate: 
         allele=Allele(chrom="chr1", pos0=POS1 - 1, ref=ref, alt=alt), window=WINDOW, annotation=annotation
     )
     strands = "".join(name[-1] for name in SPLICE_CLASSES)
-    block = run(SPLICE_EVENTS, site, reference, alternate, strands)
+    matrix = run(SPLICE_EVENTS, site, reference, alternate, strands)
     tracks = {Output.SPLICE_SITES: make_tracks(Output.SPLICE_SITES, strands)}
-    details = summarize_details([block], tracks, site.overlapping_genes())
+    details = summarize_details([matrix], tracks, site.overlapping_genes())
     return record_of("chr1", POS1, ref, AlleleResult(alt=alt, status=Status.OK, details=details))
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.scorers.cases import gtf_text
-from vepscore.contract import ScoreBlock
+from vepscore.contract import ScoreMatrix
 from vepscore.engine.summary import summarize_details, summarize_fields
 from vepscore.genome.alleles import Status
 from vepscore.genome.annotation import Gene
@@ -86,8 +86,8 @@ TRACKS = {
 }
 
 
-def _block(scorer: str, values: list, genes: tuple = (MAIN,), **more: object) -> ScoreBlock:
-    return ScoreBlock(
+def _block(scorer: str, values: list, genes: tuple = (MAIN,), **more: object) -> ScoreMatrix:
+    return ScoreMatrix(
         scorer=scorer,
         output=SCORERS[scorer].output,
         values=np.array(values, np.float32),
@@ -96,7 +96,7 @@ def _block(scorer: str, values: list, genes: tuple = (MAIN,), **more: object) ->
     )
 
 
-def events_of(gene: Gene, **changes: tuple[float, int]) -> ScoreBlock:
+def events_of(gene: Gene, **changes: tuple[float, int]) -> ScoreMatrix:
     """Kind of event → score and 0-based position; the others are 0 and nowhere."""
     values = np.full((4, 4), NAN)
     first = 2 * "+-".index(gene.strand)
@@ -106,7 +106,7 @@ def events_of(gene: Gene, **changes: tuple[float, int]) -> ScoreBlock:
     return _block("SPLICE_EVENTS", values, (gene,) * 4, positions=positions, labels=EVENTS)
 
 
-def allele_of(alt: str, *blocks: ScoreBlock, genes: tuple[Gene, ...] = (MAIN,)) -> AlleleResult:
+def allele_of(alt: str, *blocks: ScoreMatrix, genes: tuple[Gene, ...] = (MAIN,)) -> AlleleResult:
     return AlleleResult(
         alt=alt,
         status=Status.OK,
@@ -116,7 +116,7 @@ def allele_of(alt: str, *blocks: ScoreBlock, genes: tuple[Gene, ...] = (MAIN,)) 
     )
 
 
-def _junctions(*rows: tuple[int, int, float, float]) -> ScoreBlock:
+def _junctions(*rows: tuple[int, int, float, float]) -> ScoreMatrix:
     """Start, end, and the scores in heart and liver."""
     places = np.array([row[:2] for row in rows])
     return _block("SPLICE_JUNCTIONS", [row[2:] for row in rows], (MAIN,) * len(rows), junctions=places)

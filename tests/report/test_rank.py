@@ -33,7 +33,7 @@ from tests.report.scored import MAIN as GENE
 from tests.scorers.cases import gtf_text
 from vepscore.cli.plot import plot
 from vepscore.cli.report import report
-from vepscore.contract import ScoreBlock
+from vepscore.contract import ScoreMatrix
 from vepscore.errors import CheckpointError, InputError, UsageError
 from vepscore.io import long_table as parquet
 from vepscore.io.fields import FIELDS
@@ -50,7 +50,7 @@ from vepscore.report.ranking_table import tsv_lines
 ALL = [(0, 0), (4, 0), (1, 0)]
 TWIN = ("protein_coding", "-", [[(1500, 1600), (2040, 2060), (2800, 2900)]])  # of MAIN, on the other strand
 GENE_TWIN = dataclasses.replace(GENE, start0=1500, end0=2900, strand="-")
-SITES = ScoreBlock(
+SITES = ScoreMatrix(
     scorer="SPLICE_SITES", output=Output.SPLICE_SITES, values=np.full((1, 4), 0.75, np.float32), genes=(GENE,)
 )
 

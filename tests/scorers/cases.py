@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vepscore.contract import Reads, ScoreBlock, Scorer, Site
+from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site
 from vepscore.genome.alignment import align_positions
 from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation
@@ -104,11 +104,11 @@ def gather(signal: np.ndarray, positions: np.ndarray) -> np.ndarray:
     return gathered
 
 
-def gather_alternate(signal: np.ndarray, reads: Reads, site: Site) -> np.ndarray:
+def gather_alternate(signal: np.ndarray, footprint: Footprint, site: Site) -> np.ndarray:
     """The alternate's `signal` as the engine gives it, in reference coordinates where asked for."""
-    if not reads.aligned:
-        return gather(signal, reads.positions)
-    index = align_positions(reads.positions, site.allele, site.window)
+    if not footprint.aligned:
+        return gather(signal, footprint.positions)
+    index = align_positions(footprint.positions, site.allele, site.window)
     gathered = gather(signal, index.positions)
     if index.anchor < len(gathered):
         gathered[index.anchor] = signal[index.span[index.span >= 0]].max(axis=0)
@@ -117,19 +117,23 @@ def gather_alternate(signal: np.ndarray, reads: Reads, site: Site) -> np.ndarray
 
 def run(
     scorer: Scorer, site: Site, reference: np.ndarray, alternate: np.ndarray, strands: str = "."
-) -> ScoreBlock:
+) -> ScoreMatrix:
     """The three phases, from signals over the whole window."""
-    reads = scorer.where(site)
-    signals = gather(reference, reads.positions), gather_alternate(alternate, reads, site)
-    return scorer.rows(score(scorer, *signals, reads), reads, site, make_tracks(scorer.output, strands))
+    footprint = scorer.footprint(site)
+    signals = gather(reference, footprint.positions), gather_alternate(alternate, footprint, site)
+    return scorer.rows(
+        score(scorer, *signals, footprint), footprint, site, make_tracks(scorer.output, strands)
+    )
 
 
-def score(scorer: Scorer, reference: Any, alternate: Any, reads: Reads) -> Any:
+def score(scorer: Scorer, reference: Any, alternate: Any, footprint: Footprint) -> Any:
     """The second phase, compiled, with dtypes that must not be promoted by chance."""
     with jax.numpy_dtype_promotion("strict"):
-        return jax.device_get(jax.jit(scorer.score)(reference, alternate, dict(reads.masks)))
+        return jax.device_get(jax.jit(scorer.score)(reference, alternate, dict(footprint.masks)))
 
 
-def shapes(reads: Reads) -> dict[str, tuple[int, ...]]:
-    """What a compilation hangs on: the shape of every array of `reads` that goes to the device."""
-    return {"positions": reads.positions.shape} | {name: mask.shape for name, mask in reads.masks.items()}
+def shapes(footprint: Footprint) -> dict[str, tuple[int, ...]]:
+    """What a compilation hangs on: the shape of every array of `footprint` that goes to the device."""
+    return {"positions": footprint.positions.shape} | {
+        name: mask.shape for name, mask in footprint.masks.items()
+    }

@@ -8,7 +8,7 @@ from vepscore.scorers.center_mask import ATAC, ATAC_ACTIVE, CHIP_HISTONE, CHIP_T
 
 
 def read_bins(scorer, pos0):
-    positions = scorer.where(Site(allele=allele(pos0), window=WINDOW)).positions
+    positions = scorer.footprint(Site(allele=allele(pos0), window=WINDOW)).positions
     return positions[positions >= 0]
 
 
@@ -17,11 +17,11 @@ def read_bins(scorer, pos0):
     [(ATAC, 1798, 2298, 512), (CHIP_TF, 14, 17, 4), (CHIP_HISTONE, 8, 23, 16)],
 )
 def test_reads_the_width_around_the_variant(scorer, first, last, size):
-    reads = scorer.where(Site(allele=allele(12_048), window=WINDOW))
-    np.testing.assert_array_equal(reads.positions[: last - first + 1], np.arange(first, last + 1))
-    assert (reads.positions[last - first + 1 :] == -1).all()
-    assert len(reads.positions) == size
-    assert not reads.aligned
+    footprint = scorer.footprint(Site(allele=allele(12_048), window=WINDOW))
+    np.testing.assert_array_equal(footprint.positions[: last - first + 1], np.arange(first, last + 1))
+    assert (footprint.positions[last - first + 1 :] == -1).all()
+    assert len(footprint.positions) == size
+    assert not footprint.aligned
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_is_cut_to_the_window(scorer, pos0, first, last):
 @pytest.mark.parametrize("scorer", [ATAC, CHIP_TF, CHIP_HISTONE])
 def test_shape_is_the_same_everywhere(scorer):
     alleles = [allele(10_000), allele(10_300), allele(12_048, "A", "ACGT"), allele(14_095)]
-    found = {tuple(shapes(scorer.where(Site(allele=each, window=WINDOW))).items()) for each in alleles}
+    found = {tuple(shapes(scorer.footprint(Site(allele=each, window=WINDOW))).items()) for each in alleles}
     assert len(found) == 1
 
 
@@ -55,32 +55,32 @@ def signals():
 
 
 def test_fold_change_of_sums():
-    block = run(ATAC, Site(allele=allele(12_048), window=WINDOW), *signals(), strands="..")
+    matrix = run(ATAC, Site(allele=allele(12_048), window=WINDOW), *signals(), strands="..")
     expected = [[np.log2(1 + 503) - np.log2(1 + 501), np.log2(1 + 3) - np.log2(1 + 0)]]
-    np.testing.assert_allclose(block.values, expected, atol=1e-6)
-    assert block.values.dtype == np.float32
-    assert block.genes == (None,)
-    assert (block.scorer, block.output) == ("ATAC", "ATAC")
+    np.testing.assert_allclose(matrix.values, expected, atol=1e-6)
+    assert matrix.values.dtype == np.float32
+    assert matrix.genes == (None,)
+    assert (matrix.scorer, matrix.output) == ("ATAC", "ATAC")
 
 
 def test_active_is_the_larger_sum():
     reference, alternate = signals()
     reference[2048, 1] = 5
-    block = run(ATAC_ACTIVE, Site(allele=allele(12_048), window=WINDOW), reference, alternate, strands="..")
-    np.testing.assert_array_equal(block.values, [[503, 5]])
+    matrix = run(ATAC_ACTIVE, Site(allele=allele(12_048), window=WINDOW), reference, alternate, strands="..")
+    np.testing.assert_array_equal(matrix.values, [[503, 5]])
 
 
 def test_indel_is_read_where_it_is():
     reference, alternate = signals()
     alternate[2049:2052] = 3
-    block = run(
+    matrix = run(
         ATAC_ACTIVE,
         Site(allele=allele(12_048, "A", "ACGT"), window=WINDOW),
         reference,
         alternate,
         strands="..",
     )
-    np.testing.assert_array_equal(block.values, [[509, 12]])
+    np.testing.assert_array_equal(matrix.values, [[509, 12]])
 
 
 def test_alleles_share_one_compilation():
@@ -92,7 +92,7 @@ def test_alleles_share_one_compilation():
         return ATAC.score(reference, alternate, masks)
 
     for pos0 in (10_000, 12_048, 14_095):
-        reads = ATAC.where(Site(allele=allele(pos0), window=WINDOW))
-        signal = np.ones((len(reads.positions), 2), np.float32)
-        score(signal, signal, dict(reads.masks))
+        footprint = ATAC.footprint(Site(allele=allele(pos0), window=WINDOW))
+        signal = np.ones((len(footprint.positions), 2), np.float32)
+        score(signal, signal, dict(footprint.masks))
     assert len(traced) == 1

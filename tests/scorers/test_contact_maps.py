@@ -11,9 +11,9 @@ WINDOW = Window(chrom="chr1", start0=0, end0=16_384)
 
 @pytest.mark.parametrize(("pos0", "row"), [(0, 0), (2047, 0), (2048, 1), (8192, 4), (16_383, 7)])
 def test_reads_the_row_of_the_variant(pos0, row):
-    reads = CONTACT_MAPS.where(Site(allele=allele(pos0), window=WINDOW))
-    np.testing.assert_array_equal(reads.positions, [row, -1, -1, -1])
-    assert not reads.aligned
+    footprint = CONTACT_MAPS.footprint(Site(allele=allele(pos0), window=WINDOW))
+    np.testing.assert_array_equal(footprint.positions, [row, -1, -1, -1])
+    assert not footprint.aligned
 
 
 def test_mean_change_along_the_row():
@@ -21,7 +21,7 @@ def test_mean_change_along_the_row():
     alternate = reference.copy()
     alternate[4, :, 0] = alternate[:, 4, 0] = [1, -1, 2, 0, 4, 0, 0, 0]
     alternate[3, 3] = 100
-    block = run(CONTACT_MAPS, Site(allele=allele(8192), window=WINDOW), reference, alternate, strands="..")
-    np.testing.assert_array_equal(block.values, [[1, 0]])
-    assert block.values.dtype == np.float32
-    assert block.genes == (None,)
+    matrix = run(CONTACT_MAPS, Site(allele=allele(8192), window=WINDOW), reference, alternate, strands="..")
+    np.testing.assert_array_equal(matrix.values, [[1, 0]])
+    assert matrix.values.dtype == np.float32
+    assert matrix.genes == (None,)

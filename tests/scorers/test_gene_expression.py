@@ -13,30 +13,30 @@ def site(annotation):
 
 
 def test_reads_the_exons_of_genes_that_start_in_the_window(site):
-    reads = RNA_SEQ.where(site)
-    assert [gene.gene_id for gene in reads.genes] == ["PLUS", "MINUS", "NONCODING"]
+    footprint = RNA_SEQ.footprint(site)
+    assert [gene.gene_id for gene in footprint.genes] == ["PLUS", "MINUS", "NONCODING"]
     exons = [(500, 700), (1000, 1100), (1900, 2000), (2300, 2600), (3000, 3100), (3800, 3900)]
     expected = np.concatenate([np.arange(*exon) for exon in exons])
-    np.testing.assert_array_equal(reads.positions[: len(expected)], expected)
-    assert len(reads.positions) == 4096
-    assert reads.aligned
+    np.testing.assert_array_equal(footprint.positions[: len(expected)], expected)
+    assert len(footprint.positions) == 4096
+    assert footprint.aligned
 
 
 def test_mask_has_each_genes_exons(site):
-    reads = RNA_SEQ.where(site)
-    exonic = reads.masks["exonic"]
+    footprint = RNA_SEQ.footprint(site)
+    exonic = footprint.masks["exonic"]
     assert exonic.shape == (4, 4096)
     np.testing.assert_array_equal(exonic.sum(axis=1), [500, 300, 150, 0])
-    noncoding = reads.positions[exonic[2]]
+    noncoding = footprint.positions[exonic[2]]
     np.testing.assert_array_equal(noncoding, np.arange(2450, 2600))
 
 
 def test_exons_are_cut_to_the_window(site):
     window = Window(chrom="chr1", start0=10_520, end0=11_050)
-    reads = RNA_SEQ.where(Site(allele=allele(10_700), window=window, annotation=site.annotation))
+    footprint = RNA_SEQ.footprint(Site(allele=allele(10_700), window=window, annotation=site.annotation))
     # Of PLUS only the second transcript starts here, so that its exons alone count.
-    assert [gene.gene_id for gene in reads.genes] == ["PLUS"]
-    np.testing.assert_array_equal(reads.positions[reads.positions >= 0], np.arange(30, 180))
+    assert [gene.gene_id for gene in footprint.genes] == ["PLUS"]
+    np.testing.assert_array_equal(footprint.positions[footprint.positions >= 0], np.arange(30, 180))
 
 
 def test_nothing_to_read(site):
@@ -44,7 +44,7 @@ def test_nothing_to_read(site):
     only_before = Window(chrom="chr1", start0=10_000, end0=10_400)
     unknown_contig = Window(chrom="chr9", start0=10_000, end0=14_096)
     for window in (no_start, only_before, unknown_contig):
-        where = RNA_SEQ.where(Site(allele=allele(10_700), window=window, annotation=site.annotation))
+        where = RNA_SEQ.footprint(Site(allele=allele(10_700), window=window, annotation=site.annotation))
         assert where is None
 
 
@@ -53,20 +53,20 @@ def test_log_fold_change_of_means(site):
     alternate = reference.copy()
     alternate[2450:2500] = 2  # 50 of PLUS's 500 exonic bases and of NONCODING's 150
     alternate[2200] = 1e6  # in no exon
-    block = run(RNA_SEQ, site, reference, alternate, strands="+-.")
+    matrix = run(RNA_SEQ, site, reference, alternate, strands="+-.")
     plus, noncoding = np.log([1.1 + 1e-3, 4 / 3 + 1e-3]) - np.log(1 + 1e-3)
     expected = [[plus, np.nan, plus], [np.nan, 0, 0], [noncoding, np.nan, noncoding]]
-    np.testing.assert_allclose(block.values, expected, atol=1e-6)
-    assert block.values.dtype == np.float32
-    assert [gene.gene_id for gene in block.genes] == ["PLUS", "MINUS", "NONCODING"]
+    np.testing.assert_allclose(matrix.values, expected, atol=1e-6)
+    assert matrix.values.dtype == np.float32
+    assert [gene.gene_id for gene in matrix.genes] == ["PLUS", "MINUS", "NONCODING"]
 
 
 def test_active_is_the_larger_mean(site):
     reference = np.ones((4096, 1), np.float32)
     alternate = np.full((4096, 1), 0.5, np.float32)
     alternate[2450:2600] = 3
-    block = run(RNA_SEQ_ACTIVE, site, reference, alternate)
-    np.testing.assert_allclose(block.values, [[1], [1], [3]], rtol=1e-6)
+    matrix = run(RNA_SEQ_ACTIVE, site, reference, alternate)
+    np.testing.assert_allclose(matrix.values, [[1], [1], [3]], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_indels_are_aligned(site, ref, alt, alternate_sum):
     if len(alt) > len(ref):
         alternate[2501] = 7
     indel = Site(allele=allele(12_500, ref, alt), window=WINDOW, annotation=site.annotation)
-    block = run(RNA_SEQ_ACTIVE, indel, reference, alternate)
-    np.testing.assert_allclose(block.values[2], alternate_sum / 150, rtol=1e-6)
+    matrix = run(RNA_SEQ_ACTIVE, indel, reference, alternate)
+    np.testing.assert_allclose(matrix.values[2], alternate_sum / 150, rtol=1e-6)
 
 
 def test_shapes_do_not_depend_on_the_allele(site):
     other = Site(allele=allele(12_100, "ACG", "A"), window=WINDOW, annotation=site.annotation)
-    assert shapes(RNA_SEQ.where(site)) == shapes(RNA_SEQ.where(other))
+    assert shapes(RNA_SEQ.footprint(site)) == shapes(RNA_SEQ.footprint(other))
 
 
 def test_more_genes_than_the_official_256(tmp_path):

@@ -19,20 +19,20 @@ def site_with(annotation, tmp_path):
 
 
 def test_reads_the_400_bp_upstream_of_each_site(site_with):
-    reads = POLYADENYLATION.where(
+    footprint = POLYADENYLATION.footprint(
         site_with({"PLUS": ("+", [12_000, 11_200, 12_100]), "MINUS": ("-", [12_500, 13_500])})
     )
-    assert [gene.gene_id for gene in reads.genes] == ["PLUS", "MINUS"]
+    assert [gene.gene_id for gene in footprint.genes] == ["PLUS", "MINUS"]
     spans = [(801, 1201), (1601, 2101), (2500, 2900), (3500, 3900)]
     expected = np.concatenate([np.arange(*span) for span in spans])
-    np.testing.assert_array_equal(reads.positions[: len(expected)], expected)
-    assert len(reads.positions) == 4096
+    np.testing.assert_array_equal(footprint.positions[: len(expected)], expected)
+    assert len(footprint.positions) == 4096
     np.testing.assert_array_equal(
-        reads.masks["upstream"][:2],
+        footprint.masks["upstream"][:2],
         [[(0, 400), (400, 800), (500, 900), (0, 0)], [(900, 1300), (1300, 1700), (0, 0), (0, 0)]],
     )
-    assert reads.masks["upstream"].shape == (4, 4, 2)
-    assert reads.aligned
+    assert footprint.masks["upstream"].shape == (4, 4, 2)
+    assert footprint.aligned
 
 
 @pytest.mark.parametrize(
@@ -46,21 +46,21 @@ def test_reads_the_400_bp_upstream_of_each_site(site_with):
     ],
 )
 def test_nothing_to_read(site_with, sites):
-    assert POLYADENYLATION.where(site_with(sites)) is None
+    assert POLYADENYLATION.footprint(site_with(sites)) is None
 
 
 @pytest.mark.parametrize("outside", [9_999, 14_095])
 def test_80_percent_of_the_sites_will_do(site_with, outside):
     sites = {"PLUS": ("+", sorted([10_500, 11_200, 12_000, 12_400, outside]))}
-    reads = POLYADENYLATION.where(site_with(sites))
-    upstream = reads.masks["upstream"][0]
+    footprint = POLYADENYLATION.footprint(site_with(sites))
+    upstream = footprint.masks["upstream"][0]
     assert (upstream[:, 0] < upstream[:, 1]).sum() == 4
 
 
 def test_upstream_is_cut_to_the_window(site_with):
-    reads = POLYADENYLATION.where(site_with({"PLUS": ("+", [10_000, 10_099])}))
-    np.testing.assert_array_equal(reads.positions[reads.positions >= 0], np.arange(100))
-    np.testing.assert_array_equal(reads.masks["upstream"][0, :2], [(0, 1), (0, 100)])
+    footprint = POLYADENYLATION.footprint(site_with({"PLUS": ("+", [10_000, 10_099])}))
+    np.testing.assert_array_equal(footprint.positions[footprint.positions >= 0], np.arange(100))
+    np.testing.assert_array_equal(footprint.masks["upstream"][0, :2], [(0, 1), (0, 100)])
 
 
 def test_largest_ratio_over_the_splits(site_with):
@@ -70,11 +70,11 @@ def test_largest_ratio_over_the_splits(site_with):
     alternate[801:1201, 0] = 2
     alternate[1601:2001, 1] = 0.5
     site = site_with({"PLUS": ("+", [11_200, 12_000, 12_450])})
-    block = run(POLYADENYLATION, site, reference, alternate, strands="+-")
-    np.testing.assert_allclose(block.values, [[1, np.log2(1 / 0.75)]], rtol=1e-6)
-    assert block.values.dtype == np.float32
-    assert [gene.gene_id for gene in block.genes] == ["PLUS"]
-    assert (block.scorer, block.output) == ("POLYADENYLATION", "RNA_SEQ")
+    matrix = run(POLYADENYLATION, site, reference, alternate, strands="+-")
+    np.testing.assert_allclose(matrix.values, [[1, np.log2(1 / 0.75)]], rtol=1e-6)
+    assert matrix.values.dtype == np.float32
+    assert [gene.gene_id for gene in matrix.genes] == ["PLUS"]
+    assert (matrix.scorer, matrix.output) == ("POLYADENYLATION", "RNA_SEQ")
 
 
 def test_genes_do_not_mix(site_with):
@@ -83,8 +83,8 @@ def test_genes_do_not_mix(site_with):
     alternate = reference.copy()
     alternate[3500:3900] = 4
     site = site_with({"PLUS": ("+", [11_200, 12_000, 12_450]), "MINUS": ("-", [12_600, 13_500])})
-    block = run(POLYADENYLATION, site, reference, alternate)
-    np.testing.assert_allclose(block.values, [[0], [2]], atol=1e-6)
+    matrix = run(POLYADENYLATION, site, reference, alternate)
+    np.testing.assert_allclose(matrix.values, [[0], [2]], atol=1e-6)
 
 
 def test_splits_without_coverage_count_as_zero(site_with):
@@ -94,8 +94,8 @@ def test_splits_without_coverage_count_as_zero(site_with):
     reference[1601:2001] = 0
     alternate[1601:2001, 1] = 0
     site = site_with({"PLUS": ("+", [11_200, 12_000])})
-    block = run(POLYADENYLATION, site, reference, alternate, strands="..")
-    np.testing.assert_array_equal(block.values, [[0, 0]])
+    matrix = run(POLYADENYLATION, site, reference, alternate, strands="..")
+    np.testing.assert_array_equal(matrix.values, [[0, 0]])
 
 
 def test_insertion_is_aligned(site_with):
@@ -110,12 +110,12 @@ def test_insertion_is_aligned(site_with):
 
 def test_shapes_do_not_depend_on_the_allele(site_with):
     sites = {"PLUS": ("+", [11_200, 12_000]), "MINUS": ("-", [12_600, 13_500])}
-    first = POLYADENYLATION.where(site_with(sites))
-    second = POLYADENYLATION.where(site_with(sites, allele(12_470, "AC", "A")))
+    first = POLYADENYLATION.footprint(site_with(sites))
+    second = POLYADENYLATION.footprint(site_with(sites, allele(12_470, "AC", "A")))
     assert shapes(first) == shapes(second)
 
 
 def test_positions_count_from_the_window(site_with):
     window = Window(chrom="chr1", start0=11_000, end0=12_512)
-    reads = POLYADENYLATION.where(site_with({"PLUS": ("+", [11_600, 12_000])}, window=window))
-    np.testing.assert_array_equal(reads.positions[reads.positions >= 0][[0, -1]], [201, 1000])
+    footprint = POLYADENYLATION.footprint(site_with({"PLUS": ("+", [11_600, 12_000])}, window=window))
+    np.testing.assert_array_equal(footprint.positions[footprint.positions >= 0][[0, -1]], [201, 1000])

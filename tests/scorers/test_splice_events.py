@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.scorers.cases import WINDOW, allele, read_annotation, run, shapes
-from vepscore.contract import ScoreBlock, Site
+from vepscore.contract import ScoreMatrix, Site
 from vepscore.genome.windows import Window
 from vepscore.scorers.splice_events import EVENTS, SPLICE_EVENTS
 from vepscore.scorers.splicing import SPLICE_SITES
@@ -29,16 +29,16 @@ def signal(changes=(), base=0.0):
     return values
 
 
-def events(block: ScoreBlock) -> dict[tuple[str, str], tuple[float, int]]:
+def events(matrix: ScoreMatrix) -> dict[tuple[str, str], tuple[float, int]]:
     """Gene and event → score and 0-based position."""
-    assert block.labels == EVENTS * (len(block.genes) // 4)
-    assert ((~np.isnan(block.values)).sum(axis=1) == 1).all()
-    rows = zip(block.genes, block.labels, np.nansum(block.values, axis=1), block.positions, strict=True)
+    assert matrix.labels == EVENTS * (len(matrix.genes) // 4)
+    assert ((~np.isnan(matrix.values)).sum(axis=1) == 1).all()
+    rows = zip(matrix.genes, matrix.labels, np.nansum(matrix.values, axis=1), matrix.positions, strict=True)
     return {(gene.gene_id, label): (float(score), int(pos0)) for gene, label, score, pos0 in rows}
 
 
 def test_reads_where_splice_sites_does(site):
-    ours, theirs = SPLICE_EVENTS.where(site), SPLICE_SITES.where(site)
+    ours, theirs = SPLICE_EVENTS.footprint(site), SPLICE_SITES.footprint(site)
     np.testing.assert_array_equal(ours.positions, theirs.positions)
     np.testing.assert_array_equal(ours.masks["body"], theirs.masks["body"])
     assert (ours.aligned, ours.genes) == (theirs.aligned, theirs.genes)
@@ -57,8 +57,8 @@ def test_each_event_of_each_gene_with_its_position(site):
         (1899, DONOR_MINUS, 1.0),
         (3900, ACCEPTOR_MINUS, 0.0),
     ]
-    block = run(SPLICE_EVENTS, site, reference, signal(changes, base=0.5), STRANDS)
-    assert events(block) == {
+    matrix = run(SPLICE_EVENTS, site, reference, signal(changes, base=0.5), STRANDS)
+    assert events(matrix) == {
         ("PLUS", "acceptor_gain"): (0.25, 10_600),
         ("PLUS", "acceptor_loss"): (-0.25, 10_700),
         ("PLUS", "donor_gain"): (0.5, 12_499),
@@ -68,20 +68,20 @@ def test_each_event_of_each_gene_with_its_position(site):
         ("MINUS", "donor_gain"): (0.125, 12_000),
         ("MINUS", "donor_loss"): (-0.0625, 12_600),
     }
-    assert block.values.dtype == np.float32 and block.positions.dtype == np.int64
+    assert matrix.values.dtype == np.float32 and matrix.positions.dtype == np.int64
 
 
 def test_score_stands_in_the_track_of_its_site(site):
-    block = run(SPLICE_EVENTS, site, signal(), signal(), STRANDS)
-    tracks = np.argmax(~np.isnan(block.values), axis=1).tolist()
+    matrix = run(SPLICE_EVENTS, site, signal(), signal(), STRANDS)
+    tracks = np.argmax(~np.isnan(matrix.values), axis=1).tolist()
     assert tracks == [ACCEPTOR_PLUS] * 2 + [DONOR_PLUS] * 2 + [ACCEPTOR_MINUS] * 2 + [DONOR_MINUS] * 2
-    assert not np.signbit(block.values[~np.isnan(block.values)]).any()
+    assert not np.signbit(matrix.values[~np.isnan(matrix.values)]).any()
 
 
 def test_first_of_equal_changes_counts(site):
     changes = [(900, DONOR_PLUS, 0.5), (800, DONOR_PLUS, 0.5)]
-    block = run(SPLICE_EVENTS, site, signal(), signal(changes), STRANDS)
-    assert events(block)["PLUS", "donor_gain"] == (0.5, 10_800)
+    matrix = run(SPLICE_EVENTS, site, signal(), signal(changes), STRANDS)
+    assert events(matrix)["PLUS", "donor_gain"] == (0.5, 10_800)
 
 
 # The reference has a donor at 12,048, the base before what changes, and one at 13,000, right of it.
@@ -126,15 +126,15 @@ def test_what_an_insertion_pushes_out_of_the_window_is_not_lost(site):
 
 def test_gene_without_strand_has_no_events(tmp_path):
     annotation = read_annotation(tmp_path, {"STRANDLESS": ("protein_coding", ".", [[(12_000, 12_700)]])})
-    assert SPLICE_EVENTS.where(Site(allele=allele(12_048), window=WINDOW, annotation=annotation)) is None
+    assert SPLICE_EVENTS.footprint(Site(allele=allele(12_048), window=WINDOW, annotation=annotation)) is None
 
 
 def test_outside_genes_there_is_nothing_to_score(site):
-    assert SPLICE_EVENTS.where(at(site, 14_000, "A", "C")) is None
+    assert SPLICE_EVENTS.footprint(at(site, 14_000, "A", "C")) is None
 
 
 def test_shapes_do_not_depend_on_the_allele(site):
     others = [at(site, 12_470, "AC", "A"), at(site, 12_048, "A", "A" + "C" * 40)]
-    assert {str(shapes(SPLICE_EVENTS.where(each))) for each in (site, *others)} == {
-        str(shapes(SPLICE_EVENTS.where(site)))
+    assert {str(shapes(SPLICE_EVENTS.footprint(each))) for each in (site, *others)} == {
+        str(shapes(SPLICE_EVENTS.footprint(site)))
     }

@@ -26,10 +26,10 @@ def make_sites(*by_class, size=SITES):
 
 
 def run(site, sites, reference, alternate):
-    reads = SPLICE_JUNCTIONS.where(site)
+    footprint = SPLICE_JUNCTIONS.footprint(site)
     signals = Junctions(sites, reference), Junctions(sites, alternate)
-    scores = score(SPLICE_JUNCTIONS, *signals, reads)
-    return SPLICE_JUNCTIONS.rows(scores, reads, site, make_tracks(Output.SPLICE_JUNCTIONS, "." * TISSUES))
+    scores = score(SPLICE_JUNCTIONS, *signals, footprint)
+    return SPLICE_JUNCTIONS.rows(scores, footprint, site, make_tracks(Output.SPLICE_JUNCTIONS, "." * TISSUES))
 
 
 def counts(size=SITES):
@@ -42,12 +42,12 @@ def change(ratio):
 
 def test_rows_are_coding_genes_but_sites_lie_in_all_genes(site):
     overlapping = Site(allele=allele(12_460), window=WINDOW, annotation=site.annotation)
-    reads = SPLICE_JUNCTIONS.where(overlapping)
-    assert [gene.gene_id for gene in reads.genes] == ["PLUS", "MINUS"]
-    np.testing.assert_array_equal(reads.positions[:3400], np.arange(500, 3900))
-    np.testing.assert_array_equal(reads.masks["body"], [[500, 2500], [1900, 3900], [0, 0], [0, 0]])
-    np.testing.assert_array_equal(reads.masks["strand"], [0, 1, 0, 0])
-    assert reads.aligned
+    footprint = SPLICE_JUNCTIONS.footprint(overlapping)
+    assert [gene.gene_id for gene in footprint.genes] == ["PLUS", "MINUS"]
+    np.testing.assert_array_equal(footprint.positions[:3400], np.arange(500, 3900))
+    np.testing.assert_array_equal(footprint.masks["body"], [[500, 2500], [1900, 3900], [0, 0], [0, 0]])
+    np.testing.assert_array_equal(footprint.masks["strand"], [0, 1, 0, 0])
+    assert footprint.aligned
 
 
 @pytest.mark.parametrize("pos0", [12_590, 14_000])
@@ -57,15 +57,15 @@ def test_noncoding_strandless_or_no_gene(tmp_path, pos0):
         "STRANDLESS": ("protein_coding", ".", [[(12_000, 12_700)]]),
     }
     annotation = read_annotation(tmp_path, genes)
-    assert SPLICE_JUNCTIONS.where(Site(allele=allele(pos0), window=WINDOW, annotation=annotation)) is None
+    assert SPLICE_JUNCTIONS.footprint(Site(allele=allele(pos0), window=WINDOW, annotation=annotation)) is None
 
 
 def test_annotated_sites(site):
-    reads = SPLICE_JUNCTIONS.where(site)
-    assert reads.annotated_sites.shape == (4096, 4)
+    footprint = SPLICE_JUNCTIONS.footprint(site)
+    assert footprint.annotated_sites.shape == (4096, 4)
     found = {
-        name: reads.positions[column].tolist()
-        for name, column in zip(SPLICE_CLASSES, reads.annotated_sites.T, strict=True)
+        name: footprint.positions[column].tolist()
+        for name, column in zip(SPLICE_CLASSES, footprint.annotated_sites.T, strict=True)
     }
     assert found == {
         "donor+": [599, 699, 1099],
@@ -83,13 +83,13 @@ def test_largest_junction_of_each_tissue_with_its_scores_in_all(site):
     alternate[1, 1, 0] = [1.5, 1, 1]  # 1100-2400: never the largest
     alternate[1, 0, 0] = 100  # the acceptor lies before the donor
     alternate[:, :, 1] = 50  # the other strand
-    block = run(site, sites, reference, alternate)
-    np.testing.assert_array_equal(block.junctions, [[10_600, 11_000], [10_600, 12_400]])
+    matrix = run(site, sites, reference, alternate)
+    np.testing.assert_array_equal(matrix.junctions, [[10_600, 11_000], [10_600, 12_400]])
     expected = [[change(2), change(1), change(4)], [0, change(0.25), 0]]
-    np.testing.assert_array_equal(block.values, expected)
-    assert block.values.dtype == np.float32
-    assert block.junctions.dtype == np.int64
-    assert [gene.gene_id for gene in block.genes] == ["PLUS", "PLUS"]
+    np.testing.assert_array_equal(matrix.values, expected)
+    assert matrix.values.dtype == np.float32
+    assert matrix.junctions.dtype == np.int64
+    assert [gene.gene_id for gene in matrix.genes] == ["PLUS", "PLUS"]
 
 
 def test_minus_strand_runs_from_acceptor_to_donor(site):
@@ -97,10 +97,10 @@ def test_minus_strand_runs_from_acceptor_to_donor(site):
     reference, alternate = counts(), counts()
     alternate[1, 0, 1] = 8  # donor 3800, acceptor 1999
     alternate[0, 1, 1] = 100  # donor 3000, acceptor 3099: not in the order of the strand
-    block = run(site, sites, reference, alternate)
-    np.testing.assert_array_equal(block.junctions, [[12_000, 13_800]])
-    np.testing.assert_array_equal(block.values, [[change(8)] * TISSUES])
-    assert [gene.gene_id for gene in block.genes] == ["MINUS"]
+    matrix = run(site, sites, reference, alternate)
+    np.testing.assert_array_equal(matrix.junctions, [[12_000, 13_800]])
+    np.testing.assert_array_equal(matrix.values, [[change(8)] * TISSUES])
+    assert [gene.gene_id for gene in matrix.genes] == ["MINUS"]
 
 
 def test_junction_lies_wholly_inside_the_gene(site):
@@ -108,17 +108,17 @@ def test_junction_lies_wholly_inside_the_gene(site):
     reference, alternate = counts(), counts()
     alternate[0, 0, 0] = alternate[1, 1, 0] = alternate[0, 1, 0] = 100
     alternate[1, 0, 0] = 2
-    block = run(site, sites, reference, alternate)
-    np.testing.assert_array_equal(block.junctions, [[10_501, 12_499]])
-    np.testing.assert_array_equal(block.values, [[change(2)] * TISSUES])
+    matrix = run(site, sites, reference, alternate)
+    np.testing.assert_array_equal(matrix.junctions, [[10_501, 12_499]])
+    np.testing.assert_array_equal(matrix.values, [[change(2)] * TISSUES])
 
 
 def test_first_of_equals_wins_donor_first(site):
     sites = make_sites([599, 699], [2300, 2400], [], [])
     reference, alternate = counts(), counts()
     alternate[0, 1, 0] = alternate[1, 0, 0] = 3
-    block = run(site, sites, reference, alternate)
-    np.testing.assert_array_equal(block.junctions, [[10_600, 12_400]])
+    matrix = run(site, sites, reference, alternate)
+    np.testing.assert_array_equal(matrix.junctions, [[10_600, 12_400]])
 
 
 def test_equal_means_equal_in_float16(site):
@@ -127,25 +127,25 @@ def test_equal_means_equal_in_float16(site):
     reference, alternate = counts(), counts()
     alternate[0, 0, 0], alternate[1, 0, 0] = 3.0, 3.0001
     assert change(3.0) == change(3.0001)
-    block = run(site, sites, reference, alternate)
-    np.testing.assert_array_equal(block.junctions, [[10_600, 12_300]])
+    matrix = run(site, sites, reference, alternate)
+    np.testing.assert_array_equal(matrix.junctions, [[10_600, 12_300]])
 
 
 def test_small_changes_are_not_flushed_to_zero(site):
     sites = make_sites([599], [1000], [], [])
     reference, alternate = counts(), counts()
     alternate[0, 0, 0] = 1 + 2**-20
-    block = run(site, sites, reference, alternate)
-    np.testing.assert_allclose(block.values, 2.0**-20, rtol=0.05)
+    matrix = run(site, sites, reference, alternate)
+    np.testing.assert_allclose(matrix.values, 2.0**-20, rtol=0.05)
 
 
 def test_no_junction_in_any_gene(site):
-    block = run(site, make_sites([], [], [], []), counts(), counts())
-    assert block.values.shape == (0, TISSUES)
-    assert block.junctions.shape == (0, 2)
-    assert block.genes == ()
+    matrix = run(site, make_sites([], [], [], []), counts(), counts())
+    assert matrix.values.shape == (0, TISSUES)
+    assert matrix.junctions.shape == (0, 2)
+    assert matrix.genes == ()
 
 
 def test_shapes_do_not_depend_on_the_allele(site):
     other = Site(allele=allele(12_470, "AC", "A"), window=WINDOW, annotation=site.annotation)
-    assert shapes(SPLICE_JUNCTIONS.where(site)) == shapes(SPLICE_JUNCTIONS.where(other))
+    assert shapes(SPLICE_JUNCTIONS.footprint(site)) == shapes(SPLICE_JUNCTIONS.footprint(other))

@@ -14,19 +14,19 @@ def site(annotation):
 
 
 def test_reads_the_bodies_of_overlapping_genes(site):
-    reads = SPLICE_SITES.where(site)
-    assert [gene.gene_id for gene in reads.genes] == ["PLUS", "MINUS"]
-    np.testing.assert_array_equal(reads.positions[:3400], np.arange(500, 3900))
-    assert len(reads.positions) == 4096
-    np.testing.assert_array_equal(reads.masks["body"], [[0, 2000], [1400, 3400], [0, 0], [0, 0]])
-    assert reads.aligned
+    footprint = SPLICE_SITES.footprint(site)
+    assert [gene.gene_id for gene in footprint.genes] == ["PLUS", "MINUS"]
+    np.testing.assert_array_equal(footprint.positions[:3400], np.arange(500, 3900))
+    assert len(footprint.positions) == 4096
+    np.testing.assert_array_equal(footprint.masks["body"], [[0, 2000], [1400, 3400], [0, 0], [0, 0]])
+    assert footprint.aligned
 
 
 def test_bodies_are_cut_to_the_window(site):
     window = Window(chrom="chr1", start0=12_000, end0=12_512)
-    reads = SPLICE_SITES.where(Site(allele=site.allele, window=window, annotation=site.annotation))
-    np.testing.assert_array_equal(reads.positions, np.arange(512))
-    np.testing.assert_array_equal(reads.masks["body"][:2], [[0, 500], [0, 512]])
+    footprint = SPLICE_SITES.footprint(Site(allele=site.allele, window=window, annotation=site.annotation))
+    np.testing.assert_array_equal(footprint.positions, np.arange(512))
+    np.testing.assert_array_equal(footprint.masks["body"][:2], [[0, 500], [0, 512]])
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,10 @@ def test_bodies_are_cut_to_the_window(site):
     ],
 )
 def test_overlap_counts_ref_and_alt(site, pos0, ref, alt, genes):
-    reads = SPLICE_SITES.where(Site(allele=allele(pos0, ref, alt), window=WINDOW, annotation=site.annotation))
-    assert [gene.gene_id for gene in reads.genes] == genes if genes else reads is None
+    footprint = SPLICE_SITES.footprint(
+        Site(allele=allele(pos0, ref, alt), window=WINDOW, annotation=site.annotation)
+    )
+    assert [gene.gene_id for gene in footprint.genes] == genes if genes else footprint is None
 
 
 def test_largest_change_in_each_gene(site):
@@ -51,20 +53,20 @@ def test_largest_change_in_each_gene(site):
     alternate[2000] = 0.375  # both
     alternate[3899] = 0.0  # the last base of MINUS
     alternate[3900] = alternate[499] = 1.0  # in neither
-    block = run(SPLICE_SITES, site, reference, alternate, strands="++--")
+    matrix = run(SPLICE_SITES, site, reference, alternate, strands="++--")
     nan = np.nan
-    np.testing.assert_array_equal(block.values, [[0.25, 0.25, nan, nan], [nan, nan, 0.5, 0.5]])
-    assert block.values.dtype == np.float32
-    assert [gene.gene_id for gene in block.genes] == ["PLUS", "MINUS"]
+    np.testing.assert_array_equal(matrix.values, [[0.25, 0.25, nan, nan], [nan, nan, 0.5, 0.5]])
+    assert matrix.values.dtype == np.float32
+    assert [gene.gene_id for gene in matrix.genes] == ["PLUS", "MINUS"]
 
 
 def test_unstranded_tracks_count_for_both_strands(site):
     reference = np.zeros((4096, 1), np.float32)
     alternate = reference.copy()
     alternate[600] = 1
-    block = run(SPLICE_SITE_USAGE, site, reference, alternate, strands=".")
-    np.testing.assert_array_equal(block.values, [[1], [0]])
-    assert block.scorer == "SPLICE_SITE_USAGE"
+    matrix = run(SPLICE_SITE_USAGE, site, reference, alternate, strands=".")
+    np.testing.assert_array_equal(matrix.values, [[1], [0]])
+    assert matrix.scorer == "SPLICE_SITE_USAGE"
 
 
 def test_insertion_is_folded_into_its_largest(site):
@@ -74,8 +76,8 @@ def test_insertion_is_folded_into_its_largest(site):
     alternate = np.zeros((4096, 1), np.float32)
     alternate[2049], alternate[3003] = 0.75, 1
     insertion = Site(allele=allele(12_048, "A", "ACGT"), window=WINDOW, annotation=site.annotation)
-    block = run(SPLICE_SITES, insertion, reference, alternate)
-    np.testing.assert_array_equal(block.values, [[0.25], [0.25]])
+    matrix = run(SPLICE_SITES, insertion, reference, alternate)
+    np.testing.assert_array_equal(matrix.values, [[0.25], [0.25]])
 
 
 def test_deleted_bases_count_as_zero(site):
@@ -84,10 +86,10 @@ def test_deleted_bases_count_as_zero(site):
     alternate = np.zeros((4096, 1), np.float32)
     alternate[2997] = 1
     deletion = Site(allele=allele(12_048, "ACGT", "A"), window=WINDOW, annotation=site.annotation)
-    block = run(SPLICE_SITES, deletion, reference, alternate)
-    np.testing.assert_array_equal(block.values, [[0.5], [0.5]])
+    matrix = run(SPLICE_SITES, deletion, reference, alternate)
+    np.testing.assert_array_equal(matrix.values, [[0.5], [0.5]])
 
 
 def test_shapes_do_not_depend_on_the_allele(site):
     other = Site(allele=allele(12_470, "AC", "A"), window=WINDOW, annotation=site.annotation)
-    assert shapes(SPLICE_SITES.where(site)) == shapes(SPLICE_SITES.where(other))
+    assert shapes(SPLICE_SITES.footprint(site)) == shapes(SPLICE_SITES.footprint(other))

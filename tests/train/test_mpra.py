@@ -151,7 +151,7 @@ def test_the_signal_is_summed_where_the_scorer_sums_it(scorer) -> None:
     window = Window(chrom="chr1", start0=0, end0=4096)
     for i, center in enumerate(centers.tolist()):
         site = Site(allele=Allele(chrom="chr1", pos0=center, ref="A", alt="C"), window=window)
-        positions = scorer.where(site).positions
+        positions = scorer.footprint(site).positions
         np.testing.assert_array_equal(found[i], signal[i, positions[positions >= 0]].sum(axis=0))
 
 

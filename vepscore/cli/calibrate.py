@@ -90,8 +90,8 @@ def calibrate(
     """
     from vepscore.cli.progress import observing, print_report
     from vepscore.engine.calibration import calibrate as run
-    from vepscore.engine.intake import MismatchPolicy
     from vepscore.engine.job import ALL_SCORERS, Job
+    from vepscore.engine.preparer import MismatchPolicy
     from vepscore.engine.settings import set_up_process
     from vepscore.io.quantiles import read_quantiles
 

@@ -12,7 +12,7 @@ import typer
 from vepscore.cli.option_groups import AUTO, DATA, MODEL, Device, Organism, find_window
 
 if TYPE_CHECKING:
-    from vepscore.engine.surroundings import Surroundings
+    from vepscore.engine.context import ContextPredictor
     from vepscore.report.document import Signals
     from vepscore.report.ranking import RankedAllele
 
@@ -49,21 +49,21 @@ def open_predictor(
     precision: str | None,
     device: Device,
     scores: Mapping[str, str] | None = None,
-) -> "Surroundings":
+) -> "ContextPredictor":
     """Open what predicts the tracks of pictures, as the scores were made if `scores`, their provenance, tells it.
 
     Raises:
         VepscoreError: anything that the user can act on.
     """
+    from vepscore.engine.context import ContextPredictor
     from vepscore.engine.job import Job
     from vepscore.engine.provenance import read_placement, read_window
     from vepscore.engine.settings import set_up_process
-    from vepscore.engine.surroundings import Surroundings
 
     scored_bp = read_window(scores or {}) if window == AUTO else None
     window_bp = scored_bp or find_window(window, checkpoint)
     set_up_process(device)
-    return Surroundings(
+    return ContextPredictor(
         Job(
             reference=reference,
             genes=None,
@@ -93,7 +93,7 @@ def predictor_inputs(reference: Path | None, checkpoint: str | None, metadata: P
 
 
 def predict_rows(
-    predictor: "Surroundings | None", rows: Sequence["RankedAllele"], reason: str = NO_REFERENCE
+    predictor: "ContextPredictor | None", rows: Sequence["RankedAllele"], reason: str = NO_REFERENCE
 ) -> Iterator["Signals"]:
     """The signals around each row; without a predictor the reason why there are none."""
     from vepscore.genome.regions import VariantText

@@ -31,7 +31,7 @@ from vepscore.cli.ranking_options import ByOption, ranking_options
 from vepscore.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from vepscore.engine.surroundings import Surroundings
+    from vepscore.engine.context import ContextPredictor
     from vepscore.genome.annotation import Annotation as Genes
     from vepscore.genome.regions import VariantText
     from vepscore.report.scene import Scene
@@ -94,7 +94,7 @@ def plot(
             )
         genes = Annotation.from_gtf(annotation) if annotation else None
 
-        def open_tracks(facts: Mapping[str, str] | None = None) -> "Surroundings | None":
+        def open_tracks(facts: Mapping[str, str] | None = None) -> "ContextPredictor | None":
             if reference is None:
                 return None
             return open_predictor(reference, checkpoint, metadata, organism, window, precision, device, facts)
@@ -111,7 +111,7 @@ def plot(
         writer.write(lambda: draw_scene(scene, view))
 
 
-def _predicted(variant: "VariantText", genes: "Genes | None", predictor: "Surroundings") -> "Scene":
+def _predicted(variant: "VariantText", genes: "Genes | None", predictor: "ContextPredictor") -> "Scene":
     """A variant that nothing is known of but the predictions around it.
 
     Raises:
@@ -146,7 +146,7 @@ def _scored(
     annotation: Path | None,
     reference: Path | None,
     genes: "Genes | None",
-    open_tracks: Callable[[Mapping[str, str]], "Surroundings | None"],
+    open_tracks: Callable[[Mapping[str, str]], "ContextPredictor | None"],
 ) -> "Scene":
     """The allele of that place.
 

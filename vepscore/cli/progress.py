@@ -59,7 +59,7 @@ def print_report(report: JobReport) -> None:
             table.add_row(str(status), str(counts.statuses[status]))
     console.print(table)
     reasons: dict[str, list[str]] = {}
-    for name, reason in report.left_out.items():
+    for name, reason in report.excluded.items():
         reasons.setdefault(reason, []).append(name)
     for reason, names in reasons.items():
         console.print(f"not scored ({reason}): {', '.join(names)}")

@@ -182,8 +182,8 @@ def score(
 ) -> None:
     """Score the variants of a VCF: what each allele changes in splicing, expression, accessibility and more."""
     from vepscore.cli.progress import observing, print_report
-    from vepscore.engine.intake import MismatchPolicy
     from vepscore.engine.job import Job
+    from vepscore.engine.preparer import MismatchPolicy
     from vepscore.engine.run_job import run_job
     from vepscore.engine.settings import set_up_process
     from vepscore.engine.shards import Shard

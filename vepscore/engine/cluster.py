@@ -13,13 +13,13 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from vepscore.engine.intake import Intake
 from vepscore.engine.job import Job
 from vepscore.engine.plugins import load_scorers
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.provenance import describe_files
 from vepscore.engine.scored_records import score_records
 from vepscore.engine.scoring import Engine
-from vepscore.engine.session import Facts, open_intake, open_session
+from vepscore.engine.session import Facts, open_preparer, open_session
 from vepscore.engine.settings import set_up_process
 from vepscore.errors import ClusterError, UsageError
 from vepscore.io.codec import decode_results, encode_results
@@ -38,12 +38,12 @@ _CONNECTION_SECONDS = 30
 class Cluster:
     """The workers of a run. Made by `open_cluster`."""
 
-    def __init__(self, client: Any, job: Job, intake: Intake) -> None:
+    def __init__(self, client: Any, job: Job, preparer: AllelePreparer) -> None:
         self._client = client
-        self._opening = _for_workers(job), intake.source, intake.assembly
+        self._opening = _for_workers(job), preparer.source, preparer.assembly
         self.facts: Facts = _result(self._submit(_describe))
-        self.intake = dataclasses.replace(intake, scorers=tuple(load_scorers(self.facts.scorers)))
-        files = describe_files(job, intake)
+        self.preparer = dataclasses.replace(preparer, scorers=tuple(load_scorers(self.facts.scorers)))
+        files = describe_files(job, preparer)
         _check_agreement(files, {key: self.facts.provenance.get(key, "none") for key in files})
 
     def score(
@@ -56,7 +56,7 @@ class Cluster:
             VepscoreError: what a worker raised.
         """
         waiting: collections.deque[tuple[Sequence[Record], Any]] = collections.deque()
-        for task in _tasks(records, self.intake, journal):
+        for task in _tasks(records, self.preparer, journal):
             unknown = [record for record in task if journal is None or record not in journal]
             waiting.append((task, self._submit(_score, unknown) if unknown else None))
             while len(waiting) > _TASKS_PER_WORKER * max(1, len(self._client.nthreads())):
@@ -84,7 +84,7 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def open_cluster(job: Job, intake: Intake) -> Iterator[Cluster]:
+def open_cluster(job: Job, preparer: AllelePreparer) -> Iterator[Cluster]:
     """Connects to a scheduler, or starts one with workers on this machine.
 
     Raises:
@@ -93,7 +93,7 @@ def open_cluster(job: Job, intake: Intake) -> Iterator[Cluster]:
         VepscoreError: what a worker raised when it opened the job's files.
     """
     with _connect(job.cluster) as client:
-        yield Cluster(client, job, intake)
+        yield Cluster(client, job, preparer)
 
 
 def _for_workers(job: Job) -> Job:
@@ -106,7 +106,7 @@ def _for_workers(job: Job) -> Job:
         metadata=job.metadata and job.metadata.absolute(),
         quantiles=job.quantiles and job.quantiles.absolute(),
         checkpoint=str(resolve_checkpoint(job.checkpoint).absolute()),
-        outputs=tuple(name for name in job.outputs if job.keeps_blocks),
+        outputs=tuple(name for name in job.outputs if job.keeps_matrices),
     )
 
 
@@ -137,14 +137,16 @@ def _connect(address: str) -> Iterator[Any]:
         yield stack.enter_context(client)
 
 
-def _tasks(records: Iterable[Record], intake: Intake, journal: Journal | None) -> Iterator[list[Record]]:
+def _tasks(
+    records: Iterable[Record], preparer: AllelePreparer, journal: Journal | None
+) -> Iterator[list[Record]]:
     """Consecutive records of about as many alleles."""
     task: list[Record] = []
     alleles = 0
     for record in records:
         task.append(record)
         if journal is None or record not in journal:
-            alleles += sum(intake.may_score(record, alt) for alt in record.alts)
+            alleles += sum(preparer.may_score(record, alt) for alt in record.alts)
         if alleles >= _TASK_ALLELES or len(task) >= _TASK_RECORDS:
             yield task
             task, alleles = [], 0
@@ -192,16 +194,16 @@ def _check_agreement(expected: Mapping[str, str], found: Mapping[str, str]) -> N
 # On a worker.
 
 _lock = threading.Lock()  # a worker may have several threads, and a device has room for one engine
-_opened: dict[Job, tuple[Intake, Facts, Engine]] = {}
+_opened: dict[Job, tuple[AllelePreparer, Facts, Engine]] = {}
 
 
-def _open(job: Job, source: str, assembly: str) -> tuple[Intake, Facts, Engine]:
+def _open(job: Job, source: str, assembly: str) -> tuple[AllelePreparer, Facts, Engine]:
     if job not in _opened:
         _opened.clear()
         set_up_process(job.device)
-        intake = open_intake(job, source=source, assembly=assembly)
-        session = open_session(job, intake)
-        _opened[job] = session.intake, session.facts, session.create_engine()
+        preparer = open_preparer(job, source=source, assembly=assembly)
+        session = open_session(job, preparer)
+        _opened[job] = session.preparer, session.facts, session.create_engine()
     return _opened[job]
 
 
@@ -215,6 +217,6 @@ def _score(
     job: Job, source: str, assembly: str, records: Sequence[Record]
 ) -> tuple[dict[str, str], list[bytes]]:
     with _lock:
-        intake, facts, engine = _open(job, source, assembly)
-        chunks = score_records(records, intake, engine, keep_blocks=job.keeps_blocks)
+        preparer, facts, engine = _open(job, source, assembly)
+        chunks = score_records(records, preparer, engine, keep_matrices=job.keeps_matrices)
         return _key(facts), [encode_results(result.alleles) for chunk in chunks for result in chunk]

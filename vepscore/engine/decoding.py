@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from vepscore.engine.blocks import ABSENT, BlockStore, read_blocks
 from vepscore.engine.encoding import BANDS, EncodedWindow
+from vepscore.engine.pages import ABSENT, BlockStore, read_blocks
 from vepscore.model.checkpoint import LOADED_ORGANISM
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import AlphaGenome

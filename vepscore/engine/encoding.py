@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from vepscore.engine.blocks import ABSENT, BlockStore, block_bytes
+from vepscore.engine.pages import ABSENT, BlockStore, block_bytes
 from vepscore.genome.windows import UNKNOWN
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import AlphaGenome

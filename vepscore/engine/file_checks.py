@@ -2,7 +2,7 @@
 
 import logging
 
-from vepscore.engine.intake import Intake
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.genome.consistency import (
     BARE,
     NOT_FOUND,
@@ -19,27 +19,27 @@ from vepscore.io.records import Scan
 log = logging.getLogger(__name__)
 
 
-def compare_files(header: VcfHeader, intake: Intake, scan: Scan | None) -> list[FileWarning]:
+def compare_files(header: VcfHeader, preparer: AllelePreparer, scan: Scan | None) -> list[FileWarning]:
     """Compare the VCF, the reference and the annotation; log each warning, and the names that differ.
 
     Args:
         header: of the VCF.
-        intake: has the reference and the annotation.
+        preparer: has the reference and the annotation.
         scan: the contigs that records are on; None where they are not known beforehand.
     """
-    reference, annotation = intake.reference, intake.annotation
+    reference, annotation = preparer.reference, preparer.annotation
     found = check_files(header=contigs_of_header(header), reference=reference, annotation=annotation)
     if scan is not None:
         found += check_places(scan.counts, unit="records", reference=reference)
         if not any(warning.kind == NOT_FOUND for warning in found):
-            found += logged([_find_bare_contigs(intake, scan)])
-    _report_names(intake)
+            found += logged([_find_bare_contigs(preparer, scan)])
+    _report_names(preparer)
     return found
 
 
-def _find_bare_contigs(intake: Intake, scan: Scan) -> FileWarning | None:
+def _find_bare_contigs(preparer: AllelePreparer, scan: Scan) -> FileWarning | None:
     """Return a warning about contigs that have records and are on the reference, but have no genes."""
-    reference, annotation = intake.reference, intake.annotation
+    reference, annotation = preparer.reference, preparer.annotation
     if annotation is None:
         return None
     on_reference = [name for name in scan.contigs if reference.match(name) is not None]
@@ -50,11 +50,11 @@ def _find_bare_contigs(intake: Intake, scan: Scan) -> FileWarning | None:
     return FileWarning(BARE, message)
 
 
-def _report_names(intake: Intake) -> None:
+def _report_names(preparer: AllelePreparer) -> None:
     """Log which files name contigs differently, with the first such contig."""
-    files = {"VCF's %s is the reference's %s": intake.reference.names}
-    if intake.annotation is not None:
-        files["reference's %s is the annotation's %s"] = intake.annotation.contigs
+    files = {"VCF's %s is the reference's %s": preparer.reference.names}
+    if preparer.annotation is not None:
+        files["reference's %s is the annotation's %s"] = preparer.annotation.contigs
     for text, names in files.items():
         if names.aliased:
             more = f" (and {len(names.aliased) - 1} more)" if len(names.aliased) > 1 else ""

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from vepscore.engine.intake import MismatchPolicy
+from vepscore.engine.preparer import MismatchPolicy
 from vepscore.engine.shards import Shard
 from vepscore.errors import CheckpointError
 from vepscore.genome.indel_anchor import IndelAnchor
@@ -87,7 +87,7 @@ class Job:
         return [name for name in (*self.outputs, *self.other_outputs) if not is_stream(name)]
 
     @property
-    def keeps_blocks(self) -> bool:
+    def keeps_matrices(self) -> bool:
         """Whether an output has all scores."""
         return self.background is not None or any(name.endswith(LONG_TABLE_SUFFIX) for name in self.outputs)
 

@@ -19,7 +19,7 @@ class JobReport:
     """What a finished job did."""
 
     counts: RunCounts
-    left_out: dict[str, str]  # scorer's name to why it was left out
+    excluded: dict[str, str]  # scorer's name to why it was left out
     warnings: list[FileWarning]  # where the files do not fit one another
     device: str
     threads: int  # of a CPU; 0 on another device
@@ -49,7 +49,7 @@ def summarize_job(
         "records_resumed": counts.resumed,
         "alleles": counts.alleles,
         "statuses": {str(status): count for status, count in sorted(counts.statuses.items())},
-        "scorers_left_out": report.left_out,
+        "scorers_left_out": report.excluded,
         "warnings": [warning._asdict() for warning in report.warnings],
         "seconds": {"opening": round(report.opening_seconds, 3), "scoring": round(counts.seconds, 3)},
     }

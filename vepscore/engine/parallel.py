@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import jax
 
-from vepscore.contract import ScoreBlock, Scorer
-from vepscore.engine.intake import PreparedAllele
+from vepscore.contract import ScoreMatrix, Scorer
+from vepscore.engine.preparer import PreparedAllele
 from vepscore.engine.scoring import Engine, NotFiniteError
 from vepscore.engine.sparse import SparseEngine, with_fast_products
 from vepscore.model.checkpoint import Checkpoint
@@ -24,7 +24,7 @@ from vepscore.model.checkpoint import Checkpoint
 # window, as in saturation; with fewer, too many engines would compute the same reference.
 _ALLELES_TOGETHER = 16
 
-Result = list[ScoreBlock] | NotFiniteError
+Result = list[ScoreMatrix] | NotFiniteError
 
 
 def create_sparse_engine(
@@ -74,7 +74,7 @@ class ParallelEngine:
         self.batch = len(engines) * self._together
 
     def score(self, alleles: Sequence[PreparedAllele]) -> list[Result]:
-        """The blocks of each allele, in the order of the scorers; all alleles have a site."""
+        """The matrices of each allele, in the order of the scorers; all alleles have a site."""
         idle: queue.SimpleQueue[Engine] = queue.SimpleQueue()
         for engine in self._engines:
             idle.put(engine)

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vepscore.contract import Site
-from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.engine.context import prepare_variant
 from vepscore.engine.job import Job, list_inputs
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele
 from vepscore.engine.scoring import NotFiniteError
-from vepscore.engine.session import open_intake, open_session
-from vepscore.engine.signals import SIGNALS, join_pieces, read_region, surroundings
-from vepscore.engine.surroundings import prepare_variant
+from vepscore.engine.session import open_preparer, open_session
+from vepscore.engine.signal_scorers import SIGNALS, context_window, join_pieces, read_region
 from vepscore.errors import CheckpointError, InputError, UsageError
 from vepscore.genome.alleles import Allele, Status
 from vepscore.genome.regions import Region, VariantText, parse_region, parse_variant
@@ -37,7 +37,7 @@ class Prediction:
     """What is to be predicted."""
 
     place: str  # a region or a variant, as people write them
-    region: str | None  # in the variant's window; None: SURROUNDINGS_BP around the variant
+    region: str | None  # in the variant's window; None: CONTEXT_BP around the variant
     outputs: tuple[str, ...] | None  # names; None: all that the checkpoint has
     tissue: str | None  # part of a biosample's name, or its ontology term; None: all
 
@@ -55,49 +55,49 @@ def predict(job: Job, prediction: Prediction, folder: Path) -> list[WrittenFile]
     """
     check_folder(folder)
     check_output_paths([STDOUT, *list_signal_files(folder)], list_inputs(job))
-    intake = open_intake(job, source=prediction.place, assembly="")
+    preparer = open_preparer(job, source=prediction.place, assembly="")
     variant = parse_variant(prediction.place)
     allele = (
-        _as_it_is(intake, parse_region(prediction.place, intake.reference, or_variant=True))
+        _as_it_is(preparer, parse_region(prediction.place, preparer.reference, or_variant=True))
         if variant is None
-        else _changed(intake, variant)
+        else _changed(preparer, variant)
     )
-    region = _find_region(intake, prediction, allele, is_variant=variant is not None)
+    region = _find_region(preparer, prediction, allele, is_variant=variant is not None)
     wanted = _find_outputs(prediction.outputs)
     session = open_session(
         job,
-        intake,
+        preparer,
         scorers=read_region(region, wanted),
         choose_tracks=lambda tracks: _choose_tracks(tracks, prediction, wanted),
     )
-    (blocks,) = session.create_engine().score([allele])
-    if isinstance(blocks, NotFiniteError):
-        raise CheckpointError(f"{prediction.place}\n{blocks}", hint="try --precision float32")
+    (matrices,) = session.create_engine().score([allele])
+    if isinstance(matrices, NotFiniteError):
+        raise CheckpointError(f"{prediction.place}\n{matrices}", hint="try --precision float32")
     signals = [
         join_pieces(
             list(pieces), region, allele.site, session.facts.tracks[output], has_alternate=variant is not None
         )
-        for output, pieces in itertools.groupby(blocks, lambda block: block.output)
+        for output, pieces in itertools.groupby(matrices, lambda matrix: matrix.output)
     ]
-    contigs = {region.chrom: intake.reference.contigs[region.chrom]}
+    contigs = {region.chrom: preparer.reference.contigs[region.chrom]}
     about = {"place": prediction.place, "region": str(region), "window": _as_text(allele.site.window)}
     with made_folder(folder):
         return write_signals(folder, signals, contigs, about | session.facts.provenance)
 
 
-def _as_it_is(intake: Intake, region: Region) -> PreparedAllele:
+def _as_it_is(preparer: AllelePreparer, region: Region) -> PreparedAllele:
     """The region, replaced by its own bases, in the middle of its window."""
-    if region.width_bp > intake.window_bp:
+    if region.width_bp > preparer.window_bp:
         raise UsageError(
-            f"region {region}\nis {region.width_bp} bp wide; a window of {intake.window_bp} bp takes as many at most",
+            f"region {region}\nis {region.width_bp} bp wide; a window of {preparer.window_bp} bp takes as many at most",
             hint="choose a larger --window (1Mb at most), or predict it in parts",
         )
-    bases = intake.reference.fetch(region.chrom, region.start0, region.end0).decode("ascii")
+    bases = preparer.reference.fetch(region.chrom, region.start0, region.end0).decode("ascii")
     allele = Allele(chrom=region.chrom, pos0=region.start0, ref=bases, alt=bases)
-    window = window_around(allele, intake.window_bp, intake.align_bp)
+    window = window_around(allele, preparer.window_bp, preparer.align_bp)
     if not region.is_within(window):
         raise _not_within(region, window, "use --align 1, or a narrower region")
-    codes, _ = allele_sequences(intake.reference, window, allele)
+    codes, _ = allele_sequences(preparer.reference, window, allele)
     return PreparedAllele(
         alt=bases,
         status=Status.OK,
@@ -107,26 +107,26 @@ def _as_it_is(intake: Intake, region: Region) -> PreparedAllele:
     )
 
 
-def _changed(intake: Intake, variant: VariantText) -> PreparedAllele:
+def _changed(preparer: AllelePreparer, variant: VariantText) -> PreparedAllele:
     """The variant, as a record of a VCF would be prepared."""
-    allele = prepare_variant(intake, variant)
+    allele = prepare_variant(preparer, variant)
     if allele.status is not Status.OK:
         raise InputError(
-            f"variant {intake.source}\n{allele.status}: {allele.reason}",
+            f"variant {preparer.source}\n{allele.status}: {allele.reason}",
             hint="positions are 1-based, and REF is what the reference has there",
         )
     return allele
 
 
 def _find_region(
-    intake: Intake, prediction: Prediction, allele: PreparedAllele, *, is_variant: bool
+    preparer: AllelePreparer, prediction: Prediction, allele: PreparedAllele, *, is_variant: bool
 ) -> Region:
     """Where signals are written."""
     site = allele.site
     if prediction.region is not None:
         if not is_variant:
             raise UsageError(f"--region {prediction.region}\nthe region is {prediction.place} already")
-        region = parse_region(prediction.region, intake.reference)
+        region = parse_region(prediction.region, preparer.reference)
         if not region.is_within(site.window):
             raise _not_within(
                 region, site.window, "choose a larger --window, or a region nearer to the variant"
@@ -134,11 +134,11 @@ def _find_region(
         return region
     if not is_variant:
         return Region(chrom=site.allele.chrom, start0=site.allele.pos0, end0=site.allele.end0)
-    around = surroundings(site)
+    around = context_window(site)
     return Region(
         chrom=around.chrom,
         start0=max(0, around.start0),
-        end0=min(intake.reference.contigs[around.chrom], around.end0),
+        end0=min(preparer.reference.contigs[around.chrom], around.end0),
     )
 
 

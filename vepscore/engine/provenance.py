@@ -6,8 +6,8 @@ from typing import Any
 
 import vepscore
 from vepscore.contract import Scorer
-from vepscore.engine.intake import Intake
 from vepscore.engine.job import Job
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.selection import ON_REQUEST
 from vepscore.errors import UsageError
 from vepscore.genome.indel_anchor import IndelAnchor
@@ -30,7 +30,7 @@ _UNRECORDED_FLAGS = ("--resume", "--no-resume", "--strict", "-v", "--verbose", "
 
 def describe_run(
     job: Job,
-    intake: Intake,
+    preparer: AllelePreparer,
     checkpoint: Checkpoint,
     *,
     scorers: Sequence[Scorer],
@@ -42,7 +42,7 @@ def describe_run(
 
     Args:
         job: the options.
-        intake: what prepares the alleles.
+        preparer: what prepares the alleles.
         checkpoint: what predicts.
         scorers: those of the run.
         on_request: names of scorers that could run and did not, since the checkpoint's defaults lack them.
@@ -53,14 +53,14 @@ def describe_run(
         "vepscoreVersion": vepscore.__version__,
         COMMAND_KEY: escape_bytes(shlex.join(_recorded(job.command))),
         "vepscoreCheckpoint": f"{escape_bytes(checkpoint.config.name)} sha256:{checkpoint.digest}",
-        **describe_files(job, intake),
+        **describe_files(job, preparer),
         "vepscoreOrganism": job.organism,
-        _WINDOW_KEY: f"{intake.window_bp} bp",
-        _ALIGN_KEY: f"{intake.align_bp} bp",
+        _WINDOW_KEY: f"{preparer.window_bp} bp",
+        _ALIGN_KEY: f"{preparer.align_bp} bp",
         _STRAND_KEY: job.strand,
-        "vepscoreOnRefMismatch": str(intake.on_mismatch),
-        _ALLELES_KEY: _AS_WRITTEN if intake.as_written else "normalised",
-        INDEL_ANCHOR_KEY: str(intake.indel_anchor),
+        "vepscoreOnRefMismatch": str(preparer.on_mismatch),
+        _ALLELES_KEY: _AS_WRITTEN if preparer.as_written else "normalised",
+        INDEL_ANCHOR_KEY: str(preparer.indel_anchor),
         "vepscorePrecision": precision,
         "vepscoreRotary": rotary_dtype,
         "vepscoreEngine": job.engine,
@@ -104,13 +104,13 @@ def _read_anchor(facts: Mapping[str, str]) -> IndelAnchor | None:
     return IndelAnchor.BOTH if facts.get(INDEL_ANCHOR_KEY) == IndelAnchor.BOTH else IndelAnchor.LEFT
 
 
-def describe_files(job: Job, intake: Intake) -> dict[str, str]:
+def describe_files(job: Job, preparer: AllelePreparer) -> dict[str, str]:
     """Those of the facts that tell the reference and the annotation."""
-    facts = {"vepscoreReference": f"{escape_bytes(job.reference.name)} sha256:{intake.reference.digest()}"}
-    if job.genes is not None and intake.annotation is not None:
-        facts["vepscoreAnnotation"] = f"{escape_bytes(job.genes.name)} sha256:{intake.annotation.digest}"
-    if job.polya is not None and intake.polya is not None:
-        facts["vepscorePolyA"] = f"{escape_bytes(job.polya.name)} sha256:{intake.polya.digest}"
+    facts = {"vepscoreReference": f"{escape_bytes(job.reference.name)} sha256:{preparer.reference.digest()}"}
+    if job.genes is not None and preparer.annotation is not None:
+        facts["vepscoreAnnotation"] = f"{escape_bytes(job.genes.name)} sha256:{preparer.annotation.digest}"
+    if job.polya is not None and preparer.polya is not None:
+        facts["vepscorePolyA"] = f"{escape_bytes(job.polya.name)} sha256:{preparer.polya.digest}"
     return facts
 
 

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from vepscore.contract import ScoreBlock
-from vepscore.engine.intake import PreparedAllele
+from vepscore.contract import ScoreMatrix
+from vepscore.engine.preparer import PreparedAllele
 from vepscore.engine.scoring import Engine, NotFiniteError
 
 log = logging.getLogger(__name__)
@@ -24,15 +24,15 @@ class RetryingEngine:
         self._create_exact = create_exact
         self._exact: Engine | None = None
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
-        """The blocks of each allele; an error where neither engine has finite numbers."""
+    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
+        """The matrices of each allele; an error where neither engine has finite numbers."""
         results = self._engine.score(alleles)
         return [
             self._score_exactly(allele) if isinstance(result, NotFiniteError) else result
             for allele, result in zip(alleles, results, strict=True)
         ]
 
-    def _score_exactly(self, allele: PreparedAllele) -> list[ScoreBlock] | NotFiniteError:
+    def _score_exactly(self, allele: PreparedAllele) -> list[ScoreMatrix] | NotFiniteError:
         site = allele.site.allele
         log.info("%s:%d %s>%s is scored again in float32", site.chrom, site.pos0 + 1, site.ref, site.alt)
         if self._exact is None:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from pathlib import Path
 
 from vepscore.engine.file_checks import compare_files
-from vepscore.engine.intake import Intake
 from vepscore.engine.job import LONG_TABLE_SUFFIX, Job, Saturation, check_outputs
 from vepscore.engine.job_report import JobReport, summarize_job
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.provenance import COMMAND_KEY
 from vepscore.engine.scored_records import RunCounts, run, score_records
 from vepscore.engine.selection import ON_REQUEST
-from vepscore.engine.session import Facts, open_intake, open_session
+from vepscore.engine.session import Facts, open_preparer, open_session
 from vepscore.engine.shards import records_of
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.cache import file_digest, file_stamp
@@ -67,27 +67,27 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
     observe(RunCounts(), scan.records if scan else None)
     with contextlib.ExitStack() as stack:
         records = stack.enter_context(open_records(job.source))
-        intake = open_intake(job, source=records.name, assembly=stated_assembly(records.header))
-        facts, intake, score = stack.enter_context(_open_scoring(job, intake))
+        preparer = open_preparer(job, source=records.name, assembly=stated_assembly(records.header))
+        facts, preparer, score = stack.enter_context(_open_scoring(job, preparer))
         _check_events(job, facts)
         _log_scorers(job, facts)
         input_digest = "unknown" if scan is None else file_digest(job.source)
-        part = _part(job, intake)
+        part = _part(job, preparer)
         provenance = facts.provenance | _part_facts(job, part, input_digest)
         provenance |= _background_facts(job, input_digest)
         header = _annotated_header(
             records.header,
-            intake.reference,
+            preparer.reference,
             scan,
             provenance,
             overwrite=job.overwrite,
             ranked=facts.quantiles is not None,
         )
-        warnings = compare_files(records.header, intake, scan)
+        warnings = compare_files(records.header, preparer, scan)
         total = len(part) if part is not None else scan.records if scan else None
         report = JobReport(
             counts=RunCounts(),
-            left_out=facts.left_out,
+            excluded=facts.excluded,
             warnings=warnings,
             device=facts.device,
             threads=facts.threads,
@@ -112,7 +112,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
                 lambda counts: observe(counts, total),
             )
             _check_unchanged(stamps, journal)
-            report.warnings.extend(check_places(places, unit="records", reference=intake.reference))
+            report.warnings.extend(check_places(places, unit="records", reference=preparer.reference))
             if summary is not None:
                 summary.write(summarize_job(job, report, provenance, input_digest=input_digest))
     return report
@@ -132,33 +132,35 @@ _Score = Callable[[Iterable[Record], Journal | None], Generator[list[RecordResul
 
 
 @contextlib.contextmanager
-def _open_scoring(job: Job, intake: Intake) -> Iterator[tuple[Facts, Intake, _Score]]:
+def _open_scoring(job: Job, preparer: AllelePreparer) -> Iterator[tuple[Facts, AllelePreparer, _Score]]:
     """Open what records are scored with, here or on the workers of a cluster.
 
     Yields:
-        The facts, the intake that knows the scorers of the run, and the function that scores.
+        The facts, the preparer that knows the scorers of the run, and the function that scores.
     """
     if job.cluster is not None:
         from vepscore.engine.cluster import open_cluster
 
-        with open_cluster(job, intake) as cluster:
-            yield cluster.facts, cluster.intake, cluster.score
+        with open_cluster(job, preparer) as cluster:
+            yield cluster.facts, cluster.preparer, cluster.score
         return
-    session = open_session(job, intake)
+    session = open_session(job, preparer)
 
     def score(
         records: Iterable[Record], journal: Journal | None
     ) -> Generator[list[RecordResult], None, None]:
         engine = session.create_engine()
-        return score_records(records, session.intake, engine, journal=journal, keep_blocks=job.keeps_blocks)
+        return score_records(
+            records, session.preparer, engine, journal=journal, keep_matrices=job.keeps_matrices
+        )
 
-    yield session.facts, session.intake, score
+    yield session.facts, session.preparer, score
 
 
 def _check_events(job: Job, facts: Facts) -> None:
     """Raises UsageError where the output that needs splice events is asked for, and nothing scores them."""
     if job.spliceai is not None and EVENTS_SCORER not in facts.scorers:
-        reason = facts.left_out.get(EVENTS_SCORER, "is not among the scorers asked for")
+        reason = facts.excluded.get(EVENTS_SCORER, "is not among the scorers asked for")
         raise UsageError(
             f"--spliceai {job.spliceai}: nothing to write there\n{EVENTS_SCORER}: {reason}",
             hint=f"leave out --spliceai, or add -s {EVENTS_SCORER}",
@@ -167,12 +169,12 @@ def _check_events(job: Job, facts: Facts) -> None:
 
 def _log_scorers(job: Job, facts: Facts) -> None:
     """Log which scorers run and which do not, if the checkpoint chose them."""
-    on_request = [name for name, reason in facts.left_out.items() if reason == ON_REQUEST]
+    on_request = [name for name, reason in facts.excluded.items() if reason == ON_REQUEST]
     if job.scorers is None and on_request:
         log.info("scorers: %s; not run: %s (%s)", ", ".join(facts.scorers), ", ".join(on_request), ON_REQUEST)
 
 
-def _part(job: Job, intake: Intake) -> range | None:
+def _part(job: Job, preparer: AllelePreparer) -> range | None:
     """The records of the job's shard; None where it has them all.
 
     Raises:
@@ -186,7 +188,7 @@ def _part(job: Job, intake: Intake) -> range | None:
             hint="write the input to a file first",
         )
     with open_records(job.source) as records:
-        return records_of(job.shard, records, intake)
+        return records_of(job.shard, records, preparer)
 
 
 def _in_part(records: Iterable[Record], part: range | None) -> Iterable[Record]:
@@ -231,7 +233,7 @@ def _open_journal(
         "device": facts.device,
         "threads (NPROC)": str(facts.threads),
         "devices": job.split,
-        "scores": "all" if job.keeps_blocks else "largest",
+        "scores": "all" if job.keeps_matrices else "largest",
     }
     with open_journal(Path(job.files[0]), scored_with, resume=job.resume) as journal:
         for name in job.files:

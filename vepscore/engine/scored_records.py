@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-from vepscore.contract import ScoreBlock, Scorer
-from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.contract import ScoreMatrix, Scorer
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele
 from vepscore.engine.scoring import Engine, NotFiniteError
 from vepscore.engine.summary import summarize_details, summarize_fields
 from vepscore.genome.alleles import Status
@@ -21,7 +21,7 @@ _MAX_CHUNK_RECORDS = 1000  # held at a time where few alleles can be scored
 _MAX_CHUNK_BYTES = 1 << 24  # of their lines
 _CHUNKS_AHEAD = 2  # prepared while the device works
 _SCORED = {Status.OK, Status.FAILED}  # by the device: what takes time
-_Scored = list[ScoreBlock] | NotFiniteError
+_Scored = list[ScoreMatrix] | NotFiniteError
 
 
 @dataclasses.dataclass
@@ -91,29 +91,29 @@ def run(
 
 def score_records(
     records: Iterable[Record],
-    intake: Intake,
+    preparer: AllelePreparer,
     engine: Engine,
     *,
     journal: Journal | None = None,
-    keep_blocks: bool = True,
+    keep_matrices: bool = True,
 ) -> Generator[list[RecordResult], None, None]:
     """The results of the records, in order, some at a time; alleles go through the engine in batches across records.
 
     Args:
         records: in the order in which they come out.
-        intake: prepares the alleles.
+        preparer: prepares the alleles.
         engine: scores them.
         journal: results that it has are taken from it.
-        keep_blocks: the results have all scores, for the long table, and not their summary alone.
+        keep_matrices: the results have all scores, for the long table, and not their summary alone.
     """
     scorers = {scorer.name: scorer for scorer in engine.scorers}
     begun: list[AlleleResult] = []  # of a record whose other alleles are in the next chunk
-    for chunk, scored in _scored_chunks(_chunks(records, intake, engine.batch, journal), engine):
+    for chunk, scored in _scored_chunks(_chunks(records, preparer, engine.batch, journal), engine):
         results = []
         for piece in chunk:
             begun += journal.read(piece.record) if piece.is_known else ()
             begun += (
-                _result(allele, next(scored), engine, scorers, keep_blocks=keep_blocks)
+                _result(allele, next(scored), engine, scorers, keep_matrices=keep_matrices)
                 if allele.status is Status.OK
                 else _unscored(allele)
                 for allele in piece.alleles
@@ -134,7 +134,7 @@ class _Piece(NamedTuple):
 
 
 def _chunks(
-    records: Iterable[Record], intake: Intake, batch: int, journal: Journal | None
+    records: Iterable[Record], preparer: AllelePreparer, batch: int, journal: Journal | None
 ) -> Iterator[list[_Piece]]:
     """Consecutive alleles that fill a batch between them, or those of many records."""
     chunk: list[_Piece] = []
@@ -146,7 +146,7 @@ def _chunks(
         else:
             alleles: list[PreparedAllele] = []
             left = len(record.alts)
-            for allele in intake.prepare(record):
+            for allele in preparer.prepare(record):
                 alleles.append(allele)
                 left -= 1
                 ready += allele.status is Status.OK
@@ -214,22 +214,22 @@ def _score_in_batches(alleles: Sequence[PreparedAllele], engine: Engine) -> list
 
 def _result(
     allele: PreparedAllele,
-    blocks: _Scored,
+    matrices: _Scored,
     engine: Engine,
     scorers: dict[str, Scorer],
     *,
-    keep_blocks: bool,
+    keep_matrices: bool,
 ) -> AlleleResult:
-    if isinstance(blocks, NotFiniteError):
-        return _unscored(dataclasses.replace(allele, status=Status.FAILED, reason=str(blocks)))
+    if isinstance(matrices, NotFiniteError):
+        return _unscored(dataclasses.replace(allele, status=Status.FAILED, reason=str(matrices)))
     return AlleleResult(
         alt=allele.alt,
         status=Status.OK,
         n_share=allele.n_share,
         window=allele.site.window,
-        fields=summarize_fields(blocks, scorers),
-        details=summarize_details(blocks, engine.tracks, allele.site.overlapping_genes()),
-        blocks=tuple(blocks) if keep_blocks else (),
+        fields=summarize_fields(matrices, scorers),
+        details=summarize_details(matrices, engine.tracks, allele.site.overlapping_genes()),
+        matrices=tuple(matrices) if keep_matrices else (),
     )
 
 

@@ -1,4 +1,4 @@
-"""From embeddings to score blocks: heads where scorers read, then the scorers. What every engine shares.
+"""From embeddings to score matrices: heads where scorers read, then the scorers. What every engine shares.
 
 An engine gives a reader of each allele's embeddings. Scorers that read the same places share the signals there.
 
@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from vepscore.contract import Junctions, Reads, ScoreBlock, Scorer, Site, padded_size
-from vepscore.engine.intake import PreparedAllele
+from vepscore.contract import Footprint, Junctions, ScoreMatrix, Scorer, Site, padded_size
+from vepscore.engine.preparer import PreparedAllele
 from vepscore.engine.selection import needed_outputs
 from vepscore.engine.strand import BETWEEN_BASES, count_turned, turn_index, turned_channels
 from vepscore.genome.alignment import (
@@ -70,7 +70,7 @@ class Request:
     """What one scorer asks for."""
 
     scorer: Scorer
-    reads: Reads
+    footprint: Footprint
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,29 +122,33 @@ def plan_allele(allele: PreparedAllele, scorers: Sequence[Scorer]) -> AllelePlan
     site = allele.site
     groups: dict[tuple, list[Request]] = {}
     for scorer in scorers:
-        reads = scorer.where(site)
-        if reads is not None:
-            key = (scorer.output.resolution_bp, reads.aligned, reads.positions.tobytes())
-            groups.setdefault(key, []).append(Request(scorer=scorer, reads=reads))
+        footprint = scorer.footprint(site)
+        if footprint is not None:
+            key = (scorer.output.resolution_bp, footprint.aligned, footprint.positions.tobytes())
+            groups.setdefault(key, []).append(Request(scorer=scorer, footprint=footprint))
     return AllelePlan(
         allele=allele,
         scorers=tuple(scorers),
         groups=tuple(
-            Group(places=_places(requests[0].reads, resolution_bp, site), requests=tuple(requests))
+            Group(places=_places(requests[0].footprint, resolution_bp, site), requests=tuple(requests))
             for (resolution_bp, *_), requests in groups.items()
         ),
     )
 
 
-def _places(reads: Reads, resolution_bp: int, site: Site) -> Places:
+def _places(footprint: Footprint, resolution_bp: int, site: Site) -> Places:
     if site.has_two_windows and resolution_bp < PAIR_BIN_BP:
-        index = align_to_both(reads.positions, resolution_bp, site.allele, site.window)
-    elif reads.aligned and not site.has_two_windows:
-        index = align_positions(reads.positions, site.allele, site.window)
+        index = align_to_both(footprint.positions, resolution_bp, site.allele, site.window)
+    elif footprint.aligned and not site.has_two_windows:
+        index = align_positions(footprint.positions, site.allele, site.window)
     else:
         none = np.full(1, -1, np.int32)
-        index = AlternateIndex(positions=reads.positions, anchor=np.int32(len(reads.positions)), span=none)
-    return Places(reference=reads.positions, alternate=index.positions, anchor=index.anchor, span=index.span)
+        index = AlternateIndex(
+            positions=footprint.positions, anchor=np.int32(len(footprint.positions)), span=none
+        )
+    return Places(
+        reference=footprint.positions, alternate=index.positions, anchor=index.anchor, span=index.span
+    )
 
 
 class Scoring:
@@ -196,8 +200,8 @@ class Scoring:
         reference: Reader,
         alternate: Reader,
         predict_reference: Callable[[Group], Signals],
-    ) -> list[ScoreBlock]:
-        """The blocks of one allele, in the order of the scorers.
+    ) -> list[ScoreMatrix]:
+        """The matrices of one allele, in the order of the scorers.
 
         Args:
             plan: what is read.
@@ -219,7 +223,10 @@ class Scoring:
                     pair = self._junctions(group, request, signals, (reference, alternate))
                 else:
                     pair = tuple(signal[output] for signal in signals)
-                found[request.scorer] = request, _reduce(*pair, request.reads.masks, scorer=request.scorer)
+                found[request.scorer] = (
+                    request,
+                    _reduce(*pair, request.footprint.masks, scorer=request.scorer),
+                )
         # Waits for the device once, not once per scorer.
         values = jax.device_get([scored for _, scored in found.values()])
         scores = dict(zip(found, values, strict=True))
@@ -229,21 +236,23 @@ class Scoring:
             if scorer in found
         ]
 
-    def _name(self, request: Request, scores: Any, finite: bool, allele: PreparedAllele) -> ScoreBlock:
+    def _name(self, request: Request, scores: Any, finite: bool, allele: PreparedAllele) -> ScoreMatrix:
         scorer = request.scorer
         if not finite:
             raise NotFiniteError(f"{scorer.output}: the device returned numbers that are not finite")
-        block = scorer.rows(scores, request.reads, allele.site, self.tracks[scorer.output])
-        return _without_change(block) if allele.changes_nothing and scorer.compares else block
+        matrix = scorer.rows(scores, request.footprint, allele.site, self.tracks[scorer.output])
+        return _without_change(matrix) if allele.changes_nothing and scorer.compares else matrix
 
     def _junctions(
         self, group: Group, request: Request, signals: tuple[Signals, Signals], readers: tuple[Reader, Reader]
     ) -> tuple[Junctions, Junctions]:
         """Counts between the sites that either allele or the annotation has: as many as there are and are taken."""
         classes = [signal[Output.SPLICE_SITES] for signal in signals]
-        reads = request.reads
-        read = np.ones(len(SPLICE_CLASSES), bool) if reads.site_classes is None else reads.site_classes
-        sites, most = self._choose(*classes, group.places.reference, reads.annotated_sites, read)
+        footprint = request.footprint
+        read = (
+            np.ones(len(SPLICE_CLASSES), bool) if footprint.site_classes is None else footprint.site_classes
+        )
+        sites, most = self._choose(*classes, group.places.reference, footprint.annotated_sites, read)
         sites = sites[:, : request.scorer.max_sites]
         sizes = [*(size for size in _SITE_SIZES if size < sites.shape[1]), sites.shape[1]]
         sites = sites[:, : padded_size(min(int(most), sites.shape[1]), sizes)]
@@ -261,11 +270,11 @@ def join_pairs(left: jax.Array, right: jax.Array, plan: AllelePlan, *, reverse: 
     return jnp.where((is_right[::-1, ::-1] if reverse else is_right)[..., None], right, left)
 
 
-def _without_change(block: ScoreBlock) -> ScoreBlock:
-    """Return the block with scores of 0 and no positions: compiled code may round two equal terms differently."""
-    nowhere = None if block.positions is None else np.full_like(block.positions, -1)
-    values = np.where(np.isnan(block.values), block.values, np.float32(0))
-    return dataclasses.replace(block, values=values, positions=nowhere)
+def _without_change(matrix: ScoreMatrix) -> ScoreMatrix:
+    """Return the matrix with scores of 0 and no positions: compiled code may round two equal terms differently."""
+    nowhere = None if matrix.positions is None else np.full_like(matrix.positions, -1)
+    values = np.where(np.isnan(matrix.values), matrix.values, np.float32(0))
+    return dataclasses.replace(matrix, values=values, positions=nowhere)
 
 
 class Engine(Protocol):
@@ -275,8 +284,8 @@ class Engine(Protocol):
     tracks: Mapping[Output, Tracks]
     batch: int  # alleles that it is best given at a time
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
-        """The blocks of each allele, in the order of the scorers; all alleles have a site."""
+    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
+        """The matrices of each allele, in the order of the scorers; all alleles have a site."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,12 +35,12 @@ class Selection:
     """The scorers to run, and why the others do not."""
 
     scorers: tuple[Scorer, ...]
-    left_out: dict[str, str]  # scorer's name to the reason
+    excluded: dict[str, str]  # scorer's name to the reason
 
     @property
     def on_request(self) -> tuple[str, ...]:
         """Names of the scorers that could run, but are no defaults of the checkpoint."""
-        return tuple(name for name, reason in self.left_out.items() if reason == ON_REQUEST)
+        return tuple(name for name, reason in self.excluded.items() if reason == ON_REQUEST)
 
 
 def choose_scorers(named: Sequence[str] | None, defaults: Sequence[str] | None) -> Choice:
@@ -97,12 +97,12 @@ def select_scorers(choice: Choice, checkpoint: Checkpoint, *, has_genes: bool, h
         }
         return {name: problem for name, problem in problems.items() if problem}
 
-    left_out = {**choice.missing, **find_problems(choice.scorers)}
-    kept = tuple(scorer for scorer in choice.scorers if scorer.name not in left_out)
-    if failed := {name: why for name, why in left_out.items() if not kept or name in choice.required}:
+    excluded = {**choice.missing, **find_problems(choice.scorers)}
+    kept = tuple(scorer for scorer in choice.scorers if scorer.name not in excluded)
+    if failed := {name: why for name, why in excluded.items() if not kept or name in choice.required}:
         raise _cannot_run(failed, of_defaults=bool(choice.others))
     others = dict.fromkeys((scorer.name for scorer in choice.others), ON_REQUEST)
-    return Selection(scorers=kept, left_out=left_out | others | find_problems(choice.others))
+    return Selection(scorers=kept, excluded=excluded | others | find_problems(choice.others))
 
 
 def _cannot_run(reasons: Mapping[str, str], *, of_defaults: bool) -> UsageError:

@@ -8,9 +8,9 @@ import jax
 from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import count_threads, default_precision, find_devices
-from vepscore.engine.intake import Intake
 from vepscore.engine.job import Job
 from vepscore.engine.parallel import create_sparse_engine
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.provenance import SCORERS_KEY, describe_run
 from vepscore.engine.quantile_choice import QUANTILES_KEY, find_quantiles, match_composite
 from vepscore.engine.retry import RetryingEngine
@@ -43,7 +43,7 @@ class Facts:
     threads: int  # of a CPU; 0 on another device
     precision: str
     tracks: Mapping[Output, Tracks]
-    left_out: dict[str, str]  # scorer's name to why it was left out
+    excluded: dict[str, str]  # scorer's name to why it was left out
     signed: frozenset[str]  # the scorers and fields whose scores are signed
     quantiles: Quantiles | None  # of the background that the scores are ranked in
 
@@ -58,11 +58,11 @@ class Session:
     """A checkpoint and a device, ready to score."""
 
     facts: Facts
-    intake: Intake  # that knows the scorers of the run
+    preparer: AllelePreparer  # that knows the scorers of the run
     create_engine: Callable[[], Engine]  # once
 
 
-def open_intake(job: Job, *, source: str, assembly: str) -> Intake:
+def open_preparer(job: Job, *, source: str, assembly: str) -> AllelePreparer:
     """Open a job's reference and annotation.
 
     Args:
@@ -75,7 +75,7 @@ def open_intake(job: Job, *, source: str, assembly: str) -> Intake:
         AnnotationError: the annotation cannot be read.
         CheckpointError: the checkpoint is missing, or its `config.json` is damaged.
     """
-    return Intake(
+    return AllelePreparer(
         reference=Reference(job.reference, cache_dir()),
         window_bp=job.window_bp,
         align_bp=job.align_bp,
@@ -91,7 +91,7 @@ def open_intake(job: Job, *, source: str, assembly: str) -> Intake:
 
 def open_session(
     job: Job,
-    intake: Intake,
+    preparer: AllelePreparer,
     *,
     scorers: Sequence[Scorer] | None = None,
     choose_tracks: ChooseTracks | None = None,
@@ -100,7 +100,7 @@ def open_session(
 
     Args:
         job: the options.
-        intake: what the job's alleles are prepared by.
+        preparer: what the job's alleles are prepared by.
         scorers: those to make scores with; None for those that the job names, or the checkpoint's defaults.
         choose_tracks: which tracks are predicted; None for all.
 
@@ -110,12 +110,12 @@ def open_session(
     devices = find_devices(job.device)
     precision = job.precision or default_precision(devices[0].platform)
     with fixed_settings(precision, devices[0]):
-        return _open_session(job, intake, devices, precision, scorers, choose_tracks)
+        return _open_session(job, preparer, devices, precision, scorers, choose_tracks)
 
 
 def _open_session(
     job: Job,
-    intake: Intake,
+    preparer: AllelePreparer,
     devices: Sequence[jax.Device],
     precision: str,
     scorers: Sequence[Scorer] | None,
@@ -137,13 +137,13 @@ def _open_session(
     selection = select_scorers(
         choice,
         checkpoint,
-        has_genes=intake.annotation is not None,
-        has_polya=intake.polya is not None,
+        has_genes=preparer.annotation is not None,
+        has_polya=preparer.polya is not None,
     )
     rotary_dtype = checkpoint.config.rotary_dtype if job.rotary == "auto" else job.rotary
     provenance = describe_run(
         job,
-        intake,
+        preparer,
         checkpoint,
         scorers=selection.scorers,
         on_request=selection.on_request,
@@ -161,7 +161,7 @@ def _open_session(
         threads=count_threads() if device == "cpu" else 0,
         precision=precision,
         tracks=checkpoint.tracks,
-        left_out=selection.left_out,
+        excluded=selection.excluded,
         signed=signed_names(selection.scorers),
         quantiles=quantiles,
     )
@@ -179,7 +179,7 @@ def _open_session(
 
     return Session(
         facts=facts,
-        intake=dataclasses.replace(intake, scorers=selection.scorers),
+        preparer=dataclasses.replace(preparer, scorers=selection.scorers),
         create_engine=create_engine,
     )
 

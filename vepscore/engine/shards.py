@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from vepscore.engine.intake import Intake
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.errors import UsageError
 from vepscore.io.records import Record
 
@@ -41,20 +41,20 @@ class Shard(NamedTuple):
         return f"{self.number}/{self.count}"
 
 
-def records_of(shard: Shard, records: Iterable[Record], intake: Intake) -> range:
+def records_of(shard: Shard, records: Iterable[Record], preparer: AllelePreparer) -> range:
     """The indices of a shard's records, which follow one another.
 
     A record belongs to the shard that the middle of its work falls into.
     """
-    work = np.fromiter((estimate_work(record, intake) for record in records), np.float64)
+    work = np.fromiter((estimate_work(record, preparer) for record in records), np.float64)
     middles = np.cumsum(work) - work / 2
     bounds = work.sum() * np.array([shard.number - 1, shard.number]) / shard.count
     first, end = np.searchsorted(middles, bounds)
     return range(int(first), int(end))
 
 
-def estimate_work(record: Record, intake: Intake) -> float:
+def estimate_work(record: Record, preparer: AllelePreparer) -> float:
     """What scoring a record costs, as far as the record and the annotation tell."""
-    scored = sum(intake.may_score(record, alt) for alt in record.alts)
-    in_gene = bool(scored) and intake.is_in_gene(record)
+    scored = sum(preparer.may_score(record, alt) for alt in record.alts)
+    in_gene = bool(scored) and preparer.is_in_gene(record)
     return _PASSED_THROUGH + scored * (1 + _IN_GENE * in_gene)

@@ -23,11 +23,11 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from vepscore.contract import ScoreBlock, Scorer
-from vepscore.engine.blocks import ABSENT, read_blocks
+from vepscore.contract import ScoreMatrix, Scorer
 from vepscore.engine.decoding import Undecoded, WindowDecoder, split_bins, trunk_bins, with_margins
 from vepscore.engine.encoding import EncodedWindow, WindowEncoder
-from vepscore.engine.intake import PreparedAllele
+from vepscore.engine.pages import ABSENT, read_blocks
+from vepscore.engine.preparer import PreparedAllele
 from vepscore.engine.scoring import (
     AllelePlan,
     Group,
@@ -139,13 +139,13 @@ class SparseEngine:
         self._encoder: WindowEncoder | None = None
         self._references: collections.OrderedDict[bytes, _Window] = collections.OrderedDict()
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
+    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
         """The blocks of each allele, in the order of the scorers; all alleles have a site."""
         with fixed_settings(self._precision, self._device):
             return self._score_windows(alleles)
 
-    def _score_windows(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreBlock] | NotFiniteError]:
-        results: list[list[ScoreBlock] | NotFiniteError] = []
+    def _score_windows(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
+        results: list[list[ScoreMatrix] | NotFiniteError] = []
         for _, same in itertools.groupby(alleles, lambda allele: allele.reference_codes.tobytes()):
             plans = [plan_allele(allele, self.scorers) for allele in same]
             for first in range(0, len(plans), self.batch):
@@ -161,7 +161,7 @@ class SparseEngine:
         if self._encoder is not None:
             self._encoder.clear()
 
-    def _score_together(self, plans: Sequence[AllelePlan]) -> list[list[ScoreBlock] | NotFiniteError]:
+    def _score_together(self, plans: Sequence[AllelePlan]) -> list[list[ScoreMatrix] | NotFiniteError]:
         """The blocks of alleles that have the same reference window."""
         windows = [(plan, number) for plan in plans for number in range(len(plan.allele.alternates))]
         demands = [self._alternate_demand(plan, number) for plan, number in windows]
@@ -185,7 +185,7 @@ class SparseEngine:
 
     def _score(
         self, plan: AllelePlan, reference: _Window, alternates: Sequence[_Window]
-    ) -> list[ScoreBlock] | NotFiniteError:
+    ) -> list[ScoreMatrix] | NotFiniteError:
         of_reference = self._reader(reference.rows, reference.trunk, reference.pair)
         of_alternate = self._alternate_reader(plan, alternates) if alternates else of_reference
         predict = functools.partial(self._predict_reference, reference, of_reference)

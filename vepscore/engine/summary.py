@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from vepscore.contract import ScoreBlock, Scorer
+from vepscore.contract import ScoreMatrix, Scorer
 from vepscore.genome.annotation import Gene
 from vepscore.io.fields import COMPOSITE_FIELD, COMPOSITE_GENE_FIELD
 from vepscore.io.results import Detail
@@ -15,21 +15,23 @@ from vepscore.outputs import Output, Tracks
 COMPOSITE_WEIGHTS = {"VS_SS": 1.0, "VS_SSU": 1.0, "VS_SJ": 0.2}
 
 
-def summarize_fields(blocks: Iterable[ScoreBlock], scorers: Mapping[str, Scorer]) -> dict[str, float | str]:
+def summarize_fields(
+    matrices: Iterable[ScoreMatrix], scorers: Mapping[str, Scorer]
+) -> dict[str, float | str]:
     """The value of each INFO field that has one: the score largest in size, over genes and tracks."""
     fields: dict[str, float | str] = {}
     by_gene: dict[Gene, dict[str, float]] = {}
-    for block in blocks:
-        scorer = scorers[block.scorer]
-        best = _largest(block.values)
+    for matrix in matrices:
+        scorer = scorers[matrix.scorer]
+        best = _largest(matrix.values)
         if scorer.info_field is None or best is None:
             continue
         row, track = best
-        fields[scorer.info_field] = float(block.values[row, track])
-        if scorer.info_gene_field is not None and block.genes[row] is not None:
-            fields[scorer.info_gene_field] = block.genes[row].name
+        fields[scorer.info_field] = float(matrix.values[row, track])
+        if scorer.info_gene_field is not None and matrix.genes[row] is not None:
+            fields[scorer.info_gene_field] = matrix.genes[row].name
         if scorer.info_field in COMPOSITE_WEIGHTS:
-            _collect_parts(by_gene, scorer.info_field, block)
+            _collect_parts(by_gene, scorer.info_field, matrix)
     return fields | _composite(fields, by_gene)
 
 
@@ -40,59 +42,59 @@ def signed_names(scorers: Collection[Scorer]) -> frozenset[str]:
 
 
 def summarize_details(
-    blocks: Iterable[ScoreBlock], tracks: Mapping[Output, Tracks], overlapping: Sequence[Gene]
+    matrices: Iterable[ScoreMatrix], tracks: Mapping[Output, Tracks], overlapping: Sequence[Gene]
 ) -> tuple[Detail, ...]:
-    """An entry per scorer and gene, of the track largest in size; of a block with labels, an entry per row.
+    """An entry per scorer and gene, of the track largest in size; of a matrix with labels, an entry per row.
 
     The genes are those that the variant overlaps and the one with the largest score; a scorer without genes has
     one entry.
     """
     overlapped = {gene.gene_id for gene in overlapping}
     details = []
-    for block in blocks:
-        best = _largest(block.values)
+    for matrix in matrices:
+        best = _largest(matrix.values)
         if best is None:
             continue
-        best_gene = block.genes[best[0]]
+        best_gene = matrix.genes[best[0]]
         entries: dict[tuple[Gene | None, int | None], list[int]] = {}
-        for row, gene in enumerate(block.genes):
+        for row, gene in enumerate(matrix.genes):
             if gene is None or gene == best_gene or gene.gene_id in overlapped:
-                entries.setdefault((gene, None if block.labels is None else row), []).append(row)
+                entries.setdefault((gene, None if matrix.labels is None else row), []).append(row)
         for (gene, _), rows in entries.items():
-            detail = _detail(block, gene, rows, tracks[block.output])
+            detail = _detail(matrix, gene, rows, tracks[matrix.output])
             if detail is not None:
                 details.append(detail)
     return tuple(details)
 
 
-def _detail(block: ScoreBlock, gene: Gene | None, rows: Sequence[int], tracks: Tracks) -> Detail | None:
-    values = block.values[rows]
+def _detail(matrix: ScoreMatrix, gene: Gene | None, rows: Sequence[int], tracks: Tracks) -> Detail | None:
+    values = matrix.values[rows]
     best = _largest(values)
     if best is None:
         return None
     return Detail(
-        scorer=block.scorer,
+        scorer=matrix.scorer,
         score=float(values[best]),
         gene_id=gene.gene_id if gene else "",
         symbol=gene.name if gene else "",
-        track=tracks.name[best[1]] if block.labels is None else _place(block, rows[0]),
+        track=tracks.name[best[1]] if matrix.labels is None else _place(matrix, rows[0]),
         biosample=tracks.biosample_name[best[1]],
     )
 
 
-def _place(block: ScoreBlock, row: int) -> str:
+def _place(matrix: ScoreMatrix, row: int) -> str:
     """The row's label, and after a colon its 1-based position where it has one."""
-    position0 = -1 if block.positions is None else block.positions[row]
-    return block.labels[row] if position0 < 0 else f"{block.labels[row]}:{position0 + 1}"
+    position0 = -1 if matrix.positions is None else matrix.positions[row]
+    return matrix.labels[row] if position0 < 0 else f"{matrix.labels[row]}:{position0 + 1}"
 
 
-def _collect_parts(by_gene: dict[Gene, dict[str, float]], field: str, block: ScoreBlock) -> None:
+def _collect_parts(by_gene: dict[Gene, dict[str, float]], field: str, matrix: ScoreMatrix) -> None:
     """Notes each gene's largest score under the field."""
-    for row, gene in enumerate(block.genes):
-        best = _largest(block.values[row : row + 1])
+    for row, gene in enumerate(matrix.genes):
+        best = _largest(matrix.values[row : row + 1])
         if gene is not None and best is not None:
             parts = by_gene.setdefault(gene, {})
-            parts[field] = max(parts.get(field, 0.0), float(block.values[row, best[1]]))
+            parts[field] = max(parts.get(field, 0.0), float(matrix.values[row, best[1]]))
 
 
 def _composite(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vepscore.contract import ScoreBlock
+from vepscore.contract import ScoreMatrix
 from vepscore.genome.alleles import Status
 from vepscore.genome.annotation import Gene
 from vepscore.genome.windows import Window
@@ -81,22 +81,22 @@ class _Arrays:
 
 
 def _describe(allele: AlleleResult, genes: dict[Gene | None, int], arrays: list[bytes]) -> dict[str, Any]:
-    blocks = []
-    for block in allele.blocks:
-        arrays.append(np.ascontiguousarray(block.values, _FLOAT).tobytes())
-        if block.junctions is not None:
-            arrays.append(np.ascontiguousarray(block.junctions, _INTEGER).tobytes())
-        if block.positions is not None:
-            arrays.append(np.ascontiguousarray(block.positions, _INTEGER).tobytes())
-        blocks.append(
+    matrices = []
+    for matrix in allele.matrices:
+        arrays.append(np.ascontiguousarray(matrix.values, _FLOAT).tobytes())
+        if matrix.junctions is not None:
+            arrays.append(np.ascontiguousarray(matrix.junctions, _INTEGER).tobytes())
+        if matrix.positions is not None:
+            arrays.append(np.ascontiguousarray(matrix.positions, _INTEGER).tobytes())
+        matrices.append(
             {
-                "scorer": block.scorer,
-                "output": block.output.value,
-                "shape": block.values.shape,
-                "genes": [genes.setdefault(gene, len(genes)) for gene in block.genes],
-                "junctions": block.junctions is not None,
-                "positions": block.positions is not None,
-                "labels": block.labels,
+                "scorer": matrix.scorer,
+                "output": matrix.output.value,
+                "shape": matrix.values.shape,
+                "genes": [genes.setdefault(gene, len(genes)) for gene in matrix.genes],
+                "junctions": matrix.junctions is not None,
+                "positions": matrix.positions is not None,
+                "labels": matrix.labels,
             }
         )
     return {
@@ -107,7 +107,7 @@ def _describe(allele: AlleleResult, genes: dict[Gene | None, int], arrays: list[
         "window": allele.window and dataclasses.asdict(allele.window),
         "fields": dict(allele.fields),
         "details": [dataclasses.asdict(detail) for detail in allele.details],
-        "blocks": blocks,
+        "blocks": matrices,
     }
 
 
@@ -120,16 +120,16 @@ def _restore(allele: dict[str, Any], genes: list[Gene | None], arrays: _Arrays) 
         window=allele["window"] and Window(**allele["window"]),
         fields=allele["fields"],
         details=tuple(Detail(**detail) for detail in allele["details"]),
-        blocks=tuple(
-            ScoreBlock(
-                scorer=block["scorer"],
-                output=Output(block["output"]),
-                values=arrays.take(_FLOAT, *block["shape"]),
-                genes=tuple(genes[index] for index in block["genes"]),
-                junctions=arrays.take(_INTEGER, len(block["genes"]), 2) if block["junctions"] else None,
-                positions=arrays.take(_INTEGER, len(block["genes"])) if block["positions"] else None,
-                labels=None if block["labels"] is None else tuple(block["labels"]),
+        matrices=tuple(
+            ScoreMatrix(
+                scorer=matrix["scorer"],
+                output=Output(matrix["output"]),
+                values=arrays.take(_FLOAT, *matrix["shape"]),
+                genes=tuple(genes[index] for index in matrix["genes"]),
+                junctions=arrays.take(_INTEGER, len(matrix["genes"]), 2) if matrix["junctions"] else None,
+                positions=arrays.take(_INTEGER, len(matrix["genes"])) if matrix["positions"] else None,
+                labels=None if matrix["labels"] is None else tuple(matrix["labels"]),
             )
-            for block in allele["blocks"]
+            for matrix in allele["blocks"]
         ),
     )

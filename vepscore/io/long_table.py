@@ -1,10 +1,10 @@
 """The long table: one row per allele, scorer, gene, junction or site, and track, in Parquet.
 
-An allele brings some 30,000 rows, so a block of scores is kept as it came, with small codes for its names,
+An allele brings some 30,000 rows, so a matrix of scores is kept as it came, with small codes for its names,
 and becomes columns only when a row group is full. Every row group but the last has ROW_GROUP_ROWS rows and
 its own dictionaries, in order of first appearance: the bytes depend on the rows and the provenance alone.
 
-Axis letters: N rows of the table, R rows of a block (genes, junctions or sites), T tracks of an output.
+Axis letters: N rows of the table, R rows of a matrix (genes, junctions or sites), T tracks of an output.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vepscore.contract import ScoreBlock
+from vepscore.contract import ScoreMatrix
 from vepscore.errors import PluginError
 from vepscore.genome.alleles import kind_of
 from vepscore.genome.annotation import Gene
@@ -117,12 +117,12 @@ class _TrackTable:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Piece:
-    """Scores of one block that go into one row group."""
+    """Scores of one matrix that go into one row group."""
 
     allele: tuple[int, ...]  # numbers and codes of ALLELE_COLUMNS
     genes: np.ndarray  # int32 (R, 4): codes of GENE_COLUMNS
     places: np.ndarray  # int64 (R, 3): PLACE_COLUMNS
-    rows: np.ndarray  # int64 (N,): row of the block
+    rows: np.ndarray  # int64 (N,): row of the matrix
     tracks: np.ndarray  # int64 (N,): place in the track table
     values: np.ndarray  # float32 (N,)
     quantiles: np.ndarray  # float32 (N,); empty in runs without quantiles
@@ -170,36 +170,38 @@ class LongTableWriter(StagedWriter):
             OutputError: the file cannot be written.
         """
         for alt_index, allele in enumerate(result.alleles):
-            for block in allele.blocks:
-                self._add(self._piece(result, alt_index, allele, block))
+            for matrix in allele.matrices:
+                self._add(self._piece(result, alt_index, allele, matrix))
 
-    def _piece(self, result: RecordResult, alt_index: int, allele: AlleleResult, block: ScoreBlock) -> _Piece:
-        expected = (len(block.genes), self._tracks.sizes.get(block.output, 0))
-        if block.values.shape != expected:
+    def _piece(
+        self, result: RecordResult, alt_index: int, allele: AlleleResult, matrix: ScoreMatrix
+    ) -> _Piece:
+        expected = (len(matrix.genes), self._tracks.sizes.get(matrix.output, 0))
+        if matrix.values.shape != expected:
             raise PluginError(
-                f"scorer {block.scorer}\ngave scores of shape {block.values.shape}, expected {expected}: "
-                f"its rows by the tracks of {block.output}"
+                f"scorer {matrix.scorer}\ngave scores of shape {matrix.values.shape}, expected {expected}: "
+                f"its rows by the tracks of {matrix.output}"
             )
         record = result.record
-        rows, columns = np.nonzero(~np.isnan(block.values))
+        rows, columns = np.nonzero(~np.isnan(matrix.values))
         texts = {"chrom": record.chrom, "ref": record.ref, "alt": allele.alt}
-        texts |= {"scorer": block.scorer, "output_type": block.output.value}
+        texts |= {"scorer": matrix.scorer, "output_type": matrix.output.value}
         codes = {column: self._vocabularies[column].code(text) for column, text in texts.items()}
         numbers = codes | {"record": record.index, "alt_index": alt_index, "pos": record.pos1}
         return _Piece(
             allele=tuple(numbers[column] for column in ALLELE_COLUMNS),
-            genes=np.array([self._codes_of(gene) for gene in block.genes], np.int32).reshape(-1, 4),
-            places=_places(block),
+            genes=np.array([self._codes_of(gene) for gene in matrix.genes], np.int32).reshape(-1, 4),
+            places=_places(matrix),
             rows=rows,
-            tracks=columns + self._tracks.starts[block.output],
-            values=block.values[rows, columns].astype(np.float32, copy=False),
-            quantiles=self._rank(record.ref, allele.alt, block)[rows, columns]
+            tracks=columns + self._tracks.starts[matrix.output],
+            values=matrix.values[rows, columns].astype(np.float32, copy=False),
+            quantiles=self._rank(record.ref, allele.alt, matrix)[rows, columns]
             if self._quantiles
             else _NO_QUANTILES,
         )
 
-    def _rank(self, ref: str, alt: str, block: ScoreBlock) -> np.ndarray:
-        return self._quantiles.rank_scores(kind_of(ref, alt), block.scorer, block.values)
+    def _rank(self, ref: str, alt: str, matrix: ScoreMatrix) -> np.ndarray:
+        return self._quantiles.rank_scores(kind_of(ref, alt), matrix.scorer, matrix.values)
 
     def _codes_of(self, gene: Gene | None) -> tuple[int, ...]:
         codes = self._gene_codes.get(gene)
@@ -266,13 +268,13 @@ class LongTableWriter(StagedWriter):
         self._file.close()
 
 
-def _places(block: ScoreBlock) -> np.ndarray:
+def _places(matrix: ScoreMatrix) -> np.ndarray:
     """int64 (R, 3): the columns PLACE_COLUMNS, NULL where there is none."""
-    places = np.full((len(block.genes), len(PLACE_COLUMNS)), NULL, np.int64)
-    if block.junctions is not None:
-        places[:, :2] = block.junctions
-    if block.positions is not None:
-        places[:, 2] = np.where(block.positions < 0, NULL, block.positions + 1)
+    places = np.full((len(matrix.genes), len(PLACE_COLUMNS)), NULL, np.int64)
+    if matrix.junctions is not None:
+        places[:, :2] = matrix.junctions
+    if matrix.positions is not None:
+        places[:, 2] = np.where(matrix.positions < 0, NULL, matrix.positions + 1)
     return places
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vepscore.contract import ScoreBlock
+from vepscore.contract import ScoreMatrix
 from vepscore.errors import InputError, PluginError
 from vepscore.genome.alleles import AlleleKind, Status, kind_of
 from vepscore.io.atomic import StagedFile, StagedWriter, writing
@@ -146,20 +146,20 @@ class _KindScores:
         self.alleles += 1
         for name in allele.fields.keys() & self._fields.keys():
             self._fields[name].append(allele.fields[name])
-        for block in allele.blocks:
-            self._add_block(block)
+        for matrix in allele.matrices:
+            self._add_matrix(matrix)
 
-    def _add_block(self, block: ScoreBlock) -> None:
-        expected = len(self._tracks.get(block.output, ()))
-        if block.values.ndim != 2 or block.values.shape[1] != expected:
+    def _add_matrix(self, matrix: ScoreMatrix) -> None:
+        expected = len(self._tracks.get(matrix.output, ()))
+        if matrix.values.ndim != 2 or matrix.values.shape[1] != expected:
             raise PluginError(
-                f"scorer {block.scorer}\ngave scores of shape {block.values.shape}, expected {expected} columns: "
-                f"the tracks of {block.output}"
+                f"scorer {matrix.scorer}\ngave scores of shape {matrix.values.shape}, expected {expected} columns: "
+                f"the tracks of {matrix.output}"
             )
-        if block.scorer not in self._scratch:
-            self._outputs[block.scorer] = block.output
-            self._scratch[block.scorer] = self._scratch_path(len(self._scratch)).open("wb")
-        self._scratch[block.scorer].write(np.ascontiguousarray(block.values, np.float32).tobytes())
+        if matrix.scorer not in self._scratch:
+            self._outputs[matrix.scorer] = matrix.output
+            self._scratch[matrix.scorer] = self._scratch_path(len(self._scratch)).open("wb")
+        self._scratch[matrix.scorer].write(np.ascontiguousarray(matrix.values, np.float32).tobytes())
 
     def _scratch_path(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")

@@ -13,7 +13,7 @@ the grid the probability is interpolated linearly; a score that several points s
 outside of all has that of the last point. N scores tell no probability below 0.5 / N or above 1 - 0.5 / N, so their
 grid ends there.
 
-Array axes: T tracks of a scorer (or fields), K points of the grid, R rows of a block (genes or junctions).
+Array axes: T tracks of a scorer (or fields), K points of the grid, R rows of a matrix (genes or junctions).
 
 Source: `alphagenome`, docs/source/faqs.md, "What is the difference between a 'quantile_score' and 'raw_score'?".
 """

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from vepscore.contract import ScoreBlock
+from vepscore.contract import ScoreMatrix
 from vepscore.genome.alleles import Status
 from vepscore.genome.windows import Window
 from vepscore.io.fields import VALUE_FIELD_IDS
@@ -38,7 +38,7 @@ class AlleleResult:
         default_factory=lambda: _NO_FIELDS
     )  # by INFO key, if any
     details: tuple[Detail, ...] = ()
-    blocks: tuple[ScoreBlock, ...] = ()
+    matrices: tuple[ScoreMatrix, ...] = ()
 
     def __post_init__(self) -> None:
         if self.fields and not self.fields.keys() <= VALUE_FIELD_IDS:

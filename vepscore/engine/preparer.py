@@ -70,7 +70,7 @@ class PreparedAllele:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Intake:
+class AllelePreparer:
     """Prepares the alleles of records for one run."""
 
     reference: Reference
@@ -164,7 +164,7 @@ class Intake:
 
     def _applies(self, site: Site) -> bool:
         """Return whether any scorer of the run reads something for the allele."""
-        return self.scorers is None or any(scorer.where(site) is not None for scorer in self.scorers)
+        return self.scorers is None or any(scorer.footprint(site) is not None for scorer in self.scorers)
 
     def _check_text(self, record: Record, alt: str) -> tuple[Status, str]:
         """What REF and ALT say by themselves."""

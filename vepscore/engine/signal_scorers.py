@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vepscore.contract import Reads, ScoreBlock, Scorer, Site, pad_positions
+from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions
 from vepscore.genome.alignment import align_bins
 from vepscore.genome.regions import Region
 from vepscore.genome.windows import Window
@@ -17,7 +17,7 @@ from vepscore.io.signal_files import RegionSignals
 from vepscore.outputs import Output, Tracks
 
 PIECE_BP = 16_384  # of a signal at 1 bp that is read at a time
-SURROUNDINGS_BP = 16_384  # of a variant, where no region is given
+CONTEXT_BP = 16_384  # of a variant, where no region is given
 
 # Those that have a signal along the sequence.
 SIGNALS = tuple(output for output in Output if output is not Output.SPLICE_JUNCTIONS)
@@ -42,12 +42,12 @@ class RegionSignal(Scorer):
         """The region's start and end, 0-based half-open."""
         return self.start0, self.end0
 
-    def where(self, site: Site) -> Reads:
+    def footprint(self, site: Site) -> Footprint:
         positions = self._positions(site)
         padded = pad_positions(positions)
         masks = {"columns": padded} if self.output is Output.CONTACT_MAPS else {}
         # Bins of a left-anchored window are aligned in `rows`, since one may answer for a part of another.
-        return Reads(positions=padded, masks=masks, aligned=self.output.resolution_bp == 1)
+        return Footprint(positions=padded, masks=masks, aligned=self.output.resolution_bp == 1)
 
     def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
         """float32 (P, T) of each allele; of contact maps (P, P, T)."""
@@ -56,13 +56,13 @@ class RegionSignal(Scorer):
             return reference[:, columns], alternate[:, columns]
         return reference, alternate
 
-    def rows(self, scores: Any, reads: Reads, site: Site, tracks: Tracks) -> ScoreBlock:
-        positions = reads.positions[reads.positions >= 0]
+    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
+        positions = footprint.positions[footprint.positions >= 0]
         reference, alternate = (_without_padding(signal, len(positions), self.output) for signal in scores)
         if self.output.resolution_bp > 1 and not site.has_two_windows:
             reference, alternate = self._in_region_bins(reference, alternate, positions, site)
         values = np.concatenate([signal.reshape(-1, len(tracks)) for signal in (reference, alternate)])
-        return ScoreBlock(scorer=self.name, output=self.output, values=values, genes=(None,) * len(values))
+        return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=(None,) * len(values))
 
     def _positions(self, site: Site) -> np.ndarray:
         """The bins that either allele is read in, int (P,), ascending."""
@@ -85,22 +85,22 @@ class RegionSignal(Scorer):
         return reference, alternate
 
 
-class SurroundingSignal(RegionSignal):
+class ContextSignal(RegionSignal):
     """The same over each variant's own surroundings, so that one engine serves many variants."""
 
     def ends(self, site: Site) -> tuple[int, int]:
-        around = surroundings(site)
+        around = context_window(site)
         return around.start0, around.end0
 
 
-def surroundings(site: Site) -> Window:
-    """SURROUNDINGS_BP around a variant, cut to its window; like that, it may reach past the contig's ends."""
+def context_window(site: Site) -> Window:
+    """CONTEXT_BP around a variant, cut to its window; like that, it may reach past the contig's ends."""
     allele, window = site.allele, site.window
     middle0 = (allele.pos0 + allele.end0 + 1) // 2
     return Window(
         chrom=window.chrom,
-        start0=max(window.start0, middle0 - SURROUNDINGS_BP // 2),
-        end0=min(window.end0, middle0 + SURROUNDINGS_BP // 2),
+        start0=max(window.start0, middle0 - CONTEXT_BP // 2),
+        end0=min(window.end0, middle0 + CONTEXT_BP // 2),
     )
 
 
@@ -121,10 +121,15 @@ def read_region(region: Region, outputs: Sequence[Output]) -> list[RegionSignal]
 
 
 def join_pieces(
-    blocks: Sequence[ScoreBlock], region: Region | Window, site: Site, tracks: Tracks, *, has_alternate: bool
+    matrices: Sequence[ScoreMatrix],
+    region: Region | Window,
+    site: Site,
+    tracks: Tracks,
+    *,
+    has_alternate: bool,
 ) -> RegionSignals:
     """The pieces of one output's signal over a region put together, with the bins' coordinates."""
-    halves = [np.split(block.values, 2) for block in blocks]
+    halves = [np.split(matrix.values, 2) for matrix in matrices]
     reference, alternate = (np.concatenate(pieces) for pieces in zip(*halves, strict=True))
     output = tracks.output
     bins = bins_of(region.start0, region.end0, output, site.window)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from vepscore.contract import ScoreBlock
-from vepscore.engine.intake import Intake, PreparedAllele
+from vepscore.contract import ScoreMatrix
 from vepscore.engine.job import Job
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele
 from vepscore.engine.scoring import Engine, NotFiniteError
-from vepscore.engine.session import Facts, open_intake, open_session
-from vepscore.engine.signals import SurroundingSignal, join_pieces, surroundings
+from vepscore.engine.session import Facts, open_preparer, open_session
+from vepscore.engine.signal_scorers import ContextSignal, context_window, join_pieces
 from vepscore.genome.alleles import Status
 from vepscore.genome.regions import VariantText
 from vepscore.io.records import Record
@@ -18,7 +18,7 @@ from vepscore.outputs import Output
 DRAWN_OUTPUTS = (Output.SPLICE_SITES, Output.DNASE, Output.ATAC, Output.RNA_SEQ)
 
 
-class Surroundings:
+class ContextPredictor:
     """A checkpoint and a reference, ready to predict around variants.
 
     Args:
@@ -32,11 +32,11 @@ class Surroundings:
     """
 
     def __init__(self, job: Job) -> None:
-        self._intake = open_intake(job, source="the variants", assembly="")
+        self._preparer = open_preparer(job, source="the variants", assembly="")
         session = open_session(
             job,
-            self._intake,
-            scorers=[SurroundingSignal(name=str(output), output=output) for output in DRAWN_OUTPUTS],
+            self._preparer,
+            scorers=[ContextSignal(name=str(output), output=output) for output in DRAWN_OUTPUTS],
             choose_tracks=lambda tracks: {out: tracks[out] for out in DRAWN_OUTPUTS if out in tracks},
         )
         self.facts: Facts = session.facts
@@ -45,23 +45,23 @@ class Surroundings:
     def predict(self, variants: Sequence[VariantText]) -> Iterator[tuple[RegionSignals, ...] | str]:
         """The signals of DRAWN_OUTPUTS around each variant, or why there are none."""
         for variant in variants:
-            allele = prepare_variant(self._intake, variant)
+            allele = prepare_variant(self._preparer, variant)
             if allele.status is not Status.OK:
                 yield f"{allele.status}: {allele.reason}"
                 continue
-            (blocks,) = self._engine.score([allele])
-            if isinstance(blocks, NotFiniteError):
-                yield f"{Status.FAILED}: {blocks}"
+            (matrices,) = self._engine.score([allele])
+            if isinstance(matrices, NotFiniteError):
+                yield f"{Status.FAILED}: {matrices}"
             else:
-                yield tuple(self._signals(block, allele) for block in blocks)
+                yield tuple(self._signals(matrix, allele) for matrix in matrices)
 
-    def _signals(self, block: ScoreBlock, allele: PreparedAllele) -> RegionSignals:
+    def _signals(self, matrix: ScoreMatrix, allele: PreparedAllele) -> RegionSignals:
         site = allele.site
-        tracks = self.facts.tracks[block.output]
-        return join_pieces([block], surroundings(site), site, tracks, has_alternate=True)
+        tracks = self.facts.tracks[matrix.output]
+        return join_pieces([matrix], context_window(site), site, tracks, has_alternate=True)
 
 
-def prepare_variant(intake: Intake, variant: VariantText) -> PreparedAllele:
+def prepare_variant(preparer: AllelePreparer, variant: VariantText) -> PreparedAllele:
     """The variant, as a record of a VCF would be prepared."""
     record = Record(
         index=0,
@@ -72,5 +72,5 @@ def prepare_variant(intake: Intake, variant: VariantText) -> PreparedAllele:
         alts=(variant.alt,),
         line=b"",
     )
-    (allele,) = intake.prepare(record)
+    (allele,) = preparer.prepare(record)
     return allele
