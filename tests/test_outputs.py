@@ -30,15 +30,15 @@ def tracks_on(strands: str) -> Tracks:
     ],
 )
 def test_counterparts_are_paired_in_their_order(strands: str, expected: list[int]) -> None:
-    assert tracks_on(strands).counterparts.tolist() == expected
+    assert tracks_on(strands).strand_partners.tolist() == expected
 
 
 def test_counterparts_of_splice_classes_are_sites_of_the_same_kind() -> None:
-    index = tracks_on("".join(name[-1] for name in SPLICE_CLASSES)).counterparts
+    index = tracks_on("".join(name[-1] for name in SPLICE_CLASSES)).strand_partners
     other_strand = [name[:-1] + {"+": "-", "-": "+"}[name[-1]] for name in SPLICE_CLASSES]
     assert [SPLICE_CLASSES[i] for i in index] == other_strand
 
 
 def test_counterparts_need_pairs() -> None:
     with pytest.raises(ValueError, match=r"^2 tracks on \+ and 1 on -$"):
-        _ = tracks_on("+-.+").counterparts
+        _ = tracks_on("+-.+").strand_partners

@@ -8,6 +8,9 @@ import enum
 
 import numpy as np
 
+PAIR_BIN_BP = 2048  # width of the bins of contact maps and of the pair representation
+MAX_WINDOW_BP = 1_048_576  # width of the largest window
+
 
 class Output(enum.StrEnum):
     """An output type, named as in the `alphagenome` package."""
@@ -30,7 +33,7 @@ class Output(enum.StrEnum):
         return _RESOLUTION_BP.get(self, 1)
 
 
-_RESOLUTION_BP = {Output.CHIP_TF: 128, Output.CHIP_HISTONE: 128, Output.CONTACT_MAPS: 2048}
+_RESOLUTION_BP = {Output.CHIP_TF: 128, Output.CHIP_HISTONE: 128, Output.CONTACT_MAPS: PAIR_BIN_BP}
 
 # Order of the classes of SPLICE_SITES and of the rows of junction sites; a fifth class is "no site".
 SPLICE_CLASSES = ("donor+", "acceptor+", "donor-", "acceptor-")
@@ -53,10 +56,10 @@ class Tracks:
         return len(self.name)
 
     @property
-    def counterparts(self) -> np.ndarray:
-        """int (T,): the index of each track's counterpart on the other strand; its own where it is unstranded.
+    def strand_partners(self) -> np.ndarray:
+        """int (T,): the index of each track's partner on the other strand; its own where it is unstranded.
 
-        The i-th track on "+" and the i-th on "-" are counterparts.
+        The i-th track on "+" and the i-th on "-" are partners.
 
         Raises:
             ValueError: one strand has more tracks than the other.

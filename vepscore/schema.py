@@ -99,7 +99,7 @@ def parse(kind: type[T], values: object, *, at: str = "") -> T:
         raise ValueError("\n".join(problems)) from error
 
 
-def misfit(field: str, found: object, words: str) -> ValueError:
+def field_error(field: str, found: object, words: str) -> ValueError:
     """Return the error of a rule for several fields, in the words that `parse` uses for one."""
     return ValueError(f"{field}: found {_show(found)}, expected {words}")
 

@@ -7,8 +7,8 @@ K junction sites per class.
 import dataclasses
 from collections.abc import Mapping
 
-from vepscore.model.config import PAIR_BIN_BP, POOLINGS, TRUNK_BIN_BP, ModelConfig
-from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
+from vepscore.model.config import POOLINGS, TRUNK_BIN_BP, ModelConfig
+from vepscore.outputs import PAIR_BIN_BP, SPLICE_CLASSES, Output, Tracks
 
 _WIDTH = 5  # of all convolutions but the first
 _REACH = _WIDTH // 2

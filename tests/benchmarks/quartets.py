@@ -29,8 +29,9 @@ from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation, Gene
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
-from vepscore.genome.normalisation import normalise
-from vepscore.genome.windows import MAX_WIDTH_BP, UNKNOWN, encode_bases
+from vepscore.genome.normalization import normalize
+from vepscore.genome.windows import UNKNOWN, encode_bases
+from vepscore.outputs import MAX_WINDOW_BP
 
 HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 SCORERS = ("SPLICE_SITES", "SPLICE_SITE_USAGE", "SPLICE_JUNCTIONS", "SPLICE_EVENTS")
@@ -173,8 +174,8 @@ def _stays_in_place(codes: np.ndarray) -> bool:
 
 def _is_known(codes: np.ndarray, pos0: int) -> bool:
     """Whether the widest window around a position is nearly all known bases."""
-    within = codes[max(0, pos0 - MAX_WIDTH_BP // 2) : pos0 + MAX_WIDTH_BP // 2]
-    return (within != UNKNOWN).sum() >= (1 - MAX_N_FRACTION) * MAX_WIDTH_BP
+    within = codes[max(0, pos0 - MAX_WINDOW_BP // 2) : pos0 + MAX_WINDOW_BP // 2]
+    return (within != UNKNOWN).sum() >= (1 - MAX_N_FRACTION) * MAX_WINDOW_BP
 
 
 def _place(annotation: Annotation, chrom: str, pos0: int) -> Place:
@@ -203,7 +204,7 @@ def quartet(
         (LONG_DELETION, bases[:4], bases[0], bases[1:4] == bases[4:7]),
     ):
         allele = Allele(chrom=chrom, pos0=pos0, ref=ref, alt=alt)
-        if normalise(allele, reference) != allele:
+        if normalize(allele, reference) != allele:
             raise SystemExit(f"normalization moves {allele}")
         yield Variant(index, kind, pos0, ref, alt, repeated)
 

@@ -25,7 +25,7 @@ from tests.benchmarks.processes import START
 from vepscore.genome.alleles import Allele
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
-from vepscore.genome.normalisation import normalise
+from vepscore.genome.normalization import normalize
 from vepscore.io.records import Record, open_records
 
 HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
@@ -108,7 +108,7 @@ def to_the_right(variant: Variant, reference: Reference) -> Variant:
 def to_the_left(variant: Variant, reference: Reference) -> Variant:
     """The same change as far to the left as it goes, in as few bases as it takes."""
     written = Allele(chrom=variant.chrom, pos0=variant.pos - 1, ref=variant.ref, alt=variant.alt)
-    found = normalise(written, reference)
+    found = normalize(written, reference)
     return Variant(found.chrom, found.pos0 + 1, found.ref, found.alt)
 
 

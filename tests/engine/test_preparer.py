@@ -72,7 +72,7 @@ def test_snv_is_the_last_base_of_the_first_half(preparer: AllelePreparer) -> Non
     assert [i for i in range(WINDOW_BP) if reference[i] != alternate[i]] == [CENTRE]
     assert (prepared.site.window.start0, prepared.site.window.width_bp) == (start0, WINDOW_BP)
     assert prepared.site.annotation is preparer.annotation and prepared.site.polya is preparer.polya
-    assert prepared.n_share == len(AMBIGUOUS) / WINDOW_BP
+    assert prepared.n_fraction == len(AMBIGUOUS) / WINDOW_BP
 
 
 def test_window_start_is_rounded_where_asked_for(preparer: AllelePreparer) -> None:
@@ -270,17 +270,17 @@ def test_window_that_is_nearly_all_n_is_left_unscored_with_its_share(preparer: A
     prepared = prepare_one(preparer, *vcf_row(chrom, start0 + 50, 1, "~"))
     share = 1 - (end0 - start0) / WINDOW_BP
     assert outcome(prepared) == (Status.N_WINDOW, f"{share:.3f} of the window is N")
-    assert prepared.n_share == pytest.approx(share, rel=1e-9)
+    assert prepared.n_fraction == pytest.approx(share, rel=1e-9)
 
 
 def test_share_of_n_counts_what_lies_past_the_ends(preparer: AllelePreparer) -> None:
     prepared = prepare_one(preparer, *vcf_row("chr3", 3_000, 1, "~"))
     assert outcome(prepared) == (Status.OK, "")
-    assert prepared.n_share == pytest.approx(1 - CONTIGS["chr3"] / WINDOW_BP, rel=1e-9)
+    assert prepared.n_fraction == pytest.approx(1 - CONTIGS["chr3"] / WINDOW_BP, rel=1e-9)
 
 
 def test_unplaced_allele_has_no_share_of_n(preparer: AllelePreparer) -> None:
-    assert math.isnan(prepare_one(preparer, "chr9", "100", ".", "A", "C").n_share)
+    assert math.isnan(prepare_one(preparer, "chr9", "100", ".", "A", "C").n_fraction)
 
 
 def test_unknown_bases_of_the_reference_confirm_no_ref(preparer: AllelePreparer) -> None:

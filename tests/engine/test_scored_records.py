@@ -119,7 +119,10 @@ def test_allele_that_fails_stops_no_other(preparer: AllelePreparer) -> None:
     assert statuses(results) == [[Status.OK, Status.FAILED], [Status.OK]]
     failed = results[0].alleles[1]
     assert (failed.reason, failed.fields, failed.details, failed.matrices) == ("ATAC: not finite", {}, (), ())
-    assert failed.window == results[0].alleles[0].window and failed.n_share == results[0].alleles[0].n_share
+    assert (
+        failed.window == results[0].alleles[0].window
+        and failed.n_fraction == results[0].alleles[0].n_fraction
+    )
 
 
 def test_run_hands_each_result_to_every_writer_and_counts(preparer: AllelePreparer) -> None:

@@ -194,7 +194,7 @@ class TestJournal:
             decode_results(len(document).to_bytes(4, "little") + document)
 
     @pytest.mark.parametrize("value", [b"[0.1]", b"1e-01"])
-    def test_results_with_another_n_share(self, value):
+    def test_results_with_another_n_fraction(self, value):
         data = encode_results(RESULTS[0].alleles)
         assert data.count(b"0.125") == 1
         with pytest.raises(ValueError, match="not the results of a record"):

@@ -9,8 +9,8 @@ from vepscore.genome.alignment import (
     align_bins,
     align_positions,
     align_to_both,
+    choose_right_bins,
     choose_right_pairs,
-    read_right,
 )
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
@@ -243,7 +243,7 @@ def test_padding_and_subsets_of_two_windows() -> None:
 def test_seam_is_where_most_bases_of_a_bin_lie_right_of_the_variant(
     pos0: int, ref: str, alt: str, first: int
 ) -> None:
-    is_right = read_right(128, allele(pos0, ref, alt), window(0, 1024))
+    is_right = choose_right_bins(128, allele(pos0, ref, alt), window(0, 1024))
     assert is_right.tolist() == [number >= first for number in range(8)]
 
 

@@ -11,10 +11,10 @@ from vepscore.genome.annotation import Annotation
 from vepscore.genome.consistency import (
     ContigSource,
     check_files,
-    check_places,
+    check_record_contigs,
     contigs_of_reference,
     find_contradiction,
-    find_unplaced,
+    find_missing_contigs,
 )
 from vepscore.genome.fasta import Reference
 
@@ -109,7 +109,7 @@ def test_genes_past_the_end_of_a_contig(genome: TinyGenome, tmp_path: Path, capl
 
 def test_contigs_that_are_not_found_are_a_warning_with_the_names_of_both_sides() -> None:
     t2t = source("t2t.fa", **{"NC_060925.1": 5, "NC_060926.1": 5})
-    warning = find_unplaced({"chr1": 2, "chr2": 1}, t2t, unit="records")
+    warning = find_missing_contigs({"chr1": 2, "chr2": 1}, t2t, unit="records")
     assert warning.kind == "contigs not found"
     assert warning.message.splitlines()[:3] == [
         "3 of 3 records are on contigs that t2t.fa does not have",
@@ -120,9 +120,9 @@ def test_contigs_that_are_not_found_are_a_warning_with_the_names_of_both_sides()
 
 def test_records_on_a_few_unknown_contigs_are_no_warning() -> None:
     scaffolds = {f"chrUn_{number}": 1 for number in range(40)}
-    assert find_unplaced({"1": 41, **scaffolds}, FASTA, unit="records") is None
-    assert find_unplaced({"1": 39, **scaffolds}, FASTA, unit="records") is not None
-    assert find_unplaced({}, FASTA, unit="records") is None
+    assert find_missing_contigs({"1": 41, **scaffolds}, FASTA, unit="records") is None
+    assert find_missing_contigs({"1": 39, **scaffolds}, FASTA, unit="records") is not None
+    assert find_missing_contigs({}, FASTA, unit="records") is None
 
 
 def test_genes_on_contigs_of_other_names(genome: TinyGenome, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_genes_on_contigs_of_other_names(genome: TinyGenome, tmp_path: Path) -> 
         "  t2t.gtf: NC_060925.1, NC_060927.1",
         "  tiny.fa: chr1, chr2, chr3",
     ]
-    (warning,) = check_places({"chr1": 1}, unit="alleles", reference=None, annotation=annotation)
+    (warning,) = check_record_contigs({"chr1": 1}, unit="alleles", reference=None, annotation=annotation)
     assert "1 of 1 alleles are on contigs that t2t.gtf does not have" in warning.message
 
 

@@ -12,7 +12,7 @@ from vepscore.genome.windows import (
     Window,
     allele_sequences,
     encode_bases,
-    n_share,
+    n_fraction,
     parse_width,
     reverse_complement,
     right_anchored_sequence,
@@ -168,9 +168,9 @@ def test_reverse_complement_turns_each_base_into_its_partner() -> None:
     assert reverse_complement(encode_bases(b"ACGT")).dtype == np.uint8
 
 
-def test_n_share() -> None:
-    assert n_share(encode_bases(b"ACNN")) == 0.5
-    assert n_share(encode_bases(b"")) == 0.0
+def test_n_fraction() -> None:
+    assert n_fraction(encode_bases(b"ACNN")) == 0.5
+    assert n_fraction(encode_bases(b"")) == 0.0
 
 
 @pytest.mark.parametrize(

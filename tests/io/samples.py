@@ -61,7 +61,7 @@ def scored(alt: str, **fields: float | str) -> AlleleResult:
         ),
         Detail(scorer="ATAC", score=0.25, track="t", biosample="K562"),
     )
-    return AlleleResult(alt=alt, status=Status.OK, n_share=0.125, fields=fields, details=details)
+    return AlleleResult(alt=alt, status=Status.OK, n_fraction=0.125, fields=fields, details=details)
 
 
 def result_of(record: Record) -> RecordResult:

@@ -42,9 +42,9 @@ RESULTS = (
 def assert_same(found: tuple[AlleleResult, ...], expected: tuple[AlleleResult, ...]) -> None:
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
-        bare = [dataclasses.replace(allele, matrices=(), n_share=0) for allele in (one, other)]
+        bare = [dataclasses.replace(allele, matrices=(), n_fraction=0) for allele in (one, other)]
         assert bare[0] == bare[1]
-        np.testing.assert_equal(one.n_share, other.n_share)
+        np.testing.assert_equal(one.n_fraction, other.n_fraction)
         for matrix, same in zip(one.matrices, other.matrices, strict=True):
             assert (matrix.scorer, matrix.output, matrix.genes) == (same.scorer, same.output, same.genes)
             assert matrix.values.dtype == np.float32 and matrix.values.shape == same.values.shape

@@ -195,7 +195,7 @@ def test_the_track_says_that_it_is_drawn() -> None:
     tracks = contact_tracks()
     assert (tracks.output, len(tracks), tracks.biosample_name[0]) == (Output.CONTACT_MAPS, 1, "GM12878")
     assert tracks.assay[0] == "Hi-C loops and domains (drawn)"
-    assert tracks.counterparts.tolist() == [0]
+    assert tracks.strand_partners.tolist() == [0]
 
 
 def test_nearly_all_real_loops_and_domains_have_a_place() -> None:

@@ -9,7 +9,7 @@ from vepscore.engine.job import Job
 from vepscore.engine.job_report import JobReport
 from vepscore.engine.run_job import run_job
 from vepscore.engine.scored_records import RunCounts
-from vepscore.io.atomic import check_folder, made_folder
+from vepscore.io.atomic import check_folder, created_folder
 from vepscore.io.quantiles import quantiles_name
 
 
@@ -32,5 +32,5 @@ def calibrate(
     check_folder(folder)
     precision = job.precision or default_precision(find_devices(job.device)[0].platform)
     path = folder / quantiles_name(job.organism, job.window_bp, precision)
-    with made_folder(folder):
+    with created_folder(folder):
         return path, run_job(dataclasses.replace(job, background=path, precision=precision), observe)

@@ -21,12 +21,12 @@ from vepscore.contract import ScoreMatrix, Scorer
 from vepscore.engine.preparer import PreparedAllele
 from vepscore.engine.scoring import AllelePlan, NotFiniteError, Scoring, join_pairs, plan_allele
 from vepscore.engine.settings import fixed_settings
-from vepscore.genome.alignment import read_right
+from vepscore.genome.alignment import choose_right_bins
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
-from vepscore.model.config import PAIR_BIN_BP, TRUNK_BIN_BP
+from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import Embeddings, one_hot
-from vepscore.outputs import Output
+from vepscore.outputs import PAIR_BIN_BP, Output
 
 
 class DenseReader(NamedTuple):
@@ -109,7 +109,7 @@ class DenseEngine:
         if allele.changes_nothing:
             return reference
         if allele.site.joins_windows:
-            is_right = read_right(TRUNK_BIN_BP, allele.site.allele, allele.site.window)
+            is_right = choose_right_bins(TRUNK_BIN_BP, allele.site.allele, allele.site.window)
             codes = np.stack([self._seen(window) for window in allele.alternates])
             return self._embed_joined(self._state, codes, is_right[::-1] if self._reverse else is_right)
         if not allele.site.has_two_windows:

@@ -8,8 +8,8 @@ from vepscore.genome.consistency import (
     NOT_FOUND,
     FileWarning,
     check_files,
-    check_places,
-    logged,
+    check_record_contigs,
+    log_warnings,
     shorten_list,
 )
 from vepscore.io.header import VcfHeader
@@ -30,9 +30,9 @@ def compare_files(header: VcfHeader, preparer: AllelePreparer, scan: Scan | None
     reference, annotation = preparer.reference, preparer.annotation
     found = check_files(header=contigs_of_header(header), reference=reference, annotation=annotation)
     if scan is not None:
-        found += check_places(scan.counts, unit="records", reference=reference)
+        found += check_record_contigs(scan.counts, unit="records", reference=reference)
         if not any(warning.kind == NOT_FOUND for warning in found):
-            found += logged([_find_bare_contigs(preparer, scan)])
+            found += log_warnings([_find_bare_contigs(preparer, scan)])
     _report_names(preparer)
     return found
 

@@ -21,7 +21,7 @@ from vepscore.errors import CheckpointError, InputError, UsageError
 from vepscore.genome.alleles import Allele, Status
 from vepscore.genome.regions import Region, VariantText, parse_region, parse_variant
 from vepscore.genome.windows import Window, allele_sequences, window_around
-from vepscore.io.atomic import check_folder, made_folder
+from vepscore.io.atomic import check_folder, created_folder
 from vepscore.io.output_paths import check_output_paths
 from vepscore.io.signal_files import WrittenFile, list_signal_files, write_signals
 from vepscore.io.streams import STDOUT
@@ -81,7 +81,7 @@ def predict(job: Job, prediction: Prediction, folder: Path) -> list[WrittenFile]
     ]
     contigs = {region.chrom: preparer.reference.contigs[region.chrom]}
     about = {"place": prediction.place, "region": str(region), "window": _as_text(allele.site.window)}
-    with made_folder(folder):
+    with created_folder(folder):
         return write_signals(folder, signals, contigs, about | session.facts.provenance)
 
 

@@ -17,17 +17,17 @@ from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference, reference_matches
 from vepscore.genome.indel_anchor import IndelAnchor
-from vepscore.genome.normalisation import normalise
+from vepscore.genome.normalization import normalize
 from vepscore.genome.polya import PolyASites
 from vepscore.genome.windows import (
     allele_sequences,
-    n_share,
+    n_fraction,
     right_anchored_sequence,
     window_around,
 )
 from vepscore.io.records import Record
 
-MAX_N_SHARE = 0.9
+MAX_N_FRACTION = 0.9
 _MAX_ALLELE_SHARE = 4  # an allele may fill one part in so many of the window
 _SHOWN_BASES = 20
 _classify_ref = functools.lru_cache(maxsize=1)(classify_text)  # once for all ALTs of a record
@@ -48,7 +48,7 @@ class PreparedAllele:
     alt: str  # as it stands in the VCF
     status: Status
     reason: str = ""  # why the status is not OK
-    n_share: float = math.nan  # share of the reference window that is N
+    n_fraction: float = math.nan  # share of the reference window that is N
     site: Site | None = None
     reference_codes: np.ndarray | None = None  # uint8 (S,)
     alternate_codes: np.ndarray | None = None  # uint8 (S,)
@@ -123,7 +123,7 @@ class AllelePreparer:
             return PreparedAllele(alt=alt, status=status, reason=reason)
         allele = self._allele(record, alt)
         if not self.as_written:
-            allele = normalise(allele, self.reference)
+            allele = normalize(allele, self.reference)
         site = self._site(allele)
         if not self._applies(site):
             reason = _why_not_applicable(site)
@@ -131,17 +131,17 @@ class AllelePreparer:
         reference_codes, alternate_codes = allele_sequences(self.reference, site.window, allele)
         if allele.ref == allele.alt:
             alternate_codes = reference_codes
-        share = n_share(reference_codes)
-        if share > MAX_N_SHARE:
+        share = n_fraction(reference_codes)
+        if share > MAX_N_FRACTION:
             reason = f"{share:.3f} of the window is N"
-            return PreparedAllele(alt=alt, status=Status.N_WINDOW, reason=reason, n_share=share)
+            return PreparedAllele(alt=alt, status=Status.N_WINDOW, reason=reason, n_fraction=share)
         right_codes = None
         if site.has_two_windows:
             right_codes = right_anchored_sequence(self.reference, site.window, allele)
         return PreparedAllele(
             alt=alt,
             status=Status.OK,
-            n_share=share,
+            n_fraction=share,
             site=site,
             reference_codes=reference_codes,
             alternate_codes=alternate_codes,

@@ -21,10 +21,10 @@ from vepscore.engine.session import Facts, open_preparer, open_session
 from vepscore.engine.shards import records_of
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.cache import file_digest, file_stamp
-from vepscore.genome.consistency import check_places
+from vepscore.genome.consistency import check_record_contigs
 from vepscore.genome.fasta import Reference
 from vepscore.io.allele_table import AlleleTableWriter
-from vepscore.io.atomic import StagedWriter, remove_remains
+from vepscore.io.atomic import StagedWriter, remove_leftovers
 from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.header import VcfHeader
 from vepscore.io.header_contigs import stated_assembly
@@ -112,7 +112,7 @@ def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobRe
                 lambda counts: observe(counts, total),
             )
             _check_unchanged(stamps, journal)
-            report.warnings.extend(check_places(places, unit="records", reference=preparer.reference))
+            report.warnings.extend(check_record_contigs(places, unit="records", reference=preparer.reference))
             if summary is not None:
                 summary.write(summarize_job(job, report, provenance, input_digest=input_digest))
     return report
@@ -237,7 +237,7 @@ def _open_journal(
     }
     with open_journal(Path(job.files[0]), scored_with, resume=job.resume) as journal:
         for name in job.files:
-            remove_remains(name)
+            remove_leftovers(name)
         if len(journal):
             log.info("going on with a run that was cut off: %d records are scored", len(journal))
         try:

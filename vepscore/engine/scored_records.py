@@ -225,7 +225,7 @@ def _result(
     return AlleleResult(
         alt=allele.alt,
         status=Status.OK,
-        n_share=allele.n_share,
+        n_fraction=allele.n_fraction,
         window=allele.site.window,
         fields=summarize_fields(matrices, scorers),
         details=summarize_details(matrices, engine.tracks, allele.site.overlapping_genes()),
@@ -238,6 +238,6 @@ def _unscored(allele: PreparedAllele) -> AlleleResult:
         alt=allele.alt,
         status=allele.status,
         reason=allele.reason,
-        n_share=allele.n_share,
+        n_fraction=allele.n_fraction,
         window=allele.site.window if allele.site else None,
     )

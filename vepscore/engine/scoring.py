@@ -26,10 +26,9 @@ from vepscore.genome.alignment import (
     choose_right_pairs,
 )
 from vepscore.model.checkpoint import LOADED_ORGANISM
-from vepscore.model.config import PAIR_BIN_BP
 from vepscore.model.heads import JunctionHead, TrackHead, choose_sites
 from vepscore.model.network import AlphaGenome
-from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
+from vepscore.outputs import PAIR_BIN_BP, SPLICE_CLASSES, Output, Tracks
 
 _CHUNK_POSITIONS = 1024  # embedded and predicted at a time
 _SITE_SIZES = (16, 64, 128, 256, 512)  # junction sites per class, of which the next larger number is computed
@@ -60,7 +59,7 @@ class Places(NamedTuple):
     """Where both alleles are read, in bins of the output's resolution."""
 
     reference: Any  # int32 (P,), ascending, padded with -1
-    alternate: Any  # int32 (P,): its counterparts; -1: zero
+    alternate: Any  # int32 (P,): where to read the alternate; -1: zero
     anchor: Any  # int32 (): index within P that takes the maximum over `span`; P where none does
     span: Any  # int32 (L,), padded with -1
 

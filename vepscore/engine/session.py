@@ -25,10 +25,9 @@ from vepscore.genome.fasta import Reference
 from vepscore.genome.polya import PolyASites
 from vepscore.io.quantiles import Quantiles
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
-from vepscore.model.config import PAIR_BIN_BP
 from vepscore.model.defaults import read_defaults
 from vepscore.model.registry import is_official, resolve_checkpoint
-from vepscore.outputs import Output, Tracks
+from vepscore.outputs import PAIR_BIN_BP, Output, Tracks
 from vepscore.paths import escape_bytes
 
 ChooseTracks = Callable[[Mapping[Output, Tracks]], Mapping[Output, Tracks]]  # from a checkpoint's, some

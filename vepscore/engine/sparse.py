@@ -38,15 +38,15 @@ from vepscore.engine.scoring import (
     plan_allele,
 )
 from vepscore.engine.settings import fixed_settings
-from vepscore.genome.alignment import read_right
+from vepscore.genome.alignment import choose_right_bins
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
-from vepscore.model.config import PAIR_BIN_BP, TRUNK_BIN_BP
+from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import AlphaGenome
 from vepscore.model.pointwise import use_pointwise_convolutions
 from vepscore.model.sharding import POSITIONS, position_mesh, run_tower_sharded
 from vepscore.model.winograd import use_winograd
-from vepscore.outputs import Output
+from vepscore.outputs import PAIR_BIN_BP, Output
 
 _KEPT_WINDOWS = 2  # of the reference
 _ASKED_SHARES = (4, 2)  # of an alternate's bins, which the tower's last layer may be run for
@@ -281,7 +281,7 @@ class SparseEngine:
     def _is_right(self, plan: AllelePlan) -> np.ndarray:
         """Return which bins of the trunk are the right-anchored window's, as the network sees them: bool (N,)."""
         site = plan.allele.site
-        is_right = read_right(TRUNK_BIN_BP, site.allele, site.window)
+        is_right = choose_right_bins(TRUNK_BIN_BP, site.allele, site.window)
         return is_right[::-1].copy() if self._reverse else is_right
 
     def _run_alternate_towers(

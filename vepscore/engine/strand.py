@@ -38,7 +38,7 @@ def turned_channels(tracks: Tracks) -> np.ndarray:
         CheckpointError: the tracks do not come in pairs, one on each strand.
     """
     try:
-        return tracks.channel[tracks.counterparts]
+        return tracks.channel[tracks.strand_partners]
     except ValueError as error:
         raise CheckpointError(
             f"{tracks.output} cannot be predicted from the minus strand: the checkpoint has {error}\n"

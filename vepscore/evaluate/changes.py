@@ -6,7 +6,7 @@ Coordinates are 0-based and half-open.
 import dataclasses
 import enum
 
-from vepscore.genome.alleles import Allele
+from vepscore.genome.alleles import Allele, common_prefix_bp
 
 
 class Kind(enum.StrEnum):
@@ -46,18 +46,8 @@ def change_of(allele: Allele) -> Change:
     an insertion of nothing.
     """
     ref, alt, start0 = allele.ref, allele.alt, allele.pos0
-    last = _shared(ref[::-1], alt[::-1])
+    last = common_prefix_bp(ref[::-1], alt[::-1])
     ref, alt = ref[: len(ref) - last], alt[: len(alt) - last]
-    first = _shared(ref, alt)
+    first = common_prefix_bp(ref, alt)
     start0 += first
     return Change(chrom=allele.chrom, start0=start0, end0=start0 + len(ref) - first, alt=alt[first:])
-
-
-def _shared(left: str, right: str) -> int:
-    """How many first letters two texts have in common."""
-    count = 0
-    for a, b in zip(left, right, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count

@@ -12,7 +12,7 @@ from vepscore.evaluate.changes import Change, change_of
 from vepscore.evaluate.truth import NEGATIVE, POSITIVE, Effects, Excluded, Labels
 from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
 from vepscore.genome.annotation import Annotation
-from vepscore.genome.consistency import check_files, check_places
+from vepscore.genome.consistency import check_files, check_record_contigs
 from vepscore.genome.fasta import Reference, reference_matches
 from vepscore.io.fields import MISSING, STATUS
 from vepscore.io.header import PROVENANCE_PREFIX, VcfHeader
@@ -77,7 +77,7 @@ def read_judged_alleles(
         intake = _AlleleJudge(values, truth, reference, fields, chromosomes)
         check_files(header=contigs_of_header(records.header), reference=reference, annotation=annotation)
         cases = [case for record in records for case in intake.read(record)]
-        check_places(intake.places, unit="records", reference=reference)
+        check_record_contigs(intake.places, unit="records", reference=reference)
         provenance = [line for line in records.header.meta if line.startswith(PROVENANCE_PREFIX)]
     excluded = dict(sorted(intake.excluded.items(), key=lambda item: (-item[1], item[0])))
     read = JudgedAlleles(

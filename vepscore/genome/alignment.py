@@ -97,7 +97,7 @@ def align_to_both(bins: np.ndarray, resolution_bp: int, allele: Allele, window: 
     size = window.width_bp // resolution_bp
     anchor_position = _anchor_position(allele, window)
     deleted_bp = _deleted_within(bins, resolution_bp, allele, window)
-    is_right = read_right(resolution_bp, allele, window)[bins]
+    is_right = choose_right_bins(resolution_bp, allele, window)[bins]
     moved = np.where(is_right, size + bins, bins)
     moved[(2 * deleted_bp > resolution_bp) | (bins == ABSENT)] = ABSENT
     inserted_end = anchor_position + 1 + max(allele.inserted_bp, 0)
@@ -112,7 +112,7 @@ def align_to_both(bins: np.ndarray, resolution_bp: int, allele: Allele, window: 
     return AlternateIndex(positions=moved.astype(np.int32), anchor=np.int32(anchor), span=_pad_span(span))
 
 
-def read_right(resolution_bp: int, allele: Allele, window: Window) -> np.ndarray:
+def choose_right_bins(resolution_bp: int, allele: Allele, window: Window) -> np.ndarray:
     """Return which bins of the window are read from the right-anchored one: bool (W,), False up to the seam.
 
     Args:

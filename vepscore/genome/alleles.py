@@ -54,6 +54,12 @@ def kind_of(ref: str, alt: str) -> AlleleKind:
     return AlleleKind.SUBSTITUTION if len(ref) == len(alt) else AlleleKind.INDEL
 
 
+def common_prefix_bp(left: str, right: str) -> int:
+    """Return how many first bases two alleles have in common."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(left), len(right)))
+
+
 def classify_text(text: str) -> Status:
     """OK, SYMBOLIC or NON_ACGT, from the text of REF or of one ALT as it stands in the VCF, in either case.
 

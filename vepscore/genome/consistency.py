@@ -110,10 +110,10 @@ def check_files(
     found = [find_contradiction(sources)]
     if reference and annotation:
         found.append(_find_foreign_genes(annotation, *sources[-2:]))
-    return logged(found)
+    return log_warnings(found)
 
 
-def check_places(
+def check_record_contigs(
     counts: Mapping[str, int], *, unit: str, reference: Reference | None, annotation: Annotation | None = None
 ) -> list[FileWarning]:
     """Compare the contigs that records are on with those of the files, and log each warning.
@@ -125,11 +125,13 @@ def check_places(
         annotation: the GTF; compared where there is no reference.
     """
     if reference:
-        return logged([find_unplaced(counts, contigs_of_reference(reference), unit=unit)])
-    return logged([find_unplaced(counts, contigs_of_annotation(annotation), unit=unit)] if annotation else [])
+        return log_warnings([find_missing_contigs(counts, contigs_of_reference(reference), unit=unit)])
+    return log_warnings(
+        [find_missing_contigs(counts, contigs_of_annotation(annotation), unit=unit)] if annotation else []
+    )
 
 
-def logged(warnings: Iterable[FileWarning | None]) -> list[FileWarning]:
+def log_warnings(warnings: Iterable[FileWarning | None]) -> list[FileWarning]:
     """Log the warnings there are, and return them."""
     found = [warning for warning in warnings if warning]
     for warning in found:
@@ -176,7 +178,7 @@ def _shared(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]
             yield contig, match
 
 
-def find_unplaced(counts: Mapping[str, int], known: ContigSource, *, unit: str) -> FileWarning | None:
+def find_missing_contigs(counts: Mapping[str, int], known: ContigSource, *, unit: str) -> FileWarning | None:
     """Return a warning if fewer than half of the records are on contigs that the file has."""
     total = sum(counts.values())
     missing = {name: count for name, count in counts.items() if known.names.match(name) is None}

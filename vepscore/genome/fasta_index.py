@@ -14,12 +14,11 @@ from typing import NamedTuple, Self
 
 from vepscore.errors import GenomeError
 from vepscore.genome.cache import file_stamp, published
-from vepscore.genome.text_file import BYTE_ORDER_MARK
+from vepscore.genome.text_file import BYTE_ORDER_MARK, GZIP_MAGIC
 from vepscore.paths import safe_name, scratch_folder, utf8_path
 
 log = logging.getLogger(__name__)
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _BGZF_SUBFIELD = slice(12, 14)  # of a block's header; holds "BC" in bgzip files
 _INDEX_LINE = re.compile(rb"([^\s\0]*)" + rb"\t(\d{1,18})" * 4 + rb"\r?")
 _SHORT_HEADER, _LONGEST_HEADER = 1 << 8, 1 << 20  # the first is tried first: an index may have 10^5 lines
@@ -67,7 +66,7 @@ def _first_byte(path: Path) -> tuple[bool, bytes]:
     """Whether the file is bgzip, and the first byte of its contents; none where it is empty."""
     with path.open("rb") as file:
         head = file.read(18)
-    if not head.startswith(_GZIP_MAGIC):
+    if not head.startswith(GZIP_MAGIC):
         return False, head[:1]
     if head[_BGZF_SUBFIELD] != b"BC":
         raise GenomeError(

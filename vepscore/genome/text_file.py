@@ -12,7 +12,7 @@ from vepscore.errors import VepscoreError
 
 ENCODING = "utf-8-sig"  # reads UTF-8 and skips the byte order mark that Windows programs put before it
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 _BUFFER_BYTES = 1 << 20
 
 
@@ -37,7 +37,7 @@ def open_text(
         if path.exists() and not path.is_file():
             raise error_type(f"{where}\nis not a regular file", hint="name a file; it is read more than once")
         with path.open("rb") as file:
-            zipped = file.read(2) == _GZIP_MAGIC
+            zipped = file.read(2) == GZIP_MAGIC
             file.seek(0)
             binary = gzip.GzipFile(fileobj=file) if zipped else file
             yield io.TextIOWrapper(

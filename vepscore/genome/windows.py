@@ -11,13 +11,12 @@ import numpy as np
 
 from vepscore.errors import UsageError
 from vepscore.genome.alleles import Allele
+from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP
 
 UNKNOWN = 4  # the code of N, of ambiguity codes and of everything past a contig's ends
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], np.uint8)
 
-MIN_WIDTH_BP = 1 << 14
-MAX_WIDTH_BP = 1 << 20
-WIDTH_STEP_BP = 2048
+MIN_WINDOW_BP = 1 << 14
 _NAMED_WIDTHS_BP = {
     "1mb": 1 << 20,
     "512kb": 1 << 19,
@@ -69,10 +68,10 @@ def parse_width(text: str) -> int:
     if text.lower() in _NAMED_WIDTHS_BP:
         return _NAMED_WIDTHS_BP[text.lower()]
     width_bp = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-    if not MIN_WIDTH_BP <= width_bp <= MAX_WIDTH_BP or width_bp % WIDTH_STEP_BP:
+    if not MIN_WINDOW_BP <= width_bp <= MAX_WINDOW_BP or width_bp % PAIR_BIN_BP:
         raise UsageError(
             f"window width {text!r}\n"
-            f"expected a multiple of {WIDTH_STEP_BP} bp from {MIN_WIDTH_BP} to {MAX_WIDTH_BP}",
+            f"expected a multiple of {PAIR_BIN_BP} bp from {MIN_WINDOW_BP} to {MAX_WINDOW_BP}",
             hint="use 1Mb, 512kb, 256kb, 128kb, 64kb, 32kb or 16kb (powers of two: 1Mb is 1048576 bp)",
         )
     return width_bp
@@ -156,6 +155,6 @@ def _with_bases(fetched: np.ndarray, window: Window, allele: Allele, bases: str)
     return np.concatenate([before, within, after])
 
 
-def n_share(codes: np.ndarray) -> float:
+def n_fraction(codes: np.ndarray) -> float:
     """The share of `codes` that are not A, C, G or T; 0 for no codes at all."""
     return float(np.mean(codes == UNKNOWN)) if len(codes) else 0.0

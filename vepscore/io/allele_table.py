@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pysam
 
-from vepscore.io.atomic import StagedWriter, Target, writing
+from vepscore.io.atomic import StagedWriter, writing
 from vepscore.io.fields import MISSING, STATUS, format_float, value_fields
 from vepscore.io.header import provenance_lines
 from vepscore.io.long_table import open_parquet
 from vepscore.io.results import AlleleResult, RecordResult
-from vepscore.io.streams import open_target, output_suffix
+from vepscore.io.streams import open_target, open_text_output, output_suffix
 
 SUFFIXES = (".tsv", ".tsv.gz", ".parquet")
 ROW_GROUP_ROWS = 50_000
@@ -85,7 +84,9 @@ class AlleleTableWriter(StagedWriter):
         if self._suffix == ".parquet":
             self._rows: _Rows = _ParquetRows(self._target.temporary, self._schema, self._provenance)
         else:
-            self._rows = _TextRows(open_text(self._target, self._suffix), self._schema, self._provenance)
+            self._rows = _TextRows(
+                open_text_output(self._target, self._suffix), self._schema, self._provenance
+            )
 
     def _close(self) -> None:
         self._rows.close()
@@ -112,11 +113,6 @@ class _TextRows:
 
     def _write(self, lines: list[str]) -> None:
         self._file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
-
-
-def open_text(target: Target, suffix: str) -> Any:
-    """A file of bytes, bgzipped where the suffix says so."""
-    return pysam.BGZFile(str(target.temporary), "wb") if suffix.endswith(".gz") else target.open()
 
 
 class _ParquetRows:
@@ -155,7 +151,7 @@ def _place(result: RecordResult, alt_index: int, allele: AlleleResult) -> tuple[
         allele.alt,
         allele.status.value,
         _present(allele.reason),
-        _present(allele.n_share),
+        _present(allele.n_fraction),
     )
 
 

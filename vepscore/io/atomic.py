@@ -37,7 +37,7 @@ def writing(name: str | Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def made_folder(folder: Path) -> Iterator[None]:
+def created_folder(folder: Path) -> Iterator[None]:
     """Makes a folder where it is absent; one that was made for nothing is gone afterwards.
 
     Raises:
@@ -147,7 +147,7 @@ class StagedFile:
             _beside(self.temporary, suffix).unlink(missing_ok=True)
 
 
-def remove_remains(path: str | Path) -> None:
+def remove_leftovers(path: str | Path) -> None:
     """Removes the temporary files that killed runs have left for an output; none may be at work on it."""
     path = Path(os.path.realpath(path))
     name = safe_name(path.name)

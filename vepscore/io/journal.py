@@ -23,7 +23,7 @@ from vepscore.io.results import AlleleResult, RecordResult
 
 SUFFIX = ".vepscore-progress"
 
-_MAGIC = b"vepscore progress, format 2\n"
+_MAGIC = b"vepscore progress, format 3\n"
 _FRAME = struct.Struct("<QI")  # bytes of what follows, their CRC-32
 _ENTRY = struct.Struct("<QI")  # index of the record, CRC-32 of its line
 _SYNC_SECONDS = 10.0  # at most, of work that is lost with the machine; a killed process loses none

@@ -17,13 +17,12 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from vepscore.errors import InputError
-from vepscore.genome.text_file import BYTE_ORDER_MARK
+from vepscore.genome.text_file import BYTE_ORDER_MARK, GZIP_MAGIC
 from vepscore.paths import scratch_folder, utf8_path
 
 STDIN = "-"
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_BGZF_MAGIC = b"\x1f\x8b\x08\x04"
+_BGZF_MAGIC = GZIP_MAGIC + b"\x08\x04"
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _BCF_MAGIC = b"BCF\2"
 _BUFFER_BYTES = 1 << 20
@@ -79,7 +78,7 @@ class _Source(io.RawIOBase):
         self._raw = raw
         self._start = raw.read(_PROBE_BYTES)
         self._end = b""  # the last bytes read so far, as many as the end marker of BGZF has
-        self.is_gzip = self._start.startswith(_GZIP_MAGIC)
+        self.is_gzip = self._start.startswith(GZIP_MAGIC)
         self.is_bgzf = self._start.startswith(_BGZF_MAGIC) and self._start[12:14] == b"BC"
 
     def readable(self) -> bool:

@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 from vepscore.errors import InputError
 from vepscore.io import allele_table as table
 from vepscore.io import long_table as parquet
-from vepscore.io.allele_table import open_text as open_table_text
 from vepscore.io.atomic import StagedFile, StagedWriter, writing
 from vepscore.io.header import VcfHeader
 from vepscore.io.lines import check_bgzip_end
@@ -28,7 +27,7 @@ from vepscore.io.output_paths import check_output_paths
 from vepscore.io.parts import SHARD_KEY, Part, check_count, foreign_row, in_order
 from vepscore.io.records import open_records
 from vepscore.io.spliceai import Counts, SpliceAiWriter, is_spliceai, without_counts
-from vepscore.io.streams import open_target, output_suffix
+from vepscore.io.streams import open_target, open_text_output, output_suffix
 from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
 from vepscore.io.vcf import VcfWriter
 from vepscore.paths import utf8_path
@@ -172,7 +171,7 @@ class _TextFile(StagedWriter):
                 self._file.write(line.encode("utf-8", "surrogateescape"))
 
     def _open(self) -> None:
-        self._file = open_table_text(self._target, self._suffix)
+        self._file = open_text_output(self._target, self._suffix)
 
     def _close(self) -> None:
         self._file.close()

@@ -22,14 +22,13 @@ from typing import NamedTuple, Self
 
 from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
-from vepscore.io.allele_table import open_text
 from vepscore.io.atomic import StagedWriter, writing
 from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER, Field
 from vepscore.io.header import FIXED_COLUMNS, VcfHeader, provenance_lines
 from vepscore.io.info import encode
 from vepscore.io.output_paths import INDEX_SUFFIXES
 from vepscore.io.results import AlleleResult, Detail, RecordResult
-from vepscore.io.streams import open_target, output_suffix
+from vepscore.io.streams import open_target, open_text_output, output_suffix
 from vepscore.io.vcf import make_index
 
 SUFFIXES = (".vcf", ".vcf.gz")
@@ -176,7 +175,7 @@ class SpliceAiWriter(StagedWriter):
 
     def _complete(self) -> None:
         with (
-            contextlib.closing(open_text(self._target, self._suffix)) as file,
+            contextlib.closing(open_text_output(self._target, self._suffix)) as file,
             self._body.open("rb") as body,
         ):
             file.write(self._whole_header().encode())

@@ -119,6 +119,16 @@ def open_target(name: str | Path, companions: tuple[str, ...] = ()) -> "StagedFi
     return Stream(name) if is_stream(name) else StagedFile(name, companions)
 
 
+def open_text_output(target: "StagedFile | Stream", suffix: str) -> Any:
+    """Open an output for text, given as bytes; a `suffix` that ends in .gz compresses it with bgzip."""
+    if not suffix.endswith(".gz"):
+        return target.open()
+    import pysam  # only here, since `vepscore --help` is to be fast
+
+    assert isinstance(target, StagedFile)  # only the suffixes of text may name a stream
+    return pysam.BGZFile(str(target.temporary), "wb")
+
+
 class Stream:
     """A stream in place of a `StagedFile`: there is nothing to rename, and nothing can be taken back.
 

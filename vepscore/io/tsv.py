@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from vepscore.io.allele_table import open_text
 from vepscore.io.atomic import StagedWriter, writing
-from vepscore.io.streams import open_target, output_suffix
+from vepscore.io.streams import open_target, open_text_output, output_suffix
 
 SUFFIXES = (".tsv", ".tsv.gz")
 
@@ -35,7 +34,7 @@ class TsvWriter(StagedWriter):
                 self._file.write(f"{line}\n".encode("utf-8", "surrogateescape"))
 
     def _open(self) -> None:
-        self._file = open_text(self._target, self._suffix)
+        self._file = open_text_output(self._target, self._suffix)
 
     def _close(self) -> None:
         self._file.close()

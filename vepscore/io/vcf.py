@@ -10,7 +10,6 @@ from typing import Any
 import pysam
 
 from vepscore.errors import InputError
-from vepscore.io.allele_table import open_text
 from vepscore.io.atomic import StagedWriter, writing
 from vepscore.io.bcf import DeclaredNames, convert_to_bcf
 from vepscore.io.header import VcfHeader
@@ -18,7 +17,7 @@ from vepscore.io.info import append_info, find_existing, format_info, strip_info
 from vepscore.io.output_paths import INDEX_SUFFIXES
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult
-from vepscore.io.streams import open_target, output_suffix
+from vepscore.io.streams import open_target, open_text_output, output_suffix
 
 SUFFIXES = (".vcf", ".vcf.gz", ".bcf")
 
@@ -65,7 +64,7 @@ class VcfWriter(StagedWriter):
 
     def _open_file(self) -> Any:
         if self._suffix != ".bcf":
-            return open_text(self._target, self._suffix)
+            return open_text_output(self._target, self._suffix)
         self._scratch = self._target.scratch(".vcf.gz")
         return pysam.BGZFile(str(self._scratch), "wb")
 

@@ -21,7 +21,7 @@ from pydantic import Field
 from vepscore.errors import CheckpointError
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.text_file import ENCODING
-from vepscore.model.config import MAX_WINDOW_BP, ModelConfig, check_fields
+from vepscore.model.config import ModelConfig, check_fields
 from vepscore.model.layers import fold_convolutions
 from vepscore.model.loading import (
     abstract_network,
@@ -35,8 +35,8 @@ from vepscore.model.network import AlphaGenome
 from vepscore.model.registry import FILES, is_official
 from vepscore.model.stored_arrays import StoredArrays
 from vepscore.model.track_table import read_tracks, write_tracks
-from vepscore.outputs import Output, Tracks
-from vepscore.schema import CLOSED, Whole, misfit, parse
+from vepscore.outputs import MAX_WINDOW_BP, Output, Tracks
+from vepscore.schema import CLOSED, Whole, field_error, parse
 
 FORMAT = 2
 CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = FILES
@@ -66,7 +66,7 @@ class CheckpointConfig:
 
     def __post_init__(self) -> None:
         if len(self.organisms) > self.architecture.organisms:
-            raise misfit(
+            raise field_error(
                 "organisms", self.organisms, f"at most {self.architecture.organisms}, as in the architecture"
             )
 

@@ -9,13 +9,11 @@ from collections.abc import Collection
 from typing import Annotated, Any
 
 from vepscore.errors import CheckpointError
-from vepscore.outputs import Output
+from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, Output
 from vepscore.schema import CLOSED, Number, Whole, parse
 
 POOLINGS = 7  # encoder and decoder halve and double seven times: 1 bp to 128 bp
 TRUNK_BIN_BP = 2**POOLINGS
-PAIR_BIN_BP = 2048  # a bin of the pair representation and of contact maps
-MAX_WINDOW_BP = 1_048_576
 
 # Outputs predicted as coverage tracks, with the resolutions (bp) at which a head predicts them.
 TRACK_RESOLUTIONS_BP: dict[Output, tuple[int, ...]] = {

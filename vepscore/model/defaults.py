@@ -4,8 +4,8 @@ import dataclasses
 
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.model.checkpoint import read_config
-from vepscore.model.config import MAX_WINDOW_BP
 from vepscore.model.registry import is_official, resolve_checkpoint
+from vepscore.outputs import MAX_WINDOW_BP
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

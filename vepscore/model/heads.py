@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from vepscore.model.config import MAX_WINDOW_BP, TRACK_RESOLUTIONS_BP, ModelConfig
+from vepscore.model.config import TRACK_RESOLUTIONS_BP, ModelConfig
 from vepscore.model.layers import OrganismLinear, OrganismParam, einsum_bfloat16
 from vepscore.model.rotary import rotate
-from vepscore.outputs import SPLICE_CLASSES, Output
+from vepscore.outputs import MAX_WINDOW_BP, SPLICE_CLASSES, Output
 
 SOFT_CLIP = 10.0
 RNA_SQUASH = 0.75

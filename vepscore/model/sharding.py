@@ -14,8 +14,9 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, PartitionSpec
 
-from vepscore.model.config import PAIR_BIN_BP, TRUNK_BIN_BP
+from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.tower import PositionShard, TransformerTower
+from vepscore.outputs import PAIR_BIN_BP
 
 POSITIONS = "positions"
 OVER_POSITIONS = PartitionSpec(None, POSITIONS)  # of the tower's input and of both outputs

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from vepscore.model.config import MAX_WINDOW_BP, PAIR_BIN_BP, TRUNK_BIN_BP, ModelConfig
+from vepscore.model.config import TRUNK_BIN_BP, ModelConfig
 from vepscore.model.layers import LayerNorm, RMSBatchNorm, einsum_bfloat16, mean_pool
 from vepscore.model.rotary import rotate
+from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP
 
 _MAX_BINS = MAX_WINDOW_BP // TRUNK_BIN_BP
 _PAIR_FOLD = PAIR_BIN_BP // TRUNK_BIN_BP

@@ -14,7 +14,7 @@ import vepscore
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.alleles import Status
 from vepscore.genome.annotation import Annotation
-from vepscore.genome.consistency import check_files, check_places
+from vepscore.genome.consistency import check_files, check_record_contigs
 from vepscore.genome.fasta import Reference
 from vepscore.genome.gene_ids import without_version
 from vepscore.io.fields import EVENTS_SCORER
@@ -94,7 +94,7 @@ def rank(options: RankingOptions) -> Ranking:
     reference = Reference(options.reference) if options.reference else None
     check_files(header=source.contigs, reference=reference, annotation=annotation)
     places = collections.Counter(allele.chrom for allele, _ in chosen)
-    check_places(places, unit="alleles", reference=reference, annotation=annotation)
+    check_record_contigs(places, unit="alleles", reference=reference, annotation=annotation)
     caller = _Caller(annotation) if annotation else None
     rows = []
     for place, (allele, found) in enumerate(chosen, start=1):

@@ -23,9 +23,9 @@ from vepscore.engine.settings import fixed_settings
 from vepscore.evaluate.metrics import HIGH, LOW, auprc
 from vepscore.genome.windows import UNKNOWN, reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
-from vepscore.model.config import MAX_WINDOW_BP, PAIR_BIN_BP, TRACK_RESOLUTIONS_BP
+from vepscore.model.config import TRACK_RESOLUTIONS_BP
 from vepscore.model.network import one_hot
-from vepscore.outputs import SPLICE_CLASSES, Output
+from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, SPLICE_CLASSES, Output
 from vepscore.train.contacts import BIN_BP as CONTACT_BIN_BP
 from vepscore.train.labels import REVERSED_CLASS
 from vepscore.train.recipe import read_recipe

@@ -11,10 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
 from vepscore.errors import TrainingError
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.text_file import ENCODING
-from vepscore.genome.windows import MAX_WIDTH_BP, MIN_WIDTH_BP, WIDTH_STEP_BP
-from vepscore.model.config import MAX_WINDOW_BP, PAIR_BIN_BP, TRACK_RESOLUTIONS_BP, Fraction, ModelConfig
-from vepscore.outputs import Output
-from vepscore.schema import CLOSED, Number, Whole, expected, misfit, parse
+from vepscore.genome.windows import MIN_WINDOW_BP
+from vepscore.model.config import TRACK_RESOLUTIONS_BP, Fraction, ModelConfig
+from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, Output
+from vepscore.schema import CLOSED, Number, Whole, expected, field_error, parse
 
 _MOST = 10**9  # of anything that is counted
 
@@ -101,7 +101,9 @@ class Stage:
 
     def __post_init__(self) -> None:
         if self.teacher_bp and self.window_bp % self.teacher_bp:
-            raise misfit("teacher_bp", self.teacher_bp, f"a width that divides window_bp, {self.window_bp}")
+            raise field_error(
+                "teacher_bp", self.teacher_bp, f"a width that divides window_bp, {self.window_bp}"
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if sum(self.kept.values()) >= 1:
-            raise misfit("kept", sum(self.kept.values()), "shares whose sum is below 1")
+            raise field_error("kept", sum(self.kept.values()), "shares whose sum is below 1")
         at_mistakes = any(self.sampling_of(stage).mistakes for stage in self.stages)
         if at_mistakes and not any(stage.find_mistakes for stage in self.stages):
             raise ValueError("stages: none has find_mistakes, and sampling has a share of mistakes")
@@ -192,7 +194,7 @@ class Defaults:
 
     __pydantic_config__ = CLOSED
 
-    window_bp: Annotated[int, Whole(MIN_WIDTH_BP, MAX_WIDTH_BP, step=WIDTH_STEP_BP)] = MAX_WIDTH_BP
+    window_bp: Annotated[int, Whole(MIN_WINDOW_BP, MAX_WINDOW_BP, step=PAIR_BIN_BP)] = MAX_WINDOW_BP
     indel_anchor: IndelAnchor = IndelAnchor.BOTH
     scorers: _Names | None = None  # none: every scorer that can run
 
@@ -227,13 +229,13 @@ class Recipe:
         if teacher and number:
             raise ValueError("from_teacher: is for the first [[student]]; the next start from the one before")
         if teacher and teacher > teachers:
-            raise misfit("from_teacher", teacher, f"at most {teachers}: one for each of data.folds")
+            raise field_error("from_teacher", teacher, f"at most {teachers}: one for each of data.folds")
         if not teacher and not number and schedule.runs != 1:
-            raise misfit("runs", schedule.runs, "1, since this student starts from scratch")
+            raise field_error("runs", schedule.runs, "1, since this student starts from scratch")
         before = [f"student-{earlier}" for earlier in range(1, number + 1)]
         for field in ("kept", "taught_by"):
             if unknown := sorted(set(getattr(schedule, field)) - set(before)):
-                raise misfit(field, unknown[0], f"one before it: {', '.join(before) or 'there is none'}")
+                raise field_error(field, unknown[0], f"one before it: {', '.join(before) or 'there is none'}")
 
     def shortened(self, share: float) -> "Recipe":
         """The same with a share of the steps."""

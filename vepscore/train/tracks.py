@@ -21,7 +21,7 @@ _OUTPUT_OF_ASSAY = {"CAGE": Output.CAGE, "DNASE": Output.DNASE, "RNA": Output.RN
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Region:
+class TrackRegion:
     """A stretch whose coverage was measured."""
 
     chrom: str
@@ -48,7 +48,7 @@ class TrackData:
         table = _read_table(signal.with_suffix(".tracks.tsv"))
         rows = _read_table(signal.with_suffix(".regions.tsv"))
         self.regions = [
-            Region(
+            TrackRegion(
                 chrom=row["chrom"],
                 start0=int(row["start"]),
                 end0=int(row["end"]),
@@ -93,7 +93,7 @@ class TrackData:
                 measured[first - shift : last - shift] = True
         return (coverage[::-1, self.strand_pair], measured[::-1]) if reverse else (coverage, measured)
 
-    def _touched(self, chrom: str, start0: int, end0: int) -> list[Region]:
+    def _touched(self, chrom: str, start0: int, end0: int) -> list[TrackRegion]:
         return [r for r in self.regions if r.chrom == chrom and r.start0 < end0 and start0 < r.end0]
 
     def _nonzero_mean(self) -> np.ndarray:

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from vepscore.errors import CheckpointError
+from vepscore.genome.text_file import GZIP_MAGIC
 from vepscore.model.official.textproto import Malformed, Message, parse
 from vepscore.outputs import Output, Tracks
 
 _HINT = "give OutputMetadataResponse_ORGANISM_….textproto of the official checkpoint, plain or gzipped"
 _LARGEST_BYTES = 1 << 26  # the official files have 3 MB; a genome given by mistake is not read to its end
-_GZIP_MAGIC = b"\x1f\x8b"
 _ORGANISMS = {
     "human": re.compile(r"HOMO_SAPIENS|(?<![a-z])human(?![a-z])", re.IGNORECASE),
     "mouse": re.compile(r"MUS_MUSCULUS|(?<![a-z])mouse(?![a-z])", re.IGNORECASE),
@@ -84,7 +84,7 @@ def check_channels(metadata: TrackMetadata, heads: Mapping[Output, int], *, wher
 def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            zipped = file.peek(2).startswith(_GZIP_MAGIC)  # a pipe could not be rewound
+            zipped = file.peek(2).startswith(GZIP_MAGIC)  # a pipe could not be rewound
             content = (gzip.GzipFile(fileobj=file) if zipped else file).read(_LARGEST_BYTES + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CheckpointError(f"{path}: not a whole gzip file ({error})", hint=_HINT) from error

@@ -6,16 +6,15 @@ Coordinates are 0-based and half-open.
 """
 
 import dataclasses
-import itertools
 
-from vepscore.genome.alleles import Allele
+from vepscore.genome.alleles import Allele, common_prefix_bp
 from vepscore.genome.windows import Bases
 
 _CHUNK_BP = 256  # of the sequence to the left, read at once
 _KNOWN = frozenset(b"ACGT")
 
 
-def normalise(allele: Allele, reference: Bases) -> Allele:
+def normalize(allele: Allele, reference: Bases) -> Allele:
     """The allele as `bcftools norm` writes it: trimmed, and left-aligned where bases only come or go.
 
     One whose REF is not what the reference has, base by base, stays as it is; so does one that changes nothing.
@@ -29,7 +28,7 @@ def normalise(allele: Allele, reference: Bases) -> Allele:
         return allele
     if ref == alt or reference.fetch(allele.chrom, allele.pos0, allele.end0) != ref.encode("ascii"):
         return allele
-    alike = _alike(ref[::-1], alt[::-1])
+    alike = common_prefix_bp(ref[::-1], alt[::-1])
     if alike < min(len(ref), len(alt)):
         return _without_prefix(allele, ref[: len(ref) - alike], alt[: len(alt) - alike])
     return _to_the_left(allele, reference, ref[: len(ref) - alike], alt[: len(alt) - alike])
@@ -37,7 +36,7 @@ def normalise(allele: Allele, reference: Bases) -> Allele:
 
 def _without_prefix(allele: Allele, ref: str, alt: str) -> Allele:
     """Without the bases that both begin with, of which the last stays where one of the two would be empty."""
-    alike = min(_alike(ref, alt), len(ref) - 1, len(alt) - 1)
+    alike = min(common_prefix_bp(ref, alt), len(ref) - 1, len(alt) - 1)
     return dataclasses.replace(allele, pos0=allele.pos0 + alike, ref=ref[alike:], alt=alt[alike:])
 
 
@@ -69,9 +68,3 @@ def _shift_bp(allele: Allele, reference: Bases, moved: bytes) -> int:
                 return shift_bp
             shift_bp += 1
     return shift_bp
-
-
-def _alike(one: str, other: str) -> int:
-    """How many letters both begin with."""
-    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
-    return sum(1 for _ in pairs)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.genome.contig import Contig
 from vepscore.genome.alleles import Allele
-from vepscore.genome.normalisation import normalise
+from vepscore.genome.normalization import normalize
 
 #            0123456789012345678901
 SEQUENCE = b"TACACACGGGTNAAAACGTCGT"
@@ -19,7 +19,7 @@ RANDOM_RECORDS = 3_000
 
 def write(contig: bytes, pos0: int, ref: str, alt: str) -> tuple[int, str, str]:
     """Place, REF and ALT after normalisation."""
-    found = normalise(Allele(chrom="chr1", pos0=pos0, ref=ref, alt=alt), Contig(contig))
+    found = normalize(Allele(chrom="chr1", pos0=pos0, ref=ref, alt=alt), Contig(contig))
     return found.pos0, found.ref, found.alt
 
 
@@ -66,7 +66,7 @@ class Unreadable:
 
 def test_substitution_of_one_base_needs_no_look_at_the_reference() -> None:
     allele = Allele(chrom="chr1", pos0=7, ref="A", alt="C")
-    assert normalise(allele, Unreadable()) is allele
+    assert normalize(allele, Unreadable()) is allele
 
 
 def test_moves_to_the_contigs_start() -> None:
