@@ -221,7 +221,7 @@ class TestCommands:
 
     def test_quantiles_are_written(self, folder, output):
         ranked = pd.read_parquet(folder / "ranked.parquet")
-        quantiles = ranked.loc[ranked["scorer"] == "SPLICE_SITES", "quantile_score"].dropna()
+        quantiles = ranked.loc[ranked["variant_scorer"] == "SPLICE_SITES", "quantile_score"].dropna()
         assert len(quantiles) and quantiles.between(0, 1).all()
         assert [path.name for path in (folder / "quantiles").iterdir()] == [
             "quantiles-human-16384bp-float32.parquet"

@@ -235,7 +235,7 @@ def score(source: Path, name: str, command: Sequence[str]) -> pd.DataFrame:
 
 def _strongest_events(rows: pd.DataFrame, count: int) -> list[str]:
     """Return for each record its largest splice event: name, distance in bp and score."""
-    events = rows[(rows["scorer"] == "SPLICE_EVENTS") & rows["site_pos"].notna()]
+    events = rows[(rows["variant_scorer"] == "SPLICE_EVENTS") & rows["site_pos"].notna()]
     strongest = events.loc[events["raw_score"].abs().groupby(events["record"]).idxmax()].set_index("record")
     texts = {
         int(record): f"{row['track_name']} {int(row['site_pos'] - row['pos']):+d} {row['raw_score']:+.3f}"

@@ -30,8 +30,9 @@ def read_official(path: Path) -> pd.DataFrame:
 
 def read_scored(path: Path, variants: pd.DataFrame) -> pd.DataFrame:
     """The same of a long table's official scorers. `variants` has the columns `variant` and PLACE."""
-    renamed = {"track_index": "track", "raw_score": "score"}
-    columns = ["record", *PLACE, *KEY[1:5], *renamed]
+    renamed = {"variant_scorer": "scorer", "junction_Start": "junction_start", "junction_End": "junction_end"}
+    renamed |= {"track_index": "track", "raw_score": "score"}
+    columns = ["record", *PLACE, "gene_id", *renamed]
     table = pd.read_parquet(path, columns=columns).rename(columns=renamed)
     table = table[~table["scorer"].isin(NOT_OFFICIAL)]
     alleles = table.drop_duplicates("record").astype({"chrom": str, "ref": str, "alt": str})

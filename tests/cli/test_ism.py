@@ -36,9 +36,9 @@ def test_donor_of_the_demo_stands_out(bench: Bench, tmp_path: pathlib.Path, flan
     assert done.returncode == 0, done.stderr
     assert done.stdout == "" and f"{2 * flank_bp} records, {6 * flank_bp} alternate alleles" in done.stderr
     table = pd.read_parquet(tmp_path / "out.parquet")
-    sites = table[table["scorer"] == "SPLICE_SITES"]
+    sites = table[table["variant_scorer"] == "SPLICE_SITES"]
     assert len(sites) == 6 * flank_bp
-    assert set(sites.groupby("pos")["score"].mean().nlargest(2).index) == {DONOR1, DONOR1 + 1}
+    assert set(sites.groupby("pos")["raw_score"].mean().nlargest(2).index) == {DONOR1, DONOR1 + 1}
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
 

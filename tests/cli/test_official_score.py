@@ -111,9 +111,9 @@ def test_minus_strand_and_mouse(
     mouse = pd.read_parquet(score(bench, tmp_path / "mouse", *given) / "out.parquet")
     plus = pd.read_parquet(direct_run / "out.parquet")
     for found in (minus, mouse):
-        assert set(found["scorer"]) == set(plus["scorer"])
+        assert set(found["variant_scorer"]) == set(plus["variant_scorer"])
         assert not found["raw_score"].equals(plus["raw_score"])
-    contacts = [frame[frame["scorer"] == "CONTACT_MAPS"] for frame in (minus, plus)]
+    contacts = [frame[frame["variant_scorer"] == "CONTACT_MAPS"] for frame in (minus, plus)]
     assert len(contacts[0]) == len(contacts[1])
 
 

@@ -126,7 +126,7 @@ class TestFiles:
 
     def test_pandas_reads_the_long_table(self, run):
         table = pd.read_parquet(run.folder / "out.parquet")
-        assert set(table["scorer"]) == BUILTIN.keys()
+        assert set(table["variant_scorer"]) == BUILTIN.keys()
         assert list(dict.fromkeys(zip(table["record"], table["alt_index"], strict=True))) == [
             (0, 0),
             (1, 0),
@@ -138,7 +138,8 @@ class TestFiles:
 
     def test_duckdb_reads_the_long_table(self, run):
         duckdb = pytest.importorskip("duckdb")
-        query = f"select pos, max(abs(raw_score)) from '{run.folder}/out.parquet' where scorer = 'DNASE' group by all"
+        source = f"'{run.folder}/out.parquet' where variant_scorer = 'DNASE'"
+        query = f"select pos, max(abs(raw_score)) from {source} group by all"
         largest = dict(duckdb.sql(query).fetchall())
         assert sorted(largest) == [14_200, ON_GRID0 + 1, 17_149, 18_501]
         expected = abs(float(annotation(run.records()[0])["VS_DNASE"]))

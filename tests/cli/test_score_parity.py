@@ -110,9 +110,9 @@ def test_every_official_row_is_reproduced(
 def test_info_fields_are_the_largest_scores(scored: Path) -> None:
     from cyvcf2 import VCF
 
-    columns = ["record", "scorer", "gene_name", "raw_score"]
+    columns = ["record", "variant_scorer", "gene_name", "raw_score"]
     table = pd.read_parquet(scored / "out.parquet", columns=columns)
-    table = table.astype({"scorer": object, "gene_name": object})
+    table = table.astype({"variant_scorer": object, "gene_name": object})
     with VCF(str(scored / "out.vcf")) as records:
         for index, record in enumerate(records):
             found = {field: value for field, value in record.INFO if field.startswith("VS_")}
@@ -202,7 +202,8 @@ def human_metadata() -> Path:
 
 def expected_fields(table: pd.DataFrame) -> dict[str, object]:
     """The INFO fields of one allele, from its rows of the long table."""
-    largest = {scorer: rows.loc[rows["raw_score"].abs().idxmax()] for scorer, rows in table.groupby("scorer")}
+    by_scorer = table.groupby("variant_scorer")
+    largest = {scorer: rows.loc[rows["raw_score"].abs().idxmax()] for scorer, rows in by_scorer}
     fields = {
         field: pytest.approx(largest[scorer]["raw_score"], rel=1e-5)
         for field, scorer in SCORER_OF_FIELD.items()
@@ -214,6 +215,7 @@ def expected_fields(table: pd.DataFrame) -> dict[str, object]:
     if parts:
         composite = sum(weight * largest[scorer]["raw_score"] for scorer, weight in parts.items())
         fields["VS_SPLICE"] = pytest.approx(composite, rel=1e-5)
-        by_gene = table.groupby(["gene_name", "scorer"])["raw_score"].max().unstack().reindex(columns=parts)
+        sizes = table.groupby(["gene_name", "variant_scorer"])["raw_score"].max()
+        by_gene = sizes.unstack().reindex(columns=parts)
         fields["VS_SPLICE_GENE"] = by_gene.fillna(0).mul(pd.Series(parts)).sum(axis=1).idxmax()
     return fields

@@ -177,8 +177,8 @@ class TestRankedRun:
     def test_outputs_have_the_quantiles_of_their_scores(self, job: Job, quantiles: Quantiles):
         run_job(job, ignore)
         long = pd.read_parquet(job.outputs[1])
-        assert long["quantile_score"].notna().all() and set(long["scorer"]) == set(SCORERS)
-        for (scorer, ref, alt), rows in long.groupby(["scorer", "ref", "alt"], observed=True):
+        assert long["quantile_score"].notna().all() and set(long["variant_scorer"]) == set(SCORERS)
+        for (scorer, ref, alt), rows in long.groupby(["variant_scorer", "ref", "alt"], observed=True):
             kind = AlleleKind.SUBSTITUTION if len(ref) == len(alt) else AlleleKind.INDEL
             known = quantiles.kinds[kind].scorers[scorer]
             scores = np.zeros((len(rows), len(known.values)), np.float32)
@@ -186,7 +186,7 @@ class TestRankedRun:
             expected = known.rank(scores)[range(len(rows)), rows["track_index"]]
             np.testing.assert_array_equal(rows["quantile_score"], expected)
         assert long["quantile_score"].between(-1, 1).all()
-        assert (long.loc[long["scorer"] == "DNASE", "quantile_score"] < 0).any()
+        assert (long.loc[long["variant_scorer"] == "DNASE", "quantile_score"] < 0).any()
 
         table = pd.read_csv(job.table, sep="\t", comment="#")
         assert table["VS_DNASE_Q"].notna().tolist() == [True, True, False, True]

@@ -73,7 +73,7 @@ def test_spliceai_of_a_gene_on_two_strands_is_the_largest_of_both(job: Job, tmp_
     text = job.genes.read_text().replace('gene_id "MINUS"', 'gene_id "PLUS"')
     genes.write_text(text.replace('gene_name "Minus"', 'gene_name "Plus"'))
     run_job(dataclasses.replace(job, genes=genes), lambda counts, total: None)
-    long = pd.read_parquet(job.outputs[1]).query("record == 0 and scorer == 'SPLICE_EVENTS'")
+    long = pd.read_parquet(job.outputs[1]).query("record == 0 and variant_scorer == 'SPLICE_EVENTS'")
     rows = [long.iloc[start : start + 4] for start in (0, 4)]  # of each locus, in the order of the field
     assert len(long) == 8 and set(long["gene_id"]) == {"PLUS"}
     strongest = [
@@ -146,7 +146,7 @@ def test_job_writes_all_outputs_and_reports(job: Job) -> None:
     assert table["VS_DNASE"].notna().tolist() == [True, False, True]
     long = pd.read_parquet(job.outputs[1])
     assert set(zip(long["record"], long["alt_index"], strict=True)) == {(0, 0), (1, 0)}
-    assert set(long["scorer"]) == {"DNASE", "SPLICE_EVENTS"}
+    assert set(long["variant_scorer"]) == {"DNASE", "SPLICE_EVENTS"}
     assert_spliceai_says_what_the_table_does(job.spliceai, long)
 
 
@@ -157,7 +157,7 @@ def assert_spliceai_says_what_the_table_does(path: Path, long: pd.DataFrame) -> 
         "##vepscoreSpliceAICounts=4 lines of 2 alleles; left out: 1 not scored, 0 in no gene" in header.meta
     )
     assert set(header.declared("contig")) == {"chr1"}
-    events = long[long["scorer"] == "SPLICE_EVENTS"]
+    events = long[long["variant_scorer"] == "SPLICE_EVENTS"]
     found = []
     for record in records:
         alt, gene, *numbers = record.line.decode().split("\t")[7].removeprefix("SpliceAI=").split("|")

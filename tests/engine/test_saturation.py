@@ -18,7 +18,7 @@ from vepscore.genome.windows import parse_width
 FIRST1, LAST1 = 14_335, 14_337  # in PLUS; window starts move on by a step of the grid between them
 REGION = f"chr1:{FIRST1:,}-{LAST1:,}"
 SPLICING = ("SPLICE_SITES", "SPLICE_SITE_USAGE", "SPLICE_JUNCTIONS")
-SUBSTITUTION = ["pos", "alt", "scorer", "gene_id"]
+SUBSTITUTION = ["pos", "alt", "variant_scorer", "gene_id"]
 
 
 def make_job(genome: TinyGenome, checkpoint: Path, **changes: object) -> Job:
@@ -47,7 +47,11 @@ def made(genome: TinyGenome, checkpoint_folder: Path, tmp_path_factory: pytest.T
 
 def by_substitution(table: pd.DataFrame) -> pd.DataFrame:
     """The table in an order that does not hang on that of its rows."""
-    return table.astype(dict.fromkeys(("alt", "scorer", "gene_id"), str)).set_index(SUBSTITUTION).sort_index()
+    return (
+        table.astype(dict.fromkeys(("alt", "variant_scorer", "gene_id"), str))
+        .set_index(SUBSTITUTION)
+        .sort_index()
+    )
 
 
 def test_scores_are_those_of_a_vcf(made: Path) -> None:
@@ -55,19 +59,21 @@ def test_scores_are_those_of_a_vcf(made: Path) -> None:
     expected = scored.loc[scored.groupby(SUBSTITUTION, observed=True)["raw_score"].idxmax()]
     expected = by_substitution(expected)
     found = pd.read_parquet(made / "ism.parquet")
-    found = by_substitution(found[found["scorer"] != "VS_SPLICE"])
+    found = by_substitution(found[found["variant_scorer"] != "VS_SPLICE"])
     assert len(found) == 9 * len(SPLICING)
     assert found.index.equals(expected.index)
-    assert found["score"].tolist() == expected["raw_score"].tolist()
+    assert found["raw_score"].tolist() == expected["raw_score"].tolist()
     assert found["track_name"].tolist() == expected["track_name"].tolist()
-    assert found["score"].max() > 0.001
+    assert found["raw_score"].max() > 0.001
 
 
 def test_composite_is_that_of_a_vcf(made: Path) -> None:
     found = pd.read_parquet(made / "ism.parquet")
-    composite = found[found["scorer"] == "VS_SPLICE"]
+    composite = found[found["variant_scorer"] == "VS_SPLICE"]
     expected = pd.read_csv(made / "score.tsv", sep="\t", comment="#")
-    assert composite["score"].tolist() == pytest.approx(expected["VS_SPLICE"].tolist(), rel=1e-4, abs=1e-6)
+    assert composite["raw_score"].tolist() == pytest.approx(
+        expected["VS_SPLICE"].tolist(), rel=1e-4, abs=1e-6
+    )
     assert set(composite["gene_name"]) == {"Plus"} and composite["track_name"].isna().all()
 
 
@@ -88,7 +94,7 @@ def test_bases_that_are_not_known_are_passed_over(
     run_saturation(job, "chr1:7000-7003", tmp_path / "out.parquet")
     table = pd.read_parquet(tmp_path / "out.parquet")
     assert table["pos"].tolist() == [7_000] * 3 + [7_003] * 3
-    assert set(table["scorer"]) == {"DNASE"} and table["gene_id"].isna().all()
+    assert set(table["variant_scorer"]) == {"DNASE"} and table["gene_id"].isna().all()
 
 
 @pytest.mark.parametrize("width", ["1Mb", "256kb", "16kb", "18432"])

@@ -13,7 +13,8 @@ from tests.io.samples import MYGENE, PROVENANCE, block_of, tracks_of
 from vepscore.contract import ScoreMatrix
 from vepscore.errors import OutputError, PluginError
 from vepscore.genome.alleles import Status
-from vepscore.io import long_table as parquet
+from vepscore.genome.windows import Window
+from vepscore.io import long_table, tidy
 from vepscore.io.long_table import LongTableWriter
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
@@ -60,27 +61,29 @@ def test_columns_and_types(tmp_path):
     schema = pq.read_schema(tmp_path / "out.parquet")
     text = pa.dictionary(pa.int32(), pa.string())
     assert list(zip(schema.names, schema.types, strict=True)) == [
+        ("variant_id", text),
+        ("scored_interval", text),
+        ("gene_id", text),
+        ("gene_name", text),
+        ("gene_type", text),
+        ("gene_strand", text),
+        ("junction_Start", pa.int64()),
+        ("junction_End", pa.int64()),
+        ("output_type", text),
+        ("variant_scorer", text),
+        ("track_name", text),
+        ("track_strand", text),
+        ("Assay title", text),
+        ("ontology_curie", text),
+        ("biosample_name", text),
         ("record", pa.int64()),
         ("alt_index", pa.int32()),
         ("chrom", text),
         ("pos", pa.int64()),
         ("ref", text),
         ("alt", text),
-        ("scorer", text),
-        ("output_type", text),
-        ("gene_id", text),
-        ("gene_name", text),
-        ("gene_type", text),
-        ("gene_strand", text),
-        ("junction_start", pa.int64()),
-        ("junction_end", pa.int64()),
         ("site_pos", pa.int64()),
         ("track_index", pa.int32()),
-        ("track_name", text),
-        ("track_strand", text),
-        ("ontology_curie", text),
-        ("biosample_name", text),
-        ("assay", text),
         ("raw_score", pa.float32()),
         ("quantile_score", pa.float32()),
     ]
@@ -94,10 +97,10 @@ def test_rows_are_named(tmp_path):
     table = pd.read_parquet(path).astype(object)
     table = table.where(table.notna(), None)
     columns = [
-        "scorer",
+        "variant_scorer",
         "gene_name",
-        "junction_start",
-        "junction_end",
+        "junction_Start",
+        "junction_End",
         "track_index",
         "track_name",
         "raw_score",
@@ -131,27 +134,55 @@ def test_rows_are_named(tmp_path):
     assert [first[name] for name in ("track_strand", "biosample_name")] == ["+", "tissue 0"]
     assert table["ontology_curie"].tolist()[:2] == [None, None]
     assert table["ontology_curie"].tolist()[4] == "UBERON:1"
-    assert table["assay"].isna().all()
+    assert table["Assay title"].isna().all()
     assert table["quantile_score"].isna().all()
+
+
+def test_variant_and_window_are_named_as_alphagenome_names_them(tmp_path):
+    with LongTableWriter(tmp_path / "out.parquet", TRACKS, PROVENANCE) as writer:
+        for result in results(2, matrices=(ATAC,)):
+            window = Window(chrom="chr1", start0=-20, end0=180)
+            skipped, scored = result.alleles
+            alleles = (skipped, dataclasses.replace(scored, window=window))
+            writer.write(dataclasses.replace(result, alleles=alleles))
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    assert table["variant_id"].tolist() == ["1:100:A>C", "1:100:A>C", "1:101:A>CG", "1:101:A>CG"]
+    assert set(table["scored_interval"]) == {"chr1:-20-180:."}
+
+
+def test_columns_of_the_previous_release_are_read_by_their_current_names(tmp_path):
+    write(tmp_path / "out.parquet", results())
+    table = pq.read_table(tmp_path / "out.parquet")
+    old_name = {current: old for old, current in tidy.RENAMED.items()}
+    table = table.rename_columns([old_name.get(name, name) for name in table.column_names])
+    table = table.select(tidy.COLUMNS_OF_0_1)
+    pq.write_table(table, tmp_path / "old.parquet")
+    columns = ["raw_score", "variant_scorer", "junction_End", "Assay title", "gene_id"]
+    current, old = (
+        tidy.read_columns(pq.ParquetFile(tmp_path / name), 0, columns)
+        for name in ("out.parquet", "old.parquet")
+    )
+    assert old.column_names == columns
+    assert old.to_pydict() == current.to_pydict()
 
 
 def test_site_positions_are_1_based_and_null_where_there_is_none(tmp_path):
     sites = block_of(Output.RNA_SEQ, [[1, 2], [3, math.nan], [4, math.nan]], genes=(MYGENE,) * 3)
     sites = dataclasses.replace(sites, positions=np.array([0, 2**40, -1]))
     write(tmp_path / "out.parquet", results(1, matrices=(ATAC, JUNCTIONS, sites)))
-    table = pd.read_parquet(tmp_path / "out.parquet").set_index("scorer")
+    table = pd.read_parquet(tmp_path / "out.parquet").set_index("variant_scorer")
     assert table.loc[["ATAC", "SPLICE_JUNCTIONS"], "site_pos"].isna().all()
     found = table.loc["RNA_SEQ", "site_pos"]
     assert found.dropna().tolist() == [1, 1, 2**40 + 1]
     assert found.isna().tolist() == [False, False, False, True]
-    assert table.loc["RNA_SEQ", "junction_start"].isna().all()
+    assert table.loc["RNA_SEQ", "junction_Start"].isna().all()
 
 
 def test_duckdb_queries_it(tmp_path):
     path = tmp_path / "out.parquet"
     write(path, results(10))
     answer = duckdb.sql(
-        "select scorer, count(*), max(raw_score), count(gene_id) "
+        "select variant_scorer, count(*), max(raw_score), count(gene_id) "
         f"from '{path}' where record < 4 group by 1 order by 1"
     ).fetchall()
     assert answer == [("ATAC", 8, 1.0, 0), ("RNA_SEQ", 12, 0.5, 4), ("SPLICE_JUNCTIONS", 16, 4.0, 16)]
@@ -161,7 +192,7 @@ def test_duckdb_queries_it(tmp_path):
 def test_row_groups_are_full_but_for_the_last(tmp_path, monkeypatch, group_rows):
     path, whole = tmp_path / "out.parquet", tmp_path / "whole.parquet"
     write(whole, results(5))
-    monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", group_rows)
+    monkeypatch.setattr(long_table, "ROW_GROUP_ROWS", group_rows)
     write(path, results(5))
     metadata = pq.read_metadata(path)
     sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
@@ -174,11 +205,11 @@ def test_row_groups_are_full_but_for_the_last(tmp_path, monkeypatch, group_rows)
 
 
 def test_each_row_group_has_only_the_words_it_uses(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 2)
+    monkeypatch.setattr(long_table, "ROW_GROUP_ROWS", 2)
     write(tmp_path / "out.parquet", results(2, matrices=(RNA, ATAC)))
-    file = pq.ParquetFile(tmp_path / "out.parquet", read_dictionary=["scorer"])
+    file = pq.ParquetFile(tmp_path / "out.parquet", read_dictionary=["variant_scorer"])
     words = [
-        file.read_row_group(i)["scorer"].unify_dictionaries().chunk(0).dictionary.to_pylist()
+        file.read_row_group(i)["variant_scorer"].unify_dictionaries().chunk(0).dictionary.to_pylist()
         for i in range(5)
     ]
     assert words == [["RNA_SEQ"], ["RNA_SEQ", "ATAC"], ["ATAC", "RNA_SEQ"], ["RNA_SEQ"], ["ATAC"]]
@@ -195,7 +226,7 @@ def test_the_same_results_give_the_same_bytes(tmp_path):
 )
 def test_nothing_scored_is_an_empty_table(tmp_path, rows):
     write(tmp_path / "out.parquet", rows)
-    assert pd.read_parquet(tmp_path / "out.parquet").shape == (0, 23)
+    assert pd.read_parquet(tmp_path / "out.parquet").shape == (0, 25)
 
 
 def test_scores_that_do_not_fit_the_tracks_are_refused(tmp_path):

@@ -402,7 +402,9 @@ class TestOutputs:
         atac, rna = (
             quantiles.rank_scores(SUBSTITUTION, matrix.scorer, matrix.values) for matrix in first.matrices
         )
-        found = {scorer: rows["quantile_score"] for scorer, rows in table.groupby("scorer", observed=True)}
+        found = {
+            scorer: rows["quantile_score"] for scorer, rows in table.groupby("variant_scorer", observed=True)
+        }
         np.testing.assert_array_equal(found["ATAC"], atac.ravel())
         np.testing.assert_array_equal(found["RNA_SEQ"], rna.ravel()[:3])  # the fourth score is NaN
         assert found["ATAC_ACTIVE"].isna().all() and len(found["ATAC_ACTIVE"]) == 2

@@ -70,17 +70,20 @@ def test_table_has_a_row_per_substitution_scorer_and_gene(tmp_path):
     table = pd.read_parquet(tmp_path / "out.parquet")
     assert len(table) == 2 * 3 * 4
     first = table[(table["pos"] == 1_001) & (table["alt"] == "G")]
-    assert first["scorer"].tolist() == ["SPLICE_SITES", "SPLICE_SITES", "DNASE", "VS_SPLICE"]
+    assert first["variant_scorer"].tolist() == ["SPLICE_SITES", "SPLICE_SITES", "DNASE", "VS_SPLICE"]
     assert first["gene_name"].tolist() == ["BRCA1", "NBR2", np.nan, "BRCA1"]
     assert first["track_name"].tolist() == ["donor", np.nan, "ENCFF1", np.nan]
-    assert first["score"].tolist() == [-1.0, -0.5, 0.25, -2.0]
+    assert first["raw_score"].tolist() == [-1.0, -0.5, 0.25, -2.0]
     assert set(table["pos"]) == {1_001, 1_003}
+    assert set(first["variant_id"]) == {f"chr1:1001:{first['ref'].iloc[0]}>G"}
 
 
 def test_table_without_scores_is_whole(tmp_path):
     with SaturationWriter(tmp_path / "out.parquet", {}):
         pass
-    assert list(pd.read_parquet(tmp_path / "out.parquet").columns[:4]) == ["chrom", "pos", "ref", "alt"]
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    assert len(table) == 0
+    assert list(table.columns[[0, -1]]) == ["variant_id", "raw_score"]
 
 
 def test_largest_score_is_largest_in_size():

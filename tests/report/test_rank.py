@@ -464,7 +464,9 @@ class TestEvents:
         block = events_of(GENE, donor_loss=(-0.75, 2120))
         source = write_one(tmp_path / "scored.parquet", allele_of("C", SITES, block))
         table = pq.read_table(source)
-        is_kept = pc.or_(pc.not_equal(table["scorer"], "SPLICE_EVENTS"), pc.is_valid(table["site_pos"]))
+        is_kept = pc.or_(
+            pc.not_equal(table["variant_scorer"], "SPLICE_EVENTS"), pc.is_valid(table["site_pos"])
+        )
         pq.write_table(table.filter(is_kept), tmp_path / "filtered.parquet")
         annotation = tmp_path / "genes.gtf"
         annotation.write_text(gtf_text({"MAIN": GENES["MAIN"]}))

@@ -49,7 +49,7 @@ class TestDetails:
         for (record, alt_index), effect in effects:
             row = table.iloc[effect.row]
             assert (row["record"], row["alt_index"]) == (record, alt_index)
-            assert (row["scorer"], row["track_name"]) == (effect.scorer, effect.track)
+            assert (row["variant_scorer"], row["track_name"]) == (effect.scorer, effect.track)
             assert np.float32(effect.text) == row["raw_score"]
 
     def test_the_strongest_row_of_each_scorer_and_tissue_comes_first(self, scored):

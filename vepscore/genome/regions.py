@@ -73,6 +73,11 @@ def parse_variant(text: str) -> VariantText | None:
     )
 
 
+def variant_id(chrom: str, pos1: int, ref: str, alt: str) -> str:
+    """Return what `parse_variant` reads: chrom:pos:REF>ALT, 1-based."""
+    return f"{chrom}:{pos1}:{ref}>{alt}"
+
+
 def read_contig(text: str) -> RegionText | None:
     """Return the text read as the name of a contig, in braces or not; None for `{CONTIG}:RANGE`."""
     braced = _BRACED.fullmatch(text)

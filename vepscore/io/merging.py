@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from vepscore.errors import InputError
 from vepscore.io import allele_table as table
 from vepscore.io import long_table as parquet
+from vepscore.io import tidy
 from vepscore.io.atomic import StagedFile, StagedWriter, writing
 from vepscore.io.header import VcfHeader
 from vepscore.io.lines import check_bgzip_end
@@ -34,7 +35,8 @@ from vepscore.paths import utf8_path
 
 _TEXT_SUFFIXES = (".tsv", ".tsv.gz")
 ROW_GROUP_ROWS = {  # by the columns of a table
-    tuple(parquet.SCHEMA.names): parquet.ROW_GROUP_ROWS,
+    tuple(tidy.SCHEMA.names): parquet.ROW_GROUP_ROWS,
+    tidy.COLUMNS_OF_0_1: parquet.ROW_GROUP_ROWS,
     tuple(table.SCHEMA.names): table.ROW_GROUP_ROWS,
     tuple(table.RANKED_SCHEMA.names): table.ROW_GROUP_ROWS,
 }

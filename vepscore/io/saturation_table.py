@@ -11,25 +11,28 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from vepscore.genome.regions import variant_id
 from vepscore.io.atomic import StagedFile, StagedWriter
 from vepscore.io.fields import COMPOSITE_FIELD, COMPOSITE_GENE_FIELD
-from vepscore.io.long_table import STRING, open_parquet
+from vepscore.io.long_table import open_parquet
 from vepscore.io.results import AlleleResult, Detail, RecordResult
+from vepscore.io.tidy import STRING
 
 BASES = "ACGT"
 
 SCHEMA = pa.schema(
     {
+        "variant_id": STRING,
+        "gene_id": STRING,  # null if the score is about no gene, and for the composite
+        "gene_name": STRING,
+        "variant_scorer": STRING,  # or VS_SPLICE, the composite
+        "track_name": STRING,  # of the track largest in size; null for the composite
+        "biosample_name": STRING,
         "chrom": STRING,  # as the reference names it
         "pos": pa.int64(),  # 1-based
         "ref": STRING,
         "alt": STRING,
-        "scorer": STRING,  # or VS_SPLICE, the composite
-        "gene_id": STRING,  # null where the score is about no gene, and for the composite
-        "gene_name": STRING,
-        "track_name": STRING,  # of the track largest in size; null for the composite
-        "biosample_name": STRING,
-        "score": pa.float32(),
+        "raw_score": pa.float32(),
     }
 )
 
@@ -86,9 +89,10 @@ class SaturationWriter(StagedWriter):
         record = result.record
         for allele in result.alleles:
             for entry in entries_of(allele):
-                names = (entry.gene_id, entry.symbol, entry.track, entry.biosample)
-                place = (record.chrom, record.pos1, record.ref, allele.alt, entry.scorer)
-                self._rows.append((*place, *(str(name) or None for name in names), entry.score))
+                place = (record.chrom, record.pos1, record.ref, allele.alt)
+                names = (entry.gene_id, entry.symbol, entry.scorer, entry.track, entry.biosample)
+                texts = (str(name) or None for name in names)
+                self._rows.append((variant_id(*place), *texts, *place, entry.score))
 
     def _open(self) -> None:
         self._file = open_parquet(self._target.temporary, SCHEMA, self._provenance)

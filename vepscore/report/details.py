@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vepscore.io.fields import format_float
+from vepscore.io.tidy import read_columns
 from vepscore.outputs import SPLICE_CLASSES
 from vepscore.paths import utf8_path
 from vepscore.report.modalities import EVENTS_SCORER, JUNCTIONS_SCORER
@@ -20,7 +21,16 @@ MAX_TISSUES = 5  # of a scorer, the strongest first
 MAX_JUNCTIONS = 8
 
 _COLUMNS = [
-    *("record", "alt_index", "scorer", "gene_id", "gene_name", "junction_start", "junction_end", "site_pos"),
+    *(
+        "record",
+        "alt_index",
+        "variant_scorer",
+        "gene_id",
+        "gene_name",
+        "junction_Start",
+        "junction_End",
+        "site_pos",
+    ),
     *(
         "track_index",
         "track_name",
@@ -31,7 +41,15 @@ _COLUMNS = [
         "quantile_score",
     ),
 ]
-_TEXTS = ("scorer", "gene_id", "gene_name", "track_name", "track_strand", "biosample_name", "ontology_curie")
+_TEXTS = (
+    "variant_scorer",
+    "gene_id",
+    "gene_name",
+    "track_name",
+    "track_strand",
+    "biosample_name",
+    "ontology_curie",
+)
 
 Key = tuple[int, int]  # record and alt_index
 
@@ -100,7 +118,7 @@ def read_details(path: str | Path, chosen: Iterable[Key]) -> dict[Key, Details]:
     with pq.ParquetFile(utf8_path(path)) as file:
         first_row = 0
         for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=_COLUMNS)
+            table = read_columns(file, group, _COLUMNS)
             rows = pa.array(np.arange(first_row, first_row + len(table)))
             first_row += len(table)
             table = table.append_column("row", rows).filter(pc.is_in(table["record"], records))
@@ -115,10 +133,13 @@ def read_details(path: str | Path, chosen: Iterable[Key]) -> dict[Key, Details]:
 def _strongest(rows: pd.DataFrame) -> pd.DataFrame:
     """The largest row of each scorer and tissue; of events those that have a place, of junctions the largest each."""
     rows = rows[rows["raw_score"].notna()]
-    is_event, is_junction = rows["scorer"] == EVENTS_SCORER, rows["scorer"] == JUNCTIONS_SCORER
+    is_event, is_junction = (
+        rows["variant_scorer"] == EVENTS_SCORER,
+        rows["variant_scorer"] == JUNCTIONS_SCORER,
+    )
     sizes = rows["raw_score"].abs()
-    by_tissue = sizes.groupby([rows["scorer"], rows["biosample_name"]], sort=False).idxmax()
-    places = rows.loc[is_junction, ["gene_id", "junction_start", "junction_end"]]
+    by_tissue = sizes.groupby([rows["variant_scorer"], rows["biosample_name"]], sort=False).idxmax()
+    places = rows.loc[is_junction, ["gene_id", "junction_Start", "junction_End"]]
     by_place = sizes[is_junction].groupby([places[name] for name in places], sort=False).idxmax()
     kept = rows.index.isin([*by_tissue, *by_place]) & ~is_event
     return rows[kept | (is_event & rows["site_pos"].notna())]
@@ -134,7 +155,7 @@ def _effect(row: object) -> Effect:
         return None if np.isnan(value) else int(value)
 
     return Effect(
-        scorer=row.scorer,
+        scorer=row.variant_scorer,
         gene_id=row.gene_id,
         gene=row.gene_name,
         track=row.track_name,
@@ -145,10 +166,10 @@ def _effect(row: object) -> Effect:
         text=str(np.float32(row.raw_score)),
         quantile="" if np.isnan(row.quantile_score) else str(np.float32(row.quantile_score)),
         row=row.row,
-        start0=whole(row.junction_start),
-        end0=whole(row.junction_end),
+        start0=whole(row.junction_Start),
+        end0=whole(row.junction_End),
         site1=whole(row.site_pos),
-        kind=SPLICE_CLASSES[row.track_index][:-1] if row.scorer == EVENTS_SCORER else "",
+        kind=SPLICE_CLASSES[row.track_index][:-1] if row.variant_scorer == EVENTS_SCORER else "",
     )
 
 

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
 from vepscore.genome.consistency import ContigSource
 from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER
+from vepscore.io.tidy import RENAMED, current_names, read_columns
 from vepscore.outputs import SPLICE_CLASSES
 from vepscore.paths import utf8_path
 from vepscore.report.events import JunctionChange
@@ -23,9 +25,11 @@ from vepscore.report.filters import RegionFilter, RegionFilters
 from vepscore.report.modalities import JUNCTIONS_SCORER, WITHOUT_TISSUE, Modality
 from vepscore.report.scored_alleles import Entry, ScoredAllele
 
+log = logging.getLogger(__name__)
+
 _ALLELE = ("record", "alt_index", "chrom", "pos", "ref", "alt")
-_TEXTS = ("scorer", "gene_id", "gene_name", "track_name", "ontology_curie", "biosample_name")
-_PLACES = ("junction_start", "junction_end", "site_pos", "track_index")
+_TEXTS = ("variant_scorer", "gene_id", "gene_name", "track_name", "ontology_curie", "biosample_name")
+_PLACES = ("junction_Start", "junction_End", "site_pos", "track_index")
 _SCORES = ("raw_score", "quantile_score")
 _COLUMNS = (*_ALLELE, *_TEXTS, *_PLACES, *_SCORES)
 _SHOWN_TISSUES = 20
@@ -80,7 +84,7 @@ class ParquetAlleles:
             rest: pd.DataFrame | None = None
             for group in range(file.num_row_groups):
                 with _reading(self._path):
-                    table = file.read_row_group(group, columns=list(_COLUMNS))
+                    table = read_columns(file, group, _COLUMNS)
                 if not table.num_rows:
                     continue
                 rows = pd.concat([rest, self._needed(table)]) if rest is not None else self._needed(table)
@@ -98,9 +102,11 @@ class ParquetAlleles:
         """The rows of the modality's scorers and of splice events; of other alleles one row, without a score."""
         scorers = {*self._modality.weights, EVENTS_SCORER, JUNCTIONS_SCORER}
         table = table.set_column(
-            table.schema.get_field_index("scorer"), "scorer", table["scorer"].cast(pa.string())
+            table.schema.get_field_index("variant_scorer"),
+            "variant_scorer",
+            table["variant_scorer"].cast(pa.string()),
         )
-        wanted = pc.is_in(table["scorer"], pa.array(sorted(scorers)))
+        wanted = pc.is_in(table["variant_scorer"], pa.array(sorted(scorers)))
         rows = _frame(table.filter(wanted))
         if self._tissue is not None:
             rows = rows[self._is_of_tissue(rows)]
@@ -110,14 +116,14 @@ class ParquetAlleles:
 
     def _is_of_tissue(self, rows: pd.DataFrame) -> pd.Series:
         names = rows[["biosample_name", "ontology_curie"]].fillna("")
-        ours = rows["scorer"].isin(self._modality.weights.keys() - set(WITHOUT_TISSUE))
+        ours = rows["variant_scorer"].isin(self._modality.weights.keys() - set(WITHOUT_TISSUE))
         self._tissues |= set(names[ours].drop_duplicates().itertuples(index=False, name=None))
         term = self._tissue.casefold()
         found = (names["biosample_name"].str.casefold() == term) | (
             names["ontology_curie"].str.casefold() == term
         )
         self._matched |= bool((found & ours).any())
-        return found | rows["scorer"].isin(WITHOUT_TISSUE)
+        return found | rows["variant_scorer"].isin(WITHOUT_TISSUE)
 
     def _check_tissue(self) -> None:
         if self._tissue is None or self._matched:
@@ -156,10 +162,10 @@ class ParquetAlleles:
 
 def _entries(rows: pd.DataFrame) -> Iterator[Entry]:
     """The largest row of each scorer and gene, the first of equals; of splice events every row."""
-    is_event = rows["scorer"] == EVENTS_SCORER
+    is_event = rows["variant_scorer"] == EVENTS_SCORER
     others = rows[~is_event].reset_index(drop=True)
     sizes = others["raw_score"].abs()
-    largest = sizes.groupby([others["scorer"], others["gene_id"]], sort=False).idxmax()
+    largest = sizes.groupby([others["variant_scorer"], others["gene_id"]], sort=False).idxmax()
     for row in others.loc[largest].itertuples():
         yield _entry(row, row.track_name)
     for number, row in enumerate(rows[is_event].itertuples()):
@@ -173,7 +179,7 @@ def _entries(rows: pd.DataFrame) -> Iterator[Entry]:
 
 def _entry(row: Any, track: str) -> Entry:
     return Entry(
-        scorer=row.scorer,
+        scorer=row.variant_scorer,
         gene_id=row.gene_id,
         symbol=row.gene_name,
         score=float(row.raw_score),
@@ -185,8 +191,8 @@ def _entry(row: Any, track: str) -> Entry:
 
 def _junctions(rows: pd.DataFrame) -> dict[str, tuple[JunctionChange, ...]]:
     """Each gene's junctions, each with its largest change."""
-    junctions = rows[rows["scorer"] == JUNCTIONS_SCORER]
-    largest = junctions.groupby(["gene_id", "junction_start", "junction_end"])["raw_score"].max()
+    junctions = rows[rows["variant_scorer"] == JUNCTIONS_SCORER]
+    largest = junctions.groupby(["gene_id", "junction_Start", "junction_End"])["raw_score"].max()
     by_gene: dict[str, tuple[JunctionChange, ...]] = {}
     for (gene_id, start0, end0), score in largest.items():
         change = JunctionChange(int(start0), int(end0), float(score))
@@ -203,12 +209,19 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 def _open(path: str | Path) -> pq.ParquetFile:
     with _reading(path):
         file = pq.ParquetFile(utf8_path(path))
-    missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
+    names = file.schema_arrow.names
+    missing = [name for name in _COLUMNS if name not in current_names(names)]
     if missing:
         file.close()
         raise InputError(
             f"{path}\nhas no column {', '.join(missing)}; expected a long table of this version of vepscore",
             hint="score the VCF again with `-o OUT.parquet`, or rank the annotated VCF",
+        )
+    if old := [name for name in names if name in RENAMED]:
+        log.warning(
+            "%s: columns of an earlier release, read in this one only: %s",
+            path,
+            ", ".join(f"{name} (now {RENAMED[name]})" for name in old),
         )
     return file
 
