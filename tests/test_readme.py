@@ -1,40 +1,69 @@
-"""The README keeps up with the code: its fields, statuses and options, its commands, its scorer, its links."""
+"""The documentation keeps up with the code: its commands run, and its fields, statuses, options and links exist."""
 
 import gzip
 import os
-import pathlib
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pysam
 import pytest
-import typer.main
 
-from tests.builders import HEADS, build_genome, tiny_network, tiny_tracks, vcf_row, write_vcf
+from tests import cli_reference
+from tests.builders import HEADS, build_genome, tiny_network, tiny_tracks, vcf_row
 from tests.cli.scoring import caches
 from tests.hub_server import TOKEN, Hub, serving
 from tests.official_checkpoint import write_metadata, write_official
-from vepscore.cli.main import app
+from tests.train.toy import write_toy
 from vepscore.contract import ENTRY_POINT_GROUP, Site
 from vepscore.genome.alleles import Allele, Status
 from vepscore.genome.windows import window_around
 from vepscore.io.fields import FIELDS
 from vepscore.outputs import Output
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).resolve().parents[1]
+FRONT, CARD = ROOT / "README.md", ROOT / "weights" / "vepscore-small" / "README.md"
+# In this order their commands are run, as a reader would: the front page first.
+PAGES = (
+    FRONT,
+    *(ROOT / folder / "README.md" for folder in ("scorers", "weights", "examples", "vepscore", "tests")),
+    cli_reference.PAGE,
+    CARD,
+    CARD.with_name("HISTORY.md"),
+    ROOT / ".github" / "CONTRIBUTING.md",
+)
+TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES}
+MAX_LINES = {FRONT: 200, CARD: 150}
 
-# A block is a shell session where its first word is one of these; all its lines are run but for those of NOT_RUN.
-COMMANDS = ("make", "pip", "curl", "gunzip", "printf", "vepscore", "bcftools", "tabix", "python", "duckdb")
+
+class Block(NamedTuple):
+    """A block of code in a page."""
+
+    page: Path
+    language: str  # "" for shell sessions and what they print
+    text: str
+
+
+BLOCKS = [
+    Block(page, *found)
+    for page, text in TEXTS.items()
+    for found in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+]
+
+COMMANDS = ("make", "pip", "curl", "gunzip", "printf", "vepscore", "bcftools", "python", "vep")
+PRINTED = ("variant",)  # the first word of what a command prints
 NOT_RUN = {
     "make": "CI itself runs the targets",
     "pip": "make has done it: these tests need the package installed",
     "curl": "no network here; small files of those names take the place of the downloads",
+    "vep": "needs VEP, its plug-ins and its cache",
 }
 # What the test adds to a command, so that it is quick and asks nothing.
 ADDED = {
@@ -45,76 +74,113 @@ ADDED = {
     "python -m vepscore.train.background ": "--snvs 12 --indels 3 ",
     "vepscore weights fetch ": "--accept-terms --metadata HUMAN.textproto --metadata MOUSE.textproto ",
 }
-EXAMPLE_VARIANTS = re.findall(r"(chr\w+)\\t(\d+)\\t\.\\t([ACGT]+)\\t([ACGT]+)", README)
+EXAMPLE_VARIANTS = re.findall(r"(chr\w+)\\t(\d+)\\t\.\\t([ACGT]+)\\t([ACGT]+)", TEXTS[FRONT])
+
+
+def python_block(page: Path, start: str) -> str:
+    """Return the only Python block of the page that starts so."""
+    (found,) = [
+        block.text
+        for block in BLOCKS
+        if block.page == page and block.language == "python" and block.text.startswith(start)
+    ]
+    return found
 
 
 def shell_lines() -> list[str]:
-    """The lines of all shell sessions, in order."""
-    sessions = [text for language, text in BLOCKS if not language and text.split()[0] in COMMANDS]
-    return [line for text in sessions for line in text.replace("\\\n", "").splitlines() if line]
-
-
-def test_every_info_field_is_explained():
-    assert [field.id for field in FIELDS if f"`{field.id}`" not in README] == []
-
-
-def test_every_status_is_explained():
-    assert [status.value for status in Status if f"| `{status.value}` |" not in README] == []
-
-
-def test_every_option_exists():
-    main = typer.main.get_command(app)
-    commands = [
-        *(
-            main.commands[name]
-            for name in (
-                "score",
-                "calibrate",
-                "predict",
-                "ism",
-                "merge",
-                "rank",
-                "report",
-                "plot",
-                "evaluate",
-                "train",
-            )
-        ),
-        *main.commands["weights"].commands.values(),
-    ]
-    options = {
-        name
-        for command in commands
-        for option in command.params
-        for name in (*option.opts, *option.secondary_opts)
-    }
-    assert set(re.findall(r"`(--?[a-z][a-z-]*)(?=[ `])", README)) <= options | {"--help"}
-
-
-def test_every_extra_exists():
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    mentioned = set(re.findall(r"`\.\[(\w+)\]`", README))
-    assert mentioned and mentioned <= extras.keys()
-
-
-def test_every_make_target_exists():
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    texts = [line for line in shell_lines() if line.startswith("make ")] + re.findall(
-        r"`(make [^`]+)`", README
+    """Return the lines of all shell sessions, in order; a line that several pages have, once."""
+    sessions = [block.text for block in BLOCKS if not block.language and block.text.split()[0] in COMMANDS]
+    return list(
+        dict.fromkeys(line for text in sessions for line in text.replace("\\\n", "").splitlines() if line)
     )
-    mentioned = set(re.findall(r"\bmake (?:PYTHON=\S+ )?([a-z-]+)", "\n".join(texts)))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", TEXTS[page], flags=re.M | re.S), re.MULTILINE
+    )
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+LINKS = sorted(
+    {
+        (page, link)
+        for page, text in TEXTS.items()
+        for link in re.findall(r"\]\(([^)]+)\)", text)
+        if not link.startswith("https:")
+    }
+)
+
+
+def test_every_page_is_tested() -> None:
+    folders = [ROOT / name for name in (".github", "examples", "scorers", "tests", "vepscore", "weights")]
+    found = {path for folder in folders for path in folder.rglob("*.md") if not path.parent.is_symlink()}
+    assert {path for path in found if "templates" not in path.parts} <= set(PAGES)
+
+
+@pytest.mark.parametrize("page", MAX_LINES, ids=lambda page: page.parent.name)
+def test_page_is_short(page: Path) -> None:
+    assert len(TEXTS[page].splitlines()) <= MAX_LINES[page]
+
+
+def test_every_block_is_a_session_of_known_commands_or_what_one_prints() -> None:
+    unknown = [
+        line
+        for block in BLOCKS
+        if not block.language and not block.text.startswith(PRINTED)
+        for line in block.text.replace("\\\n", "").splitlines()
+        if line and line.split()[0] not in COMMANDS
+    ]
+    assert unknown == []
+
+
+def test_every_info_field_is_explained() -> None:
+    page = TEXTS[ROOT / "scorers" / "README.md"]
+    assert [field.id for field in FIELDS if f"`{field.id}`" not in page] == []
+
+
+def test_every_status_is_explained() -> None:
+    page = TEXTS[ROOT / "scorers" / "README.md"]
+    assert [status.value for status in Status if f"| `{status.value}` |" not in page] == []
+
+
+def test_every_option_exists() -> None:
+    mentioned = {name for text in TEXTS.values() for name in re.findall(r"`(--?[a-z][a-z-]*)(?=[ `])", text)}
+    assert mentioned <= cli_reference.option_names() | {"--help"}
+
+
+def test_reference_of_the_command_line_is_current() -> None:
+    assert TEXTS[cli_reference.PAGE] == cli_reference.reference(), "run `make reference`"
+
+
+def test_every_extra_exists() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    mentioned = {name for text in TEXTS.values() for name in re.findall(r"\.\[(\w+)\]", text)}
+    assert mentioned == extras.keys()
+
+
+def test_every_make_target_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    texts = [line for line in shell_lines() if line.startswith("make ")]
+    texts += [found for text in TEXTS.values() for found in re.findall(r"`(make [^`]+)`", text)]
+    mentioned = set(re.findall(r"\bmake (?:[A-Z]+=\S+ )?([a-z-]+)", "\n".join(texts)))
     assert {"demo", "test"} <= mentioned <= targets
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
-def test_link_leads_somewhere(link):
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize(
+    ("page", "link"), LINKS, ids=[f"{page.relative_to(ROOT)}: {link}" for page, link in LINKS]
+)
+def test_link_leads_somewhere(page: Path, link: str) -> None:
+    path, _, anchor = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    assert target.exists()
+    assert not anchor or anchor in anchors(target)
 
 
-def test_example_scorer_works():
-    source = README.split("```python\n# site_loss.py\n")[1].split("```")[0]
-    namespace = {}
-    exec(source, namespace)
+def test_example_scorer_works() -> None:
+    namespace: dict[str, object] = {}
+    exec(python_block(ROOT / "scorers" / "README.md", "# site_loss.py\n"), namespace)
     scorer = namespace["SITE_LOSS"]
 
     allele = Allele(chrom="chr1", pos0=50_000, ref="G", alt="A")
@@ -123,21 +189,22 @@ def test_example_scorer_works():
     reference = np.zeros((len(footprint.positions), 4), np.float32)
     reference[50, 0] = 0.75  # a donor where the variant is
     scores = scorer.score(reference, np.zeros_like(reference), footprint.masks)
-    block = scorer.rows(scores, footprint, site, None)
+    matrix = scorer.rows(scores, footprint, site, None)
 
     assert footprint.positions[50] == allele.pos0 - site.window.start0
-    assert (block.scorer, block.output, block.genes) == ("SITE_LOSS", Output.SPLICE_SITES, (None,))
-    np.testing.assert_array_equal(block.values, [[0.75, 0, 0, 0]])
+    assert (matrix.scorer, matrix.output, matrix.genes) == ("SITE_LOSS", Output.SPLICE_SITES, (None,))
+    np.testing.assert_array_equal(matrix.values, [[0.75, 0, 0, 0]])
 
 
-def test_example_entry_point_is_the_scorer_of_the_example():
-    settings = next(tomllib.loads(text) for language, text in BLOCKS if language == "toml")
-    assert settings["project"]["entry-points"][ENTRY_POINT_GROUP] == {"SITE_LOSS": "site_loss:SITE_LOSS"}
+def test_example_entry_point_is_the_scorer_of_the_example() -> None:
+    (text,) = [block.text for block in BLOCKS if block.language == "toml"]
+    found = tomllib.loads(text)["project"]["entry-points"][ENTRY_POINT_GROUP]
+    assert found == {"SITE_LOSS": "site_loss:SITE_LOSS"}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> pathlib.Path:
-    """Files under the names that the commands use."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Write files under the names that the commands use."""
     folder = tmp_path_factory.mktemp("readme")
     write_official(folder / "OFFICIAL", tiny_network())
     heads = {output: channels for output, (channels, _, _) in HEADS.items()}
@@ -147,9 +214,8 @@ def folder(tmp_path_factory) -> pathlib.Path:
     tiny = build_genome(folder)
     tiny.fasta.rename(folder / "genome.fa")
     (folder / "genes.gtf.gz").write_bytes(gzip.compress(tiny.gtf.read_bytes()))
-    vcf = write_vcf(folder / "tiny.vcf", vcf_row("chr1", 14_199, 1, "~"))
-    (folder / "in.vcf.gz").write_bytes(gzip.compress(vcf.read_bytes()))
-    write_truth(folder / "truth.vcf.gz")
+    write_truth(folder / "truth.vcf.gz", "chr1")
+    write_data(folder)
     for line in shell_lines():
         if line.startswith("curl "):
             name = line.rpartition("/")[2]
@@ -160,7 +226,7 @@ def folder(tmp_path_factory) -> pathlib.Path:
 
 
 def adapted(line: str) -> str:
-    """A command with what the test adds to it."""
+    """Return a command with what the test adds to it."""
     for command, options in ADDED.items():
         if line.startswith(command):
             return f"{command}{options}{line.removeprefix(command)}"
@@ -168,16 +234,16 @@ def adapted(line: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def output(folder) -> str:
-    """What the commands print, run one after another as they stand, but with the smallest window."""
+def output(folder: Path) -> str:
+    """Return what the commands print, run one after another as they are, but with the smallest window."""
     for tool in ("bash", "bcftools"):
         if shutil.which(tool) is None:
             pytest.skip(f"needs {tool} on the PATH")
-    lines = [line for line in shell_lines() if line.split()[0] not in NOT_RUN]
+    lines = [line for line in shell_lines() if not line.startswith(tuple(NOT_RUN))]
     script = "\n".join(["set -euo pipefail", *map(adapted, lines)])
-    path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with serving(Hub(repositories={"google/alphagenome-all-folds": folder / "OFFICIAL"})) as hub:
-        environment = {"HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "VEPSCORE_WEIGHTS": str(folder / "weights")}
+        environment = {"HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "VEPSCORE_WEIGHTS": str(folder / "mine")}
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=folder,
@@ -193,45 +259,46 @@ def output(folder) -> str:
 @pytest.mark.slow
 @pytest.mark.ci
 class TestCommands:
-    def test_query_shows_every_variant_of_the_example(self, output):
+    def test_query_shows_every_variant_of_the_example(self, output: str) -> None:
         lines = output.splitlines()
         for chrom, pos, ref, alt in EXAMPLE_VARIANTS:
             assert sum(line.startswith(f"{chrom}:{pos} {ref}>{alt} OK 0.") for line in lines) == 1
 
-    def test_split_vep_shows_scores_and_pandas_a_table(self, output):
+    def test_split_vep_shows_scores_and_pandas_a_table(self, output: str) -> None:
         _, pos, _, alt = EXAMPLE_VARIANTS[0]
         assert f"\n{pos} {alt} SPLICE_SITES ABCA4 " in output
         assert " raw_score " in output
 
-    def test_variants_are_ranked_and_their_events_named(self, folder, output):
-        lines = [line for line in (folder / "first.tsv").read_text().splitlines() if line[:2] != "##"]
+    def test_variants_are_ranked_and_their_events_named(self, folder: Path, output: str) -> None:
+        lines = [line for line in (folder / "ranked.tsv").read_text().splitlines() if line[:2] != "##"]
         names, *rows = (line.split("\t") for line in lines)
         assert sorted(row[names.index("pos")] for row in rows) == sorted(
             pos for _, pos, *_ in EXAMPLE_VARIANTS
         )
         assert {row[names.index("event_gene")] for row in rows} == {"ABCA4"}
 
-    def test_report_has_every_variant_of_the_example_and_pictures_are_drawn(self, folder, output):
+    def test_report_has_every_variant_of_the_example_and_pictures_are_drawn(
+        self, folder: Path, output: str
+    ) -> None:
         page = (folder / "report.html").read_text()
         for chrom, pos, ref, alt in EXAMPLE_VARIANTS:
             assert f"{chrom}:{pos} {ref}&gt;{alt}" in page
-        assert '"predicted":[' in page
-        assert (folder / "first.svg").stat().st_size > 10_000
+        assert (folder / "strongest.svg").stat().st_size > 10_000
         assert (folder / "variant.png").stat().st_size > 10_000
 
-    def test_quantiles_are_written(self, folder, output):
-        ranked = pd.read_parquet(folder / "ranked.parquet")
-        quantiles = ranked.loc[ranked["variant_scorer"] == "SPLICE_SITES", "quantile_score"].dropna()
+    def test_quantiles_are_written(self, folder: Path, output: str) -> None:
+        table = pd.read_parquet(folder / "calibrated.parquet")
+        quantiles = table.loc[table["variant_scorer"] == "SPLICE_SITES", "quantile_score"].dropna()
         assert len(quantiles) and quantiles.between(0, 1).all()
         assert [path.name for path in (folder / "quantiles").iterdir()] == [
             "quantiles-human-16384bp-float32.parquet"
         ]
 
-    def test_files_are_there(self, folder, output):
+    def test_files_are_there(self, folder: Path, output: str) -> None:
         expected = {"in.vcf", "out.vcf.gz", "out.vcf.gz.tbi", "out.parquet", "out.tsv", "hg38.fa", "ours"}
-        assert expected | {"evaluation.tsv"} <= {path.name for path in folder.iterdir()}
+        assert expected | {"evaluation.tsv", "merged.vcf.gz"} <= {path.name for path in folder.iterdir()}
 
-    def test_predicted_tracks_are_there(self, folder, output):
+    def test_predicted_tracks_are_there(self, folder: Path, output: str) -> None:
         names = {path.name for path in (folder / "variant").iterdir()}
         sites = {
             f"SPLICE_SITES.donor.plus.{allele}.bw" for allele in ("reference", "alternate", "difference")
@@ -239,19 +306,23 @@ class TestCommands:
         assert sites | {"CONTACT_MAPS.npz", "prediction.json"} <= names
         assert {path.name.split(".")[0] for path in (folder / "tracks").glob("*.bw")} == {"RNA_SEQ"}
 
-    def test_every_substitution_is_scored(self, folder, output):
+    def test_every_substitution_is_scored(self, folder: Path, output: str) -> None:
         assert len(pd.read_parquet(folder / "ism.parquet").groupby(["pos", "alt"], observed=True)) == 12
         assert (folder / "ism.svg").stat().st_size > 10_000
 
-    def test_evaluation_has_the_score_and_a_baseline(self, folder, output):
+    def test_evaluation_has_the_score_and_a_baseline(self, folder: Path, output: str) -> None:
         rows = [line.split("\t") for line in (folder / "evaluation.tsv").read_text().splitlines()]
         values = {tuple(row[:3]): row[3:5] for row in rows if len(row) == 8}
         for predictor in ("VS_SPLICE", "distance"):
             assert values[predictor, "all", "auroc"] == ["4", "2"]
 
+    def test_teachers_and_a_student_are_trained(self, folder: Path, output: str) -> None:
+        networks = {path.parent.name for path in (folder / "build" / "first").glob("*/config.json")}
+        assert {"teacher-1", "teacher-2", "student"} <= networks
 
-def write_chromosome(path: pathlib.Path) -> None:
-    """A FASTA whose bases are known only around the variants of the example."""
+
+def write_chromosome(path: Path) -> None:
+    """Write a FASTA whose bases are known only around the variants of the example."""
     (chrom,) = {chrom for chrom, *_ in EXAMPLE_VARIANTS}
     first0 = min(int(pos) for _, pos, *_ in EXAMPLE_VARIANTS) - 10_000
     bases = np.random.default_rng(1).choice(list(b"ACGT"), 20_000).astype(np.uint8)
@@ -262,23 +333,38 @@ def write_chromosome(path: pathlib.Path) -> None:
     path.write_bytes(gzip.compress(text, compresslevel=1))
 
 
-def write_truth(path: pathlib.Path) -> None:
-    """A VCF of the tiny genome, labelled: two canonical splice bases, and two bases deep in an intron."""
+def write_data(folder: Path) -> None:
+    """Write small files in DATA that the card and the cookbook name, and a recipe of a small network."""
+    data, recipes = folder / "DATA", folder / "examples" / "06_training"
+    data.mkdir()
+    recipes.mkdir(parents=True)
+    tiny = build_genome(data, ("chr16", "chr2", "chr3"))
+    for name in ("hg38_native.fa.gz", "hg38_slices.fa.gz"):
+        pysam.tabix_compress(str(tiny.fasta), str(data / name))
+    genes = re.sub(r"^chr1\t", "chr16\t", tiny.gtf.read_text(), flags=re.MULTILINE)
+    (data / "refseq_hg38.gtf.gz").write_bytes(gzip.compress(genes.encode()))
+    write_truth(data / "clinvar_2016.hg38.vcf.gz", "chr16")
+    write_toy(data)
+    shutil.copy(data / "recipe.toml", recipes / "first.toml")
+
+
+def write_truth(path: Path, chrom: str) -> None:
+    """Write a labeled VCF of the tiny genome's chr1, called `chrom`: two canonical splice bases, two intronic ones."""
     labelled = {12_300: "Pathogenic", 13_000: "Benign", 13_998: "Likely_pathogenic", 16_200: "Likely_benign"}
     lines = [
         "##fileformat=VCFv4.2",
         '##INFO=<ID=CLNSIG,Number=.,Type=String,Description="Classification">',
         "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO",
         *(
-            "\t".join([*vcf_row("chr1", pos0, 1, "~"), ".", ".", f"CLNSIG={label}"])
+            "\t".join([chrom, *vcf_row("chr1", pos0, 1, "~")[1:], ".", ".", f"CLNSIG={label}"])
             for pos0, label in labelled.items()
         ),
     ]
     path.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode()))
 
 
-def write_genes(path: pathlib.Path) -> None:
-    """A GTF with one gene around the variants of the example."""
+def write_genes(path: Path) -> None:
+    """Write a GTF with one gene around the variants of the example."""
     chrom, pos, *_ = EXAMPLE_VARIANTS[0]
     names = 'gene_id "ENSG00000198691.14"; gene_type "protein_coding"; gene_name "ABCA4";'
     exons = [(int(pos) + start, int(pos) + start + 199) for start in (-4_000, -1_000, 2_000)]
