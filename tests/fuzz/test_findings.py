@@ -131,7 +131,7 @@ class TestReference:
         Reference(tmp_path / "x.fa", tmp_path)
         (tmp_path / "x.fa").write_text(">c one\nACGTACG\nGTAC\n>d\nTTTT\n")
         (tmp_path / "x.fa.fai").touch()
-        with pytest.raises(GenomeError, match="does not fit"):
+        with pytest.raises(GenomeError, match="does not match"):
             Reference(tmp_path / "x.fa", tmp_path)
 
     @pytest.mark.parametrize("line", [b"c0\t23\t83\t8\t8\n", b"c1\t0\t83\t8\t9\n", b"c1\t23\t83\t10\t11\n"])
@@ -155,7 +155,7 @@ class TestReference:
     def test_sequences_that_overlap(self, tmp_path):
         (tmp_path / "x.fa").write_text(">c\nAC\n>d\nGT\n")
         (tmp_path / "x.fa.fai").write_text("c\t8\t3\t9\t10\nd\t2\t9\t2\t3\n")
-        with pytest.raises(GenomeError, match="at byte 9 that is within another"):
+        with pytest.raises(GenomeError, match="the sequence at byte 9 overlaps another"):
             Reference(tmp_path / "x.fa", tmp_path)
 
     @pytest.mark.parametrize("text", [">c\nAC\nGT\n\n>d\n>e f\r\nACG\r\nT\r\n", ">c\nACGT"])

@@ -138,8 +138,8 @@ BIN_BP = 4
 def aligned_bins(ref: str, alt: str, pos0: int) -> np.ndarray:
     """The alternate's 8 bins of 4 bp, whose values are 1 to 8, in the reference's coordinates."""
     bins = np.arange(8)
-    shares = align_bins(bins, BIN_BP, allele(pos0, ref, alt), window(100, 32))
-    return shares.apply(np.arange(1.0, 9.0)[:, None], bins, rows=8)[:, 0]
+    aligned_bins = align_bins(bins, BIN_BP, allele(pos0, ref, alt), window(100, 32))
+    return aligned_bins.apply(np.arange(1.0, 9.0)[:, None], bins, rows=8)[:, 0]
 
 
 @pytest.mark.parametrize(
@@ -159,11 +159,11 @@ def test_bins_of_the_alternate_are_shared_out_by_base(ref, alt, pos0, expected):
 
 
 def test_contact_maps_are_aligned_along_both_axes():
-    shares = align_bins(np.array([1, 2]), BIN_BP, allele(107, "A", "ACCCC"), window(100, 32))
-    np.testing.assert_array_equal(shares.bins, [1, 3])
+    aligned_bins = align_bins(np.array([1, 2]), BIN_BP, allele(107, "A", "ACCCC"), window(100, 32))
+    np.testing.assert_array_equal(aligned_bins.bins, [1, 3])
     contacts = np.arange(64.0).reshape(8, 8, 1)
-    once = shares.apply(contacts, np.arange(8), rows=2)
-    both = shares.apply(once.swapaxes(0, 1), np.arange(8), rows=2).swapaxes(0, 1)
+    once = aligned_bins.apply(contacts, np.arange(8), rows=2)
+    both = aligned_bins.apply(once.swapaxes(0, 1), np.arange(8), rows=2).swapaxes(0, 1)
     np.testing.assert_array_equal(both[..., 0], [[9, 11], [25, 27]])
 
 

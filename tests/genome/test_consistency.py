@@ -47,11 +47,11 @@ def test_lengths_that_differ_are_one_warning_with_what_each_file_says() -> None:
     )
     fasta = source("hg38.fa", chr1=GRCH38, chr2=242_193_529, chrM=16_569)
     assert lines_of(header, fasta, GENES)[:-1] == [
-        "the files contradict one another; are they of one assembly?",
+        "the files contradict each other; are they of the same assembly?",
         "  header of in.vcf: 1 has 249,250,621 bp (GRCh37); states assembly=b37, reference=GRCh37",
         "  hg38.fa: chr1 has 248,956,422 bp (GRCh38)",
         "  v19.gtf: genes on chr1 up to 249,240,000",
-        "  more contigs that differ: 1",
+        "  1 more contigs differ",
     ]
 
 
@@ -131,7 +131,7 @@ def test_genes_on_contigs_of_other_names(genome: TinyGenome, tmp_path: Path) -> 
     reference, annotation = Reference(genome.fasta, tmp_path), Annotation.from_gtf(gtf, tmp_path)
     (warning,) = check_files(reference=reference, annotation=annotation)
     assert warning.message.splitlines()[:3] == [
-        "t2t.gtf and tiny.fa have no contig in common, so no gene is scored",
+        "t2t.gtf and tiny.fa have no contigs in common, so no genes are scored",
         "  t2t.gtf: NC_060925.1, NC_060927.1",
         "  tiny.fa: chr1, chr2, chr3",
     ]

@@ -266,7 +266,7 @@ def test_file_shorter_than_its_index(tmp_path: Path) -> None:
     path.write_bytes(TEXT[:30])
     set_age(path, 60)
     reference = Reference(path)
-    with pytest.raises(GenomeError, match=r"at chr1:1-19\n.*cut off"):
+    with pytest.raises(GenomeError, match=r"at chr1:1-19: .*truncated"):
         reference.fetch("chr1", 0, 19)
 
 

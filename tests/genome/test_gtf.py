@@ -187,16 +187,16 @@ def test_the_same_text_in_other_wrappings(read, rewrite):
         (line("gene", 1, 9, 'gene_id "g";', strand="?"), "found strand '?', expected + or - (or . for none)"),
         (
             line("gene", 1, 9, 'gene_name "g";'),
-            'found no gene_id, expected gene_id "…"; among gene_name "g";',
+            'found no gene_id, expected gene_id "…" in gene_name "g";',
         ),
-        (line("gene", 1, 9, 'gene_id "";'), 'found no gene_id, expected gene_id "…"; among gene_id "";'),
+        (line("gene", 1, 9, 'gene_id "";'), 'found no gene_id, expected gene_id "…" in gene_id "";'),
         (
             line("exon", 1, 9, 'gene_id "g";'),
-            'found no transcript_id, expected one for every exon; among gene_id "g";',
+            'found no transcript_id, expected one for every exon in gene_id "g";',
         ),
         (
             line("gene", 1, 9, 'gene_id "g; level 2;'),
-            'found a quote that is not closed; among gene_id "g; level 2;',
+            'found a quote that is not closed in gene_id "g; level 2;',
         ),
     ],
 )

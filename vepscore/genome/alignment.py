@@ -1,26 +1,27 @@
-"""Indel alignment: which position of the alternate sequence answers for which position of the reference.
+"""Indel alignment: map positions of the reference sequence to positions of the alternate sequence.
 
-To compare the alternate's signal with the reference's, position by position, the inserted span is folded into its
-maximum and the deleted span counts as zero. REF and ALT are taken to differ in length at their right end, as in
-left-aligned VCF records: the last place that both fill is the anchor.
+To compare the signals of both alleles position by position, the inserted bases are reduced to their maximum and the
+deleted bases count as zero. REF and ALT are assumed to differ in length at their right end, as in left-aligned VCF
+records. The anchor is the last position that both alleles have.
 
-An indel shifts the sequence on one side of it. Networks predict in bins of 128 bp, and what they predict for a base
-depends on its place in its bin, so a shift alone changes the prediction. The alternate allele is therefore predicted in
-two windows, and each position is read from the window in which its flank is not shifted (`IndelAnchor.BOTH`):
+An indel shifts the sequence on one side of it. Networks predict in bins of 128 bp, and the prediction for a base
+depends on its offset in its bin, so a shift alone changes the prediction. The alternate allele is therefore predicted
+in two windows, and each position is read from the window in which its flank is not shifted (`IndelAnchor.BOTH`):
 
     left-anchored    starts where the reference's window starts; read left of REF, in REF, and in inserted bases
     right-anchored   ends where the reference's window ends; read right of REF
 
 A bin is read from the window in which most of its bases are read, and counts as zero if most of them are deleted. With
-`IndelAnchor.LEFT`, as the official code does it, everything is read from the left-anchored window.
+`IndelAnchor.LEFT`, as in the official code, everything is read from the left-anchored window.
 
-Attention carries what is shifted on one side over to the other, so that two whole windows still leave some noise. They
-are therefore joined where the variant is: the trunk has the bins left of the seam from the left-anchored window and
-those right of it from the right-anchored one, and nothing far from the variant is shifted. At the seam as many bases as
-the indel changes are missing or twice there, so a longer one than MAX_JOINED_BP is predicted in two whole windows.
+Attention spreads the effect of the shift to the other side, so two whole windows still leave some noise. The trunk
+therefore joins them at the variant: it takes the bins left of the seam from the left-anchored window and those right of
+it from the right-anchored one, so that nothing far from the variant is shifted. At the seam, as many bases as the indel
+inserts or deletes are missing or duplicated. An indel longer than MAX_JOINED_BP is therefore predicted in two whole
+windows.
 
-Positions count bp from the window's start; bins count likewise. Both windows have W bins; index i of the right-anchored
-window is written W + i. P is the number of positions asked for, L the size of the span.
+Positions and bins are counted from the window's start. Both windows have W bins; bin i of the right-anchored window has
+the index W + i. P is the number of positions requested, L the size of the span.
 """
 
 import dataclasses
@@ -32,31 +33,30 @@ from vepscore.genome.windows import Window
 
 SPAN_SIZES = (1, 32, 1024, 32_768, 262_144)
 ABSENT = -1
-MAX_JOINED_BP = 64  # of length changed: half a bin of the trunk
+MAX_JOINED_BP = 64  # longest insertion or deletion for which windows are joined: half a bin of the trunk
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AlternateIndex:
-    """Where to read the alternate's signal so that it lines up with the reference's."""
+    """Positions of the alternate's signal that align with positions of the reference's."""
 
-    positions: (
-        np.ndarray
-    )  # int32 (P,): index in the alternate's windows for each one asked for; -1: signal is zero
-    anchor: np.int32  # index within P that takes the maximum over `span`; P where none does
-    span: np.ndarray  # int32 (L,): the anchor and what is inserted after it, padded with -1
+    # int32 (P,): index in the alternate's windows for each position requested; -1 where the signal is zero
+    positions: np.ndarray
+    anchor: np.int32  # index within P that takes the maximum over `span`; P if there is none
+    span: np.ndarray  # int32 (L,): the anchor and the bases inserted after it, padded with -1
 
 
 def align_positions(positions: np.ndarray, allele: Allele, window: Window) -> AlternateIndex:
-    """Return the counterparts of the reference's `positions` in the left-anchored window.
+    """Map positions of the reference to positions in the left-anchored window.
 
-    Up to the anchor nothing moves. Right of an insertion of n bp, position p is read at p + n, the n positions at the
-    window's right end are zero (pushed out), and the anchor takes the maximum over itself and the n bases inserted. In
-    a deletion of n bp the n positions right of the anchor are zero, and those beyond are read at p - n.
+    Positions up to the anchor stay the same. Right of an insertion of n bp, position p is read at p + n, the last n
+    positions of the window are zero (pushed out), and the anchor takes the maximum over itself and the n inserted
+    bases. In a deletion of n bp, the n positions right of the anchor are zero, and those beyond are read at p - n.
 
     Args:
-        positions: int (P,), each at most once; -1 is padding and stays -1.
+        positions: int (P,), distinct; -1 is padding and stays -1.
         allele: the alternate allele.
-        window: its window.
+        window: the allele's window.
 
     Raises:
         ValueError: the insertion is longer than the largest of SPAN_SIZES.
@@ -78,17 +78,18 @@ def align_positions(positions: np.ndarray, allele: Allele, window: Window) -> Al
 
 
 def align_to_both(bins: np.ndarray, resolution_bp: int, allele: Allele, window: Window) -> AlternateIndex:
-    """Return the counterparts of the reference's `bins` in the two windows of an insertion or deletion.
+    """Map bins of the reference to bins in the two windows of an insertion or deletion.
 
-    Bin b is read at b, from the right-anchored window where more of its bases lie right of REF than left of it or in
-    it. It is zero where more than half of its bases are deleted. The anchor's bin takes the maximum over itself and
-    the bins of the left-anchored window that are mostly inserted bases. At 1 bp a bin is a base.
+    Bin b is read at b: from the right-anchored window if more of its bases lie right of REF than left of or in REF,
+    otherwise from the left-anchored one. It is zero if more than half of its bases are deleted. The anchor's bin takes
+    the maximum over itself and the bins of the left-anchored window that consist mostly of inserted bases. At 1 bp a
+    bin is a base.
 
     Args:
-        bins: int (P,), each at most once; -1 is padding and stays -1.
-        resolution_bp: of the bins; divides the window's width.
-        allele: the alternate allele, which changes the length.
-        window: of the reference.
+        bins: int (P,), distinct; -1 is padding and stays -1.
+        resolution_bp: width of the bins; divides the window's width.
+        allele: the alternate allele, an insertion or deletion.
+        window: the reference's window.
 
     Raises:
         ValueError: the insertion is longer than the largest of SPAN_SIZES.
@@ -113,12 +114,12 @@ def align_to_both(bins: np.ndarray, resolution_bp: int, allele: Allele, window: 
 
 
 def choose_right_bins(resolution_bp: int, allele: Allele, window: Window) -> np.ndarray:
-    """Return which bins of the window are read from the right-anchored one: bool (W,), False up to the seam.
+    """Return which bins of the window are read from the right-anchored window: bool (W,), False up to the seam.
 
     Args:
-        resolution_bp: of the bins; divides the window's width.
-        allele: the alternate allele, which changes the length.
-        window: of the reference.
+        resolution_bp: width of the bins; divides the window's width.
+        allele: the alternate allele, an insertion or deletion.
+        window: the reference's window.
     """
     bins = np.arange(window.width_bp // resolution_bp)
     right_bp = _bases_within(bins, resolution_bp, allele.end0 - window.start0, window.width_bp)
@@ -129,13 +130,13 @@ def choose_right_bins(resolution_bp: int, allele: Allele, window: Window) -> np.
 def choose_right_pairs(resolution_bp: int, allele: Allele, window: Window) -> np.ndarray:
     """Return which pairs of bins of a contact map are read from the right-anchored window: bool (W, W), symmetric.
 
-    Two bins on one side of the indel are read from that side's window. Of two on different sides the one farther from
-    REF's first base decides, and if both are as far, the left one.
+    Two bins on one side of the indel are read from that side's window. For two bins on different sides, the bin farther
+    from REF's first base decides; if the distances are equal, the left one.
 
     Args:
-        resolution_bp: of the bins; divides the window's width.
-        allele: the alternate allele, which changes the length.
-        window: of the reference.
+        resolution_bp: width of the bins; divides the window's width.
+        allele: the alternate allele, an insertion or deletion.
+        window: the reference's window.
     """
     bins = np.arange(window.width_bp // resolution_bp)
     right_bp = _bases_within(bins, resolution_bp, allele.end0 - window.start0, window.width_bp)
@@ -148,63 +149,63 @@ def choose_right_pairs(resolution_bp: int, allele: Allele, window: Window) -> np
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AlternateBins:
-    """Which of the alternate's bins answer for bins of the reference, E pairs of the two."""
+    """Bins of the alternate that overlap bins of the reference: E pairs of the two."""
 
-    rows: np.ndarray  # int (E,): index among the bins asked for
+    rows: np.ndarray  # int (E,): index among the bins requested
     bins: np.ndarray  # int (E,): bin of the alternate, from the window's start
-    shares: np.ndarray  # float32 (E,): of the row's bp; those of a row add up to 1 where nothing is deleted
+    fractions: np.ndarray  # float32 (E,): fraction of the row's bp; a row without deleted bases sums to 1
 
     def apply(self, signal: np.ndarray, bins: np.ndarray, *, rows: int) -> np.ndarray:
-        """The alternate's signal in the bins asked for: float32 (rows, …).
+        """Return the alternate's signal in the bins requested: float32 (rows, …).
 
         Args:
-            signal: (B, …), the alternate's, in `bins`.
-            bins: int (B,), ascending; all of `self.bins` are among them.
-            rows: how many bins were asked for.
+            signal: (B, …), the alternate's signal in `bins`.
+            bins: int (B,), ascending; must include all of `self.bins`.
+            rows: the number of bins requested.
         """
         aligned = np.zeros((rows, *signal.shape[1:]), np.float32)
-        shares = self.shares.reshape(-1, *[1] * (signal.ndim - 1))
-        np.add.at(aligned, self.rows, shares * signal[np.searchsorted(bins, self.bins)])
+        fractions = self.fractions.reshape(-1, *[1] * (signal.ndim - 1))
+        np.add.at(aligned, self.rows, fractions * signal[np.searchsorted(bins, self.bins)])
         return aligned
 
 
 def align_bins(bins: np.ndarray, resolution_bp: int, allele: Allele, window: Window) -> AlternateBins:
-    """Return the counterparts of `bins` in the left-anchored window, by the rule of `align_positions` for each bp.
+    """Map bins of the reference to bins in the left-anchored window, by the rule of `align_positions` for each bp.
 
-    The signal is taken to be the same all over a bin. What is inserted is left out, and not folded into a maximum as at
-    1 bp; what is deleted, or pushed out of the window, counts as zero.
+    The signal is assumed to be constant within a bin. Inserted bases are ignored, not reduced to their maximum as at
+    1 bp. Bases that are deleted or pushed out of the window count as zero.
 
     Args:
-        bins: int (B,), ascending, of `resolution_bp`, from the window's start.
-        resolution_bp: of the bins.
+        bins: int (B,), ascending, from the window's start.
+        resolution_bp: width of the bins.
         allele: the alternate allele.
-        window: its window.
+        window: the allele's window.
 
     Raises:
-        ValueError: as `align_positions`.
+        ValueError: the insertion is longer than the largest of SPAN_SIZES.
     """
     positions = (np.asarray(bins)[:, None] * resolution_bp + np.arange(resolution_bp)).ravel()
     moved = align_positions(positions, allele, window).positions
     rows = np.repeat(np.arange(len(bins)), resolution_bp)[moved != ABSENT]
     pairs = np.stack([rows, moved[moved != ABSENT] // resolution_bp])
     (rows, read), counts = np.unique(pairs, axis=1, return_counts=True)
-    return AlternateBins(rows=rows, bins=read, shares=(counts / resolution_bp).astype(np.float32))
+    return AlternateBins(rows=rows, bins=read, fractions=(counts / resolution_bp).astype(np.float32))
 
 
 def _anchor_position(allele: Allele, window: Window) -> int:
-    """Return the last place that REF and ALT both fill, in bp from the window's start."""
+    """Return the last position that REF and ALT both have, in bp from the window's start."""
     return allele.pos0 - window.start0 + min(len(allele.ref), len(allele.alt)) - 1
 
 
 def _deleted_within(bins: np.ndarray, resolution_bp: int, allele: Allele, window: Window) -> np.ndarray:
-    """Return how many bases of each bin are deleted: int (P,)."""
+    """Return the number of deleted bases in each bin: int (P,)."""
     return _bases_within(
         bins, resolution_bp, _anchor_position(allele, window) + 1, allele.end0 - window.start0
     )
 
 
 def _bases_within(bins: np.ndarray, resolution_bp: int, start: int, end: int) -> np.ndarray:
-    """Return how many bases of each bin lie in [start, end), in bp from the window's start: int (P,)."""
+    """Return the number of bases of each bin in [start, end), in bp from the window's start: int (P,)."""
     first = bins * resolution_bp
     return np.maximum(np.minimum(first + resolution_bp, end) - np.maximum(first, start), 0)
 
@@ -212,7 +213,7 @@ def _bases_within(bins: np.ndarray, resolution_bp: int, start: int, end: int) ->
 def _silent_positions(
     positions: np.ndarray, anchor_position: int, inserted_bp: int, width_bp: int
 ) -> np.ndarray:
-    """bool (P,): the alternate has no signal here: padding, or deleted, or pushed out of the window."""
+    """Return where the alternate has no signal (padding, deleted or pushed out of the window): bool (P,)."""
     if inserted_bp < 0:
         absent = (positions > anchor_position) & (positions <= anchor_position - inserted_bp)
     else:
@@ -221,7 +222,7 @@ def _silent_positions(
 
 
 def _pad_span(span: np.ndarray) -> np.ndarray:
-    """`span` as int32, padded with -1 to one of SPAN_SIZES."""
+    """Return `span` as int32, padded with -1 to one of SPAN_SIZES."""
     size = next((size for size in SPAN_SIZES if len(span) <= size), None)
     if size is None:
         raise ValueError(f"{len(span) - 1} bp inserted; the largest span is {SPAN_SIZES[-1]}")

@@ -1,4 +1,4 @@
-"""Alleles: what a VCF record says about one ALT, and whether it can be scored."""
+"""Alternate alleles, and the reasons why one cannot be scored."""
 
 import dataclasses
 import enum
@@ -9,21 +9,21 @@ _SYMBOLIC_MARK = re.compile(r"[<>\[\]*.]")
 
 
 class Status(enum.StrEnum):
-    """Whether an allele was scored, and if not, why; the values of VS_STATUS."""
+    """Whether an allele was scored, and if not, why: the values of VS_STATUS."""
 
     OK = "OK"  # scored
-    REF_MISMATCH = "REF_MISMATCH"  # REF is not what the reference genome has there
+    REF_MISMATCH = "REF_MISMATCH"  # REF differs from the reference genome
     SYMBOLIC = "SYMBOLIC"  # no sequence given: <DEL>, *, a breakend, or no ALT
-    NON_ACGT = "NON_ACGT"  # REF or ALT holds N or another ambiguity code
+    NON_ACGT = "NON_ACGT"  # REF or ALT contains N or another ambiguity code
     TOO_LONG = "TOO_LONG"  # REF or ALT is too long for the window
     OFF_REFERENCE = "OFF_REFERENCE"  # contig unknown, or position past its end
     N_WINDOW = "N_WINDOW"  # nearly the whole window is N
-    NOT_APPLICABLE = "NOT_APPLICABLE"  # no scorer of the run applies there, such as outside genes
-    FAILED = "FAILED"  # the network gave numbers that are not finite
+    NOT_APPLICABLE = "NOT_APPLICABLE"  # no scorer of the run applies, as outside genes
+    FAILED = "FAILED"  # the network's output is not finite
 
 
 class AlleleKind(enum.StrEnum):
-    """The kinds of alleles whose scores are ranked apart, since they differ in how large scores are by chance."""
+    """Kinds of alleles that are ranked separately, because the sizes of their background scores differ."""
 
     SUBSTITUTION = "substitution"  # ALT is as long as REF: SNVs and MNVs
     INDEL = "indel"  # ALT is longer or shorter than REF
@@ -33,24 +33,24 @@ class AlleleKind(enum.StrEnum):
 class Allele:
     """One alternate allele. Coordinates are 0-based and half-open."""
 
-    chrom: str  # as the reference genome names it
+    chrom: str  # contig name of the reference genome
     pos0: int  # first base of REF
     ref: str  # A, C, G and T only, upper case, not empty
-    alt: str  # the same
+    alt: str  # likewise
 
     @property
     def end0(self) -> int:
-        """The end of REF, exclusive."""
+        """Return the end of REF, exclusive."""
         return self.pos0 + len(self.ref)
 
     @property
     def inserted_bp(self) -> int:
-        """How much longer ALT is than REF; negative for a deletion."""
+        """Return how much longer ALT is than REF; negative for a deletion."""
         return len(self.alt) - len(self.ref)
 
 
 def kind_of(ref: str, alt: str) -> AlleleKind:
-    """Return the kind of an allele with a sequence; normalizing the allele does not change it."""
+    """Return the kind of an allele with a sequence. Normalizing the allele does not change its kind."""
     return AlleleKind.SUBSTITUTION if len(ref) == len(alt) else AlleleKind.INDEL
 
 
@@ -61,9 +61,9 @@ def common_prefix_bp(left: str, right: str) -> int:
 
 
 def classify_text(text: str) -> Status:
-    """OK, SYMBOLIC or NON_ACGT, from the text of REF or of one ALT as it stands in the VCF, in either case.
+    """Return OK, SYMBOLIC or NON_ACGT for REF or one ALT as written in the VCF, in upper or lower case.
 
-    Symbolic is every text that gives no plain sequence: `<DEL>`, `*`, `.`, breakends such as `G]17:198982]`
+    Every text that gives no plain sequence is symbolic: `<DEL>`, `*`, `.`, breakends such as `G]17:198982]`
     and single breakends such as `.A` or `A.`.
     """
     if text.isascii() and text and not text.encode().translate(None, _BASES):
@@ -72,5 +72,5 @@ def classify_text(text: str) -> Status:
 
 
 def more_severe(of_ref: Status, of_alt: Status) -> Status:
-    """What REF and an ALT amount to."""
+    """Return the status of an allele from those of its REF and its ALT."""
     return of_alt if of_ref is Status.OK or of_alt is Status.SYMBOLIC else of_ref

@@ -1,7 +1,7 @@
-"""Genes, their exons and splice sites, looked up by place.
+"""Genes, exons and splice sites of an annotation, queried by position.
 
-Parsed from a GTF once and kept in the cache directory as plain arrays, under the hash of the file. Queries
-take any of the names that a contig goes by (chr16, 16, NC_000016.10); an unknown contig has nothing on it.
+A GTF is parsed once; the result is kept in the cache directory as plain arrays, under the hash of the file. Queries
+accept any name of a contig (chr16, 16, NC_000016.10); an unknown contig has no genes.
 
 Coordinates are 0-based and half-open.
 """
@@ -22,17 +22,17 @@ from vepscore.genome.gtf import read_gtf
 
 log = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1  # of the cached file; another number makes old ones go unread
+FORMAT_VERSION = 1  # version of the cached files; files of other versions are not read
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Gene:
     """A gene at one locus."""
 
-    gene_id: str  # as the annotation gives it, with its version if it has one
-    name: str  # symbol; the gene_id where the annotation gives none
-    type: str  # e.g. "protein_coding"; "" where it is not known
-    chrom: str  # contig as the annotation names it
+    gene_id: str  # as in the annotation, with its version if it has one
+    name: str  # symbol; the gene_id if the annotation gives none
+    type: str  # e.g. "protein_coding"; "" if unknown
+    chrom: str  # contig name of the annotation
     start0: int  # 0-based
     end0: int  # exclusive
     strand: str  # "+", "-" or "."
@@ -40,19 +40,19 @@ class Gene:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Introns:
-    """Distinct introns, by contig, start, end and strand. Every array has shape (N,)."""
+    """Distinct introns, sorted by contig, start, end and strand. Every array has shape (N,)."""
 
     chrom: np.ndarray  # int32, ascending: index into the contigs
     start0: np.ndarray  # int64: first base of the intron
     end0: np.ndarray  # int64, exclusive: first base after the intron
     strand: np.ndarray  # str: "+", "-" or "."
-    transcripts: np.ndarray  # int32: how many transcripts have it
-    gene: np.ndarray  # int32: row of the gene, the first of them where several have it
+    transcripts: np.ndarray  # int32: number of transcripts with the intron
+    gene: np.ndarray  # int32: row of the gene; of the first one if several genes have the intron
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpliceSites:
-    """Distinct pairs of position and class, by contig, position and class. Every array has shape (N,)."""
+    """Distinct splice sites, sorted by contig, position and class. Every array has shape (N,)."""
 
     chrom: np.ndarray  # int32, ascending: index into the contigs
     pos0: np.ndarray  # int64: the exon's base next to the intron
@@ -65,8 +65,8 @@ class Annotation:
     Attributes:
         path: the GTF.
         digest: sha256 of the GTF, in hex.
-        contigs: the annotation's contig names, and which of them were found under another name so far.
-        genes, transcripts, exons: the tables, which point to one another by row.
+        contigs: the annotation's contig names, and the aliases matched so far.
+        genes, transcripts, exons: the tables, which refer to one another by row.
     """
 
     def __init__(
@@ -76,9 +76,8 @@ class Annotation:
         self.contigs = ContigNames(models.contigs)
         self.genes, self.transcripts, self.exons = models.genes, models.transcripts, models.exons
         self._introns, self._sites = introns, sites
-        sites.pos0.flags.writeable = sites.site_class.flags.writeable = (
-            False  # queries hand out views of them
-        )
+        for array in (sites.pos0, sites.site_class):
+            array.flags.writeable = False  # queries return views of them
         self._codes = {name: code for code, name in enumerate(models.contigs)}
         self._gene_bounds, self._transcript_bounds, self._intron_bounds, self._site_bounds = (
             _bounds(table.chrom, len(models.contigs))
@@ -90,29 +89,29 @@ class Annotation:
 
     @classmethod
     def from_gtf(cls, path: Path | str, cache_dir: Path | None = None) -> Self:
-        """Read a GTF, or what the cache directory holds of it.
+        """Read a GTF, from the cache directory if it was parsed before.
 
         Args:
-            path: GENCODE, Ensembl or RefSeq GTF, plain or gzipped.
-            cache_dir: the cache directory; `cache.cache_dir()` when None.
+            path: GENCODE, Ensembl or RefSeq GTF, uncompressed or gzipped.
+            cache_dir: the cache directory; `cache.cache_dir()` if None.
 
         Raises:
             AnnotationError: the file cannot be read, is malformed or has no genes.
         """
         path, folder = Path(path), cache_dir or cache.cache_dir()
         digest = _digest(path, folder)
-        kept = folder / "annotations" / f"{digest}.v{FORMAT_VERSION}.npz"
-        tables = _load(kept)
+        cached = folder / "annotations" / f"{digest}.v{FORMAT_VERSION}.npz"
+        tables = _load(cached)
         if tables is None:
             log.info("reading %s", path)
             models = read_gtf(path)
             introns = _find_introns(models)
             tables = models, introns, _find_sites(introns)
-            _keep(kept, *tables)
+            _save(cached, *tables)
         return cls(*tables, path=path, digest=digest)
 
     def gene(self, row: int) -> Gene:
-        """The gene of that row of `genes`."""
+        """Return the gene in a row of `genes`."""
         genes = self.genes
         return Gene(
             gene_id=str(genes.gene_id[row]),
@@ -125,14 +124,14 @@ class Annotation:
         )
 
     def contig_ends(self) -> dict[str, int]:
-        """Return for each contig the end of its last gene or transcript, 0-based and exclusive."""
+        """Return the end of the last gene or transcript on each contig, 0-based and exclusive."""
         ends = np.zeros(len(self.contigs.names), np.int64)
         for table in (self.genes, self.transcripts):
             np.maximum.at(ends, table.chrom, table.end0)
         return dict(zip(self.contigs.names, ends.tolist(), strict=True))
 
     def genes_overlapping(self, chrom: str, start0: int, end0: int) -> list[Gene]:
-        """The genes that share a base with the interval, in the order of the file.
+        """Return the genes that share a base with the interval, in file order.
 
         Source: alphagenome_research, gene_mask_extractor.py, `_extract_variant_overlapping`.
         """
@@ -142,13 +141,13 @@ class Annotation:
         return [self.gene(row) for row in rows]
 
     def genes_with_start(self, chrom: str, start0: int, end0: int) -> list[tuple[Gene, np.ndarray]]:
-        """The genes with a transcript that starts in the interval, each with the exons of those transcripts.
+        """Return the genes with a transcript that starts in the interval, and the exons of those transcripts.
 
-        A transcript of the minus strand starts at its `end0`, one past its first base, as officially.
+        The start of a transcript on the minus strand is its `end0`, one past its first base, as in the official code.
 
         Returns:
             Genes in the order of their first such transcript in the file, each with int64 (E, 2): start and
-            end of the union of the exons, ascending and apart, not cut to the interval. E is 0 where the file
+            end of the union of the exons, ascending and disjoint, not clipped to the interval. E is 0 if the file
             gives the transcripts no exons.
 
         Source: alphagenome_research, gene_mask_extractor.py, `_GeneExonAnnotationExtractor`.
@@ -156,19 +155,19 @@ class Annotation:
         on_contig = self._on_contig(self._transcript_bounds, chrom)
         first = self._first_base[on_contig]
         transcripts = on_contig.start + np.flatnonzero((first >= start0) & (first < end0))
-        genes, place = _by_appearance(self.transcripts.gene[transcripts])
+        genes, index = _by_appearance(self.transcripts.gene[transcripts])
         exons, count = _ranges(self._exon_bounds[transcripts], self._exon_bounds[transcripts + 1])
         _, group, starts, ends = merge_spans(
-            np.repeat(place, count), self.exons.start0[exons], self.exons.end0[exons]
+            np.repeat(index, count), self.exons.start0[exons], self.exons.end0[exons]
         )
         unions = np.split(np.stack([starts, ends], axis=1), np.searchsorted(group, np.arange(1, len(genes))))
         return [(self.gene(row), union) for row, union in zip(genes, unions, strict=False)]
 
     def splice_sites(self, chrom: str, start0: int, end0: int) -> tuple[np.ndarray, np.ndarray]:
-        """The splice sites of every transcript in the interval: the exon's base next to the intron.
+        """Return the splice sites of all transcripts in the interval: the exon's base next to the intron.
 
         Returns:
-            pos0 int64 (N,) and class int8 (N,), index into outputs.SPLICE_CLASSES; distinct pairs, ascending.
+            pos0 int64 (N,) and class int8 (N,), an index into outputs.SPLICE_CLASSES; distinct pairs, ascending.
 
         Source: alphagenome_research, io/splicing.py, `SpliceSiteAnnotationExtractor`.
         """
@@ -178,15 +177,16 @@ class Annotation:
         return pos0[low:high], site_class[low:high]
 
     def introns(self, chrom: str, start0: int, end0: int) -> Introns:
-        """The distinct introns that share a base with the interval, by start."""
+        """Return the distinct introns that share a base with the interval, sorted by start."""
         on_contig = self._on_contig(self._intron_bounds, chrom)
         starts, ends = self._introns.start0[on_contig], self._introns.end0[on_contig]
         return _take(self._introns, on_contig.start + np.flatnonzero((ends > start0) & (starts < end0)))
 
     def _on_contig(self, bounds: np.ndarray, chrom: str) -> slice:
-        code = self._codes.get(self.contigs.match(chrom))
-        if code is None:
+        name = self.contigs.match(chrom)
+        if name is None:
             return slice(0, 0)
+        code = self._codes[name]
         low, high = bounds[code : code + 2]
         return slice(int(low), int(high))
 
@@ -201,24 +201,24 @@ def _digest(path: Path, folder: Path) -> str:
 
 
 def _bounds(sorted_rows: np.ndarray, count: int) -> np.ndarray:
-    """(count + 1,): rows r of `sorted_rows` lie in bounds[r] … bounds[r + 1]."""
+    """Return (count + 1,): value v fills `sorted_rows` from bounds[v] to bounds[v + 1], exclusive."""
     return np.concatenate([[0], np.cumsum(np.bincount(sorted_rows, minlength=count))])
 
 
 def _ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of every range start … end, one range after the other, and how many each has."""
+    """Return the numbers of all ranges [start, end), concatenated, and the length of each range."""
     count = ends - starts
     before = np.cumsum(count) - count
     return np.arange(count.sum()) + np.repeat(starts - before, count), count
 
 
 def _by_appearance(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct values in order of first appearance, and for each given value its index among them."""
+    """Return the distinct values in order of first appearance, and the index of each given value among them."""
     distinct, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     order = np.argsort(first)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return distinct[order], place[inverse]
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return distinct[order], rank[inverse]
 
 
 def _take(table: Introns, rows: np.ndarray) -> Introns:
@@ -226,7 +226,7 @@ def _take(table: Introns, rows: np.ndarray) -> Introns:
 
 
 def _find_introns(models: GeneModels) -> Introns:
-    """The gaps between the exons of each transcript; exons that overlap or touch count as one."""
+    """Return the gaps between the exons of each transcript; exons that overlap or touch count as one."""
     exons, transcripts = models.exons, models.transcripts
     _, transcript, start0, end0 = merge_spans(exons.transcript, exons.start0, exons.end0)
     gap = np.flatnonzero(transcript[1:] == transcript[:-1])
@@ -247,7 +247,7 @@ def _find_introns(models: GeneModels) -> Introns:
 
 
 def _changes(*columns: np.ndarray) -> np.ndarray:
-    """The rows that differ from the row before in any column, the first row included."""
+    """Return the rows that differ from the previous row in any column; the first row is included."""
     if not len(columns[0]):
         return np.zeros(0, np.int64)
     changed = np.any([column[1:] != column[:-1] for column in columns], axis=0)
@@ -281,7 +281,7 @@ _TABLES = {
 }
 
 
-def _keep(path: Path, models: GeneModels, introns: Introns, sites: SpliceSites) -> None:
+def _save(path: Path, models: GeneModels, introns: Introns, sites: SpliceSites) -> None:
     tables = (models.genes, models.transcripts, models.exons, introns, sites)
     arrays = {
         f"{name}.{field.name}": getattr(table, field.name)
@@ -292,11 +292,11 @@ def _keep(path: Path, models: GeneModels, introns: Introns, sites: SpliceSites) 
         with cache.published(path) as partial:
             np.savez(partial, contigs=np.array(models.contigs), **arrays)
     except OSError as error:
-        log.warning("the parsed annotation could not be kept in %s: %s", path.parent, error)
+        log.warning("cannot save the parsed annotation in %s: %s", path.parent, error)
 
 
 def _load(path: Path) -> tuple[GeneModels, Introns, SpliceSites] | None:
-    """What `_keep` wrote; None where there is nothing, or nothing sound."""
+    """Return the tables that `_save` wrote; None if they are missing or damaged."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             genes, transcripts, exons, introns, sites = (
@@ -307,7 +307,7 @@ def _load(path: Path) -> tuple[GeneModels, Introns, SpliceSites] | None:
     except FileNotFoundError:
         return None
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        log.warning("the cached annotation %s is unusable, reading the GTF again: %s", path, error)
+        log.warning("cannot use the cached annotation %s, reading the GTF again: %s", path, error)
         return None
     models = GeneModels(contigs=contigs, genes=genes, transcripts=transcripts, exons=exons)
     return models, introns, sites

@@ -1,6 +1,6 @@
-"""The cache directory, and the hashes of large files remembered there.
+"""The cache directory, and the cached hashes of large files.
 
-A cache that cannot be written costs time, never a result: failures to write are logged and forgotten.
+A cache that cannot be written costs time but never a result: write errors are only logged.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ ENVIRONMENT_VARIABLE = "VEPSCORE_CACHE"
 
 
 def cache_dir() -> Path:
-    """Return where what was parsed, indexed and hashed is kept: $VEPSCORE_CACHE or the user's cache directory.
+    """Return the cache directory for parsed, indexed and hashed files: $VEPSCORE_CACHE or the user's cache directory.
 
     For a user without a home folder it is a temporary one, removed at exit.
     """
@@ -36,12 +36,12 @@ def cache_dir() -> Path:
 
 @contextlib.contextmanager
 def published(path: Path) -> Iterator[Path]:
-    """A temporary path in the folder of `path`, renamed to it after a clean exit and removed otherwise.
+    """Yield a temporary path in the folder of `path`; rename it to `path` after a clean exit, remove it otherwise.
 
-    Processes that fill the cache at the same time therefore never see half a file.
+    Concurrent processes therefore never see an incomplete file.
 
     Raises:
-        OSError: the folder cannot be made or written.
+        OSError: the folder cannot be created or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as folder:
@@ -51,55 +51,55 @@ def published(path: Path) -> Iterator[Path]:
 
 
 def file_stamp(path: Path) -> str:
-    """Return what identifies a file without reading it, in ASCII: its path, size and time of change."""
+    """Return an ASCII text that identifies a file without reading it: its path, size and modification time."""
     resolved = path.resolve()
     stat = resolved.stat()
     return f"{_quote(resolved)}\n{stat.st_size}\n{stat.st_mtime_ns}"
 
 
 def file_digest(path: Path | str, cache: Path | None = None) -> str:
-    """sha256 of the file's bytes in hex, remembered in `cache` by path, size and time of change.
+    """Return the sha256 of a file in hex, cached by path, size and modification time.
 
     Args:
         path: the file.
-        cache: the cache directory; `cache_dir()` when None.
+        cache: the cache directory; `cache_dir()` if None.
 
     Raises:
         OSError: the file cannot be read.
     """
     path = Path(path)
     stamp = file_stamp(path)
-    memory = _memory_path(path, cache or cache_dir())
-    remembered = _recall(memory, stamp)
-    if remembered is not None:
-        return remembered
+    entry = _entry_path(path, cache or cache_dir())
+    known = _load_digest(entry, stamp)
+    if known is not None:
+        return known
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    _remember(memory, stamp, digest)
+    _save_digest(entry, stamp, digest)
     return digest
 
 
-def _memory_path(path: Path, cache: Path) -> Path:
+def _entry_path(path: Path, cache: Path) -> Path:
     key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     return cache / "digests" / f"{key}.json"
 
 
-def _recall(memory: Path, stamp: str) -> str | None:
+def _load_digest(entry: Path, stamp: str) -> str | None:
     try:
-        known = json.loads(memory.read_text())
+        known = json.loads(entry.read_text())
         return known["sha256"] if known["stamp"] == stamp else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _remember(memory: Path, stamp: str, digest: str) -> None:
+def _save_digest(entry: Path, stamp: str, digest: str) -> None:
     try:
-        with published(memory) as partial:
+        with published(entry) as partial:
             partial.write_text(json.dumps({"stamp": stamp, "sha256": digest}))
     except OSError as error:
-        log.debug("the hash of a file could not be kept in %s: %s", memory.parent, error)
+        log.debug("cannot save the hash of a file in %s: %s", entry.parent, error)
 
 
 def _quote(path: Path) -> str:
-    """Return a path whose bytes other than printable ASCII are percent-encoded."""
+    """Return a path as text, with bytes other than printable ASCII percent-encoded."""
     return urllib.parse.quote_from_bytes(os.fsencode(path), safe="/ !#$&'()*+,:;=?@[]")

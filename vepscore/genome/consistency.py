@@ -1,7 +1,7 @@
-"""Whether the files in hand are of one genome: what each says of its contigs, compared.
+"""Check that the files of a run are of one assembly, by comparing what each states about its contigs.
 
-Each problem is one warning, which a run logs and writes into its summary. Files that say nothing, that agree, or that
-only name a contig differently (chr1, 1, NC_000001.11) are no problem.
+Each problem gives one warning, which a run logs and writes to its summary. Files that state nothing, that agree, or
+that only use other contig names (chr1, 1, NC_000001.11) give none.
 """
 
 import collections
@@ -22,41 +22,40 @@ log = logging.getLogger(__name__)
 
 CONTRADICTION, NOT_FOUND, BARE = "contradiction", "contigs not found", "contigs without genes"
 _SHOWN_CONTIGS = 5
-_FEW = 0.5  # with a smaller fraction found on the other file's contigs, hardly any is
+_MIN_FOUND = 0.5  # warn if a smaller fraction is on contigs of the other file
 
 
 class FileWarning(NamedTuple):
     """One problem between files."""
 
     kind: str  # CONTRADICTION, NOT_FOUND or BARE
-    message: str  # the files, their contigs, what they say of them, and what to do
+    message: str  # the files, their contigs, what they state about them, and what to do
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ContigSource:
-    """What one file says of its contigs."""
+    """What one file states about its contigs."""
 
-    file: str  # its name
+    file: str  # name of the file
     contigs: Sequence[str]
-    lengths: Mapping[
-        str, int
-    ]  # bp by contig, where the file tells; of an annotation, the end of the last gene
-    is_annotation: bool = False  # the lengths are the least that the contigs can have
-    stated: str = ""  # what the file says of its assembly, in its own words
+    # bp by contig, if the file gives lengths; for an annotation, the end of the contig's last gene
+    lengths: Mapping[str, int]
+    is_annotation: bool = False  # the lengths are lower bounds
+    stated: str = ""  # what the file states about its assembly, quoted
 
     @functools.cached_property
     def assembly(self) -> str:
-        """Return the assembly that the lengths are of, or else the one that is stated; "" if neither is known."""
+        """Return the assembly that the lengths match, or else the one that is stated; "" if unknown."""
         by_length = "" if self.is_annotation else assembly_of_lengths(self.lengths.values())
         return by_length or assembly_of_text(self.stated)
 
     @functools.cached_property
     def names(self) -> ContigNames:
-        """Return the contigs, to be found under other names."""
+        """Return the contigs, which can be matched by other names."""
         return ContigNames(self.contigs)
 
     def describe(self, contig: str) -> str:
-        """Return what the file says of one of its contigs, in a line."""
+        """Return what the file states about one of its contigs, in one line."""
         length_bp = self.lengths[contig]
         if self.is_annotation:
             said = f"genes on {contig} up to {length_bp:,}"
@@ -66,7 +65,7 @@ class ContigSource:
         return f"{self.file}: {said}" + (f"; states {self.stated}" if self.stated else "")
 
     def describe_assembly(self) -> str:
-        """Return how the file tells its assembly, in a line."""
+        """Return how the file identifies its assembly, in one line."""
         telling = [name for name, bp in self.lengths.items() if assembly_of_length(bp) == self.assembly]
         if telling and not self.is_annotation:
             return self.describe(telling[0])
@@ -74,12 +73,12 @@ class ContigSource:
 
 
 def contigs_of_reference(reference: Reference) -> ContigSource:
-    """Return what a FASTA says of its contigs."""
+    """Return the contigs and lengths of a FASTA."""
     return ContigSource(file=reference.path.name, contigs=tuple(reference.contigs), lengths=reference.contigs)
 
 
 def contigs_of_annotation(annotation: Annotation) -> ContigSource:
-    """Return what a GTF says of its contigs: the ends of their last genes, and the assembly in its comments."""
+    """Return the contigs of a GTF with the ends of their last genes, and the assembly named in its comments."""
     comments = read_comments(annotation.path)
     stated = next(filter(assembly_of_text, comments), "") if assembly_of_text(" ".join(comments)) else ""
     return ContigSource(
@@ -97,10 +96,10 @@ def check_files(
     reference: Reference | None = None,
     annotation: Annotation | None = None,
 ) -> list[FileWarning]:
-    """Compare the files of a run, and log each warning.
+    """Compare the files of a run and log each warning.
 
     Args:
-        header: what the VCF's header says of its contigs.
+        header: what the VCF's header states about its contigs.
         reference: the FASTA.
         annotation: the GTF.
     """
@@ -116,13 +115,13 @@ def check_files(
 def check_record_contigs(
     counts: Mapping[str, int], *, unit: str, reference: Reference | None, annotation: Annotation | None = None
 ) -> list[FileWarning]:
-    """Compare the contigs that records are on with those of the files, and log each warning.
+    """Compare the contigs of the records with those of the files and log each warning.
 
     Args:
-        counts: contig, as the VCF names it, to its number of records.
+        counts: number of records by contig name of the VCF.
         unit: what is counted, in the plural.
         reference: the FASTA.
-        annotation: the GTF; compared where there is no reference.
+        annotation: the GTF; used only if there is no reference.
     """
     if reference:
         return log_warnings([find_missing_contigs(counts, contigs_of_reference(reference), unit=unit)])
@@ -132,7 +131,7 @@ def check_record_contigs(
 
 
 def log_warnings(warnings: Iterable[FileWarning | None]) -> list[FileWarning]:
-    """Log the warnings there are, and return them."""
+    """Log the warnings that are not None and return them."""
     found = [warning for warning in warnings if warning]
     for warning in found:
         log.warning("%s", warning.message)
@@ -142,8 +141,8 @@ def log_warnings(warnings: Iterable[FileWarning | None]) -> list[FileWarning]:
 def find_contradiction(sources: Sequence[ContigSource]) -> FileWarning | None:
     """Return one warning about all contradictions between the files; None if there are none.
 
-    Two files contradict one another where a contig that both have differs in length, where genes lie past the end of
-    their contig, or where their lengths or statements tell different assemblies.
+    Two files contradict each other if a contig of both differs in length, if genes lie past the end of their contig, or
+    if their lengths or statements identify different assemblies.
     """
     lines: dict[str, None] = {}
     differing = 0
@@ -156,14 +155,14 @@ def find_contradiction(sources: Sequence[ContigSource]) -> FileWarning | None:
             lines |= dict.fromkeys([one.describe_assembly(), other.describe_assembly()])
     if not lines:
         return None
-    more = [f"more contigs that differ: {differing - 1}"] if differing > 1 else []
-    text = ["the files contradict one another; are they of one assembly?", *lines, *more]
-    hint = "hint: a position of one assembly is another place in another; give files of one assembly"
+    more = [f"{differing - 1} more contigs differ"] if differing > 1 else []
+    text = ["the files contradict each other; are they of the same assembly?", *lines, *more]
+    hint = "hint: coordinates differ between assemblies; give files of the same assembly"
     return FileWarning(CONTRADICTION, "\n  ".join([*text, hint]))
 
 
 def _differing(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]:
-    """Yield the contigs that both have and that differ, as each names them."""
+    """Yield the contigs of both files whose lengths differ, by their names in each."""
     for contig, match in _shared(one, other):
         left, right = one.lengths[contig], other.lengths[match]
         if (left > right and not other.is_annotation) or (left < right and not one.is_annotation):
@@ -171,7 +170,7 @@ def _differing(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, st
 
 
 def _shared(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]:
-    """Yield the contigs whose length both tell, as each names them."""
+    """Yield the contigs whose lengths both files give, by their names in each."""
     for contig in one.lengths:
         match = other.names.match(contig)
         if match in other.lengths:
@@ -179,37 +178,37 @@ def _shared(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]
 
 
 def find_missing_contigs(counts: Mapping[str, int], known: ContigSource, *, unit: str) -> FileWarning | None:
-    """Return a warning if fewer than half of the records are on contigs that the file has."""
+    """Return a warning if fewer than half of the records are on contigs of the file."""
     total = sum(counts.values())
     missing = {name: count for name, count in counts.items() if known.names.match(name) is None}
-    if total - sum(missing.values()) >= _FEW * total:
+    if total - sum(missing.values()) >= _MIN_FOUND * total:
         return None
     return FileWarning(
         NOT_FOUND,
         f"{sum(missing.values())} of {total} {unit} are on contigs that {known.file} does not have\n"
         f"  the {unit}: {shorten_list(missing)}\n  {known.file}: {shorten_list(known.contigs)}\n"
-        "  hint: give files of one assembly whose contigs have the same names; "
-        "`bcftools annotate --rename-chrs` renames those of a VCF",
+        "  hint: give files of the same assembly with the same contig names; "
+        "`bcftools annotate --rename-chrs` renames the contigs of a VCF",
     )
 
 
 def _find_foreign_genes(annotation: Annotation, fasta: ContigSource, gtf: ContigSource) -> FileWarning | None:
-    """Return a warning if neither half the genes nor half the bases are on contigs that FASTA and GTF share."""
+    """Return a warning if neither half the genes nor half the bases are on contigs of both FASTA and GTF."""
     genes = collections.Counter(annotation.contigs.names[code] for code in annotation.genes.chrom.tolist())
     on_fasta = sum(count for name, count in genes.items() if fasta.names.match(name) is not None)
     in_gtf = sum(bp for name, bp in fasta.lengths.items() if gtf.names.match(name) is not None)
-    if on_fasta >= _FEW * genes.total() or in_gtf >= _FEW * sum(fasta.lengths.values()):
+    if on_fasta >= _MIN_FOUND * genes.total() or in_gtf >= _MIN_FOUND * sum(fasta.lengths.values()):
         return None
     return FileWarning(
         NOT_FOUND,
-        f"{gtf.file} and {fasta.file} have {'hardly any' if on_fasta else 'no'} contig in common, "
-        f"so {'few genes are' if on_fasta else 'no gene is'} scored\n"
+        f"{gtf.file} and {fasta.file} have {'few' if on_fasta else 'no'} contigs in common, "
+        f"so {'few' if on_fasta else 'no'} genes are scored\n"
         f"  {gtf.file}: {shorten_list(gtf.contigs)}\n  {fasta.file}: {shorten_list(fasta.contigs)}\n"
-        "  hint: give a GTF of the reference's assembly whose contigs have the same names",
+        "  hint: give a GTF of the reference's assembly with the same contig names",
     )
 
 
 def shorten_list(contigs: Iterable[str]) -> str:
-    """Return the first contigs as text."""
+    """Return the first few contigs, separated by commas."""
     contigs = list(contigs)
     return ", ".join(contigs[:_SHOWN_CONTIGS]) + (" …" if len(contigs) > _SHOWN_CONTIGS else "")

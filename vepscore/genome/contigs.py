@@ -11,7 +11,7 @@ _SLICE = re.compile(r"(?P<chrom>[^:]+):(?P<start1>\d+)-(?P<end1>\d+)")
 
 
 def _assembled_chromosomes() -> dict[str, str]:
-    """RefSeq accession without its version → chromosome, human and mouse."""
+    """Map RefSeq accessions without their versions to chromosomes, for human and mouse."""
     human = [*map(str, range(1, 23)), "X", "Y"]
     mouse = [*map(str, range(1, 20)), "X", "Y"]
     return {
@@ -26,11 +26,11 @@ _CHROMOSOME_OF_ACCESSION = _assembled_chromosomes()
 
 
 class ContigNames:
-    """The contigs of one file, found under the names that other files give them.
+    """The contigs of one file, matched by the names that other files use for them.
 
     Attributes:
         names: the file's own names, in order.
-        aliased: (query, matched) for each query so far that matched under another name.
+        aliased: (query, match) for each query so far that matched another name.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -42,9 +42,9 @@ class ContigNames:
             self._by_chromosome[_chromosome(name)].append(name)
 
     def match(self, name: str) -> str | None:
-        """The contig that `name` means, as this file calls it; None where there is none or more than one.
+        """Return this file's name of the contig `name`; None if there is no match or more than one.
 
-        An exact match goes first. Two RefSeq accessions of one chromosome with different versions belong to
+        An exact match takes precedence. Two RefSeq accessions of one chromosome with different versions belong to
         different assemblies, so they do not match.
         """
         if name not in self._known:
@@ -71,13 +71,13 @@ def _chromosome(name: str) -> str:
 
 def _versions_differ(name: str, other: str) -> bool:
     left, right = _ACCESSION.fullmatch(name), _ACCESSION.fullmatch(other)
-    return bool(left and right) and left.groups() != right.groups()
+    return left is not None and right is not None and left.groups() != right.groups()
 
 
 def slice_origin(name: str) -> tuple[str, int]:
-    """The chromosome that a contig is a part of, and where it begins there, 0-based.
+    """Return the chromosome that a contig is a slice of, and its start there, 0-based.
 
-    `chrom:start-end` (1-based, inclusive) is a slice of `chrom`; any other name is that of a whole one.
+    `chrom:start-end` (1-based, inclusive) is a slice of `chrom`; any other name is a whole contig.
     """
     match = _SLICE.fullmatch(name)
     return (match["chrom"], int(match["start1"]) - 1) if match else (name, 0)

@@ -1,4 +1,4 @@
-"""The reference genome: a FASTA file, plain or bgzip, read through its index.
+"""The reference genome: a FASTA file, uncompressed or bgzipped, read through its index.
 
 Coordinates are 0-based and half-open.
 """
@@ -15,7 +15,7 @@ from vepscore.genome.contigs import ContigNames
 from vepscore.genome.fasta_index import find_index, reindex_hint
 from vepscore.paths import utf8_path
 
-# The bases that a FASTA letter may stand for. N is left out: an unknown base confirms nothing.
+# The bases that each FASTA letter stands for. N is missing, because an unknown base confirms no REF.
 _BASES_OF_LETTER = {
     **{"A": "A", "C": "C", "G": "G", "T": "T", "U": "T"},
     **{"R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC"},
@@ -24,7 +24,7 @@ _BASES_OF_LETTER = {
 
 
 def _base_sets(letters: str) -> np.ndarray:
-    """uint8 (256,): a bit for each base that the letter may stand for, either case; 0 for other letters."""
+    """Return a table by ASCII code, uint8 (256,): one bit per base that a letter, in either case, stands for."""
     table = np.zeros(256, np.uint8)
     for letter in letters:
         bits = sum(1 << "ACGT".index(base) for base in _BASES_OF_LETTER[letter])
@@ -37,9 +37,9 @@ _REF_BASES = _base_sets("ACGT")
 
 
 def reference_matches(reference_bases: bytes, ref: str) -> bool:
-    """Whether the VCF's REF agrees with the reference genome's bases at its place, in either case.
+    """Return whether the VCF's REF matches the bases of the reference genome, in upper or lower case.
 
-    An ambiguity code in the genome agrees with each of the bases it stands for; N agrees with nothing.
+    An ambiguity code in the genome matches each of the bases it stands for; N matches nothing.
     """
     if len(reference_bases) != len(ref):
         return False
@@ -53,19 +53,19 @@ class Reference:
 
     Attributes:
         path: the FASTA file.
-        contigs: name → length in bp, in the file's order.
-        names: the contigs' names, with the aliases met so far.
+        contigs: length in bp by name, in file order.
+        names: the contig names, with the aliases matched so far.
     """
 
     def __init__(self, path: Path | str, cache_dir: Path | None = None) -> None:
-        """Opens the FASTA; makes its index when absent, in the cache where the FASTA's folder is read-only.
+        """Open a FASTA. If it has no index, build one beside it, or in the cache if its folder is read-only.
 
         Args:
-            path: the FASTA file, plain or bgzip.
-            cache_dir: the cache directory; `cache.cache_dir()` when None.
+            path: the FASTA file, uncompressed or bgzipped.
+            cache_dir: the cache directory; `cache.cache_dir()` if None.
 
         Raises:
-            GenomeError: the file is missing, empty, no FASTA or plain gzip, or its index does not fit it.
+            GenomeError: the file is missing, empty, not FASTA or plain gzip, or its index does not match it.
         """
         import pysam
 
@@ -80,24 +80,24 @@ class Reference:
             )
         except (OSError, ValueError) as error:
             raise GenomeError(
-                f"{self.path} cannot be opened\n{error}", hint=reindex_hint(self.path)
+                f"{self.path}\ncannot be opened: {error}", hint=reindex_hint(self.path)
             ) from error
-        # htslib's file handle has one position, and fetches may come from several threads.
+        # htslib's file handle has a single position, and several threads may fetch.
         self._lock = threading.Lock()
         self.contigs = dict(zip(self._file.references, self._file.lengths, strict=True))
         self.names = ContigNames(self.contigs)
 
     def match(self, name: str) -> str | None:
-        """The contig that `name` means, as the FASTA calls it; None where there is none or more than one."""
+        """Return the FASTA's name of the contig `name`; None if there is no match or more than one."""
         return self.names.match(name)
 
     def fetch(self, chrom: str, start0: int, end0: int) -> bytes:
-        """Upper-case bases of [start0, end0), N where that reaches past the contig's ends.
+        """Return the bases of [start0, end0) in upper case, N past the contig's ends.
 
         Args:
-            chrom: the contig, as the FASTA calls it.
+            chrom: contig name of the FASTA.
             start0: may be negative.
-            end0: exclusive; may lie past the contig's end.
+            end0: exclusive; may be past the contig's end.
 
         Raises:
             GenomeError: the file is damaged or shorter than its index says.
@@ -109,7 +109,7 @@ class Reference:
         return b"N" * (first0 - start0) + bases + b"N" * (end0 - last0)
 
     def digest(self) -> str:
-        """sha256 of the file in hex, remembered in the cache directory."""
+        """Return the sha256 of the file in hex; it is cached."""
         return file_digest(self.path, self._cache_dir)
 
     def _read(self, chrom: str, start0: int, end0: int) -> bytes:
@@ -118,14 +118,14 @@ class Reference:
                 bases = self._file.fetch(chrom, start0, end0).encode("ascii").upper()
         except (OSError, ValueError) as error:
             raise self._damaged(chrom, start0, end0) from error
-        if len(bases) != end0 - start0 or b">" in bases:  # of a header
+        if len(bases) != end0 - start0 or b">" in bases:  # the start of a header
             raise self._damaged(chrom, start0, end0)
         return bases
 
     def _damaged(self, chrom: str, start0: int, end0: int) -> GenomeError:
-        # htslib reports a file that ends too early as "No such file or directory", so its words are left out.
+        # htslib's message is not shown: it reports a truncated file as "No such file or directory".
         return GenomeError(
-            f"{self.path} cannot be read at {chrom}:{start0 + 1}-{end0}\n"
-            "the file is damaged or cut off, or its index does not fit it",
+            f"{self.path}\ncannot be read at {chrom}:{start0 + 1}-{end0}: "
+            "the file is damaged or truncated, or its index does not match it",
             hint=reindex_hint(self.path),
         )

@@ -1,6 +1,6 @@
-"""The index of a FASTA file: found or made, and compared with the file.
+"""The index of a FASTA file: find or build it, and compare it with the file.
 
-With bgzip, a .gzi goes with the .fai.
+The index is a .fai file; a bgzipped FASTA also has a .gzi file.
 """
 
 import gzip
@@ -19,17 +19,17 @@ from vepscore.paths import safe_name, scratch_folder, utf8_path
 
 log = logging.getLogger(__name__)
 
-_BGZF_SUBFIELD = slice(12, 14)  # of a block's header; holds "BC" in bgzip files
+_BGZF_SUBFIELD = slice(12, 14)  # bytes of a gzip header that are "BC" in bgzip files
 _INDEX_LINE = re.compile(rb"([^\s\0]*)" + rb"\t(\d{1,18})" * 4 + rb"\r?")
-_SHORT_HEADER, _LONGEST_HEADER = 1 << 8, 1 << 20  # the first is tried first: an index may have 10^5 lines
+_SHORT_HEADER, _LONGEST_HEADER = 1 << 8, 1 << 20  # bytes; short first, since an index may have 10^5 lines
 _LONGEST_LINE_END = 64
 
 
 def find_index(path: Path, cache_dir: Path) -> tuple[Path, Path | None]:
-    """The .fai to read a FASTA with, and the .gzi where that is bgzip; made when absent.
+    """Return the .fai of a FASTA, and its .gzi if it is bgzipped. Missing indexes are built.
 
     Raises:
-        GenomeError: the FASTA is missing, empty, no FASTA or plain gzip, or the index does not fit it.
+        GenomeError: the FASTA is missing, empty, not FASTA or plain gzip, or the index does not match it.
     """
     compressed = _is_bgzip(path)
     index = _find(path, compressed, cache_dir)
@@ -40,37 +40,39 @@ def find_index(path: Path, cache_dir: Path) -> tuple[Path, Path | None]:
 
 
 def _is_bgzip(path: Path) -> bool:
-    """Whether the FASTA is bgzip rather than plain.
+    """Return whether the FASTA is bgzipped; False if it is uncompressed.
 
     Raises:
-        GenomeError: it is missing, empty, no FASTA or plain gzip.
+        GenomeError: it is missing, empty, not FASTA or plain gzip.
     """
     if not path.is_file():
         raise GenomeError(f"{path}: no such file", hint="give the reference genome's FASTA with --reference")
     try:
         compressed, first = _first_byte(path)
     except (OSError, EOFError) as error:
-        raise GenomeError(f"{path} cannot be read\n{error}", hint="is the file complete?") from error
+        raise GenomeError(
+            f"{path}\ncannot be read: {error}", hint="check that the file is complete"
+        ) from error
     if first != b">":
         found = f"starts with {first!r}" if first else "is empty"
         is_marked = first == BYTE_ORDER_MARK[:1]
         raise GenomeError(
-            f"{path} {'starts with a byte order mark' if is_marked else found}\n"
+            f"{path}\n{'starts with a byte order mark' if is_marked else found}, "
             "expected a FASTA file, which starts with '>'",
-            hint="remove the mark, with `tail -c +4` for instance" if is_marked else None,
+            hint="remove the mark, for example with `tail -c +4`" if is_marked else None,
         )
     return compressed
 
 
 def _first_byte(path: Path) -> tuple[bool, bytes]:
-    """Whether the file is bgzip, and the first byte of its contents; none where it is empty."""
+    """Return whether the file is bgzipped, and the first byte of its content; no byte if it is empty."""
     with path.open("rb") as file:
         head = file.read(18)
     if not head.startswith(GZIP_MAGIC):
         return False, head[:1]
     if head[_BGZF_SUBFIELD] != b"BC":
         raise GenomeError(
-            f"{path} is plain gzip\nexpected bgzip or no compression, so that it can be read from any place",
+            f"{path}\nis plain gzip, expected bgzip or no compression, which allow random access",
             hint=f"gunzip {path} && bgzip {path.with_suffix('')}",
         )
     with gzip.open(path) as file:
@@ -78,39 +80,39 @@ def _first_byte(path: Path) -> tuple[bool, bytes]:
 
 
 def _find(path: Path, compressed: bool, cache_dir: Path) -> Path:
-    """The .fai, made when absent. With bgzip its .gzi lies beside it."""
+    """Return the .fai, building it if it is missing. A bgzipped FASTA has its .gzi beside the .fai."""
     beside = path.with_name(path.name + ".fai")
     if not (beside.exists() and (_block_index(beside).exists() or not compressed)):
         try:
             return _make_index(path, beside, compressed)
         except OSError as error:
-            log.debug("no index can be written beside %s: %s", path, error)
+            log.debug("cannot write an index beside %s: %s", path, error)
             return _index_in_cache(path, compressed, cache_dir)
     if beside.stat().st_mtime_ns >= path.stat().st_mtime_ns:
         return beside
-    # Copying reorders the times of a FASTA and its index, so that the time alone does not condemn the index.
+    # Copying may change the order of modification times, so an older index may still be right: compare the contents.
     fresh = _index_in_cache(path, compressed, cache_dir)
     if fresh.read_bytes().splitlines() != beside.read_bytes().splitlines():
         raise GenomeError(
-            f"{beside} does not fit {path}\nthe FASTA was changed after its index was made",
+            f"{beside}\ndoes not match {path}: the FASTA was modified after the index was built",
             hint=reindex_hint(path),
         )
     return fresh
 
 
 def _index_in_cache(path: Path, compressed: bool, cache_dir: Path) -> Path:
-    """The index in the cache; in the temporary folder where the cache cannot be written."""
+    """Return the index in the cache, or in the temporary folder if the cache cannot be written."""
     key = hashlib.sha256(file_stamp(path).encode()).hexdigest()[:32]
     try:
         return _index_in(cache_dir / "fasta", key, path, compressed)
     except OSError as error:
-        log.info("the index of %s is kept for this run only: %s", path, error)
+        log.info("using a temporary index of %s: %s", path, error)
     try:
         return _index_in(scratch_folder() / "fasta", key, path, compressed)
     except OSError as error:
         raise GenomeError(
-            f"{path} has no index, and none can be written to its folder or to {cache_dir}\n{error}",
-            hint=f"samtools faidx {path}, or set VEPSCORE_CACHE to a folder that can be written",
+            f"{path}\nhas no index, and none can be written to its folder or to {cache_dir}: {error}",
+            hint=f"run `samtools faidx {path}`, or set VEPSCORE_CACHE to a writable folder",
         ) from error
 
 
@@ -122,10 +124,10 @@ def _index_in(folder: Path, key: str, path: Path, compressed: bool) -> Path:
 
 
 def _make_index(path: Path, index: Path, compressed: bool) -> Path:
-    """Writes `index`, a .fai, and with bgzip its .gzi.
+    """Build the .fai `index`, and the .gzi of a bgzipped FASTA.
 
     Raises:
-        GenomeError: htslib cannot make sense of the file.
+        GenomeError: htslib cannot index the file.
         OSError: `index` cannot be written.
     """
     import pysam
@@ -138,8 +140,8 @@ def _make_index(path: Path, index: Path, compressed: bool) -> Path:
             pysam.faidx(str(utf8_path(path)), "--fai-idx", str(made), "--gzi-idx", str(_block_index(made)))
         except pysam.SamtoolsError as error:
             raise GenomeError(
-                f"{path} cannot be indexed\n{error}",
-                hint="each sequence needs lines of one length, but for its last; htslib's message is above",
+                f"{path}\ncannot be indexed: {error}",
+                hint="all lines of a sequence except the last must have the same length; see htslib's message above",
             ) from error
         if compressed:
             os.replace(_block_index(made), _block_index(index))
@@ -148,12 +150,14 @@ def _make_index(path: Path, index: Path, compressed: bool) -> Path:
 
 
 def _check(path: Path, index: Path) -> None:
-    """Looks whether each sequence of a plain FASTA begins and ends where the index says: a wrong one reads other bases.
+    """Check that each sequence of an uncompressed FASTA starts and ends where the index says.
+
+    A wrong index would return wrong bases.
 
     Raises:
-        GenomeError: it does not, or two of them overlap.
+        GenomeError: a sequence does not, or two sequences overlap.
     """
-    ends: dict[int, int] = {}  # of the sequences, by where they begin
+    ends: dict[int, int] = {}  # end of each sequence by its start, in bytes
     with path.open("rb") as file:
         for line in index.read_bytes().removesuffix(b"\n").split(b"\n"):
             try:
@@ -164,19 +168,19 @@ def _check(path: Path, index: Path) -> None:
                 fits = False
             if not fits:
                 raise GenomeError(
-                    f"{index} does not fit {path}\nthere is no such sequence as it says in {line[:60]!r}",
+                    f"{index}\ndoes not match {path}: the file has no such sequence as {line[:60]!r}",
                     hint=reindex_hint(path),
                 )
-    for begin, following in itertools.pairwise(sorted(ends)):
-        if ends[begin] > following:
+    for start, following in itertools.pairwise(sorted(ends)):
+        if ends[start] > following:
             raise GenomeError(
-                f"{index} does not fit {path}\nit has a sequence at byte {following} that is within another",
+                f"{index}\ndoes not match {path}: the sequence at byte {following} overlaps another",
                 hint=reindex_hint(path),
             )
 
 
 class _Indexed(NamedTuple):
-    """A sequence, as a line of a .fai has it."""
+    """A sequence, as described by one line of a .fai."""
 
     name: bytes
     length: int
@@ -186,19 +190,20 @@ class _Indexed(NamedTuple):
 
     @classmethod
     def parse(cls, line: bytes) -> Self:
-        """Strictly: htslib ends names and numbers at any space or NUL, and so reads some lines in another way.
+        """Parse a line strictly; htslib ends names and numbers at any space or NUL, and reads some lines differently.
 
         Raises:
-            ValueError: it has not the columns of a .fai.
+            ValueError: the line does not have the columns of a .fai.
         """
         match = _INDEX_LINE.fullmatch(line)
         if match is None:
-            raise ValueError(f"no line of an index: {line!r}")
-        return cls(match[1], *map(int, match.groups()[1:]))
+            raise ValueError(f"not a line of an index: {line!r}")
+        name, *numbers = match.groups()
+        return cls(name, *map(int, numbers))
 
     @property
     def end(self) -> int:
-        """The byte behind the last base."""
+        """Return the offset of the byte after the last base."""
         if self.length == 0:
             return self.offset
         lines, rest = divmod(self.length - 1, self.line_bases)
@@ -206,10 +211,10 @@ class _Indexed(NamedTuple):
 
 
 def _fits(file: int, sequence: _Indexed) -> bool:
-    """Whether a header of that name ends where the sequence begins, and the sequence ends where it should."""
+    """Return whether a header with that name precedes the sequence, and the sequence ends where it should."""
     name, length, offset, line_bases, line_bytes = sequence
     if offset >= os.fstat(file).st_size:
-        return length > 0  # the file is cut short, which is an error where it is read
+        return length > 0  # the file is truncated, which is reported when the sequence is read
     header = _header_before(file, offset)
     if not header.startswith(b">") or _name(header) != name:
         return False
@@ -217,14 +222,14 @@ def _fits(file: int, sequence: _Indexed) -> bool:
         between = os.pread(file, min(line_bytes - line_bases, _LONGEST_LINE_END), offset + line_bases)
         if len(between) != line_bytes - line_bases or not between.isspace():
             return False
-    behind = os.pread(file, _LONGEST_LINE_END, sequence.end)
-    if length > 0 and behind and not behind[:1].isspace():
+    after = os.pread(file, _LONGEST_LINE_END, sequence.end)
+    if length > 0 and after and not after[:1].isspace():
         return False
-    return behind.lstrip()[:1] in (b"", b">")
+    return after.lstrip()[:1] in (b"", b">")
 
 
 def _header_before(file: int, offset: int) -> bytes:
-    """Return the last line that ends at a byte; nothing where no line ends there."""
+    """Return the line that ends at a byte offset; nothing if no line ends there."""
     for length in (_SHORT_HEADER, _LONGEST_HEADER):
         before = os.pread(file, min(offset, length), max(0, offset - length))
         _, newline, header = before.rstrip(b"\r\n").rpartition(b"\n")
@@ -234,15 +239,15 @@ def _header_before(file: int, offset: int) -> bytes:
 
 
 def _name(header: bytes) -> bytes:
-    """Return the name that htslib reads in a header: its first word, whatever blanks stand before; none if blank."""
+    """Return the name that htslib reads in a header: its first word, ignoring spaces before it; b"" if blank."""
     return b"".join(header[1:].split()[:1]).partition(b"\0")[0]
 
 
 def _block_index(index: Path) -> Path:
-    """The .gzi that goes with a .fai."""
+    """Return the path of the .gzi that belongs to a .fai."""
     return index.with_suffix(".gzi")
 
 
 def reindex_hint(path: Path) -> str:
-    """What to do where an index does not fit."""
-    return f"make the index anew: samtools faidx {path}"
+    """Return the hint for an index that does not match its FASTA."""
+    return f"rebuild the index: samtools faidx {path}"

@@ -1,8 +1,8 @@
-"""Genes, transcripts and exons as tables, assembled from the lines of a GTF.
+"""Tables of genes, transcripts and exons, assembled from the lines of a GTF.
 
-Transcripts without a line of their own are made from their exons, and genes from their transcripts. One id
-may stand at several loci (the pseudoautosomal regions, RefSeq's copies). Those stay separate: a line belongs
-to the line of its parent's id that it overlaps on its own contig and strand.
+A transcript without a line is derived from its exons, and a gene without a line from its transcripts. One id may
+occur at several loci (pseudoautosomal regions, RefSeq copies). These stay separate: the parent of a line is the line
+with the parent's id that it overlaps on the same contig and strand.
 
 Coordinates are 0-based and half-open.
 """
@@ -18,32 +18,32 @@ STRANDS = np.array(["+", "-", "."])
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Genes:
-    """One row per gene and locus, by contig and then in the order of the file. Every array has shape (N,)."""
+    """One row per gene and locus, sorted by contig and then in file order. Every array has shape (N,)."""
 
     chrom: np.ndarray  # int32, ascending: index into the contigs
     start0: np.ndarray  # int64, 0-based
     end0: np.ndarray  # int64, exclusive
     strand: np.ndarray  # str: "+", "-" or "."
-    gene_id: np.ndarray  # str, as the file gives it, with its version if it has one
-    name: np.ndarray  # str; the gene_id where the file gives no name
-    type: np.ndarray  # str, e.g. "protein_coding"; "" where it is not known
+    gene_id: np.ndarray  # str, as in the file, with its version if it has one
+    name: np.ndarray  # str; the gene_id if the file gives no name
+    type: np.ndarray  # str, e.g. "protein_coding"; "" if unknown
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Transcripts:
-    """One row per transcript and locus, ordered as the genes are. Every array has shape (N,)."""
+    """One row per transcript and locus, sorted like the genes. Every array has shape (N,)."""
 
     chrom: np.ndarray  # int32, ascending: index into the contigs
     start0: np.ndarray  # int64, 0-based
     end0: np.ndarray  # int64, exclusive
     strand: np.ndarray  # str: "+", "-" or "."
-    transcript_id: np.ndarray  # str; "" where the file leaves it empty
+    transcript_id: np.ndarray  # str; "" if empty in the file
     gene: np.ndarray  # int32: row of the gene
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Exons:
-    """One row per exon of a transcript, by transcript and then by start. Every array has shape (N,)."""
+    """One row per exon of a transcript, sorted by transcript and start. Every array has shape (N,)."""
 
     transcript: np.ndarray  # int32, ascending: row of the transcript
     start0: np.ndarray  # int64, 0-based
@@ -52,7 +52,7 @@ class Exons:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GeneModels:
-    """What a GTF says, as tables that point to one another by row."""
+    """The content of a GTF, as tables that refer to one another by row."""
 
     contigs: tuple[str, ...]  # the file's own contig names, in order of appearance
     genes: Genes
@@ -61,12 +61,12 @@ class GeneModels:
 
 
 class Spans(NamedTuple):
-    """Lines of one feature, or what was made in their place. Every array has shape (N,), int64."""
+    """The intervals of one feature, from its lines or derived from others. Every array has shape (N,), int64."""
 
-    key: np.ndarray  # what they belong to: rows with one key share id, contig and strand
+    key: np.ndarray  # the feature's gene or transcript: rows with the same key share id, contig and strand
     start0: np.ndarray
     end0: np.ndarray
-    line: np.ndarray  # number in the file of the line, or of the first line that it was made from
+    line: np.ndarray  # line number in the file, or that of the first line that the interval is derived from
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,17 +74,19 @@ class GtfLines:
     """The gene, transcript and exon lines of a GTF, with ids, contigs and strands interned as keys."""
 
     contigs: Sequence[str]  # in order of appearance
-    gene_keys: Sequence[tuple[str, int, int]]  # by key of a gene: gene_id, contig's index, strand's index
-    transcript_keys: Sequence[tuple[int, str]]  # by key of a transcript: key of its gene, transcript_id
+    gene_keys: Sequence[
+        tuple[str, int, int]
+    ]  # by gene key: gene_id, index of the contig, index of the strand
+    transcript_keys: Sequence[tuple[int, str]]  # by transcript key: gene key, transcript_id
     names: Mapping[str, str]  # by gene_id
     types: Mapping[str, str]  # by gene_id
-    genes: Spans  # keys of genes
-    transcripts: Spans  # keys of transcripts
-    exons: Spans  # keys of transcripts
+    genes: Spans  # with gene keys
+    transcripts: Spans  # with transcript keys
+    exons: Spans  # with transcript keys
 
 
 def assemble(lines: GtfLines) -> GeneModels:
-    """Tables from lines: what is missing is made, and each row knows its parent's row."""
+    """Assemble tables from lines: add missing parents, and link each row to its parent's row."""
     gene_ids, contigs, strands = map(np.array, zip(*lines.gene_keys, strict=True))
     gene_of_key = np.array([gene for gene, _ in lines.transcript_keys], np.int64)
     transcript_ids = np.array([name for _, name in lines.transcript_keys], np.str_)
@@ -103,13 +105,13 @@ def assemble(lines: GtfLines) -> GeneModels:
     return GeneModels(
         contigs=tuple(lines.contigs),
         genes=Genes(
-            **_place(genes, gene_order, contigs, strands),
+            **_locus_columns(genes, gene_order, contigs, strands),
             gene_id=gene_id,
             name=np.array([lines.names[name] for name in gene_id.tolist()]),
             type=np.array([lines.types[name] for name in gene_id.tolist()]),
         ),
         transcripts=Transcripts(
-            **_place(transcripts, transcript_order, contigs, strands),
+            **_locus_columns(transcripts, transcript_order, contigs, strands),
             transcript_id=transcript_ids[transcript_key[transcript_order]],
             gene=_inverse(gene_order)[gene_row[transcript_order]].astype(np.int32),
         ),
@@ -122,20 +124,20 @@ def assemble(lines: GtfLines) -> GeneModels:
 
 
 def merge_spans(group: np.ndarray, start0: np.ndarray, end0: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Join the intervals of a group that overlap or touch.
+    """Merge the intervals of a group that overlap or touch.
 
     Args:
-        group: (N,) integers ≥ 0; intervals of different groups are never joined.
+        group: (N,) integers ≥ 0; intervals of different groups are never merged.
         start0: (N,), 0-based.
         end0: (N,), exclusive.
 
     Returns:
-        For each given interval the index of the merged one that holds it, then group, start0 and end0 of the
-        M merged intervals (int64), by group and then by start.
+        (N,) the index of the merged interval that contains each interval; then group, start0 and end0 of the
+        M merged intervals (int64), sorted by group and start.
     """
     if not len(group):
         return (np.zeros(0, np.int64),) * 4
-    shift = group.astype(np.int64) << 40  # puts the groups side by side on one line
+    shift = group.astype(np.int64) << 40  # lays the groups out one after the other on one axis
     order = np.argsort(shift + start0, kind="stable")
     start, end = (shift + start0)[order], (shift + end0)[order]
     reach = np.maximum.accumulate(end)
@@ -148,54 +150,57 @@ def merge_spans(group: np.ndarray, start0: np.ndarray, end0: np.ndarray) -> tupl
 
 
 def _parents(children: Spans, parents: Spans) -> np.ndarray:
-    """For each child the row of the parent that has its key and overlaps it, -1 where there is none.
+    """Return the row of the parent that has each child's key and overlaps it, -1 if there is none.
 
-    Parents of one key must not overlap one another.
+    Parents with the same key must not overlap.
     """
     if not len(parents.key):
         return np.full(len(children.key), -1)
-    place = (parents.key << 40) + parents.start0
-    order = np.argsort(place, kind="stable")
-    row = order[np.searchsorted(place[order], (children.key << 40) + children.end0, side="left") - 1]
+    position = (parents.key << 40) + parents.start0
+    order = np.argsort(position, kind="stable")
+    row = order[np.searchsorted(position[order], (children.key << 40) + children.end0, side="left") - 1]
     fits = (parents.key[row] == children.key) & (parents.end0[row] > children.start0)
     return np.where(fits & (parents.start0[row] < children.end0), row, -1)
 
 
 def _adopt(children: Spans, parents: Spans, joined: np.ndarray) -> tuple[Spans, np.ndarray]:
-    """Parents, with those added that some children lack, and for each child the row of its parent.
+    """Add the missing parents of children.
 
     Args:
-        children: their keys are those of their parents.
-        parents: the lines of the file; those of one key that overlap become one.
-        joined: (N,) which children share a parent when none of the file's fits.
+        children: with the keys of their parents.
+        parents: the lines of the file; overlapping ones with the same key are merged.
+        joined: (N,), equal for children that share a parent if no parent of the file fits.
+
+    Returns:
+        The parents, and (N,) the row of each child's parent.
     """
-    parents = _united(parents)
+    parents = _merged(parents)
     row = _parents(children, parents)
     orphans = np.flatnonzero(row < 0)
     _, first, group = np.unique(joined[orphans], return_index=True, return_inverse=True)
-    made = Spans(
+    added = Spans(
         children.key[orphans][first],
         _reduce(np.minimum, group, children.start0[orphans]),
         _reduce(np.maximum, group, children.end0[orphans]),
         _reduce(np.minimum, group, children.line[orphans]),
     )
     row[orphans] = len(parents.key) + group
-    return Spans(*map(np.concatenate, zip(parents, made, strict=True))), row
+    return Spans(*map(np.concatenate, zip(parents, added, strict=True))), row
 
 
-def _united(spans: Spans) -> Spans:
+def _merged(spans: Spans) -> Spans:
     merged, key, start0, end0 = merge_spans(spans.key, spans.start0, spans.end0)
     return Spans(key, start0, end0, _reduce(np.minimum, merged, spans.line))
 
 
 def _reduce(function: np.ufunc, group: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """`function` over the values of each group; groups count from 0 and none is empty."""
+    """Reduce the values of each group by `function`; groups are numbered from 0 and none is empty."""
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(group.max(initial=-1) + 1))
     return function.reduceat(values[order], starts) if len(starts) else values[:0]
 
 
-def _place(
+def _locus_columns(
     spans: Spans, order: np.ndarray, contigs: np.ndarray, strands: np.ndarray
 ) -> dict[str, np.ndarray]:
     return {

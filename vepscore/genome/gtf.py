@@ -1,8 +1,8 @@
-"""GTF files of GENCODE, Ensembl, NCBI RefSeq and UCSC.
+"""Read GTF files of GENCODE, Ensembl, NCBI RefSeq and UCSC.
 
-Notable: attributes are tokenised, so that a semicolon inside quotes is text; a name comes from `gene_name`
-or `gene`, a type from `gene_type` or `gene_biotype`; a gene of no type is protein_coding where it has a CDS,
-since UCSC gives no types; other features are ignored.
+Attributes are tokenized, so a semicolon inside quotes is text. The name of a gene is its `gene_name` or `gene`, its
+type `gene_type` or `gene_biotype`. A gene without a type is protein_coding if it has a CDS: UCSC gives no types.
+Features other than gene, transcript, exon and CDS are ignored.
 """
 
 import itertools
@@ -19,20 +19,20 @@ from vepscore.genome.text_file import open_text
 _STRAND_CODES = {str(strand): code for code, strand in enumerate(STRANDS)}
 _FEATURES = frozenset({"gene", "transcript", "exon", "CDS"})
 _NAMES = frozenset({"gene_id", "transcript_id", "gene_name", "gene", "gene_type", "gene_biotype"})
-# It starts where a word does and gives back nothing, so that its time is linear in the text.
+# It matches only at the start of a word and never backtracks, so its time is linear in the text.
 _ATTRIBUTE = re.compile(r'(?<![^\s;"])([^\s;"]++)\s++("[^"]*+"|[^\s;"]++)')
 _NOT_DATA = ("track ", "browser ")
 _MAX_END1 = 2**31 - 1  # as in a VCF
-_MAX_NAME = 1000  # characters; the tables give every name the room of the longest
+_MAX_NAME = 1000  # characters; the tables reserve the length of the longest name for every name
 _LEADING_IDS = re.compile(rf'gene_id "([^"]{{1,{_MAX_NAME}}})"; transcript_id "([^"]{{0,{_MAX_NAME}}})";')
 
 
 def read_gtf(path: Path | str) -> GeneModels:
-    """Read a GTF, plain or gzipped.
+    """Read a GTF, uncompressed or gzipped.
 
     Raises:
-        AnnotationError: the file cannot be read, a line is malformed (the message names it), or no line is of
-            a gene, transcript or exon.
+        AnnotationError: the file cannot be read, a line is malformed (the message gives its number), or there is no
+            line of a gene, transcript or exon.
     """
     path = Path(path)
     lines = _Lines()
@@ -46,13 +46,13 @@ def read_gtf(path: Path | str) -> GeneModels:
                 raise AnnotationError(f"{path} line {number}\n{error}", hint=_hint(line)) from error
     if not lines.gene_keys:
         raise AnnotationError(
-            f"{path}\nhas no gene, transcript or exon lines", hint="give a GTF of GENCODE, Ensembl or RefSeq"
+            f"{path}\nhas no gene, transcript or exon lines", hint="use a GTF of GENCODE, Ensembl or RefSeq"
         )
-    return assemble(lines.finished())
+    return assemble(lines.collect())
 
 
 def read_comments(path: Path | str) -> list[str]:
-    """Return the comment lines that a GTF begins with.
+    """Return the comment lines at the start of a GTF.
 
     Raises:
         AnnotationError: the file cannot be read.
@@ -63,24 +63,24 @@ def read_comments(path: Path | str) -> list[str]:
 
 def _hint(line: str) -> str:
     if re.search(r"\t(ID|Parent)=", line):
-        return "this is GFF3: convert it, with gffread -T for instance"
-    return "give a GTF (GFF version 2.2)"
+        return "this is GFF3: convert it, for example with `gffread -T`"
+    return "use a GTF (GFF version 2.2)"
 
 
 class _Lines:
-    """The lines read so far, as numbers: ids, contigs and strands are interned as keys."""
+    """The lines read so far, as numbers; ids, contigs and strands are interned as keys."""
 
     def __init__(self) -> None:
         self.columns = {feature: (array("q"), array("q"), array("q"), array("q")) for feature in _FEATURES}
         self.contigs: dict[str, int] = {}
         self.gene_keys: dict[tuple[str, int, int], int] = {}  # (gene_id, contig, strand) → key
-        self.transcript_keys: dict[tuple[int, str], int] = {}  # (key of the gene, transcript_id) → key
+        self.transcript_keys: dict[tuple[int, str], int] = {}  # (gene key, transcript_id) → key
         self.names: dict[str, str] = {}  # by gene_id
         self.types: dict[str, str] = {}  # by gene_id
-        self.coding: set[str] = set()  # the gene_ids that have a CDS
+        self.coding: set[str] = set()  # gene_ids with a CDS
 
     def add(self, number: int, line: str) -> None:
-        """Take in one line.
+        """Add one line.
 
         Raises:
             ValueError: the line is malformed.
@@ -106,24 +106,24 @@ class _Lines:
             column.append(value)
 
     def _ids(self, feature: str, attributes: str) -> tuple[str, str | None]:
-        """gene_id and transcript_id, None for a gene; remembers the gene's name and type on the way."""
+        """Return gene_id and transcript_id, None for a gene, and store the gene's name and type."""
         leading = _LEADING_IDS.match(attributes)
         if leading and feature != "gene" and leading[1] in self.names:
             return leading[1], leading[2]
         found = _attributes(attributes)
         gene_id = found.get("gene_id")
         if not gene_id:
-            raise ValueError(f'found no gene_id, expected gene_id "…"; among {_shown(attributes)}')
-        self._describe(gene_id, found)
+            raise ValueError(f'found no gene_id, expected gene_id "…" in {_shown(attributes)}')
+        self._store_names(gene_id, found)
         if feature in ("gene", "CDS"):
             return gene_id, None
         if "transcript_id" not in found:
             raise ValueError(
-                f"found no transcript_id, expected one for every {feature}; among {_shown(attributes)}"
+                f"found no transcript_id, expected one for every {feature} in {_shown(attributes)}"
             )
         return gene_id, found["transcript_id"]
 
-    def _describe(self, gene_id: str, found: dict[str, str]) -> None:
+    def _store_names(self, gene_id: str, found: dict[str, str]) -> None:
         name = found.get("gene_name") or found.get("gene")
         self.names[gene_id] = self.names.get(gene_id) or name or ""
         type_ = found.get("gene_type") or found.get("gene_biotype")
@@ -138,8 +138,8 @@ class _Lines:
             return gene
         return self.transcript_keys.setdefault((gene, transcript_id), len(self.transcript_keys))
 
-    def finished(self) -> GtfLines:
-        """All lines; names and types that the file does not give are filled in."""
+    def collect(self) -> GtfLines:
+        """Return all lines; names and types that the file does not give are filled in."""
         spans = {
             feature: Spans(*(np.array(column, dtype=np.int64) for column in columns))
             for feature, columns in self.columns.items()
@@ -161,7 +161,7 @@ class _Lines:
 
 def _attributes(text: str) -> dict[str, str]:
     if text.count('"') % 2:
-        raise ValueError(f"found a quote that is not closed; among {_shown(text)}")
+        raise ValueError(f"found a quote that is not closed in {_shown(text)}")
     found = {key: value.strip('"') for key, value in _ATTRIBUTE.findall(text)}
     for key in _NAMES & found.keys():
         _check_length(key, found[key])

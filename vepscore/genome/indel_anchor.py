@@ -1,10 +1,10 @@
-"""Where the windows of an indel's alternate allele are anchored; see `vepscore.genome.alignment`."""
+"""The anchors of the windows of an indel's alternate allele; see `vepscore.genome.alignment`."""
 
 import enum
 
 
 class IndelAnchor(enum.StrEnum):
-    """In which windows the alternate allele of an insertion or deletion is predicted."""
+    """The windows in which the alternate allele of an insertion or deletion is predicted."""
 
-    LEFT = "left"  # in one that starts where the reference's window starts
-    BOTH = "both"  # also in one that ends where the reference's window ends
+    LEFT = "left"  # one window, which starts where the reference's window starts
+    BOTH = "both"  # and a second window, which ends where the reference's window ends

@@ -1,6 +1,6 @@
-"""Polyadenylation sites by gene, from a table.
+"""Polyadenylation sites by gene, read from a table.
 
-The table is tab-separated, plain or gzipped, with a header that names at least gene_id, chrom, start
+The table is tab-separated, uncompressed or gzipped, with a header that has at least the columns gene_id, chrom, start
 (0-based) and strand.
 """
 
@@ -21,7 +21,7 @@ from vepscore.genome.text_file import open_text
 COLUMNS = ("gene_id", "chrom", "start", "strand")
 
 _MAX_START0 = 2**31 - 1  # as in a VCF
-_Locus = tuple[str, str, str]  # gene_id without its version, contig as the table names it, strand
+_Locus = tuple[str, str, str]  # gene_id without its version, contig name of the table, strand
 
 
 class PolyASites:
@@ -29,7 +29,7 @@ class PolyASites:
 
     Attributes:
         digest: sha256 of the table's file, in hex.
-        contigs: the table's contig names, and which of them were found under another name so far.
+        contigs: the table's contig names, and the aliases matched so far.
     """
 
     def __init__(self, sites: Mapping[_Locus, np.ndarray], *, digest: str) -> None:
@@ -37,43 +37,44 @@ class PolyASites:
         self.contigs = ContigNames(dict.fromkeys(chrom for _, chrom, _ in sites))
         self._sites = dict(sites)
         for starts in self._sites.values():
-            starts.flags.writeable = False  # `of_gene` hands them out
+            starts.flags.writeable = False  # `of_gene` returns them
 
     @classmethod
     def from_tsv(cls, path: Path | str) -> Self:
         """Read the table.
 
         Raises:
-            AnnotationError: the file cannot be read, lacks a column, has a malformed line (the message names
-                it) or no site.
+            AnnotationError: the file cannot be read, lacks a column, has a malformed line (the message gives its
+                number) or has no site.
         """
         path = Path(path)
         found: defaultdict[_Locus, list[int]] = defaultdict(list)
         with open_text(path, AnnotationError) as lines:
             header = next(lines, "").removeprefix("#").rstrip("\n").split("\t")
-            places = _places(path, header)
+            columns = _find_columns(path, header)
             for number, line in enumerate(lines, start=2):
                 try:
-                    _add(found, line.rstrip("\n").split("\t"), places)
+                    _add(found, line.rstrip("\n").split("\t"), columns)
                 except ValueError as error:
                     raise AnnotationError(f"{path} line {number}\n{error}") from error
         if not found:
-            raise AnnotationError(f"{path}\nhas no poly(A) sites below its header")
+            raise AnnotationError(f"{path}\nhas a header but no poly(A) sites")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return cls(
             {locus: np.unique(np.array(starts, np.int64)) for locus, starts in found.items()}, digest=digest
         )
 
     def of_gene(self, gene: Gene) -> np.ndarray:
-        """The gene's sites on its contig and strand: int64 (N,), 0-based, ascending and distinct.
+        """Return the gene's sites on its contig and strand: int64 (N,), 0-based, ascending and distinct.
 
-        Ensembl gene ids are compared without their version.
+        Ensembl gene ids are compared without their versions.
         """
-        locus = (without_version(gene.gene_id), self.contigs.match(gene.chrom), gene.strand)
+        chrom = self.contigs.match(gene.chrom) or gene.chrom
+        locus = (without_version(gene.gene_id), chrom, gene.strand)
         return self._sites.get(locus, np.zeros(0, np.int64))
 
 
-def _places(path: Path, header: list[str]) -> list[int]:
+def _find_columns(path: Path, header: list[str]) -> list[int]:
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise AnnotationError(
@@ -83,12 +84,12 @@ def _places(path: Path, header: list[str]) -> list[int]:
     return [header.index(name) for name in COLUMNS]
 
 
-def _add(found: dict[_Locus, list[int]], values: list[str], places: list[int]) -> None:
+def _add(found: dict[_Locus, list[int]], values: list[str], columns: list[int]) -> None:
     if values == [""]:
         return
-    if len(values) <= max(places):
-        raise ValueError(f"found {len(values)} tab-separated columns, expected at least {max(places) + 1}")
-    gene_id, chrom, start, strand = (values[place] for place in places)
+    if len(values) <= max(columns):
+        raise ValueError(f"found {len(values)} tab-separated columns, expected at least {max(columns) + 1}")
+    gene_id, chrom, start, strand = (values[column] for column in columns)
     if not gene_id or not chrom:
         raise ValueError("found an empty gene_id or chrom")
     if not (start.isascii() and start.isdigit() and len(start) <= len(str(_MAX_START0))):

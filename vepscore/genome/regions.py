@@ -1,8 +1,8 @@
-"""Regions and variants as people write them: `chr1:1,000-2,000`, `chr1:1500:G>A`, `chr1-1500-G-A`.
+"""Parse regions and variants given as text: `chr1:1,000-2,000`, `chr1:1500:G>A`, `chr1-1500-G-A`.
 
 In text, positions are 1-based and ends inclusive, as in samtools. In `Region` and `RegionText` they are 0-based and
-half-open. Names of contigs may have colons (`HLA-A*01:01:01:01`, `chr1:10001-207666`): a text that is the name of a
-contig means that contig; otherwise its last colon ends the name.
+half-open. Contig names may contain colons (`HLA-A*01:01:01:01`, `chr1:10001-207666`): a text that is the name of a
+contig means that contig; otherwise the name ends at the last colon.
 """
 
 import dataclasses
@@ -25,19 +25,19 @@ _MAX_DIGITS = 10
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """A stretch of a contig, 0-based half-open, not empty, within the contig."""
+    """An interval of a contig, 0-based half-open, not empty, within the contig."""
 
-    chrom: str  # as the reference genome names it
+    chrom: str  # contig name of the reference genome
     start0: int
     end0: int  # exclusive
 
     @property
     def width_bp(self) -> int:
-        """Its length."""
+        """Return the width of the region."""
         return self.end0 - self.start0
 
     def is_within(self, window: Window) -> bool:
-        """Whether the window covers it."""
+        """Return whether the window covers the region."""
         return self.chrom == window.chrom and window.start0 <= self.start0 and self.end0 <= window.end0
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Region:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RegionText:
-    """What the text of a region says; nothing is checked against a genome. 0-based and half-open."""
+    """A region parsed from text, not checked against a genome; 0-based and half-open."""
 
     contig: str
     start0: int = 0
@@ -55,7 +55,7 @@ class RegionText:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class VariantText:
-    """What the text of a variant says; nothing is checked against a genome."""
+    """A variant parsed from text, not checked against a genome."""
 
     chrom: str
     pos1: int  # 1-based
@@ -64,35 +64,34 @@ class VariantText:
 
 
 def parse_variant(text: str) -> VariantText | None:
-    """The variant that the text names; None where it has not the form of one."""
+    """Return the variant that the text describes; None if it does not have the form of a variant."""
     match = next(filter(None, (form.fullmatch(text) for form in _VARIANTS)), None)
-    if match is None or _number(match["pos1"]) is None:
+    pos1 = _number(match["pos1"]) if match else None
+    if match is None or pos1 is None:
         return None
-    return VariantText(
-        chrom=match["chrom"], pos1=_number(match["pos1"]), ref=match["ref"].upper(), alt=match["alt"].upper()
-    )
+    return VariantText(chrom=match["chrom"], pos1=pos1, ref=match["ref"].upper(), alt=match["alt"].upper())
 
 
 def variant_id(chrom: str, pos1: int, ref: str, alt: str) -> str:
-    """Return what `parse_variant` reads: chrom:pos:REF>ALT, 1-based."""
+    """Return a variant as `chrom:pos:REF>ALT`, 1-based, which `parse_variant` parses."""
     return f"{chrom}:{pos1}:{ref}>{alt}"
 
 
-def read_contig(text: str) -> RegionText | None:
-    """Return the text read as the name of a contig, in braces or not; None for `{CONTIG}:RANGE`."""
+def parse_contig(text: str) -> RegionText | None:
+    """Return the text parsed as the name of a contig, in braces or not; None for `{CONTIG}:RANGE`."""
     braced = _BRACED.fullmatch(text)
     if braced is None:
         return RegionText(contig=text) if text else None
     return RegionText(contig=braced["name"]) if braced["range"] is None else None
 
 
-def read_part(text: str) -> RegionText | None:
-    """Return the text read as a part of a contig, `CONTIG:POS`, `CONTIG:START-END` or `CONTIG:START-`.
+def parse_interval(text: str) -> RegionText | None:
+    """Return the text parsed as an interval: `CONTIG:POS`, `CONTIG:START-END` or `CONTIG:START-`.
 
-    The last colon ends the name. None where what follows it is no range.
+    The name ends at the last colon. Return None if no range follows it.
 
     Raises:
-        UsageError: the range has no position, or ends before it begins.
+        UsageError: the range has no position, or ends before it starts.
     """
     braced = _BRACED.fullmatch(text)
     contig, _, range_text = (
@@ -107,28 +106,28 @@ def read_part(text: str) -> RegionText | None:
         raise UsageError(f"region {text!r}\nexpected {_REGION_FORMS}")
     if start1 < 1 or (end1 is not None and end1 < start1):
         raise UsageError(
-            f"region {text}\nexpected a start of at least 1, and an end that is not before it",
+            f"region {text}\nexpected a start of at least 1 and an end not before the start",
             hint=f"if this is the name of a contig, write {{{text}}}",
         )
     return RegionText(contig=contig, start0=start1 - 1, end0=end1)
 
 
 def parse_region(text: str, reference: Reference, *, or_variant: bool = False) -> Region:
-    """Return the region that the text names.
+    """Return the region that the text describes.
 
     Args:
         text: `CONTIG`, `CONTIG:POS` or `CONTIG:START-END`, 1-based and inclusive; commas in numbers are ignored.
-        reference: has the contig, perhaps under another of its names.
-        or_variant: a variant would have done as well, for the message.
+        reference: the genome; it may have the contig under an alias.
+        or_variant: whether the error message also mentions the forms of variants.
 
     Raises:
-        UsageError: the text is no region, or one that ends before it begins.
-        GenomeError: the reference has no such contig, or it ends earlier.
+        UsageError: the text is not a region, or the region ends before it starts.
+        GenomeError: the reference has no such contig, or the contig is shorter.
     """
-    found = read_contig(text)
+    found = parse_contig(text)
     if found is None or reference.match(found.contig) is None:
         is_name = ":" not in text or text.endswith("}")
-        found = read_part(text) or (found if is_name else None)
+        found = parse_interval(text) or (found if is_name else None)
     if found is None:
         variant = f"\nor a variant: {_VARIANT_FORMS}" if or_variant else ""
         raise UsageError(f"region {text!r}\nexpected {_REGION_FORMS}{variant}")
@@ -141,8 +140,7 @@ def parse_region(text: str, reference: Reference, *, or_variant: bool = False) -
     length = reference.contigs[chrom]
     if max(found.start0 + 1, found.end0 or 0) > length:
         raise GenomeError(
-            f"region {text}\nreaches past the end of {chrom}: {reference.path.name} has "
-            f"the positions 1 to {length} there"
+            f"region {text}\nextends past the end of {chrom}, which has {length} bp in {reference.path.name}"
         )
     return Region(chrom=chrom, start0=found.start0, end0=length if found.end0 is None else found.end0)
 

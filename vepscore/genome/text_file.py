@@ -1,4 +1,4 @@
-"""Text files that people make: plain or gzipped, any line ends, with or without a byte order mark."""
+"""Open text files: uncompressed or gzipped, with any line ends, with or without a byte order mark."""
 
 import contextlib
 import gzip
@@ -10,7 +10,7 @@ from typing import TextIO
 
 from vepscore.errors import VepscoreError
 
-ENCODING = "utf-8-sig"  # reads UTF-8 and skips the byte order mark that Windows programs put before it
+ENCODING = "utf-8-sig"  # UTF-8; skips the byte order mark that Windows programs write first
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
 _BUFFER_BYTES = 1 << 20
@@ -25,8 +25,8 @@ def open_text(
     Args:
         path: the file.
         error_type: what to raise if it cannot be read.
-        where: names the file in messages. Default: the path.
-        strict: refuse bytes that are not UTF-8; otherwise they are read as U+FFFD.
+        where: name of the file in messages. Default: the path.
+        strict: refuse bytes that are not UTF-8; otherwise read them as U+FFFD.
 
     Raises:
         VepscoreError: of `error_type`: the file is missing, not a regular file, unreadable, a damaged gzip, or,

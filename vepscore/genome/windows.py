@@ -1,6 +1,6 @@
-"""Windows: the stretch of genome that the network sees around an allele, and the sequences in it.
+"""Windows: the interval around an allele that is the network's input, and the sequences in it.
 
-Coordinates are 0-based and half-open. S is the window's width in bp. Sequences are codes, uint8: A C G T are
+Coordinates are 0-based and half-open. S is the window's width in bp. Sequences are uint8 codes: A C G T are
 0 1 2 3, everything else is 4.
 """
 
@@ -13,7 +13,7 @@ from vepscore.errors import UsageError
 from vepscore.genome.alleles import Allele
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP
 
-UNKNOWN = 4  # the code of N, of ambiguity codes and of everything past a contig's ends
+UNKNOWN = 4  # code of N, of ambiguity codes and of positions past a contig's ends
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], np.uint8)
 
 MIN_WINDOW_BP = 1 << 14
@@ -39,23 +39,23 @@ _CODE_OF_BYTE = _code_table()
 
 
 class Bases(Protocol):
-    """What is needed of a reference genome here; `vepscore.genome.fasta.Reference` has it."""
+    """The part of `vepscore.genome.fasta.Reference` that windows use."""
 
     def fetch(self, chrom: str, start0: int, end0: int) -> bytes:
-        """Bases of [start0, end0), N past the contig's ends."""
+        """Return the bases of [start0, end0), N past the contig's ends."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A stretch of a contig, 0-based half-open. It may reach past both ends of the contig."""
+    """An interval of a contig, 0-based half-open, which may extend past both ends of the contig."""
 
-    chrom: str  # as the reference genome names it
+    chrom: str  # contig name of the reference genome
     start0: int  # may be negative
-    end0: int  # exclusive; may lie past the contig's end
+    end0: int  # exclusive; may be past the contig's end
 
     @property
     def width_bp(self) -> int:
-        """S."""
+        """Return the window's width S."""
         return self.end0 - self.start0
 
 
@@ -78,9 +78,9 @@ def parse_width(text: str) -> int:
 
 
 def window_around(allele: Allele, width_bp: int, align_bp: int = 1) -> Window:
-    """The window of `width_bp` centred on the allele's REF, its start rounded to a multiple of `align_bp`.
+    """Return the window of `width_bp` centered on the allele's REF, its start rounded to a multiple of `align_bp`.
 
-    The centre of an odd REF is rounded up, so that an SNV is the last base of the window's first half.
+    The center of a REF of odd length is rounded up, so an SNV is the last base of the window's first half.
 
     Source: `Interval.resize` of the alphagenome package (alphagenome.data.genome).
     """
@@ -92,24 +92,24 @@ def window_around(allele: Allele, width_bp: int, align_bp: int = 1) -> Window:
 
 
 def encode_bases(bases: bytes) -> np.ndarray:
-    """Codes, uint8 (len(bases),), in either case."""
+    """Return the codes of bases in upper or lower case, uint8 (len(bases),)."""
     return np.frombuffer(bases.translate(_CODE_OF_BYTE), np.uint8).copy()
 
 
 def reverse_complement(codes: np.ndarray) -> np.ndarray:
-    """Codes (S,) of the other strand; N stays N."""
+    """Return the codes of the other strand, (S,); N stays N."""
     return _COMPLEMENT[codes[::-1]]
 
 
 def allele_sequences(reference: Bases, window: Window, allele: Allele) -> tuple[np.ndarray, np.ndarray]:
-    """Return the codes of the window with REF and with ALT in place, each uint8 (S,).
+    """Return the codes of the window with REF and with ALT, each uint8 (S,).
 
-    REF is written over the reference where the two differ. A deletion draws bases in at the window's right
-    end, an insertion pushes bases out there; past the contig's ends all is N. So the alternate's window is
-    left-anchored: it starts where the reference's window starts.
+    REF replaces the reference's bases, even if the two differ. The alternate's window is left-anchored: it starts
+    where the reference's window starts, so at its right end a deletion draws bases in and an insertion pushes bases
+    out. Past the contig's ends all bases are N.
 
     Raises:
-        ValueError: the window does not touch the allele's REF.
+        ValueError: the window does not overlap the allele's REF.
 
     Source: `extract_variant_sequences` of alphagenome_research (io/genome.py).
     """
@@ -123,12 +123,12 @@ def allele_sequences(reference: Bases, window: Window, allele: Allele) -> tuple[
 
 
 def right_anchored_sequence(reference: Bases, window: Window, allele: Allele) -> np.ndarray:
-    """Return the codes with ALT in place in the window that ends where the reference's window ends, uint8 (S,).
+    """Return the codes with ALT of the window that ends where the reference's window ends, uint8 (S,).
 
-    A deletion draws bases in at the window's left end, an insertion pushes bases out there.
+    At the window's left end a deletion draws bases in and an insertion pushes bases out.
 
     Raises:
-        ValueError: the window does not touch the allele's REF.
+        ValueError: the window does not overlap the allele's REF.
     """
     _check_within(allele, window)
     drawn_in_bp = max(0, -allele.inserted_bp)
@@ -139,11 +139,11 @@ def right_anchored_sequence(reference: Bases, window: Window, allele: Allele) ->
 
 def _check_within(allele: Allele, window: Window) -> None:
     if allele.chrom != window.chrom or allele.end0 <= window.start0 or allele.pos0 >= window.end0:
-        raise ValueError(f"{allele} lies outside of {window}")
+        raise ValueError(f"{allele} is outside of {window}")
 
 
 def _substitute(fetched: np.ndarray, window: Window, allele: Allele, bases: str) -> np.ndarray:
-    """`fetched`, which starts at the window's start, with `bases` in the place of REF; cut to the window."""
+    """Replace REF with `bases` in `fetched`, which starts at the window's start, and cut it to the window."""
     return _with_bases(fetched, window, allele, bases)[: window.width_bp]
 
 
@@ -156,5 +156,5 @@ def _with_bases(fetched: np.ndarray, window: Window, allele: Allele, bases: str)
 
 
 def n_fraction(codes: np.ndarray) -> float:
-    """The share of `codes` that are not A, C, G or T; 0 for no codes at all."""
+    """Return the fraction of `codes` that are not A, C, G or T; 0 if there are no codes."""
     return float(np.mean(codes == UNKNOWN)) if len(codes) else 0.0

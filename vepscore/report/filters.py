@@ -10,7 +10,7 @@ from typing import Self
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.contigs import ContigNames
 from vepscore.genome.gene_ids import without_version
-from vepscore.genome.regions import RegionText, read_contig, read_part
+from vepscore.genome.regions import RegionText, parse_contig, parse_interval
 from vepscore.genome.text_file import open_text
 from vepscore.report.scored_alleles import Entry
 
@@ -35,7 +35,7 @@ class RegionFilter:
         Raises:
             UsageError: it is none of these.
         """
-        found = [reading for reading in (read_contig(text), read_part(text)) if reading is not None]
+        found = [reading for reading in (parse_contig(text), parse_interval(text)) if reading is not None]
         if not found:
             raise UsageError(f"--region {text}\nexpected CONTIG, CONTIG:POS or CONTIG:START-END, 1-based")
         return cls(text, tuple((ContigNames([reading.contig]), reading) for reading in found))
