@@ -1,28 +1,17 @@
-"""The exceptions a user can cause, each with a message that says where, what was found and what to do.
+"""Errors that a user can cause and fix. Each message says where the error is, what was found and what was expected.
 
-    VepscoreError
-    ├── UsageError        a wrong or impossible combination of options; exit status 2
-    ├── InputError        the VCF cannot be read, or says something impossible
-    ├── GenomeError       the FASTA cannot be read, or does not fit the VCF
-    ├── AnnotationError   the GTF or the poly(A) table cannot be read
-    ├── CheckpointError   a checkpoint is missing, incomplete or damaged
-    ├── PluginError       a scorer plug-in cannot be loaded or breaks its contract
-    ├── TrainingError     a recipe for training does not fit
-    ├── ClusterError      the workers of a cluster cannot be reached, are lost, or disagree
-    └── OutputError       a result cannot be written
-
-The command line prints only these in the short form; anything else keeps its traceback, since it is our own bug.
+The command line prints these without a traceback. Any other exception is a bug and keeps its traceback.
 """
 
 _LONGEST_LINE = 500
 
 
 class VepscoreError(Exception):
-    """An error that the user can act on.
+    """The base class of all errors that the user can fix.
 
     Args:
-        message: where it happened, what was found and what was expected; lines after the first are indented.
-        hint: what to do about it, in one line.
+        message: where the error is, what was found and what was expected; lines after the first are indented.
+        hint: how to fix it, in one line.
     """
 
     exit_status = 1
@@ -41,22 +30,22 @@ class VepscoreError(Exception):
 
 
 def _cut(line: str) -> str:
-    """What of a line is shown: it may quote a file that nobody has checked."""
+    """Shorten a long line: it may quote a file of any content."""
     return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}… ({len(line)} characters)"
 
 
 class UsageError(VepscoreError):
-    """Options that do not make sense alone or together."""
+    """Invalid or conflicting options; exit status 2."""
 
     exit_status = 2
 
 
 class InputError(VepscoreError):
-    """The variants cannot be read."""
+    """The variants cannot be read or are invalid."""
 
 
 class GenomeError(VepscoreError):
-    """The reference genome cannot be read or does not fit."""
+    """The reference genome cannot be read or does not match the variants."""
 
 
 class AnnotationError(VepscoreError):
@@ -64,19 +53,19 @@ class AnnotationError(VepscoreError):
 
 
 class CheckpointError(VepscoreError):
-    """A checkpoint is missing, incomplete, misshapen or damaged."""
+    """A checkpoint is missing, incomplete, damaged or has arrays of wrong shapes."""
 
 
 class PluginError(VepscoreError):
-    """A scorer plug-in cannot be loaded or breaks the contract."""
+    """A scorer plug-in cannot be loaded or violates the contract."""
 
 
 class TrainingError(VepscoreError):
-    """A recipe for training cannot be read, or its fields do not fit."""
+    """A training recipe cannot be read or has invalid fields."""
 
 
 class ClusterError(VepscoreError):
-    """The workers of a cluster cannot be reached, are lost, or disagree."""
+    """The workers of a cluster cannot be reached, are lost, or have different environments."""
 
 
 class OutputError(VepscoreError):

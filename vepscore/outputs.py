@@ -1,6 +1,6 @@
-"""What a network of this family can predict: the output types and the tracks of each.
+"""The output types of a network and the tracks of each, shared by the network, the scorers and the writers.
 
-The vocabulary that the network, the scorers and the writers share; numpy only.
+Imports only numpy.
 """
 
 import dataclasses
@@ -35,31 +35,31 @@ class Output(enum.StrEnum):
 
 _RESOLUTION_BP = {Output.CHIP_TF: 128, Output.CHIP_HISTONE: 128, Output.CONTACT_MAPS: PAIR_BIN_BP}
 
-# Order of the classes of SPLICE_SITES and of the rows of junction sites; a fifth class is "no site".
+# The order of the classes of SPLICE_SITES and of the rows of junction sites. The fifth class is "no site".
 SPLICE_CLASSES = ("donor+", "acceptor+", "donor-", "acceptor-")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tracks:
-    """The real (unpadded) tracks of one output for one organism. Every array has shape (T,)."""
+    """The tracks of one output for one organism, without padding. Every array has shape (T,)."""
 
     output: Output
-    name: np.ndarray  # str; track name as the checkpoint gives it
+    name: np.ndarray  # str; name of the track in the checkpoint
     strand: np.ndarray  # str: "+", "-" or "."
-    ontology_curie: np.ndarray  # str, e.g. "UBERON:0000955"; "" where there is none
-    biosample_name: np.ndarray  # str; "" where there is none
-    assay: np.ndarray  # str; "" where there is none
+    ontology_curie: np.ndarray  # str, e.g. "UBERON:0000955"; "" if there is none
+    biosample_name: np.ndarray  # str; "" if there is none
+    assay: np.ndarray  # str; "" if there is none
     nonzero_mean: np.ndarray  # float32; mean of the track over its non-zero bins, which scales the prediction
-    channel: np.ndarray  # int32; the track's channel among the head's padded channels
+    channel: np.ndarray  # int32; index of the track among the head's channels, which include padding
 
     def __len__(self) -> int:
         return len(self.name)
 
     @property
     def strand_partners(self) -> np.ndarray:
-        """int (T,): the index of each track's partner on the other strand; its own where it is unstranded.
+        """Return the index of each track's partner on the other strand, its own if it is unstranded: int (T,).
 
-        The i-th track on "+" and the i-th on "-" are partners.
+        The i-th track on "+" and the i-th track on "-" are partners.
 
         Raises:
             ValueError: one strand has more tracks than the other.

@@ -1,7 +1,7 @@
-"""Paths as text and as bytes, and the temporary folder and the home folder of this process.
+"""Paths that are not UTF-8, and the temporary folder and the home folder of this process.
 
-A path is bytes. Python keeps a byte that it cannot decode as a surrogate, which no UTF-8 file may contain and which
-libraries that encode paths as UTF-8 refuse.
+A path is a sequence of bytes. Python represents a byte that it cannot decode as a surrogate, which UTF-8 files must not
+contain and which libraries that encode paths as UTF-8 refuse.
 """
 
 import atexit
@@ -12,11 +12,11 @@ import shutil
 from pathlib import Path
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]")
-_LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # not a byte that could not be decoded
+_LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that do not stand for a byte
 
 
 def escape_bytes(text: str) -> str:
-    r"""Return `text` as valid Unicode: a byte that is not UTF-8 becomes `\xNN`."""
+    r"""Return `text` as valid Unicode, with `\xNN` for each byte that is not UTF-8."""
     if text.isascii():
         return text
     text = _LONE_SURROGATE.sub(lambda match: ascii(match[0])[1:-1], text)
@@ -33,14 +33,14 @@ def is_utf8(path: str | os.PathLike[str]) -> bool:
 
 
 def safe_name(name: str) -> str:
-    """Return the name of a file; where it is not UTF-8, with `_` in place of unusual characters."""
+    """Return a file name, with `_` for unusual characters if it is not UTF-8."""
     return name if is_utf8(name) else _UNSAFE.sub("_", name)
 
 
 def utf8_path(path: str | os.PathLike[str]) -> Path:
     """Return a path for libraries that accept only UTF-8: `path`, or a link to it in the temporary folder.
 
-    The link keeps the suffixes of the name.
+    The name of the link has the same suffixes.
     """
     path = Path(path)
     if is_utf8(path):
@@ -62,10 +62,10 @@ def scratch_folder() -> Path:
     Raises:
         OSError: no temporary folder can be created.
     """
-    import tempfile  # only here, since `vepscore --help` is to be fast
+    import tempfile  # imported here to keep `vepscore --help` fast
 
-    place = tempfile.gettempdir()
-    folder = Path(tempfile.mkdtemp(prefix="vepscore-", dir=place if is_utf8(place) else "/tmp"))
+    parent = tempfile.gettempdir()
+    folder = Path(tempfile.mkdtemp(prefix="vepscore-", dir=parent if is_utf8(parent) else "/tmp"))
     atexit.register(_remove_own, folder, os.getpid())
     return folder
 
@@ -82,12 +82,12 @@ def remove_scratch() -> None:
 
 
 def provide_home() -> None:
-    """Set $HOME to a temporary folder where the user has no home folder, without which libraries fail.
+    """Set $HOME to a temporary folder if the user has no home folder, which some libraries require.
 
-    $HOME may be unset and the user id without an entry in the password database, or it names no folder.
+    That is so if $HOME is not a folder, or if it is unset and the password database has no entry for the user.
     """
     if not os.environ.get("HOME"):
-        os.environ.pop("HOME", None)  # an empty one means the root folder to some libraries
+        os.environ.pop("HOME", None)  # some libraries take an empty $HOME for the root folder
     if not os.path.isdir(os.path.expanduser("~")):
         home = scratch_folder() / "home"
         home.mkdir(exist_ok=True)

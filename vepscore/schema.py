@@ -1,7 +1,7 @@
-"""Check the values of a TOML or JSON file against the annotations of a dataclass, with pydantic.
+"""Validate the values of a TOML or JSON file against the annotations of a dataclass, with pydantic.
 
-The dataclass has `__pydantic_config__ = CLOSED`, which refuses unknown fields. `Whole(1, 9)` annotates an int and
-`Number(above=0)` a float with its range; `expected(WORDS)` any type with what an error says was expected.
+The dataclass has `__pydantic_config__ = CLOSED`, which refuses unknown fields. `Whole(1, 9)` annotates an int with its
+range, `Number(above=0)` a float with its range, and `expected(WORDS)` any type with the words of its error.
 """
 
 import dataclasses
@@ -33,11 +33,11 @@ T = TypeVar("T")
 
 
 class _Unexpected(ValueError):
-    """A value is not of the type or outside of the range that the words of the error name."""
+    """A value does not have the type or is out of the range that the message names."""
 
 
 def expected(words: str) -> WrapValidator:
-    """Return the annotation that makes `words` what an error says was expected."""
+    """Return an annotation whose error says that `words` were expected."""
 
     def validate(value: Any, handler: Any) -> Any:
         try:
@@ -50,7 +50,7 @@ def expected(words: str) -> WrapValidator:
 
 @dataclasses.dataclass(frozen=True)
 class Whole:
-    """The annotation of a whole number from `least` to `most`, a multiple of `step`; true and 1.0 are none."""
+    """Annotation of a whole number from `least` to `most`, a multiple of `step`; true and 1.0 are refused."""
 
     least: int
     most: int
@@ -65,7 +65,7 @@ class Whole:
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """The annotation of a finite number, whole or not, within the limits that are given; true is none."""
+    """Annotation of a finite number within the given limits; true is refused."""
 
     least: float = -math.inf
     above: float = -math.inf
@@ -82,15 +82,15 @@ class Number:
 
 
 def parse(kind: type[T], values: object, *, at: str = "") -> T:
-    """Return an instance of the dataclass `kind`, made of what a file holds.
+    """Return an instance of the dataclass `kind` with the values of a file.
 
     Args:
-        kind: a dataclass; `ValueError`s of its `__post_init__` are reported too.
-        values: the file's contents, or those of one of its tables.
+        kind: a dataclass; a `ValueError` of its `__post_init__` is reported too.
+        values: the content of the file or of one of its tables.
         at: path of that table in the file.
 
     Raises:
-        ValueError: values do not fit; a line for each, `path: found VALUE, expected WORDS`.
+        ValueError: some values are invalid; one line for each, `path: found VALUE, expected WORDS`.
     """
     try:
         return _adapter(kind).validate_python(values)
@@ -100,7 +100,7 @@ def parse(kind: type[T], values: object, *, at: str = "") -> T:
 
 
 def field_error(field: str, found: object, words: str) -> ValueError:
-    """Return the error of a rule for several fields, in the words that `parse` uses for one."""
+    """Return the error of a check that involves several fields, in the format of `parse`."""
     return ValueError(f"{field}: found {_show(found)}, expected {words}")
 
 
@@ -110,7 +110,7 @@ def _adapter(kind: type[T]) -> TypeAdapter[T]:
 
 
 def _is_own(problem: Mapping[str, Any]) -> bool:
-    """Return False for a list that is too short only because its items do not fit, which is said of them."""
+    """Return False for a list that is too short only because its items are invalid: those are reported instead."""
     return problem["type"] != "too_short" or not problem["input"]
 
 
@@ -119,7 +119,7 @@ def _describe(problem: Mapping[str, Any], at: str) -> str:
     error = problem.get("ctx", {}).get("error")
     is_key = loc[-1:] == ("[key]",)
     path = _path(at, loc[: -2 if is_key else None])
-    if kind == "value_error" and not isinstance(error, _Unexpected):  # of a rule, which names the field
+    if kind == "value_error" and not isinstance(error, _Unexpected):  # names the field
         return ".".join(filter(None, [path, str(error)]))
     path = path or "the file"
     if kind == "missing":
@@ -141,7 +141,7 @@ def _name(name: str) -> str:
 
 
 def _show(value: object) -> str:
-    """Return a scalar as JSON, cut where it is long; of anything else what it is."""
+    """Return a scalar as JSON, shortened if it is long; for other values, their kind."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The versions of what a run is made of; read without importing any of it."""
+"""The versions of vepscore and of the packages that it uses, read without importing them."""
 
 import importlib.metadata
 import platform
@@ -7,12 +7,12 @@ import re
 import vepscore
 
 _DISTRIBUTION = "vepscore"
-_COMPILER = "jaxlib"  # what JAX computes with
+_COMPILER = "jaxlib"  # JAX's compiler and runtime
 _NAME = re.compile(r"[\w.-]+")
 
 
 def versions() -> dict[str, str]:
-    """Return name to version: vepscore, Python, the packages that vepscore requires, and JAX's compiler."""
+    """Return versions by name: vepscore, Python, the packages that vepscore requires, and JAX's compiler."""
     found = {_DISTRIBUTION: vepscore.__version__, "python": platform.python_version()}
     for name in [*_required(), _COMPILER]:
         try:
@@ -23,16 +23,16 @@ def versions() -> dict[str, str]:
 
 
 def describe_versions() -> str:
-    """Return what a bug report needs, in a few lines; the first has vepscore's own version alone."""
+    """Return the versions for a bug report, one per line; the first line is the version of vepscore."""
     own, python, *packages = versions().items()
     lines = [" ".join(own), f"python {python[1]} on {platform.platform()}"]
     return "\n".join([*lines, *(f"{name} {version}" for name, version in packages)])
 
 
 def _required() -> list[str]:
-    """Return the names of the packages that are always required, not by an extra only."""
+    """Return the names of the packages that vepscore requires, without those of extras."""
     try:
         requirements = importlib.metadata.requires(_DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:  # a source tree that is not installed
         return []
-    return [_NAME.match(text)[0] for text in requirements if "extra ==" not in text]
+    return [_NAME.findall(text)[0] for text in requirements if "extra ==" not in text]

@@ -173,7 +173,7 @@ class TestFiles:
         with open(tmp_path / "in.vcf.gz", "rb") as stream:
             source = ["-"] if as_stream else ["in.vcf.gz"]
             ended = end(start(bench, tmp_path, *source, "-o", "out.vcf", stdin=stream))
-        failed(ended, "is cut short", "standard input" if as_stream else "in.vcf.gz")
+        failed(ended, "is truncated", "standard input" if as_stream else "in.vcf.gz")
         assert names(tmp_path) == {"plain.vcf", "in.vcf.gz"}
 
     @pytest.mark.slow

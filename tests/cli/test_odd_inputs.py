@@ -163,7 +163,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("content", "said"),
         [
-            (b"", "is empty; expected a VCF or BCF"),
+            (b"", "is empty, expected a VCF or BCF"),
             (
                 b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nchr1\t5\n",
                 "record 0 (line 3)",

@@ -250,7 +250,7 @@ class TestFailure:
             (("-c", EMBEDDED_NAME, "-s", "ATAC"), "ATAC: not predicted by this checkpoint"),
             (("--window", "soon"), "window width 'soon'"),
             (("--align", "100"), "--align 100"),
-            (("-o", "out.vcf", "-o", "out.vcf"), "two outputs have one name: out.vcf"),
+            (("-o", "out.vcf", "-o", "out.vcf"), "duplicate output path: out.vcf"),
             (
                 ("-o", "out.txt"),
                 "output out.txt\n  expected a name that ends in .vcf, .vcf.gz, .bcf or .parquet",

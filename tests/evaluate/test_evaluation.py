@@ -326,7 +326,7 @@ class TestErrors:
         source = write_scored(tmp_path / "scored.tsv", rows, META)
         before = source.read_bytes()
         done = run(planted, source, *LABELS, "-o", source)
-        assert done.returncode == 2 and "is an input, which it would replace" in done.stderr
+        assert done.returncode == 2 and "would replace an input" in done.stderr
         assert source.read_bytes() == before
 
 

@@ -84,4 +84,4 @@ def test_bgzipped_part_that_ends_between_blocks_is_refused(folder, parts):
     (folder / "short.tsv.gz").write_bytes(whole[: whole.rindex(b"\x1f\x8b\x08\x04", 0, -28)])
     with our_errors("short.tsv.gz") as errors:
         merge([parts[".tsv.gz"][0], folder / "short.tsv.gz"], str(folder / "merged.tsv"))
-    assert "cut short" in str(errors[0])
+    assert "truncated" in str(errors[0])

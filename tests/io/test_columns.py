@@ -14,14 +14,14 @@ from vepscore.io.vcf import AnnotatedVcfWriter
 CASES = Path(__file__).parents[1] / "cases" / "columns"
 NO_SAMPLE = "line 4\n  found FORMAT without a sample"
 REFUSED = {
-    "a_header_tab": "line 4\n  found a column after INFO that is not FORMAT",
-    "b_both_tab": "line 4\n  found a column after INFO that is not FORMAT",
+    "a_header_tab": "line 4\n  found the column '' after INFO instead of FORMAT",
+    "b_both_tab": "line 4\n  found the column '' after INFO instead of FORMAT",
     "c_hail_format": NO_SAMPLE,
     "d_format_dot": NO_SAMPLE,
     "f_format_no_col": NO_SAMPLE,
     "i_more_samples": "record 0 (line 5)\n  found 11 columns, expected 10",
     "j_no_sample_header": "record 0 (line 5)\n  found 10 columns, expected 8",
-    "k_dup_sample": "line 4\n  found two samples of the name 'A'",
+    "k_dup_sample": "line 4\n  found two samples named 'A'",
 }
 MENDED = ["e_record_tab", "g_record_space", "h_record_many_tabs"]
 COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"

@@ -119,11 +119,11 @@ def test_journal_of_another_run_is_refused(output: Path, file: Path) -> None:
     ):
         pytest.fail("opened")
     assert str(raised.value).splitlines()[1:] == [
-        "  is what another run has left",
+        "  was left by a run with different inputs or options",
         "  input: found abc, expected xyz",
         "  strand: found none, expected +",
         "  window: found 16384, expected none",
-        "  hint: go on with the options and files of that run, or start anew with --no-resume",
+        "  hint: resume with the options and files of that run, or start over with --no-resume",
     ]
     assert file.exists()
 
@@ -139,7 +139,7 @@ def test_changed_record_is_refused(output: Path) -> None:
     record = RESULTS[0].record
     changed = dataclasses.replace(record, line=record.line + b"5")
     with (
-        pytest.raises(InputError, match="is not the one whose results"),
+        pytest.raises(InputError, match="differs from the record whose results"),
         open_journal(output, FACTS, resume=True) as journal,
     ):
         assert changed in journal
@@ -150,7 +150,7 @@ def test_two_runs_cannot_have_one_journal(output: Path) -> None:
     with open_journal(output, FACTS, resume=True) as journal:
         journal.append(RESULTS[0])
         with (
-            pytest.raises(OutputError, match="another run is writing it"),
+            pytest.raises(OutputError, match="is being written by another run"),
             open_journal(output, FACTS, resume=True),
         ):
             pytest.fail("opened")

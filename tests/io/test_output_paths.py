@@ -30,7 +30,7 @@ def test_output_that_is_an_input_is_refused(output: str) -> None:
     with pytest.raises(UsageError) as caught:
         check_output_paths([output], [None, "in.vcf"])
     assert str(caught.value).splitlines()[:2] == [
-        f"output {output} is an input, which it would replace",
+        f"output {output} would replace an input",
         "  found in.vcf",
     ]
 
@@ -45,11 +45,9 @@ def test_index_of_an_input_is_an_input(suffix: str) -> None:
 @pytest.mark.parametrize("output", ["out.vcf.gz", "out.bcf"])
 def test_index_of_an_output_is_an_output(output: str, suffix: str) -> None:
     index = output + suffix
-    with pytest.raises(
-        UsageError, match=f"output {output} is an input, which it would replace\n.*found {index}"
-    ):
+    with pytest.raises(UsageError, match=f"output {output} would replace an input\n.*found {index}"):
         check_output_paths([output], [index])
-    with pytest.raises(UsageError, match=f"two outputs have one name: {output}, {index}"):
+    with pytest.raises(UsageError, match=f"duplicate output path: {output}, {index}"):
         check_output_paths([output, index], [])
 
 
@@ -71,7 +69,7 @@ def test_side_file_is_an_output() -> None:
     ],
 )
 def test_two_outputs_on_one_file_are_refused(outputs: tuple[str, str]) -> None:
-    with pytest.raises(UsageError, match="two outputs have one name: "):
+    with pytest.raises(UsageError, match="duplicate output path: "):
         check_output_paths(outputs, [])
 
 

@@ -208,7 +208,7 @@ def test_a_contig_not_declared_cannot_be_written_to_bcf(tmp_path):
 def test_annotated_input_is_refused_or_overwritten(tmp_path, source):
     first, second = tmp_path / "first.vcf", tmp_path / "second.vcf"
     annotate(source, first)
-    with pytest.raises(InputError, match="without our fields"):
+    with pytest.raises(InputError, match="without these fields"):
         annotate(first, second)
     annotate(first, second, overwrite=True)
     assert second.read_bytes() == first.read_bytes()

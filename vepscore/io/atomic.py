@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written under another name in their folder, renamed at the end."""
+"""Write files all-or-none: under a temporary name in the same folder, renamed when complete."""
 
 import abc
 import contextlib
@@ -17,12 +17,10 @@ from vepscore.paths import safe_name, utf8_path
 
 @contextlib.contextmanager
 def writing(name: str | Path) -> Iterator[None]:
-    """Turns the operating system's errors while `name` is written into `OutputError`.
-
-    A broken pipe stays one: the reader downstream has had enough.
+    """Raise errors of the operating system as `OutputError`, except a broken pipe: its reader has stopped reading.
 
     Raises:
-        OutputError: the disk is full, the folder vanished, and so on.
+        OutputError: `name` cannot be written (e.g. disk full, folder removed).
     """
     try:
         yield
@@ -38,85 +36,85 @@ def writing(name: str | Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def created_folder(folder: Path) -> Iterator[None]:
-    """Makes a folder where it is absent; one that was made for nothing is gone afterwards.
+    """Create a folder if it is missing; after an error, remove it again if it is new and empty.
 
     Raises:
-        UsageError: there is a file of that name, a FIFO or a device.
-        OutputError: it cannot be made.
+        UsageError: the path is a file, a FIFO or a device.
+        OutputError: the folder cannot be created.
     """
     check_folder(folder)
-    was_there = folder.is_dir()
+    existed = folder.is_dir()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
-        if not was_there:
+        if not existed:
             with contextlib.suppress(OSError):
-                folder.rmdir()  # only where it is empty
+                folder.rmdir()  # fails if it is not empty
         raise
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a name for an output folder that is taken.
+    """Refuse an output folder whose path is something else.
 
     Raises:
-        UsageError: there is a file of that name, a FIFO or a device.
+        UsageError: the path is a file, a FIFO or a device.
     """
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"output {folder}\nis not a folder", hint="name a folder; it is created when absent")
+        raise UsageError(f"output {folder}\nis not a folder", hint="name a folder; it is created if missing")
 
 
 class Target(Protocol):
-    """What a writer writes through."""
+    """The destination of a writer: a staged file or a stream."""
 
     def create(self) -> None:
-        """Prepare it, before anything is written."""
+        """Prepare the destination, before anything is written."""
 
     def open(self) -> Any:
         """Return a binary file to write to."""
 
     def scratch(self, suffix: str) -> Path:
-        """Return the path of a file that the writer needs meanwhile and removes itself."""
+        """Return the path of a temporary file, which the writer removes."""
 
     def publish(self) -> None:
-        """Finish it, after all was written."""
+        """Finish the output, after everything was written."""
 
     def discard(self) -> None:
-        """Remove what is unfinished."""
+        """Remove an unfinished output."""
 
 
 class StagedFile:
-    """An output file under its temporary name, with the side files (an index, say) that belong to it.
+    """An output file under a temporary name, with its companion files, such as an index.
 
     Args:
-        path: where the file shall appear; an existing file is replaced. A link is followed.
-        companions: suffixes of the side files. On publishing, those that exist beside the temporary file are
-            renamed with it, and stale ones of an earlier output are removed.
+        path: final path of the file; an existing file is replaced. A link is followed.
+        companions: suffixes of the companion files. Publishing renames those that exist beside the temporary file, and
+            removes stale ones of an earlier output.
     """
 
     def __init__(self, path: str | Path, companions: tuple[str, ...] = ()) -> None:
         self.path = Path(os.path.realpath(path))
         self.companions = companions
-        # The whole name is kept at the end, because index builders look at the suffix. Libraries accept only UTF-8.
+        # The name ends as the final one does, because index builders check the suffix. Libraries accept only UTF-8.
         self.temporary = utf8_path(self.path.parent) / f".{secrets.token_hex(4)}.{safe_name(self.path.name)}"
 
     def create(self) -> None:
-        """Makes the temporary file, empty.
+        """Create the temporary file, empty.
 
         Raises:
-            UsageError: it would replace a FIFO or a device.
-            OutputError: nothing can be written there.
+            UsageError: the path is a FIFO or a device.
+            OutputError: the file cannot be written there.
         """
         if not self.path.parent.is_dir():
             raise OutputError(
                 f"{self.path}\nthe folder {self.path.parent} does not exist", hint="create it first"
             )
         if self.path.is_dir():
-            raise OutputError(f"{self.path}\nis a folder; expected the name of a file")
+            raise OutputError(f"{self.path}\nis a folder, expected the path of a file")
         if self.path.exists() and not self.path.is_file():
             raise UsageError(
-                f"output {self.path}\nis not a regular file, and this format needs one",
+                f"output {self.path}\nis not a regular file, which this format requires",
                 hint="name a regular file",
             )
         with writing(self.path):
@@ -127,11 +125,11 @@ class StagedFile:
         return self.temporary.open("wb")
 
     def scratch(self, suffix: str) -> Path:
-        """Return the path of a file that the writer needs meanwhile and removes itself."""
+        """Return the path of a temporary file, which the writer removes."""
         return _beside(self.temporary, suffix)
 
     def publish(self) -> None:
-        """Gives the file its name."""
+        """Rename the file to its final name."""
         with writing(self.path):
             _flush_to_disk(self.temporary)
             for suffix in self.companions:
@@ -142,25 +140,25 @@ class StagedFile:
                     os.replace(_beside(self.temporary, suffix), _beside(self.path, suffix))
 
     def discard(self) -> None:
-        """Removes what is left under the temporary name: nothing after `publish`."""
+        """Remove the temporary files, if any; there are none after `publish`."""
         for suffix in ("", *self.companions):
             _beside(self.temporary, suffix).unlink(missing_ok=True)
 
 
 def remove_leftovers(path: str | Path) -> None:
-    """Removes the temporary files that killed runs have left for an output; none may be at work on it."""
+    """Remove temporary files that killed runs left for an output. No run may be writing it."""
     path = Path(os.path.realpath(path))
     name = safe_name(path.name)
-    for remains in path.parent.glob(f".*.{glob.escape(name)}*"):
-        if re.fullmatch(rf"\.[0-9a-f]{{8}}\.{re.escape(name)}(\.\w+)*", remains.name):
-            remains.unlink(missing_ok=True)
+    for leftover in path.parent.glob(f".*.{glob.escape(name)}*"):
+        if re.fullmatch(rf"\.[0-9a-f]{{8}}\.{re.escape(name)}(\.\w+)*", leftover.name):
+            leftover.unlink(missing_ok=True)
 
 
 class StagedWriter(abc.ABC):
     """A context manager that publishes its file on a clean exit and removes it otherwise.
 
-    Where several outputs must appear together or not at all, call `finish` on each before leaving the first:
-    then only renaming is left to be done.
+    If several outputs must be published all-or-none, call `finish` on each before leaving the first context. Then only
+    the renaming remains.
     """
 
     def __init__(self, target: Target, name: str | Path) -> None:
@@ -170,20 +168,20 @@ class StagedWriter(abc.ABC):
 
     @abc.abstractmethod
     def _open(self) -> None:
-        """Opens the temporary file and writes what comes before the first record."""
+        """Open the temporary file and write everything before the first record."""
 
     @abc.abstractmethod
     def _close(self) -> None:
-        """Writes what is buffered and closes what `_open` opened; called once, also after any failure."""
+        """Write buffered data and close what `_open` opened; called once, even after an error."""
 
-    def _complete(self) -> None:  # noqa: B027 (most have nothing to add)
-        """Makes what can only be made from the whole temporary file, after it was closed."""
+    def _complete(self) -> None:  # noqa: B027 (optional)
+        """Create what requires the complete temporary file, such as an index, after it was closed."""
 
     def finish(self) -> None:
-        """Writes all that is still buffered and closes the temporary file; once only.
+        """Write buffered data and close the temporary file, unless it is closed already.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written.
         """
         if self._is_open:
             self._is_open = False
@@ -215,7 +213,7 @@ class StagedWriter(abc.ABC):
     def _abandon(self) -> None:
         if self._is_open:
             self._is_open = False
-            with contextlib.suppress(Exception):  # the first failure is the one to report
+            with contextlib.suppress(Exception):  # only the first error is reported
                 self._close()
         self._target.discard()
 

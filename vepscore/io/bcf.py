@@ -1,4 +1,4 @@
-"""What BCF asks beyond VCF text: every name declared in the header, and htslib to write it."""
+"""Write BCF: check that the header declares all names, and convert VCF text with bcftools."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +14,7 @@ _TEXT_HINT = "write .vcf.gz instead, or add the line to the input's header with 
 
 
 class DeclaredNames:
-    """What a header declares. BCF stores the number of a declaration in place of the name."""
+    """The names that a header declares. BCF stores the index of a declaration instead of the name."""
 
     def __init__(self, header: VcfHeader) -> None:
         self._source = header.source
@@ -24,10 +24,10 @@ class DeclaredNames:
         self._known["FORMAT"].add(".")
 
     def check(self, record: Record) -> None:
-        """Checks that the header declares all that the record uses.
+        """Check that the header declares all names in the record.
 
         Raises:
-            OutputError: it does not declare the contig, a FILTER, an INFO key or a FORMAT key.
+            OutputError: the contig, a FILTER, an INFO key or a FORMAT key is not declared.
         """
         parts = record.line.split(b"\t", 9)
         self._check(record, "contig", [parts[0]])
@@ -48,9 +48,7 @@ class DeclaredNames:
 
 
 def convert_to_bcf(text: Path, bcf: Path) -> None:
-    """Writes the VCF at `text` as BCF.
-
-    bcftools does it and not `pysam.VariantFile`, which adds INFO/END to records with symbolic alleles.
+    """Convert the VCF at `text` to BCF with bcftools: `pysam.VariantFile` adds INFO/END to symbolic alleles.
 
     Raises:
         OutputError: htslib refuses a record.

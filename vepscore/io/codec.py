@@ -1,6 +1,6 @@
-"""The results of a record as bytes and back, without loss and without anything that could execute code.
+"""Encode the results of a record as bytes and decode them, without loss and without executing code.
 
-A JSON document, whose length comes first, and after it the arrays that it describes, little-endian.
+The format is the length of a JSON document, the document, and the arrays that it describes, little-endian.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ _FLOAT, _INTEGER = np.dtype("<f4"), np.dtype("<i8")
 
 
 def encode_results(alleles: Sequence[AlleleResult]) -> bytes:
-    """The results of a record's ALTs."""
+    """Encode the results of a record's ALTs."""
     genes: dict[Gene | None, int] = {}
     arrays: list[bytes] = []
     document = json.dumps(
@@ -38,10 +38,10 @@ def encode_results(alleles: Sequence[AlleleResult]) -> bytes:
 
 
 def decode_results(data: bytes) -> tuple[AlleleResult, ...]:
-    """What `encode_results` was given.
+    """Decode the output of `encode_results`.
 
     Raises:
-        ValueError: the bytes are none that it made.
+        ValueError: the bytes are not an output of `encode_results`.
     """
     try:
         (length,) = _LENGTH.unpack_from(data)
@@ -50,7 +50,7 @@ def decode_results(data: bytes) -> tuple[AlleleResult, ...]:
         arrays = _Arrays(data, _LENGTH.size + length)
         alleles = tuple(_restore(allele, genes, arrays) for allele in document["alleles"])
         if encode_results(alleles) != data:
-            raise ValueError("they would be written otherwise")
+            raise ValueError("encoding them again gives other bytes")
     except (
         LookupError,
         TypeError,
@@ -65,13 +65,13 @@ def decode_results(data: bytes) -> tuple[AlleleResult, ...]:
 
 
 class _Arrays:
-    """Arrays that lie one after the other."""
+    """Reads consecutive arrays."""
 
     def __init__(self, data: bytes, offset: int) -> None:
         self._data, self._offset = data, offset
 
     def take(self, dtype: np.dtype, *shape: int) -> np.ndarray:
-        """The next one; a copy, which can be written to."""
+        """Return a writable copy of the next array."""
         if min(shape) < 0:
             raise ValueError(f"an array of shape {shape}")
         count = math.prod(shape)

@@ -1,4 +1,4 @@
-"""The genotypes of one sample, read from the records of a VCF."""
+"""Read the genotypes of one sample from the records of a VCF."""
 
 import re
 
@@ -11,7 +11,7 @@ _SEPARATOR = re.compile(rb"[/|]")
 
 
 class Genotypes:
-    """Reads which alleles a sample carries, as `bcftools view -s SAMPLE -c1` does.
+    """Read the alleles that a sample carries, like `bcftools view -s SAMPLE -c1`.
 
     Args:
         header: the VCF's header.
@@ -25,27 +25,27 @@ class Genotypes:
         if sample not in header.samples:
             raise InputError(
                 f"{header.source}\nhas no sample {sample}; it has {', '.join(header.samples) or 'none'}",
-                hint="--sample takes one of these" if header.samples else "rank a VCF with genotypes",
+                hint="give one of these to --sample" if header.samples else "rank a VCF with genotypes",
             )
         self._source = header.source
         self._column = FIRST_SAMPLE_COLUMN + header.samples.index(sample)
-        self._is_known = "GT" in header.declared("FORMAT")  # that the file has genotypes
+        self._has_genotypes = "GT" in header.declared("FORMAT")
         self._has_records = False
 
     def carried(self, record: Record) -> frozenset[int]:
-        """Return the alleles of the sample's genotype, 0 for REF; empty where the record has no genotype of it.
+        """Return the alleles of the sample's genotype, 0 for REF; empty if the record has no genotype.
 
-        GT may stand anywhere in FORMAT, and alleles may be missing (`./1`), haploid or phased.
+        GT may be at any position in FORMAT, and genotypes may be partly missing (`./1`), haploid or phased.
         """
         self._has_records = True
         columns = record.line.split(b"\t", self._column + 1)
         keys = columns[FIRST_SAMPLE_COLUMN - 1].split(b":")
         if _KEY not in keys:
             return frozenset()
-        self._is_known = True
+        self._has_genotypes = True
         values = columns[self._column].split(b":")
-        place = keys.index(_KEY)
-        alleles = _SEPARATOR.split(values[place]) if place < len(values) else []
+        index = keys.index(_KEY)
+        alleles = _SEPARATOR.split(values[index]) if index < len(values) else []
         return frozenset(int(allele) for allele in alleles if allele.isdigit())
 
     def check(self) -> None:
@@ -54,8 +54,8 @@ class Genotypes:
         Raises:
             InputError: neither the header nor any record has GT.
         """
-        if self._has_records and not self._is_known:
+        if self._has_records and not self._has_genotypes:
             raise InputError(
                 f"{self._source}\nfound no GT in the FORMAT of any record, expected genotypes",
-                hint="--sample needs genotypes",
+                hint="--sample requires genotypes",
             )

@@ -1,4 +1,4 @@
-"""The header of a VCF: what the input said, and what is added to it."""
+"""The header of a VCF: parse it, and add the annotation's lines to it."""
 
 import collections
 import dataclasses
@@ -19,26 +19,26 @@ _CONTIG_NAME = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class VcfHeader:
-    """Lines without their ends; bytes that are not UTF-8 are surrogates, so that `encode` restores them."""
+    """The lines of a header, without line ends. Bytes that are not UTF-8 are surrogates, which `encode` restores."""
 
-    meta: tuple[str, ...]  # the lines that start with "##"
+    meta: tuple[str, ...]  # lines that start with "##"
     columns: str  # the line that starts with "#CHROM"
     source: str = dataclasses.field(default="", compare=False)  # name of the file, for messages
 
     @property
     def column_count(self) -> int:
-        """How many columns each record has."""
+        """Return the number of columns of each record."""
         return self.columns.count("\t") + 1
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """The names of the samples, in the order of their columns."""
+        """Return the names of the samples, in column order."""
         return tuple(self.columns.split("\t")[FIRST_SAMPLE_COLUMN:])
 
     def declared(self, kind: str) -> dict[str, str]:
-        """Return the meta lines of one kind ("INFO", "FILTER", "FORMAT", "contig") by ID, in their order.
+        """Return the meta lines of one kind ("INFO", "FILTER", "FORMAT", "contig") by ID, in order.
 
-        Of an ID that is declared twice, the first line counts, as in htslib.
+        If an ID is declared twice, the first line counts, as in htslib.
         """
         lines: dict[str, str] = {}
         for line, fields in self._structured(kind):
@@ -46,14 +46,14 @@ class VcfHeader:
         return lines
 
     def definitions(self, kind: str) -> dict[str, dict[str, str]]:
-        """Return the keys and values of each declared ID of one kind: Number and Type of INFO, length of contig."""
+        """Return the keys and values of each declared ID of one kind, such as Number and Type of an INFO field."""
         definitions: dict[str, dict[str, str]] = {}
         for _, fields in self._structured(kind):
             definitions.setdefault(fields["ID"], fields)
         return definitions
 
     def _structured(self, kind: str) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield the lines of one kind that have an ID, with their keys and values."""
+        """Yield the lines of one kind with an ID, and their keys and values."""
         for line in self.meta:
             fields = parse_meta_line(line, kind)
             if fields is not None and fields.get("ID"):
@@ -68,15 +68,15 @@ class VcfHeader:
         overwrite: bool = False,
         ranked: bool = False,
     ) -> Self:
-        """The header of the annotated VCF: missing contigs, our INFO definitions and provenance come last.
+        """Return the header of the annotated VCF: missing contigs, our INFO definitions and provenance come last.
 
         Args:
-            provenance: key to value, written as `##key=value`; the keys start with "vepscore".
-            contigs: the reference's contigs and lengths in bp, under the names that this VCF uses for them.
-            body_contigs: the contigs that the records are on (`records.scan_records`). When all of them are
-                declared already, no contig line is added. None where this is not known (standard input).
-            overwrite: take out the annotation of an earlier run rather than refuse it.
-            ranked: the run has background quantiles, and so their fields.
+            provenance: values by key, written as `##key=value`; the keys start with "vepscore".
+            contigs: the reference's contigs and lengths in bp, by the names that this VCF uses.
+            body_contigs: the contigs of the records (`records.scan_records`). If all of them are declared already, no
+                contig line is added. None if unknown (standard input).
+            overwrite: remove the annotation of an earlier run instead of refusing it.
+            ranked: whether the run has background quantiles, which have fields of their own.
 
         Raises:
             InputError: the input is annotated already, and `overwrite` is false.
@@ -88,7 +88,7 @@ class VcfHeader:
         return dataclasses.replace(self, meta=(*kept.meta, *added))
 
     def encode(self) -> bytes:
-        """The header as it stands in a file."""
+        """Return the header as the bytes of a file."""
         lines = "".join(f"{line}\n" for line in (*self.meta, self.columns))
         return lines.encode("utf-8", "surrogateescape")
 
@@ -99,8 +99,8 @@ class VcfHeader:
         if not overwrite:
             if found:
                 raise InputError(
-                    f"{self.source}\nthe header declares {', '.join(dict(found))}, expected a VCF without our fields",
-                    hint="score the original file, or replace them with --overwrite-existing",
+                    f"{self.source}\nthe header declares {', '.join(dict(found))}, expected a VCF without these fields",
+                    hint="score the original file, or replace the fields with --overwrite-existing",
                 )
             return self
         ours = {line for _, line in found}
@@ -118,12 +118,12 @@ class VcfHeader:
 
 
 def provenance_lines(provenance: Mapping[str, str]) -> list[str]:
-    """`##key=value` lines; a value never breaks its line."""
+    """Return `##key=value` lines; line breaks within values become spaces."""
     return [f"##{key}={' '.join(value.splitlines())}" for key, value in provenance.items()]
 
 
 def parse_header(lines: Iterable[str], name: str) -> VcfHeader:
-    """The header at the start of `lines`, of which it takes what belongs to it.
+    """Parse the header at the start of `lines`, and consume only its lines.
 
     Raises:
         InputError: `lines` does not start with a VCF header, or ends within it.
@@ -145,7 +145,7 @@ def parse_header(lines: Iterable[str], name: str) -> VcfHeader:
 
 
 def _check_columns(line: str, where: str) -> None:
-    """Refuse what htslib refuses: other columns, FORMAT without samples, sample names missing or duplicate."""
+    """Refuse what htslib refuses: other columns, FORMAT without samples, missing or duplicate sample names."""
     if not line.startswith("#CHROM"):
         raise InputError(f"{where}\nfound {line[:60]!r}, expected the line that starts with #CHROM")
     columns = line.split("\t")
@@ -158,8 +158,8 @@ def _check_columns(line: str, where: str) -> None:
     samples = columns[FIRST_SAMPLE_COLUMN:]
     if columns[8] != "FORMAT":
         raise InputError(
-            f"{where}\nfound a column after INFO that is not FORMAT but {columns[8][:40]!r}\nexpected {expected}",
-            hint="remove what follows INFO in that line, such as a tab, or add FORMAT",
+            f"{where}\nfound the column {columns[8][:40]!r} after INFO instead of FORMAT\nexpected {expected}",
+            hint="remove the columns and tabs after INFO in that line, or add FORMAT",
         )
     if not samples:
         raise InputError(
@@ -173,6 +173,6 @@ def _check_columns(line: str, where: str) -> None:
         )
     if twice := [name for name, count in collections.Counter(samples).items() if count > 1]:
         raise InputError(
-            f"{where}\nfound two samples of the name {twice[0]!r}, expected another name for each",
+            f"{where}\nfound two samples named {twice[0]!r}, expected distinct names",
             hint="rename one of them in that line",
         )

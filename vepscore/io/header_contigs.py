@@ -1,4 +1,4 @@
-"""What a VCF's header says of contigs and of the assembly."""
+"""The contigs and the assembly that a VCF header states."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from vepscore.io.header import VcfHeader
 
 
 def contigs_of_header(header: VcfHeader) -> ContigSource:
-    """Return the declared contigs, their lengths where they are given, and what is said of the assembly."""
+    """Return the declared contigs, their lengths if given, and the stated assembly."""
     declared = header.definitions("contig")
     lengths = {name: fields.get("length", "") for name, fields in declared.items()}
     return ContigSource(
@@ -19,7 +19,7 @@ def contigs_of_header(header: VcfHeader) -> ContigSource:
 
 
 def stated_assembly(header: VcfHeader) -> str:
-    """Return the assembly that the contig lines name, or else `##assembly`; "" where neither does."""
+    """Return the assembly that the contig lines name, or else `##assembly`; "" if there is neither."""
     for fields in header.definitions("contig").values():
         if fields.get("assembly"):
             return fields["assembly"]

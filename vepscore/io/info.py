@@ -1,4 +1,4 @@
-"""The INFO column of a record: our fields as text, put in and taken out."""
+"""Format, add and remove our fields in the INFO column of a record."""
 
 import functools
 import re
@@ -12,7 +12,7 @@ _KEYS = frozenset(name.encode() for name in FIELD_IDS)
 
 
 def encode(text: str) -> str:
-    """`text` with what separates values in a VCF percent-encoded, as VCF 4.3 does it."""
+    """Percent-encode the characters of `text` that separate values in a VCF, as in VCF 4.3."""
     return _RESERVED.sub(_percent, text)
 
 
@@ -21,9 +21,9 @@ def _percent(match: re.Match[str]) -> str:
 
 
 def format_info(alleles: Sequence[AlleleResult], *, ranked: bool = False) -> bytes:
-    """`KEY=value` pairs of all fields, in their order, for the ALTs of one record; those of quantiles if `ranked`.
+    """Return the `KEY=value` pairs of all fields for the ALTs of one record, in order; with quantiles if `ranked`.
 
-    VS is left out where it has no entries, because `bcftools +split-vep` takes "." for an incomplete one.
+    VS is omitted if it has no entries, because `bcftools +split-vep` reads "." as an incomplete entry.
     """
     pairs = [f"{STATUS.id}={','.join([allele.status for allele in alleles])}"]
     if any(allele.fields for allele in alleles):
@@ -39,7 +39,7 @@ def format_info(alleles: Sequence[AlleleResult], *, ranked: bool = False) -> byt
     return ";".join(pairs).encode("utf-8")
 
 
-@functools.lru_cache(maxsize=4)  # few: a record may have a million ALTs
+@functools.lru_cache(maxsize=4)  # small, because a record may have a million ALTs
 def _without_values(alleles: int, ranked: bool) -> list[str]:
     nothing = ",".join([MISSING] * alleles)
     return [f"{field.id}={nothing}" for field in value_fields(ranked=ranked)]
@@ -59,7 +59,7 @@ def _entry(alt: str, detail: Detail) -> str:
 
 
 def find_existing(info: bytes) -> list[str]:
-    """Which of our fields a record's INFO holds already."""
+    """Return our fields that a record's INFO already has."""
     if b"VS" not in info:
         return []
     keys = (pair.partition(b"=")[0] for pair in info.split(b";"))
@@ -67,13 +67,13 @@ def find_existing(info: bytes) -> list[str]:
 
 
 def strip_info(info: bytes) -> bytes:
-    """A record's INFO without our fields."""
+    """Remove our fields from a record's INFO."""
     kept = [pair for pair in info.split(b";") if pair.partition(b"=")[0] not in _KEYS]
     return b";".join(kept) or MISSING.encode()
 
 
 def append_info(info: bytes, added: bytes) -> bytes:
-    """A record's INFO with `added` at its end; "." gives way to it."""
+    """Append `added` to a record's INFO; it replaces "."."""
     if info in (b".", b""):
         return added
     return info + (b"" if info.endswith(b";") else b";") + added

@@ -1,4 +1,4 @@
-"""What a record's INFO says of each of its ALTs."""
+"""Read the values of INFO fields by ALT."""
 
 import math
 
@@ -11,10 +11,10 @@ _SHOWN = 60
 
 
 class InfoValues:
-    """Splits the values of INFO fields among ALTs, by what the header says of each field.
+    """Assigns the values of INFO fields to ALTs, by the header's `Number` of each field.
 
-    A field of `Number=A` has a value per ALT, one of `Number=R` one for REF before them. Any other field has a value
-    per ALT where there are as many values as ALTs; else the whole text holds for each ALT.
+    A field with `Number=A` has one value per ALT, a field with `Number=R` also one for REF before them. For other
+    fields, each value belongs to one ALT if there are as many values as ALTs; otherwise the whole text applies to all.
 
     Args:
         header: the VCF's header.
@@ -27,11 +27,11 @@ class InfoValues:
         }
 
     def declares(self, field: str) -> bool:
-        """Whether the header has the field."""
+        """Return whether the header declares the field."""
         return field in self._numbers
 
     def read(self, record: Record) -> dict[str, str]:
-        """Field to text of a record's INFO; of a field that stands there twice, the first."""
+        """Return the texts of a record's INFO by field; if a field occurs twice, the first one counts."""
         text = record.line.split(b"\t", 8)[7].decode("utf-8", "replace")
         fields: dict[str, str] = {}
         for pair in text.split(";"):
@@ -40,10 +40,10 @@ class InfoValues:
         return fields
 
     def texts(self, record: Record, info: dict[str, str], field: str) -> list[str]:
-        """The field's text for each ALT; "." where there is none.
+        """Return the field's text for each ALT; "." if there is none.
 
         Raises:
-            InputError: the number of values is not what the header says.
+            InputError: the number of values contradicts the header.
         """
         text, alts = info.get(field) or MISSING, len(record.alts)
         if text == MISSING:
@@ -61,10 +61,10 @@ class InfoValues:
         return values[offset:] if len(values) == alts + offset else [text] * alts
 
     def numbers(self, record: Record, info: dict[str, str], field: str) -> list[float]:
-        """The field's number for each ALT; NaN where there is none, or where it is not finite.
+        """Return the field's number for each ALT; NaN if there is none or if it is not finite.
 
         Raises:
-            InputError: a value is no number, or there are more or fewer than the header says.
+            InputError: a value is not a number, or the number of values contradicts the header.
         """
         return [self._number(record, field, text) for text in self.texts(record, info, field)]
 
@@ -76,7 +76,7 @@ class InfoValues:
         except ValueError:
             raise InputError(
                 f"{self._where(record)}\n{field} is {text[:_SHOWN]!r}, expected a number or {MISSING!r}",
-                hint="--label is for words, --effect and --score are for numbers",
+                hint="--label is for text, --effect and --score are for numbers",
             ) from None
         return value if math.isfinite(value) else math.nan
 

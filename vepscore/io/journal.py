@@ -1,7 +1,7 @@
-"""The journal of a run: the results that it has so far, kept beside its output, so that a killed run goes on.
+"""The journal of a run: its results so far, kept beside its output, from which an interrupted run resumes.
 
-A file of frames, each with its length and a checksum. The first says which run it is of; each other one has the results
-of a record. A frame that a kill cut off is dropped when the file is opened again.
+A journal is a file of frames, each with its length and a checksum. The first frame has the key of the run, each other
+one the results of a record. A truncated last frame is dropped when the file is opened again.
 """
 
 import contextlib
@@ -24,56 +24,56 @@ from vepscore.io.results import AlleleResult, RecordResult
 SUFFIX = ".vepscore-progress"
 
 _MAGIC = b"vepscore progress, format 3\n"
-_FRAME = struct.Struct("<QI")  # bytes of what follows, their CRC-32
+_FRAME = struct.Struct("<QI")  # length and CRC-32 of the payload
 _ENTRY = struct.Struct("<QI")  # index of the record, CRC-32 of its line
-_SYNC_SECONDS = 10.0  # at most, of work that is lost with the machine; a killed process loses none
+_SYNC_SECONDS = 10.0  # a machine that crashes loses at most this much work; a killed process loses none
 
 
 class Journal:
-    """Results of records by their index. Made by `open_journal`."""
+    """Results by record. Use `open_journal` to create one."""
 
-    def __init__(self, path: Path, file: BinaryIO, facts: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, file: BinaryIO, key: Mapping[str, str]) -> None:
         self._path = path
         self._file = file
-        self._facts = dict(facts)
-        self._places: dict[int, tuple[int, int]] = {}  # of entries: offset and length
+        self._key = dict(key)
+        self._entries: dict[int, tuple[int, int]] = {}  # offset and length by index of the record
         self._synced = time.monotonic()
         self.is_empty = True
 
     def __contains__(self, record: Record) -> bool:
-        return record.index in self._places
+        return record.index in self._entries
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._entries)
 
     def read(self, record: Record) -> tuple[AlleleResult, ...]:
-        """The results of a record that the journal contains.
+        """Return the results of a record that the journal contains.
 
         Raises:
-            InputError: they are of another record, or damaged.
+            InputError: the results are of another record, or damaged.
         """
-        offset, length = self._places[record.index]
+        offset, length = self._entries[record.index]
         entry = os.pread(self._file.fileno(), length, offset)
         index, checksum = _ENTRY.unpack_from(entry)
         if (index, checksum) != (record.index, zlib.crc32(record.line)):
             raise InputError(
                 f"record {record.index}, {record.chrom}:{record.pos1}\n"
-                f"is not the one whose results are in {self._path}",
-                hint="the input has changed: start anew with --no-resume",
+                f"differs from the record whose results are in {self._path}",
+                hint="the input was modified: start over with --no-resume",
             )
         try:
             return decode_results(entry[_ENTRY.size :])
         except ValueError as error:
             raise InputError(
                 f"{self._path}\nis damaged at record {record.index}: {error}",
-                hint="start anew with --no-resume",
+                hint="start over with --no-resume",
             ) from error
 
     def append(self, result: RecordResult) -> None:
-        """Keeps the results of a record.
+        """Append the results of a record.
 
         Raises:
-            OutputError: the disk is full, and so on.
+            OutputError: the journal cannot be written (e.g. disk full).
         """
         entry = _ENTRY.pack(result.record.index, zlib.crc32(result.record.line))
         with writing(self._path):
@@ -83,63 +83,63 @@ class Journal:
                 self.sync()
 
     def sync(self) -> None:
-        """Waits until all of it is on the disk."""
+        """Flush the journal to the disk."""
         os.fsync(self._file.fileno())
         self._synced = time.monotonic()
 
     def _write(self, payload: bytes) -> None:
         self._file.write(_FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
-        self._file.flush()  # to the system, where a kill cannot reach it
+        self._file.flush()  # to the operating system, so that a killed process loses nothing
 
     def clear(self) -> None:
-        """Forgets all results."""
+        """Remove all results."""
         with writing(self._path):
             self._file.seek(0)
             self._file.truncate()
             self._file.write(_MAGIC)
-            self._write(json.dumps(self._facts).encode())
-        self._places.clear()
+            self._write(json.dumps(self._key).encode())
+        self._entries.clear()
         self.is_empty = True
 
     def recover(self) -> None:
-        """Finds the results that a run of the same facts has left; none where the file is new.
+        """Find the results of an earlier run with the same key, if there are any.
 
         Raises:
-            OutputError: it is of another run.
+            OutputError: the journal has another key.
         """
-        found = self._read_through()
+        found = self._scan()
         if found is None:
             self.clear()
         else:
-            _check_facts(found, self._facts, self._path)
-            self.is_empty = not self._places
+            _check_key(found, self._key, self._path)
+            self.is_empty = not self._entries
 
-    def _read_through(self) -> dict[str, str] | None:
-        """The facts of the run that wrote the file, and the places of its entries; None where there are none."""
+    def _scan(self) -> dict[str, str] | None:
+        """Find the entries, and return the key of the run that wrote the file; None if there is no complete key."""
         self._file.seek(0)
         if self._file.read(len(_MAGIC)) != _MAGIC:
             return None
-        facts, end = None, len(_MAGIC)
-        for offset, payload in self._whole_frames():
-            if facts is None:
-                if (facts := _parse_facts(payload)) is None:
+        key, end = None, len(_MAGIC)
+        for offset, payload in self._complete_frames():
+            if key is None:
+                if (key := _parse_key(payload)) is None:
                     break
             elif len(payload) > _ENTRY.size:
-                self._places[_ENTRY.unpack_from(payload)[0]] = offset, len(payload)
+                self._entries[_ENTRY.unpack_from(payload)[0]] = offset, len(payload)
             else:
                 break
             end = offset + len(payload)
         self._file.seek(end)
         self._file.truncate()
-        return facts
+        return key
 
-    def _whole_frames(self) -> Iterator[tuple[int, bytes]]:
-        """Offset and content of the frames up to the first that is cut off or damaged."""
+    def _complete_frames(self) -> Iterator[tuple[int, bytes]]:
+        """Yield offset and payload of each frame up to the first one that is truncated or damaged."""
         size = os.fstat(self._file.fileno()).st_size
         while len(head := self._file.read(_FRAME.size)) == _FRAME.size:
             length, checksum = _FRAME.unpack(head)
             offset = self._file.tell()
-            if not 0 < length <= size - offset:  # a machine that stops may leave zeros at the end
+            if not 0 < length <= size - offset:  # a machine that crashes may leave zeros at the end
                 return
             payload = self._file.read(length)
             if zlib.crc32(payload) != checksum:
@@ -154,23 +154,23 @@ def journal_path(output: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def open_journal(output: Path, facts: Mapping[str, str], *, resume: bool) -> Iterator[Journal]:
-    """The journal beside an output. It is removed when the context ends well, and otherwise stays if it has results.
+def open_journal(output: Path, key: Mapping[str, str], *, resume: bool) -> Iterator[Journal]:
+    """Open the journal beside an output. A clean exit removes it; otherwise it is kept if it has results.
 
     Args:
         output: the file that the run writes.
-        facts: what the results hang on, by name; a journal of a run with others is not used.
-        resume: use the results that are there, rather than start anew.
+        key: everything that the results depend on, by name; a journal with another key is refused.
+        resume: use the results of an earlier run instead of removing them.
 
     Raises:
-        OutputError: it cannot be written, another run is at work, or the one that is there is of another run.
+        OutputError: the journal cannot be written, is used by another run, or has another key.
     """
     path = journal_path(output)
     with writing(path):
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
     with file:
         _lock(file, path, output)
-        journal = Journal(path, file, facts)
+        journal = Journal(path, file, key)
         if resume:
             journal.recover()
         else:
@@ -188,27 +188,27 @@ def open_journal(output: Path, facts: Mapping[str, str], *, resume: bool) -> Ite
 
 
 def _lock(file: BinaryIO, path: Path, output: Path) -> None:
-    """Held until the file is closed, or the process ends however it does."""
+    """Lock the file until it is closed or the process ends."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise OutputError(
-            f"{output}\nanother run is writing it, and holds {path}",
-            hint="wait for it, or choose another output",
+            f"{output}\nis being written by another run, which has locked {path}",
+            hint="wait for that run, or choose another output",
         ) from error
     except OSError:
         pass  # a file system without locks
 
 
-def _parse_facts(payload: bytes) -> dict[str, str] | None:
+def _parse_key(payload: bytes) -> dict[str, str] | None:
     try:
-        facts = json.loads(payload)
+        key = json.loads(payload)
     except (ValueError, RecursionError):
         return None
-    return facts if isinstance(facts, dict) else None
+    return key if isinstance(key, dict) else None
 
 
-def _check_facts(found: Mapping[str, str], expected: Mapping[str, str], path: Path) -> None:
+def _check_key(found: Mapping[str, str], expected: Mapping[str, str], path: Path) -> None:
     lines = [
         f"{name}: found {found.get(name, 'none')}, expected {expected.get(name, 'none')}"
         for name in dict.fromkeys([*expected, *found])
@@ -216,6 +216,6 @@ def _check_facts(found: Mapping[str, str], expected: Mapping[str, str], path: Pa
     ]
     if lines:
         raise OutputError(
-            "\n".join([f"{path}\nis what another run has left", *lines]),
-            hint="go on with the options and files of that run, or start anew with --no-resume",
+            "\n".join([f"{path}\nwas left by a run with different inputs or options", *lines]),
+            hint="resume with the options and files of that run, or start over with --no-resume",
         )

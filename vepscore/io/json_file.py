@@ -1,4 +1,4 @@
-"""A JSON document that appears whole or not at all."""
+"""Write a JSON document, all-or-none."""
 
 import contextlib
 import json
@@ -12,18 +12,18 @@ from vepscore.paths import escape_bytes
 
 
 class JsonWriter(StagedWriter):
-    """Writes the last document that it was given; an empty one where it was given none."""
+    """Writes the last document given to `write`; an empty one if there is none."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(open_target(path), path)
         self._document: Mapping[str, Any] = {}
 
     def write(self, document: Mapping[str, Any]) -> None:
-        """Takes the document."""
+        """Set the document to write."""
         self._document = document
 
     def _open(self) -> None:
-        """There is nothing to write yet."""
+        """Do nothing; the document is written at the end."""
 
     def _close(self) -> None:
         text = json.dumps(_escaped(self._document), indent=2, ensure_ascii=False)
@@ -32,7 +32,7 @@ class JsonWriter(StagedWriter):
 
 
 def _escaped(value: Any) -> Any:
-    """Return a document all of whose text is valid Unicode."""
+    """Return the document with all text as valid Unicode."""
     if isinstance(value, str):
         return escape_bytes(value)
     if isinstance(value, Mapping):

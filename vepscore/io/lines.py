@@ -1,6 +1,6 @@
-"""The lines of a VCF or BCF, wherever they come from: a file, a pipe or standard input, compressed or not.
+"""Read the lines of a VCF or BCF from a file, a pipe or standard input, compressed or not.
 
-What it is is told by its first bytes, not by its name. A file cut short is an error, also where the cut falls
+The format is detected from the first bytes, not from the file name. A truncated file is an error, even if it ends
 between two compressed blocks.
 """
 
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from vepscore.errors import InputError
 from vepscore.genome.text_file import BYTE_ORDER_MARK, GZIP_MAGIC
@@ -33,16 +33,16 @@ class Lines(NamedTuple):
     """An input as lines of VCF text."""
 
     name: str  # for messages
-    lines: Iterator[bytes]  # without their ends, the header first
-    numbered: bool  # whether they are the lines of the input itself; not so for BCF
+    lines: Iterator[bytes]  # without line ends, the header first
+    numbered: bool  # whether these are the input's own lines; False for BCF
 
 
 def open_lines(path: str, stack: contextlib.ExitStack) -> Lines:
-    """Opens `path`, "-" for standard input; what must be closed in the end is put on `stack`.
+    """Open `path`, "-" for standard input; `stack` closes it.
 
     Raises:
-        InputError: there is no such file, it is neither VCF nor BCF, or it is cut short; some of that shows
-            only when the lines are read.
+        InputError: there is no such file, it is neither VCF nor BCF, or it is truncated; some of these errors are
+            raised only when the lines are read.
     """
     name = "standard input" if path == STDIN else path
     raw = _standard_input() if path == STDIN else _open_file(path, stack)
@@ -55,14 +55,14 @@ def open_lines(path: str, stack: contextlib.ExitStack) -> Lines:
             stream = io.BufferedReader(gzip.GzipFile(fileobj=stream), _BUFFER_BYTES)
         start = stream.readline(_PROBE_BYTES).removeprefix(BYTE_ORDER_MARK)
         if start.startswith(_BCF_MAGIC):
-            # htslib opens files by name, so what can be read only once is kept in one first.
+            # htslib opens files by name, so a stream is saved to a temporary file first.
             is_stream = path == STDIN or not raw.seekable()
             if is_stream:
                 path = _spool(start, stream, stack)
                 source.check_end(name)
             return Lines(name, _bcf_lines(path, name), False)
     if not start:
-        raise InputError(f"{name}\nis empty; expected a VCF or BCF")
+        raise InputError(f"{name}\nis empty, expected a VCF or BCF")
     if not start.startswith(b"#"):
         raise InputError(
             f"{name}\nstarts with {start[:40]!r}, expected ##fileformat=VCFv4.x",
@@ -72,12 +72,12 @@ def open_lines(path: str, stack: contextlib.ExitStack) -> Lines:
 
 
 class _Source(io.RawIOBase):
-    """The bytes of `raw`, whose start was looked at already and whose end is remembered."""
+    """The bytes of `raw`, which keeps the first bytes to detect the format and the last ones to detect truncation."""
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: io.BufferedReader) -> None:
         self._raw = raw
         self._start = raw.read(_PROBE_BYTES)
-        self._end = b""  # the last bytes read so far, as many as the end marker of BGZF has
+        self._end = b""  # the last bytes read so far, as many as the end marker of BGZF
         self.is_gzip = self._start.startswith(GZIP_MAGIC)
         self.is_bgzf = self._start.startswith(_BGZF_MAGIC) and self._start[12:14] == b"BC"
 
@@ -91,7 +91,7 @@ class _Source(io.RawIOBase):
         return len(data)
 
     def check_end(self, name: str) -> None:
-        """Once all was read: a bgzip file must end with its marker."""
+        """Check, after reading everything, that a bgzip file ends with its marker."""
         if self.is_bgzf:
             _check_bgzf_end(self._end, name)
 
@@ -103,22 +103,22 @@ def _reading(name: str) -> Iterator[None]:
     except (EOFError, zlib.error, OSError) as error:
         cut = isinstance(error, EOFError)
         raise InputError(
-            f"{name}\n{'is cut short' if cut else f'cannot be read: {error}'}",
+            f"{name}\n{'is truncated' if cut else f'cannot be read: {error}'}",
             hint="copy or download it again; `gzip -t` checks a compressed file",
         ) from error
 
 
-def _standard_input() -> BinaryIO:
+def _standard_input() -> io.BufferedReader:
     if sys.stdin is None:
         raise InputError(
-            "standard input\nis closed; expected a VCF or BCF", hint="pipe one in, or name a file"
+            "standard input\nis closed, expected a VCF or BCF", hint="pipe one in, or name a file"
         )
-    return sys.stdin.buffer
+    return cast(io.BufferedReader, sys.stdin.buffer)
 
 
-def _open_file(path: str, stack: contextlib.ExitStack) -> BinaryIO:
+def _open_file(path: str, stack: contextlib.ExitStack) -> io.BufferedReader:
     if os.path.isdir(path):
-        raise InputError(f"{path}\nis a folder; expected a VCF or BCF")
+        raise InputError(f"{path}\nis a folder, expected a VCF or BCF")
     try:
         return stack.enter_context(open(path, "rb"))
     except OSError as error:
@@ -135,10 +135,10 @@ def _read_end(raw: BinaryIO) -> bytes:
 
 
 def check_bgzip_end(file: BinaryIO, name: str) -> None:
-    """Looks for the marker at the end of a bgzip file.
+    """Check that a bgzip file ends with its marker.
 
     Raises:
-        InputError: it is missing.
+        InputError: the marker is missing.
     """
     _check_bgzf_end(_read_end(file), name)
 
@@ -146,8 +146,8 @@ def check_bgzip_end(file: BinaryIO, name: str) -> None:
 def _check_bgzf_end(end: bytes, name: str) -> None:
     if end != _BGZF_END:
         raise InputError(
-            f"{name}\nis cut short: the end marker of a bgzip file is missing",
-            hint="copy or download it again; if it is whole, `zcat FILE | bgzip` adds the marker",
+            f"{name}\nis truncated: the end marker of a bgzip file is missing",
+            hint="copy or download it again; if it is complete, `zcat FILE | bgzip` adds the marker",
         )
 
 
@@ -156,28 +156,38 @@ def _text_lines(start: bytes, stream: io.BufferedIOBase, source: _Source, name: 
         first = start if start.endswith(b"\n") else start + stream.readline()
         for line in itertools.chain([first], stream):
             if not line.endswith(b"\n"):
-                source.check_end(name)  # before half a line is taken for a record
+                source.check_end(name)  # so that no partial line is read as a record
             yield line.rstrip(b"\r\n")
     source.check_end(name)
 
 
 def _bcf_lines(path: str, name: str) -> Iterator[bytes]:
-    """The header and the records of a BCF as htslib writes them in a VCF."""
-    from cyvcf2 import VCF
-
+    """Yield the header and the records of a BCF as htslib writes them to a VCF."""
     try:
-        with contextlib.closing(VCF(str(utf8_path(path)))) as records:
-            for line in records.raw_header.rstrip("\n").split("\n"):
-                yield line.encode("utf-8", "surrogateescape")
-            for record in records:
-                yield str(record).rstrip("\n").encode("utf-8", "surrogateescape")
-    except Exception as error:  # cyvcf2 raises plain Exception on a broken record
+        records = _open_bcf(path)
+        try:
+            for text in itertools.chain(str(records.header).rstrip("\n").split("\n"), records):
+                yield str(text).rstrip("\n").encode("utf-8")
+        finally:
+            with contextlib.suppress(OSError):  # after a failed read, closing fails too
+                records.close()
+    except (OSError, ValueError) as error:
         raise InputError(f"{name}\ncannot be read as BCF: {error}") from error
 
 
+def _open_bcf(path: str) -> Any:
+    import pysam
+
+    verbosity = pysam.set_verbosity(0)  # otherwise htslib prints that there is no index
+    try:
+        return pysam.VariantFile(str(utf8_path(path)))
+    finally:
+        pysam.set_verbosity(verbosity)
+
+
 def _spool(start: bytes, stream: io.BufferedIOBase, stack: contextlib.ExitStack) -> str:
-    """The path of a temporary file with `start` and the rest of `stream`."""
-    file = tempfile.NamedTemporaryFile(suffix=".bcf", dir=scratch_folder())  # noqa: SIM115 (the stack closes it)
+    """Write `start` and the rest of `stream` to a temporary file and return its path."""
+    file = tempfile.NamedTemporaryFile(suffix=".bcf", dir=scratch_folder())  # noqa: SIM115 (`stack` closes it)
     stack.enter_context(file)
     file.write(start)
     shutil.copyfileobj(stream, file, _BUFFER_BYTES)

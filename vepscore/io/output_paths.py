@@ -1,4 +1,4 @@
-"""Where outputs may go: never onto an input or onto one another, under whatever name."""
+"""Check output paths: no output may replace an input or another output, whatever path it is given by."""
 
 import os
 import stat
@@ -18,33 +18,34 @@ _Name = str | Path | None
 def check_output_paths(
     outputs: Iterable[_Name], inputs: Iterable[_Name], *, side_files: Iterable[Path] = ()
 ) -> None:
-    """Refuse outputs that would replace an input or one another; links, hard links and indexes count.
+    """Refuse outputs that would replace an input or another output, also by links, hard links or as indexes.
 
     Args:
-        outputs: files, which need not exist; "-" is standard output, None no output.
-        inputs: files that the command reads, which need not exist; their indexes count as inputs. "-" is standard
+        outputs: files, which may not exist; "-" is standard output, None no output.
+        inputs: files that the command reads, which may not exist; their indexes count as inputs. "-" is standard
             input, None no input.
         side_files: files that the command writes besides the outputs and their indexes.
 
     Raises:
-        UsageError: two outputs are one file, an output is an input, or an output is a device that cannot be written.
+        UsageError: two outputs are the same file, an output is an input, or an output is a device that cannot be
+            written.
     """
     names = [str(name) for name in outputs if name is not None]
     for name in names:
         check_stream(name)
-    places = [(name, place) for name in names for place in (name, *_index_files(name))]
-    places += [(str(path), str(path)) for path in side_files]
+    files = [(name, file) for name in names for file in (name, *_index_files(name))]
+    files += [(str(path), str(path)) for path in side_files]
     written: dict[object, list[tuple[str, str]]] = {}
-    for output, place in places:
-        for identity in _identities(place, standard=1):
-            written.setdefault(identity, []).append((output, place))
+    for output, file in files:
+        for identity in _identities(file, standard=1):
+            written.setdefault(identity, []).append((output, file))
     for same in written.values():
         _check_distinct(same)
     for name in map(str, filter(None, inputs)):
         indexes = () if is_stream(name) else (f"{name}{suffix}" for suffix in _INPUT_INDEX_SUFFIXES)
-        for place in (name, *indexes):
-            for identity in _identities(place, standard=0) & written.keys():
-                _refuse_replacing(place, *written[identity][0])
+        for file in (name, *indexes):
+            for identity in _identities(file, standard=0) & written.keys():
+                _refuse_replacing(file, *written[identity][0])
 
 
 def _index_files(name: str) -> list[str]:
@@ -54,13 +55,13 @@ def _index_files(name: str) -> list[str]:
 
 
 def _identities(name: str, *, standard: int) -> set[object]:
-    """Return what all names of one file have in common: the real path, or the descriptor; the device and inode.
+    """Return keys that all paths of a file share: its real path or descriptor, and its device and inode.
 
-    A terminal or the null device has no identity: nothing is lost where it is read and written.
+    Terminals and the null device have no device and inode here, because they can be both read and written.
 
     Args:
         name: a path, or "-".
-        standard: the descriptor that "-" means.
+        standard: the descriptor of "-".
     """
     descriptor = standard if name == STDOUT else find_descriptor(name)
     names: set[object] = {os.path.realpath(name) if descriptor is None else descriptor}
@@ -77,14 +78,14 @@ def _check_distinct(same: list[tuple[str, str]]) -> None:
     if len(same) > 1:
         outputs = dict.fromkeys(output for output, _ in same)
         raise UsageError(
-            f"two outputs have one name: {', '.join(outputs)}", hint="give each output a path of its own"
+            f"duplicate output path: {', '.join(outputs)}", hint="give each output a different path"
         )
 
 
-def _refuse_replacing(source: str, output: str, place: str) -> None:
+def _refuse_replacing(source: str, output: str, file: str) -> None:
     found = "standard input" if source == STDOUT else source
-    also = "" if place == output else f"\nit writes {place} too"
+    also = "" if file == output else f"\nit also writes {file}"
     raise UsageError(
-        f"output {output} is an input, which it would replace\nfound {found}{also}",
+        f"output {output} would replace an input\nfound {found}{also}",
         hint="give the output another path",
     )

@@ -1,8 +1,8 @@
-"""The records of a VCF or BCF, read so that what is not ours to change stays byte for byte.
+"""Read the records of a VCF or BCF without changing their bytes.
 
-VCF text is handled as lines, because a VCF library would reformat its numbers. Only line ends become LF, and spaces and
-empty columns at the end of a line, beyond the columns of the header, are removed. BCF has no text of its own, so there
-the text that htslib makes of each record counts as the input.
+VCF text is handled as lines, because a VCF library would reformat its numbers. Only line ends become LF, and trailing
+spaces and empty columns beyond the columns of the header are removed. For BCF, htslib's text of each record counts as
+the input.
 """
 
 import collections
@@ -29,52 +29,52 @@ class Record:
     """One line of a VCF's body."""
 
     index: int  # 0-based among the records of the input
-    chrom: str  # as the VCF names it
+    chrom: str  # contig name of the VCF
     pos1: int  # POS, 1-based
-    id: str  # "." where there is none
-    ref: str  # in the case it has in the VCF
-    alts: tuple[str, ...]  # empty where ALT is "."
-    line: bytes  # the whole line, without its end
+    id: str  # "." if there is none
+    ref: str  # upper or lower case, as in the VCF
+    alts: tuple[str, ...]  # empty if ALT is "."
+    line: bytes  # the whole line, without its line end
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What is known of an input before its records are read one by one."""
+    """The number of records of an input and their contigs, from a first pass."""
 
-    counts: Mapping[str, int]  # contig that records are on, in order of appearance, to their number
+    counts: Mapping[str, int]  # number of records by contig, in order of appearance
     records: int
 
     @property
     def contigs(self) -> tuple[str, ...]:
-        """The contigs that records are on, in order of appearance."""
+        """Return the contigs of the records, in order of appearance."""
         return tuple(self.counts)
 
 
 class RecordReader:
-    """Iterates once over the records of one input; a context manager. Made by `open_records`."""
+    """A context manager that iterates once over the records of an input. Use `open_records` to create one."""
 
     def __init__(self, source: Lines, header: VcfHeader, close: Callable[[], None]) -> None:
         self.name = source.name  # for messages
         self.header = header
         self._source = source
         self._close = close
-        self._tabs = header.column_count - 1  # in each record
+        self._tabs = header.column_count - 1  # tabs in each record
 
     def __iter__(self) -> Iterator[Record]:
-        """The records in order.
+        """Return an iterator over the records, in order.
 
         Raises:
-            InputError: a line is malformed, or the input is cut short.
+            InputError: a line is malformed, or the input is truncated.
         """
         return (
             self._record(index, *self._split(index, number, line)) for index, number, line in self._numbered()
         )
 
     def scan(self) -> "Scan":
-        """Read to the end, check every line as iterating does, and return what all records amount to.
+        """Read to the end, check every line as iteration does, and count the records by contig.
 
         Raises:
-            InputError: as iterating does.
+            InputError: a line is malformed, or the input is truncated.
         """
         counts: collections.Counter[bytes] = collections.Counter()
         for index, number, line in self._numbered():
@@ -84,7 +84,7 @@ class RecordReader:
         return Scan(counts=named, records=counts.total())
 
     def close(self) -> None:
-        """Closes the input, but never standard input."""
+        """Close the input, unless it is standard input."""
         self._close()
 
     def __enter__(self) -> Self:
@@ -96,7 +96,7 @@ class RecordReader:
         self.close()
 
     def _numbered(self) -> Iterator[tuple[int, int, bytes]]:
-        """Yield each record's index, its 1-based line number and its line; an empty line holds no record."""
+        """Yield each record's index, its 1-based line number and its line; empty lines are skipped."""
         index = 0
         for number, line in enumerate(self._source.lines, len(self.header.meta) + 2):
             if line:
@@ -104,10 +104,10 @@ class RecordReader:
                 index += 1
 
     def _split(self, index: int, number: int, line: bytes) -> tuple[bytes, list[bytes]]:
-        """Check a record's form: return its line and its columns, of which the ninth is all that follows INFO.
+        """Check a record's format. Return its line and its columns; the ninth is everything after INFO.
 
         Raises:
-            InputError: htslib or we could not read such a record.
+            InputError: the record is malformed.
         """
         if line.count(b"\t") != self._tabs or line.endswith(b" "):
             line = self._trimmed(index, number, line)
@@ -126,9 +126,9 @@ class RecordReader:
         return line, parts
 
     def _trimmed(self, index: int, number: int, line: bytes) -> bytes:
-        """Return the line without the spaces and empty columns that it has at its end beyond the header's columns.
+        """Remove trailing spaces and empty columns beyond the header's columns.
 
-        A last column that is empty, or nothing but spaces, is no end to be trimmed: htslib may refuse what is left.
+        A last column that is empty or blank is kept, because htslib may refuse the line without it.
         """
         count = self._tabs + 1
         columns = line.split(b"\t")
@@ -140,7 +140,7 @@ class RecordReader:
         return b"\t".join([*columns[: count - 1], last]) if last else line
 
     def _check_keys(self, index: int, number: int, info: bytes) -> None:
-        """Refuse a key of INFO that no header line can declare."""
+        """Refuse INFO keys that no header line can declare."""
         for pair in info.split(b";"):
             key = pair.partition(b"=")[0]
             if key != key.strip(b" "):
@@ -173,10 +173,10 @@ def _shown(text: bytes) -> str:
 
 
 def open_records(path: str | Path) -> RecordReader:
-    """Opens a VCF (plain, gzip or bgzip) or BCF, told apart by content; "-" is standard input.
+    """Open a VCF (plain, gzip or bgzip) or BCF, detected from its content; "-" is standard input.
 
     Raises:
-        InputError: there is no such file, it is none of these, or it is cut short.
+        InputError: there is no such file, it has another format, or it is truncated.
     """
     with contextlib.ExitStack() as stack:
         source = open_lines(str(path), stack)
@@ -185,12 +185,10 @@ def open_records(path: str | Path) -> RecordReader:
 
 
 def scan_records(path: str | Path) -> Scan | None:
-    """Reads a file through, fast.
-
-    None where this cannot be done beforehand: standard input and pipes can be read only once.
+    """Read a file to its end and count its records; None for standard input and pipes, which can be read only once.
 
     Raises:
-        InputError: as `open_records`.
+        InputError: the file cannot be read, or a line is malformed.
     """
     if str(path) == STDIN or not Path(path).is_file():
         return None

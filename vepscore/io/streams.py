@@ -1,7 +1,7 @@
 """Outputs that are not regular files: standard output, FIFOs, devices and open descriptors such as /dev/stdout.
 
-Such an output is written as results come; renaming a file to its place would replace it. It takes text, not the
-formats that need an index or seek.
+A stream is written as results arrive, because renaming a file to its path would replace it. It accepts text, but not
+formats that require an index or seeking.
 """
 
 import contextlib
@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from vepscore.errors import OutputError, UsageError
-from vepscore.io.atomic import StagedFile, writing
+from vepscore.io.atomic import StagedFile, Target, writing
 from vepscore.paths import scratch_folder
 
 STDOUT = "-"
 
 _DESCRIPTOR_FOLDERS = re.compile(r"/dev/fd|/proc/(\d+)(?:/task/\d+)?/fd")
-_MOST_LINKS = 40  # as many as Linux follows
+_MAX_LINKS = 40  # the limit of Linux
 _TEXT = (".vcf", ".tsv", ".html")
 _STREAMED = (*_TEXT, ".htm", ".svg", ".png")
 
@@ -39,9 +39,9 @@ def is_stream(name: str | Path) -> bool:
 
 
 def find_descriptor(name: str | Path) -> int | None:
-    """Return the number of the open file that a path such as /dev/stdout or /dev/fd/3 names; None for other paths."""
+    """Return the descriptor that a path such as /dev/stdout or /dev/fd/3 refers to; None for other paths."""
     path = os.path.abspath(name)
-    for _ in range(_MOST_LINKS):
+    for _ in range(_MAX_LINKS):
         folder, last = os.path.split(path)
         folder = os.path.realpath(folder)
         match = _DESCRIPTOR_FOLDERS.fullmatch(folder)
@@ -54,16 +54,16 @@ def find_descriptor(name: str | Path) -> int | None:
 
 
 def output_suffix(name: str | Path, suffixes: Sequence[str]) -> str:
-    """Return the suffix that tells the format of an output.
+    """Return the suffix that determines the format of an output.
 
-    A stream whose name ends in none of the suffixes takes the first of them, where that is text.
+    For a stream without one of the suffixes it is the first one, if that is a text format.
 
     Args:
         name: the output.
-        suffixes: those of the formats that it may have.
+        suffixes: suffixes of the formats that are allowed.
 
     Raises:
-        UsageError: the name ends in none of them, or the output is a stream and its format is not one for streams.
+        UsageError: the name has none of the suffixes, or the output is a stream and its format requires a file.
     """
     text = str(name)
     found = max((suffix for suffix in suffixes if text.endswith(suffix)), key=len, default=None)
@@ -75,17 +75,17 @@ def output_suffix(name: str | Path, suffixes: Sequence[str]) -> str:
         raise UsageError(f"output {name}\nexpected a name that ends in {expected}")
     if found not in _STREAMED and is_stream(name):
         raise UsageError(
-            f"output {name}\nis not a regular file, and the format {found} needs one",
+            f"output {name}\nis not a regular file, which the format {found} requires",
             hint="write text to it, or name a regular file",
         )
     return found
 
 
 def check_stream(name: str | Path) -> None:
-    """Refuse an output that exists and can be neither replaced nor written as a stream.
+    """Refuse an existing output that can be neither replaced nor written as a stream.
 
     Raises:
-        UsageError: it is a block device or a socket, or a descriptor that is not open for writing.
+        UsageError: the output is a block device, a socket, or a descriptor that is not open for writing.
     """
     descriptor = find_descriptor(name)
     if descriptor is not None:
@@ -95,45 +95,45 @@ def check_stream(name: str | Path) -> None:
         mode = os.stat(name).st_mode
         if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
             kind = "a block device" if stat.S_ISBLK(mode) else "a socket"
-            raise UsageError(f"output {name}\nis {kind}; expected a regular file, a FIFO or a terminal")
+            raise UsageError(f"output {name}\nis {kind}, expected a regular file, a FIFO or a terminal")
 
 
 def _check_descriptor(name: str | Path, descriptor: int) -> None:
     try:
         mode = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
     except OSError as error:
-        raise UsageError(f"output {name}\nno file is open under this number") from error
+        raise UsageError(f"output {name}\nis not an open descriptor") from error
     if mode == os.O_RDONLY:
-        raise UsageError(f"output {name}\nis open for reading only")
+        raise UsageError(f"output {name}\nis open only for reading")
 
 
 def open_target(name: str | Path, companions: tuple[str, ...] = ()) -> "StagedFile | Stream":
-    """Return what an output is written through: a staged file, or the stream itself.
+    """Return the target of an output: a staged file, or the stream itself.
 
     Args:
         name: the output; "-" is standard output.
-        companions: suffixes of the side files that a regular file has, as of `StagedFile`.
+        companions: suffixes of the companion files of a regular file, as in `StagedFile`.
     """
     if str(name) == STDOUT or find_descriptor(name) == 1:
         return StandardOutput()
     return Stream(name) if is_stream(name) else StagedFile(name, companions)
 
 
-def open_text_output(target: "StagedFile | Stream", suffix: str) -> Any:
-    """Open an output for text, given as bytes; a `suffix` that ends in .gz compresses it with bgzip."""
+def open_text_output(target: Target, suffix: str) -> Any:
+    """Open a binary file for text, compressed with bgzip if `suffix` ends in .gz; only a staged file may be."""
     if not suffix.endswith(".gz"):
         return target.open()
-    import pysam  # only here, since `vepscore --help` is to be fast
+    from pysam import BGZFile  # imported here to keep `vepscore --help` fast
 
-    assert isinstance(target, StagedFile)  # only the suffixes of text may name a stream
-    return pysam.BGZFile(str(target.temporary), "wb")
+    assert isinstance(target, StagedFile)
+    return BGZFile(str(target.temporary), "wb", index=None)
 
 
 class Stream:
-    """A stream in place of a `StagedFile`: there is nothing to rename, and nothing can be taken back.
+    """A target that is written directly: nothing is renamed, and nothing can be discarded.
 
     Args:
-        name: a path. A FIFO is opened when the output is created, which waits for its reader.
+        name: a path. A FIFO is opened by `create`, which waits for its reader.
     """
 
     def __init__(self, name: str | Path) -> None:
@@ -144,61 +144,61 @@ class Stream:
         """Open the stream.
 
         Raises:
-            OutputError: it cannot be opened.
+            OutputError: the stream cannot be opened.
         """
         descriptor = find_descriptor(self.name)
         with writing(self.name):
-            # A descriptor is duplicated: opening its path again would truncate a file at its end.
+            # A descriptor is duplicated, because opening its path would truncate a file.
             self._file = open(self.name if descriptor is None else os.dup(descriptor), "wb")  # noqa: SIM115
 
     def open(self) -> Any:
-        """Return the open file, which takes bytes."""
+        """Return the open binary file."""
         return self._file
 
     def scratch(self, suffix: str) -> Path:
-        """Return the path of a file that the writer needs meanwhile and removes itself."""
+        """Return the path of a temporary file, which the writer removes."""
         return scratch_folder() / f"{secrets.token_hex(4)}{suffix}"
 
     def publish(self) -> None:
-        """Do nothing: the writer has closed the file."""
+        """Do nothing, because the writer has closed the file."""
 
     def discard(self) -> None:
-        """Close the file; what was written is gone downstream."""
+        """Close the file; its reader has already received what was written."""
         with contextlib.suppress(OSError):
             self._file.close()
 
 
 class StandardOutput(Stream):
-    """Standard output, which stays open."""
+    """Standard output, which is never closed."""
 
     def __init__(self) -> None:
         super().__init__("standard output")
 
     def create(self) -> None:
-        """Check that there is one.
+        """Check that standard output is open.
 
         Raises:
-            OutputError: it was closed before the program began.
+            OutputError: it was closed before the program started.
         """
         if sys.stdout is None:
             raise OutputError("standard output\nis closed", hint="name a file with -o")
         self._file = _KeptOpen()
 
     def publish(self) -> None:
-        """Write what Python has buffered.
+        """Flush Python's buffer.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: standard output cannot be written.
         """
         with writing(self.name):
             sys.stdout.buffer.flush()
 
     def discard(self) -> None:
-        """Do nothing: what was written is gone downstream."""
+        """Do nothing; the reader has already received what was written."""
 
 
 class _KeptOpen:
-    """Standard output for a writer that closes its file."""
+    """Standard output for a writer that closes its file; closing does nothing."""
 
     def __init__(self) -> None:
         self.write = sys.stdout.buffer.write

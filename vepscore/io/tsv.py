@@ -1,4 +1,4 @@
-"""Tab-separated text with `##key=value` lines before the names of its columns."""
+"""Write tab-separated text with `##key=value` lines before the column names."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,13 +10,13 @@ SUFFIXES = (".tsv", ".tsv.gz")
 
 
 class TsvWriter(StagedWriter):
-    """Writes lines that are made already.
+    """Writes formatted lines.
 
     Args:
-        path: `.tsv`, `.tsv.gz` or a stream, which takes plain text.
+        path: `.tsv`, `.tsv.gz` or a stream, which receives uncompressed text.
 
     Raises:
-        UsageError: the path has another suffix than SUFFIXES, or is a stream and not to be text.
+        UsageError: the path has none of SUFFIXES, or is a stream and the format requires a file.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -24,7 +24,7 @@ class TsvWriter(StagedWriter):
         super().__init__(open_target(path), path)
 
     def write(self, lines: Iterable[str]) -> None:
-        """Writes all lines, given without their ends; once only.
+        """Write all lines, given without line ends; call it once.
 
         Raises:
             OutputError: the file cannot be written.
