@@ -29,16 +29,16 @@ def tracks_on(strands: str) -> Tracks:
         ("-+.+-", [1, 0, 2, 4, 3]),
     ],
 )
-def test_counterparts_are_paired_in_their_order(strands: str, expected: list[int]) -> None:
+def test_strand_partners_are_paired_in_order(strands: str, expected: list[int]) -> None:
     assert tracks_on(strands).strand_partners.tolist() == expected
 
 
-def test_counterparts_of_splice_classes_are_sites_of_the_same_kind() -> None:
+def test_strand_partners_of_splice_classes_have_the_same_kind() -> None:
     index = tracks_on("".join(name[-1] for name in SPLICE_CLASSES)).strand_partners
     other_strand = [name[:-1] + {"+": "-", "-": "+"}[name[-1]] for name in SPLICE_CLASSES]
     assert [SPLICE_CLASSES[i] for i in index] == other_strand
 
 
-def test_counterparts_need_pairs() -> None:
+def test_unequal_numbers_of_tracks_per_strand_are_an_error() -> None:
     with pytest.raises(ValueError, match=r"^2 tracks on \+ and 1 on -$"):
         _ = tracks_on("+-.+").strand_partners

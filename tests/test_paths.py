@@ -1,4 +1,4 @@
-"""Paths that are not UTF-8, and what stands in for a home folder."""
+"""Paths that are not UTF-8, and the substitute for a missing home folder."""
 
 import os
 import pathlib
@@ -26,12 +26,12 @@ def test_escaped_text_is_valid_unicode(text: str, shown: str) -> None:
     assert escape_bytes(text) == shown
 
 
-def test_path_that_is_utf8_is_handed_on_as_it_is() -> None:
+def test_utf8_path_is_returned_unchanged() -> None:
     assert utf8_path("dép/in.vcf.gz") == pathlib.Path("dép/in.vcf.gz")
     assert safe_name("dép.vcf") == "dép.vcf"
 
 
-def test_other_path_is_reached_through_a_link_of_the_same_suffix(tmp_path: pathlib.Path) -> None:
+def test_other_path_is_linked_with_the_same_suffix(tmp_path: pathlib.Path) -> None:
     folder = tmp_path / ODD
     folder.mkdir()
     (folder / f"{ODD}.vcf.gz").write_text("text")
@@ -52,7 +52,7 @@ def test_temporary_folder_is_removed_at_exit() -> None:
 
 
 @pytest.mark.parametrize("home", ["/nonexistent/home", ""])
-def test_home_that_is_no_folder_is_replaced(home: str) -> None:
+def test_home_that_is_not_a_folder_is_replaced(home: str) -> None:
     program = (
         "import os; from vepscore.paths import provide_home; provide_home(); print(os.path.expanduser('~'))"
     )

@@ -1,3 +1,5 @@
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -27,7 +29,7 @@ def window(start0: int, width_bp: int = WIDTH_BP) -> Window:
 
 
 def apply(index: AlternateIndex, signal: np.ndarray) -> np.ndarray:
-    """`signal` of the alternate, float (S,), read as the index says."""
+    """Return the alternate's signal, float (S,), aligned by the index."""
     aligned = np.where(index.positions >= 0, signal[index.positions], 0.0)
     if index.anchor < len(aligned):
         aligned[index.anchor] = signal[index.span[index.span >= 0]].max()
@@ -74,7 +76,7 @@ def test_padding_and_subsets() -> None:
     assert index.span[:3].tolist() == [4, 5, -1]
 
 
-def test_padding_is_silent_where_the_anchor_lies_before_the_window() -> None:
+def test_padding_has_no_signal_if_the_anchor_is_before_the_window() -> None:
     index = align_positions(np.array([0, -1]), allele(99, "A", "AC"), window(100))
     assert index.positions.tolist() == [1, -1]
     assert index.anchor == 2
@@ -86,7 +88,7 @@ def test_insertion_whose_anchor_is_not_read_needs_no_span() -> None:
 
 
 @pytest.mark.parametrize(("alt", "silent"), [("C", [10, 11]), ("AC", [9, 10, 11])])
-def test_positions_past_the_window_are_silent(alt: str, silent: list[int]) -> None:
+def test_positions_past_the_window_have_no_signal(alt: str, silent: list[int]) -> None:
     positions = np.array([8, 9, 10, 11])
     index = align_positions(positions, allele(104, "A", alt), window(100))
     assert positions[index.positions == -1].tolist() == silent
@@ -100,7 +102,7 @@ def test_no_positions() -> None:
 @pytest.mark.parametrize(
     ("inserted_bp", "size"), [(1, 32), (31, 32), (32, 1024), (1023, 1024), (1024, 32_768), (262_143, 262_144)]
 )
-def test_span_has_one_of_a_few_sizes(inserted_bp: int, size: int) -> None:
+def test_span_is_padded_to_one_of_the_sizes(inserted_bp: int, size: int) -> None:
     inserted = allele(600_000, "A", "A" + "C" * inserted_bp)
     index = align_positions(np.array([100_000]), inserted, window(500_000, 1 << 20))
     assert len(index.span) == size
@@ -116,7 +118,9 @@ def test_insertion_too_long_for_every_size() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 60), st.integers(1, 20), st.integers(1, 20), st.randoms(use_true_random=False))
-def test_agrees_with_cutting_and_pasting(offset: int, ref_bp: int, alt_bp: int, random) -> None:
+def test_matches_cutting_and_pasting_the_sequence(
+    offset: int, ref_bp: int, alt_bp: int, random: Random
+) -> None:
     width_bp = 100
     signal = np.array([random.random() for _ in range(width_bp)])
     shared = offset + min(ref_bp, alt_bp)
@@ -136,7 +140,7 @@ BIN_BP = 4
 
 
 def aligned_bins(ref: str, alt: str, pos0: int) -> np.ndarray:
-    """The alternate's 8 bins of 4 bp, whose values are 1 to 8, in the reference's coordinates."""
+    """Return the alternate's 8 bins of 4 bp, with values 1 to 8, aligned to the reference."""
     bins = np.arange(8)
     aligned_bins = align_bins(bins, BIN_BP, allele(pos0, ref, alt), window(100, 32))
     return aligned_bins.apply(np.arange(1.0, 9.0)[:, None], bins, rows=8)[:, 0]
@@ -154,11 +158,13 @@ def aligned_bins(ref: str, alt: str, pos0: int) -> np.ndarray:
         ("ACC", "A", 107, [1, 2, 1.5, 3.5, 4.5, 5.5, 6.5, 7.5]),
     ],
 )
-def test_bins_of_the_alternate_are_shared_out_by_base(ref, alt, pos0, expected):
+def test_bins_of_the_alternate_are_weighted_by_their_bases(
+    ref: str, alt: str, pos0: int, expected: list[float]
+) -> None:
     np.testing.assert_allclose(aligned_bins(ref, alt, pos0), expected)
 
 
-def test_contact_maps_are_aligned_along_both_axes():
+def test_contact_maps_are_aligned_along_both_axes() -> None:
     aligned_bins = align_bins(np.array([1, 2]), BIN_BP, allele(107, "A", "ACCCC"), window(100, 32))
     np.testing.assert_array_equal(aligned_bins.bins, [1, 3])
     contacts = np.arange(64.0).reshape(8, 8, 1)
@@ -240,7 +246,7 @@ def test_padding_and_subsets_of_two_windows() -> None:
         (1023, "A", "AC", 8),
     ],
 )
-def test_seam_is_where_most_bases_of_a_bin_lie_right_of_the_variant(
+def test_seam_is_at_the_first_bin_mostly_right_of_the_variant(
     pos0: int, ref: str, alt: str, first: int
 ) -> None:
     is_right = choose_right_bins(128, allele(pos0, ref, alt), window(0, 1024))
@@ -263,7 +269,7 @@ def test_each_pair_of_bins_is_read_where_the_farther_one_is_in_phase() -> None:
 def test_contacts_of_the_variants_own_bin_are_read_from_each_columns_side(
     pos0: int, ref: str, of_row: list[int]
 ) -> None:
-    """A bin of which half is deleted is the left window's."""
+    """A bin with half of its bases deleted is read from the left-anchored window."""
     is_right = choose_right_pairs(2, allele(pos0, ref, "A" if len(ref) > 1 else "AC"), window(100, 12))
     assert is_right[(pos0 - 100) // 2].astype(int).tolist() == of_row
     assert (is_right == is_right.T).all()

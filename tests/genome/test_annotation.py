@@ -1,8 +1,10 @@
-"""Queries on annotations made here, and on real ones against what the official code found there."""
+"""Queries on small annotations, and on GENCODE compared with results of the official code."""
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -34,7 +36,7 @@ TWO_GENES = (
 
 
 @pytest.fixture
-def annotate(tmp_path: Path):
+def annotate(tmp_path: Path) -> Callable[[str], Annotation]:
     def from_text(text: str) -> Annotation:
         path = tmp_path / "genes.gtf"
         path.write_text(text)
@@ -44,12 +46,12 @@ def annotate(tmp_path: Path):
 
 
 @pytest.fixture
-def two_genes(annotate) -> Annotation:
+def two_genes(annotate: Callable[[str], Annotation]) -> Annotation:
     return annotate(TWO_GENES)
 
 
 @pytest.fixture(scope="module")
-def gencode(tmp_path_factory) -> Annotation:
+def gencode(tmp_path_factory: pytest.TempPathFactory) -> Annotation:
     return Annotation.from_gtf(need(GENCODE_REGION), tmp_path_factory.mktemp("cache"))
 
 
@@ -67,11 +69,11 @@ def gencode(tmp_path_factory) -> Annotation:
         (-500, 5000, ["minus", "plus"]),
     ],
 )
-def test_genes_overlapping(two_genes, start0, end0, genes):
+def test_genes_overlapping(two_genes: Annotation, start0: int, end0: int, genes: list[str]) -> None:
     assert [gene.gene_id for gene in two_genes.genes_overlapping("chr1", start0, end0)] == genes
 
 
-def test_a_gene_says_all_about_itself(two_genes):
+def test_a_gene_has_all_its_fields(two_genes: Annotation) -> None:
     assert two_genes.genes_overlapping("chr1", 500, 501) == [
         Gene(gene_id="plus", name="P", type="protein_coding", chrom="chr1", start0=100, end0=1000, strand="+")
     ]
@@ -89,13 +91,13 @@ def test_a_gene_says_all_about_itself(two_genes):
         (-100, 3000, {"minus": [[900, 1200], [1500, 2000]], "plus": [[100, 250], [300, 400], [800, 1000]]}),
     ],
 )
-def test_genes_with_start(two_genes, start0, end0, expected):
+def test_genes_with_start(two_genes: Annotation, start0: int, end0: int, expected: list[object]) -> None:
     found = two_genes.genes_with_start("chr1", start0, end0)
     assert [(gene.gene_id, exons.tolist()) for gene, exons in found] == list(expected.items())
     assert all(exons.dtype == np.int64 for _, exons in found)
 
 
-def test_genes_come_in_the_order_of_their_first_start(annotate):
+def test_genes_are_sorted_by_their_first_start(annotate: Callable[[str], Annotation]) -> None:
     genes = annotate(
         line("gene", 1, 900, 'gene_id "a";')
         + line("gene", 1, 900, 'gene_id "b";')
@@ -110,7 +112,7 @@ def test_genes_come_in_the_order_of_their_first_start(annotate):
     assert [gene.gene_id for gene in genes.genes_overlapping("chr1", 0, 1000)] == ["a", "b"]
 
 
-def test_splice_sites(two_genes):
+def test_splice_sites(two_genes: Annotation) -> None:
     pos0, site_class = two_genes.splice_sites("chr1", 0, 3000)
     assert (pos0.dtype, site_class.dtype) == (np.int64, np.int8)
     assert [
@@ -126,12 +128,12 @@ def test_splice_sites(two_genes):
     ]
 
 
-def test_splice_sites_of_an_interval(two_genes):
+def test_splice_sites_of_an_interval(two_genes: Annotation) -> None:
     assert two_genes.splice_sites("chr1", 249, 800)[0].tolist() == [249, 300, 399]
     assert two_genes.splice_sites("chr1", 2500, 3000)[0].tolist() == []
 
 
-def test_introns(two_genes):
+def test_introns(two_genes: Annotation) -> None:
     found = two_genes.introns("chr1", 350, 1300)
     rows = zip(found.start0, found.end0, found.strand, found.transcripts, found.gene, strict=True)
     assert [
@@ -144,7 +146,7 @@ def test_introns(two_genes):
     ]
 
 
-def test_an_intron_of_several_transcripts_counts_them(annotate):
+def test_an_intron_counts_its_transcripts(annotate: Callable[[str], Annotation]) -> None:
     text = "".join(
         line("exon", start, end, ids(gene, transcript))
         for gene, transcript in (("g", "a"), ("g", "b"), ("h", "c"))
@@ -159,14 +161,14 @@ def test_an_intron_of_several_transcripts_counts_them(annotate):
     ]
 
 
-def test_unstranded_introns_have_no_splice_sites(annotate):
+def test_unstranded_introns_have_no_splice_sites(annotate: Callable[[str], Annotation]) -> None:
     genes = annotate("".join(line("exon", at, at + 9, ids("g", "t"), strand=".") for at in (1, 101)))
     assert len(genes.introns("chr1", 0, 1000).start0) == 1
     assert len(genes.splice_sites("chr1", 0, 1000)[0]) == 0
     assert [gene.strand for gene, _ in genes.genes_with_start("chr1", 0, 1)] == ["."]
 
 
-def test_an_annotation_of_genes_alone(annotate):
+def test_an_annotation_of_genes_alone(annotate: Callable[[str], Annotation]) -> None:
     genes = annotate(line("gene", 1, 9, 'gene_id "g";'))
     assert len(genes.genes_overlapping("chr1", 0, 5)) == 1
     assert genes.genes_with_start("chr1", 0, 5) == []
@@ -175,14 +177,16 @@ def test_an_annotation_of_genes_alone(annotate):
 
 @pytest.mark.parametrize("text", [GENCODE, ENSEMBL, NCBI, UCSC], ids=["GENCODE", "Ensembl", "NCBI", "UCSC"])
 @pytest.mark.parametrize("chrom", ["chr16", "16", "NC_000016.10"])
-def test_contigs_go_by_any_of_their_names(annotate, text, chrom):
+def test_contigs_are_found_by_any_of_their_names(
+    annotate: Callable[[str], Annotation], text: str, chrom: str
+) -> None:
     genes = annotate(text)
     assert len(genes.genes_overlapping(chrom, 500, 501)) == 1
     assert genes.splice_sites(chrom, 0, 1000)[0].tolist() == [199, 800]
     assert genes.contigs.aliased == ({(chrom, genes.contigs.names[0])} - {(chrom, chrom)})
 
 
-def test_an_unknown_contig_has_nothing_on_it(two_genes):
+def test_an_unknown_contig_has_no_genes(two_genes: Annotation) -> None:
     assert two_genes.genes_overlapping("chrUn", 0, 5000) == two_genes.genes_with_start("chrUn", 0, 5000) == []
     assert (
         len(two_genes.splice_sites("chrUn", 0, 5000)[0])
@@ -198,18 +202,20 @@ def tables_of(genes: Annotation) -> list[list]:
     return [column.tolist() for column in (*columns, *everything[1:])]
 
 
-def refuse_to_parse(path):
+def refuse_to_parse(path: Path) -> NoReturn:
     raise AssertionError(f"{path} was parsed again")
 
 
-def test_the_cache_gives_the_same_and_parses_once(annotate, two_genes, monkeypatch):
+def test_the_cache_returns_the_same_tables_without_parsing_again(
+    annotate: Callable[[str], Annotation], two_genes: Annotation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(annotation_module, "read_gtf", refuse_to_parse)
     cached = annotate(TWO_GENES)
     assert tables_of(cached) == tables_of(two_genes)
     assert (cached.digest, cached.contigs.names) == (two_genes.digest, two_genes.contigs.names)
 
 
-def test_a_changed_file_is_parsed_anew(annotate, two_genes):
+def test_a_changed_file_is_parsed_again(annotate: Callable[[str], Annotation], two_genes: Annotation) -> None:
     changed = annotate(TWO_GENES.replace("plus", "other"))
     assert changed.digest != two_genes.digest
     assert changed.genes.gene_id.tolist() == ["minus", "other"]
@@ -220,7 +226,13 @@ def test_a_changed_file_is_parsed_anew(annotate, two_genes):
     [lambda data: data[:-100], lambda data: b"", lambda data: b"x" * len(data)],
     ids=["cut short", "empty", "other bytes"],
 )
-def test_a_damaged_cache_is_replaced(annotate, two_genes, tmp_path, caplog, damage):
+def test_a_damaged_cache_is_replaced(
+    annotate: Callable[[str], Annotation],
+    two_genes: Annotation,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    damage: Callable[[bytes], bytes],
+) -> None:
     (kept,) = (tmp_path / "cache").rglob("*.npz")
     sound = kept.read_bytes()
     kept.write_bytes(damage(sound))
@@ -230,7 +242,9 @@ def test_a_damaged_cache_is_replaced(annotate, two_genes, tmp_path, caplog, dama
     assert len(kept.read_bytes()) == len(sound)
 
 
-def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, caplog):
+def test_a_cache_that_cannot_be_written_is_only_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "genes.gtf").write_text(TWO_GENES)
     (tmp_path / "file").touch()
     genes = Annotation.from_gtf(tmp_path / "genes.gtf", tmp_path / "file" / "cache")
@@ -238,21 +252,21 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, caplog):
     assert "cannot save" in caplog.text
 
 
-def test_the_default_cache_directory(tmp_path, monkeypatch):
+def test_the_default_cache_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VEPSCORE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "genes.gtf").write_text(TWO_GENES)
     Annotation.from_gtf(tmp_path / "genes.gtf")
     assert len(list((tmp_path / "cache" / "annotations").iterdir())) == 1
 
 
-def test_files_that_cannot_be_read(tmp_path):
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="No such file"):
         Annotation.from_gtf(tmp_path / "absent.gtf", tmp_path)
     with pytest.raises(AnnotationError, match="not a regular file"):
         Annotation.from_gtf(tmp_path, tmp_path)
 
 
-def test_what_is_handed_out_cannot_be_changed(two_genes):
+def test_returned_arrays_are_read_only(two_genes: Annotation) -> None:
     pos0, _ = two_genes.splice_sites("chr1", 0, 3000)
     with pytest.raises(ValueError, match="read-only"):
         pos0[0] = 5
@@ -265,7 +279,9 @@ def test_what_is_handed_out_cannot_be_changed(two_genes):
         ("parity/splice_ends.tsv", 0, {"+": "acceptor+", "-": "donor-"}),
     ],
 )
-def test_splice_sites_of_gencode_are_the_official_ones(gencode, file, shift, classes):
+def test_splice_sites_of_gencode_are_the_official_ones(
+    gencode: Annotation, file: str, shift: int, classes: dict[str, str]
+) -> None:
     # The table calls every contig chr16, the few genes of chrX in the annotation's file included.
     rows = [text.split("\t") for text in need(file).read_text().splitlines()[1:]]
     expected = {(int(at) + shift, SPLICE_CLASSES.index(classes[strand])) for _, at, strand in rows}
@@ -278,7 +294,7 @@ def test_splice_sites_of_gencode_are_the_official_ones(gencode, file, shift, cla
     assert set(found) == expected
 
 
-def test_genes_of_gencode_are_those_of_the_official_scores(gencode):
+def test_genes_of_gencode_are_those_of_the_official_scores(gencode: Annotation) -> None:
     import pandas as pd
 
     variants = pd.read_csv(need("parity/scores_seed0_16k_fp32_human.tsv"), sep="\t")
@@ -310,14 +326,16 @@ def test_genes_of_gencode_are_those_of_the_official_scores(gencode):
         (1_437_808, {"ENSG00000197599.13": 1827, "ENSG00000261641.2": 1124, "ENSG00000260051.1": 570}),
     ],
 )
-def test_exons_of_gencode_are_the_official_masks(gencode, start0, bases):
+def test_exons_of_gencode_are_the_official_masks(
+    gencode: Annotation, start0: int, bases: dict[str, int]
+) -> None:
     end0 = start0 + 16_384
     found = gencode.genes_with_start("chr16", start0, end0)
     inside = {gene.gene_id: np.clip(exons, start0, end0) for gene, exons in found}
     assert {gene: (exons[:, 1] - exons[:, 0]).sum() for gene, exons in inside.items()} == bases
 
 
-def test_refseq_whole_genome(tmp_path, monkeypatch):
+def test_refseq_whole_genome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = need("data/refseq_hg38.gtf.gz")
     parsed = Annotation.from_gtf(path, tmp_path)
     assert (len(parsed.contigs.names), len(parsed.genes.name)) == (25, 28_000)

@@ -1,4 +1,4 @@
-"""Assemblies, recognized by the lengths of their chromosomes and by their names."""
+"""Recognize assemblies by chromosome lengths and by names."""
 
 import gzip
 
@@ -26,11 +26,11 @@ from vepscore.genome.assemblies import assembly_of_length, assembly_of_lengths, 
         ("my.fa", ""),
     ],
 )
-def test_an_assembly_goes_by_several_names(text: str, assembly: str) -> None:
+def test_an_assembly_has_several_names(text: str, assembly: str) -> None:
     assert assembly_of_text(text) == assembly
 
 
-def test_lengths_of_most_chromosomes_decide() -> None:
+def test_the_lengths_of_most_chromosomes_decide() -> None:
     assert assembly_of_length(248_956_422) == "GRCh38"
     assert assembly_of_lengths([248_956_422, 242_193_529, 59_373_566, 16_569]) == "GRCh38"
     assert assembly_of_lengths([30_000]) == ""

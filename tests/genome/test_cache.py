@@ -7,17 +7,19 @@ import pytest
 from vepscore.genome import cache
 
 
-def test_cache_dir_is_the_environment_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_environment_variable_sets_the_cache_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("VEPSCORE_CACHE", str(tmp_path))
     assert cache.cache_dir() == tmp_path
 
 
-def test_cache_dir_without_it_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_cache_directory_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VEPSCORE_CACHE", raising=False)
     assert cache.cache_dir().name == "vepscore"
 
 
-def test_digest_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
+def test_digest_is_cached_until_the_file_changes(tmp_path: Path) -> None:
     path, memory = tmp_path / "a.fa", tmp_path / "cache"
     path.write_bytes(b">a\nACGT\n")
     stat = path.stat()
@@ -34,7 +36,7 @@ def test_digest_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
     assert cache.file_digest(path, memory) == hashlib.sha256(b">a\nTTTT\n").hexdigest()
 
 
-def test_digest_survives_a_damaged_memory(tmp_path: Path) -> None:
+def test_damaged_cache_entry_is_ignored(tmp_path: Path) -> None:
     path, memory = tmp_path / "a.fa", tmp_path / "cache"
     path.write_bytes(b">a\nACGT\n")
     digest = cache.file_digest(path, memory)
@@ -43,14 +45,14 @@ def test_digest_survives_a_damaged_memory(tmp_path: Path) -> None:
     assert cache.file_digest(path, memory) == digest
 
 
-def test_digest_needs_no_writable_cache(tmp_path: Path) -> None:
+def test_digest_works_without_a_writable_cache(tmp_path: Path) -> None:
     path, blocked = tmp_path / "a.fa", tmp_path / "blocked"
     path.write_bytes(b"ACGT")
     blocked.write_bytes(b"a file where the cache should be")
     assert cache.file_digest(path, blocked) == hashlib.sha256(b"ACGT").hexdigest()
 
 
-def test_published_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_published_file_appears_only_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "new" / "table.npz"
     with pytest.raises(RuntimeError), cache.published(path) as partial:
         partial.write_text("half")

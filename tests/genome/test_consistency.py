@@ -1,4 +1,4 @@
-"""Whether files are of one genome: contradictions between them are one warning, other names for a contig are none."""
+"""Files of different assemblies give one warning; other names of a contig give none."""
 
 import dataclasses
 from pathlib import Path
@@ -30,7 +30,7 @@ GENES = dataclasses.replace(source("v19.gtf", chr1=249_240_000), is_annotation=T
 
 
 @pytest.fixture(scope="module")
-def genome(tmp_path_factory) -> TinyGenome:
+def genome(tmp_path_factory: pytest.TempPathFactory) -> TinyGenome:
     return build_genome(tmp_path_factory.mktemp("consistency"))
 
 
@@ -39,7 +39,7 @@ def lines_of(*sources: ContigSource) -> list[str]:
     return [] if found is None else found.message.splitlines()
 
 
-def test_lengths_that_differ_are_one_warning_with_what_each_file_says() -> None:
+def test_different_lengths_give_one_warning_that_quotes_each_file() -> None:
     header = source(
         "header of in.vcf",
         "assembly=b37, reference=GRCh37",
@@ -56,7 +56,7 @@ def test_lengths_that_differ_are_one_warning_with_what_each_file_says() -> None:
 
 
 @pytest.mark.parametrize("name", ["chr1", "1", "NC_000001.11"])
-def test_a_contig_under_another_name_is_compared(name: str) -> None:
+def test_contigs_are_compared_under_any_name(name: str) -> None:
     assert lines_of(source("in.vcf", **{name: GRCH38}), FASTA) == []
     assert f"  in.vcf: {name} has 248,956,423 bp" in lines_of(source("in.vcf", **{name: GRCH38 + 1}), FASTA)
 
@@ -74,7 +74,7 @@ def test_a_contig_under_another_name_is_compared(name: str) -> None:
     ],
     ids=lambda other: f"{other.stated or other.file}",
 )
-def test_what_agrees_or_says_nothing_is_no_warning(other: ContigSource) -> None:
+def test_no_warning_if_files_agree_or_state_nothing(other: ContigSource) -> None:
     assert lines_of(other, FASTA) == []
 
 
@@ -85,7 +85,7 @@ def test_real_slices_of_a_genome_do_not_contradict_its_header(tmp_path: Path) ->
     assert lines_of(whole, slices) == lines_of(parts, slices) == []
 
 
-def test_stated_assembly_counts_where_no_length_tells() -> None:
+def test_stated_assembly_counts_if_lengths_do_not_identify_one() -> None:
     for header in (source("in.vcf", "reference=GRCh37"), source("in.vcf", "reference=GRCh37", MT=16_569)):
         assert lines_of(header, FASTA)[1:-1] == [
             "  in.vcf: states reference=GRCh37",
@@ -93,7 +93,9 @@ def test_stated_assembly_counts_where_no_length_tells() -> None:
         ]
 
 
-def test_genes_past_the_end_of_a_contig(genome: TinyGenome, tmp_path: Path, caplog) -> None:
+def test_genes_past_the_end_of_a_contig(
+    genome: TinyGenome, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     gtf = tmp_path / "past.gtf"
     gtf.write_text("#!genome-build GRCh37.p13\n" + gtf_text().replace("\t29800\t", "\t31800\t"))
     reference = Reference(genome.fasta, tmp_path)
@@ -107,7 +109,7 @@ def test_genes_past_the_end_of_a_contig(genome: TinyGenome, tmp_path: Path, capl
     assert check_files(reference=reference, annotation=Annotation.from_gtf(genome.gtf, tmp_path)) == []
 
 
-def test_contigs_that_are_not_found_are_a_warning_with_the_names_of_both_sides() -> None:
+def test_missing_contigs_give_a_warning_with_the_names_in_both_files() -> None:
     t2t = source("t2t.fa", **{"NC_060925.1": 5, "NC_060926.1": 5})
     warning = find_missing_contigs({"chr1": 2, "chr2": 1}, t2t, unit="records")
     assert warning.kind == "contigs not found"
@@ -118,14 +120,14 @@ def test_contigs_that_are_not_found_are_a_warning_with_the_names_of_both_sides()
     ]
 
 
-def test_records_on_a_few_unknown_contigs_are_no_warning() -> None:
+def test_a_few_records_on_unknown_contigs_give_no_warning() -> None:
     scaffolds = {f"chrUn_{number}": 1 for number in range(40)}
     assert find_missing_contigs({"1": 41, **scaffolds}, FASTA, unit="records") is None
     assert find_missing_contigs({"1": 39, **scaffolds}, FASTA, unit="records") is not None
     assert find_missing_contigs({}, FASTA, unit="records") is None
 
 
-def test_genes_on_contigs_of_other_names(genome: TinyGenome, tmp_path: Path) -> None:
+def test_genes_on_contigs_missing_from_the_reference(genome: TinyGenome, tmp_path: Path) -> None:
     gtf = tmp_path / "t2t.gtf"
     gtf.write_text(gtf_text().replace("chr1\t", "NC_060925.1\t").replace("chr3\t", "NC_060927.1\t"))
     reference, annotation = Reference(genome.fasta, tmp_path), Annotation.from_gtf(gtf, tmp_path)
@@ -140,14 +142,14 @@ def test_genes_on_contigs_of_other_names(genome: TinyGenome, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("gene", ["SMALL", "LAST"])
-def test_an_annotation_of_a_few_genes_fits(genome: TinyGenome, tmp_path: Path, gene: str) -> None:
+def test_an_annotation_of_a_few_genes_gives_no_warning(genome: TinyGenome, tmp_path: Path, gene: str) -> None:
     gtf = tmp_path / f"{gene}.gtf"
     gtf.write_text("".join(line for line in gtf_text().splitlines(keepends=True) if gene in line))
     reference = Reference(genome.fasta, tmp_path)
     assert check_files(reference=reference, annotation=Annotation.from_gtf(gtf, tmp_path)) == []
 
 
-def test_a_reference_of_one_contig_fits_an_annotation_of_all(genome: TinyGenome, tmp_path: Path) -> None:
+def test_a_reference_of_one_contig_matches_an_annotation_of_all(genome: TinyGenome, tmp_path: Path) -> None:
     fasta = tmp_path / "chr3.fa"
     fasta.write_text(">chr3\n" + "A" * CONTIGS["chr3"] + "\n")
     annotation = Annotation.from_gtf(genome.gtf, tmp_path)

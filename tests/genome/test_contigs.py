@@ -42,25 +42,25 @@ def test_matches_names_across_schemes(names: list[str], query: str, matched: str
     assert ContigNames(names).match(query) == matched
 
 
-def test_accession_of_another_assembly_is_another_contig() -> None:
+def test_accessions_of_different_assemblies_do_not_match() -> None:
     assert ContigNames(["NC_000001.11"]).match("NC_000001.10") is None
 
 
-def test_exact_name_goes_before_an_alias() -> None:
+def test_exact_name_takes_precedence_over_an_alias() -> None:
     names = ContigNames(["chr1", "1"])
     assert (names.match("1"), names.match("chr1")) == ("1", "chr1")
     assert names.aliased == set()
 
 
-def test_two_candidates_are_none() -> None:
+def test_two_candidates_match_none() -> None:
     assert ContigNames(["chr1", "1"]).match("NC_000001.11") is None
 
 
-def test_a_name_given_twice_is_one_contig() -> None:
+def test_duplicate_names_are_one_contig() -> None:
     assert ContigNames(["chr1", "chr1"]).match("1") == "chr1"
 
 
-def test_aliased_holds_what_matched_under_another_name() -> None:
+def test_aliased_lists_matches_of_other_names() -> None:
     names = ContigNames(["chr1", "chrM"])
     for query in ("chr1", "1", "1", "MT", "7"):
         names.match(query)
@@ -77,5 +77,5 @@ def test_aliased_holds_what_matched_under_another_name() -> None:
         ("HLA-A*01:01:01:01", ("HLA-A*01:01:01:01", 0)),
     ],
 )
-def test_slice_begins_at_its_first_base_counted_from_zero(name: str, origin: tuple[str, int]) -> None:
+def test_origin_of_a_slice_is_0_based(name: str, origin: tuple[str, int]) -> None:
     assert slice_origin(name) == origin

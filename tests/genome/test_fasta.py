@@ -35,7 +35,7 @@ def cache_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def read_only(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Folders that cannot be written, whoever runs the tests."""
+    """Folders that cannot be written, even by root."""
     folders: list[Path] = []
     published = fasta_index.published
 
@@ -109,7 +109,7 @@ def test_fetch(path: Path, start0: int, end0: int, bases: bytes) -> None:
         ("> \t", ""),
     ],
 )
-def test_both_forms_have_the_names_that_samtools_gives(
+def test_uncompressed_and_bgzip_have_the_names_of_samtools(
     tmp_path: Path, header: str, name: str, line_end: str
 ) -> None:
     text = f"{header}\nACGT\nAC\n>chr2\nGG\n".replace("\n", line_end).encode()
@@ -128,7 +128,7 @@ def test_both_forms_have_the_names_that_samtools_gives(
         b">chr0\n>chr1\nACGT\nAC\n>chr2\nGG",
     ],
 )
-def test_both_forms_have_the_same_bases(tmp_path: Path, text: bytes) -> None:
+def test_uncompressed_and_bgzip_have_the_same_bases(tmp_path: Path, text: bytes) -> None:
     for path in (write(tmp_path / "a.fa", text), write_bgzip(tmp_path / "a.fa.gz", text)):
         reference = Reference(path)
         assert {name: reference.fetch(name, 0, end) for name, end in reference.contigs.items()} == {
@@ -158,13 +158,13 @@ def test_digest(path: Path, cache_dir: Path) -> None:
     assert suffixes(cache_dir / "digests") == {".json"}
 
 
-def test_index_is_made_beside_the_fasta(path: Path, cache_dir: Path) -> None:
+def test_index_is_built_beside_the_fasta(path: Path, cache_dir: Path) -> None:
     Reference(path)
     assert suffixes(path.parent) == ({".fa", ".fai"} if path.suffix == ".fa" else {".gz", ".fai", ".gzi"})
     assert not (cache_dir / "fasta").exists()
 
 
-def test_index_is_that_of_samtools(path: Path) -> None:
+def test_index_equals_that_of_samtools(path: Path) -> None:
     Reference(path)
     ours = {each: each.read_bytes() for each in path.parent.iterdir() if each != path}
     for each in ours:
@@ -173,7 +173,7 @@ def test_index_is_that_of_samtools(path: Path) -> None:
     assert {each: each.read_bytes() for each in ours} == ours
 
 
-def test_index_goes_to_the_cache_where_the_folder_is_read_only(
+def test_index_is_cached_if_the_folder_is_read_only(
     path: Path, cache_dir: Path, read_only: list[Path]
 ) -> None:
     read_only.append(path.parent)
@@ -183,7 +183,7 @@ def test_index_goes_to_the_cache_where_the_folder_is_read_only(
     assert suffixes(cache_dir / "fasta") == ({".fai"} if path.suffix == ".fa" else {".fai", ".gzi"})
 
 
-def test_index_is_temporary_where_the_cache_is_read_only_too(
+def test_index_is_temporary_if_the_cache_is_read_only_too(
     path: Path, cache_dir: Path, read_only: list[Path]
 ) -> None:
     read_only += [path.parent, cache_dir]
@@ -192,7 +192,9 @@ def test_index_is_temporary_where_the_cache_is_read_only_too(
     assert not (cache_dir / "fasta").exists()
 
 
-def test_index_that_can_be_written_nowhere(path: Path, cache_dir: Path, read_only: list[Path]) -> None:
+def test_error_if_the_index_can_be_written_nowhere(
+    path: Path, cache_dir: Path, read_only: list[Path]
+) -> None:
     read_only += [path.parent, cache_dir, scratch_folder()]
     with pytest.raises(GenomeError, match="VEPSCORE_CACHE"):
         Reference(path)
@@ -214,7 +216,7 @@ def test_stale_index(path: Path) -> None:
         Reference(path)
 
 
-def test_index_that_is_older_but_still_fits(path: Path) -> None:
+def test_older_index_that_still_matches(path: Path) -> None:
     Reference(path)
     set_age(path.with_name(path.name + ".fai"), 60)
     assert Reference(path).fetch("chr1", 0, 4) == b"ACGT"
@@ -238,24 +240,24 @@ def test_empty_file(tmp_path: Path, contents: bytes) -> None:
         Reference(write(tmp_path / "empty.fa", contents))
 
 
-def test_byte_order_mark_before_a_fasta_is_named(tmp_path: Path) -> None:
-    """htslib cannot read past it, and neither can its index."""
+def test_byte_order_mark_is_reported(tmp_path: Path) -> None:
+    """htslib does not skip it."""
     with pytest.raises(GenomeError, match=r"starts with a byte order mark(.|\n)*tail -c \+4"):
         Reference(write(tmp_path / "marked.fa", b"\xef\xbb\xbf>chr1\nACGT\n"))
 
 
-def test_file_that_is_no_fasta(tmp_path: Path) -> None:
+def test_file_that_is_not_fasta(tmp_path: Path) -> None:
     with pytest.raises(GenomeError, match="starts with b'@'"):
         Reference(write(tmp_path / "reads.fq", b"@read\nACGT\n+\nIIII\n"))
 
 
-def test_bgzip_cut_off_in_its_first_block(tmp_path: Path) -> None:
+def test_bgzip_truncated_in_its_first_block(tmp_path: Path) -> None:
     whole = write_bgzip(tmp_path / "tiny.fa.gz")
     with pytest.raises(GenomeError):
         Reference(write(tmp_path / "cut.fa.gz", whole.read_bytes()[:30]))
 
 
-def test_lines_of_many_lengths(tmp_path: Path) -> None:
+def test_lines_of_different_lengths(tmp_path: Path) -> None:
     with pytest.raises(GenomeError, match="cannot be indexed"):
         Reference(write(tmp_path / "ragged.fa", b">chr1\nACGT\nAC\nACGT\n"))
 

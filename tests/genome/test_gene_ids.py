@@ -1,4 +1,4 @@
-"""Ensembl ids have versions; names do not."""
+"""Versions are removed from Ensembl ids, not from other names."""
 
 import pytest
 
@@ -24,5 +24,5 @@ from vepscore.genome.gene_ids import without_version
         ("", ""),
     ],
 )
-def test_a_version_is_what_follows_the_dot_of_an_ensembl_id(gene_id: str, expected: str) -> None:
+def test_only_ensembl_ids_lose_their_version(gene_id: str, expected: str) -> None:
     assert without_version(gene_id) == expected

@@ -1,6 +1,7 @@
-"""GTFs of every flavour, small enough to read here."""
+"""Small GTFs of every source."""
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from vepscore.genome.gtf import read_gtf
 
 
 @pytest.fixture
-def read(tmp_path: Path):
+def read(tmp_path: Path) -> Callable[[str | bytes], GeneModels]:
     def read_text(text: str | bytes) -> GeneModels:
         path = tmp_path / "genes.gtf"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -23,7 +24,7 @@ def read(tmp_path: Path):
     return read_text
 
 
-def columns(table, *names: str) -> list[tuple]:
+def columns(table: object, *names: str) -> list[tuple]:
     return list(zip(*(getattr(table, name).tolist() for name in names), strict=True))
 
 
@@ -37,7 +38,9 @@ def columns(table, *names: str) -> list[tuple]:
     ],
     ids=["GENCODE", "Ensembl", "NCBI", "UCSC"],
 )
-def test_every_flavour_gives_the_same_tables(read, text, contig, gene):
+def test_every_source_gives_the_same_tables(
+    read: Callable[[str | bytes], GeneModels], text: str, contig: str, gene: tuple[object, ...]
+) -> None:
     models = read(text)
     assert models.contigs == (contig,)
     assert columns(models.genes, "gene_id", "name", "type", "start0", "end0", "strand")[0] == gene
@@ -45,19 +48,19 @@ def test_every_flavour_gives_the_same_tables(read, text, contig, gene):
     assert columns(models.exons, "transcript", "start0", "end0")[:2] == [(0, 100, 200), (0, 800, 900)]
 
 
-def test_a_gene_without_transcripts_is_kept(read):
+def test_a_gene_without_transcripts_is_kept(read: Callable[[str | bytes], GeneModels]) -> None:
     models = read(NCBI)
     assert columns(models.genes, "gene_id", "type")[1] == ("LOC2", "pseudogene")
     assert models.transcripts.transcript_id.tolist() == ["NM_1.1"]
 
 
-def test_ucsc_genes_are_made_from_their_transcripts(read):
+def test_ucsc_genes_are_derived_from_transcripts(read: Callable[[str | bytes], GeneModels]) -> None:
     models = read(UCSC)
     assert columns(models.genes, "gene_id", "type") == [("ABC1", "protein_coding"), ("RNA3", "")]
     assert models.transcripts.gene.tolist() == [0, 0, 1]
 
 
-def test_transcripts_and_genes_are_made_from_exons_alone(read):
+def test_transcripts_and_genes_are_derived_from_exons(read: Callable[[str | bytes], GeneModels]) -> None:
     models = read(
         line("exon", 101, 200, ids("g", "t2"))
         + line("exon", 401, 500, ids("g", "t2"))
@@ -70,13 +73,13 @@ def test_transcripts_and_genes_are_made_from_exons_alone(read):
     ]
 
 
-def test_genes_only(read):
+def test_genes_only(read: Callable[[str | bytes], GeneModels]) -> None:
     models = read(line("gene", 1, 9, 'gene_id "g";'))
     assert len(models.genes.gene_id) == 1
     assert len(models.transcripts.gene) == len(models.exons.transcript) == 0
 
 
-def test_one_id_at_several_loci(read):
+def test_one_id_at_several_loci(read: Callable[[str | bytes], GeneModels]) -> None:
     def locus(chrom: str, start1: int, strand: str = "+") -> str:
         return (
             line("gene", start1, start1 + 99, 'gene_id "g";', chrom, strand)
@@ -97,12 +100,12 @@ def test_one_id_at_several_loci(read):
     assert columns(models.exons, "transcript", "start0")[:4] == [(0, 1000), (0, 1080), (1, 0), (1, 80)]
 
 
-def test_loci_of_a_gene_without_lines_stay_separate(read):
+def test_loci_of_a_gene_without_lines_stay_separate(read: Callable[[str | bytes], GeneModels]) -> None:
     models = read(line("transcript", 1, 100, ids("g", "a")) + line("transcript", 901, 999, ids("g", "b")))
     assert columns(models.genes, "gene_id", "start0", "end0") == [("g", 0, 100), ("g", 900, 999)]
 
 
-def test_a_transcript_id_shared_by_genes(read):
+def test_a_transcript_id_shared_by_genes(read: Callable[[str | bytes], GeneModels]) -> None:
     models = read(
         line("transcript", 1, 100, ids("a", "unknown_transcript_1"))
         + line("transcript", 1, 100, ids("b", "unknown_transcript_1"))
@@ -112,7 +115,7 @@ def test_a_transcript_id_shared_by_genes(read):
     assert models.exons.transcript.tolist() == [1]
 
 
-def test_a_file_given_twice_over_says_the_same(read):
+def test_duplicate_lines_change_nothing(read: Callable[[str | bytes], GeneModels]) -> None:
     once, twice = read(GENCODE), read(GENCODE * 2)
     assert columns(twice.genes, "gene_id", "start0", "end0") == columns(
         once.genes, "gene_id", "start0", "end0"
@@ -120,14 +123,18 @@ def test_a_file_given_twice_over_says_the_same(read):
     assert columns(twice.transcripts, "transcript_id", "gene") == [("ENST01.1", 0)]
 
 
-def test_order_of_lines_does_not_matter_to_who_belongs_where(read):
+def test_parents_do_not_depend_on_the_order_of_lines(
+    read: Callable[[str | bytes], GeneModels],
+) -> None:
     meta, *body = GENCODE.splitlines(keepends=True)
     backwards = read(meta + "".join(reversed(body)))
     assert columns(backwards.genes, "gene_id", "name", "type") == [("ENSG01.7", "ABC1", "protein_coding")]
     assert backwards.exons.start0.tolist() == [100, 800]
 
 
-def test_genes_of_a_contig_stand_together_in_the_order_of_the_file(read):
+def test_genes_are_grouped_by_contig_in_file_order(
+    read: Callable[[str | bytes], GeneModels],
+) -> None:
     lines = [("chr2", 500, "a"), ("chr1", 900, "b"), ("chr2", 100, "c"), ("chr1", 50, "d")]
     models = read("".join(line("gene", at, at + 9, f'gene_id "{name}";', chrom) for chrom, at, name in lines))
     assert columns(models.genes, "gene_id", "chrom") == [("a", 0), ("c", 0), ("b", 1), ("d", 1)]
@@ -140,12 +147,14 @@ def test_genes_of_a_contig_stand_together_in_the_order_of_the_file(read):
         'note "gene_id; gene_name z"; gene_id "g;1"; gene_name "a; gene_name "; gene_type "b;c"',
     ],
 )
-def test_semicolons_inside_quotes_are_text(read, attributes):
+def test_semicolons_inside_quotes_are_text(
+    read: Callable[[str | bytes], GeneModels], attributes: str
+) -> None:
     models = read(line("gene", 1, 9, attributes))
     assert columns(models.genes, "gene_id", "name", "type") == [("g;1", "a; gene_name ", "b;c")]
 
 
-def test_unquoted_values_and_no_strand(read):
+def test_unquoted_values_and_no_strand(read: Callable[[str | bytes], GeneModels]) -> None:
     models = read(line("gene", 1, 9, "gene_id 7; gene_name abc", strand="."))
     assert columns(models.genes, "gene_id", "name", "strand") == [("7", "abc", ".")]
 
@@ -162,7 +171,9 @@ def test_unquoted_values_and_no_strand(read):
     ],
     ids=["CRLF", "no last newline", "gzip", "gzip in members", "byte order mark", "track and blank lines"],
 )
-def test_the_same_text_in_other_wrappings(read, rewrite):
+def test_line_ends_compression_and_blank_lines_change_nothing(
+    read: Callable[[str | bytes], GeneModels], rewrite: Callable[[bytes], bytes]
+) -> None:
     plain, wrapped = read(GENCODE), read(rewrite(GENCODE.encode()))
     assert wrapped.contigs == plain.contigs
     for table in ("genes", "transcripts", "exons"):
@@ -200,7 +211,9 @@ def test_the_same_text_in_other_wrappings(read, rewrite):
         ),
     ],
 )
-def test_malformed_lines_are_named(read, bad, found):
+def test_malformed_lines_are_reported(
+    read: Callable[[str | bytes], GeneModels], bad: str, found: str
+) -> None:
     with pytest.raises(AnnotationError) as caught:
         read(GENCODE + bad)
     where, what = caught.value.message.split("\n")
@@ -208,7 +221,7 @@ def test_malformed_lines_are_named(read, bad, found):
     assert what == found
 
 
-def test_gff3_is_recognised(read):
+def test_gff3_is_recognized(read: Callable[[str | bytes], GeneModels]) -> None:
     with pytest.raises(AnnotationError) as caught:
         read("##gff-version 3\n" + line("gene", 1, 9, "ID=gene:1;Name=abc"))
     assert "GFF3" in caught.value.hint
@@ -217,12 +230,12 @@ def test_gff3_is_recognised(read):
 @pytest.mark.parametrize(
     "text", ["", "# nothing\n", line("CDS", 1, 9, ids("g", "t")), line("start_codon", 1, 3, "")]
 )
-def test_an_empty_annotation_is_an_error(read, text):
+def test_an_empty_annotation_is_an_error(read: Callable[[str | bytes], GeneModels], text: str) -> None:
     with pytest.raises(AnnotationError, match="no gene, transcript or exon lines"):
         read(text)
 
 
-def test_files_that_cannot_be_read(read, tmp_path):
+def test_files_that_cannot_be_read(read: Callable[[str | bytes], GeneModels], tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="No such file"):
         read_gtf(tmp_path / "absent.gtf")
     with pytest.raises(AnnotationError, match="not a regular file"):
@@ -231,7 +244,7 @@ def test_files_that_cannot_be_read(read, tmp_path):
         read(gzip.compress(GENCODE.encode())[:-12])
 
 
-def test_merge_spans():
+def test_merge_spans() -> None:
     group, start0, end0 = np.array(
         [[1, 10, 20], [0, 5, 8], [1, 18, 30], [1, 30, 31], [1, 40, 41], [0, 6, 7]]
     ).T
@@ -240,7 +253,7 @@ def test_merge_spans():
     assert np.stack(spans, axis=1).tolist() == [[0, 5, 8], [1, 10, 31], [1, 40, 41]]
 
 
-def test_gencode_region():
+def test_gencode_region() -> None:
     models = read_gtf(need("data/gencode_v48.chr16_0.95-1.61M.gtf.gz"))
     lmf1 = models.genes.gene_id.tolist().index("ENSG00000103227.19")
     assert len(models.exons.start0) == 1784

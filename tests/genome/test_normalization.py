@@ -1,4 +1,4 @@
-"""An allele is written in one way, which is that of `bcftools norm`."""
+"""Alleles are normalized like `bcftools norm`."""
 
 import subprocess
 from pathlib import Path
@@ -18,7 +18,7 @@ RANDOM_RECORDS = 3_000
 
 
 def write(contig: bytes, pos0: int, ref: str, alt: str) -> tuple[int, str, str]:
-    """Place, REF and ALT after normalisation."""
+    """Return position, REF and ALT after normalization."""
     found = normalize(Allele(chrom="chr1", pos0=pos0, ref=ref, alt=alt), Contig(contig))
     return found.pos0, found.ref, found.alt
 
@@ -58,30 +58,30 @@ def test_table(written: tuple[int, str, str], normal: tuple[int, str, str]) -> N
 
 
 class Unreadable:
-    """A reference that no base may be read from."""
+    """A reference whose bases must not be read."""
 
     def fetch(self, chrom: str, start0: int, end0: int) -> bytes:
         raise AssertionError(f"{chrom}:{start0}-{end0} was read")
 
 
-def test_substitution_of_one_base_needs_no_look_at_the_reference() -> None:
+def test_snv_does_not_read_the_reference() -> None:
     allele = Allele(chrom="chr1", pos0=7, ref="A", alt="C")
     assert normalize(allele, Unreadable()) is allele
 
 
-def test_moves_to_the_contigs_start() -> None:
+def test_shifts_to_the_start_of_the_contig() -> None:
     assert write(b"ACACACGT", 3, "CAC", "C") == (0, "ACA", "A")
     assert write(b"ACACACGT", 5, "C", "CAC") == (0, "A", "ACA")
 
 
-def test_moves_through_a_long_repeat() -> None:
+def test_shifts_through_a_long_repeat() -> None:
     contig = b"G" + b"CAT" * 5_000 + b"G"
     assert write(contig, len(contig) - 4, "CATG", "G") == (0, "GCAT", "G")
 
 
 @st.composite
 def alleles(draw: st.DrawFn) -> tuple[bytes, int, str, str]:
-    """A contig of few letters, so that much repeats, and any REF and ALT in it."""
+    """A contig of few letters, which has many repeats, and any REF and ALT in it."""
     contig = draw(st.text("ACN", min_size=2, max_size=24).filter(lambda text: set(text) & set("AC")))
     pos0 = draw(st.sampled_from([i for i, base in enumerate(contig) if base != "N"]))
     room = len((contig[pos0:] + "N").partition("N")[0])
@@ -99,8 +99,10 @@ def test_changes_the_same_bases(case: tuple[bytes, int, str, str]) -> None:
 
 
 @given(alleles(), st.data())
-def test_however_it_is_written(case: tuple[bytes, int, str, str], data: st.DataObject) -> None:
-    """REF widened by bases of the contig on both sides, which ALT gets too."""
+def test_result_does_not_depend_on_the_written_form(
+    case: tuple[bytes, int, str, str], data: st.DataObject
+) -> None:
+    """Extend REF and ALT by the same bases of the contig on both sides."""
     contig, pos0, ref, alt = case
     left = data.draw(st.integers(0, len(contig[:pos0].rpartition(b"N")[2])))
     right = data.draw(st.integers(0, len((contig[pos0 + len(ref) :] + b"N").partition(b"N")[0])))
@@ -114,7 +116,7 @@ def test_however_it_is_written(case: tuple[bytes, int, str, str], data: st.DataO
         )
 
 
-def test_as_bcftools_norm(tmp_path: Path) -> None:
+def test_equals_bcftools_norm(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     contig = "".join(rng.choice(list("ACGT"), 200, p=[0.4, 0.4, 0.1, 0.1]))
     written = {draw_record(rng, contig) for _ in range(RANDOM_RECORDS)}

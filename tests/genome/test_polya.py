@@ -1,6 +1,7 @@
 """Poly(A) sites by gene."""
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def gene(gene_id: str, chrom: str = "chrX", strand: str = "+") -> Gene:
 
 
 @pytest.fixture
-def read(tmp_path: Path):
+def read(tmp_path: Path) -> Callable[[str | bytes], PolyASites]:
     def from_text(text: str | bytes) -> PolyASites:
         path = tmp_path / "polya.tsv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -53,11 +54,11 @@ def read(tmp_path: Path):
         (gene("ENSG00000000003.1"), []),
     ],
 )
-def test_sites_of_a_gene(read, of, starts):
+def test_sites_of_a_gene(read: Callable[[str | bytes], PolyASites], of: Gene, starts: list[int]) -> None:
     assert read(TABLE).of_gene(of).tolist() == starts
 
 
-def test_columns_in_another_order_among_others(read):
+def test_columns_in_another_order_with_extra_columns(read: Callable[[str | bytes], PolyASites]) -> None:
     sites = read("#start\tnote\tstrand\tgene_id\tchrom\n7\tx\t+\tg\tchrX\n")
     assert sites.of_gene(gene("g")).tolist() == [7]
 
@@ -65,7 +66,9 @@ def test_columns_in_another_order_among_others(read):
 @pytest.mark.parametrize(
     "wrap", [lambda text: text.replace(b"\n", b"\r\n"), gzip.compress], ids=["CRLF", "gzip"]
 )
-def test_the_same_text_in_other_wrappings(read, wrap):
+def test_line_ends_and_compression_change_nothing(
+    read: Callable[[str | bytes], PolyASites], wrap: Callable[[bytes], bytes]
+) -> None:
     plain, wrapped = read(TABLE), read(wrap(TABLE.encode()))
     assert wrapped.of_gene(gene("ENSG00000000001")).tolist() == [200, 500]
     assert wrapped.digest != plain.digest
@@ -81,7 +84,9 @@ def test_the_same_text_in_other_wrappings(read, wrap):
         ("\tchrX\t5\t+\n", "found an empty gene_id or chrom"),
     ],
 )
-def test_malformed_lines_are_named(read, bad, found):
+def test_malformed_lines_are_reported(
+    read: Callable[[str | bytes], PolyASites], bad: str, found: str
+) -> None:
     with pytest.raises(AnnotationError) as caught:
         read(TABLE + bad)
     where, what = caught.value.message.split("\n")
@@ -97,17 +102,19 @@ def test_malformed_lines_are_named(read, bad, found):
         ("gene_id\tchrom\tstart\tstrand\n", "no poly\\(A\\) sites"),
     ],
 )
-def test_tables_without_what_is_needed(read, text, found):
+def test_tables_without_columns_or_sites(
+    read: Callable[[str | bytes], PolyASites], text: str, found: str
+) -> None:
     with pytest.raises(AnnotationError, match=found):
         read(text)
 
 
-def test_a_missing_file(tmp_path):
+def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="No such file"):
         PolyASites.from_tsv(tmp_path / "absent.tsv")
 
 
-def test_parity_table():
+def test_parity_table() -> None:
     sites = PolyASites.from_tsv(need("parity/polya.tsv"))
     assert sites.of_gene(gene("ENSG00000007516.14", "chr16")).tolist()[:3] == [1348639, 1348754, 1348792]
     assert sites.of_gene(gene("ENSG00000007516.14", "chr16", "-")).tolist() == []

@@ -1,4 +1,6 @@
-"""Regions and variants as text: 1-based and inclusive there, 0-based and half-open inside."""
+"""Parse regions and variants: 1-based and inclusive as text, 0-based and half-open as objects."""
+
+from pathlib import Path
 
 import pytest
 
@@ -11,13 +13,13 @@ from vepscore.genome.windows import Window
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory) -> Reference:
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     folder = tmp_path_factory.mktemp("regions")
     return Reference(build_genome(folder).fasta, folder / "cache")
 
 
 @pytest.mark.parametrize("text", ["chr1:1001-2000", "chr1:1,001-2,000", "1:1001-2000"])
-def test_region_is_read_as_samtools_reads_it(reference, text):
+def test_region_is_parsed_like_samtools(reference: Reference, text: str) -> None:
     region = parse_region(text, reference)
     assert region == Region(chrom="chr1", start0=1_000, end0=2_000)
     assert (region.width_bp, str(region)) == (1_000, "chr1:1001-2000")
@@ -27,7 +29,7 @@ HLA, SLICE = "HLA-A*01:01:01:01", "chr1:10001-207666"
 
 
 @pytest.fixture(scope="module")
-def with_colons(tmp_path_factory) -> Reference:
+def with_colons(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     folder = tmp_path_factory.mktemp("colons")
     return Reference(build_genome(folder, [HLA, SLICE, "chr3"]).fasta, folder / "cache")
 
@@ -46,11 +48,13 @@ def with_colons(tmp_path_factory) -> Reference:
         ("3:5-", "chr3", 4, 6_000),
     ],
 )
-def test_name_of_a_contig_may_have_colons(with_colons, text, chrom, start0, end0):
+def test_name_of_a_contig_may_have_colons(
+    with_colons: Reference, text: str, chrom: str, start0: int, end0: int
+) -> None:
     assert parse_region(text, with_colons) == Region(chrom=chrom, start0=start0, end0=end0)
 
 
-def test_real_slices_are_contigs_and_have_parts(tmp_path):
+def test_real_slices_are_contigs_and_have_parts(tmp_path: Path) -> None:
     slices = Reference(need("data/hg38_slices.fa.gz"), tmp_path)
     assert parse_region(SLICE, slices) == Region(chrom=SLICE, start0=0, end0=197_666)
     assert parse_region(f"{SLICE}:500-510", slices) == Region(chrom=SLICE, start0=499, end0=510)
@@ -62,18 +66,18 @@ def test_real_slices_are_contigs_and_have_parts(tmp_path):
     ("text", "chrom", "pos1"),
     [(f"{HLA}:14200:C>T", HLA, 14_200), (f"{HLA}-14200-C-T", HLA, 14_200), (f"{SLICE}:5:C>T", SLICE, 5)],
 )
-def test_variant_on_a_contig_with_colons(text, chrom, pos1):
+def test_variant_on_a_contig_with_colons(text: str, chrom: str, pos1: int) -> None:
     assert parse_variant(text) == VariantText(chrom=chrom, pos1=pos1, ref="C", alt="T")
 
 
 @pytest.mark.parametrize("or_variant", [False, True])
-def test_a_variant_is_named_where_one_would_do(reference, or_variant: bool) -> None:
+def test_error_mentions_variants_if_they_are_allowed(reference: Reference, or_variant: bool) -> None:
     with pytest.raises(UsageError) as caught:
         parse_region("chr1:x", reference, or_variant=or_variant)
     assert ("or a variant: " in str(caught.value)) == or_variant
 
 
-def test_one_base_is_a_region(reference):
+def test_one_base_is_a_region(reference: Reference) -> None:
     assert parse_region("chr3:6000-6000", reference).width_bp == 1
 
 
@@ -102,23 +106,25 @@ def test_one_base_is_a_region(reference):
         ),
     ],
 )
-def test_what_is_no_region_is_refused(reference, text, error, says):
+def test_invalid_region_is_refused(
+    reference: Reference, text: str, error: type[Exception], says: str
+) -> None:
     with pytest.raises(error) as caught:
         parse_region(text, reference)
     assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["chr1:1,500:g>AT", "chr1-1500-G-at"])
-def test_variant_has_two_forms(text):
+def test_variant_has_two_forms(text: str) -> None:
     assert parse_variant(text) == VariantText(chrom="chr1", pos1=1_500, ref="G", alt="AT")
 
 
 @pytest.mark.parametrize("text", ["chr1:1000-2000", "chr1:1500:G>", "chr1:1500:<DEL>", "HLA-A:1-10"])
-def test_other_texts_are_no_variants(text):
+def test_other_texts_are_not_variants(text: str) -> None:
     assert parse_variant(text) is None
 
 
-def test_region_lies_within_a_window_of_its_contig():
+def test_region_lies_within_a_window_of_its_contig() -> None:
     region = Region(chrom="chr1", start0=10, end0=20)
     assert region.is_within(Window(chrom="chr1", start0=10, end0=20))
     assert not region.is_within(Window(chrom="chr1", start0=11, end0=30))

@@ -1,4 +1,4 @@
-"""Text files of people: compressed or not, whatever their line ends, with and without a byte order mark."""
+"""Text files: compressed or not, with any line ends, with and without a byte order mark."""
 
 import gzip
 from pathlib import Path
@@ -12,7 +12,7 @@ from vepscore.genome.text_file import open_text
 @pytest.mark.parametrize(
     "data", [b"\xef\xbb\xbfPlus\r\nMinus\r\n", b"Plus\nMinus\n", gzip.compress(b"\xef\xbb\xbfPlus\nMinus\n")]
 )
-def test_a_byte_order_mark_is_no_letter(tmp_path: Path, data: bytes) -> None:
+def test_a_byte_order_mark_is_skipped(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "genes.txt"
     path.write_bytes(data)
     with open_text(path, UsageError) as lines:
@@ -33,6 +33,6 @@ def test_text_in_another_encoding_is_refused_only_if_strict(tmp_path: Path) -> N
         assert "\N{REPLACEMENT CHARACTER}" in "".join(lines)
 
 
-def test_a_folder_is_no_text(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="is not a regular file"), open_text(tmp_path, AnnotationError):
         pass

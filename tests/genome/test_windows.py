@@ -51,7 +51,7 @@ def decode(codes: np.ndarray) -> str:
         (248_956_421, 1, 1 << 20, 248_432_134),
     ],
 )
-def test_window_is_centred_on_ref(pos0: int, ref_bp: int, width_bp: int, start0: int) -> None:
+def test_window_is_centered_on_ref(pos0: int, ref_bp: int, width_bp: int, start0: int) -> None:
     assert window_around(allele(pos0, "A" * ref_bp), width_bp) == window(start0, start0 + width_bp)
 
 
@@ -132,7 +132,7 @@ def test_right_anchored_sequences(start0: int, pos0: int, ref: str, alt: str, wi
     assert codes.dtype == np.uint8
 
 
-def test_right_anchored_window_must_touch_the_allele() -> None:
+def test_right_anchored_window_must_overlap_the_allele() -> None:
     with pytest.raises(ValueError, match="outside of"):
         right_anchored_sequence(Contig(CONTIG), window(4, 12), allele(12, "TG", "T"))
 
@@ -163,7 +163,7 @@ def test_codes() -> None:
     assert encode_bases(b"ACGTacgtNnRU-").tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 4, 4, 4, 4, 4]
 
 
-def test_reverse_complement_turns_each_base_into_its_partner() -> None:
+def test_reverse_complement_complements_each_base() -> None:
     assert decode(reverse_complement(encode_bases(b"AACCCGTN"))) == "NACGGGTT"
     assert reverse_complement(encode_bases(b"ACGT")).dtype == np.uint8
 

@@ -1,4 +1,4 @@
-"""Small inputs and results for the tests of reading and writing."""
+"""Small inputs and results for tests of readers and writers."""
 
 import shutil
 import subprocess
@@ -37,19 +37,19 @@ MYGENE = Gene(
 
 
 def vcf_bytes(*records: str, meta: tuple[str, ...] = META, columns: str = COLUMNS) -> bytes:
-    """A VCF of these lines; fields are separated by blanks here."""
+    """Return a VCF with these records; spaces separate their fields."""
     body = ("\t".join(record.split(" ")) for record in records)
     return "".join(f"{line}\n" for line in (*meta, columns, *body)).encode()
 
 
 def read_all(path: Path | str) -> tuple[VcfHeader, list[Record]]:
-    """The header and all records of a file."""
+    """Return the header and all records of a file."""
     with open_records(path) as reader:
         return reader.header, list(reader)
 
 
 def scored(alt: str, **fields: float | str) -> AlleleResult:
-    """A scored allele with a detail for a gene and one without."""
+    """Return a scored allele with one detail for a gene and one without."""
     details = (
         Detail(
             scorer="RNA_SEQ",
@@ -65,7 +65,7 @@ def scored(alt: str, **fields: float | str) -> AlleleResult:
 
 
 def result_of(record: Record) -> RecordResult:
-    """Scores for the ALTs that are plain sequence, a status for the others."""
+    """Return scores for ALTs with a plain sequence, and a status for others."""
     alleles = [
         scored(alt, VS_SPLICE=1.23456789, VS_SPLICE_GENE="MYGENE", VS_RNA=-0.5)
         if set(alt) <= set("ACGT")
@@ -76,7 +76,7 @@ def result_of(record: Record) -> RecordResult:
 
 
 def tracks_of(output: Output, count: int) -> Tracks:
-    """Tracks on the strands +, -, . in turn; every other one without an ontology term."""
+    """Return tracks on the strands +, -, . in turn; every other one without an ontology term."""
     numbers = range(count)
     return Tracks(
         output=output,
@@ -91,7 +91,7 @@ def tracks_of(output: Output, count: int) -> Tracks:
 
 
 def block_of(output: Output, values: list[list[float]], **names: object) -> ScoreMatrix:
-    """Scores, about no genes unless `genes` says so."""
+    """Return scores, without genes unless `genes` is given."""
     scores = np.array(values, np.float32)
     return ScoreMatrix(
         scorer=str(output), output=output, values=scores, **{"genes": (None,) * len(scores)} | names
@@ -99,7 +99,7 @@ def block_of(output: Output, values: list[list[float]], **names: object) -> Scor
 
 
 def run_tool(*command: str | Path) -> str:
-    """What a tool prints; it must succeed and say nothing on stderr. Skips where it is absent."""
+    """Return the output of a tool, which must succeed without messages on stderr; skip if it is missing."""
     if shutil.which(str(command[0])) is None:
         pytest.skip(f"needs {command[0]} on the PATH")
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)

@@ -1,5 +1,7 @@
 import os
 import stat
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,31 +10,31 @@ from vepscore.io.atomic import StagedFile, StagedWriter
 
 
 class NoteWriter(StagedWriter):
-    """Writes texts; `on_close` happens at the end."""
+    """Writes texts and calls `on_close` at the end."""
 
-    def __init__(self, path, on_close=lambda: None):
+    def __init__(self, path: Path, on_close: Callable[[], None] = lambda: None) -> None:
         super().__init__(StagedFile(path, companions=(".idx",)), path)
         self.on_close = on_close
 
-    def write(self, text):
+    def write(self, text: str) -> None:
         self._file.write(text)
 
-    def _open(self):
+    def _open(self) -> None:
         self._file = self._target.temporary.open("w")
 
-    def _close(self):
+    def _close(self) -> None:
         self._file.close()
         self.on_close()
 
 
-def fail_with(error):
-    def fail():
+def fail_with(error: Exception) -> Callable[[], None]:
+    def fail() -> None:
         raise error
 
     return fail
 
 
-def test_the_file_appears_at_the_end(tmp_path):
+def test_the_file_appears_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     with NoteWriter(path) as writer:
         writer.write("a")
@@ -41,7 +43,7 @@ def test_the_file_appears_at_the_end(tmp_path):
     assert os.listdir(tmp_path) == ["out.txt"]
 
 
-def test_a_failure_leaves_nothing_and_keeps_what_was_there(tmp_path):
+def test_a_failure_keeps_the_existing_file(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     path.write_text("old")
     with pytest.raises(KeyError), NoteWriter(path) as writer:
@@ -51,7 +53,7 @@ def test_a_failure_leaves_nothing_and_keeps_what_was_there(tmp_path):
     assert os.listdir(tmp_path) == ["out.txt"]
 
 
-def test_a_failure_on_closing_leaves_nothing(tmp_path):
+def test_a_failure_on_closing_leaves_nothing(tmp_path: Path) -> None:
     full = OSError(28, "No space left on device")
     with (
         pytest.raises(OutputError, match=r"out\.txt\n.*No space left"),
@@ -61,7 +63,7 @@ def test_a_failure_on_closing_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_failure_on_opening_leaves_nothing(tmp_path):
+def test_a_failure_on_opening_leaves_nothing(tmp_path: Path) -> None:
     writer = NoteWriter(tmp_path / "out.txt")
     writer._open = fail_with(OSError(28, "No space left on device"))
     with pytest.raises(OutputError, match="No space left"), writer:
@@ -69,13 +71,13 @@ def test_a_failure_on_opening_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_the_first_failure_is_the_one_reported(tmp_path):
+def test_the_first_failure_is_the_one_reported(tmp_path: Path) -> None:
     with pytest.raises(KeyError), NoteWriter(tmp_path / "out.txt", fail_with(OSError(28, "full"))):
         raise KeyError
     assert os.listdir(tmp_path) == []
 
 
-def test_after_finishing_only_renaming_is_left(tmp_path):
+def test_after_finish_only_renaming_remains(tmp_path: Path) -> None:
     closed = []
     with NoteWriter(tmp_path / "out.txt", lambda: closed.append(1)) as writer:
         writer.write("a")
@@ -85,7 +87,7 @@ def test_after_finishing_only_renaming_is_left(tmp_path):
     assert (tmp_path / "out.txt").read_text() == "a"
 
 
-def test_stale_side_files_go_and_new_ones_come_along(tmp_path):
+def test_companion_files_replace_stale_ones(tmp_path: Path) -> None:
     stale = tmp_path / "out.txt.idx"
     stale.write_text("of the old output")
     with NoteWriter(tmp_path / "out.txt"):
@@ -98,7 +100,7 @@ def test_stale_side_files_go_and_new_ones_come_along(tmp_path):
     assert len(os.listdir(tmp_path)) == 2
 
 
-def test_permissions_follow_the_umask(tmp_path):
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     previous = os.umask(0o027)
     try:
         with NoteWriter(tmp_path / "out.txt"):
@@ -108,7 +110,7 @@ def test_permissions_follow_the_umask(tmp_path):
     assert stat.S_IMODE((tmp_path / "out.txt").stat().st_mode) == 0o640
 
 
-def test_a_link_is_followed(tmp_path):
+def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "out.txt").symlink_to(tmp_path / "real" / "out.txt")
     with NoteWriter(tmp_path / "out.txt") as writer:
@@ -117,7 +119,7 @@ def test_a_link_is_followed(tmp_path):
     assert (tmp_path / "real" / "out.txt").read_text() == "a"
 
 
-def test_impossible_places_are_refused(tmp_path):
+def test_impossible_paths_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="does not exist"), NoteWriter(tmp_path / "absent" / "out.txt"):
         pass
     with pytest.raises(OutputError, match="is a folder"), NoteWriter(tmp_path):

@@ -1,4 +1,4 @@
-"""Results survive as bytes, and bytes that are none are told from them."""
+"""Encoded results are decoded unchanged, and other bytes are refused."""
 
 import dataclasses
 import math
@@ -54,7 +54,7 @@ def assert_same(found: tuple[AlleleResult, ...], expected: tuple[AlleleResult, .
             assert matrix.labels == same.labels
 
 
-def test_results_come_back_as_they_were() -> None:
+def test_results_are_decoded_unchanged() -> None:
     assert_same(decode_results(encode_results(RESULTS)), RESULTS)
     assert decode_results(encode_results(())) == ()
 
@@ -67,7 +67,7 @@ def test_values_of_another_byte_order_or_layout_are_the_same() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 3, 4, 20, -1])
-def test_bytes_cut_short_are_an_error(size: int) -> None:
+def test_truncated_bytes_are_an_error(size: int) -> None:
     with pytest.raises(ValueError, match="not the results of a record"):
         decode_results(encode_results(RESULTS)[:size])
 

@@ -1,4 +1,4 @@
-"""Columns that do not fit the header: refused with the line's number, or read as bcftools reads them."""
+"""Columns that do not match the header are refused with the line number, or read like bcftools does."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ REFUSED = {
     "j_no_sample_header": "record 0 (line 5)\n  found 10 columns, expected 8",
     "k_dup_sample": "line 4\n  found two samples named 'A'",
 }
-MENDED = ["e_record_tab", "g_record_space", "h_record_many_tabs"]
+TRIMMED = ["e_record_tab", "g_record_space", "h_record_many_tabs"]
 COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
 
 
@@ -41,20 +41,20 @@ def test_file_is_refused_in_the_first_pass(name: str) -> None:
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("name", MENDED)
-def test_end_of_record_is_mended(name: str) -> None:
+@pytest.mark.parametrize("name", TRIMMED)
+def test_end_of_record_is_trimmed(name: str) -> None:
     scan = scan_records(CASES / f"{name}.vcf")
     _, records = read_all(CASES / f"{name}.vcf")
     assert (scan.records, scan.contigs) == (2, ("chr1",))
     assert [record.line.split(b"\t")[5:] for record in records] == [[b".", b".", b"DB"]] * 2
 
 
-def test_every_case_is_decided() -> None:
-    assert {path.stem for path in CASES.iterdir()} == {*REFUSED, *MENDED}
+def test_every_case_has_an_expected_result() -> None:
+    assert {path.stem for path in CASES.iterdir()} == {*REFUSED, *TRIMMED}
 
 
 @pytest.mark.parametrize("suffix", [".vcf", ".vcf.gz", ".bcf"])
-@pytest.mark.parametrize("name", MENDED)
+@pytest.mark.parametrize("name", TRIMMED)
 def test_bcftools_reads_the_same_sites_of_the_output(tmp_path: Path, name: str, suffix: str) -> None:
     path = CASES / f"{name}.vcf"
     output = tmp_path / f"out{suffix}"
@@ -124,7 +124,7 @@ def test_spaces_and_empty_columns_at_the_end_are_removed(tmp_path: Path, end: st
     assert record.line == f"chr1\t7\t.\tA\tC\t.\t.\t{kept}".encode()
 
 
-def test_empty_sample_columns_that_the_header_has_stay(tmp_path: Path) -> None:
+def test_empty_sample_columns_of_the_header_are_kept(tmp_path: Path) -> None:
     rows = [f"chr1\t7\t.\tA\tC\t.\t.\t.\t.\t.\t{last}" for last in ("", " ")]
     _, records = read_all(write(tmp_path / "in.vcf", f"{COLUMNS}\tFORMAT\tA\tB", *rows))
     lasts = [record.line.split(b"\t")[7:] for record in records]
@@ -132,7 +132,7 @@ def test_empty_sample_columns_that_the_header_has_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["GT\t\t", "GT\t \t", "GT\t0/1\t0/1"])
-def test_empty_column_is_not_taken_for_the_end_of_a_wider_record(tmp_path: Path, end: str) -> None:
+def test_empty_column_does_not_end_a_wider_record(tmp_path: Path, end: str) -> None:
     path = write(tmp_path / "in.vcf", f"{COLUMNS}\tFORMAT\tA", f"chr1\t7\t.\tA\tC\t.\t.\t.\t{end}")
     with pytest.raises(InputError, match=r"record 0 \(line 8\)\n  found 11 columns, expected 10"):
         scan_records(path)
@@ -146,7 +146,7 @@ def test_space_beside_an_info_key_is_refused(tmp_path: Path, info: str) -> None:
 
 
 @pytest.mark.parametrize("record", ["chr1\tx\t.\tA\tC\t.\t.\t.", "chr1\t7\t.\tA\tC\t.\t.\tAC=\0", "chr1\t7"])
-def test_first_pass_finds_what_reading_would_find(tmp_path: Path, record: str) -> None:
+def test_first_pass_reports_the_errors_of_reading(tmp_path: Path, record: str) -> None:
     path = write(tmp_path / "in.vcf", COLUMNS, "chr1\t7\t.\tA\tC\t.\t.\t.", "", record)
     errors = []
     for read in (scan_records, read_all):

@@ -1,4 +1,4 @@
-"""Which alleles a sample carries: what bcftools says of the same records."""
+"""The alleles that a sample carries, compared with bcftools."""
 
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def test_every_shape_of_genotype(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_same_records_as_bcftools_view(tmp_path: Path, shape: tuple[str, str]) -> None:
-    """One record a file: bcftools 1.16 crashes over several where GT is not first."""
+    """One record per file: bcftools 1.16 crashes on several if GT is not first."""
     path = write(tmp_path / "in.vcf", [shape])
     kept = run_tool("bcftools", "view", "-s", "kid", "-c1", "-H", "--no-version", path)
     (alleles,) = carried(path)

@@ -1,4 +1,4 @@
-"""A journal gives back what it was given, however it was cut off, and only to the run that it is of."""
+"""A journal returns its results after any interruption, and only to a run with the same key."""
 
 import dataclasses
 import os
@@ -13,7 +13,7 @@ from vepscore.errors import InputError, OutputError
 from vepscore.io.journal import SUFFIX, Journal, open_journal
 from vepscore.io.results import RecordResult
 
-FACTS = {"input": "abc", "window": "16384"}
+KEY = {"input": "abc", "window": "16384"}
 RESULTS = [
     result_of(record)
     for record in make_records(*(("chr1", str(pos1), ".", "A", "C,<DEL>") for pos1 in range(10, 15)))
@@ -21,7 +21,7 @@ RESULTS = [
 
 
 class Killed(BaseException):
-    """What ends a run that goes on later."""
+    """Interrupts a run that is resumed later."""
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def output(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def file(output: Path) -> Path:
-    """The journal's."""
+    """The path of the journal."""
     return output.with_name(f".{output.name}{SUFFIX}")
 
 
-def write(output: Path, *results: RecordResult, facts: dict[str, str] = FACTS) -> None:
-    """A run that ends after these results."""
-    with pytest.raises(Killed), open_journal(output, facts, resume=True) as journal:
+def write(output: Path, *results: RecordResult, key: dict[str, str] = KEY) -> None:
+    """Append results, then interrupt the run."""
+    with pytest.raises(Killed), open_journal(output, key, resume=True) as journal:
         for result in results:
             journal.append(result)
         raise Killed
@@ -58,28 +58,28 @@ def by_status(results: Iterator[RecordResult] | list[RecordResult]) -> list[tupl
     ]
 
 
-def test_results_are_known_to_the_next_run(output: Path) -> None:
+def test_results_are_available_to_the_next_run(output: Path) -> None:
     write(output, *RESULTS[:2])
     write(output, RESULTS[3])
-    with open_journal(output, FACTS, resume=True) as journal:
+    with open_journal(output, KEY, resume=True) as journal:
         assert len(journal) == 3 and not journal.is_empty
         assert by_status(known(journal)) == by_status([*RESULTS[:2], RESULTS[3]])
 
 
-def test_journal_goes_when_all_is_well(output: Path, file: Path) -> None:
-    with open_journal(output, FACTS, resume=True) as journal:
+def test_journal_is_removed_after_a_clean_exit(output: Path, file: Path) -> None:
+    with open_journal(output, KEY, resume=True) as journal:
         journal.append(RESULTS[0])
         assert file.exists()
     assert list(output.parent.iterdir()) == []
 
 
-def test_journal_without_results_is_not_left(output: Path) -> None:
+def test_journal_without_results_is_removed(output: Path) -> None:
     write(output)
     assert list(output.parent.iterdir()) == []
 
 
-def test_frame_that_was_cut_off_is_dropped(output: Path, file: Path) -> None:
-    """At any byte: what comes before is known, and what follows is written in its place."""
+def test_truncated_frame_is_dropped(output: Path, file: Path) -> None:
+    """At any byte: earlier results are available, and later ones replace the truncated frame."""
     write(output, *RESULTS[:1])
     first = file.stat().st_size
     write(output, RESULTS[1])
@@ -87,27 +87,27 @@ def test_frame_that_was_cut_off_is_dropped(output: Path, file: Path) -> None:
     for size in range(first, len(whole)):
         file.write_bytes(whole[:size])
         write(output, RESULTS[2])
-        with pytest.raises(Killed), open_journal(output, FACTS, resume=True) as journal:
+        with pytest.raises(Killed), open_journal(output, KEY, resume=True) as journal:
             assert by_status(known(journal)) == by_status([RESULTS[0], RESULTS[2]])
             raise Killed
 
 
-def test_journal_cut_off_at_its_start_is_a_new_one(output: Path, file: Path) -> None:
+def test_journal_truncated_at_its_start_is_empty(output: Path, file: Path) -> None:
     write(output, RESULTS[0])
     whole = file.read_bytes()
     for size in (0, 5, 30, 40):
         file.write_bytes(whole[:size])
-        with pytest.raises(Killed), open_journal(output, FACTS, resume=True) as journal:
+        with pytest.raises(Killed), open_journal(output, KEY, resume=True) as journal:
             assert len(journal) == 0
             raise Killed
 
 
-def test_damaged_frame_ends_what_is_known(output: Path, file: Path) -> None:
+def test_frames_after_a_damaged_one_are_dropped(output: Path, file: Path) -> None:
     write(output, *RESULTS[:3])
     damaged = bytearray(file.read_bytes())
     damaged[-10] ^= 1
     file.write_bytes(damaged)
-    with open_journal(output, FACTS, resume=True) as journal:
+    with open_journal(output, KEY, resume=True) as journal:
         assert by_status(known(journal)) == by_status(RESULTS[:2])
 
 
@@ -128,7 +128,7 @@ def test_journal_of_another_run_is_refused(output: Path, file: Path) -> None:
     assert file.exists()
 
 
-def test_no_resume_starts_anew(output: Path) -> None:
+def test_no_resume_starts_over(output: Path) -> None:
     write(output, RESULTS[0])
     with open_journal(output, {"input": "xyz"}, resume=False) as journal:
         assert len(journal) == 0
@@ -140,35 +140,35 @@ def test_changed_record_is_refused(output: Path) -> None:
     changed = dataclasses.replace(record, line=record.line + b"5")
     with (
         pytest.raises(InputError, match="differs from the record whose results"),
-        open_journal(output, FACTS, resume=True) as journal,
+        open_journal(output, KEY, resume=True) as journal,
     ):
         assert changed in journal
         journal.read(changed)
 
 
-def test_two_runs_cannot_have_one_journal(output: Path) -> None:
-    with open_journal(output, FACTS, resume=True) as journal:
+def test_two_runs_cannot_use_the_same_journal(output: Path) -> None:
+    with open_journal(output, KEY, resume=True) as journal:
         journal.append(RESULTS[0])
         with (
             pytest.raises(OutputError, match="is being written by another run"),
-            open_journal(output, FACTS, resume=True),
+            open_journal(output, KEY, resume=True),
         ):
             pytest.fail("opened")
 
 
-def test_cleared_journal_knows_nothing(output: Path) -> None:
+def test_cleared_journal_is_empty(output: Path) -> None:
     write(output, *RESULTS[:2])
-    with pytest.raises(Killed), open_journal(output, FACTS, resume=True) as journal:
+    with pytest.raises(Killed), open_journal(output, KEY, resume=True) as journal:
         journal.clear()
         assert RESULTS[0].record not in journal and journal.is_empty
         journal.append(RESULTS[4])
         raise Killed
-    with open_journal(output, FACTS, resume=True) as journal:
+    with open_journal(output, KEY, resume=True) as journal:
         assert by_status(known(journal)) == by_status(RESULTS[4:])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
 def test_read_only_folder_is_an_error(output: Path) -> None:
     output.parent.chmod(0o555)
-    with pytest.raises(OutputError, match="cannot be written"), open_journal(output, FACTS, resume=True):
+    with pytest.raises(OutputError, match="cannot be written"), open_journal(output, KEY, resume=True):
         pytest.fail("opened")

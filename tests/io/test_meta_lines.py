@@ -1,4 +1,4 @@
-"""Structured header lines, read as htslib reads them."""
+"""Structured header lines are parsed like htslib."""
 
 import pysam
 import pytest
@@ -26,7 +26,7 @@ LINES = [
 
 
 def as_htslib_reads(line: str, key: str = "INFO") -> dict[str, str] | None:
-    """The keys and values of the line in htslib's header, without the quotes; None where it has no such line."""
+    """Return the keys and values of the line in htslib's header, without quotes; None if it has no such line."""
     header = pysam.VariantHeader()
     before = pysam.set_verbosity(0)
     try:
@@ -41,7 +41,7 @@ def as_htslib_reads(line: str, key: str = "INFO") -> dict[str, str] | None:
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_line_is_read_as_htslib_reads_it(line: str) -> None:
+def test_line_is_parsed_like_htslib(line: str) -> None:
     found, expected = parse_meta_line(line, "INFO"), as_htslib_reads(line)
     if expected is not None:
         expected = {name: value.replace('\\"', '"').replace("\\\\", "\\") for name, value in expected.items()}
@@ -53,7 +53,7 @@ def test_values_of_a_contig_with_spaces_and_another_order() -> None:
     assert parse_meta_line(line, "contig") == {"length": "30000", "ID": "chr1", "assembly": "GRCh38"}
 
 
-def test_line_of_another_kind_is_none() -> None:
+def test_line_of_another_kind_gives_none() -> None:
     assert parse_meta_line(LINES[0], "FORMAT") is None
     assert parse_meta_line("##source=vepscore", "source") is None
 

@@ -1,4 +1,4 @@
-"""No output in the place of an input, or of another output, under whatever name."""
+"""No output replaces an input or another output, by whatever path."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ from vepscore.io.output_paths import check_output_paths
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    """The working directory: `in.vcf`, links to it, and a FIFO."""
+    """The working directory, with `in.vcf`, links to it, and a FIFO."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in.vcf").write_text("input")
     (tmp_path / "link.vcf").symlink_to("in.vcf")
@@ -82,7 +82,7 @@ def test_two_outputs_on_one_file_are_refused(outputs: tuple[str, str]) -> None:
         (["/dev/null", "out.vcf"], ["/dev/null"]),
     ],
 )
-def test_outputs_with_places_of_their_own_are_accepted(outputs: list[str | None], inputs: list[str]) -> None:
+def test_distinct_outputs_are_accepted(outputs: list[str | None], inputs: list[str]) -> None:
     if inputs == ["/dev/null"]:
         outputs = outputs[1:]
     check_output_paths(outputs, inputs)

@@ -3,6 +3,8 @@ import gzip
 import os
 import random
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pysam
 import pytest
@@ -21,20 +23,20 @@ BODY = (
 
 
 def random_vcf(records: int) -> bytes:
-    """A body that compresses badly, so that it fills several bgzip blocks."""
+    """Return a VCF that compresses badly, so that it fills several bgzip blocks."""
     rng = random.Random(0)
     return vcf_bytes(*(f"chr1 {i + 1} {rng.randbytes(20).hex()} A C . . ." for i in range(records)))
 
 
-def bgzip(data: bytes, path) -> bytes:
+def bgzip(data: bytes, path: Path) -> bytes:
     with pysam.BGZFile(str(path), "wb") as file:
         file.write(data)
     return path.read_bytes()
 
 
 @pytest.fixture
-def feed_stdin(monkeypatch):
-    """Puts data behind a pipe, the first byte on its own, as standard input."""
+def feed_stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
+    """Feed data to standard input through a pipe, the first byte separately."""
     with contextlib.ExitStack() as stack:
 
         def feed(data: bytes) -> None:
@@ -54,7 +56,7 @@ def write_to(descriptor: int, data: bytes) -> None:
         pipe.write(data[1:])
 
 
-def test_a_record_says_what_the_line_says(tmp_path):
+def test_a_record_has_the_fields_of_its_line(tmp_path: Path) -> None:
     path = tmp_path / "in.vcf"
     path.write_bytes(vcf_bytes(*BODY))
     header, records = read_all(path)
@@ -71,7 +73,12 @@ def test_a_record_says_what_the_line_says(tmp_path):
 
 @pytest.mark.parametrize("compress", [lambda data: data, gzip.compress, None], ids=["plain", "gzip", "bgzip"])
 @pytest.mark.parametrize("piped", [False, True], ids=["file", "stdin"])
-def test_text_is_told_by_content(tmp_path, feed_stdin, compress, piped):
+def test_text_is_detected_by_content(
+    tmp_path: Path,
+    feed_stdin: Callable[[bytes], None],
+    compress: Callable[[bytes], bytes] | None,
+    piped: bool,
+) -> None:
     path = tmp_path / "no-suffix"
     data = vcf_bytes(*BODY)
     path.write_bytes(compress(data) if compress else bgzip(data, path))
@@ -83,7 +90,9 @@ def test_text_is_told_by_content(tmp_path, feed_stdin, compress, piped):
 
 @pytest.mark.parametrize("kind", ["-Ob", "-Ou"], ids=["bcf", "uncompressed bcf"])
 @pytest.mark.parametrize("piped", [False, True], ids=["file", "stdin"])
-def test_bcf_reads_as_the_text_that_bcftools_makes_of_it(tmp_path, feed_stdin, kind, piped):
+def test_bcf_is_read_as_the_text_of_bcftools(
+    tmp_path: Path, feed_stdin: Callable[[bytes], None], kind: str, piped: bool
+) -> None:
     text, path = tmp_path / "in.vcf", tmp_path / "in.data"
     contigs = ("##contig=<ID=chr1>", "##contig=<ID=chr2>", "##contig=<ID=chrM>")
     end = '##INFO=<ID=END,Number=1,Type=Integer,Description="End">'
@@ -97,7 +106,7 @@ def test_bcf_reads_as_the_text_that_bcftools_makes_of_it(tmp_path, feed_stdin, k
     assert records[1].alts == ("C", "CT")
 
 
-def test_a_pipe_given_by_name_is_read_once(tmp_path):
+def test_a_pipe_given_by_name_is_read_once(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     data = bgzip(vcf_bytes(*BODY), tmp_path / "in.vcf.gz")
@@ -106,7 +115,7 @@ def test_a_pipe_given_by_name_is_read_once(tmp_path):
     assert len(read_all(path)[1]) == len(BODY)
 
 
-def test_line_ends_become_lf_and_empty_lines_are_no_records(tmp_path):
+def test_line_ends_become_lf_and_empty_lines_are_no_records(tmp_path: Path) -> None:
     path = tmp_path / "in.vcf"
     path.write_bytes(vcf_bytes(*BODY).replace(b"\n", b"\r\n") + b"\r\n\n")
     header, records = read_all(path)
@@ -114,20 +123,20 @@ def test_line_ends_become_lf_and_empty_lines_are_no_records(tmp_path):
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
-def test_a_byte_order_mark_is_read_past(tmp_path, compress):
+def test_a_byte_order_mark_is_skipped(tmp_path: Path, compress: Callable[[bytes], bytes] | None) -> None:
     path = tmp_path / "in.vcf"
     path.write_bytes(compress(b"\xef\xbb\xbf" + vcf_bytes(*BODY)))
     header, records = read_all(path)
     assert header.encode() + b"".join(record.line + b"\n" for record in records) == vcf_bytes(*BODY)
 
 
-def test_the_last_line_needs_no_end(tmp_path):
+def test_the_last_line_needs_no_line_end(tmp_path: Path) -> None:
     path = tmp_path / "in.vcf"
     path.write_bytes(vcf_bytes(*BODY).rstrip(b"\n"))
     assert len(read_all(path)[1]) == len(BODY)
 
 
-def test_an_empty_body_is_fine(tmp_path):
+def test_an_empty_body_is_fine(tmp_path: Path) -> None:
     path = tmp_path / "in.vcf"
     path.write_bytes(vcf_bytes())
     assert read_all(path)[1] == []
@@ -135,7 +144,7 @@ def test_an_empty_body_is_fine(tmp_path):
     assert scan_records(path).records == 0
 
 
-def test_bytes_that_are_not_utf8_are_kept(tmp_path):
+def test_bytes_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "in.vcf"
     data = vcf_bytes("chr1 1 X A C . . .").replace(b"X", b"\xe9t\xe9").replace(b"Allele count", b"\xe9")
     path.write_bytes(data)
@@ -159,7 +168,7 @@ def test_bytes_that_are_not_utf8_are_kept(tmp_path):
         (b"\x1f\x8b\x08\x00rubbish-rubbish", "cannot be read|truncated"),
     ],
 )
-def test_what_is_not_vcf_is_refused(tmp_path, data, message):
+def test_other_formats_are_refused(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "in.vcf"
     path.write_bytes(data)
     with pytest.raises(InputError, match=f"(?s){message}"):
@@ -179,14 +188,14 @@ def test_what_is_not_vcf_is_refused(tmp_path, data, message):
         ("chr1 7 . A C . . AC=\0", "NUL"),
     ],
 )
-def test_a_malformed_line_is_named(tmp_path, record, message):
+def test_a_malformed_line_is_reported(tmp_path: Path, record: str, message: str) -> None:
     path = tmp_path / "in.vcf"
     path.write_bytes(vcf_bytes("chr1 1 . A C . . .", record))
     with pytest.raises(InputError, match=rf"(?s)in\.vcf record 1 \(line 8\)\n.*{message}"):
         read_all(path)
 
 
-def test_a_record_with_too_few_samples_is_named(tmp_path):
+def test_a_record_with_too_few_samples_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "in.vcf"
     columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\tS2"
     path.write_bytes(vcf_bytes("chr1 1 . A C . . . GT 0/1 1/1", "chr1 2 . A C . . . GT 0/1", columns=columns))
@@ -194,7 +203,7 @@ def test_a_record_with_too_few_samples_is_named(tmp_path):
         read_all(path)
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         open_records(tmp_path / "absent.vcf")
     with pytest.raises(InputError, match="is a folder"):
@@ -202,7 +211,9 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("piped", [False, True], ids=["file", "stdin"])
-def test_a_gzip_file_cut_short_is_an_error(tmp_path, feed_stdin, piped):
+def test_a_truncated_gzip_file_is_an_error(
+    tmp_path: Path, feed_stdin: Callable[[bytes], None], piped: bool
+) -> None:
     path = tmp_path / "in.vcf.gz"
     data = gzip.compress(random_vcf(5000))
     path.write_bytes(data[: len(data) // 2])
@@ -213,7 +224,9 @@ def test_a_gzip_file_cut_short_is_an_error(tmp_path, feed_stdin, piped):
 
 
 @pytest.mark.parametrize("piped", [False, True], ids=["file", "stdin"])
-def test_a_bgzip_file_cut_between_two_blocks_is_an_error(tmp_path, feed_stdin, piped):
+def test_a_bgzip_file_truncated_between_blocks_is_an_error(
+    tmp_path: Path, feed_stdin: Callable[[bytes], None], piped: bool
+) -> None:
     path = tmp_path / "in.vcf.gz"
     data = bgzip(random_vcf(5000), path)
     second_block = data.index(data[:4], 4)
@@ -225,7 +238,7 @@ def test_a_bgzip_file_cut_between_two_blocks_is_an_error(tmp_path, feed_stdin, p
         read_all("-" if piped else path)
 
 
-def test_a_bcf_cut_short_is_an_error(tmp_path):
+def test_a_truncated_bcf_is_an_error(tmp_path: Path) -> None:
     text, path = tmp_path / "in.vcf", tmp_path / "in.bcf"
     text.write_bytes(random_vcf(50).replace(b"#CHROM", b"##contig=<ID=chr1>\n#CHROM"))
     run_tool("bcftools", "view", "-Ou", "-o", path, text)
@@ -238,7 +251,7 @@ def test_a_bcf_cut_short_is_an_error(tmp_path):
         read_all(path)
 
 
-def test_contigs_are_found_in_the_body(tmp_path):
+def test_contigs_of_the_body_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "in.vcf"
     path.write_bytes(vcf_bytes("2 1 . A C . . .", *BODY, "2 9 . A C . . ."))
     scan = scan_records(path)
@@ -246,7 +259,7 @@ def test_contigs_are_found_in_the_body(tmp_path):
     assert scan.counts["2"] == 2 and sum(scan.counts.values()) == scan.records == len(BODY) + 2
 
 
-def test_a_real_file_is_read_byte_for_byte():
+def test_a_real_file_is_read_byte_for_byte() -> None:
     path = need("data/clinvar_2016.hg38.vcf.gz")
     header, records = read_all(path)
     assert len(records) == 5443

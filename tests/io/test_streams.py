@@ -1,4 +1,4 @@
-"""Outputs that are FIFOs, devices or open descriptors are written as they are, or refused; nothing replaces them."""
+"""FIFOs, devices and open descriptors are written directly or refused, never replaced."""
 
 import os
 import pathlib
@@ -60,7 +60,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_fifo_gets_the_bytes_of_a_regular_file(
+def test_fifo_receives_the_bytes_of_a_regular_file(
     tmp_path: pathlib.Path, read_fifo: ReadFifo, result: RecordResult, name: str
 ) -> None:
     create, given = WRITERS[name]
@@ -84,7 +84,7 @@ def test_reader_of_a_fifo_is_released_by_a_failure(
     assert isinstance(received.result(10), bytes)
 
 
-def test_reader_that_leaves_is_a_broken_pipe(tmp_path: pathlib.Path) -> None:
+def test_reader_that_stops_causes_a_broken_pipe(tmp_path: pathlib.Path) -> None:
     os.mkfifo(tmp_path / "out.tsv")
     reader = os.open(tmp_path / "out.tsv", os.O_RDONLY | os.O_NONBLOCK)
     with pytest.raises(BrokenPipeError), TsvWriter(tmp_path / "out.tsv") as writer:
@@ -93,19 +93,21 @@ def test_reader_that_leaves_is_a_broken_pipe(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".vcf", ".tsv", ".html"])
-def test_stream_without_a_suffix_gets_text(suffix: str) -> None:
+def test_stream_without_a_suffix_receives_text(suffix: str) -> None:
     assert output_suffix("/dev/stdout", (suffix, f"{suffix}.gz")) == suffix
     assert output_suffix("-", (suffix, f"{suffix}.gz")) == suffix
 
 
 @pytest.mark.parametrize("suffixes", [(".svg", ".png"), (".parquet",)])
-def test_format_of_a_stream_that_is_not_text_must_be_named(suffixes: tuple[str, ...]) -> None:
+def test_stream_without_a_suffix_and_a_text_format_is_refused(suffixes: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="expected a name that ends in"):
         output_suffix("/dev/stdout", suffixes)
 
 
 @pytest.mark.parametrize("suffix", [".vcf.gz", ".bcf", ".parquet", ".tsv.gz"])
-def test_format_that_needs_a_regular_file_is_refused_for_a_fifo(tmp_path: pathlib.Path, suffix: str) -> None:
+def test_format_that_requires_a_regular_file_is_refused_for_a_fifo(
+    tmp_path: pathlib.Path, suffix: str
+) -> None:
     os.mkfifo(tmp_path / f"out{suffix}")
     with pytest.raises(UsageError, match=f"the format {suffix} requires"):
         output_suffix(tmp_path / f"out{suffix}", (suffix,))
@@ -173,7 +175,7 @@ def make_node(path: pathlib.Path, kind: int, number: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("name", ["out.vcf", "table.tsv", "summary.json"])
-def test_character_device_is_written_and_stays(
+def test_character_device_is_written_and_kept(
     tmp_path: pathlib.Path, result: RecordResult, name: str
 ) -> None:
     make_node(tmp_path / name, stat.S_IFCHR, NULL_DEVICE)
@@ -189,7 +191,7 @@ def test_block_device_is_refused(tmp_path: pathlib.Path) -> None:
         check_stream(tmp_path / "out.vcf")
 
 
-def test_full_device_is_an_error_of_the_output() -> None:
+def test_full_device_is_an_output_error() -> None:
     if not pathlib.Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     with pytest.raises(OutputError, match="No space left"), TsvWriter("/dev/full") as writer:
