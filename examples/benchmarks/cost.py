@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.benchmarks.cases import CLUSTER_VARIANTS, KINDS, Places
-from tests.benchmarks.inputs import Inputs
-from tests.benchmarks.report import Row
-from tests.benchmarks.timing import check, median, time_cluster, time_records, warm_up
-from tests.benchmarks.watch import Stages, compile_clock, watched
+from examples.benchmarks.cases import CLUSTER_VARIANTS, KINDS, Places
+from examples.benchmarks.inputs import Inputs
+from examples.benchmarks.report import Row
+from examples.benchmarks.timing import check, median, time_cluster, time_records, warm_up
+from examples.benchmarks.watch import Stages, compile_clock, watched
 from vepscore.engine.preparer import AllelePreparer, PreparedAllele
 from vepscore.engine.scored_records import score_records
 from vepscore.engine.scoring import Engine

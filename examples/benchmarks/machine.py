@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tests.benchmarks.counts import Counts
-from tests.benchmarks.inputs import Inputs
-from tests.benchmarks.report import Row
+from examples.benchmarks.counts import Counts
+from examples.benchmarks.inputs import Inputs
+from examples.benchmarks.report import Row
 from vepscore.model.layers import convolve
 
 _MATRIX = 4_096

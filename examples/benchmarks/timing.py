@@ -6,8 +6,8 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 
-from tests.benchmarks.inputs import Inputs
-from tests.benchmarks.watch import Stages, compile_clock, watched
+from examples.benchmarks.inputs import Inputs
+from examples.benchmarks.watch import Stages, compile_clock, watched
 from vepscore.engine.scored_records import score_records
 from vepscore.engine.scoring import Engine
 from vepscore.genome.alleles import Allele, Status

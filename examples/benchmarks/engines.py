@@ -1,6 +1,6 @@
 """The sparse engine against the dense one: equality, speed, memory, start, where the time goes, what more costs.
 
-    python -m tests.benchmarks.engines MEASUREMENT --reference FASTA --genes GTF [options]
+    python -m examples.benchmarks.engines MEASUREMENT --reference FASTA --genes GTF [options]
 
     equality   every scorer on variants of all kinds; exit status 1 where the engines differ by more than 1e-4
     speed      variants per minute and what the count of arithmetic allows, after the machine's own speed
@@ -19,21 +19,21 @@ import argparse
 import itertools
 from collections.abc import Callable
 
-from tests.benchmarks.cases import KINDS
-from tests.benchmarks.cost import cost_by_number, cost_by_width, cost_of_indels, profile
-from tests.benchmarks.equality import cases, compare
-from tests.benchmarks.inputs import ENGINES, Inputs, add_input_options
-from tests.benchmarks.machine import measure_machine
-from tests.benchmarks.processes import measure_memory, measure_start
-from tests.benchmarks.report import plot, report
-from tests.benchmarks.speed import measure_rates, measure_speed
+from examples.benchmarks.cases import KINDS
+from examples.benchmarks.cost import cost_by_number, cost_by_width, cost_of_indels, profile
+from examples.benchmarks.equality import cases, compare
+from examples.benchmarks.inputs import ENGINES, Inputs, add_input_options
+from examples.benchmarks.machine import measure_machine
+from examples.benchmarks.processes import measure_memory, measure_start
+from examples.benchmarks.report import plot, report
+from examples.benchmarks.speed import measure_rates, measure_speed
 from vepscore.genome.windows import parse_width
 
 
 def main() -> None:
     """Makes one measurement."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.engines",
+        prog="python -m examples.benchmarks.engines",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,6 +1,6 @@
 """What it costs to pass on records that cannot be scored, through the whole of `vepscore score`.
 
-    python -m tests.benchmarks.passing --records 200000 2000000
+    python -m examples.benchmarks.passing --records 200000 2000000
 
 The VCF is drawn here: contigs that the reference lacks, symbolic ALTs, positions before the contig, and a few variants
 that are scored, by the embedded checkpoint on a small genome. Each run is a process of its own. Memory is its peak
@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.benchmarks.processes import START
-from tests.benchmarks.report import Row, report
+from examples.benchmarks.processes import START
+from examples.benchmarks.report import Row, report
 from tests.builders import WINDOW_BP, TinyGenome, build_genome, vcf_row
 
 OUTPUTS = {
@@ -32,7 +32,7 @@ _HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\t
 
 def main() -> None:
     """Prints a table: outputs by number of records."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.passing", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m examples.benchmarks.passing", description=__doc__)
     parser.add_argument("--records", type=int, nargs="+", default=[200_000, 2_000_000])
     parser.add_argument("--outputs", choices=OUTPUTS, nargs="+", default=list(OUTPUTS))
     parser.add_argument("--output", type=Path, help="folder for JSON")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.inputs import Inputs
+from examples.benchmarks.inputs import Inputs
 from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Gene
 from vepscore.genome.windows import UNKNOWN, Window, encode_bases, window_around

@@ -3,10 +3,10 @@
 import statistics
 from collections.abc import Sequence
 
-from tests.benchmarks.cases import KINDS, Places
-from tests.benchmarks.inputs import Inputs
-from tests.benchmarks.report import Row
-from tests.benchmarks.timing import Cost, median, time_cluster, time_records, warm_up
+from examples.benchmarks.cases import KINDS, Places
+from examples.benchmarks.inputs import Inputs
+from examples.benchmarks.report import Row
+from examples.benchmarks.timing import Cost, median, time_cluster, time_records, warm_up
 from vepscore.engine.scoring import Engine
 from vepscore.io.records import Record
 

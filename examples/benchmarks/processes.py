@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.benchmarks.cases import KINDS, Places
-from tests.benchmarks.inputs import Inputs
-from tests.benchmarks.report import Row
+from examples.benchmarks.cases import KINDS, Places
+from examples.benchmarks.inputs import Inputs
+from examples.benchmarks.report import Row
 from vepscore.genome.cache import ENVIRONMENT_VARIABLE
 from vepscore.io.records import Record
 

@@ -1,6 +1,6 @@
 """What a VCF costs whose alleles lie in genes as seldom as those of a whole genome.
 
-    python -m tests.benchmarks.genome_wide --records 100000
+    python -m examples.benchmarks.genome_wide --records 100000
 
 Draws substitutions, insertions and deletions on pieces of hg38, sorted, 1% of them in genes, and gives them to
 `vepscore score` with the splice scorers, which apply in genes only: those outside genes alone, then all. Each run is a
@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.benchmarks.processes import START
-from tests.benchmarks.report import Row, report
+from examples.benchmarks.processes import START
+from examples.benchmarks.report import Row, report
 from tests.paths import SHARED
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
@@ -46,7 +46,7 @@ class Variant(NamedTuple):
 
 def main() -> None:
     """Print a table: a run without the alleles in genes, and one with them."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.genome_wide", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m examples.benchmarks.genome_wide", description=__doc__)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--in-genes", type=float, default=0.01, metavar="FRACTION")
     parser.add_argument("--reference", type=Path, default=SHARED / "data" / "hg38_native.fa.gz")

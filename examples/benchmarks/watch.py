@@ -11,8 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from tests.benchmarks.counts import Counts
-from tests.benchmarks.inputs import Inputs
+from examples.benchmarks.counts import Counts
+from examples.benchmarks.inputs import Inputs
 from vepscore.engine import scoring
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.scoring import Engine, Places

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tests.benchmarks.cases import KINDS, Places
-from tests.benchmarks.inputs import Inputs
-from tests.benchmarks.report import Row
-from tests.benchmarks.timing import check
+from examples.benchmarks.cases import KINDS, Places
+from examples.benchmarks.inputs import Inputs
+from examples.benchmarks.report import Row
+from examples.benchmarks.timing import check
 from vepscore.contract import ScoreMatrix
 from vepscore.engine.scored_records import score_records
 from vepscore.genome.windows import UNKNOWN

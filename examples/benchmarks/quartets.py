@@ -1,6 +1,6 @@
 """Score harmless indels: an SNV, two deletions and an insertion at each of some places deep in introns.
 
-    python -m tests.benchmarks.quartets -r GENOME.fa -g GENES.gtf --windows 16kb 128kb --anchors left both
+    python -m examples.benchmarks.quartets -r GENOME.fa -g GENES.gtf --windows 16kb 128kb --anchors left both
 
 Nothing there should change splicing, so an indel should score about what the SNV at its place does. Prints for each
 window, anchor and kind of variant the median, the 90% quantile and the largest `VS_SPLICE`; the same by the gene's
@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tests.benchmarks.processes import START
-from tests.benchmarks.report import Row, report
+from examples.benchmarks.processes import START
+from examples.benchmarks.report import Row, report
 from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation, Gene
 from vepscore.genome.cache import cache_dir
@@ -86,7 +86,7 @@ def main() -> None:
 
 def _parse_options() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.quartets",
+        prog="python -m examples.benchmarks.quartets",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

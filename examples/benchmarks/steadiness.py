@@ -1,6 +1,6 @@
 """Whether scores hang on what should not matter: the strand that is read, and how an indel is written.
 
-    python -m tests.benchmarks.steadiness IN.vcf -r GENOME.fa -g GENES.gtf --window 16kb
+    python -m examples.benchmarks.steadiness IN.vcf -r GENOME.fa -g GENES.gtf --window 16kb
 
 Scores the variants as they are, on the minus strand, and with every indel written otherwise: as far to the right as
 its bases allow, as far to the left, and with a base more on its left. Other options go to `vepscore score`: with
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from tests.benchmarks.processes import START
+from examples.benchmarks.processes import START
 from vepscore.genome.alleles import Allele
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
@@ -48,7 +48,7 @@ class Variant(NamedTuple):
 
 def main() -> None:
     """Writes the variants in each way, scores them, and compares."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.steadiness", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m examples.benchmarks.steadiness", description=__doc__)
     parser.add_argument("source", type=Path, metavar="IN.vcf")
     parser.add_argument("-r", "--reference", type=Path, required=True)
     parser.add_argument("-g", "--genes", type=Path, required=True)

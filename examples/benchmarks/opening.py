@@ -1,6 +1,6 @@
 """What it costs to open the full-size checkpoint, in the official layout and imported.
 
-    python -m tests.benchmarks.opening
+    python -m examples.benchmarks.opening
 
 Each measurement is a process of its own, started when Python and the libraries have been read once. Times are of the
 opening alone, imports of the layout's own libraries included; memory is the peak resident size of the process.
@@ -29,7 +29,7 @@ REPEATS = 5
 
 def main() -> None:
     """Writes the checkpoint where it is not given, and prints a table."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.opening", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m examples.benchmarks.opening", description=__doc__)
     parser.add_argument("--one", choices=TASKS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="where checkpoints are kept between calls")
     options = parser.parse_args()
@@ -49,7 +49,7 @@ def main() -> None:
 
 def run(task: str, folder: Path) -> dict[str, float]:
     """One measurement in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.opening", "--one", task, "--folder", folder]
+    command = [sys.executable, "-m", "examples.benchmarks.opening", "--one", task, "--folder", folder]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

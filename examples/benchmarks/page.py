@@ -1,4 +1,4 @@
-"""How soon a report can be used: `python -m tests.benchmarks.page REPORT.html…` opens each in a headless Chromium.
+"""How soon a report can be used: `python -m examples.benchmarks.page REPORT.html…` opens each in a headless Chromium.
 
 Milliseconds, medians of five loads: from the navigation until all handlers are attached, the processor time of the
 page's main thread until then, and what opening a variant, sorting and searching take.
