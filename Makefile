@@ -49,17 +49,18 @@ format: $(VENV)/installed-test  ## Format the code in place
 reference: $(VENV)/installed-test  ## Write the reference of the command line, vepscore/cli/README.md
 	$(BIN)/python -m tests.cli_reference
 
-# SHARE=0.01 takes a hundredth of the steps, for a try. The background takes a quarter of an hour on two cores.
-SHARE ?= 1
+# FRACTION=0.01 runs a hundredth of the steps, as a smoke test. The background takes a quarter of an hour on two cores.
+FRACTION ?= 1
+TRAINING := examples/06_training
 checkpoint: $(VENV)/installed-test  ## Train the embedded checkpoint again, from the files in DATA=FOLDER, in build/
-	@test -n "$(DATA)" || { echo "error: say where the data are: make checkpoint DATA=FOLDER" >&2; exit 1; }
+	@test -n "$(DATA)" || { echo "error: DATA is not set: make checkpoint DATA=FOLDER" >&2; exit 1; }
 	for number in 1 2; do \
-	  $(BIN)/vepscore train examples/06_training/first.toml "$(DATA)" -o build/first --share $(SHARE) \
-	    --teacher $$number || exit; \
+	  $(BIN)/python $(TRAINING)/train_embedded.py $(TRAINING)/first.toml "$(DATA)" -o build/first \
+	    --fraction $(FRACTION) --teacher $$number || exit; \
 	done
-	$(BIN)/vepscore train examples/06_training/recipe.toml "$(DATA)" -o build/checkpoint --share $(SHARE) \
-	  --start build/first
-	$(BIN)/python -m vepscore.train.background "$(DATA)/hg38_native.fa.gz" "$(DATA)/refseq_hg38.gtf.gz" \
+	$(BIN)/python $(TRAINING)/train_embedded.py $(TRAINING)/recipe.toml "$(DATA)" -o build/checkpoint \
+	  --fraction $(FRACTION) --start build/first
+	$(BIN)/python $(TRAINING)/draw_background.py "$(DATA)/hg38_native.fa.gz" "$(DATA)/refseq_hg38.gtf.gz" \
 	  --snvs 2000 --indels 2000 -o build/background.vcf.gz
 	$(BIN)/vepscore calibrate build/background.vcf.gz -r "$(DATA)/hg38_native.fa.gz" -g "$(DATA)/refseq_hg38.gtf.gz" \
 	  -c build/checkpoint/student -o build/checkpoint/student

@@ -71,7 +71,7 @@ ADDED = {
     "vepscore calibrate ": "--window 16kb ",
     "vepscore predict ": "--window 16kb ",
     "vepscore ism ": "--window 16kb ",
-    "python -m vepscore.train.background ": "--snvs 12 --indels 3 ",
+    "python examples/06_training/draw_background.py ": "--snvs 12 --indels 3 ",
     "vepscore weights fetch ": "--accept-terms --metadata HUMAN.textproto --metadata MOUSE.textproto ",
 }
 EXAMPLE_VARIANTS = re.findall(r"(chr\w+)\\t(\d+)\\t\.\\t([ACGT]+)\\t([ACGT]+)", TEXTS[FRONT])
@@ -338,6 +338,8 @@ def write_data(folder: Path) -> None:
     data, recipes = folder / "DATA", folder / "examples" / "06_training"
     data.mkdir()
     recipes.mkdir(parents=True)
+    for script in (ROOT / "examples" / "06_training").glob("*.py"):
+        (recipes / script.name).symlink_to(script)
     tiny = build_genome(data, ("chr16", "chr2", "chr3"))
     for name in ("hg38_native.fa.gz", "hg38_slices.fa.gz"):
         pysam.tabix_compress(str(tiny.fasta), str(data / name))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.train.toy import write_toy
 from vepscore.train.recipe import read_recipe
-from vepscore.train.run import TrainingData, read_data
+from vepscore.train.training_data import TrainingData, read_data
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from vepscore.outputs import Output
 from vepscore.train.loop import Training, _teach
 from vepscore.train.objective import Objective, Targets
 from vepscore.train.recipe import Sampling, Schedule, Stage, Weights, read_recipe
-from vepscore.train.run import TrainingData
+from vepscore.train.training_data import TrainingData
 
 WINDOW_BP = 4096
 OTHER_STRAND = [2, 3, 0, 1]  # of splice-site classes
@@ -25,7 +25,7 @@ OTHER_STRAND = [2, 3, 0, 1]  # of splice-site classes
 def objective(data: TrainingData) -> Objective:
     tracks = data.tracks
     return Objective(
-        weights=Weights(logarithms=0.5),
+        weights=Weights(log_coverage=0.5),
         tracks=tracks.tracks,
         columns=tracks.columns,
         strand_pair=tracks.strand_pair,
@@ -128,7 +128,7 @@ def test_the_loss_of_logarithms_is_their_squared_error_at_both_resolutions(
     objective: Objective, network: AlphaGenome, data: TrainingData
 ) -> None:
     region = data.tracks.regions[0]
-    codes = data.pieces[0].window(region.start0, WINDOW_BP)
+    codes = data.segments[0].window(region.start0, WINDOW_BP)
     coverage, measured = data.tracks.window(region.chrom, region.start0, WINDOW_BP)
     measured[:6] = False  # a bin of 128 bp and a half
     splice = data.splice_on([region.chrom]).window(0, region.start0, WINDOW_BP)

@@ -10,7 +10,7 @@ from tests.paths import need
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.windows import reverse_complement
 from vepscore.train.labels import NO_SITE, label_sequence
-from vepscore.train.pieces import Piece, read_pieces
+from vepscore.train.segments import Segment, read_segments
 from vepscore.train.splice import SpliceData, _labelled_window
 
 # Gene A (+): intron [120, 200) in both transcripts that span it, [220, 300) in one of two.
@@ -42,7 +42,7 @@ def annotation(tmp_path: Path) -> Annotation:
 @pytest.fixture
 def data(annotation: Annotation) -> SpliceData:
     codes = np.random.default_rng(0).integers(0, 4, 600).astype(np.uint8)
-    return SpliceData([Piece(chrom="chr1", start0=0, codes=codes)], annotation)
+    return SpliceData([Segment(chrom="chr1", start0=0, codes=codes)], annotation)
 
 
 def test_sites_are_the_exonic_bases_next_to_the_intron(annotation: Annotation) -> None:
@@ -132,7 +132,7 @@ def test_positions_beyond_the_piece_are_n_and_not_valid(data: SpliceData) -> Non
 
 def test_every_site_of_every_piece_is_listed(annotation: Annotation, data: SpliceData) -> None:
     parts = [
-        Piece(chrom="chr1", start0=start, codes=data.pieces[0].codes[start : start + 300])
+        Segment(chrom="chr1", start0=start, codes=data.segments[0].codes[start : start + 300])
         for start in (0, 300)
     ]
     assert data.sites.tolist() == [[0, p] for p in (119, 200, 219, 300, 419, 480)]
@@ -154,24 +154,24 @@ def test_tiles_hold_every_base_and_every_site_once(data: SpliceData) -> None:
 
 
 def test_tiles_lie_within_a_piece_and_tell_what_has_context(data: SpliceData) -> None:
-    piece = data.pieces[0]
+    segment = data.segments[0]
     told = []
     for start0, tile in data.tiles_of(0, 128, 16):
-        assert piece.start0 <= start0 and start0 + 128 <= piece.end0
+        assert segment.start0 <= start0 and start0 + 128 <= segment.end0
         valid = start0 + np.flatnonzero(tile.valid[0])
         for edge, at, end in (
-            (start0, valid[0] - start0, piece.start0),
-            (start0 + 128, start0 + 128 - 1 - valid[-1], piece.end0),
+            (start0, valid[0] - start0, segment.start0),
+            (start0 + 128, start0 + 128 - 1 - valid[-1], segment.end0),
         ):
             assert at == 0 if edge == end else at >= 16
         told += valid.tolist()
-    assert told == [p for p in range(piece.start0, piece.end0) if piece.codes[p - piece.start0] < 4]
+    assert told == [p for p in range(segment.start0, segment.end0) if segment.codes[p - segment.start0] < 4]
 
 
 def test_a_piece_shorter_than_a_tile_begins_it(data: SpliceData) -> None:
-    length = len(data.pieces[0].codes)
+    length = len(data.segments[0].codes)
     ((start0, tile),) = data.tiles_of(0, 1024, 128)
-    assert start0 == data.pieces[0].start0 and length < 1024
+    assert start0 == data.segments[0].start0 and length < 1024
     assert (tile.codes[0, length:] == 4).all() and not tile.valid[0, length:].any()
 
 
@@ -193,15 +193,15 @@ def test_no_site_is_lost_between_the_list_and_the_junctions_when_the_list_is_ful
 
 
 def test_nearly_all_refseq_sites_have_their_motif(tmp_path: Path) -> None:
-    pieces = read_pieces([need("data/hg38_native.fa.gz")], tmp_path)
+    segments = read_segments([need("data/hg38_native.fa.gz")], tmp_path)
     with gzip.open(need("data/refseq_hg38.gtf.gz"), "rt") as lines:
         (tmp_path / "chr16.gtf").write_text("".join(line for line in lines if line.startswith("chr16\t")))
-    chr16 = [piece for piece in pieces if piece.chrom == "chr16"]
+    chr16 = [segment for segment in segments if segment.chrom == "chr16"]
     data = SpliceData(chr16, Annotation.from_gtf(tmp_path / "chr16.gtf", tmp_path))
-    piece, labels = data.pieces[0], data.labels[0]
+    segment, labels = data.segments[0], data.labels[0]
     motif = {0: ((1, 2), (2, 3)), 1: ((-2, -1), (0, 2)), 2: ((-2, -1), (0, 1)), 3: ((1, 2), (1, 3))}
     found = [
-        all(piece.codes[p + o] == base for o, base in zip(*motif[c], strict=True))
+        all(segment.codes[p + o] == base for o, base in zip(*motif[c], strict=True))
         for p, c in zip(labels.position.tolist(), labels.site_class.tolist(), strict=True)
     ]
     assert len(found) > 2000

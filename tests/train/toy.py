@@ -12,7 +12,7 @@ CHROMS = ("chr1", "chr2", "chr3", "chr16")
 
 RECIPE = """
 name = "toy"
-licence = "Apache-2.0"
+license = "Apache-2.0"
 seed = 7
 
 [data]
@@ -42,26 +42,26 @@ junction_channels = 4
 [teachers]
 peak_rate = 0.01
 weights = { tracks = { CAGE = 1.0 } }
-sampling = { mistakes = 0.5 }
+sampling = { hard_negatives = 0.5 }
 stages = [
   { steps = 3, window_bp = 2048, windows = 2 },
-  { steps = 3, window_bp = 2048, windows = 2, find_mistakes = true },
+  { steps = 3, window_bp = 2048, windows = 2, mine_hard_negatives = true },
 ]
 
 [[student]]
 from_teacher = 2
 peak_rate = 0.01
-weights = { logarithms = 0.5 }
+weights = { log_coverage = 0.5 }
 stages = [{ steps = 3, window_bp = 2048, windows = 2, sampling = { sites = 0.2, regions = 0.6, mutated = 0.04 } }]
 
 [[student]]
 peak_rate = 0.005
-weights = { logarithms = 6.0, starts = 0.5 }
-sampling = { broken = 0.5, decoys = 2 }
+weights = { log_coverage = 6.0, tss = 0.5 }
+sampling = { splice_site_mutation_rate = 0.5, negative_sites = 2 }
 stages = [{ steps = 2, window_bp = 4096, windows = 1, measured = true }]
-runs = 2
-kept = { student-1 = 0.25 }
-taught_by = ["student-1"]
+repeats = 2
+weight_average = { student-1 = 0.25 }
+teachers = ["student-1"]
 """
 
 

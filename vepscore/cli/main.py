@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -93,8 +93,16 @@ def set_up(version: Version = False, verbose: Verbose = False, quiet: Quiet = Fa
     set_up_logging(verbose=verbose, quiet=quiet)
 
 
-def main() -> None:
-    """The console script."""
+def run_script(function: Callable[..., None]) -> None:
+    """Run a function as a command of its own: options by typer; streams, signals and errors as `vepscore` has them."""
+    script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    script.command()(_errors_as_messages()(function))
+    set_up_logging()
+    main(script, name=os.path.basename(sys.argv[0]))
+
+
+def main(app: typer.Typer = app, *, name: str = "vepscore") -> None:
+    """Run the console script."""
     signal.signal(signal.SIGTERM, _terminate)
     _occupy_standard_streams()
     _take_any_text()
@@ -102,7 +110,7 @@ def main() -> None:
     try:
         with _errors_as_messages():
             try:
-                app(prog_name="vepscore")
+                app(prog_name=name)
             finally:
                 _flush_output()  # here rather than at exit, where a closed pipe could not be dealt with
     except SystemExit as end:

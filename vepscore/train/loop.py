@@ -29,11 +29,11 @@ from vepscore.model.layers import fold_convolutions, unfold_convolutions
 from vepscore.model.loading import set_track_means
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import Output
-from vepscore.train.mistakes import Mistakes
+from vepscore.train.hard_negatives import HardNegatives
 from vepscore.train.objective import Arrays, Objective, Targets
 from vepscore.train.recipe import Schedule, Stage
-from vepscore.train.starts import add_start_head, remove_start_head
-from vepscore.train.windows import Batch, TrainingWindows
+from vepscore.train.training_windows import Batch, TrainingWindows
+from vepscore.train.tss import add_tss_head, remove_tss_head
 
 _SAVED_STEPS = 100  # between two states that are kept
 _LOGGED_STEPS = 20  # whose mean losses are a line of the log
@@ -50,7 +50,7 @@ class TrainState(NamedTuple):
     optimizer: Any
 
 
-class Lesson(NamedTuple):
+class DistillationBatch(NamedTuple):
     """What one step learns."""
 
     batch: Arrays
@@ -87,8 +87,8 @@ def train(
         observe: called after each step with its number and its losses.
     """
     network = _create(training)
-    if training.schedule.weights.starts:
-        add_start_head(network, training.network, seed=training.seed)
+    if training.schedule.weights.tss:
+        add_tss_head(network, training.network, seed=training.seed)
     optimizer = _optimizer(training.schedule)
     state, restore = _vectors(network, optimizer)
     step = _step(training, optimizer, restore)
@@ -101,15 +101,15 @@ def train(
             state = kept.restore(first, args=ocp.args.StandardRestore(state))
         losses_log = _Log(log, first)
         taken = 0
-        mistakes = None
+        hard_negatives = None
         for stage in training.schedule.stages:
             start, taken = taken, taken + stage.steps
-            if stage.find_mistakes:
-                mistakes = _find_mistakes(
-                    restore(state), training.windows, progress / f"mistakes-{start}.npz"
+            if stage.mine_hard_negatives:
+                hard_negatives = _mine_hard_negatives(
+                    restore(state), training.windows, progress / f"hard_negatives-{start}.npz"
                 )
             numbers = range(max(start, first), taken)
-            lessons = _prefetched(_lessons(training, stage, numbers, mistakes))
+            lessons = _prefetched(_lessons(training, stage, numbers, hard_negatives))
             for number, lesson in zip(numbers, lessons, strict=True):
                 state, found = step(state, lesson)
                 losses = {name: float(value) for name, value in found.items()}
@@ -118,7 +118,7 @@ def train(
                 if (number + 1) % _SAVED_STEPS == 0:
                     kept.save(number + 1, args=ocp.args.StandardSave(state))
     network = restore(state)
-    remove_start_head(network)
+    remove_tss_head(network)
     network.eval()
     return network
 
@@ -187,10 +187,10 @@ def _create(training: Training) -> AlphaGenome:
 
 def _step(
     training: Training, optimizer: optax.GradientTransformation, restore: Callable[[TrainState], AlphaGenome]
-) -> Callable[[TrainState, Lesson], tuple[TrainState, dict[str, jax.Array]]]:
+) -> Callable[[TrainState, DistillationBatch], tuple[TrainState, dict[str, jax.Array]]]:
     objective = training.objective
 
-    def step(state: TrainState, lesson: Lesson) -> tuple[TrainState, dict[str, jax.Array]]:
+    def step(state: TrainState, lesson: DistillationBatch) -> tuple[TrainState, dict[str, jax.Array]]:
         def loss(params: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, tuple[dict[str, jax.Array], Any]]:
             network = restore(TrainState(*params, state.statistics, None))
             losses = objective.losses(network, *lesson)
@@ -205,31 +205,31 @@ def _step(
     return jax.jit(step, donate_argnums=0)
 
 
-def _find_mistakes(network: AlphaGenome, windows: TrainingWindows, path: Path) -> Mistakes:
+def _mine_hard_negatives(network: AlphaGenome, windows: TrainingWindows, path: Path) -> HardNegatives:
     """Those that a network makes, or that it made before the run was killed."""
     if not path.exists():
         network.eval()
-        found = Mistakes.of(network, windows.splice)
+        found = HardNegatives.of(network, windows.splice)
         with published(path) as partial:
             np.savez(partial, **found._asdict())
     with np.load(path) as arrays:
-        return Mistakes(**arrays)
+        return HardNegatives(**arrays)
 
 
 def _lessons(
-    training: Training, stage: Stage, numbers: Sequence[int], mistakes: Mistakes | None
-) -> Iterator[Lesson]:
+    training: Training, stage: Stage, numbers: Sequence[int], hard_negatives: HardNegatives | None
+) -> Iterator[DistillationBatch]:
     """Of some steps of a stage, which are counted from 0 over all stages."""
     teach = _teach(training)
     for number in numbers:
         rng = np.random.default_rng([training.seed, number])
         batch = training.windows.sample(
-            rng, training.schedule.sampling_of(stage), stage.window_bp, stage.windows, mistakes
+            rng, training.schedule.sampling_of(stage), stage.window_bp, stage.windows, hard_negatives
         )
         yield jax.block_until_ready(teach(rng, batch, stage))
 
 
-def _teach(training: Training) -> Callable[[np.random.Generator, Batch, Stage], Lesson]:
+def _teach(training: Training) -> Callable[[np.random.Generator, Batch, Stage], DistillationBatch]:
     """What is to be learnt of a batch, from the teachers if there are any.
 
     One of them speaks at a time, which is cheap: the gradients of the losses are linear in the targets, but for the
@@ -238,7 +238,7 @@ def _teach(training: Training) -> Callable[[np.random.Generator, Batch, Stage], 
     objective = training.objective
     if not training.teachers:
         read = jax.jit(objective.read_labels)
-        return lambda _, batch, __: Lesson(batch, read(batch), batch["measured"])
+        return lambda _, batch, __: DistillationBatch(batch, read(batch), batch["measured"])
     graph, arrays = nnx.split(training.teachers[0])
     part = ravel_pytree(arrays)[1]
     teachers = [ravel_pytree(nnx.split(teacher)[1])[0] for teacher in training.teachers]
@@ -248,12 +248,12 @@ def _teach(training: Training) -> Callable[[np.random.Generator, Batch, Stage], 
 
     compiled = jax.jit(say, static_argnums=2)
 
-    def teach(rng: np.random.Generator, batch: Batch, stage: Stage) -> Lesson:
+    def teach(rng: np.random.Generator, batch: Batch, stage: Stage) -> DistillationBatch:
         targets = compiled(teachers[rng.integers(len(teachers))], batch, stage.teacher_bp)
         if stage.measured:
-            return Lesson(batch, targets._replace(coverage=batch["coverage"]), batch["measured"])
+            return DistillationBatch(batch, targets._replace(coverage=batch["coverage"]), batch["measured"])
         known = batch["valid"].reshape(*batch["measured"].shape, -1).all(axis=2)
-        return Lesson(batch, targets, known)
+        return DistillationBatch(batch, targets, known)
 
     return teach
 
@@ -291,7 +291,7 @@ class _Log:
             self._losses.clear()
 
 
-def _prefetched(lessons: Iterator[Lesson]) -> Iterator[Lesson]:
+def _prefetched(lessons: Iterator[DistillationBatch]) -> Iterator[DistillationBatch]:
     """The same, made by a thread, teachers' predictions and all; its exception is raised here."""
     ready: queue.Queue[Any] = queue.Queue(_PREFETCHED)
     done = object()

@@ -15,6 +15,7 @@ from vepscore.genome.windows import UNKNOWN
 from vepscore.model.heads import JunctionHead, TrackHead
 from vepscore.model.network import AlphaGenome, Embeddings, one_hot
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
+from vepscore.train.coverage import BIN_BP, COARSE_BP
 from vepscore.train.labels import NO_SITE, REVERSED_CLASS
 from vepscore.train.losses import (
     contact_loss,
@@ -26,8 +27,7 @@ from vepscore.train.losses import (
     usage_loss,
 )
 from vepscore.train.recipe import Weights
-from vepscore.train.starts import start_loss
-from vepscore.train.tracks import BIN_BP, COARSE_BP
+from vepscore.train.tss import tss_loss
 
 _ORGANISM = np.int32(0)
 
@@ -133,8 +133,8 @@ class Objective:
         }
         for output in self.columns:
             losses |= self._track_losses(output, heads[str(output)], embeddings, targets.coverage, measured)
-        if self.weights.starts:
-            losses["starts"] = start_loss(network, embeddings, batch["starts"], batch["valid"])
+        if self.weights.tss:
+            losses["tss"] = tss_loss(network, embeddings, batch["starts"], batch["valid"])
         if targets.contacts is not None:
             contacts = heads[str(Output.CONTACT_MAPS)](embeddings.pair, _ORGANISM)
             losses["contacts"] = contact_loss(contacts, targets.contacts, batch["mapped"])
@@ -143,11 +143,11 @@ class Objective:
     def total(self, losses: Mapping[str, jax.Array]) -> jax.Array:
         """The weighted sum."""
         weights = {"sites": 1.0} | {
-            name: getattr(self.weights, name) for name in ("usage", "junctions", "contacts", "starts")
+            name: getattr(self.weights, name) for name in ("usage", "junctions", "contacts", "tss")
         }
         for output in self.columns:
             weights |= dict.fromkeys(_loss_names(output), self.weights.tracks[output])
-            weights[_log_name(output)] = self.weights.logarithms
+            weights[_log_name(output)] = self.weights.log_coverage
         return sum(weights[name] * value for name, value in losses.items())
 
     def _fine(self, head: TrackHead, embeddings: Embeddings) -> jax.Array:
@@ -179,7 +179,7 @@ class Objective:
             track_loss(coarse_scaled, coarse_target, whole),
         )
         losses = dict(zip(_loss_names(output), values, strict=True))
-        if self.weights.logarithms:
+        if self.weights.log_coverage:
             spread = jnp.asarray(self.log_spread)[self.columns[output]]
             from_coarse = head.unscale(coarse_scaled, _ORGANISM, resolution_bp=COARSE_BP)
             both = [log_loss(each, coarse, spread, whole) for each in (_pool(fine, by), from_coarse)]

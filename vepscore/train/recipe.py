@@ -1,8 +1,9 @@
-"""What a training run is made of, as a TOML file says it: data, network, teachers and student."""
+"""Recipes: TOML files that define a training run, with its data, network, teachers and students."""
 
 import dataclasses
+import logging
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,22 @@ from vepscore.model.config import TRACK_RESOLUTIONS_BP, Fraction, ModelConfig
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, Output
 from vepscore.schema import CLOSED, Number, Whole, expected, field_error, parse
 
-_MOST = 10**9  # of anything that is counted
+log = logging.getLogger(__name__)
+
+# Keys of version 0.1, by the name of their table; read for one more release.
+_RENAMED = {
+    "recipe": {"licence": "license"},
+    "sampling": {
+        "mistakes": "hard_negatives",
+        "starts": "tss",
+        "broken": "splice_site_mutation_rate",
+        "decoys": "negative_sites",
+    },
+    "stages": {"find_mistakes": "mine_hard_negatives"},
+    "student": {"kept": "weight_average", "runs": "repeats", "taught_by": "teachers"},
+    "weights": {"logarithms": "log_coverage", "starts": "tss"},
+}
+_MOST = 10**9  # upper bound of every count
 
 _Text = Annotated[str, Field(min_length=1)]
 _Names = Annotated[tuple[_Text, ...], Field(min_length=1)]
@@ -27,7 +43,7 @@ _Weight = Annotated[float, Number(least=0)]
 
 def _check_track(output: Output) -> Output:
     if output not in TRACK_RESOLUTIONS_BP:
-        raise ValueError("no head predicts its coverage")
+        raise ValueError("is not an output of coverage tracks")
     return output
 
 
@@ -39,65 +55,60 @@ _TrackWeights = Annotated[Mapping[_Track, _Weight], AfterValidator(lambda given:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ContactSources:
-    """Names of the files that contact maps are drawn from."""
-
-    __pydantic_config__ = CLOSED
-
-    loops: _Text  # BEDPE, hg19
-    domains: _Text  # BEDPE, hg19
-    chain: _Text  # from hg19 to hg38
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Names of the files in the data folder, and what of them is held out."""
+    """Names of the files in the data directory, and the chromosomes that are held out."""
 
     __pydantic_config__ = CLOSED
 
     sequence: _Names  # FASTA files; a contig `chrom:start-end` (1-based, inclusive) is a slice of `chrom`
     genes: _Text  # GTF
-    tracks: _Text  # .npz of coverage in bins of 32 bp, with .regions.tsv and .tracks.tsv beside it
-    test: tuple[_Text, ...]  # chromosomes that nothing is trained on
-    folds: Annotated[tuple[_Names, ...], Field(min_length=1)]  # chromosomes that each teacher excludes too
-    contacts: ContactSources | None = None
+    tracks: _Text  # .npz with coverage in bins of 32 bp; .regions.tsv and .tracks.tsv are read from beside it
+    test: tuple[_Text, ...]  # chromosomes that no network is trained on
+    folds: Annotated[
+        tuple[_Names, ...], Field(min_length=1)
+    ]  # chromosomes that each teacher excludes as well
+    # Files of contact maps; the keys are those of their reader, see `training_data.read_data`.
+    contacts: Mapping[str, _Text] = dataclasses.field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
-        """Of all files."""
-        contacts = dataclasses.astuple(self.contacts) if self.contacts else ()
-        return [*self.sequence, self.genes, self.tracks, *contacts]
+        """Names of all files."""
+        return [*self.sequence, self.genes, self.tracks, *self.contacts.values()]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """Where windows lie; what is left to one is uniform over the sequence."""
+    """Positions and mutations of training windows. Windows of no named kind are uniform over the sequence."""
 
     __pydantic_config__ = CLOSED
 
-    mistakes: Fraction = 0.0  # share at what the network took for a splice site, once that was looked for
-    sites: Fraction = 0.5  # share of the others that holds a splice site, each as often as any other
-    regions: Fraction = 0.3  # share of the others that lies in a region with coverage
-    starts: Fraction = 0.0  # share of the others that holds a transcript's start, each as often as any other
-    mutated: Fraction = 0.0  # a window has between none and this share of its bases redrawn
-    broken: Fraction = 0.0  # share of splice sites whose two bases of the intron are redrawn
-    # Bases per class of site that are no site: a network learns that there are no junctions between them.
-    decoys: Annotated[int, Whole(0, _MOST)] = 0
+    hard_negatives: Fraction = 0.0  # fraction of windows around a hard negative, once some were mined
+    sites: Fraction = (
+        0.5  # fraction of the other windows that contain a splice site; sites are equally likely
+    )
+    regions: Fraction = 0.3  # fraction of the other windows in a region with coverage
+    tss: Fraction = 0.0  # fraction of the other windows that contain a TSS; TSSs are equally likely
+    mutated: Fraction = 0.0  # largest fraction of mutated bases in a window; each window draws its own
+    splice_site_mutation_rate: Fraction = (
+        0.0  # fraction of splice sites whose intronic dinucleotide is randomized
+    )
+    # Positions per class of splice site that are not sites: targets are that they have no junctions.
+    negative_sites: Annotated[int, Whole(0, _MOST)] = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Steps with windows of one size."""
+    """Consecutive steps with windows of one width."""
 
     __pydantic_config__ = CLOSED
 
     steps: _Count
     window_bp: _WindowBp
     windows: _Count  # per step
-    find_mistakes: StrictBool = False  # first, over all of the sequence, to draw windows around them
-    teacher_bp: _WindowBp | None = None  # of windows in which teachers predict, where less than `window_bp`
-    sampling: Sampling | None = None  # where its windows lie; none: as the schedule says
-    measured: StrictBool = False  # a student learns the coverage that was measured, not what teachers say
+    mine_hard_negatives: StrictBool = False  # before the first step, on all training sequence
+    teacher_bp: _WindowBp | None = None  # width of the teachers' windows, if less than `window_bp`
+    sampling: Sampling | None = None  # None: that of the schedule
+    measured: StrictBool = False  # the student's coverage targets are measured, not predicted by teachers
 
     def __post_init__(self) -> None:
         if self.teacher_bp and self.window_bp % self.teacher_bp:
@@ -108,17 +119,17 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """What each loss counts for; that of splice sites counts one."""
+    """Weights of the losses; that of splice sites is 1."""
 
     __pydantic_config__ = CLOSED
 
     usage: _Weight = 0.3
     junctions: _Weight = 0.2
-    # Of each output at each resolution.
+    # The loss of each output at each resolution.
     tracks: _TrackWeights = dataclasses.field(default_factory=lambda: dict(_TRACK_WEIGHTS))
-    logarithms: _Weight = 0.0  # the squared error of each output's logarithm
+    log_coverage: _Weight = 0.0  # squared error of log(1 + coverage) of each output
     contacts: _Weight = 0.1
-    starts: _Weight = 0.0  # of transcripts, by a head that is there in training alone
+    tss: _Weight = 0.0  # of an auxiliary head that predicts TSSs; used in training only, not saved
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,55 +139,67 @@ class Schedule:
     __pydantic_config__ = CLOSED
 
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
-    peak_rate: Annotated[float, Number(above=0)]  # of AdamW; warmed up, then decayed along a cosine
-    warmup: Annotated[float, Number(least=0, below=1)] = 0.05  # share of the steps
+    peak_rate: Annotated[
+        float, Number(above=0)
+    ]  # learning rate of AdamW, after warm-up and before cosine decay
+    warmup: Annotated[float, Number(least=0, below=1)] = 0.05  # fraction of the steps
     weight_decay: _Weight = 0.01
     weights: Weights = Weights()
     sampling: Sampling = Sampling()
-    from_teacher: _Count | None = None  # whose parameters a student starts from; none: from scratch
-    runs: _Count = 1  # of a student from where it starts, each with its own windows; their mean is the result
-    # Fractions of that mean that are of students before it, by name: `student-1` is the first.
-    kept: Mapping[str, Annotated[float, Number(above=0, below=1)]] = dataclasses.field(default_factory=dict)
-    taught_by: tuple[_Text, ...] = ()  # students before it, whose predictions it learns; none: the teachers'
+    from_teacher: _Count | None = (
+        None  # the student is initialized from this teacher; None: from random parameters
+    )
+    repeats: _Count = (
+        1  # times that a student is trained, each with its own windows; the result is their mean
+    )
+    # Weights of earlier students in that mean, by name; `student-1` is the first.
+    weight_average: Mapping[str, Annotated[float, Number(above=0, below=1)]] = dataclasses.field(
+        default_factory=dict
+    )
+    teachers: tuple[
+        _Text, ...
+    ] = ()  # earlier students that predict the targets; empty: the recipe's teachers do
 
     def __post_init__(self) -> None:
-        if sum(self.kept.values()) >= 1:
-            raise field_error("kept", sum(self.kept.values()), "shares whose sum is below 1")
-        at_mistakes = any(self.sampling_of(stage).mistakes for stage in self.stages)
-        if at_mistakes and not any(stage.find_mistakes for stage in self.stages):
-            raise ValueError("stages: none has find_mistakes, and sampling has a share of mistakes")
+        if (total := sum(self.weight_average.values())) >= 1:
+            raise field_error("weight_average", total, "weights whose sum is below 1")
+        needs_mining = any(self.sampling_of(stage).hard_negatives for stage in self.stages)
+        if needs_mining and not any(stage.mine_hard_negatives for stage in self.stages):
+            raise ValueError("stages: none has mine_hard_negatives, which sampling.hard_negatives needs")
 
     @property
     def steps(self) -> int:
-        """Over all stages."""
+        """Number of steps of all stages."""
         return sum(stage.steps for stage in self.stages)
 
     def sampling_of(self, stage: Stage) -> Sampling:
-        """Where the windows of a stage lie."""
+        """Return the sampling of a stage."""
         return stage.sampling or self.sampling
 
-    def shortened(self, share: float) -> "Schedule":
-        """The same with a share of the steps, at least one a stage."""
-        stages = [dataclasses.replace(s, steps=max(1, round(s.steps * share))) for s in self.stages]
+    def shortened(self, fraction: float) -> "Schedule":
+        """Return the schedule with a fraction of the steps, at least one per stage."""
+        stages = [dataclasses.replace(s, steps=max(1, round(s.steps * fraction))) for s in self.stages]
         return dataclasses.replace(self, stages=tuple(stages))
 
 
 def _check_teachers(schedule: Schedule) -> Schedule:
-    """Return a schedule that has nothing that is for students alone."""
-    defaults = {"from_teacher": None, "runs": 1, "kept": {}, "taught_by": ()}
+    """Return the schedule if it has nothing that only students may have."""
+    defaults = {"from_teacher": None, "repeats": 1, "weight_average": {}, "teachers": ()}
     for name, default in defaults.items():
         if getattr(schedule, name) != default:
-            raise ValueError(f"{name}: is for the student")
+            raise ValueError(f"{name}: only a student may have this")
     for stage in schedule.stages:
         if stage.teacher_bp or stage.measured:
-            raise ValueError("stages: teacher_bp and measured are for the student")
-        if schedule.sampling_of(stage).broken:
-            raise ValueError("sampling.broken: is for the student: labels do not say what becomes of a site")
+            raise ValueError("stages: only a student may have teacher_bp and measured")
+        if schedule.sampling_of(stage).splice_site_mutation_rate:
+            raise ValueError(
+                "sampling.splice_site_mutation_rate: only a student may have this; mutated sites have no labels"
+            )
     return schedule
 
 
 def _of_one_organism(sizes: object) -> object:
-    """Return the sizes of a network with all that a recipe leaves to the data but the heads."""
+    """Return the sizes of a network, complete but for the heads, which depend on the data."""
     if not isinstance(sizes, dict):
         return sizes
     if given := sorted({"organisms", "heads"} & sizes.keys()):
@@ -190,13 +213,13 @@ _Network = Annotated[ModelConfig, BeforeValidator(_of_one_organism)]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What the checkpoint is run with where a command does not say otherwise."""
+    """Options with which the checkpoint is used if a command does not give them."""
 
     __pydantic_config__ = CLOSED
 
     window_bp: Annotated[int, Whole(MIN_WINDOW_BP, MAX_WINDOW_BP, step=PAIR_BIN_BP)] = MAX_WINDOW_BP
     indel_anchor: IndelAnchor = IndelAnchor.BOTH
-    scorers: _Names | None = None  # none: every scorer that can run
+    scorers: _Names | None = None  # None: every scorer that can run
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,14 +229,14 @@ class Recipe:
     __pydantic_config__ = CLOSED
 
     name: _Text  # of the checkpoint
-    licence: _Text  # SPDX identifier
+    license: _Text  # SPDX identifier
     seed: Annotated[int, Whole(0, 2**63 - 1)]
     data: Sources
-    network: _Network  # heads left to what the data have
+    network: _Network  # without heads, which depend on the data
     teachers: _TeacherSchedule  # trained on labels, one per fold
-    # Trained on what the teachers predict, by one schedule after the other.
+    # Trained on predictions of the teachers, one after the other.
     student: Annotated[tuple[Schedule, ...], Field(min_length=1)]
-    # Not in `repr`, which names a training: they change nothing of it.
+    # Not in `repr`, from which a training's hash is computed: they do not affect training.
     defaults: Defaults = dataclasses.field(default=Defaults(), repr=False)
 
     def __post_init__(self) -> None:
@@ -224,33 +247,39 @@ class Recipe:
                 raise ValueError(f"student[{number}].{error}") from error
 
     def _check_student(self, number: int, schedule: Schedule) -> None:
-        """Raise ValueError where the student so numbered, from 0, starts from or learns from what is not there."""
+        """Raise ValueError if student `number`, from 0, names a teacher or an earlier student that does not exist."""
         teacher, teachers = schedule.from_teacher, len(self.data.folds)
         if teacher and number:
-            raise ValueError("from_teacher: is for the first [[student]]; the next start from the one before")
+            raise ValueError(
+                "from_teacher: only the first [[student]] may have this; others start from the one before"
+            )
         if teacher and teacher > teachers:
             raise field_error("from_teacher", teacher, f"at most {teachers}: one for each of data.folds")
-        if not teacher and not number and schedule.runs != 1:
-            raise field_error("runs", schedule.runs, "1, since this student starts from scratch")
+        if not teacher and not number and schedule.repeats != 1:
+            raise field_error(
+                "repeats", schedule.repeats, "1, because this student starts from random parameters"
+            )
         before = [f"student-{earlier}" for earlier in range(1, number + 1)]
-        for field in ("kept", "taught_by"):
+        for field in ("weight_average", "teachers"):
             if unknown := sorted(set(getattr(schedule, field)) - set(before)):
-                raise field_error(field, unknown[0], f"one before it: {', '.join(before) or 'there is none'}")
+                raise field_error(
+                    field, unknown[0], f"an earlier one: {', '.join(before) or 'there is none'}"
+                )
 
-    def shortened(self, share: float) -> "Recipe":
-        """The same with a share of the steps."""
+    def shortened(self, fraction: float) -> "Recipe":
+        """Return the recipe with a fraction of the steps."""
         return dataclasses.replace(
             self,
-            teachers=self.teachers.shortened(share),
-            student=tuple(schedule.shortened(share) for schedule in self.student),
+            teachers=self.teachers.shortened(fraction),
+            student=tuple(schedule.shortened(fraction) for schedule in self.student),
         )
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Reads a recipe.
+    """Read a recipe.
 
     Raises:
-        TrainingError: it cannot be read, is not TOML, or its fields do not fit.
+        TrainingError: the file cannot be read or is not TOML, or a field is missing, unknown or invalid.
     """
     try:
         values = tomllib.loads(path.read_text(encoding=ENCODING))
@@ -258,9 +287,25 @@ def read_recipe(path: Path) -> Recipe:
         raise TrainingError(f"{path}\ncannot be read: {error.strerror}") from error
     except ValueError as error:
         raise TrainingError(f"{path}\nis not TOML: {error}") from error
+    if renamed := sorted(set(_rename(values, "recipe"))):
+        log.warning("%s: old names, which the next release will not read: %s", path, ", ".join(renamed))
     try:
         return parse(Recipe, values)
     except ValueError as error:
         raise TrainingError(
-            f"{path}\n{error}", hint="the recipe of the embedded checkpoint shows the form"
+            f"{path}\n{error}", hint="see the recipe of the embedded checkpoint for an example"
         ) from error
+
+
+def _rename(values: object, table: str) -> Iterator[str]:
+    """Give keys of version 0.1 their present names, in place; yield "old (now: new)" for each."""
+    if isinstance(values, list):
+        for each in values:
+            yield from _rename(each, table)
+    elif isinstance(values, dict):
+        for old, new in _RENAMED.get(table, {}).items():
+            if old in values and new not in values:
+                values[new] = values.pop(old)
+                yield f"{table}.{old} (now: {new})"
+        for key, each in values.items():
+            yield from _rename(each, key)

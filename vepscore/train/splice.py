@@ -11,7 +11,7 @@ import numpy as np
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.windows import UNKNOWN, reverse_complement
 from vepscore.train.labels import NO_SITE, SpliceLabels, label_sequence
-from vepscore.train.pieces import Piece
+from vepscore.train.segments import Segment
 
 _SITE_BP = 256  # of a window, for each site per class and each two junctions that there is room for
 _MIN_SITES = 16
@@ -43,27 +43,27 @@ class SpliceData:
     """Labelled windows.
 
     Args:
-        pieces: the sequence that is labelled.
+        segments: the sequence that is labelled.
         annotation: where the introns are.
     """
 
-    def __init__(self, pieces: Sequence[Piece], annotation: Annotation) -> None:
-        self.pieces = list(pieces)
+    def __init__(self, segments: Sequence[Segment], annotation: Annotation) -> None:
+        self.segments = list(segments)
         self._annotation = annotation
-        self.labels = [label_sequence(annotation, p.chrom, p.start0, p.end0) for p in self.pieces]
-        # int64 (sites, 2): index of the piece, and position on the chromosome
+        self.labels = [label_sequence(annotation, p.chrom, p.start0, p.end0) for p in self.segments]
+        # int64 (sites, 2): index of the segment, and position on the chromosome
         self.sites = np.concatenate(
             [
-                np.stack([np.full(len(labels.position), index), piece.start0 + labels.position], axis=1)
-                for index, (piece, labels) in enumerate(zip(self.pieces, self.labels, strict=True))
+                np.stack([np.full(len(labels.position), index), segment.start0 + labels.position], axis=1)
+                for index, (segment, labels) in enumerate(zip(self.segments, self.labels, strict=True))
             ]
         )
 
     def window(self, index: int, start0: int, width_bp: int, *, reverse: bool = False) -> SpliceBatch:
-        """One window [start0, start0 + width_bp) of a piece, N outside it, or its reverse complement."""
-        piece = self.pieces[index]
-        codes = piece.window(start0, width_bp)
-        offset = start0 - piece.start0
+        """One window [start0, start0 + width_bp) of a segment, N outside it, or its reverse complement."""
+        segment = self.segments[index]
+        codes = segment.window(start0, width_bp)
+        offset = start0 - segment.start0
         labels = self.labels[index].within(offset, offset + width_bp)
         if reverse:
             codes, labels = reverse_complement(codes), labels.reverse_complement(width_bp)
@@ -72,29 +72,29 @@ class SpliceData:
     def transcribed(self, index: int, start0: int, width_bp: int) -> np.ndarray:
         """bool (S, 2): where a window lies between the ends of a gene's transcripts, by their strand (+, -)."""
         inside = np.zeros((width_bp, 2), bool)
-        for gene in self._annotation.genes_overlapping(self.pieces[index].chrom, start0, start0 + width_bp):
+        for gene in self._annotation.genes_overlapping(self.segments[index].chrom, start0, start0 + width_bp):
             if gene.strand in "+-":
                 first, last = max(gene.start0 - start0, 0), gene.end0 - start0
                 inside[first:last, "+-".index(gene.strand)] = True
         return inside
 
     def tiles(self, width_bp: int, context_bp: int) -> Iterator[tuple[int, int, SpliceBatch]]:
-        """Windows in which every known base of the pieces is valid exactly once, by the piece's index and start."""
-        for index in range(len(self.pieces)):
+        """Windows in which every known base of the segments is valid exactly once, by the segment's index and start."""
+        for index in range(len(self.segments)):
             for start0, window in self.tiles_of(index, width_bp, context_bp):
                 yield index, start0, window
 
     def tiles_of(self, index: int, width_bp: int, context_bp: int) -> Iterator[tuple[int, SpliceBatch]]:
-        """The windows of one piece, by their start.
+        """The windows of one segment, by their start.
 
-        They lie within the piece, if it is as long as one, and have N after it otherwise. The outer `context_bp` of a
-        window are not valid, but where they end the piece.
+        They lie within the segment, if it is as long as one, and have N after it otherwise. The outer `context_bp` of a
+        window are not valid, but where they end the segment.
         """
-        piece = self.pieces[index]
-        told = piece.start0
-        for start0 in _tile_starts(piece, width_bp, context_bp):
+        segment = self.segments[index]
+        told = segment.start0
+        for start0 in _tile_starts(segment, width_bp, context_bp):
             end0 = start0 + width_bp
-            until = end0 if end0 >= piece.end0 else end0 - context_bp
+            until = end0 if end0 >= segment.end0 else end0 - context_bp
             window = self.window(index, start0, width_bp)
             valid = window.valid.copy()
             valid[:, : told - start0] = False
@@ -103,9 +103,9 @@ class SpliceData:
             told = until
 
 
-def _tile_starts(piece: Piece, width_bp: int, context_bp: int) -> list[int]:
-    last = max(piece.start0, piece.end0 - width_bp)
-    return [*range(piece.start0, last, width_bp - 2 * context_bp), last]
+def _tile_starts(segment: Segment, width_bp: int, context_bp: int) -> list[int]:
+    last = max(segment.start0, segment.end0 - width_bp)
+    return [*range(segment.start0, last, width_bp - 2 * context_bp), last]
 
 
 def _labelled_window(codes: np.ndarray, labels: SpliceLabels) -> SpliceBatch:

@@ -1,93 +1,101 @@
-"""What a checkpoint, or several together, measure on chromosomes that they never saw.
+"""Evaluate a checkpoint, or the mean of several, on chromosomes that it was not trained on.
 
-    python -m vepscore.train.evaluate RECIPE.toml DATA CHECKPOINT...
+    python examples/06_training/evaluate_held_out.py RECIPE.toml DATA CHECKPOINT...
 
-Prints JSON. Splice sites of all annotated transcripts are judged per nucleotide: on both strands of the whole sequence,
-on both strands of transcripts, and on the transcripts' own strand, as is done where genes alone are predicted. Tracks
-are judged by the correlation of their logarithms in 128 bp bins of the regions for testing. Intervals are the
-percentiles of a bootstrap: over stretches of BLOCK_BP for sites, over regions for tracks.
+Prints JSON. Splice sites of all annotated transcripts are evaluated per nucleotide: on both strands of the whole
+sequence, on both strands of transcripts, and on the transcripts' own strand, as is usual where only genes are
+predicted. Tracks are evaluated by the correlation of log(1 + coverage) in 128 bp bins of the test regions. Intervals
+are bootstrap percentiles; the units of resampling are intervals of BLOCK_BP for sites, and regions for tracks.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import typer
 from flax import nnx
+from synthetic_contacts import BIN_BP as CONTACT_BIN_BP
+from synthetic_contacts import read_contacts
 
-from vepscore.engine.settings import fixed_settings
+from vepscore.cli.main import run_script
+from vepscore.engine.device import find_devices
+from vepscore.engine.settings import fixed_settings, set_up_process
 from vepscore.evaluate.metrics import HIGH, LOW, auprc
 from vepscore.genome.windows import UNKNOWN, reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
 from vepscore.model.config import TRACK_RESOLUTIONS_BP
 from vepscore.model.network import one_hot
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, SPLICE_CLASSES, Output
-from vepscore.train.contacts import BIN_BP as CONTACT_BIN_BP
+from vepscore.train.coverage import BIN_BP, COARSE_BP
 from vepscore.train.labels import REVERSED_CLASS
 from vepscore.train.recipe import read_recipe
-from vepscore.train.run import TrainingData, read_data
 from vepscore.train.splice import SpliceData
-from vepscore.train.tracks import BIN_BP, COARSE_BP
+from vepscore.train.training_data import TrainingData, read_data
 
 CONTEXT_BP = 131_072
 BLOCK_BP = 100_000
 PLACES = ("everywhere", "transcripts", "transcripts_own_strand")
-_CONSTANT = 1e-9  # standard deviation that is rounding error
+_CONSTANT = 1e-9  # a standard deviation below this is a rounding error
 _RESAMPLES = 1000
-_RANKED = 200_000  # negatives that resamples rank; those below them change the fifth decimal
+_RANKED = 200_000  # highest-scoring nucleotides ranked in resamples; the others change the fifth decimal
 _DRAWN_AT_ONCE = 20
 
 
-@fixed_settings()
-def main() -> None:
-    """Reads the data and the checkpoint, and prints what they give."""
-    parser = argparse.ArgumentParser(prog="python -m vepscore.train.evaluate", description=__doc__)
-    parser.add_argument("recipe", type=Path, help="what the checkpoint was trained by")
-    parser.add_argument("data", type=Path, help="folder with the files that it names")
-    parser.add_argument(
-        "checkpoint", type=Path, nargs="+", help="directory; of several, their mean prediction is judged"
-    )
-    parser.add_argument("--window", type=int, default=MAX_WINDOW_BP, help="bp")
-    parser.add_argument("--chromosomes", nargs="+", help="for splice sites; default: those for testing")
-    parser.add_argument(
-        "--both-strands",
-        action="store_true",
-        help="splice sites by the mean of both strands, as teachers say it",
-    )
-    options = parser.parse_args()
-    data = read_data(read_recipe(options.recipe), options.data)
-    checkpoints = [load_checkpoint(path) for path in options.checkpoint]
-    splice = data.splice_on(options.chromosomes or data.test)
-    figures = {
-        "window_bp": options.window,
-        "splice_sites": evaluate_splice_sites(
-            checkpoints, splice, options.window, both_strands=options.both_strands
+def main(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="Recipe of the checkpoint.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Directory with the files that the recipe names.")
+    ],
+    checkpoint: Annotated[
+        list[Path],
+        typer.Argument(help="Checkpoint directory. With several, their mean prediction is evaluated."),
+    ],
+    window: Annotated[int, typer.Option(help="Window width in bp.")] = MAX_WINDOW_BP,
+    chromosome: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Chromosome to evaluate splice sites on; may be repeated. Default: the test chromosomes."
         ),
-        "tracks": evaluate_tracks(checkpoints, data),
-    }
-    if data.contacts is not None and Output.CONTACT_MAPS in checkpoints[0].tracks:
-        figures["contacts"] = evaluate_contacts(checkpoints, data, options.window)
-    print(json.dumps(figures, indent=2))
+    ] = None,
+    both_strands: Annotated[
+        bool, typer.Option("--both-strands", help="Average splice sites over both strands, as teachers do.")
+    ] = False,
+) -> None:
+    """Print the metrics of a checkpoint on chromosomes that it was not trained on, as JSON."""
+    set_up_process(deterministic=False)
+    find_devices("auto")
+    with fixed_settings():
+        found = read_data(read_recipe(recipe), data, read_contacts)
+        checkpoints = [load_checkpoint(path) for path in checkpoint]
+        splice = found.splice_on(chromosome or found.test)
+        metrics: dict[str, Any] = {
+            "window_bp": window,
+            "splice_sites": evaluate_splice_sites(checkpoints, splice, window, both_strands=both_strands),
+            "tracks": evaluate_tracks(checkpoints, found),
+        }
+        if found.contacts is not None and Output.CONTACT_MAPS in checkpoints[0].tracks:
+            metrics["contacts"] = evaluate_contacts(checkpoints, found, window)
+    print(json.dumps(metrics, indent=2))
 
 
 def evaluate_splice_sites(
     checkpoints: Sequence[Checkpoint], data: SpliceData, window_bp: int, *, both_strands: bool = False
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Average precision (AUPRC) and top-k accuracy, by where nucleotides count (`PLACES`) and by the kind of site.
+    """Return average precision (AUPRC) and top-k accuracy, by the nucleotides counted (`PLACES`) and the kind of site.
 
-    A piece of sequence that is shorter than `window_bp` is read in windows of a half, a quarter and so on, which it
-    fills: nobody scores a variant amid N.
+    A segment that is shorter than `window_bp` is read in windows of a half, a quarter and so on that it fills, because
+    variants are not scored with N around them.
     """
     predict = _predictor(checkpoints, Output.SPLICE_SITES)
     if both_strands:
         predict = mean_of_strands(predict)
     classes, probabilities, transcribed = [], [], []
-    for index, piece in enumerate(data.pieces):
-        width_bp = _fitting(window_bp, len(piece.codes))
+    for index, segment in enumerate(data.segments):
+        width_bp = _fitting(window_bp, len(segment.codes))
         for start0, window in data.tiles_of(index, width_bp, min(CONTEXT_BP, width_bp // 4)):
             valid = window.valid[0]
             classes.append(window.classes[0, valid])
@@ -106,9 +114,9 @@ def evaluate_splice_sites(
 def evaluate_tracks(
     checkpoints: Sequence[Checkpoint], data: TrainingData
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Mean over the tracks of each output of Pearson's r between log(1 + coverage), over all bins of the regions.
+    """Return Pearson's r of log(1 + coverage) over all bins of the test regions, averaged over each output's tracks.
 
-    Of all regions that are held out, and of those of them that the table of regions calls test.
+    `held_out` is of all test regions; `test_split` is of those that the region table itself labels as test.
     """
     regions = [region for region in data.tracks.regions if region.is_test]
     in_test_split = np.array([region.in_test_split for region in regions])
@@ -116,42 +124,48 @@ def evaluate_tracks(
     coverage = [
         data.tracks.window(region.chrom, region.start0, region.end0 - region.start0)[0] for region in regions
     ]
-    figures = {}
+    metrics = {}
     for output, columns in data.tracks.columns.items():
         predict = _predictor(checkpoints, output)
         predicted = [_pool(predict(each[None])[0], COARSE_BP) for each in codes]
         measured = [_pool(each[:, columns], COARSE_BP // BIN_BP) for each in coverage]
         x, y = (np.log1p(np.stack(each).astype(np.float64)) for each in (predicted, measured))
         chosen = {"held_out": np.ones(len(regions), bool), "test_split": in_test_split}
-        figures[str(output)] = {
+        metrics[str(output)] = {
             name: _correlate(x[rows], y[rows]) for name, rows in chosen.items() if rows.any()
         }
-    return figures
+    return metrics
 
 
 def evaluate_contacts(
     checkpoints: Sequence[Checkpoint], data: TrainingData, window_bp: int
 ) -> dict[str, float | None]:
-    """Pearson's r between predicted and drawn contacts, over the pairs of bins above the diagonal of all test windows.
+    """Return Pearson's r of predicted and synthetic contacts, over pairs of bins above the diagonal of test windows.
 
-    Domains lie near the diagonal, so a network that knows distance alone correlates as well: `distance_only` is
-    what the drawn maps' own mean at each distance reaches, and `pearson_within_distance` what remains when
-    the mean at each distance is taken off both. None stands where one side is constant. Windows lie side by side;
-    stretches that fill less than half of one are left out.
+    Domains lie near the diagonal, so distance alone predicts part of a map: `distance_only` is the r of the synthetic
+    maps' own mean at each distance, and `pearson_within_distance` is the r after subtracting the mean at each distance
+    from both. A value is None if one side is constant. Windows do not overlap; the end of a segment that fills less
+    than half a window is excluded.
+
+    Raises:
+        ValueError: there are no contact maps.
     """
+    if data.contacts is None:
+        raise ValueError("there are no contact maps to compare with")
     predict = _predictor(checkpoints, Output.CONTACT_MAPS)
-    predicted, drawn, distance, windows = [], [], [], 0
-    for piece in data.splice_on(data.test).pieces:
-        for start0 in range(piece.start0, piece.end0 - window_bp // 2 + 1, window_bp):
-            codes = piece.window(start0, window_bp)
+    predicted, synthetic, distance, windows = [], [], [], 0
+    for segment in data.splice_on(data.test).segments:
+        for start0 in range(segment.start0, segment.end0 - window_bp // 2 + 1, window_bp):
+            codes = segment.window(start0, window_bp)
             known = (codes.reshape(-1, CONTACT_BIN_BP) != UNKNOWN).all(axis=1)
             upper = np.triu(known[:, None] & known, k=1)
             first, second = np.nonzero(upper)
             predicted.append(predict(codes[None])[0, upper, 0].astype(np.float64))
-            drawn.append(data.contacts.window(piece.chrom, start0, window_bp)[upper, 0].astype(np.float64))
+            contacts = data.contacts.window(segment.chrom, start0, window_bp)
+            synthetic.append(contacts[upper, 0].astype(np.float64))
             distance.append(second - first)
             windows += 1
-    x, y, bins_apart = (np.concatenate(each) for each in (predicted, drawn, distance))
+    x, y, bins_apart = (np.concatenate(each) for each in (predicted, synthetic, distance))
     x_mean, y_mean = (_mean_by(bins_apart, each) for each in (x, y))
     return {
         "windows": windows,
@@ -162,13 +176,13 @@ def evaluate_contacts(
 
 
 def _codes(data: TrainingData, chrom: str, start0: int, end0: int) -> np.ndarray:
-    """uint8 (S,) of a region, which lies in one piece."""
-    (piece,) = [p for p in data.pieces if p.chrom == chrom and p.start0 <= start0 and end0 <= p.end0]
-    return piece.window(start0, end0 - start0)
+    """Return uint8 (S,) of a region, which lies in one segment."""
+    (segment,) = [p for p in data.segments if p.chrom == chrom and p.start0 <= start0 and end0 <= p.end0]
+    return segment.window(start0, end0 - start0)
 
 
 def _predictor(checkpoints: Sequence[Checkpoint], output: Output) -> Callable[[np.ndarray], np.ndarray]:
-    """codes (B, S) to the mean prediction (B, S, T) at 1 bp; of contact maps (B, S // 2048, S // 2048, T)."""
+    """Return a function of codes (B, S): mean prediction (B, S, T) at 1 bp; contacts (B, S // 2048, S // 2048, T)."""
     graph = nnx.split(checkpoints[0].network)[0]
     states = [nnx.split(checkpoint.network)[1] for checkpoint in checkpoints]
     options = {"resolution_bp": 1} if output in TRACK_RESOLUTIONS_BP else {}
@@ -184,17 +198,17 @@ def _predictor(checkpoints: Sequence[Checkpoint], output: Output) -> Callable[[n
 
 
 def mean_of_strands(predict: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """From what predicts splice sites of codes (B, S), as (B, S, 5): the same of both strands, on the codes' own."""
+    """Return a function of codes (B, S) that averages splice sites (B, S, 5) of both strands, on the codes' strand."""
 
     def predict_both(codes: np.ndarray) -> np.ndarray:
-        turned = predict(np.stack([reverse_complement(each) for each in codes]))
-        return (predict(codes) + turned[:, ::-1, REVERSED_CLASS]) / 2
+        mirrored = predict(np.stack([reverse_complement(each) for each in codes]))
+        return (predict(codes) + mirrored[:, ::-1, REVERSED_CLASS]) / 2
 
     return predict_both
 
 
 def _fitting(window_bp: int, length_bp: int) -> int:
-    """`window_bp`, halved for as long as it is longer than a stretch, and its half still a window of the network."""
+    """Return `window_bp`, halved while it is longer than a segment and the half is still a valid window."""
     while window_bp > length_bp and window_bp % (2 * PAIR_BIN_BP) == 0:
         window_bp //= 2
     return window_bp
@@ -203,9 +217,9 @@ def _fitting(window_bp: int, length_bp: int) -> int:
 def _of_kind(
     kind: str, site_class: np.ndarray, probability: np.ndarray, counted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Truth, score and block of the nucleotides that count, (N,) each, both strands one after the other.
+    """Return truth, score and block of the counted nucleotides, (N,) each: the plus strand, then the minus strand.
 
-    site_class int (S,), probability (S, 4), counted bool (S, 2). Both strands of a stretch lie in one block.
+    site_class int (S,), probability (S, 4), counted bool (S, 2). Both strands of an interval are in one block.
     """
     columns = [column for column, name in enumerate(SPLICE_CLASSES) if name.startswith(kind)]
     rows = [np.flatnonzero(counted[:, strand]) for strand in range(len(columns))]
@@ -215,7 +229,7 @@ def _of_kind(
 
 
 def _rank(truth: np.ndarray, score: np.ndarray, block: np.ndarray) -> dict[str, Any]:
-    """truth bool (N,), score (N,), block int (N,): what is drawn together."""
+    """Return metrics of truth bool (N,), score (N,); block int (N,) is the unit of resampling."""
     count = int(truth.sum())
     top = np.argpartition(-score, count)[:count]
     value = auprc(score, truth, np.ones((1, len(score))))
@@ -235,31 +249,31 @@ def _rank(truth: np.ndarray, score: np.ndarray, block: np.ndarray) -> dict[str, 
 
 
 def _correlate(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    """Mean over tracks of Pearson's r over all bins of the regions, (R, L, T) twice."""
+    """Return Pearson's r over all bins of the regions, x and y (R, L, T), averaged over tracks."""
     drawn = np.random.default_rng(0).multinomial(len(x), np.full(len(x), 1 / len(x)), _RESAMPLES)
     draws = np.concatenate([np.ones((1, len(x))), drawn])
     return {"regions": len(x), **_with_interval("pearson", _mean_correlations(x, y, draws))}
 
 
 def _mean_correlations(x: np.ndarray, y: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Mean over tracks of Pearson's r over all bins of the regions drawn: (R, L, T) twice and (B, R) → (B,)."""
+    """Return r (B,) of x and y (R, L, T) for each resample; draws (B, R) are the weights of the regions."""
     x, y = x - x.mean(axis=(0, 1)), y - y.mean(axis=(0, 1))
     total = draws.sum(axis=1, keepdims=True) * x.shape[1]
     of_x, of_y, of_xx, of_yy, of_xy = (draws @ each.sum(axis=1) for each in (x, y, x * x, y * y, x * y))
     covariance = of_xy - of_x * of_y / total
     variances = (of_xx - of_x**2 / total) * (of_yy - of_y**2 / total)
-    with np.errstate(invalid="ignore"):  # nothing to correlate where a track is constant over what was drawn
+    with np.errstate(invalid="ignore"):  # a track may be constant in a resample
         return (covariance / np.sqrt(variances)).mean(axis=1)
 
 
 def _with_interval(name: str, values: np.ndarray) -> dict[str, Any]:
-    """The first of `values` (1 + B,), and the interval of the others."""
+    """Return the first of `values` (1 + B,), and the interval of the others."""
     interval = np.nanpercentile(values[1:], [LOW, HIGH])
     return {name: round(float(values[0]), 4), "interval": [round(float(end), 4) for end in interval]}
 
 
 def _mean_by(group: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """(N,): the mean value of each element's group."""
+    """Return (N,): the mean value of each element's group."""
     return (np.bincount(group, value) / np.maximum(np.bincount(group), 1))[group]
 
 
@@ -270,9 +284,9 @@ def _pearson(x: np.ndarray, y: np.ndarray) -> float | None:
 
 
 def _pool(x: np.ndarray, by: int) -> np.ndarray:
-    """(L, T) summed over `by` bins: (L // by, T)."""
+    """Sum (L, T) over `by` bins: (L // by, T)."""
     return x.reshape(-1, by, x.shape[-1]).sum(axis=1)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

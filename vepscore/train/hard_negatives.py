@@ -3,7 +3,7 @@
 Sites are rare and lie in genes, so windows drawn around them say little of the rest of the genome, where most of what
 is taken for a site is found.
 
-Coordinates are 0-based. M mistakes.
+Coordinates are 0-based. M hard_negatives.
 """
 
 from typing import NamedTuple, Self
@@ -23,15 +23,15 @@ _CONTEXT_BP = 1_024
 _LEAST = 0.02  # probability below which a network makes no mistake
 
 
-class Mistakes(NamedTuple):
+class HardNegatives(NamedTuple):
     """Positions taken for a site that they are not."""
 
-    places: np.ndarray  # int64 (M, 2): index of the piece, and position on the chromosome
+    places: np.ndarray  # int64 (M, 2): index of the segment, and position on the chromosome
     cumulative: np.ndarray  # float64 (M,): of the probabilities, so that the surest are drawn most often
 
     @classmethod
     def of(cls, network: AlphaGenome, data: SpliceData) -> Self:
-        """All that a network makes on the pieces of `data`."""
+        """All that a network makes on the segments of `data`."""
         graph, arrays = nnx.split(network)
 
         @jax.jit
@@ -52,6 +52,6 @@ class Mistakes(NamedTuple):
         return cls(np.concatenate(places), np.cumsum(np.concatenate(probabilities), dtype=np.float64))
 
     def draw(self, rng: np.random.Generator) -> tuple[int, int]:
-        """Index of the piece, and position."""
+        """Index of the segment, and position."""
         index, position = self.places[np.searchsorted(self.cumulative, rng.random() * self.cumulative[-1])]
         return int(index), int(position)

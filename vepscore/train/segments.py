@@ -1,4 +1,4 @@
-"""Pieces of the genome: the sequence that training has, and what of it may be used.
+"""Segments of the genome: the sequence that training has, and what of it may be used.
 
 Coordinates are 0-based and half-open.
 """
@@ -17,7 +17,7 @@ Interval = tuple[str, int, int]  # chromosome, start, end
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Segment:
     """A stretch of known sequence."""
 
     chrom: str
@@ -30,7 +30,7 @@ class Piece:
         return self.start0 + len(self.codes)
 
     def window(self, start0: int, width_bp: int) -> np.ndarray:
-        """Codes uint8 (width_bp,) from a genomic position on; N outside the piece."""
+        """Codes uint8 (width_bp,) from a genomic position on; N outside the segment."""
         codes = np.full(width_bp, UNKNOWN, np.uint8)
         first, last = max(start0, self.start0), min(start0 + width_bp, self.end0)
         if first < last:
@@ -38,36 +38,38 @@ class Piece:
         return codes
 
 
-def read_pieces(paths: Sequence[Path], cache_dir: Path | None = None) -> list[Piece]:
+def read_segments(paths: Sequence[Path], cache_dir: Path | None = None) -> list[Segment]:
     """The sequences of FASTA files.
 
     A contig named `chrom:start-end` (1-based, inclusive) is a slice of `chrom`; any other begins at 0.
     """
-    pieces = []
+    segments = []
     for path in paths:
         reference = Reference(path, cache_dir)
         for name, length in reference.contigs.items():
             chrom, start0 = slice_origin(name)
             codes = encode_bases(reference.fetch(name, 0, length))
-            pieces.append(Piece(chrom=chrom, start0=start0, codes=codes))
-    return pieces
+            segments.append(Segment(chrom=chrom, start0=start0, codes=codes))
+    return segments
 
 
-def without(pieces: Iterable[Piece], chroms: Collection[str], intervals: Collection[Interval]) -> list[Piece]:
-    """What is held out taken away: pieces of whole chromosomes, and intervals, which may cut a piece in two."""
-    kept = [piece for piece in pieces if piece.chrom not in chroms]
+def without(
+    segments: Iterable[Segment], chroms: Collection[str], intervals: Collection[Interval]
+) -> list[Segment]:
+    """What is held out taken away: segments of whole chromosomes, and intervals, which may cut a segment in two."""
+    kept = [segment for segment in segments if segment.chrom not in chroms]
     for interval in intervals:
-        kept = [part for piece in kept for part in _cut(piece, *interval)]
+        kept = [part for segment in kept for part in _cut(segment, *interval)]
     return kept
 
 
-def _cut(piece: Piece, chrom: str, start0: int, end0: int) -> list[Piece]:
-    if piece.chrom != chrom or end0 <= piece.start0 or piece.end0 <= start0:
-        return [piece]
-    before = piece.codes[: max(start0 - piece.start0, 0)]
-    after_start0 = min(end0, piece.end0)
+def _cut(segment: Segment, chrom: str, start0: int, end0: int) -> list[Segment]:
+    if segment.chrom != chrom or end0 <= segment.start0 or segment.end0 <= start0:
+        return [segment]
+    before = segment.codes[: max(start0 - segment.start0, 0)]
+    after_start0 = min(end0, segment.end0)
     parts = [
-        dataclasses.replace(piece, codes=before),
-        Piece(chrom=chrom, start0=after_start0, codes=piece.codes[after_start0 - piece.start0 :]),
+        dataclasses.replace(segment, codes=before),
+        Segment(chrom=chrom, start0=after_start0, codes=segment.codes[after_start0 - segment.start0 :]),
     ]
     return [part for part in parts if len(part.codes)]

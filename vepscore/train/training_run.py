@@ -7,13 +7,11 @@ import dataclasses
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vepscore.engine.settings import fixed_settings
 from vepscore.errors import OutputError, TrainingError
-from vepscore.genome.annotation import Annotation
-from vepscore.genome.cache import cache_dir
 from vepscore.model.checkpoint import (
     ARRAYS_FILE,
     HASHES_FILE,
@@ -24,87 +22,17 @@ from vepscore.model.checkpoint import (
 )
 from vepscore.model.heads import parameter_count
 from vepscore.model.network import AlphaGenome
-from vepscore.outputs import Output, Tracks
-from vepscore.train.contacts import ContactData, contact_tracks
-from vepscore.train.labels import label_tracks
+from vepscore.outputs import Output
 from vepscore.train.loop import Training, averaged, train
 from vepscore.train.objective import Objective
-from vepscore.train.pieces import Piece, read_pieces, without
 from vepscore.train.recipe import Recipe, Schedule
-from vepscore.train.splice import SpliceData
-from vepscore.train.starts import TranscriptStarts
-from vepscore.train.tracks import TrackData
-from vepscore.train.windows import TrainingWindows
+from vepscore.train.training_data import TrainingData
 
 STUDENT_FOLDER = "student"
 LOG_FILE = "log.jsonl"  # of the first run; `log-2.jsonl` of the second
 _PROGRESS = "progress-"  # and the recipe's hash: the folder that a killed run goes on from
 
 Observe = Callable[[str, int, int, dict[str, float]], None]  # network, step, steps, losses
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingData:
-    """All that a recipe names, read once."""
-
-    pieces: list[Piece]
-    annotation: Annotation
-    tracks: TrackData
-    contacts: ContactData | None
-    test: Collection[str]  # chromosomes
-
-    @property
-    def tables(self) -> dict[Output, Tracks]:
-        """The tracks of every output that there are data for."""
-        contacts = {Output.CONTACT_MAPS: contact_tracks()} if self.contacts else {}
-        return {**self.tracks.tracks, **label_tracks(), **contacts}
-
-    def windows(self, held_out: Collection[str]) -> TrainingWindows:
-        """Windows to train on: off some chromosomes, off those for testing, and off the regions for testing."""
-        intervals = [region.interval for region in self.tracks.regions if region.is_test]
-        pieces = without(self.pieces, {*self.test, *held_out}, intervals)
-        starts = TranscriptStarts(pieces, self.annotation)
-        return TrainingWindows(SpliceData(pieces, self.annotation), starts, self.tracks, self.contacts)
-
-    def splice_on(self, chroms: Collection[str]) -> SpliceData:
-        """The labelled sequence of some chromosomes."""
-        return SpliceData([piece for piece in self.pieces if piece.chrom in chroms], self.annotation)
-
-
-def read_data(recipe: Recipe, folder: Path) -> TrainingData:
-    """Reads what a recipe names from a folder.
-
-    Raises:
-        TrainingError: a file is missing.
-        GenomeError: the sequence cannot be read.
-        AnnotationError: the genes cannot be read.
-    """
-    files, contacts = recipe.data, recipe.data.contacts
-    if missing := [name for name in files.names if not (folder / name).is_file()]:
-        raise TrainingError(f"{folder}\nlacks {', '.join(missing)}", hint="the recipe names them in [data]")
-    return TrainingData(
-        pieces=read_pieces([folder / name for name in files.sequence], cache_dir()),
-        annotation=Annotation.from_gtf(folder / files.genes, cache_dir()),
-        tracks=TrackData(folder / files.tracks, files.test),
-        contacts=ContactData(folder / contacts.loops, folder / contacts.domains, folder / contacts.chain)
-        if contacts
-        else None,
-        test=files.test,
-    )
-
-
-def list_inputs(recipe: Recipe, folder: Path, start: Path | None) -> list[Path]:
-    """Return the files that a training run reads; some may not exist.
-
-    Args:
-        recipe: names the data.
-        folder: with the data.
-        start: folder of the run that the teachers begin with.
-    """
-    signal = folder / recipe.data.tracks
-    data = [folder / name for name in recipe.data.names]
-    data += [signal.with_suffix(suffix) for suffix in (".tracks.tsv", ".regions.tsv")]
-    return data if start is None else [*data, *(path for path in start.glob("teacher-*/*"))]
 
 
 def list_outputs(recipe: Recipe, output: Path) -> list[Path]:
@@ -195,7 +123,7 @@ def _train_once(
         )
     asked = dataclasses.replace(recipe, student=()) if teachers else _of_one_teacher(recipe)
     begun = _arrays_hash(start) if start else None
-    before = [_arrays_hash(folder.with_name(name)) for name in (*schedule.kept, *schedule.taught_by)]
+    before = [_arrays_hash(folder.with_name(name)) for name in (*schedule.weight_average, *schedule.teachers)]
     digest = hashlib.sha256(repr((asked, schedule, fold, begun, before)).encode()).hexdigest()
     progress = folder / f"{_PROGRESS}{digest}"
     _check_recipe(folder, digest)
@@ -203,7 +131,7 @@ def _train_once(
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    teachers = [folder.with_name(name) for name in schedule.taught_by] or teachers
+    teachers = [folder.with_name(name) for name in schedule.teachers] or teachers
     training = Training(
         network=recipe.network,
         schedule=schedule,
@@ -229,10 +157,10 @@ def _train_once(
             lambda step, losses: observe(name, step, schedule.steps, losses),
         )
 
-    networks = [train_run(number) for number in range(1, schedule.runs + 1)]
-    networks += [load_checkpoint(folder.with_name(name)).network for name in schedule.kept]
-    of_run = (1 - sum(schedule.kept.values())) / schedule.runs
-    network = averaged(networks, [of_run] * schedule.runs + list(schedule.kept.values()))
+    networks = [train_run(number) for number in range(1, schedule.repeats + 1)]
+    networks += [load_checkpoint(folder.with_name(name)).network for name in schedule.weight_average]
+    of_run = (1 - sum(schedule.weight_average.values())) / schedule.repeats
+    network = averaged(networks, [of_run] * schedule.repeats + list(schedule.weight_average.values()))
     config = CheckpointConfig(
         name=recipe.name,
         architecture=recipe.network,
@@ -241,7 +169,7 @@ def _train_once(
         window_bp=recipe.defaults.window_bp,
         indel_anchor=recipe.defaults.indel_anchor,
         scorers=recipe.defaults.scorers,
-        license=recipe.licence,
+        license=recipe.license,
         training={
             "recipe": digest,
             "parameters": parameter_count(networks[0]),

@@ -1,7 +1,8 @@
-"""Regulatory elements whose every base was mutated, from the table of a saturation mutagenesis.
+"""Regulatory elements of a saturation mutagenesis, from its table of variants.
 
 Coordinates are 0-based and half-open, GRCh38. Axes: V variants, E bp of an element, S bp of a window.
-Source: Kircher et al., Nature Communications 10:3583 (2019); its cell types too.
+
+Source: Kircher et al., Nature Communications 10:3583 (2019), for the cell types too.
 """
 
 import dataclasses
@@ -12,70 +13,70 @@ import numpy as np
 import pandas as pd
 
 from vepscore.genome.windows import UNKNOWN, encode_bases
-from vepscore.train.pieces import Piece
+from vepscore.train.segments import Segment
 
-MIN_BARCODES = 10  # of a variant; with fewer its measured effect is left to chance
+MIN_BARCODES = 10  # a variant with fewer barcodes is excluded, because its measured effect is noise
 DELETED = -1
-_CODES = 8  # above every `alternate`, to number variants
+_CODES = 8  # more than the number of alternates, to number variants
 
-# Of those measured in a cell type that tracks may be of, by the start of the element's name.
+# Cell type of the assay, by the start of the element's name; only cell types that tracks may be of.
 _CELL_TYPES = {"F9": "HepG2", "LDLR": "HepG2", "PKLR": "K562", "SORT1": "HepG2"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
-    """A regulatory element and what its variants did to it."""
+    """A regulatory element and the measured effects of its variants."""
 
     name: str
     chrom: str
     start0: int  # GRCh38
     codes: np.ndarray  # uint8 (E,): A C G T = 0 1 2 3
-    position: np.ndarray  # int64 (V,): of each variant, from the element's start
-    alternate: np.ndarray  # int8 (V,): code of the base put there, or DELETED
-    effect: np.ndarray  # float64 (V,): measured, log2
+    position: np.ndarray  # int64 (V,): offset of each variant from the element's start
+    alternate: np.ndarray  # int8 (V,): code of the alternate base, or DELETED
+    effect: np.ndarray  # float64 (V,): measured log2 fold change
 
     @property
     def cell_type(self) -> str:
-        """What it was measured in, if tracks may be of it; else ""."""
+        """Cell type of the assay, if tracks may be of it; else ""."""
         return next((cell for start, cell in _CELL_TYPES.items() if self.name.startswith(start)), "")
 
     @property
     def variant_key(self) -> np.ndarray:
-        """int64 (V,): a number for each variant, the same in all elements of this sequence."""
+        """int64 (V,): number of each variant, the same in all elements of this sequence."""
         return self.position * _CODES + self.alternate - DELETED
 
     @staticmethod
     def of_key(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`position` and `alternate` of the variants with these numbers, int64 (V,) each."""
+        """Return `position` and `alternate` of the variants with these numbers, int64 (V,) each."""
         return key // _CODES, key % _CODES + DELETED
 
 
 def read_elements(path: Path) -> tuple[list[Element], dict[str, str]]:
-    """The elements of the table in GRCh38, and why the others cannot be rebuilt, by name.
+    """Read the elements in GRCh38; also return why other elements cannot be rebuilt, by name.
 
-    Variants with fewer than MIN_BARCODES barcodes and those without a position are left out, but their
-    reference bases count.
+    Variants with fewer than MIN_BARCODES barcodes or without a position are excluded, but their reference bases are
+    used.
     """
     table = pd.read_csv(path, sep="\t", dtype={"Chrom": str, "Ref": str, "Alt": str})
     table = table[(table["Release"] == "GRCh38") & table["Pos"].notna()]
-    elements, left_out = [], {}
+    elements, excluded = [], {}
     for name, rows in table.groupby("Element", sort=True):
         try:
             elements.append(_element(str(name), rows))
         except ValueError as error:
-            left_out[str(name)] = str(error)
-    return elements, left_out
+            excluded[str(name)] = str(error)
+    return elements, excluded
 
 
 def rebuild(positions0: np.ndarray, bases: np.ndarray) -> tuple[int, np.ndarray]:
-    """An element's start and codes uint8 (E,) from the reference base of each variant.
+    """Return an element's start and codes uint8 (E,), from the reference base of each variant.
 
     Args:
-        positions0: int64 (V,), of the variants on the chromosome.
+        positions0: int64 (V,), positions of the variants on the chromosome.
         bases: str (V,), one base each.
 
     Raises:
-        ValueError: a position between the first and the last has no base, or two different ones.
+        ValueError: a position between the first and the last has no base, or two different bases.
     """
     start0, end0 = int(positions0.min()), int(positions0.max()) + 1
     codes = np.full(end0 - start0, UNKNOWN, np.uint8)
@@ -94,19 +95,19 @@ def rebuild(positions0: np.ndarray, bases: np.ndarray) -> tuple[int, np.ndarray]
     return start0, codes
 
 
-def place(element: Element, pieces: Sequence[Piece], window_bp: int) -> tuple[np.ndarray, str]:
-    """The window with an element in its middle, and what surrounds it: "genome" or "N".
+def place(element: Element, segments: Sequence[Segment], window_bp: int) -> tuple[np.ndarray, str]:
+    """Return the window centered on an element, and its context: "genome" or "N".
 
-    Returns uint8 (S + 1,): the base past the window's end moves in when a variant deletes one.
+    The window is uint8 (S + 1,): the base past its end shifts in when a variant deletes one.
 
     Raises:
-        ValueError: the window is narrower than the element, or a piece has other bases there.
+        ValueError: the window is narrower than the element, or the segment has other bases there.
     """
     length = len(element.codes)
     before = bases_before(element, window_bp)
-    for piece in pieces:
-        if piece.chrom == element.chrom and piece.start0 <= element.start0 <= piece.end0 - length:
-            window = piece.window(element.start0 - before, window_bp + 1)
+    for segment in segments:
+        if segment.chrom == element.chrom and segment.start0 <= element.start0 <= segment.end0 - length:
+            window = segment.window(element.start0 - before, window_bp + 1)
             other = int((window[before : before + length] != element.codes).sum())
             if other:
                 raise ValueError(
@@ -119,7 +120,7 @@ def place(element: Element, pieces: Sequence[Piece], window_bp: int) -> tuple[np
 
 
 def put_variant(window: np.ndarray, position: int, alternate: int) -> np.ndarray:
-    """The window (S + 1,) with one variant, uint8 (S,); a deletion draws the last base in."""
+    """Return the window (S + 1,) with one variant, uint8 (S,); a deletion shifts the last base in."""
     if alternate == DELETED:
         return np.delete(window, position)
     changed = window[:-1].copy()
@@ -128,7 +129,7 @@ def put_variant(window: np.ndarray, position: int, alternate: int) -> np.ndarray
 
 
 def bases_before(element: Element, window_bp: int) -> int:
-    """How much of a window of S bp comes before the element in its middle.
+    """Return the number of bases of a window of S bp before the element in its center.
 
     Raises:
         ValueError: the window is narrower than the element.

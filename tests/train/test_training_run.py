@@ -18,7 +18,8 @@ from vepscore.model.checkpoint import load_checkpoint, read_config, verify_check
 from vepscore.model.registry import embedded_checkpoint
 from vepscore.outputs import Output
 from vepscore.train.recipe import Defaults, Recipe, read_recipe
-from vepscore.train.run import read_data, train_all
+from vepscore.train.training_data import read_data
+from vepscore.train.training_run import train_all
 
 
 class Killed(BaseException):
@@ -125,7 +126,7 @@ def test_a_student_learns_of_the_students_that_are_named(
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     shutil.rmtree(tmp_path / "student")
     first, last = recipe.student
-    of_teachers = dataclasses.replace(recipe, student=(first, dataclasses.replace(last, taught_by=())))
+    of_teachers = dataclasses.replace(recipe, student=(first, dataclasses.replace(last, teachers=())))
     student = train_all(of_teachers, read_data(recipe, folder), tmp_path)
     assert read_config(student).training["teachers"] == 2
     found, expected = arrays(student), arrays(trained / "student")
@@ -204,20 +205,24 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
         ("steps = 3", "steps = 0", "teachers.stages[0].steps: found 0, expected a whole number from 1"),
         ("steps = 3", "steps = 3.0", "teachers.stages[0].steps: found 3.0, expected a whole number from 1"),
         (
-            "find_mistakes = true",
-            "find_mistakes = 1",
-            "stages[1].find_mistakes: found 1, expected true or false",
+            "mine_hard_negatives = true",
+            "mine_hard_negatives = 1",
+            "stages[1].mine_hard_negatives: found 1, expected true or false",
         ),
         (
             "sites = 0.2",
             "sites = 1.2",
             "student[0].stages[0].sampling.sites: found 1.2, expected a number not",
         ),
-        ("decoys = 2", "decoys = -2", "student[1].sampling.decoys: found -2, expected a whole number from 0"),
         (
-            "starts = 0.5",
-            'starts = "no"',
-            'student[1].weights.starts: found "no", expected a number not below 0',
+            "negative_sites = 2",
+            "negative_sites = -2",
+            "student[1].sampling.negative_sites: found -2, expected a whole number from 0",
+        ),
+        (
+            "tss = 0.5",
+            'tss = "no"',
+            'student[1].weights.tss: found "no", expected a number not below 0',
         ),
         (
             "CAGE = 1.0",
@@ -239,47 +244,71 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
             "teachers.stages[0].window_bp: found 2000, expected a multiple of 2048 from 2048 to 1048576",
         ),
         ("steps = 3, ", "", "teachers.stages[0].steps: missing"),
-        (", find_mistakes = true", "", "teachers.stages: none has find_mistakes, and sampling has a share"),
+        (
+            ", mine_hard_negatives = true",
+            "",
+            "teachers.stages: none has mine_hard_negatives, which sampling",
+        ),
         ("from_teacher = 2", "from_teacher = 3", "student[0].from_teacher: found 3, expected at most 2"),
         (
             "peak_rate = 0.005",
             "from_teacher = 1\npeak_rate = 0.005",
-            "student[1].from_teacher: is for the first",
+            "student[1].from_teacher: only the first",
         ),
-        ("[teachers]", "[teachers]\nfrom_teacher = 1", "teachers.from_teacher: is for the student"),
-        ("steps = 3", "teacher_bp = 2048, steps = 3", "teachers.stages: teacher_bp and measured are for the"),
-        ("steps = 3", "measured = true, steps = 3", "teachers.stages: teacher_bp and measured are for the"),
+        ("[teachers]", "[teachers]\nfrom_teacher = 1", "teachers.from_teacher: only a student may"),
+        (
+            "steps = 3",
+            "teacher_bp = 2048, steps = 3",
+            "teachers.stages: only a student may have teacher_bp and",
+        ),
+        (
+            "steps = 3",
+            "measured = true, steps = 3",
+            "teachers.stages: only a student may have teacher_bp and",
+        ),
         (
             "stages = [{ steps = 3",
             "stages = [{ teacher_bp = 4096, steps = 3",
             "student[0].stages[0].teacher_bp: found 4096, expected a width that divides window_bp, 2048",
         ),
         ("regions = 0.6", "region = 0.6", "student[0].stages[0].sampling.region: unknown field"),
-        ("regions = 0.6", "mistakes = 0.6", "student[0].stages: none has find_mistakes, and sampling has"),
-        ("runs = 2", "runs = 0", "student[1].runs: found 0, expected a whole number from 1"),
-        ("{ student-1 = 0.25 }", "0.25", "student[1].kept: found 0.25, expected a table"),
+        (
+            "regions = 0.6",
+            "hard_negatives = 0.6",
+            "student[0].stages: none has mine_hard_negatives, which sampling",
+        ),
+        ("repeats = 2", "repeats = 0", "student[1].repeats: found 0, expected a whole number from 1"),
+        ("{ student-1 = 0.25 }", "0.25", "student[1].weight_average: found 0.25, expected a table"),
         (
             "student-1 = 0.25",
             "student-1 = 1.0",
-            "student[1].kept.student-1: found 1.0, expected a number above 0",
+            "student[1].weight_average.student-1: found 1.0, expected a number above 0",
         ),
         (
             "student-1 = 0.25",
             "student-1 = 0.5, student-2 = 0.5",
-            "student[1].kept: found 1.0, expected shares whose sum is below 1",
+            "student[1].weight_average: found 1.0, expected weights whose sum is below 1",
         ),
         (
             "student-1 = 0.25",
             "student-2 = 0.25",
-            'student[1].kept: found "student-2", expected one before it',
+            'student[1].weight_average: found "student-2", expected an earlier one',
         ),
-        ("[teachers]", "[teachers]\nkept = { student-1 = 0.5 }", "teachers.kept: is for the student"),
-        ("mistakes = 0.5", "mistakes = 0.5, broken = 0.1", "teachers.sampling.broken: is for the student"),
-        ('["student-1"]', '"student-1"', 'student[1].taught_by: found "student-1", expected a list'),
-        ('["student-1"]', "{ student-1 = 1.0 }", "student[1].taught_by: found a table, expected a list"),
-        ('["student-1"]', '["student-2"]', 'student[1].taught_by: found "student-2", expected one before it'),
-        ("[teachers]", '[teachers]\ntaught_by = ["student-1"]', "teachers.taught_by: is for the student"),
-        ("from_teacher = 2", "runs = 2", "student[0].runs: found 2, expected 1, since this student starts"),
+        (
+            "[teachers]",
+            "[teachers]\nweight_average = { student-1 = 0.5 }",
+            "teachers.weight_average: only a student",
+        ),
+        (
+            "hard_negatives = 0.5",
+            "hard_negatives = 0.5, splice_site_mutation_rate = 0.1",
+            "teachers.sampling.splice_site_mutation_rate: only a student",
+        ),
+        ('["student-1"]', '"student-1"', 'student[1].teachers: found "student-1", expected a list'),
+        ('["student-1"]', "{ student-1 = 1.0 }", "student[1].teachers: found a table, expected a list"),
+        ('["student-1"]', '["student-2"]', 'student[1].teachers: found "student-2", expected an earlier one'),
+        ("[teachers]", '[teachers]\nteachers = ["student-1"]', "teachers.teachers: only a student may"),
+        ("from_teacher = 2", "repeats = 2", "student[0].repeats: found 2, expected 1, because this student"),
         (
             "window_bp = 16384",
             "window_bp = 2048",
@@ -324,13 +353,13 @@ def test_a_recipe_may_begin_with_a_byte_order_mark(folder: Path, tmp_path: Path)
 def test_all_fields_of_a_recipe_that_do_not_fit_are_named_together(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     text = (folder / "recipe.toml").read_text()
-    path.write_text(text.replace("seed = 7", 'seed = "one"').replace("runs = 2", "runs = 0"))
+    path.write_text(text.replace("seed = 7", 'seed = "one"').replace("repeats = 2", "repeats = 0"))
     with pytest.raises(TrainingError) as caught:
         read_recipe(path)
     assert [line.partition(":")[0] for line in caught.value.message.splitlines()] == [
         str(path),
         "seed",
-        "student[1].runs",
+        "student[1].repeats",
     ]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vepscore.outputs import Output
-from vepscore.train.tracks import TrackData, undo_transforms
+from vepscore.train.coverage import TrackData, undo_transforms
 
 TABLE = [
     {

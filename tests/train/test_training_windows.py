@@ -7,8 +7,8 @@ from tests.train.toy import CHROM_BP, REGION_BP, REGION_START0
 from vepscore.genome.windows import UNKNOWN
 from vepscore.train.labels import NO_SITE
 from vepscore.train.recipe import Sampling
-from vepscore.train.run import TrainingData
-from vepscore.train.windows import add_decoys, break_sites, mutate
+from vepscore.train.training_data import TrainingData
+from vepscore.train.training_windows import add_negative_sites, mutate, mutate_splice_sites
 
 WIDTH_BP = 2048
 
@@ -18,10 +18,10 @@ def places(data: TrainingData, codes: np.ndarray) -> tuple[str, int, bool]:
     for reverse in (False, True):
         forward = 3 - codes[::-1] if reverse else codes
         known = forward[forward < 4].tobytes()
-        for piece in data.pieces:
-            found = piece.codes.tobytes().find(known)
+        for segment in data.segments:
+            found = segment.codes.tobytes().find(known)
             if found >= 0:
-                return piece.chrom, found, reverse
+                return segment.chrom, found, reverse
     raise AssertionError("no such place")
 
 
@@ -67,10 +67,10 @@ def test_broken_sites_lose_the_two_bases_of_the_intron_and_nothing_else() -> Non
         intron[[at for at in (position + side, position + 2 * side) if 0 <= at < 160]] = True
     codes[:, 31] = UNKNOWN
     before = codes.copy()
-    changed = break_sites(rng, codes, classes, 1.0) != before
+    changed = mutate_splice_sites(rng, codes, classes, 1.0) != before
     assert (codes == before).all() and not changed[:, ~intron].any() and not changed[:, 31].any()
     np.testing.assert_allclose(changed[:, intron].mean(axis=0)[1:], 0.75, atol=0.08)
-    part = break_sites(rng, codes, classes, 0.2) != before
+    part = mutate_splice_sites(rng, codes, classes, 0.2) != before
     assert part[:, 61:63].sum() == part[:, 28:30].sum() == 0
     np.testing.assert_allclose(part[:, 58:60].mean(), 0.2 * 0.75, atol=0.04)
 
@@ -78,19 +78,21 @@ def test_broken_sites_lose_the_two_bases_of_the_intron_and_nothing_else() -> Non
 def test_decoys_stand_behind_the_sites_and_are_none(data: TrainingData) -> None:
     windows = data.windows([])
     plain, batch = (
-        windows.sample(np.random.default_rng(2), Sampling(sites=1.0, decoys=decoys), WIDTH_BP, 8)
-        for decoys in (0, 5)
+        windows.sample(
+            np.random.default_rng(2), Sampling(sites=1.0, negative_sites=negative_sites), WIDTH_BP, 8
+        )
+        for negative_sites in (0, 5)
     )
     for sites, found, classes, valid in zip(
         plain["sites"], batch["sites"], batch["classes"], batch["valid"], strict=True
     ):
-        for row, with_decoys in zip(sites, found, strict=True):
+        for row, with_negative_sites in zip(sites, found, strict=True):
             real = (row >= 0).sum()
-            assert (with_decoys[:real] == row[:real]).all()
-            decoys = with_decoys[real : real + 5]
-            assert len(set(decoys)) == len(decoys) == min(5, len(row) - real)
-            assert (classes[decoys] == NO_SITE).all() and valid[decoys].all()
-            assert (with_decoys[real + 5 :] == -1).all()
+            assert (with_negative_sites[:real] == row[:real]).all()
+            negative_sites = with_negative_sites[real : real + 5]
+            assert len(set(negative_sites)) == len(negative_sites) == min(5, len(row) - real)
+            assert (classes[negative_sites] == NO_SITE).all() and valid[negative_sites].all()
+            assert (with_negative_sites[real + 5 :] == -1).all()
     assert (plain["sites"] >= 0).any()
     assert all((plain[name] == batch[name]).all() for name in plain if name != "sites")
 
@@ -99,10 +101,12 @@ def test_a_window_without_room_or_known_bases_has_no_decoys() -> None:
     rng = np.random.default_rng(0)
     classes, valid = np.full(64, NO_SITE, np.int8), np.ones(64, bool)
     full = np.arange(16, dtype=np.int32).reshape(4, 4)
-    assert (add_decoys(rng, full, classes, valid, 3) == full).all()
+    assert (add_negative_sites(rng, full, classes, valid, 3) == full).all()
     empty = np.full((4, 4), -1, np.int32)
-    assert (add_decoys(rng, empty, classes, ~valid, 3) == -1).all()
-    assert ((add_decoys(rng, empty, classes, valid, 3) >= 0).sum(axis=1) == 3).all() and (empty == -1).all()
+    assert (add_negative_sites(rng, empty, classes, ~valid, 3) == -1).all()
+    assert ((add_negative_sites(rng, empty, classes, valid, 3) >= 0).sum(axis=1) == 3).all() and (
+        empty == -1
+    ).all()
 
 
 def test_the_same_generator_gives_the_same_windows(data: TrainingData) -> None:

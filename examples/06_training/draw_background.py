@@ -1,25 +1,28 @@
-"""Variants for a background: `python -m vepscore.train.background REF.fa GENES.gtf -o background.vcf.gz`.
+"""Draw random variants near genes, as a background for `vepscore calibrate`.
 
-AlphaGenome's background are common variants, which a genome and its genes alone do not tell. These are random ones in
-their place, the same for the same files, numbers and seed:
+    python examples/06_training/draw_background.py REF.fa GENES.gtf -o background.vcf.gz
 
-- Places are uniform over the genes' bodies and FLANK_BP on either side, each base once however many genes have it, on
-  the contigs that the annotation knows. None is nearer to a splice site or an exon than chance has it.
+AlphaGenome's background is common variants, which cannot be derived from a genome and its genes alone. These random
+variants take their place. They are the same for the same files, counts and seed:
+
+- Positions are uniform over the gene bodies and FLANK_BP on either side, each base once regardless of how many genes
+  overlap it, on the contigs of the annotation. Nothing enriches them near splice sites or exons.
 - Two of three substitutions are transitions, as among common variants.
-- Half of the indels are insertions of random bases, half deletions. Lengths are geometric, half of them 1 bp, and
-  LONGEST_INDEL_BP at most. They are anchored at the base before them, and not shifted to the left.
-- REF has known bases only, and no two variants have one POS.
+- Half of the indels are insertions of random bases, half are deletions. Lengths are geometric, half of them 1 bp, and
+  at most LONGEST_INDEL_BP. Each is anchored at the base before it and not left-aligned.
+- REF has only known bases, and POS is unique.
 
-Coordinates are 0-based and half-open, but for POS.
+Coordinates are 0-based and half-open, except POS.
 """
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+import typer
 
+from vepscore.cli.main import run_script
 from vepscore.errors import InputError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
@@ -31,69 +34,67 @@ from vepscore.io.vcf import VcfWriter
 FLANK_BP = 10_000
 LONGEST_INDEL_BP = 20
 TRANSITIONS = {"A": "G", "C": "T", "G": "A", "T": "C"}
-TRANSITION_SHARE = 2 / 3
+TRANSITION_FRACTION = 2 / 3
 
 _BASES = "ACGT"
-_MAX_SHARE = 0.25  # of the places that variants may take
-_MAX_TRIES = 100  # for each variant, on average
+_MAX_DENSITY = 0.25  # largest fraction of the positions that may have a variant
+_MAX_TRIES = 100  # positions drawn for each variant, on average
 
 
 class Variant(NamedTuple):
-    """One record; sorts as the FASTA has its contigs, and by position."""
+    """One record; sorts by contig, in the order of the FASTA, and position."""
 
-    contig: int  # 0-based, in the FASTA
+    contig: int  # index into the FASTA's contigs
     pos0: int
     ref: str
     alt: str
 
 
 class Regions(NamedTuple):
-    """Stretches apart from one another, by contig and start. Every array has shape (N,), int64."""
+    """Disjoint intervals, sorted by contig and start. Every array is int64 (N,)."""
 
     contig: np.ndarray  # index into the FASTA's contigs
     start0: np.ndarray
     end0: np.ndarray  # exclusive
 
 
-def main() -> None:
-    """Draws the variants and writes them."""
-    parser = argparse.ArgumentParser(prog="python -m vepscore.train.background", description=__doc__)
-    parser.add_argument("reference", type=Path, metavar="REF.fa", help="FASTA, plain or bgzip")
-    parser.add_argument("genes", type=Path, metavar="GENES.gtf", help="GENCODE, Ensembl or RefSeq GTF")
-    parser.add_argument("-o", "--output", required=True, help=".vcf, .vcf.gz or .bcf")
-    parser.add_argument("--snvs", type=int, default=5_000, help="substitutions (default: %(default)s)")
-    parser.add_argument("--indels", type=int, default=5_000, help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    options = parser.parse_args()
-    reference = Reference(options.reference, cache_dir())
-    annotation = Annotation.from_gtf(options.genes, cache_dir())
-    variants = draw_variants(
-        reference, annotation, snvs=options.snvs, indels=options.indels, seed=options.seed
-    )
-    write_variants(options.output, reference, variants)
+def main(
+    reference: Annotated[
+        Path, typer.Argument(metavar="REF.fa", help="Reference FASTA, uncompressed or bgzipped.")
+    ],
+    genes: Annotated[Path, typer.Argument(metavar="GENES.gtf", help="GTF of GENCODE, Ensembl or RefSeq.")],
+    output: Annotated[str, typer.Option("-o", "--output", help="Output .vcf, .vcf.gz or .bcf.")],
+    snvs: Annotated[int, typer.Option(min=0, help="Number of substitutions.")] = 5_000,
+    indels: Annotated[int, typer.Option(min=0, help="Number of indels.")] = 5_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random generator.")] = 0,
+) -> None:
+    """Draw random variants near genes and write them as a VCF."""
+    genome = Reference(reference, cache_dir())
+    annotation = Annotation.from_gtf(genes, cache_dir())
+    write_variants(output, genome, draw_variants(genome, annotation, snvs=snvs, indels=indels, seed=seed))
 
 
 def draw_variants(
     reference: Reference, annotation: Annotation, *, snvs: int, indels: int, seed: int
 ) -> list[Variant]:
-    """So many substitutions and indels, sorted.
+    """Draw substitutions and indels; return them sorted.
 
     Raises:
-        InputError: the FASTA and the annotation have no contig in common, or too few known bases near genes.
+        InputError: the FASTA and the annotation have no contig in common, or there are too few known bases near genes.
     """
     regions = _near_genes(reference, annotation)
     if not len(regions.contig):
         raise InputError(
-            f"{reference.path}\nhas no contig that the annotation has genes on",
+            f"{reference.path}\nhas no contig with genes of the annotation",
             hint="give a GTF of the same assembly",
         )
-    if snvs + indels > (regions.end0 - regions.start0).sum() * _MAX_SHARE:
+    if snvs + indels > (regions.end0 - regions.start0).sum() * _MAX_DENSITY:
         raise _no_room(reference, snvs + indels)
     rng = np.random.default_rng(seed)
     found: dict[tuple[int, int], Variant] = {}
     for count, draw in ((snvs, _substitution), (indels, _indel)):
         wanted = len(found) + count
-        for contig, pos0 in _places(regions, rng, count * _MAX_TRIES):
+        for contig, pos0 in _positions(regions, rng, count * _MAX_TRIES):
             if len(found) == wanted:
                 break
             if (contig, pos0) not in found and (variant := draw(reference, contig, pos0, rng)) is not None:
@@ -110,7 +111,7 @@ def _no_room(reference: Reference, wanted: int) -> InputError:
 
 
 def write_variants(path: str, reference: Reference, variants: list[Variant]) -> None:
-    """A VCF without samples.
+    """Write a VCF without samples.
 
     Raises:
         OutputError: it cannot be written.
@@ -125,7 +126,7 @@ def write_variants(path: str, reference: Reference, variants: list[Variant]) -> 
 
 
 def _near_genes(reference: Reference, annotation: Annotation) -> Regions:
-    """The genes' bodies with their flanks, as far as the contigs reach."""
+    """Return the gene bodies with their flanks, clipped to the contigs."""
     genes, names = annotation.genes, annotation.contigs.names
     places = {
         annotation.contigs.match(name): (i, bp) for i, (name, bp) in enumerate(reference.contigs.items())
@@ -137,8 +138,8 @@ def _near_genes(reference: Reference, annotation: Annotation) -> Regions:
     return Regions(*merge_spans(contig[kept], start0[kept], end0[kept])[1:])
 
 
-def _places(regions: Regions, rng: np.random.Generator, count: int) -> Iterator[tuple[int, int]]:
-    """So many contigs and positions, uniform over the regions."""
+def _positions(regions: Regions, rng: np.random.Generator, count: int) -> Iterator[tuple[int, int]]:
+    """Yield `count` contigs and positions, uniform over the regions."""
     ends = np.cumsum(regions.end0 - regions.start0)
     for place in rng.integers(ends[-1], size=count):
         row = int(np.searchsorted(ends, place, side="right"))
@@ -149,7 +150,7 @@ def _substitution(reference: Reference, contig: int, pos0: int, rng: np.random.G
     ref = _known_bases(reference, contig, pos0, 1)
     if ref is None:
         return None
-    if rng.random() < TRANSITION_SHARE:
+    if rng.random() < TRANSITION_FRACTION:
         alt = TRANSITIONS[ref]
     else:
         alt = rng.choice([base for base in _BASES if base not in (ref, TRANSITIONS[ref])])
@@ -166,10 +167,10 @@ def _indel(reference: Reference, contig: int, pos0: int, rng: np.random.Generato
 
 
 def _known_bases(reference: Reference, contig: int, pos0: int, count: int) -> str | None:
-    """None where there are others than A, C, G and T, or the contig ends."""
+    """Return None if there is another base than A, C, G and T, or the contig ends."""
     bases = reference.fetch(reference.names.names[contig], pos0, pos0 + count).decode()
     return bases if set(bases) <= set(_BASES) else None
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

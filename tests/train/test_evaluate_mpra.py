@@ -6,6 +6,8 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from evaluate_mpra import _effect_predictor, _of_cell_type, evaluate_elements, sum_around
+from mpra_elements import DELETED, Element, place, put_variant, read_elements, rebuild
 
 from tests.model.tiny import CONFIG, embed, tiny_network, tiny_tracks
 from tests.paths import need
@@ -15,9 +17,7 @@ from vepscore.genome.windows import Window
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig
 from vepscore.outputs import Output
 from vepscore.scorers.center_mask import CHIP_TF, DNASE
-from vepscore.train.elements import DELETED, Element, place, put_variant, read_elements, rebuild
-from vepscore.train.mpra import _effect_predictor, _of_cell_type, evaluate_elements, sum_around
-from vepscore.train.pieces import Piece
+from vepscore.train.segments import Segment
 
 WINDOW_BP = 16_384
 HEADER = "Chrom\tPos\tRef\tAlt\tBarcodes\tDNA\tRNA\tCoefficient\tpValue\tElement\tRelease"
@@ -90,8 +90,8 @@ def test_an_element_is_rebuilt_from_its_reference_bases(table: Path) -> None:
 
 
 def test_what_cannot_be_rebuilt_is_named_with_the_reason(table: Path) -> None:
-    _, left_out = read_elements(table)
-    assert left_out == {
+    _, excluded = read_elements(table)
+    assert excluded == {
         "GAP": "no reference base at 1 of 4 positions, the first at 12 (1-based)",
         "INSERTED": "alternate 'CC' is neither a base nor a deletion",
         "LONG": "a reference allele is not one base",
@@ -112,7 +112,7 @@ def test_variants_have_one_number_in_every_experiment(element: Element) -> None:
 
 
 def test_without_its_surroundings_an_element_lies_in_n(element: Element) -> None:
-    far = Piece(chrom="chr1", start0=1001, codes=np.zeros(900, np.uint8))
+    far = Segment(chrom="chr1", start0=1001, codes=np.zeros(900, np.uint8))
     window, surroundings = place(element, [far], 1000)
     assert (surroundings, len(window)) == ("N", 1001)
     assert (window[350:650] == element.codes).all()
@@ -122,12 +122,12 @@ def test_without_its_surroundings_an_element_lies_in_n(element: Element) -> None
 def test_the_genome_surrounds_an_element_that_it_agrees_with(element: Element) -> None:
     codes = np.random.default_rng(1).integers(0, 4, 2000).astype(np.uint8)
     codes[500:800] = element.codes
-    window, surroundings = place(element, [Piece(chrom="chr1", start0=500, codes=codes)], 1000)
+    window, surroundings = place(element, [Segment(chrom="chr1", start0=500, codes=codes)], 1000)
     assert surroundings == "genome"
     np.testing.assert_array_equal(window, codes[150:1151])
     codes[[600, 700]] = (codes[[600, 700]] + 1) % 4
     with pytest.raises(ValueError, match="other bases at 2 of 300 positions"):
-        place(element, [Piece(chrom="chr1", start0=500, codes=codes)], 1000)
+        place(element, [Segment(chrom="chr1", start0=500, codes=codes)], 1000)
 
 
 def test_a_window_narrower_than_the_element_is_refused(element: Element) -> None:
@@ -198,7 +198,7 @@ def test_rho_compares_the_order_of_effects(checkpoint: Checkpoint, element: Elem
     assert {name: figure["spearman"]["ATAC"] for name, figure in found.items()} == {"F9": 1, "TERT-HEK": -1}
     assert {name: figure["variants"] for name, figure in found.items()} == {"F9": 6, "TERT-HEK": 3}
     assert figures["mean"]["ATAC"] == 0
-    assert list(figures["left_out"]) == ["WIDE"]
+    assert list(figures["excluded"]) == ["WIDE"]
 
 
 def test_a_cell_type_is_a_whole_word_of_the_biosample() -> None:
@@ -209,9 +209,9 @@ def test_a_cell_type_is_a_whole_word_of_the_biosample() -> None:
 
 
 def test_all_real_elements_but_one_are_rebuilt() -> None:
-    elements, left_out = read_elements(need("data/mpra_saturation_mutagenesis.tsv.gz"))
+    elements, excluded = read_elements(need("data/mpra_saturation_mutagenesis.tsv.gz"))
     assert len(elements) == 28
-    assert list(left_out) == ["TCF7L2"]
+    assert list(excluded) == ["TCF7L2"]
     assert all(len(element.codes) <= 601 for element in elements)
     assert {element.cell_type for element in elements} == {"", "HepG2", "K562"}
     bases = np.bincount(np.concatenate([element.codes for element in elements]))

@@ -13,7 +13,7 @@ import numpy as np
 
 from vepscore.genome.text_file import ENCODING
 from vepscore.outputs import Output, Tracks
-from vepscore.train.pieces import Interval
+from vepscore.train.segments import Interval
 
 BIN_BP = 32
 COARSE_BP = 128  # of the bins in which logarithms are compared

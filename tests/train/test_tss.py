@@ -12,27 +12,25 @@ from tests.model.tiny import create_random
 from vepscore.model.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output
 from vepscore.train.recipe import Sampling, read_recipe
-from vepscore.train.run import TrainingData
-from vepscore.train.starts import TranscriptStarts, add_start_head, remove_start_head, start_loss
+from vepscore.train.training_data import TrainingData
+from vepscore.train.tss import TssData, add_tss_head, remove_tss_head, tss_loss
 
 FIRST_BASES = {1_000: 0, 9_319: 1, 15_000: 0}  # of the toy's transcripts, on each chromosome: strand
 WIDTH_BP = 2048
 
 
 @pytest.fixture(scope="module")
-def starts(data: TrainingData) -> TranscriptStarts:
-    return TranscriptStarts(data.pieces, data.annotation)
+def starts(data: TrainingData) -> TssData:
+    return TssData(data.segments, data.annotation)
 
 
-def test_a_transcript_starts_at_its_first_base_on_its_strand(
-    data: TrainingData, starts: TranscriptStarts
-) -> None:
-    expected = [[index, position] for index in range(len(data.pieces)) for position in FIRST_BASES]
+def test_a_transcript_starts_at_its_first_base_on_its_strand(data: TrainingData, starts: TssData) -> None:
+    expected = [[index, position] for index in range(len(data.segments)) for position in FIRST_BASES]
     assert starts.places.tolist() == expected
 
 
 @pytest.mark.parametrize(("position", "strand"), FIRST_BASES.items())
-def test_the_bin_of_a_start_is_labelled(starts: TranscriptStarts, position: int, strand: int) -> None:
+def test_the_bin_of_a_start_is_labelled(starts: TssData, position: int, strand: int) -> None:
     start0 = position - 300
     expected = np.zeros((WIDTH_BP // 128, 2), bool)
     expected[2, strand] = True  # 300 bp lie in the third bin
@@ -43,12 +41,10 @@ def test_the_bin_of_a_start_is_labelled(starts: TranscriptStarts, position: int,
 
 def test_windows_at_starts_hold_one_off_what_is_held_out(data: TrainingData) -> None:
     windows = data.windows(["chr2"])
-    assert [windows.splice.pieces[index].chrom for index, _ in windows._starts.places] == ["chr1"] * 3 + [
+    assert [windows.splice.segments[index].chrom for index, _ in windows._starts.places] == ["chr1"] * 3 + [
         "chr3"
     ] * 3
-    batch = windows.sample(
-        np.random.default_rng(0), Sampling(sites=0.0, regions=0.0, starts=1.0), WIDTH_BP, 30
-    )
+    batch = windows.sample(np.random.default_rng(0), Sampling(sites=0.0, regions=0.0, tss=1.0), WIDTH_BP, 30)
     assert batch["starts"].any(axis=1).sum() == 30
     assert batch["starts"].any(axis=(0, 1)).all()
 
@@ -61,7 +57,7 @@ def network(folder: Path) -> AlphaGenome:
 
 def test_the_loss_is_the_cross_entropy_per_start(network: AlphaGenome) -> None:
     channels = 2 * network.config.channels
-    add_start_head(network, network.config, seed=0)
+    add_tss_head(network, network.config, seed=0)
     head = network.heads["TRANSCRIPT_STARTS"]
     rng = np.random.default_rng(1)
     bases = rng.normal(size=(2, 512, channels)).astype(np.float32)
@@ -69,7 +65,7 @@ def test_the_loss_is_the_cross_entropy_per_start(network: AlphaGenome) -> None:
     said[0, 1, 0] = said[1, 3, 1] = said[1, 0, 1] = True
     valid = np.ones((2, 512), bool)
     valid[1, 5] = False  # so that the first bin, and the start in it, counts for nothing
-    found = start_loss(
+    found = tss_loss(
         network, Embeddings(bp1=jnp.asarray(bases), bp128=None, pair=None), jnp.asarray(said), valid
     )
     bins = bases.astype(np.float64).reshape(2, 4, 128, channels).mean(axis=2)
@@ -78,13 +74,13 @@ def test_the_loss_is_the_cross_entropy_per_start(network: AlphaGenome) -> None:
     entropy = -np.where(said, np.log(probability), np.log(1 - probability))
     entropy[1, 0] = 0
     assert float(found) == pytest.approx(entropy.sum() / 2, rel=1e-4)
-    remove_start_head(network)
+    remove_tss_head(network)
 
 
 def test_the_head_is_gone_once_it_is_removed(network: AlphaGenome) -> None:
     before = list(network.heads)
-    add_start_head(network, network.config, seed=0)
+    add_tss_head(network, network.config, seed=0)
     assert list(network.heads) != before
-    remove_start_head(network)
-    remove_start_head(network)
+    remove_tss_head(network)
+    remove_tss_head(network)
     assert list(network.heads) == before

@@ -1,10 +1,9 @@
 """The figures of a checkpoint and their intervals, against scikit-learn, numpy and resampling by hand."""
 
+import evaluate_held_out
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
-
-from vepscore.train import evaluate
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def ranked(
 
 def test_sites_are_ranked_as_scikit_learn_does(rng: np.random.Generator) -> None:
     truth, score, block = ranked(rng)
-    found = evaluate._rank(truth, score, block)
+    found = evaluate_held_out._rank(truth, score, block)
     assert found["sites"] == 300
     assert found["auprc"] == pytest.approx(average_precision_score(truth, score), abs=1e-4)
     assert found["top_k"] == pytest.approx(truth[np.argsort(-score)[:300]].mean(), abs=1e-4)
@@ -37,7 +36,7 @@ def test_the_interval_is_that_of_blocks_drawn_by_hand(rng: np.random.Generator) 
         drawn = rng.integers(0, 40, 40)
         rows = np.concatenate([np.flatnonzero(block == each) for each in drawn])
         values.append(average_precision_score(truth[rows], score[rows]))
-    low, high = evaluate._rank(truth, score, block)["interval"]
+    low, high = evaluate_held_out._rank(truth, score, block)["interval"]
     assert low == pytest.approx(np.percentile(values, 2.5), abs=0.015)
     assert high == pytest.approx(np.percentile(values, 97.5), abs=0.015)
 
@@ -46,19 +45,19 @@ def test_negatives_that_resamples_leave_out_hardly_count(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truth, score, block = ranked(rng)
-    whole = evaluate._rank(truth, score, block)
-    monkeypatch.setattr(evaluate, "_RANKED", 10_000)
-    part = evaluate._rank(truth, score, block)
+    whole = evaluate_held_out._rank(truth, score, block)
+    monkeypatch.setattr(evaluate_held_out, "_RANKED", 10_000)
+    part = evaluate_held_out._rank(truth, score, block)
     assert part["auprc"] == whole["auprc"]
     assert part["interval"] == pytest.approx(whole["interval"], abs=0.002)
 
 
 def test_sites_of_one_kind_come_from_the_nucleotides_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "BLOCK_BP", 3)
+    monkeypatch.setattr(evaluate_held_out, "BLOCK_BP", 3)
     site_class = np.array([4, 1, 4, 0, 4, 3])
     probability = np.arange(24).reshape(6, 4) / 24
     counted = np.array([[1, 0], [1, 1], [1, 1], [0, 0], [0, 1], [1, 1]], bool)
-    truth, score, block = evaluate._of_kind("acceptor", site_class, probability, counted)
+    truth, score, block = evaluate_held_out._of_kind("acceptor", site_class, probability, counted)
     assert truth.tolist() == [0, 1, 0, 0, 0, 0, 0, 1]  # the plus strand, then the minus strand
     assert (24 * score).round().astype(int).tolist() == [1, 5, 9, 21, 7, 11, 19, 23]
     assert block.tolist() == [0, 0, 0, 1, 0, 0, 1, 1]
@@ -68,7 +67,7 @@ def test_correlations_over_drawn_regions_are_those_of_numpy(rng: np.random.Gener
     x = rng.normal(size=(5, 40, 3))
     y = x + rng.normal(size=x.shape)
     draws = np.array([[1.0, 1, 1, 1, 1], [2, 0, 0, 3, 0]])
-    found = evaluate._mean_correlations(x, y, draws)
+    found = evaluate_held_out._mean_correlations(x, y, draws)
     for value, rows in zip(found, ([0, 1, 2, 3, 4], [0, 0, 3, 3, 3]), strict=True):
         tracks = [np.corrcoef(x[rows, :, t].ravel(), y[rows, :, t].ravel())[0, 1] for t in range(3)]
         assert value == pytest.approx(np.mean(tracks))
@@ -84,7 +83,7 @@ def before_t(codes: np.ndarray) -> np.ndarray:
 
 def test_the_mean_of_strands_sees_a_site_on_either() -> None:
     codes = np.array([[0, 2, 3, 0, 0, 0], [0, 0, 0, 0, 1, 0]], np.uint8)  # AC is GT of the other strand
-    plus, minus = evaluate.mean_of_strands(before_t)(codes)
+    plus, minus = evaluate_held_out.mean_of_strands(before_t)(codes)
     np.testing.assert_array_equal(plus[1], [0.5, 0, 0, 0, 0.5])
     np.testing.assert_array_equal(minus[4], [0, 0, 0.5, 0, 0.5])
     rest = np.delete(plus, 1, axis=0), np.delete(minus, 4, axis=0)
@@ -103,4 +102,4 @@ def test_the_mean_of_strands_sees_a_site_on_either() -> None:
     ],
 )
 def test_short_pieces_are_read_in_windows_that_they_fill(window: int, length: int, expected: int) -> None:
-    assert evaluate._fitting(window, length) == expected
+    assert evaluate_held_out._fitting(window, length) == expected

@@ -5,26 +5,26 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from evaluate_held_out import evaluate_contacts
+from synthetic_contacts import (
+    BIN_BP,
+    DOMAIN,
+    INSULATED,
+    LOOP,
+    Lift,
+    SyntheticContacts,
+    contact_tracks,
+    synthesize_map,
+)
 
 from tests.model.tiny import CONFIG, embed, tiny_network, tiny_tracks
 from tests.paths import need
 from vepscore.genome.annotation import Annotation
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig
 from vepscore.outputs import Output
-from vepscore.train.contacts import (
-    BIN_BP,
-    DOMAIN,
-    INSULATED,
-    LOOP,
-    ContactData,
-    Lift,
-    contact_tracks,
-    draw_map,
-)
-from vepscore.train.evaluate import evaluate_contacts
 from vepscore.train.losses import contact_loss
-from vepscore.train.pieces import Piece
-from vepscore.train.run import TrainingData
+from vepscore.train.segments import Segment
+from vepscore.train.training_data import TrainingData
 
 # chr1: the first Mb moves by 5,000; then 100,000 bases are lost. chr2 turns round. chr16 stays.
 CHAIN = """chain 900 chr1 10000000 + 0 3000000 chr1 20000000 + 5000 2905000 1
@@ -53,14 +53,14 @@ def chain(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def data(tmp_path: Path, chain: Path) -> ContactData:
+def data(tmp_path: Path, chain: Path) -> SyntheticContacts:
     """Loops and domains on chr1 and chr16, with no, and with a, prefix; one of each cannot be lifted."""
     loop = f"1\t{2 * BIN_BP}\t{3 * BIN_BP}\t1\t{20 * BIN_BP}\t{21 * BIN_BP}"
     lost = "1\t1000100\t1010100\t1\t1200000\t1210000"
     (tmp_path / "loops.bedpe").write_text(f"#columns color=11\n{loop}\t.\t0\n{lost}\t.\t0\n")
     rows = [("1", 2 * BIN_BP, 21 * BIN_BP), ("chr16", 0, 7 * BIN_BP), ("9", 1, 100_000)]
     (tmp_path / "domains.bedpe").write_text("".join(f"{c}\t{s}\t{e}\t{c}\t{s}\t{e}\n" for c, s, e in rows))
-    return ContactData(tmp_path / "loops.bedpe", tmp_path / "domains.bedpe", chain)
+    return SyntheticContacts(tmp_path / "loops.bedpe", tmp_path / "domains.bedpe", chain)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_an_interval_is_lifted_by_its_ends(chain: Path, interval: tuple, lifted:
 def test_a_domain_is_a_square_that_its_ends_insulate() -> None:
     o, d, i = 0.0, DOMAIN, INSULATED
     np.testing.assert_array_equal(
-        draw_map(0, 8, domains((2, 4)), NONE4)[..., 0],
+        synthesize_map(0, 8, domains((2, 4)), NONE4)[..., 0],
         np.float32([
             [o, o, i, i, o, o, o, o],
             [o, o, i, i, o, o, o, o],
@@ -104,14 +104,14 @@ def test_a_domain_is_a_square_that_its_ends_insulate() -> None:
 
 
 def test_a_domain_within_another_does_not_insulate_it() -> None:
-    drawn = draw_map(0, 16, domains((2, 4), (0, 8)), NONE4)[..., 0]
+    drawn = synthesize_map(0, 16, domains((2, 4), (0, 8)), NONE4)[..., 0]
     assert (drawn[:8, :8] == np.float32(DOMAIN)).all()
     assert (drawn[:8, 8:] == np.float32(INSULATED)).all()
 
 
 def test_a_loop_is_a_peak_where_its_anchors_meet() -> None:
     anchors = np.array([[BIN_BP, 2 * BIN_BP, 5 * BIN_BP, 6 * BIN_BP]])
-    drawn = draw_map(0, 8, NONE2, anchors)[..., 0]
+    drawn = synthesize_map(0, 8, NONE2, anchors)[..., 0]
     assert drawn[1, 5] == drawn[5, 1] == LOOP
     one_bin_off = np.exp(-2)  # two standard deviations of half an anchor each
     assert drawn[2, 5] == drawn[1, 4] == drawn[4, 1] == pytest.approx(LOOP * one_bin_off)
@@ -121,17 +121,17 @@ def test_a_loop_is_a_peak_where_its_anchors_meet() -> None:
 
 def test_a_loop_at_the_corner_of_a_domain_adds_to_it() -> None:
     anchors = np.array([[0, BIN_BP, 5 * BIN_BP, 6 * BIN_BP]])
-    assert draw_map(0, 8, domains((0, 6)), anchors)[0, 5, 0] == DOMAIN + LOOP
+    assert synthesize_map(0, 8, domains((0, 6)), anchors)[0, 5, 0] == DOMAIN + LOOP
 
 
 def test_a_window_sees_its_part_of_the_chromosome() -> None:
     features = domains((3, 6), (10, 14)), np.array([[4 * BIN_BP, 5 * BIN_BP, 11 * BIN_BP, 12 * BIN_BP]])
-    whole = draw_map(0, 16, *features)
-    np.testing.assert_allclose(draw_map(4 * BIN_BP, 8, *features), whole[4:12, 4:12], atol=1e-6)
+    whole = synthesize_map(0, 16, *features)
+    np.testing.assert_allclose(synthesize_map(4 * BIN_BP, 8, *features), whole[4:12, 4:12], atol=1e-6)
     np.testing.assert_array_equal(whole, whole.swapaxes(0, 1))
 
 
-def test_what_cannot_be_lifted_is_counted_and_not_drawn(data: ContactData) -> None:
+def test_what_cannot_be_lifted_is_counted_and_not_drawn(data: SyntheticContacts) -> None:
     assert data.unlifted == 2
     shifted = [2 * BIN_BP + 5000, 3 * BIN_BP + 5000, 20 * BIN_BP + 5000, 21 * BIN_BP + 5000]
     assert {chrom: rows.tolist() for chrom, rows in data.loops.items()} == {"chr1": [shifted]}
@@ -141,7 +141,7 @@ def test_what_cannot_be_lifted_is_counted_and_not_drawn(data: ContactData) -> No
     }
 
 
-def test_a_window_is_drawn_from_what_its_chromosome_has(data: ContactData) -> None:
+def test_a_window_is_drawn_from_what_its_chromosome_has(data: SyntheticContacts) -> None:
     drawn = data.window("chr1", 5000, 32 * BIN_BP)
     assert drawn[2, 20, 0] == pytest.approx(DOMAIN + LOOP)
     assert not data.window("chr7", 5000, 32 * BIN_BP).any()
@@ -156,7 +156,7 @@ def test_the_loss_is_the_mean_square_over_measured_pairs() -> None:
 
 
 def test_evaluation_correlates_the_measured_pairs_above_the_diagonal(
-    data: ContactData, annotation: Annotation
+    data: SyntheticContacts, annotation: Annotation
 ) -> None:
     config = CheckpointConfig(
         name="tiny",
@@ -169,12 +169,14 @@ def test_evaluation_correlates_the_measured_pairs_above_the_diagonal(
     network = tiny_network()
     checkpoint = Checkpoint(config=config, network=network, tracks=tiny_tracks(), digest="")
     codes = np.random.default_rng(0).integers(0, 4, 64 * BIN_BP).astype(np.uint8)
-    pieces = [Piece(chrom=chrom, start0=5000, codes=codes) for chrom in ("chr1", "chr16")]
-    held_out = TrainingData(pieces=pieces, annotation=annotation, tracks=None, contacts=data, test=("chr16",))
+    segments = [Segment(chrom=chrom, start0=5000, codes=codes) for chrom in ("chr1", "chr16")]
+    held_out = TrainingData(
+        segments=segments, annotation=annotation, tracks=None, contacts=data, test=("chr16",)
+    )
     found = evaluate_contacts([checkpoint], held_out, 8 * BIN_BP)
     predicted, drawn, apart = [], [], []
     for start0 in range(5000, 5000 + 64 * BIN_BP, 8 * BIN_BP):
-        pair = embed(network, pieces[1].window(start0, 8 * BIN_BP)).pair
+        pair = embed(network, segments[1].window(start0, 8 * BIN_BP)).pair
         contacts = np.asarray(network.heads[Output.CONTACT_MAPS](pair, 0))[0, ..., 0]
         first, second = np.triu_indices(8, k=1)
         predicted.append(contacts[first, second])
@@ -200,7 +202,7 @@ def test_the_track_says_that_it_is_drawn() -> None:
 
 def test_nearly_all_real_loops_and_domains_have_a_place() -> None:
     bedpe = [need(f"data/GM12878_{kind}.hg19.bedpe") for kind in ("loops", "domains")]
-    data = ContactData(*bedpe, need("data/hg19ToHg38.over.chain.gz"))
+    data = SyntheticContacts(*bedpe, need("data/hg19ToHg38.over.chain.gz"))
     lines = [sum(line[0] != "#" for line in path.read_text().splitlines()) for path in bedpe]
     placed = [sum(map(len, each.values())) for each in (data.loops, data.domains)]
     assert sum(lines) == sum(placed) + data.unlifted

@@ -1,16 +1,16 @@
-"""Pieces of the genome, and what is taken out of them."""
+"""Segments of the genome, and what is taken out of them."""
 
 from pathlib import Path
 
 import numpy as np
 
-from vepscore.train.pieces import Piece, read_pieces, without
+from vepscore.train.segments import Segment, read_segments, without
 
 
 def test_slices_are_placed_by_their_names(tmp_path: Path) -> None:
-    fasta = tmp_path / "pieces.fa"
+    fasta = tmp_path / "segments.fa"
     fasta.write_text(">chr5:101-108\nACGTNacg\n>chr2\nTTTT\n")
-    sliced, native = read_pieces([fasta], tmp_path)
+    sliced, native = read_segments([fasta], tmp_path)
     assert (sliced.chrom, sliced.start0, sliced.end0) == ("chr5", 100, 108)
     assert sliced.codes.tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
     assert (native.chrom, native.start0) == ("chr2", 0)
@@ -20,13 +20,15 @@ def test_slices_are_placed_by_their_names(tmp_path: Path) -> None:
 
 def test_what_is_held_out_is_in_no_piece() -> None:
     def spans(*held_out: tuple[str, int, int]) -> list[tuple[str, int, int]]:
-        pieces = [Piece(chrom=chrom, start0=10, codes=np.arange(10, dtype=np.uint8)) for chrom in ("a", "b")]
-        kept = without(pieces, (), held_out)
-        assert all((piece.codes == np.arange(piece.start0, piece.end0) - 10).all() for piece in kept)
-        return [(piece.chrom, piece.start0, piece.end0) for piece in kept]
+        segments = [
+            Segment(chrom=chrom, start0=10, codes=np.arange(10, dtype=np.uint8)) for chrom in ("a", "b")
+        ]
+        kept = without(segments, (), held_out)
+        assert all((segment.codes == np.arange(segment.start0, segment.end0) - 10).all() for segment in kept)
+        return [(segment.chrom, segment.start0, segment.end0) for segment in kept]
 
     assert spans(("a", 0, 10), ("a", 20, 30), ("c", 12, 14)) == [("a", 10, 20), ("b", 10, 20)]
     assert spans(("a", 12, 14)) == [("a", 10, 12), ("a", 14, 20), ("b", 10, 20)]
     assert spans(("a", 5, 14), ("b", 18, 25)) == [("a", 14, 20), ("b", 10, 18)]
     assert spans(("a", 10, 20)) == [("b", 10, 20)]
-    assert without([Piece(chrom="a", start0=0, codes=np.zeros(5, np.uint8))], {"a"}, ()) == []
+    assert without([Segment(chrom="a", start0=0, codes=np.zeros(5, np.uint8))], {"a"}, ()) == []

@@ -1,20 +1,19 @@
 """Random variants near the genes of the tiny genome."""
 
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
+import draw_background
 import numpy as np
 import pytest
+from draw_background import LONGEST_INDEL_BP, TRANSITIONS, Variant, draw_variants, write_variants
 
 from tests.builders import GENES, TinyGenome, build_genome, sequences
 from tests.io.samples import read_all, run_tool
+from tests.train.scripts import run_script
 from vepscore.errors import InputError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
-from vepscore.train import background
-from vepscore.train.background import LONGEST_INDEL_BP, TRANSITIONS, Variant, draw_variants, write_variants
 
 FLANK_BP = 1_000
 
@@ -23,7 +22,7 @@ FLANK_BP = 1_000
 def narrow_flanks():
     """So that the tiny genome has places far from genes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(background, "FLANK_BP", FLANK_BP)
+        patch.setattr(draw_background, "FLANK_BP", FLANK_BP)
         yield
 
 
@@ -110,7 +109,7 @@ def test_names_of_another_scheme_are_matched(annotation, tmp_path):
 
 def test_contigs_without_genes_are_an_error(annotation, tmp_path):
     genome = build_genome(tmp_path, contigs=("a", "b", "c"))
-    with pytest.raises(InputError, match="has no contig that the annotation has genes on"):
+    with pytest.raises(InputError, match="has no contig with genes of the annotation"):
         draw_variants(Reference(genome.fasta, tmp_path), annotation, snvs=1, indels=0, seed=0)
 
 
@@ -133,18 +132,12 @@ def test_bcftools_finds_them_in_the_genome(variants, reference, genome, tmp_path
     ]
 
 
-def test_command_gives_the_same_bytes_again(genome, tmp_path):
+def test_the_script_writes_the_same_bytes_again(genome: TinyGenome, tmp_path: Path) -> None:
     for name in ("a.vcf.gz", "b.vcf.gz"):
-        command = [sys.executable, "-m", "vepscore.train.background", genome.fasta, genome.gtf]
-        command += ["-o", name, "--snvs", "30", "--indels", "10", "--seed", "7"]
-        root = Path(__file__).resolve().parents[2]
-        done = subprocess.run(
-            [str(word) for word in command],
-            cwd=tmp_path,
-            env={"VEPSCORE_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(root), "PATH": ""},
-            capture_output=True,
-            text=True,
-            check=False,
+        options = ("-o", name, "--snvs", "30", "--indels", "10", "--seed", "7")
+        environment = {"VEPSCORE_CACHE": str(tmp_path / "cache")}
+        done = run_script(
+            "draw_background.py", genome.fasta, genome.gtf, *options, environment=environment, cwd=tmp_path
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "a.vcf.gz").read_bytes() == (tmp_path / "b.vcf.gz").read_bytes()
