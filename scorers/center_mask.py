@@ -1,17 +1,15 @@
-"""Local activity: the signal summed over bins around the variant, alternate against reference.
+"""Local activity: compare the signal summed over bins around the variant between the two alleles.
 
-    ATAC, DNASE, CAGE, PROCAP, CHIP_TF, CHIP_HISTONE   log2(1 + Σ alt) - log2(1 + Σ ref)
-    the same with _ACTIVE                              max(Σ alt, Σ ref)
-
-Array axes: P bins read, T tracks.
+ATAC, DNASE, CAGE, PROCAP, CHIP_TF, CHIP_HISTONE   log2(1 + Σ alt) - log2(1 + Σ ref)
+the same with _ACTIVE                              max(Σ alt, Σ ref)
 """
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float32
 
 from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions
 from vepscore.outputs import Output, Tracks
@@ -19,22 +17,26 @@ from vepscore.outputs import Output, Tracks
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CenterMask(Scorer):
-    """Compares the sums of the signal around the variant, as a fold change or as the larger of the two.
+    """Compare sums of the signal around the variant, by their log fold change or by the larger one.
 
-    The alternate is read where it is, not aligned to the reference.
+    The alternate is read at its own positions, not aligned to the reference.
+
+    Attributes:
+        width_bp: width of the interval around the variant, rounded up to whole bins.
+        active: score the larger sum, not the log fold change.
 
     Source: `CenterMaskVariantScorer` of alphagenome_research.
     """
 
     name: str
     output: Output
-    width_bp: int  # of the stretch around the variant, made up to whole bins
-    active: bool = False  # the larger sum rather than the fold change
-    info_field: str | None = None  # the VCF field of its largest score
+    width_bp: int
+    active: bool = False
+    info_field: str | None = None
 
     @property
     def is_signed(self) -> bool:
-        """A fold change has a direction, the larger of two sums has none."""
+        """Whether scores have a direction: a fold change has one, the larger of two sums has none."""
         return not self.active
 
     def footprint(self, site: Site) -> Footprint:
@@ -43,18 +45,24 @@ class CenterMask(Scorer):
         center = (site.allele.pos0 - site.window.start0) // resolution_bp
         bins = center - width // 2 + np.arange(width)
         inside = bins[(bins >= 0) & (bins < site.window.width_bp // resolution_bp)]
-        # Padded before it is rounded up, so that a window cut short has the shape of a whole one.
+        # Pad before rounding the size up, so that an interval cut by the window has the shape of a whole one.
         outside = np.full(width - len(inside), -1)
         return Footprint(positions=pad_positions(np.append(inside, outside)), masks={})
 
-    def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
-        """float32 (T,)."""
+    def score(
+        self,
+        reference: Float32[Array, "positions tracks"],
+        alternate: Float32[Array, "positions tracks"],
+        masks: Mapping[str, Array],
+    ) -> Float32[Array, " tracks"]:
         reference_sum, alternate_sum = reference.sum(axis=0), alternate.sum(axis=0)
         if self.active:
             return jnp.maximum(alternate_sum, reference_sum)
         return jnp.log2(1 + alternate_sum) - jnp.log2(1 + reference_sum)
 
-    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
+    def rows(
+        self, scores: Float32[np.ndarray, " tracks"], footprint: Footprint, site: Site, tracks: Tracks
+    ) -> ScoreMatrix:
         return ScoreMatrix(scorer=self.name, output=self.output, values=scores[None], genes=(None,))
 
 

@@ -1,16 +1,14 @@
-"""Contacts: how much the contacts of the variant's bin change, on average over the window.
+"""Contacts: the mean absolute change of contacts between the variant's bin and the window.
 
-    CONTACT_MAPS   mean over the other bins of |alt - ref|
-
-Array axes: P bins read, W bins of the window, T tracks.
+CONTACT_MAPS   mean over the bins of the window of |alt - ref|
 """
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float32
 
 from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions
 from vepscore.outputs import Output, Tracks
@@ -18,26 +16,32 @@ from vepscore.outputs import Output, Tracks
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ContactMaps(Scorer):
-    """The mean absolute change along the variant's row of the contact map.
+    """Average the absolute change along the variant's row of the contact map.
 
-    The map is symmetric: a row is as good as the column that the official code takes.
+    The map is symmetric, so this row equals the column that the official code takes.
 
     Source: `ContactMapScorer` of alphagenome_research.
     """
 
     name: str = "CONTACT_MAPS"
     output: Output = Output.CONTACT_MAPS
-    info_field: str = "VS_CONTACT"
+    info_field: str | None = "VS_CONTACT"
 
     def footprint(self, site: Site) -> Footprint:
         row = (site.allele.pos0 - site.window.start0) // self.output.resolution_bp
         return Footprint(positions=pad_positions(np.array([row])), masks={})
 
-    def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
-        """float32 (T,), from rows of the map (P, W, T)."""
+    def score(
+        self,
+        reference: Float32[Array, "positions bins tracks"],
+        alternate: Float32[Array, "positions bins tracks"],
+        masks: Mapping[str, Array],
+    ) -> Float32[Array, " tracks"]:
         return jnp.abs(alternate[0] - reference[0]).mean(axis=0)
 
-    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
+    def rows(
+        self, scores: Float32[np.ndarray, " tracks"], footprint: Footprint, site: Site, tracks: Tracks
+    ) -> ScoreMatrix:
         return ScoreMatrix(scorer=self.name, output=self.output, values=scores[None], genes=(None,))
 
 

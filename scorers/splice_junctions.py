@@ -1,9 +1,8 @@
-"""Splice junctions: the junctions inside a gene whose predicted counts change most, by tissue.
+"""Splice junctions: the junctions of each gene whose predicted counts change most, by tissue.
 
     SPLICE_JUNCTIONS   |ln(alt + 1e-7) - ln(ref + 1e-7)|, rounded to float16
 
-A gene's rows are the junctions that are the largest in some tissue, each with its score in all tissues.
-Array axes: K sites per class, J = K * K pairs of sites (donor-major), G genes, T tissues.
+A gene's rows are the junctions with the largest change in some tissue, each with its score in all tissues.
 """
 
 import dataclasses
@@ -13,8 +12,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float16, Float32, Int, Int16, Int32
 
-from vepscore.contract import Footprint, Junctions, ScoreMatrix, Scorer, Site, pad_positions
+from vepscore.contract import Footprint, GeneScorer, GeneSite, Junctions, ScoreMatrix, pad_positions
+from vepscore.genome.annotation import Gene
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
 from vepscore.scorers.regions import gene_bodies, pad_genes, positions_within
 
@@ -23,31 +24,36 @@ _STRANDS = ("+", "-")
 
 
 class Winners(NamedTuple):
-    """The largest junction of each gene in each tissue; half-open, in bp from the window's start."""
+    """The junction with the largest change in each tissue, for each gene.
 
-    starts: Any  # int32 (G, T): of the intron that is the largest in the tissue
-    ends: Any  # int32 (G, T)
-    values: Any  # float16 (G, T, T): winner × tissue
-    found: Any  # bool (G,): the gene holds a junction at all; else the other fields mean nothing
+    Attributes:
+        starts: start of its intron, bp from the window's start.
+        ends: end of its intron, exclusive.
+        values: the change of each of these junctions in all tissues: junction × tissue.
+        found: whether the gene has any junction; if not, the other fields are meaningless.
+    """
+
+    starts: Int32[Any, "*genes tissues"]
+    ends: Int32[Any, "*genes tissues"]
+    values: Float16[Any, "*genes tissues tissues"]
+    found: Bool[Any, "*genes"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SpliceJunctions(Scorer):
-    """The change of junctions that lie within a protein-coding gene that the variant overlaps.
+class SpliceJunctions(GeneScorer):
+    """Compare junctions within each protein-coding gene that the variant overlaps.
 
-    The sites are chosen in the bodies of all genes that it overlaps, coding or not.
+    Splice sites are chosen in the bodies of all genes that it overlaps, coding or not.
 
     Source: `SpliceJunctionVariantScorer` of alphagenome_research.
     """
 
     name: str = "SPLICE_JUNCTIONS"
     output: Output = Output.SPLICE_JUNCTIONS
-    info_field: str = "VS_SJ"
-    max_sites: int = 256  # the network may have chosen more
+    info_field: str | None = "VS_SJ"
+    max_sites: int | None = 256  # the network may choose more
 
-    needs_genes = True
-
-    def footprint(self, site: Site) -> Footprint | None:
+    def footprint(self, site: GeneSite) -> Footprint | None:
         overlapping = site.overlapping_genes()
         genes = [gene for gene in overlapping if gene.type == "protein_coding" and gene.strand in _STRANDS]
         if not genes:
@@ -67,17 +73,20 @@ class SpliceJunctions(Scorer):
             site_classes=np.array([kind[-1] in strands for kind in SPLICE_CLASSES]),
         )
 
-    def score(self, reference: Junctions, alternate: Junctions, masks: Mapping[str, Any]) -> Winners:
-        """`body` is int32 (G, 2), bp from the window's start; `strand` is int32 (G,), 0 plus and 1 minus."""
+    def score(self, reference: Junctions, alternate: Junctions, masks: Mapping[str, Array]) -> Winners:
+        """Find each gene's winners.
+
+        `body` is int32 (genes, 2), bp from the window's start; `strand` is int32 (genes,), 0 for plus, 1 for minus.
+        """
         change = _change_bits(reference.counts, alternate.counts)
         return jax.lax.map(
             lambda gene: _winners(reference.sites, change, *gene), (masks["body"], masks["strand"])
         )
 
-    def rows(self, scores: Winners, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
+    def rows(self, scores: Winners, footprint: Footprint, site: GeneSite, tracks: Tracks) -> ScoreMatrix:
         values = [np.zeros((0, len(tracks)), np.float32)]
         junctions = [np.zeros((0, 2), np.int64)]
-        genes = []
+        genes: list[Gene] = []
         for index in np.flatnonzero(scores.found[: len(footprint.genes)]):
             winners = np.stack([scores.starts[index], scores.ends[index]], axis=1)
             _, first = np.unique(winners, axis=0, return_index=True)
@@ -94,8 +103,10 @@ class SpliceJunctions(Scorer):
         )
 
 
-def _annotated_sites(site: Site, positions: np.ndarray, size: int) -> np.ndarray:
-    """bool (size, 4): which of `positions` the annotation has as splice sites, by SPLICE_CLASSES."""
+def _annotated_sites(
+    site: GeneSite, positions: Int[np.ndarray, " positions"], size: int
+) -> Bool[np.ndarray, "{size} 4"]:
+    """Return which positions are annotated splice sites, by SPLICE_CLASSES, padded to `size` rows."""
     window = site.window
     pos0, classes = site.annotation.splice_sites(window.chrom, window.start0, window.end0)
     annotated = np.zeros((window.width_bp, len(SPLICE_CLASSES)), bool)
@@ -105,19 +116,26 @@ def _annotated_sites(site: Site, positions: np.ndarray, size: int) -> np.ndarray
     return padded
 
 
-def _change_bits(reference: Any, alternate: Any) -> Any:
-    """The score of every pair of sites, as the bits of a float16: int16 (K, K, 2, T).
+def _change_bits(
+    reference: Float32[Array, "sites sites 2 tissues"], alternate: Float32[Array, "sites sites 2 tissues"]
+) -> Int16[Array, "sites sites 2 tissues"]:
+    """Return the score of every pair of sites, as the bits of a float16.
 
-    Bits of floats that are not negative sort as the floats do. As integers they stay rounded: a compiler may
-    drop a rounding between two float32 steps, and which of two near-equal junctions wins hangs on it.
+    Bits of non-negative floats sort as the floats do. As integers they stay rounded: a compiler may drop a rounding
+    between two float32 operations, and which of two nearly equal junctions wins depends on it.
     """
     reference, alternate = (jnp.log(counts + _PSEUDOCOUNT) for counts in (reference, alternate))
     bits = jax.lax.bitcast_convert_type((alternate - reference).astype(jnp.float16), jnp.int16)
     return bits & 0x7FFF
 
 
-def _winners(sites: Any, change: Any, body: Any, strand: Any) -> Winners:
-    """The winners of one gene, without the axis G."""
+def _winners(
+    sites: Int32[Array, "4 sites"],
+    change: Int16[Array, "sites sites 2 tissues"],
+    body: Int32[Array, " 2"],
+    strand: Int32[Array, ""],
+) -> Winners:
+    """Return the winners of one gene, without an axis of genes."""
     donors = sites[2 * strand][:, None]
     acceptors = sites[2 * strand + 1][None, :]
     # The last base of the exon before the intron, and the first base of the exon after it.

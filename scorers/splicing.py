@@ -1,37 +1,33 @@
-"""Splice sites: the largest change of a splice-site signal anywhere in the genes that the variant overlaps.
+"""Splice sites: the largest change of a splice-site signal in each gene that the variant overlaps.
 
-    SPLICE_SITES, SPLICE_SITE_USAGE   max over the gene's body of |alt - ref|
-
-Array axes: P positions read, G genes, T tracks.
+SPLICE_SITES, SPLICE_SITE_USAGE   max over the gene's body of |alt - ref|
 """
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float32
 
-from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions, strand_matches
+from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions, strand_matches
 from vepscore.outputs import Output, Tracks
 from vepscore.scorers.regions import gene_bodies, index_ranges, pad_genes, positions_within
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Splicing(Scorer):
-    """The largest absolute change over a gene's body, as far as it lies in the window.
+class Splicing(GeneScorer):
+    """Find the largest absolute change over a gene's body, as far as it lies in the window.
 
     Source: `GeneVariantScorer` of alphagenome_research, with `GENE_MASK_SPLICING`.
     """
 
     name: str
     output: Output
-    info_field: str | None = None  # the VCF field of its largest score
+    info_field: str | None = None
 
-    needs_genes = True
-
-    def footprint(self, site: Site) -> Footprint | None:
+    def footprint(self, site: GeneSite) -> Footprint | None:
         genes = site.overlapping_genes()
         if not genes:
             return None
@@ -44,18 +40,29 @@ class Splicing(Scorer):
             aligned=True,
         )
 
-    def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
-        """float32 (G, T); `body` is int32 (G, 2), a range of the positions read."""
+    def score(
+        self,
+        reference: Float32[Array, "positions tracks"],
+        alternate: Float32[Array, "positions tracks"],
+        masks: Mapping[str, Array],
+    ) -> Float32[Array, "genes tracks"]:
+        """Find each gene's largest change; `body` is int32 (genes, 2), a range of the positions read."""
         index = jnp.arange(reference.shape[0])
 
-        def largest_change(body: Any) -> Any:
+        def largest_change(body: Array) -> Float32[Array, " tracks"]:
             inside = (index >= body[0]) & (index < body[1])
             return jnp.abs(alternate - reference).max(axis=0, where=inside[:, None], initial=0)
 
-        # Gene by gene: all at once would need G arrays of the size of the signal.
+        # Gene by gene, because all at once would need an array of the signal's size for each gene.
         return jax.lax.map(largest_change, masks["body"])
 
-    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
+    def rows(
+        self,
+        scores: Float32[np.ndarray, "padded tracks"],
+        footprint: Footprint,
+        site: GeneSite,
+        tracks: Tracks,
+    ) -> ScoreMatrix:
         matches = strand_matches(footprint.genes, tracks)
         values = np.where(matches, scores[: len(footprint.genes)], np.float32(np.nan))
         return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=footprint.genes)

@@ -1,24 +1,28 @@
-"""The scorer contract: where a scorer reads, what it computes, what its numbers are called.
+"""The scorer contract: which positions a scorer reads, what it computes, and how its numbers are named.
 
-A scorer is an object registered under the entry-point group `vepscore.scorers`, by its name. It works in
-three phases, so that the engine predicts only what is read and nothing is compiled anew for the next variant:
+A scorer is an object registered under its name in the entry-point group `vepscore.scorers`. It works in three
+phases, so that the engine predicts only what is read, and compiles nothing again for the next variant:
 
-    where   on the host: from the variant, its window and the annotation to positions and masks (`Footprint`)
-    score   on the device, pure JAX: from the signals at those positions, reference and alternate, to arrays
-    rows    on the host: from those arrays to a `ScoreMatrix`, which has a name for each number
+    footprint   on the host: from the variant, its window and the annotation to positions and masks (`Footprint`)
+    score       on the device, pure JAX: from the reference and alternate signals at those positions to arrays
+    rows        on the host: from those arrays to a `ScoreMatrix`, which names each number
 
-Array axes: P positions read, T real tracks of the output, G genes, S bp of the window, K junction sites per
-class. Coordinates are 0-based and half-open; positions in `Footprint` count bins of the output's resolution from
-the start of the window.
+Derive from `Scorer`; from `GeneScorer` if the scorer needs gene annotation, or from `PolyAScorer` if it needs poly(A)
+sites too. Those are skipped, with a notice, in a run without these files.
+
+Coordinates are 0-based and half-open. Positions in a `Footprint` count bins of the output's resolution from the start
+of the window. Axes in shapes: `positions` read, `tracks` of the output without padding, `genes`, `bins` of the window,
+`sites` per class of splice site, `tissues`, `rows` of scores.
 """
 
 import abc
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
+from jaxtyping import Bool, Float, Float32, Int, Int32, Int64
 
 from vepscore.genome.alignment import MAX_JOINED_BP
 from vepscore.genome.alleles import Allele
@@ -35,12 +39,10 @@ ENTRY_POINT_GROUP = "vepscore.scorers"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Site:
-    """One alternate allele in its window, with what is known about the place."""
+    """One alternate allele in its window."""
 
     allele: Allele
     window: Window
-    annotation: Annotation | None = None
-    polya: PolyASites | None = None
     indel_anchor: IndelAnchor = IndelAnchor.LEFT
 
     @property
@@ -50,99 +52,165 @@ class Site:
 
     @property
     def joins_windows(self) -> bool:
-        """Whether those two are joined at the variant."""
+        """Whether those two windows are joined at the variant."""
         return self.has_two_windows and abs(self.allele.inserted_bp) <= MAX_JOINED_BP
 
     def overlapping_genes(self) -> list[Gene]:
-        """The genes that the allele overlaps, over the longer of REF and ALT; none without an annotation."""
+        """Return the genes that the longer of REF and ALT overlaps; none without an annotation."""
+        return []
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GeneSite(Site):
+    """A site in a run that has gene annotation."""
+
+    annotation: Annotation
+
+    def overlapping_genes(self) -> list[Gene]:
+        """Return the genes that the longer of REF and ALT overlaps."""
         return list(self._overlapping_genes)
 
     @functools.cached_property
     def _overlapping_genes(self) -> list[Gene]:
-        """Looked up once for all scorers."""
-        if self.annotation is None:
-            return []
         allele = self.allele
         end0 = allele.pos0 + max(len(allele.ref), len(allele.alt))
         return self.annotation.genes_overlapping(allele.chrom, allele.pos0, end0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Footprint:
-    """What a scorer reads for one allele: the answer of `Scorer.footprint`."""
+class PolyASite(GeneSite):
+    """A site in a run that has gene annotation and poly(A) sites."""
 
-    positions: np.ndarray  # int32 (P,): bins, ascending, each once, then -1; P is one of POSITION_SIZES
-    masks: Mapping[str, np.ndarray]  # given to `score`; of few shapes, by POSITION_SIZES and GENE_SIZES
-    genes: tuple[Gene, ...] = ()  # the genes that the rows are about; empty for scorers without genes
-    # Read the alternate in reference coordinates (genome.alignment); always so where it has two windows.
+    polya: PolyASites
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """What a scorer reads for one allele.
+
+    Attributes:
+        positions: bins in ascending order without duplicates, then -1 as padding; as many as one of POSITION_SIZES.
+        masks: arrays for `Scorer.score`. Pad them to POSITION_SIZES and GENE_SIZES, so that they have few shapes.
+        genes: the genes that the rows are about; empty for a scorer without genes.
+        aligned: read the alternate allele at reference coordinates (see `vepscore.genome.alignment`). Always done
+            where the alternate has two windows.
+        annotated_sites: SPLICE_JUNCTIONS only: which positions are annotated splice sites, by SPLICE_CLASSES.
+        site_classes: SPLICE_JUNCTIONS only: the classes of splice sites to use; None for all.
+    """
+
+    positions: Int32[np.ndarray, " positions"]
+    masks: Mapping[str, np.ndarray]
+    genes: tuple[Gene, ...] = ()
     aligned: bool = False
-    annotated_sites: np.ndarray | None = None  # SPLICE_JUNCTIONS only: bool (P, 4), by SPLICE_CLASSES
-    site_classes: np.ndarray | None = None  # SPLICE_JUNCTIONS only: bool (4,), those that it reads; None: all
+    annotated_sites: Bool[np.ndarray, "positions 4"] | None = None
+    site_classes: Bool[np.ndarray, " 4"] | None = None
 
 
 class Junctions(NamedTuple):
-    """The signal of SPLICE_JUNCTIONS: predicted counts between sites, which are the same for both alleles."""
+    """The signal of SPLICE_JUNCTIONS: predicted counts between sites, which are the same for both alleles.
 
-    sites: Any  # int32 (4, K): bp from the window's start, by SPLICE_CLASSES, ascending, padded with -1
-    counts: Any  # float32 (K, K, 2, T): donor × acceptor × strand (+, -) × tissue; 0 where a site is padding
+    Attributes:
+        sites: bp from the window's start, by SPLICE_CLASSES, ascending, padded with -1.
+        counts: donor × acceptor × strand (+, -) × tissue; 0 where a site is padding.
+    """
+
+    sites: Int32[Any, "4 sites"]
+    counts: Float32[Any, "sites sites 2 tissues"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScoreMatrix:
-    """The scores of one scorer for one allele: R rows (genes, junctions or sites) by T tracks."""
+    """The scores of one scorer for one allele: a row per gene, junction or site, a column per track.
+
+    Attributes:
+        scorer: its name.
+        output: the output that it reads.
+        values: NaN where a score is not defined, such as a gene and a track on different strands.
+        genes: of each row; None for a row that is about no gene.
+        junctions: start and end of each row's intron, 0-based half-open.
+        positions: the base that each row is about, 0-based; -1 for none.
+        labels: what each row is about. With labels, each row has its own entry in the VCF field VS.
+    """
 
     scorer: str
     output: Output
-    values: np.ndarray  # float32 (R, T); NaN where not defined (gene and track on other strands)
-    genes: tuple[Gene | None, ...]  # (R,); None where a row is about no gene
-    junctions: np.ndarray | None = None  # int64 (R, 2): intron start and end, 0-based half-open
-    positions: np.ndarray | None = None  # int64 (R,): the base that each row is about, 0-based; -1 for none
-    labels: tuple[str, ...] | None = None  # (R,): what each row is about; each row then has its own VS entry
+    values: Float[np.ndarray, "rows tracks"]
+    genes: tuple[Gene | None, ...]
+    junctions: Int64[np.ndarray, "rows 2"] | None = None
+    positions: Int64[np.ndarray, " rows"] | None = None
+    labels: tuple[str, ...] | None = None
 
 
-class Scorer(abc.ABC):
-    """One scorer: hashable and without state, since `score` is jitted with it as a constant."""
+SiteT = TypeVar("SiteT", bound=Site, contravariant=True)
+
+
+class Scorer(abc.ABC, Generic[SiteT]):
+    """One scorer: hashable and stateless, because `score` is jitted with the scorer as a static argument.
+
+    Attributes:
+        name: as its entry point has it.
+        output: the output that it reads.
+        needs_genes: skip it, with a notice, in a run without gene annotation; set by `GeneScorer`.
+        needs_polya: skip it, with a notice, in a run without poly(A) sites; set by `PolyAScorer`.
+        compares: it compares two alleles, so that an ALT equal to REF scores 0.
+        max_sites: SPLICE_JUNCTIONS only: the number of sites per class to use, the first ones; None for all.
+        info_field: the VCF field for its largest score, a key of `vepscore.io.fields.VALUE_FIELDS`.
+        info_gene_field: the VCF field for the name of that score's gene.
+    """
 
     name: str
     output: Output
-    needs_genes: bool = False  # skipped, with a notice, when the run has no annotation
-    needs_polya: bool = False  # skipped, with a notice, when the run has no poly(A) sites
-    is_signed: bool = (
-        False  # scores say which way a change goes: their quantiles are from -1 to 1, not from 0 to 1
-    )
-    compares: bool = True  # alleles, so that an ALT equal to REF scores 0; False for a signal as it is
-    max_sites: int | None = None  # SPLICE_JUNCTIONS only: how many sites per class it takes, the first ones
-    info_field: str | None = (
-        None  # the VCF field, a key of io.fields.VALUE_FIELDS, that takes its largest score
-    )
-    info_gene_field: str | None = None  # the field that takes the name of that score's gene
+    needs_genes: bool = False
+    needs_polya: bool = False
+    compares: bool = True
+    max_sites: int | None = None
+    info_field: str | None = None
+    info_gene_field: str | None = None
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether scores have a direction. Their quantiles are then from -1 to 1, otherwise from 0 to 1."""
+        return False
 
     @abc.abstractmethod
-    def footprint(self, site: Site) -> Footprint | None:
-        """What to read for this allele; None where there is nothing to score (no gene overlaps it, say)."""
+    def footprint(self, site: SiteT) -> Footprint | None:
+        """Return what to read for this allele; None where there is nothing to score, such as no gene."""
 
     @abc.abstractmethod
     def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
-        """Scores as one array or a tree of arrays; pure JAX.
+        """Return scores as one array or a tree of arrays; pure JAX.
 
         Args:
-            reference: the output's signal for the reference allele at `Footprint.positions`: float32 (P, T); for
-                CONTACT_MAPS (P, S // 2048, T), whole rows of the map; for SPLICE_JUNCTIONS `Junctions`.
-                Zero at padding.
+            reference: the output's signal for the reference allele at `Footprint.positions`: float32
+                (positions, tracks); for CONTACT_MAPS (positions, bins, tracks), whole rows of the map; for
+                SPLICE_JUNCTIONS `Junctions`. Zero at padding.
             alternate: the same for the alternate allele.
             masks: `Footprint.masks` as device arrays.
         """
 
     @abc.abstractmethod
-    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
-        """Names for the numbers that `score` returned, as numpy arrays; padding removed."""
+    def rows(self, scores: Any, footprint: Footprint, site: SiteT, tracks: Tracks) -> ScoreMatrix:
+        """Name the numbers that `score` returned, which come as numpy arrays, and remove padding."""
+
+
+class GeneScorer(Scorer[GeneSite]):
+    """A scorer that needs gene annotation."""
+
+    needs_genes = True
+
+
+class PolyAScorer(Scorer[PolyASite]):
+    """A scorer that needs gene annotation and poly(A) sites."""
+
+    needs_genes = True
+    needs_polya = True
 
 
 def padded_size(count: int, sizes: Sequence[int]) -> int:
-    """The smallest of `sizes` that holds `count`.
+    """Return the smallest of `sizes` that is at least `count`.
 
     Raises:
-        ValueError: none of them does.
+        ValueError: all of them are smaller.
     """
     for size in sizes:
         if count <= size:
@@ -150,14 +218,14 @@ def padded_size(count: int, sizes: Sequence[int]) -> int:
     raise ValueError(f"{count} is more than the largest size, {sizes[-1]}")
 
 
-def pad_positions(positions: np.ndarray) -> np.ndarray:
-    """`positions` as int32, padded with -1 to one of POSITION_SIZES."""
+def pad_positions(positions: Int[np.ndarray, " positions"]) -> Int32[np.ndarray, " padded"]:
+    """Return the positions, padded with -1 to one of POSITION_SIZES."""
     padded = np.full(padded_size(len(positions), POSITION_SIZES), -1, np.int32)
     padded[: len(positions)] = positions
     return padded
 
 
-def strand_matches(genes: Sequence[Gene], tracks: Tracks) -> np.ndarray:
-    """bool (G, T): the track is unstranded or on the gene's strand."""
+def strand_matches(genes: Sequence[Gene], tracks: Tracks) -> Bool[np.ndarray, "genes tracks"]:
+    """Return whether each track is unstranded or on the strand of each gene."""
     strands = np.array([gene.strand for gene in genes], dtype=object)[:, None]
     return (tracks.strand[None, :] == ".") | (tracks.strand[None, :] == strands)

@@ -91,7 +91,7 @@ class TestStatuses:
             ("wrong_ref", f"REF is {WRONG} but the reference has {BASES[14_000]} there"),
             ("symbolic", "ALT <DEL> names no sequence"),
             ("iupac_alt", f"{BASES[14_140]}>R has letters other than A, C, G and T"),
-            ("too_long", "an allele of 4097 bp; a window of 16384 bp takes 4096"),
+            ("too_long", "the allele has 4097 bp; a window of 16384 bp allows 4096"),
             ("mostly_n", "0.994 of the window is N"),
             ("unknown_contig", "the reference has no contig chrUn_KI270302v1"),
         ],

@@ -16,7 +16,7 @@ from tests.engine.alleles import ROWS, UNCHANGED, prepare
 from tests.engine.plain import Scores
 from vepscore.contract import ScoreMatrix
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.preparer import AllelePreparer, PreparedAllele
+from vepscore.engine.preparer import AllelePreparer, ReadyAllele
 from vepscore.engine.scoring import Engine
 from vepscore.outputs import Output
 
@@ -62,7 +62,7 @@ def assert_unchanged_scores_nothing(engine: Engine, preparer: AllelePreparer) ->
             assert matrix.positions is None or (matrix.positions == -1).all()
 
 
-def score_in_batches(engine: DenseEngine, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix]]:
+def score_in_batches(engine: DenseEngine, alleles: Sequence[ReadyAllele]) -> list[list[ScoreMatrix]]:
     """Score the alleles in batches of the engine's size; the matrices of each allele."""
     return [
         matrices

@@ -7,8 +7,8 @@ import numpy as np
 from tests.builders import tiny_tracks
 from vepscore.contract import ScoreMatrix
 from vepscore.engine.plugins import load_scorers
-from vepscore.engine.preparer import PreparedAllele
-from vepscore.engine.scoring import NotFiniteError
+from vepscore.engine.preparer import ReadyAllele
+from vepscore.engine.scoring import AlleleScores, NotFiniteError
 from vepscore.io.records import Record
 from vepscore.outputs import Output
 
@@ -23,12 +23,12 @@ class FakeEngine:
         self.batches: list[list[str]] = []
         self._fails = fails  # the ALT that gives no finite numbers
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
+    def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
         assert 0 < len(alleles) <= self.batch
         self.batches.append([allele.alt for allele in alleles])
         return [self._score(allele) for allele in alleles]
 
-    def _score(self, allele: PreparedAllele) -> list[ScoreMatrix] | NotFiniteError:
+    def _score(self, allele: ReadyAllele) -> AlleleScores:
         if allele.alt == self._fails:
             return NotFiniteError("ATAC: not finite")
         values = np.array([[0, len(allele.alt), 0]], np.float32)

@@ -18,7 +18,7 @@ import numpy as np
 from flax import nnx
 
 from tests.builders import GENES, POLYA
-from vepscore.engine.preparer import PreparedAllele
+from vepscore.engine.preparer import ReadyAllele
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
@@ -71,7 +71,7 @@ class PlainScorer:
         self._predict_two = jax.jit(functools.partial(_predict_two, graph))
         self._predict_counts = jax.jit(functools.partial(_predict_counts, graph))
 
-    def score(self, allele: PreparedAllele) -> dict[str, Scores]:
+    def score(self, allele: ReadyAllele) -> dict[str, Scores]:
         """Every score by scorer and row; scorers without rows are left out."""
         case = self.predict(allele)
         scores = dict(case.center_masks())
@@ -84,15 +84,16 @@ class PlainScorer:
         scores["SPLICE_JUNCTIONS"] = self._junctions(case)
         return {name: rows for name, rows in scores.items() if rows}
 
-    def predict(self, allele: PreparedAllele) -> "Case":
+    def predict(self, allele: ReadyAllele) -> "Case":
         """The predictions of all windows."""
         changed = allele.site.allele
-        if allele.right_codes is None:
-            alternates = [self._predict(allele.alternate_codes), None]
+        if len(allele.alternates) < 2:
+            (codes,) = allele.alternates or (allele.reference_codes,)
+            alternates = [self._predict(codes), None]
         elif abs(len(changed.alt) - len(changed.ref)) <= 64:
             alternates = self._predict_joined(allele)
         else:
-            alternates = [self._predict(codes) for codes in (allele.alternate_codes, allele.right_codes)]
+            alternates = [self._predict(codes) for codes in allele.alternates]
         return Case(
             allele=changed,
             window=allele.site.window,
@@ -102,7 +103,7 @@ class PlainScorer:
             right=alternates[1],
         )
 
-    def _predict_joined(self, allele: PreparedAllele) -> list[Prediction]:
+    def _predict_joined(self, allele: ReadyAllele) -> list[Prediction]:
         """Both windows of an indel, from one trunk that has each bin from the window most of its bases belong to."""
         changed, window = allele.site.allele, allele.site.window
         first = changed.pos0 - window.start0
@@ -112,7 +113,7 @@ class PlainScorer:
         is_right = side.reshape(-1, 128).mean(axis=1) > 0.5
         if self.strand == "-":
             is_right = is_right[::-1]
-        codes = [self._seen(each) for each in (allele.alternate_codes, allele.right_codes)]
+        codes = [self._seen(each) for each in allele.alternates]
         found = jax.device_get(self._predict_two(self._state, np.stack(codes), is_right, self._organism))
         return [self._prediction(*each) for each in found]
 

@@ -19,9 +19,9 @@ import pytest
 
 from tests.builders import WINDOW_BP, build_checkpoint, build_genome, vcf_row
 from tests.engine.alleles import ROWS, prepare
-from vepscore.engine.parallel import ParallelEngine, Result, create_sparse_engine
+from vepscore.engine.parallel import AlleleScores, ParallelEngine, create_sparse_engine
 from vepscore.engine.plugins import load_scorers
-from vepscore.engine.preparer import AllelePreparer, PreparedAllele
+from vepscore.engine.preparer import AllelePreparer, ReadyAllele
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.sparse import SparseEngine
 from vepscore.genome.annotation import Annotation
@@ -189,7 +189,10 @@ def open_preparer(folder: pathlib.Path) -> AllelePreparer:
 
 
 def divide_windows(
-    checkpoint: Checkpoint, scorers: Sequence[Any], alleles: Sequence[PreparedAllele], expected: list[Result]
+    checkpoint: Checkpoint,
+    scorers: Sequence[Any],
+    alleles: Sequence[ReadyAllele],
+    expected: list[AlleleScores],
 ) -> Report:
     parallel = create_sparse_engine(checkpoint, scorers, devices=jax.devices())
     found = parallel.score(alleles)
@@ -204,7 +207,7 @@ def divide_windows(
 
 
 def divide_positions(
-    checkpoint: Checkpoint, alleles: Sequence[PreparedAllele], expected: list[Result]
+    checkpoint: Checkpoint, alleles: Sequence[ReadyAllele], expected: list[AlleleScores]
 ) -> Report:
     engine = create_sparse_engine(
         checkpoint, load_scorers(AFTER_TOWER), devices=jax.devices(), split="positions"
@@ -221,7 +224,7 @@ def divide_positions(
     return {"towers": device_numbers(towers), "devices": devices_of(engine), "error": max(errors)}
 
 
-def values_of(results: list[Result], name: str) -> np.ndarray:
+def values_of(results: list[AlleleScores], name: str) -> np.ndarray:
     """All scores of one scorer."""
     matrices = itertools.chain(*results)
     return np.concatenate([matrix.values.ravel() for matrix in matrices if matrix.scorer == name])

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from tests.builders import make_records, tiny_tracks, vcf_row
-from vepscore.contract import ScoreMatrix
-from vepscore.engine.preparer import AllelePreparer, PreparedAllele
+from vepscore.engine.preparer import AllelePreparer, ReadyAllele
 from vepscore.engine.retry import RetryingEngine
-from vepscore.engine.scoring import NotFiniteError
+from vepscore.engine.scoring import AlleleScores, NotFiniteError
 
 
 class Failing:
@@ -18,7 +17,7 @@ class Failing:
         self.seen: list[str] = []
         self._name, self._fails = name, fails
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
+    def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
         self.seen += [allele.alt for allele in alleles]
         return [NotFiniteError(self._name) if a.alt in self._fails else [self._name] for a in alleles]
 

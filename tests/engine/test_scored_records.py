@@ -13,11 +13,10 @@ import pytest
 
 from tests.builders import WINDOW_BP, make_records, vcf_row
 from tests.engine.fakes import Counting, FakeEngine
-from vepscore.contract import ScoreMatrix
 from vepscore.engine.plugins import load_scorers
-from vepscore.engine.preparer import AllelePreparer, MismatchPolicy, PreparedAllele
+from vepscore.engine.preparer import AllelePreparer, MismatchPolicy, ReadyAllele
 from vepscore.engine.scored_records import RunCounts, run, score_records
-from vepscore.engine.scoring import NotFiniteError
+from vepscore.engine.scoring import AlleleScores
 from vepscore.errors import GenomeError, InputError
 from vepscore.genome.alleles import Status
 from vepscore.io.journal import open_journal
@@ -251,7 +250,7 @@ class SlowEngine(FakeEngine):
         super().__init__()
         self.second_begun, self.go_on = threading.Event(), threading.Event()
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
+    def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
         result = super().score(alleles)
         if len(self.batches) == 2:
             self.thread = threading.current_thread()

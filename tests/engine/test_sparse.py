@@ -21,7 +21,7 @@ from vepscore.contract import ScoreMatrix
 from vepscore.engine import encoding
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.pages import BlockStore
-from vepscore.engine.preparer import AllelePreparer, PreparedAllele
+from vepscore.engine.preparer import AllelePreparer, ReadyAllele
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.sparse import SparseEngine
 from vepscore.genome.indel_anchor import IndelAnchor
@@ -75,7 +75,7 @@ def wide(compiled_wide: SparseEngine) -> SparseEngine:
     return compiled_wide
 
 
-def score_one_by_one(engine: Any, alleles: Sequence[PreparedAllele]) -> list[list[bytes]]:
+def score_one_by_one(engine: Any, alleles: Sequence[ReadyAllele]) -> list[list[bytes]]:
     return [bytes_of(engine.score([allele])[0]) for allele in alleles]
 
 
@@ -85,7 +85,7 @@ def bytes_of(blocks: list[ScoreMatrix] | NotFiniteError) -> list[bytes]:
     return [array.tobytes() for array in arrays if array is not None]
 
 
-def score_afresh(engine: SparseEngine, alleles: Sequence[PreparedAllele]) -> list[list[bytes]]:
+def score_afresh(engine: SparseEngine, alleles: Sequence[ReadyAllele]) -> list[list[bytes]]:
     """Score the alleles one by one, beginning with an empty cache."""
     engine.clear_cache()
     return score_one_by_one(engine, alleles)

@@ -16,9 +16,9 @@ from tests.engine.plain import COUNTERPARTS, PlainScorer, Scores
 from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.plugins import load_scorers
-from vepscore.engine.preparer import AllelePreparer, PreparedAllele
+from vepscore.engine.preparer import AllelePreparer, ReadyAllele
 from vepscore.errors import CheckpointError
-from vepscore.genome.alleles import Allele, Status
+from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
 from vepscore.genome.polya import PolyASites
@@ -135,7 +135,7 @@ def turn_polya_line(line: str) -> str:
     return "\t".join([gene, chrom, str(CONTIGS[chrom] - 1 - int(start0)), FLIPPED[strand]])
 
 
-def turn_allele(allele: PreparedAllele, preparer: AllelePreparer) -> PreparedAllele:
+def turn_allele(allele: ReadyAllele, preparer: AllelePreparer) -> ReadyAllele:
     """The allele in the turned genome, in the same window; its own window there would lie one base further."""
     place, window = allele.site.allele, allele.site.window
     length = CONTIGS[place.chrom]
@@ -151,14 +151,14 @@ def turn_allele(allele: PreparedAllele, preparer: AllelePreparer) -> PreparedAll
     )
 
 
-def place_allele(allele: Allele, window: Window, preparer: AllelePreparer) -> PreparedAllele:
+def place_allele(allele: Allele, window: Window, preparer: AllelePreparer) -> ReadyAllele:
     reference_codes, alternate_codes = allele_sequences(preparer.reference, window, allele)
-    return PreparedAllele(
+    return ReadyAllele(
         alt=allele.alt,
-        status=Status.OK,
-        site=Site(allele=allele, window=window, annotation=preparer.annotation, polya=preparer.polya),
+        n_fraction=0.0,
+        site=dataclasses.replace(preparer.site(allele), window=window),
         reference_codes=reference_codes,
-        alternate_codes=alternate_codes,
+        alternates=(alternate_codes,),
     )
 
 
@@ -208,7 +208,7 @@ class Signals(Scorer):
         return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=(None,) * len(values))
 
 
-def read_signals(scorer: Signals, engine: DenseEngine, allele: PreparedAllele) -> np.ndarray:
+def read_signals(scorer: Signals, engine: DenseEngine, allele: ReadyAllele) -> np.ndarray:
     copied = copy.copy(engine)
     copied.scorers = (scorer,)
     ((matrix,),) = copied.score([allele])

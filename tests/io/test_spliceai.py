@@ -9,7 +9,7 @@ import pytest
 
 from tests.io.samples import CONTIGS, PROVENANCE, run_tool
 from tests.scorers.cases import WINDOW, make_tracks, read_annotation, run
-from vepscore.contract import Site
+from vepscore.contract import GeneSite
 from vepscore.engine.summary import summarize_details
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.alleles import Allele, Status
@@ -50,7 +50,7 @@ def signal(*places: tuple[str, int, float]) -> np.ndarray:
 
 def result_of(annotation, ref: str, alt: str, reference: np.ndarray, alternate: np.ndarray) -> RecordResult:
     """The record of one ALT at POS1, scored."""
-    site = Site(
+    site = GeneSite(
         allele=Allele(chrom="chr1", pos0=POS1 - 1, ref=ref, alt=alt), window=WINDOW, annotation=annotation
     )
     strands = "".join(name[-1] for name in SPLICE_CLASSES)

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from tests.scorers.cases import WINDOW, allele, read_annotation, run, shapes
-from vepscore.contract import Site
+from vepscore.contract import GeneSite
 from vepscore.genome.windows import Window
 from vepscore.scorers.gene_expression import RNA_SEQ, RNA_SEQ_ACTIVE
 
 
 @pytest.fixture
 def site(annotation):
-    return Site(allele=allele(12_048), window=WINDOW, annotation=annotation)
+    return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation)
 
 
 def test_reads_the_exons_of_genes_that_start_in_the_window(site):
@@ -33,7 +33,7 @@ def test_mask_has_each_genes_exons(site):
 
 def test_exons_are_cut_to_the_window(site):
     window = Window(chrom="chr1", start0=10_520, end0=11_050)
-    footprint = RNA_SEQ.footprint(Site(allele=allele(10_700), window=window, annotation=site.annotation))
+    footprint = RNA_SEQ.footprint(GeneSite(allele=allele(10_700), window=window, annotation=site.annotation))
     # Of PLUS only the second transcript starts here, so that its exons alone count.
     assert [gene.gene_id for gene in footprint.genes] == ["PLUS"]
     np.testing.assert_array_equal(footprint.positions[footprint.positions >= 0], np.arange(30, 180))
@@ -44,7 +44,7 @@ def test_nothing_to_read(site):
     only_before = Window(chrom="chr1", start0=10_000, end0=10_400)
     unknown_contig = Window(chrom="chr9", start0=10_000, end0=14_096)
     for window in (no_start, only_before, unknown_contig):
-        where = RNA_SEQ.footprint(Site(allele=allele(10_700), window=window, annotation=site.annotation))
+        where = RNA_SEQ.footprint(GeneSite(allele=allele(10_700), window=window, annotation=site.annotation))
         assert where is None
 
 
@@ -84,13 +84,13 @@ def test_indels_are_aligned(site, ref, alt, alternate_sum):
     alternate = np.full((4096, 1), 2, np.float32)
     if len(alt) > len(ref):
         alternate[2501] = 7
-    indel = Site(allele=allele(12_500, ref, alt), window=WINDOW, annotation=site.annotation)
+    indel = GeneSite(allele=allele(12_500, ref, alt), window=WINDOW, annotation=site.annotation)
     matrix = run(RNA_SEQ_ACTIVE, indel, reference, alternate)
     np.testing.assert_allclose(matrix.values[2], alternate_sum / 150, rtol=1e-6)
 
 
 def test_shapes_do_not_depend_on_the_allele(site):
-    other = Site(allele=allele(12_100, "ACG", "A"), window=WINDOW, annotation=site.annotation)
+    other = GeneSite(allele=allele(12_100, "ACG", "A"), window=WINDOW, annotation=site.annotation)
     assert shapes(RNA_SEQ.footprint(site)) == shapes(RNA_SEQ.footprint(other))
 
 
@@ -98,6 +98,6 @@ def test_more_genes_than_the_official_256(tmp_path):
     genes = {
         f"G{index}": ("lncRNA", "+", [[(10_000 + 10 * index, 10_005 + 10 * index)]]) for index in range(300)
     }
-    crowded = Site(allele=allele(12_048), window=WINDOW, annotation=read_annotation(tmp_path, genes))
+    crowded = GeneSite(allele=allele(12_048), window=WINDOW, annotation=read_annotation(tmp_path, genes))
     signal = np.ones((4096, 1), np.float32)
     assert run(RNA_SEQ, crowded, signal, signal).values.shape == (300, 1)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.scorers.cases import WINDOW, allele, read_polya, run, shapes
-from vepscore.contract import Site
+from vepscore.contract import PolyASite
 from vepscore.genome.windows import Window
 from vepscore.scorers.polyadenylation import POLYADENYLATION
 
@@ -13,7 +13,7 @@ def site_with(annotation, tmp_path):
 
     def make(sites, each=None, window=WINDOW):
         polya = read_polya(tmp_path, sites)
-        return Site(allele=each or allele(12_048), window=window, annotation=annotation, polya=polya)
+        return PolyASite(allele=each or allele(12_048), window=window, annotation=annotation, polya=polya)
 
     return make
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.scorers.cases import WINDOW, allele, read_annotation, run, shapes
-from vepscore.contract import ScoreMatrix, Site
+from vepscore.contract import GeneSite, ScoreMatrix
 from vepscore.genome.windows import Window
 from vepscore.scorers.splice_events import EVENTS, SPLICE_EVENTS
 from vepscore.scorers.splicing import SPLICE_SITES
@@ -14,11 +14,11 @@ DONOR_PLUS, ACCEPTOR_PLUS, DONOR_MINUS, ACCEPTOR_MINUS = range(4)
 @pytest.fixture
 def site(annotation):
     """An SNV that PLUS (500-2500 in the window) and MINUS (1900-3900) overlap."""
-    return Site(allele=allele(12_048), window=WINDOW, annotation=annotation)
+    return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation)
 
 
 def at(site, pos0, ref, alt):
-    return Site(allele=allele(pos0, ref, alt), window=WINDOW, annotation=site.annotation)
+    return GeneSite(allele=allele(pos0, ref, alt), window=WINDOW, annotation=site.annotation)
 
 
 def signal(changes=(), base=0.0):
@@ -118,7 +118,7 @@ def test_deleted_site_is_lost_where_it_was(site):
 
 def test_what_an_insertion_pushes_out_of_the_window_is_not_lost(site):
     window = Window(chrom="chr1", start0=9_416, end0=13_512)  # MINUS goes on past its end
-    insertion = Site(allele=allele(12_048, "A", "ACG"), window=window, annotation=site.annotation)
+    insertion = GeneSite(allele=allele(12_048, "A", "ACG"), window=window, annotation=site.annotation)
     reference = signal([(4095, DONOR_MINUS, 0.5), (4093, DONOR_MINUS, 0.25)])
     found = events(run(SPLICE_EVENTS, insertion, reference, signal(), STRANDS))
     assert found["MINUS", "donor_loss"] == (-0.25, 13_509)
@@ -126,7 +126,9 @@ def test_what_an_insertion_pushes_out_of_the_window_is_not_lost(site):
 
 def test_gene_without_strand_has_no_events(tmp_path):
     annotation = read_annotation(tmp_path, {"STRANDLESS": ("protein_coding", ".", [[(12_000, 12_700)]])})
-    assert SPLICE_EVENTS.footprint(Site(allele=allele(12_048), window=WINDOW, annotation=annotation)) is None
+    assert (
+        SPLICE_EVENTS.footprint(GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation)) is None
+    )
 
 
 def test_outside_genes_there_is_nothing_to_score(site):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.scorers.cases import WINDOW, allele, make_tracks, read_annotation, score, shapes
-from vepscore.contract import Junctions, Site
+from vepscore.contract import GeneSite, Junctions
 from vepscore.outputs import SPLICE_CLASSES, Output
 from vepscore.scorers.splice_junctions import SPLICE_JUNCTIONS
 
@@ -12,7 +12,7 @@ TISSUES = 3
 @pytest.fixture
 def site(annotation):
     """An SNV that the coding genes PLUS (500-2500 in the window) and MINUS (1900-3900) overlap."""
-    return Site(allele=allele(12_048), window=WINDOW, annotation=annotation)
+    return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation)
 
 
 SITES = 16
@@ -41,7 +41,7 @@ def change(ratio):
 
 
 def test_rows_are_coding_genes_but_sites_lie_in_all_genes(site):
-    overlapping = Site(allele=allele(12_460), window=WINDOW, annotation=site.annotation)
+    overlapping = GeneSite(allele=allele(12_460), window=WINDOW, annotation=site.annotation)
     footprint = SPLICE_JUNCTIONS.footprint(overlapping)
     assert [gene.gene_id for gene in footprint.genes] == ["PLUS", "MINUS"]
     np.testing.assert_array_equal(footprint.positions[:3400], np.arange(500, 3900))
@@ -57,7 +57,10 @@ def test_noncoding_strandless_or_no_gene(tmp_path, pos0):
         "STRANDLESS": ("protein_coding", ".", [[(12_000, 12_700)]]),
     }
     annotation = read_annotation(tmp_path, genes)
-    assert SPLICE_JUNCTIONS.footprint(Site(allele=allele(pos0), window=WINDOW, annotation=annotation)) is None
+    assert (
+        SPLICE_JUNCTIONS.footprint(GeneSite(allele=allele(pos0), window=WINDOW, annotation=annotation))
+        is None
+    )
 
 
 def test_annotated_sites(site):
@@ -147,5 +150,5 @@ def test_no_junction_in_any_gene(site):
 
 
 def test_shapes_do_not_depend_on_the_allele(site):
-    other = Site(allele=allele(12_470, "AC", "A"), window=WINDOW, annotation=site.annotation)
+    other = GeneSite(allele=allele(12_470, "AC", "A"), window=WINDOW, annotation=site.annotation)
     assert shapes(SPLICE_JUNCTIONS.footprint(site)) == shapes(SPLICE_JUNCTIONS.footprint(other))

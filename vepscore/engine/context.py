@@ -1,20 +1,19 @@
-"""The predicted signals around many variants, one variant at a time: what pictures of them are drawn from."""
+"""Predict signals around many variants, one variant at a time, for pictures of them."""
 
 from collections.abc import Iterator, Sequence
 
 from vepscore.contract import ScoreMatrix
 from vepscore.engine.job import Job
-from vepscore.engine.preparer import AllelePreparer, PreparedAllele
+from vepscore.engine.preparer import ReadyAllele, RefusedAllele
 from vepscore.engine.scoring import Engine, NotFiniteError
 from vepscore.engine.session import Facts, open_preparer, open_session
 from vepscore.engine.signal_scorers import ContextSignal, context_window, join_pieces
 from vepscore.genome.alleles import Status
 from vepscore.genome.regions import VariantText
-from vepscore.io.records import Record
 from vepscore.io.signal_files import RegionSignals
 from vepscore.outputs import Output
 
-# What a picture shows, where the checkpoint predicts it.
+# The outputs that a picture shows, if the checkpoint predicts them.
 DRAWN_OUTPUTS = (Output.SPLICE_SITES, Output.DNASE, Output.ATAC, Output.RNA_SEQ)
 
 
@@ -43,10 +42,10 @@ class ContextPredictor:
         self._engine: Engine = session.create_engine()
 
     def predict(self, variants: Sequence[VariantText]) -> Iterator[tuple[RegionSignals, ...] | str]:
-        """The signals of DRAWN_OUTPUTS around each variant, or why there are none."""
+        """Yield the signals of DRAWN_OUTPUTS around each variant, or why there are none."""
         for variant in variants:
-            allele = prepare_variant(self._preparer, variant)
-            if allele.status is not Status.OK:
+            allele = self._preparer.prepare_variant(variant)
+            if isinstance(allele, RefusedAllele):
                 yield f"{allele.status}: {allele.reason}"
                 continue
             (matrices,) = self._engine.score([allele])
@@ -55,22 +54,7 @@ class ContextPredictor:
             else:
                 yield tuple(self._signals(matrix, allele) for matrix in matrices)
 
-    def _signals(self, matrix: ScoreMatrix, allele: PreparedAllele) -> RegionSignals:
+    def _signals(self, matrix: ScoreMatrix, allele: ReadyAllele) -> RegionSignals:
         site = allele.site
         tracks = self.facts.tracks[matrix.output]
         return join_pieces([matrix], context_window(site), site, tracks, has_alternate=True)
-
-
-def prepare_variant(preparer: AllelePreparer, variant: VariantText) -> PreparedAllele:
-    """The variant, as a record of a VCF would be prepared."""
-    record = Record(
-        index=0,
-        chrom=variant.chrom,
-        pos1=variant.pos1,
-        id=".",
-        ref=variant.ref,
-        alts=(variant.alt,),
-        line=b"",
-    )
-    (allele,) = preparer.prepare(record)
-    return allele

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from vepscore.contract import ScoreMatrix, Scorer
-from vepscore.engine.preparer import PreparedAllele
-from vepscore.engine.scoring import AllelePlan, NotFiniteError, Scoring, join_pairs, plan_allele
+from vepscore.contract import Scorer
+from vepscore.engine.preparer import ReadyAllele
+from vepscore.engine.scoring import AllelePlan, AlleleScores, NotFiniteError, Scoring, join_pairs, plan_allele
 from vepscore.engine.settings import fixed_settings
 from vepscore.genome.alignment import choose_right_bins
 from vepscore.genome.windows import reverse_complement
@@ -77,16 +77,16 @@ class DenseEngine:
         self._embed = jax.jit(functools.partial(_embed, graph, jnp.dtype(rotary_dtype)))
         self._embed_joined = jax.jit(functools.partial(_embed_joined, graph, jnp.dtype(rotary_dtype)))
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
-        """The matrices of each allele, in the order of the scorers; at most `batch` alleles, all with a site."""
+    def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
+        """The matrices of each allele, in the order of the scorers; at most `batch` alleles."""
         with fixed_settings(self._precision, self._device):
             return self._score_batch(alleles)
 
-    def _score_batch(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
+    def _score_batch(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
         references = self._embed_all([allele.reference_codes for allele in alleles])
         whole = [allele for allele in alleles if not allele.site.joins_windows]
         own = iter(self._embed_all([codes for allele in whole for codes in allele.alternates]))
-        results: list[list[ScoreMatrix] | NotFiniteError] = []
+        results: list[AlleleScores] = []
         for allele, reference in zip(alleles, references, strict=True):
             plan = plan_allele(allele, self.scorers)
             alternate = self._alternate(plan, reference, own)

@@ -14,17 +14,15 @@ from typing import Any, Literal
 
 import jax
 
-from vepscore.contract import ScoreMatrix, Scorer
-from vepscore.engine.preparer import PreparedAllele
-from vepscore.engine.scoring import Engine, NotFiniteError
+from vepscore.contract import Scorer
+from vepscore.engine.preparer import ReadyAllele
+from vepscore.engine.scoring import AlleleScores, Engine
 from vepscore.engine.sparse import SparseEngine, with_fast_products
 from vepscore.model.checkpoint import Checkpoint
 
 # Of one window that an engine is given at a time. More would leave the others without work where many alleles share a
 # window, as in saturation; with fewer, too many engines would compute the same reference.
 _ALLELES_TOGETHER = 16
-
-Result = list[ScoreMatrix] | NotFiniteError
 
 
 def create_sparse_engine(
@@ -73,13 +71,13 @@ class ParallelEngine:
         self._together = -(-_ALLELES_TOGETHER // own) * own
         self.batch = len(engines) * self._together
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[Result]:
-        """The matrices of each allele, in the order of the scorers; all alleles have a site."""
+    def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
+        """The matrices of each allele, in the order of the scorers."""
         idle: queue.SimpleQueue[Engine] = queue.SimpleQueue()
         for engine in self._engines:
             idle.put(engine)
 
-        def score(piece: Sequence[PreparedAllele]) -> list[Result]:
+        def score(piece: Sequence[ReadyAllele]) -> list[AlleleScores]:
             engine = idle.get()
             try:
                 return engine.score(piece)
@@ -91,7 +89,7 @@ class ParallelEngine:
             return list(itertools.chain.from_iterable(results))
 
 
-def _cut(alleles: Iterable[PreparedAllele], most: int) -> Iterator[list[PreparedAllele]]:
+def _cut(alleles: Iterable[ReadyAllele], most: int) -> Iterator[list[ReadyAllele]]:
     """Consecutive alleles of one window, at most so many in a piece."""
     for _, same in itertools.groupby(alleles, lambda allele: allele.reference_codes.tobytes()):
         while piece := list(itertools.islice(same, most)):

@@ -10,17 +10,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vepscore.contract import Site
-from vepscore.engine.context import prepare_variant
 from vepscore.engine.job import Job, list_inputs
-from vepscore.engine.preparer import AllelePreparer, PreparedAllele
+from vepscore.engine.preparer import AllelePreparer, ReadyAllele, RefusedAllele, check_within, window_text
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.session import open_preparer, open_session
 from vepscore.engine.signal_scorers import SIGNALS, context_window, join_pieces, read_region
 from vepscore.errors import CheckpointError, InputError, UsageError
-from vepscore.genome.alleles import Allele, Status
 from vepscore.genome.regions import Region, VariantText, parse_region, parse_variant
-from vepscore.genome.windows import Window, allele_sequences, window_around
 from vepscore.io.atomic import check_folder, created_folder
 from vepscore.io.output_paths import check_output_paths
 from vepscore.io.signal_files import WrittenFile, list_signal_files, write_signals
@@ -58,9 +54,9 @@ def predict(job: Job, prediction: Prediction, folder: Path) -> list[WrittenFile]
     preparer = open_preparer(job, source=prediction.place, assembly="")
     variant = parse_variant(prediction.place)
     allele = (
-        _as_it_is(preparer, parse_region(prediction.place, preparer.reference, or_variant=True))
+        preparer.prepare_region(parse_region(prediction.place, preparer.reference, or_variant=True))
         if variant is None
-        else _changed(preparer, variant)
+        else _prepare_variant(preparer, variant)
     )
     region = _find_region(preparer, prediction, allele, is_variant=variant is not None)
     wanted = _find_outputs(prediction.outputs)
@@ -80,37 +76,15 @@ def predict(job: Job, prediction: Prediction, folder: Path) -> list[WrittenFile]
         for output, pieces in itertools.groupby(matrices, lambda matrix: matrix.output)
     ]
     contigs = {region.chrom: preparer.reference.contigs[region.chrom]}
-    about = {"place": prediction.place, "region": str(region), "window": _as_text(allele.site.window)}
+    about = {"place": prediction.place, "region": str(region), "window": window_text(allele.site.window)}
     with created_folder(folder):
         return write_signals(folder, signals, contigs, about | session.facts.provenance)
 
 
-def _as_it_is(preparer: AllelePreparer, region: Region) -> PreparedAllele:
-    """The region, replaced by its own bases, in the middle of its window."""
-    if region.width_bp > preparer.window_bp:
-        raise UsageError(
-            f"region {region}\nis {region.width_bp} bp wide; a window of {preparer.window_bp} bp takes as many at most",
-            hint="choose a larger --window (1Mb at most), or predict it in parts",
-        )
-    bases = preparer.reference.fetch(region.chrom, region.start0, region.end0).decode("ascii")
-    allele = Allele(chrom=region.chrom, pos0=region.start0, ref=bases, alt=bases)
-    window = window_around(allele, preparer.window_bp, preparer.align_bp)
-    if not region.is_within(window):
-        raise _not_within(region, window, "use --align 1, or a narrower region")
-    codes, _ = allele_sequences(preparer.reference, window, allele)
-    return PreparedAllele(
-        alt=bases,
-        status=Status.OK,
-        site=Site(allele=allele, window=window),
-        reference_codes=codes,
-        alternate_codes=codes,
-    )
-
-
-def _changed(preparer: AllelePreparer, variant: VariantText) -> PreparedAllele:
-    """The variant, as a record of a VCF would be prepared."""
-    allele = prepare_variant(preparer, variant)
-    if allele.status is not Status.OK:
+def _prepare_variant(preparer: AllelePreparer, variant: VariantText) -> ReadyAllele:
+    """Prepare the variant, or raise the reason why it cannot be scored."""
+    allele = preparer.prepare_variant(variant)
+    if isinstance(allele, RefusedAllele):
         raise InputError(
             f"variant {preparer.source}\n{allele.status}: {allele.reason}",
             hint="positions are 1-based, and REF is what the reference has there",
@@ -119,7 +93,7 @@ def _changed(preparer: AllelePreparer, variant: VariantText) -> PreparedAllele:
 
 
 def _find_region(
-    preparer: AllelePreparer, prediction: Prediction, allele: PreparedAllele, *, is_variant: bool
+    preparer: AllelePreparer, prediction: Prediction, allele: ReadyAllele, *, is_variant: bool
 ) -> Region:
     """Where signals are written."""
     site = allele.site
@@ -127,10 +101,7 @@ def _find_region(
         if not is_variant:
             raise UsageError(f"--region {prediction.region}\nthe region is {prediction.place} already")
         region = parse_region(prediction.region, preparer.reference)
-        if not region.is_within(site.window):
-            raise _not_within(
-                region, site.window, "choose a larger --window, or a region nearer to the variant"
-            )
+        check_within(region, site.window, hint="choose a larger --window, or a region nearer to the variant")
         return region
     if not is_variant:
         return Region(chrom=site.allele.chrom, start0=site.allele.pos0, end0=site.allele.end0)
@@ -140,16 +111,6 @@ def _find_region(
         start0=max(0, around.start0),
         end0=min(preparer.reference.contigs[around.chrom], around.end0),
     )
-
-
-def _not_within(region: Region, window: Window, hint: str) -> UsageError:
-    return UsageError(
-        f"region {region}\ndoes not lie in the window, {_as_text(window)} ({window.width_bp} bp)", hint=hint
-    )
-
-
-def _as_text(window: Window) -> str:
-    return f"{window.chrom}:{window.start0 + 1}-{window.end0}"
 
 
 def _find_outputs(names: Sequence[str] | None) -> tuple[Output, ...]:

@@ -1,25 +1,26 @@
-"""From a record to alleles ready to be scored, each with its sequences, or with a status that says why not.
-
-Coordinates are 0-based and half-open. Axis: S bp of the window.
-"""
+"""Prepare the alleles of a record for scoring: each becomes ready, with its sequences, or refused, with a reason."""
 
 import dataclasses
 import enum
 import functools
 import math
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
+from jaxtyping import UInt8
 
-from vepscore.contract import Scorer, Site
-from vepscore.errors import GenomeError
+from vepscore.contract import GeneSite, PolyASite, Scorer, Site
+from vepscore.errors import GenomeError, UsageError
 from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference, reference_matches
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.normalization import normalize
 from vepscore.genome.polya import PolyASites
+from vepscore.genome.regions import Region, VariantText
 from vepscore.genome.windows import (
+    Window,
     allele_sequences,
     n_fraction,
     right_anchored_sequence,
@@ -28,13 +29,13 @@ from vepscore.genome.windows import (
 from vepscore.io.records import Record
 
 MAX_N_FRACTION = 0.9
-_MAX_ALLELE_SHARE = 4  # an allele may fill one part in so many of the window
+_MIN_WINDOW_TO_ALLELE = 4  # a window must be at least this many times as wide as an allele
 _SHOWN_BASES = 20
-_classify_ref = functools.lru_cache(maxsize=1)(classify_text)  # once for all ALTs of a record
+_classify_ref = functools.lru_cache(maxsize=1)(classify_text)  # cached for a record with many ALTs
 
 
 class MismatchPolicy(enum.StrEnum):
-    """What to do where REF differs from the reference genome."""
+    """What to do if REF does not match the reference genome."""
 
     SKIP = "skip"  # status REF_MISMATCH
     SUBSTITUTE = "substitute"  # write REF over the sequence, as the official code does
@@ -42,150 +43,220 @@ class MismatchPolicy(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedAllele:
-    """One ALT of a record; with a `site` when it can be scored."""
+class ReadyAllele:
+    """One ALT of a record that can be scored.
 
-    alt: str  # as it stands in the VCF
-    status: Status
-    reason: str = ""  # why the status is not OK
-    n_fraction: float = math.nan  # share of the reference window that is N
-    site: Site | None = None
-    reference_codes: np.ndarray | None = None  # uint8 (S,)
-    alternate_codes: np.ndarray | None = None  # uint8 (S,)
-    right_codes: np.ndarray | None = (
-        None  # uint8 (S,): the alternate in the right-anchored window, where it has two
-    )
+    Attributes:
+        alt: as the VCF has it.
+        n_fraction: fraction of the reference window that is N.
+        site: the allele in its window.
+        reference_codes: the reference window, as codes of bases.
+        alternates: the alternate allele's windows: one, or two (left- and right-anchored); none if the alternate
+            equals the reference, as for ALT equal to REF, or for a region without a variant.
+    """
+
+    alt: str
+    n_fraction: float
+    site: Site
+    reference_codes: UInt8[np.ndarray, " window"]
+    alternates: tuple[UInt8[np.ndarray, " window"], ...]
+    status: ClassVar[Status] = Status.OK
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the alternate is the reference: ALT equals REF, or a region is read without a variant."""
-        return self.alternate_codes is not None and self.alternate_codes is self.reference_codes
+        """Whether the alternate equals the reference."""
+        return not self.alternates
 
-    @property
-    def alternates(self) -> tuple[np.ndarray, ...]:
-        """The codes of each window in which the alternate is predicted: none, one, or left- and right-anchored."""
-        if self.changes_nothing:
-            return ()
-        return tuple(codes for codes in (self.alternate_codes, self.right_codes) if codes is not None)
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedAllele:
+    """One ALT of a record that cannot be scored.
+
+    Attributes:
+        alt: as the VCF has it.
+        status: never OK.
+        reason: why, for the user.
+        n_fraction: fraction of the reference window that is N; NaN if there is no window.
+    """
+
+    alt: str
+    status: Status
+    reason: str
+    n_fraction: float = math.nan
+
+
+PreparedAllele = ReadyAllele | RefusedAllele
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AllelePreparer:
-    """Prepares the alleles of records for one run."""
+    """Prepares the alleles of records for one run.
+
+    Attributes:
+        reference: the reference genome.
+        window_bp: width of the windows.
+        align_bp: window starts are multiples of it; 1 to center each window on its variant.
+        annotation: gene annotation.
+        polya: poly(A) sites; used with an annotation only.
+        on_mismatch: what to do if REF does not match the reference genome.
+        as_written: use alleles as the record has them, without normalizing them.
+        scorers: the run's scorers; alleles that none of them can score are refused. None: prepare every allele.
+        indel_anchor: whether the alternate allele of an indel is predicted in one window or two.
+        assembly: the assembly that the VCF header states, for messages.
+        source: name of the VCF, for messages.
+    """
 
     reference: Reference
     window_bp: int
-    align_bp: int = 1  # window starts are rounded to multiples of it
+    align_bp: int = 1
     annotation: Annotation | None = None
     polya: PolyASites | None = None
     on_mismatch: MismatchPolicy = MismatchPolicy.SKIP
-    as_written: bool = False  # alleles as the record has them, and not normalised
-    scorers: tuple[Scorer, ...] | None = None  # of the run; None: every allele is prepared
+    as_written: bool = False
+    scorers: tuple[Scorer, ...] | None = None
     indel_anchor: IndelAnchor = IndelAnchor.LEFT
-    assembly: str = ""  # what the VCF's header says of it, for messages
-    source: str = ""  # name of the VCF, for messages
+    assembly: str = ""
+    source: str = ""
 
     def prepare(self, record: Record) -> Iterator[PreparedAllele]:
-        """One prepared allele per ALT, in order; one by one, since sequences of many ALTs fill the memory.
+        """Yield one prepared allele per ALT, in order; one by one, because sequences of many ALTs fill the memory.
 
         Raises:
             GenomeError: REF differs from the reference and the policy is `error`.
         """
-        refused: PreparedAllele | None = None  # an ALT that is sequence, where nothing can be scored
+        refused: RefusedAllele | None = (
+            None  # an ALT that is sequence, at a place where nothing can be scored
+        )
         for alt in record.alts:
             status, reason = self._check_text(record, alt)
             if status is not Status.OK:
-                yield PreparedAllele(alt=alt, status=status, reason=reason)
+                yield RefusedAllele(alt=alt, status=status, reason=reason)
             elif refused is not None:
                 yield dataclasses.replace(refused, alt=alt)
             else:
                 allele = self._prepare(record, alt)
-                refused = None if allele.status in (Status.OK, Status.NOT_APPLICABLE) else allele
+                if isinstance(allele, RefusedAllele) and allele.status is not Status.NOT_APPLICABLE:
+                    refused = allele
                 yield allele
 
+    def prepare_variant(self, variant: VariantText) -> PreparedAllele:
+        """Prepare a single variant as a record of a VCF would be prepared.
+
+        Raises:
+            GenomeError: REF differs from the reference and the policy is `error`.
+        """
+        record = Record(
+            index=0,
+            chrom=variant.chrom,
+            pos1=variant.pos1,
+            id=".",
+            ref=variant.ref,
+            alts=(variant.alt,),
+            line=b"",
+        )
+        (allele,) = self.prepare(record)
+        return allele
+
+    def prepare_region(self, region: Region) -> ReadyAllele:
+        """Prepare a region without a variant, in the middle of its window.
+
+        Raises:
+            UsageError: the region does not fit into a window.
+        """
+        if region.width_bp > self.window_bp:
+            raise UsageError(
+                f"region {region}\nis {region.width_bp} bp wide; the window has {self.window_bp} bp",
+                hint="choose a larger --window (1Mb at most), or predict it in parts",
+            )
+        bases = self.reference.fetch(region.chrom, region.start0, region.end0).decode("ascii")
+        site = self.site(Allele(chrom=region.chrom, pos0=region.start0, ref=bases, alt=bases))
+        check_within(region, site.window, hint="use --align 1, or a narrower region")
+        codes, _ = allele_sequences(self.reference, site.window, site.allele)
+        return ReadyAllele(
+            alt=bases, n_fraction=n_fraction(codes), site=site, reference_codes=codes, alternates=()
+        )
+
+    def site(self, allele: Allele) -> Site:
+        """Return the allele in its window; a `GeneSite` or `PolyASite` if the run has what they hold."""
+        window = window_around(allele, self.window_bp, self.align_bp)
+        anchor = self.indel_anchor
+        if self.annotation is None:
+            return Site(allele=allele, window=window, indel_anchor=anchor)
+        if self.polya is None:
+            return GeneSite(allele=allele, window=window, indel_anchor=anchor, annotation=self.annotation)
+        return PolyASite(
+            allele=allele, window=window, indel_anchor=anchor, annotation=self.annotation, polya=self.polya
+        )
+
     def may_score(self, record: Record, alt: str) -> bool:
-        """Return whether an ALT can be scored, as far as the record and the annotation tell."""
+        """Return whether an ALT can be scored, judging by the record and the annotation alone."""
         if self._check_text(record, alt)[0] is not Status.OK or self.reference.match(record.chrom) is None:
             return False
-        return self.is_in_gene(record) or self._applies(self._site(self._allele(record, alt)))
+        return self.is_in_gene(record) or self._applies(self.site(self._allele(record, alt)))
 
     def is_in_gene(self, record: Record) -> bool:
-        """Whether REF overlaps a gene, for a record on the reference."""
+        """Return whether REF overlaps a gene; False for a record that is not on the reference."""
         chrom, pos0 = self.reference.match(record.chrom), record.pos1 - 1
-        genes = (
-            self.annotation.genes_overlapping(chrom, pos0, pos0 + len(record.ref)) if self.annotation else []
-        )
-        return bool(genes)
+        if self.annotation is None or chrom is None:
+            return False
+        return bool(self.annotation.genes_overlapping(chrom, pos0, pos0 + len(record.ref)))
 
     def _prepare(self, record: Record, alt: str) -> PreparedAllele:
         status, reason = self._check_place(record)
         if status is not Status.OK:
-            return PreparedAllele(alt=alt, status=status, reason=reason)
+            return RefusedAllele(alt=alt, status=status, reason=reason)
         allele = self._allele(record, alt)
         if not self.as_written:
             allele = normalize(allele, self.reference)
-        site = self._site(allele)
+        site = self.site(allele)
         if not self._applies(site):
-            reason = _why_not_applicable(site)
-            return PreparedAllele(alt=alt, status=Status.NOT_APPLICABLE, reason=reason)
+            return RefusedAllele(alt=alt, status=Status.NOT_APPLICABLE, reason=_why_not_applicable(site))
         reference_codes, alternate_codes = allele_sequences(self.reference, site.window, allele)
-        if allele.ref == allele.alt:
-            alternate_codes = reference_codes
-        share = n_fraction(reference_codes)
-        if share > MAX_N_FRACTION:
-            reason = f"{share:.3f} of the window is N"
-            return PreparedAllele(alt=alt, status=Status.N_WINDOW, reason=reason, n_fraction=share)
-        right_codes = None
+        fraction = n_fraction(reference_codes)
+        if fraction > MAX_N_FRACTION:
+            reason = f"{fraction:.3f} of the window is N"
+            return RefusedAllele(alt=alt, status=Status.N_WINDOW, reason=reason, n_fraction=fraction)
+        alternates = [] if allele.ref == allele.alt else [alternate_codes]
         if site.has_two_windows:
-            right_codes = right_anchored_sequence(self.reference, site.window, allele)
-        return PreparedAllele(
+            alternates.append(right_anchored_sequence(self.reference, site.window, allele))
+        return ReadyAllele(
             alt=alt,
-            status=Status.OK,
-            n_fraction=share,
+            n_fraction=fraction,
             site=site,
             reference_codes=reference_codes,
-            alternate_codes=alternate_codes,
-            right_codes=right_codes,
+            alternates=tuple(alternates),
         )
 
     def _allele(self, record: Record, alt: str) -> Allele:
-        """Return the allele as the record has it; its contig must be one of the reference."""
+        """Return the allele as the record has it; the record must be on the reference."""
         chrom = self.reference.match(record.chrom)
+        assert chrom is not None
         return Allele(chrom=chrom, pos0=record.pos1 - 1, ref=record.ref.upper(), alt=alt.upper())
-
-    def _site(self, allele: Allele) -> Site:
-        return Site(
-            allele=allele,
-            window=window_around(allele, self.window_bp, self.align_bp),
-            annotation=self.annotation,
-            polya=self.polya,
-            indel_anchor=self.indel_anchor,
-        )
 
     def _applies(self, site: Site) -> bool:
         """Return whether any scorer of the run reads something for the allele."""
         return self.scorers is None or any(scorer.footprint(site) is not None for scorer in self.scorers)
 
     def _check_text(self, record: Record, alt: str) -> tuple[Status, str]:
-        """What REF and ALT say by themselves."""
-        of_alt = classify_text(alt)
-        status = more_severe(_classify_ref(record.ref), of_alt)
+        """Check REF and ALT by themselves."""
+        alt_status = classify_text(alt)
+        status = more_severe(_classify_ref(record.ref), alt_status)
         longest_bp = max(len(record.ref), len(alt))
+        limit_bp = self.window_bp // _MIN_WINDOW_TO_ALLELE
         if status is Status.SYMBOLIC:
-            column, text = ("ALT", alt) if of_alt is status else ("REF", record.ref)
+            column, text = ("ALT", alt) if alt_status is status else ("REF", record.ref)
             return status, f"{column} {_shorten(text)} names no sequence"
         if status is Status.NON_ACGT:
             return status, f"{_shorten(record.ref)}>{_shorten(alt)} has letters other than A, C, G and T"
-        if longest_bp > self.window_bp // _MAX_ALLELE_SHARE:
-            limit_bp = self.window_bp // _MAX_ALLELE_SHARE
+        if longest_bp > limit_bp:
             return (
                 Status.TOO_LONG,
-                f"an allele of {longest_bp} bp; a window of {self.window_bp} bp takes {limit_bp}",
+                f"the allele has {longest_bp} bp; a window of {self.window_bp} bp allows {limit_bp}",
             )
         return Status.OK, ""
 
     def _check_place(self, record: Record) -> tuple[Status, str]:
-        """What the reference genome has where the record lies."""
+        """Check the record's position and REF against the reference genome."""
         chrom = self.reference.match(record.chrom)
         if chrom is None:
             return Status.OFF_REFERENCE, f"the reference has no contig {_shorten(record.chrom)}"
@@ -207,16 +278,34 @@ class AllelePreparer:
         place = (
             f"{_shorten(record.chrom)}:{record.pos1} {_shorten(record.ref)}>{_shorten(','.join(record.alts))}"
         )
-        says = f"; the header says assembly={self.assembly}" if self.assembly else ""
+        stated = f"; the header says assembly={self.assembly}" if self.assembly else ""
         return GenomeError(
             f"{self.source} record {record.index}, {place}\n"
-            f'REF is "{_shorten(record.ref)}" but the reference has "{_shorten(found)}" there{says}',
+            f'REF is "{_shorten(record.ref)}" but the reference has "{_shorten(found)}" there{stated}',
             hint="pass the matching --reference, or --on-ref-mismatch=skip to leave it unscored",
         )
 
 
+def check_within(region: Region, window: Window, *, hint: str) -> None:
+    """Check that a window covers a region.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if not region.is_within(window):
+        raise UsageError(
+            f"region {region}\nis not within the window, {window_text(window)} ({window.width_bp} bp)",
+            hint=hint,
+        )
+
+
+def window_text(window: Window) -> str:
+    """Return the window as `chrom:start-end`, 1-based and inclusive; it may reach past the contig's ends."""
+    return f"{window.chrom}:{window.start0 + 1}-{window.end0}"
+
+
 def _why_not_applicable(site: Site) -> str:
-    overlaps_none = site.annotation is not None and not site.overlapping_genes()
+    overlaps_none = isinstance(site, GeneSite) and not site.overlapping_genes()
     return "no scorer of the run applies" + (": it overlaps no gene" if overlaps_none else "")
 
 

@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from vepscore.contract import ScoreMatrix
-from vepscore.engine.preparer import PreparedAllele
-from vepscore.engine.scoring import Engine, NotFiniteError
+from vepscore.engine.preparer import ReadyAllele
+from vepscore.engine.scoring import AlleleScores, Engine, NotFiniteError
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +23,7 @@ class RetryingEngine:
         self._create_exact = create_exact
         self._exact: Engine | None = None
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
+    def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
         """The matrices of each allele; an error where neither engine has finite numbers."""
         results = self._engine.score(alleles)
         return [
@@ -32,7 +31,7 @@ class RetryingEngine:
             for allele, result in zip(alleles, results, strict=True)
         ]
 
-    def _score_exactly(self, allele: PreparedAllele) -> list[ScoreMatrix] | NotFiniteError:
+    def _score_exactly(self, allele: ReadyAllele) -> AlleleScores:
         site = allele.site.allele
         log.info("%s:%d %s>%s is scored again in float32", site.chrom, site.pos0 + 1, site.ref, site.alt)
         if self._exact is None:

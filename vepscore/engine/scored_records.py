@@ -8,9 +8,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-from vepscore.contract import ScoreMatrix, Scorer
-from vepscore.engine.preparer import AllelePreparer, PreparedAllele
-from vepscore.engine.scoring import Engine, NotFiniteError
+from vepscore.contract import Scorer
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele, ReadyAllele, RefusedAllele
+from vepscore.engine.scoring import AlleleScores, Engine, NotFiniteError
 from vepscore.engine.summary import summarize_details, summarize_fields
 from vepscore.genome.alleles import Status
 from vepscore.io.journal import Journal
@@ -21,7 +21,6 @@ _MAX_CHUNK_RECORDS = 1000  # held at a time where few alleles can be scored
 _MAX_CHUNK_BYTES = 1 << 24  # of their lines
 _CHUNKS_AHEAD = 2  # prepared while the device works
 _SCORED = {Status.OK, Status.FAILED}  # by the device: what takes time
-_Scored = list[ScoreMatrix] | NotFiniteError
 
 
 @dataclasses.dataclass
@@ -114,8 +113,8 @@ def score_records(
             begun += journal.read(piece.record) if piece.is_known else ()
             begun += (
                 _result(allele, next(scored), engine, scorers, keep_matrices=keep_matrices)
-                if allele.status is Status.OK
-                else _unscored(allele)
+                if isinstance(allele, ReadyAllele)
+                else _refused(allele)
                 for allele in piece.alleles
             )
             if piece.is_last:
@@ -149,7 +148,7 @@ def _chunks(
             for allele in preparer.prepare(record):
                 alleles.append(allele)
                 left -= 1
-                ready += allele.status is Status.OK
+                ready += isinstance(allele, ReadyAllele)
                 if left and ready >= batch:
                     yield [*chunk, _Piece(record, alleles, is_last=False)]
                     chunk, alleles, ready = [], [], 0
@@ -163,7 +162,7 @@ def _chunks(
 
 def _scored_chunks(
     chunks: Iterable[list[_Piece]], engine: Engine
-) -> Iterator[tuple[list[_Piece], Iterator[_Scored]]]:
+) -> Iterator[tuple[list[_Piece], Iterator[AlleleScores]]]:
     """Each chunk with what came out for its alleles that are ready.
 
     The device has a thread of its own: meanwhile the next chunks are prepared, and the main thread hears signals. It is
@@ -186,9 +185,9 @@ class _Begun(NamedTuple):
     """A chunk that the device has been given."""
 
     chunk: list[_Piece]
-    scored: Future[list[_Scored]] | None  # None where there is nothing to score
+    scored: Future[list[AlleleScores]] | None  # None where there is nothing to score
 
-    def finish(self) -> tuple[list[_Piece], Iterator[_Scored]]:
+    def finish(self) -> tuple[list[_Piece], Iterator[AlleleScores]]:
         return self.chunk, iter(self.scored.result() if self.scored else ())
 
 
@@ -196,15 +195,15 @@ def _begin(chunks: Iterable[list[_Piece]], engine: Engine, device: Executor) -> 
     """Gives the device each chunk's alleles; an error in the chunks comes after what was begun before it."""
     try:
         for chunk in chunks:
-            ready = [allele for piece in chunk for allele in piece.alleles if allele.status is Status.OK]
+            ready = [allele for piece in chunk for allele in piece.alleles if isinstance(allele, ReadyAllele)]
             yield _Begun(chunk, device.submit(_score_in_batches, ready, engine) if ready else None)
     except Exception as error:
-        failed: Future[list[_Scored]] = Future()
+        failed: Future[list[AlleleScores]] = Future()
         failed.set_exception(error)
         yield _Begun([], failed)
 
 
-def _score_in_batches(alleles: Sequence[PreparedAllele], engine: Engine) -> list[_Scored]:
+def _score_in_batches(alleles: Sequence[ReadyAllele], engine: Engine) -> list[AlleleScores]:
     return [
         scored
         for first in range(0, len(alleles), engine.batch)
@@ -213,15 +212,21 @@ def _score_in_batches(alleles: Sequence[PreparedAllele], engine: Engine) -> list
 
 
 def _result(
-    allele: PreparedAllele,
-    matrices: _Scored,
+    allele: ReadyAllele,
+    matrices: AlleleScores,
     engine: Engine,
     scorers: dict[str, Scorer],
     *,
     keep_matrices: bool,
 ) -> AlleleResult:
     if isinstance(matrices, NotFiniteError):
-        return _unscored(dataclasses.replace(allele, status=Status.FAILED, reason=str(matrices)))
+        return AlleleResult(
+            alt=allele.alt,
+            status=Status.FAILED,
+            reason=str(matrices),
+            n_fraction=allele.n_fraction,
+            window=allele.site.window,
+        )
     return AlleleResult(
         alt=allele.alt,
         status=Status.OK,
@@ -233,11 +238,7 @@ def _result(
     )
 
 
-def _unscored(allele: PreparedAllele) -> AlleleResult:
+def _refused(allele: RefusedAllele) -> AlleleResult:
     return AlleleResult(
-        alt=allele.alt,
-        status=allele.status,
-        reason=allele.reason,
-        n_fraction=allele.n_fraction,
-        window=allele.site.window if allele.site else None,
+        alt=allele.alt, status=allele.status, reason=allele.reason, n_fraction=allele.n_fraction
     )

@@ -16,7 +16,7 @@ import numpy as np
 from flax import nnx
 
 from vepscore.contract import Footprint, Junctions, ScoreMatrix, Scorer, Site, padded_size
-from vepscore.engine.preparer import PreparedAllele
+from vepscore.engine.preparer import ReadyAllele
 from vepscore.engine.selection import needed_outputs
 from vepscore.engine.strand import BETWEEN_BASES, count_turned, turn_index, turned_channels
 from vepscore.genome.alignment import (
@@ -38,6 +38,9 @@ Signals = dict[Output, jax.Array]  # float32 (P, T); (P, S // 2048, T) for conta
 
 class NotFiniteError(Exception):
     """The device gave NaN or infinity for an allele."""
+
+
+AlleleScores = list[ScoreMatrix] | NotFiniteError  # of one allele, in the order of the scorers
 
 
 class Reader(Protocol):
@@ -111,12 +114,12 @@ class Group:
 class AllelePlan:
     """What is read for one allele."""
 
-    allele: PreparedAllele
+    allele: ReadyAllele
     scorers: tuple[Scorer, ...]  # of the run
     groups: tuple[Group, ...]
 
 
-def plan_allele(allele: PreparedAllele, scorers: Sequence[Scorer]) -> AllelePlan:
+def plan_allele(allele: ReadyAllele, scorers: Sequence[Scorer]) -> AllelePlan:
     """Asks every scorer where it reads."""
     site = allele.site
     groups: dict[tuple, list[Request]] = {}
@@ -235,7 +238,7 @@ class Scoring:
             if scorer in found
         ]
 
-    def _name(self, request: Request, scores: Any, finite: bool, allele: PreparedAllele) -> ScoreMatrix:
+    def _name(self, request: Request, scores: Any, finite: bool, allele: ReadyAllele) -> ScoreMatrix:
         scorer = request.scorer
         if not finite:
             raise NotFiniteError(f"{scorer.output}: the device returned numbers that are not finite")
@@ -283,8 +286,8 @@ class Engine(Protocol):
     tracks: Mapping[Output, Tracks]
     batch: int  # alleles that it is best given at a time
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
-        """The matrices of each allele, in the order of the scorers; all alleles have a site."""
+    def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
+        """The matrices of each allele, in the order of the scorers."""
 
 
 @dataclasses.dataclass(frozen=True)

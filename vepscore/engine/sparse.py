@@ -23,13 +23,14 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from vepscore.contract import ScoreMatrix, Scorer
+from vepscore.contract import Scorer
 from vepscore.engine.decoding import Undecoded, WindowDecoder, split_bins, trunk_bins, with_margins
 from vepscore.engine.encoding import EncodedWindow, WindowEncoder
 from vepscore.engine.pages import ABSENT, read_blocks
-from vepscore.engine.preparer import PreparedAllele
+from vepscore.engine.preparer import ReadyAllele
 from vepscore.engine.scoring import (
     AllelePlan,
+    AlleleScores,
     Group,
     NotFiniteError,
     Scoring,
@@ -139,13 +140,13 @@ class SparseEngine:
         self._encoder: WindowEncoder | None = None
         self._references: collections.OrderedDict[bytes, _Window] = collections.OrderedDict()
 
-    def score(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
-        """The blocks of each allele, in the order of the scorers; all alleles have a site."""
+    def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
+        """The blocks of each allele, in the order of the scorers."""
         with fixed_settings(self._precision, self._device):
             return self._score_windows(alleles)
 
-    def _score_windows(self, alleles: Sequence[PreparedAllele]) -> list[list[ScoreMatrix] | NotFiniteError]:
-        results: list[list[ScoreMatrix] | NotFiniteError] = []
+    def _score_windows(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
+        results: list[AlleleScores] = []
         for _, same in itertools.groupby(alleles, lambda allele: allele.reference_codes.tobytes()):
             plans = [plan_allele(allele, self.scorers) for allele in same]
             for first in range(0, len(plans), self.batch):
@@ -161,7 +162,7 @@ class SparseEngine:
         if self._encoder is not None:
             self._encoder.clear()
 
-    def _score_together(self, plans: Sequence[AllelePlan]) -> list[list[ScoreMatrix] | NotFiniteError]:
+    def _score_together(self, plans: Sequence[AllelePlan]) -> list[AlleleScores]:
         """The blocks of alleles that have the same reference window."""
         windows = [(plan, number) for plan in plans for number in range(len(plan.allele.alternates))]
         demands = [self._alternate_demand(plan, number) for plan, number in windows]
@@ -183,9 +184,7 @@ class SparseEngine:
             self._decoder.store.give_back(alternate.rows)
         return results
 
-    def _score(
-        self, plan: AllelePlan, reference: _Window, alternates: Sequence[_Window]
-    ) -> list[ScoreMatrix] | NotFiniteError:
+    def _score(self, plan: AllelePlan, reference: _Window, alternates: Sequence[_Window]) -> AlleleScores:
         of_reference = self._reader(reference.rows, reference.trunk, reference.pair)
         of_alternate = self._alternate_reader(plan, alternates) if alternates else of_reference
         predict = functools.partial(self._predict_reference, reference, of_reference)
@@ -240,7 +239,7 @@ class SparseEngine:
     def _codes(self, codes: np.ndarray) -> np.ndarray:
         return reverse_complement(codes) if self._reverse else codes
 
-    def _reference(self, allele: PreparedAllele, bins: np.ndarray) -> _Window:
+    def _reference(self, allele: ReadyAllele, bins: np.ndarray) -> _Window:
         """The allele's reference window, which may be known already; of others only the tower's work is kept."""
         key = allele.reference_codes.tobytes()
         window = self._references.pop(key, None)
