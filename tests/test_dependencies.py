@@ -1,4 +1,4 @@
-"""What the packaging requires is what the code imports, and no more."""
+"""The packaging requires what the code imports, and nothing else."""
 
 import ast
 import functools
@@ -12,13 +12,13 @@ from pathlib import Path
 from vepscore.versions import versions
 
 ROOT = Path(__file__).resolve().parents[1]
-# The extra that a command needs, by where its imports are.
+# The extra that installs the imports of each file or folder.
 EXTRA_OF = {
     "vepscore/engine/cluster.py": "cluster",
     "vepscore/model/official": "fetch",
     "vepscore/io/bigwig.py": "tracks",
     "vepscore/io/figures.py": "plot",
-    "vepscore/io/picture.py": "plot",
+    "vepscore/io/saturation_figure.py": "plot",
     "vepscore/report/drawing.py": "plot",
     "vepscore/report/page.py": "report",
     "vepscore/train": "train",
@@ -28,7 +28,7 @@ OURS = {"vepscore", "scorers"}
 
 @functools.cache
 def required(extra: str | None = None) -> frozenset[str]:
-    """The distributions that an extra requires, or that are always required."""
+    """Return the distributions that an extra requires, or that are always required."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = project["dependencies"] if extra is None else project["optional-dependencies"][extra]
     return frozenset(_normalized(re.match(r"[\w.-]+", line)[0]) for line in lines)
@@ -36,7 +36,7 @@ def required(extra: str | None = None) -> frozenset[str]:
 
 @functools.cache
 def imports() -> tuple[tuple[Path, str], ...]:
-    """Each product file with the top-level name of each package of others that it imports."""
+    """Return each file of the package with the top-level name of each third-party package that it imports."""
     return tuple(_imports())
 
 
@@ -55,7 +55,7 @@ def _imports() -> Iterator[tuple[Path, str]]:
 
 @functools.cache
 def distributions_of(package: str) -> frozenset[str]:
-    """The installed distributions that a package is from; its own name where none is installed."""
+    """Return the installed distributions of a package, or its own name if it is not installed."""
     return frozenset(map(_normalized, _by_package().get(package, [package])))
 
 
@@ -93,6 +93,17 @@ def test_what_an_extra_requires_is_imported_where_the_extra_is_needed() -> None:
             for name in distributions_of(package)
         }
         assert required(extra) - found == frozenset(), part
+
+
+def test_every_part_that_needs_an_extra_exists() -> None:
+    assert [part for part in EXTRA_OF if not (ROOT / part).exists()] == []
+
+
+def test_extra_all_has_every_extra_but_those_of_a_device() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (line,) = extras["all"]
+    names = re.fullmatch(r"vepscore\[(.*)\]", line)
+    assert names is not None and names[1].split(",") == sorted(extras.keys() - {"all", "cuda", "tpu"})
 
 
 def test_versions_are_those_of_what_is_always_required() -> None:

@@ -1,4 +1,4 @@
-"""The installed command answers at once."""
+"""The installed command starts fast."""
 
 import pathlib
 import subprocess
@@ -21,12 +21,12 @@ def seconds_of_help() -> float:
     return time.perf_counter() - started
 
 
-def test_help_answers_in_half_a_second():
-    best = min(seconds_of_help() for _ in range(5))  # of five: the machine may be busy with other things
+def test_help_answers_in_half_a_second() -> None:
+    best = min(seconds_of_help() for _ in range(5))  # of five runs: the machine may be busy
     assert best < HELP_SECONDS
 
 
-def test_help_imports_nothing_heavy():
+def test_help_imports_nothing_heavy() -> None:
     command = [sys.executable, "-X", "importtime", SCRIPT, "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
@@ -34,7 +34,7 @@ def test_help_imports_nothing_heavy():
     assert imported & HEAVY == set()
 
 
-def test_builtin_scorers_are_listed():
+def test_builtin_scorers_are_listed() -> None:
     done = subprocess.run([SCRIPT, "scorers"], capture_output=True, text=True, check=True)
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert {row[0] for row in rows if row[1].startswith("vepscore ")} == BUILTIN.keys()
