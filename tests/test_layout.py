@@ -26,11 +26,11 @@ MAY_IMPORT = {
     "engine": {"contract", "genome", "io", "model"},
     "evaluate": {"genome", "io"},
     "report": {"genome", "io"},
-    "train": {"contract", "engine", "evaluate", "genome", "io", "model"},
+    "train": {"engine", "genome", "model"},
     "cli": {"api", "contract", "engine", "evaluate", "genome", "io", "model", "report", "train"},
 }
 WITHOUT_JAX = ("genome", "io", "evaluate", "report", "outputs", "errors", "paths")
-REPEATED_NAMES = {"evaluate", "regions", "windows"}  # module names that are still used twice
+REPEATED_NAMES = {"regions"}  # module names that are still used twice
 
 
 def python_files(part: str) -> list[pathlib.Path]:
