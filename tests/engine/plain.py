@@ -22,7 +22,6 @@ from vepscore.engine.preparer import ReadyAllele
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
-from vepscore.model.heads import TrackHead
 from vepscore.model.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output, Tracks
 
@@ -392,9 +391,7 @@ def _read_heads(network: AlphaGenome, embeddings: Embeddings, organism: jax.Arra
     tracks = {}
     for output in Output:
         if output is not Output.SPLICE_JUNCTIONS:
-            head = network.heads[str(output)]
-            options = {"resolution_bp": output.resolution_bp} if isinstance(head, TrackHead) else {}
-            tracks[output] = head(embeddings.of(output), organism, **options)[0]
+            tracks[output] = network.predict(output, embeddings.of(output), organism)[0]
     return embeddings.bp1[0], tracks
 
 

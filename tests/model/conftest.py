@@ -1,3 +1,4 @@
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ def network() -> AlphaGenome:
 def normal() -> Normal:
     """Draw standard normal numbers; each test starts from the same seed."""
     rng = np.random.default_rng(0)
-    return lambda *shape: rng.standard_normal(shape, np.float32)
+    return lambda *shape: jnp.asarray(rng.standard_normal(shape, np.float32))
 
 
 @pytest.fixture(scope="session")

@@ -66,9 +66,8 @@ def predict(
     """Every head but the junctions', at a few positions."""
     predictions = {}
     for output in outputs - {Output.SPLICE_JUNCTIONS}:
-        head = network.heads[output]
-        resolution = {"resolution_bp": output.resolution_bp} if isinstance(head, TrackHead) else {}
-        predictions[output] = head(embeddings.of(output)[0, :4], jnp.int32(organism), **resolution)
+        x = embeddings.of(output)[0, :4]
+        predictions[output] = network.predict(output, x, jnp.int32(organism))
     return predictions
 
 
@@ -281,7 +280,7 @@ def test_unknown_architecture_field_is_named(directory: Path) -> None:
         ("organisms", ["human"] * 3, "organisms: found a list, expected at most 2"),
         ("terms_notice", False, "terms_notice: found false, expected text"),
         ("training", [], "training: found an empty list, expected a table"),
-        ("architecture", [], "the architecture in config.json is not an object"),
+        ("architecture", [], "the architecture in config.json must be a JSON object"),
         ("architecture.channels", "32", 'architecture.channels: found "32", expected a whole number from 1'),
         ("architecture.channels", 1 << 17, "architecture.channels: found 131072, expected a whole number"),
         (

@@ -48,13 +48,12 @@ def test_scaled_prediction_by_hand(network: AlphaGenome, embeddings: Embeddings)
 def test_heads_are_pointwise_and_float32(
     network: AlphaGenome, embeddings: Embeddings, output: Output
 ) -> None:
-    head, x = network.heads[output], embeddings.of(output)[0]
-    resolution = {"resolution_bp": output.resolution_bp} if isinstance(head, TrackHead) else {}
-    whole, part = head(x, HUMAN, **resolution), head(x[3:5], HUMAN, **resolution)
+    x = embeddings.of(output)[0]
+    whole, part = network.predict(output, x, HUMAN), network.predict(output, x[3:5], HUMAN)
     assert whole.dtype == jnp.float32
     assert whole.shape == (*x.shape[:-1], CONFIG.heads[output])
     assert np.allclose(whole[3:5], part, rtol=1e-4, atol=1e-6)
-    assert not np.allclose(whole, head(x, MOUSE, **resolution))
+    assert not np.allclose(whole, network.predict(output, x, MOUSE))
 
 
 def test_splice_site_classes_are_probabilities(network: AlphaGenome, embeddings: Embeddings) -> None:
@@ -94,7 +93,7 @@ def test_junctions_of_padding_are_zero_and_others_are_not(
 
 
 def test_junction_count_by_hand(network: AlphaGenome, embeddings: Embeddings) -> None:
-    head: JunctionHead = network.heads[Output.SPLICE_JUNCTIONS]
+    head = network.head(Output.SPLICE_JUNCTIONS, JunctionHead)
 
     def embed(row: int, position: int) -> np.ndarray:
         hidden = np.asarray(head.linear(embeddings.bp1[0, position], MOUSE))

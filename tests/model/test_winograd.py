@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -18,8 +20,8 @@ def folded_conv(in_channels: int, out_channels: int) -> StandardizedConv:
     return conv
 
 
-def normal(*shape: int) -> np.ndarray:
-    return np.random.default_rng(2).standard_normal(shape, np.float32)
+def normal(*shape: int) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(2).standard_normal(shape, np.float32))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_error_is_that_of_float32() -> None:
 
 
 def test_tile_has_the_same_bytes_in_any_slot() -> None:
-    """Scores must not hang on which tiles are decoded together."""
+    """Scores must not depend on which tiles are decoded together."""
     conv = WinogradConv(folded_conv(256, 256))
     run = nnx.jit(lambda conv, x: conv(x, padding="VALID"))
     x = normal(8, 24, 256)

@@ -14,7 +14,7 @@ from vepscore.model.network import AlphaGenome, Embeddings, one_hot
 from vepscore.outputs import Output, Tracks
 
 Module = TypeVar("Module", bound=nnx.Module)
-Normal = Callable[..., np.ndarray]  # shape to float32 of that shape
+Normal = Callable[..., jax.Array]  # shape to float32 of that shape
 
 WINDOW_BP = 16_384
 CONFIG = ModelConfig(

@@ -1,9 +1,9 @@
-"""Our checkpoint layout: a directory that opens fast, offline, and can execute nothing.
+"""Our checkpoint layout: a directory that opens fast and offline, and contains no code.
 
 config.json         architecture, window, license and terms notice, training summary (`CheckpointConfig`)
 tracks.parquet      names, strands, biosamples and means of the tracks
-model.safetensors   the arrays, by their path in the network; the kernels of convolutions standardised
-SHA256SUMS          a hash of each of the above; its own hash names the checkpoint in every output
+model.safetensors   the arrays, named by their path in the network; kernels of convolutions are standardized
+SHA256SUMS          the hash of each file above; its own hash identifies the checkpoint in every output
 """
 
 import dataclasses
@@ -40,28 +40,27 @@ from vepscore.schema import CLOSED, Whole, field_error, parse
 
 FORMAT = 2
 CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = FILES
-LOADED_ORGANISM = np.int32(0)  # what a loaded network is called with: it has its own organism's rows only
-_LATER_FIELDS = ("indel_anchor", "scorers")  # of config.json: earlier versions did not write them
+LOADED_ORGANISM = np.int32(0)  # organism index of a loaded network, which has the rows of one organism
+_LATER_FIELDS = ("indel_anchor", "scorers")  # fields of config.json that earlier versions did not write
 _HASHED_FILES = (CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:
-    """What `config.json` says."""
+    """The contents of `config.json`."""
 
     __pydantic_config__ = CLOSED
 
     name: str
     architecture: ModelConfig
-    organisms: Annotated[
-        tuple[str, ...], Field(min_length=1)
-    ]  # as the organism-specific parameters are ordered
-    window_bp: Annotated[int, Whole(1, MAX_WINDOW_BP)]  # the default window of commands that run the network
+    # In the order of the rows of organism-specific parameters.
+    organisms: Annotated[tuple[str, ...], Field(min_length=1)]
+    window_bp: Annotated[int, Whole(1, MAX_WINDOW_BP)]  # default window of commands that run the network
     rotary_dtype: Literal["float32", "bfloat16"]  # dtype of the tower's rotary tables
     indel_anchor: IndelAnchor = IndelAnchor.LEFT  # default windows of an indel's alternate allele
     scorers: tuple[str, ...] | None = None  # names of the default scorers; None: all that can run
     license: str  # SPDX identifier or name of the terms
-    terms_notice: str | None = None  # repeated in every output where the license asks for it
+    terms_notice: str | None = None  # repeated in every output if the license requires it
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # data, splits, steps, figures
 
     def __post_init__(self) -> None:
@@ -71,19 +70,19 @@ class CheckpointConfig:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the fields as plain JSON values."""
         values = dataclasses.asdict(self) | {"architecture": self.architecture.to_json()}
         return {"format": FORMAT} | values
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """An opened checkpoint, ready to predict for one organism."""
+    """A checkpoint opened for one organism."""
 
     config: CheckpointConfig
     network: AlphaGenome | None  # convolutions folded, parameters in the run's dtype and of one organism
     tracks: Mapping[Output, Tracks]
-    digest: str  # sha256 hex of the list of hashes of its files
+    digest: str  # hex sha256 of the list of the hashes of its files
 
 
 def save_checkpoint(
@@ -92,7 +91,7 @@ def save_checkpoint(
     config: CheckpointConfig,
     tracks: Mapping[str, Mapping[Output, Tracks]],
 ) -> None:
-    """Writes a network, folded or not, with the tracks of each organism."""
+    """Write a network, folded or not, with the tracks of each organism."""
     network = nnx.clone(network)
     fold_convolutions(network)
     arrays = {name: np.asarray(leaf.get_value()) for name, (_, leaf) in stored_variables(network).items()}
@@ -105,34 +104,34 @@ def write_checkpoint(
     config: CheckpointConfig,
     tracks: Mapping[str, Mapping[Output, Tracks]],
 ) -> None:
-    """Writes the arrays of a folded network, by their path in it, with the tracks of each organism."""
+    """Write the arrays of a folded network, named by their path in it, with the tracks of each organism."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / CONFIG_FILE).write_text(json.dumps(config.to_json(), indent=2) + "\n")
     write_tracks(directory / TRACKS_FILE, tracks)
     safetensors.numpy.save_file(arrays, directory / ARRAYS_FILE)
-    # The library makes it readable by its owner only.
+    # The library makes the file readable only by its owner.
     (directory / ARRAYS_FILE).chmod((directory / CONFIG_FILE).stat().st_mode)
     sums = [f"{_sha256(directory / name)}  {name}\n" for name in _HASHED_FILES]
     (directory / HASHES_FILE).write_text("".join(sums))
 
 
 def read_config(directory: Path) -> CheckpointConfig:
-    """Reads `config.json`.
+    """Read `config.json`.
 
     Raises:
-        CheckpointError: it is missing, is not JSON, or is of another format.
+        CheckpointError: it is missing, not JSON, or of another format.
     """
     path = directory / CONFIG_FILE
     try:
         values = json.loads(path.read_text(encoding=ENCODING))
     except FileNotFoundError as error:
         hint = (
-            "this is the official layout: `vepscore weights import` turns it into ours"
+            "this is the official layout: convert it with `vepscore weights import`"
             if is_official(directory)
-            else "`vepscore weights list` shows the checkpoints at hand"
+            else "`vepscore weights list` shows the available checkpoints"
         )
         raise CheckpointError(
-            f"{directory}: no {CONFIG_FILE}, so not a vepscore checkpoint", hint=hint
+            f"{directory}: not a vepscore checkpoint, because {CONFIG_FILE} is missing", hint=hint
         ) from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -149,7 +148,7 @@ def read_config(directory: Path) -> CheckpointConfig:
     try:
         return parse(CheckpointConfig, values)
     except ValueError as error:
-        raise CheckpointError(f"{path}: fields do not fit\n{error}") from error
+        raise CheckpointError(f"{path}: invalid field values\n{error}") from error
 
 
 def load_checkpoint(
@@ -159,17 +158,18 @@ def load_checkpoint(
     dtype: str = "float32",
     outputs: Collection[Output] | None = None,
 ) -> Checkpoint:
-    """Opens a checkpoint for one organism.
+    """Open a checkpoint for one organism.
 
     Args:
-        directory: in our layout.
-        organism: whose rows of the organism-specific parameters are read.
-        dtype: of the parameters.
-        outputs: whose heads are read, at the resolution at which variants are scored; None for all of all heads.
+        directory: the checkpoint, in our layout.
+        organism: the organism whose rows of organism-specific parameters are read.
+        dtype: dtype of the parameters.
+        outputs: the outputs whose heads are read, at the resolution at which variants are scored; None for all heads
+            at all resolutions.
 
     Raises:
-        CheckpointError: a file is missing or damaged, the arrays do not fit the architecture, or the organism is
-            not among the checkpoint's.
+        CheckpointError: a file is missing or damaged, the arrays do not match the architecture, or the checkpoint does
+            not have the organism.
     """
     config = read_config(directory)
     organism_index = find_organism(config, organism, where=directory)
@@ -187,32 +187,32 @@ def load_checkpoint(
 
 
 def _check_channels(tracks: Mapping[Output, Tracks], heads: Mapping[Output, int], *, where: Path) -> None:
-    """Raises CheckpointError where a track is of a channel that its head lacks: JAX would take another one."""
+    """Raise CheckpointError if a track has a channel that its head lacks; JAX would read another channel."""
     problems = [
         f"{output}: found channels {table.channel.min()} to {table.channel.max()}, expected 0 to {heads[output] - 1}"
         for output, table in tracks.items()
         if output in heads and not np.all((table.channel >= 0) & (table.channel < heads[output]))
     ]
     if problems:
-        raise CheckpointError("\n".join([f"{where}: the tracks do not fit the heads", *problems]))
+        raise CheckpointError("\n".join([f"{where}: the tracks do not match the heads", *problems]))
 
 
 def find_organism(config: CheckpointConfig, organism: str, *, where: Path) -> int:
-    """The organism's row of the organism-specific parameters.
+    """Return the organism's row of the organism-specific parameters.
 
     Raises:
-        CheckpointError: the checkpoint does not predict it.
+        CheckpointError: the checkpoint does not have the organism.
     """
     if organism not in config.organisms:
         raise CheckpointError(
             f"{where}: predicts {', '.join(config.organisms)}, not {organism}",
-            hint="pass --organism with one of those",
+            hint="pass one of these to --organism",
         )
     return config.organisms.index(organism)
 
 
 def checkpoint_digest(directory: Path) -> str:
-    """What names the checkpoint in every output: the sha256, in hex, of its list of hashes.
+    """Return the hex sha256 of the list of hashes, which identifies the checkpoint in every output.
 
     Raises:
         CheckpointError: the list is missing.
@@ -221,10 +221,10 @@ def checkpoint_digest(directory: Path) -> str:
 
 
 def verify_checkpoint(directory: Path) -> None:
-    """Compares every file with its hash.
+    """Compare every file with its hash.
 
     Raises:
-        CheckpointError: a file is missing or differs; all of them are named.
+        CheckpointError: files are missing or differ; all of them are listed.
     """
     problems = []
     for line in _read_hashes(directory).splitlines():

@@ -1,4 +1,4 @@
-"""The architecture as data: one family, from the full AlphaGenome size down to a few megabytes.
+"""The architecture as data: one family of networks, from the full AlphaGenome size down to a few megabytes.
 
 `ModelConfig()` with its defaults is the full trunk; `ModelConfig.alphagenome()` adds all eleven heads.
 Source: google-deepmind/alphagenome_research 0.2.0, `model/model.py` and `model/heads.py`.
@@ -12,7 +12,7 @@ from vepscore.errors import CheckpointError
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, Output
 from vepscore.schema import CLOSED, Number, Whole, parse
 
-POOLINGS = 7  # encoder and decoder halve and double seven times: 1 bp to 128 bp
+POOLINGS = 7  # the encoder halves the resolution seven times, from 1 bp to 128 bp
 TRUNK_BIN_BP = 2**POOLINGS
 
 # Outputs predicted as coverage tracks, with the resolutions (bp) at which a head predicts them.
@@ -26,15 +26,17 @@ TRACK_RESOLUTIONS_BP: dict[Output, tuple[int, ...]] = {
     Output.CHIP_HISTONE: (128,),
 }
 
-# Ranges far above any network: a damaged file must not ask for more.
+# Limits far above any network, so that a damaged file cannot request huge arrays.
 Size = Annotated[int, Whole(1, 1 << 16)]
 _Layers = Annotated[int, Whole(1, 256)]
-_LocalLayers = Annotated[int, Whole(0, 6)]  # with more, a substitution would change too many bins
+_LocalLayers = Annotated[int, Whole(0, 6)]  # with more, a substitution would affect too many bins
 _KeyChannels = Annotated[int, Whole(2, 1 << 13, step=2)]  # rotated in pairs
-_PositionFeatures = Annotated[int, Whole(1, MAX_WINDOW_BP // PAIR_BIN_BP)]  # of distances in pair bins
+_PositionFeatures = Annotated[
+    int, Whole(1, MAX_WINDOW_BP // PAIR_BIN_BP)
+]  # features of distances in pair bins
 Fraction = Annotated[float, Number(least=0, most=1)]
 
-# Channels of the official heads, padding included; for SPLICE_JUNCTIONS tissues, each on two strands.
+# Channels of the official heads, with padding; for SPLICE_JUNCTIONS the number of tissues, each on two strands.
 ALPHAGENOME_HEADS: dict[Output, int] = {
     Output.ATAC: 256,
     Output.DNASE: 384,
@@ -52,7 +54,7 @@ ALPHAGENOME_HEADS: dict[Output, int] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Sizes of one network of the family."""
+    """The sizes of one network of the family."""
 
     __pydantic_config__ = CLOSED
 
@@ -75,51 +77,51 @@ class ModelConfig:
 
     @classmethod
     def alphagenome(cls) -> "ModelConfig":
-        """The published network: 450,452,613 parameters, human and mouse, all eleven heads."""
+        """Return the published network: 450,452,613 parameters, human and mouse, all eleven heads."""
         return cls(heads=dict(ALPHAGENOME_HEADS))
 
     @property
     def trunk_channels(self) -> int:
-        """Channels at 128 bp."""
+        """Return the channels at 128 bp."""
         return self.channels + (POOLINGS - 1) * self.channel_step
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the sizes as plain JSON values."""
         return dataclasses.asdict(self) | {"heads": {str(output): n for output, n in self.heads.items()}}
 
     @classmethod
     def from_json(cls, values: object) -> "ModelConfig":
-        """Return the inverse of `to_json`.
+        """Create the architecture from the values of `to_json`.
 
         Raises:
-            CheckpointError: a field is unknown, missing or out of its range, or a head is of no output.
+            CheckpointError: a field is unknown, missing or out of range, or a head is of an unknown output.
         """
         check_fields(cls, values, "the architecture in config.json")
         try:
             return parse(cls, values, at="architecture")
         except ValueError as error:
-            raise CheckpointError(f"config.json: the architecture is impossible\n{error}") from error
+            raise CheckpointError(f"config.json: invalid architecture\n{error}") from error
 
 
 def check_fields(kind: type, values: object, where: str, *, optional: Collection[str] = ()) -> None:
-    """Compare the names in a JSON object with the fields of a dataclass: all have to be there, and no other.
+    """Check that a JSON object has the fields of a dataclass and no others.
 
     Args:
         kind: the dataclass.
         values: the object.
         where: the file, for messages.
-        optional: fields that may be missing, since files of earlier versions lack them.
+        optional: fields that may be missing, because earlier versions did not write them.
 
     Raises:
-        CheckpointError: names are missing or unknown, or `values` is no object.
+        CheckpointError: fields are missing or unknown, or `values` is not an object.
     """
     if not isinstance(values, dict):
-        raise CheckpointError(f"{where} is not an object")
+        raise CheckpointError(f"{where} must be a JSON object")
     known = {field.name for field in dataclasses.fields(kind)}
     required = known.difference(optional)
     if not required <= values.keys() <= known:
         raise CheckpointError(
-            f"{where} does not fit this version of vepscore\n"
+            f"{where} does not match this version of vepscore\n"
             f"missing: {sorted(required - values.keys())}; unknown: {sorted(values.keys() - known)}",
             hint="use the vepscore version that wrote the checkpoint, or a newer one",
         )

@@ -1,4 +1,4 @@
-"""What a checkpoint is run with where a command does not say otherwise, read without opening the network."""
+"""The default settings that a checkpoint states for the commands that run it, read without opening the network."""
 
 import dataclasses
 
@@ -10,9 +10,9 @@ from vepscore.outputs import MAX_WINDOW_BP
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Defaults:
-    """The defaults of one checkpoint; those of a checkpoint in the official layout are the official code's."""
+    """The defaults of one checkpoint. For the official layout they are those of the official code."""
 
-    checkpoint: str  # its name
+    checkpoint: str  # name of the checkpoint
     window_bp: int = MAX_WINDOW_BP
     indel_anchor: IndelAnchor = IndelAnchor.LEFT
     scorers: tuple[str, ...] | None = None  # names; None: every scorer that can run
@@ -22,7 +22,7 @@ def read_defaults(checkpoint: str | None) -> Defaults:
     """Read the defaults of a checkpoint.
 
     Args:
-        checkpoint: its name or directory; None for the embedded one.
+        checkpoint: name or directory; None for the embedded checkpoint.
 
     Raises:
         CheckpointError: there is no such checkpoint, or its `config.json` cannot be read.

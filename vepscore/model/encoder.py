@@ -1,21 +1,20 @@
 """From DNA to the trunk: convolutions that halve the resolution seven times, 1 bp to 128 bp.
 
-Axes: B batch, S bp, C channels.
 Source: google-deepmind/alphagenome_research 0.2.0, `model/model.py:SequenceEncoder`, `model/convolutions.py`.
 """
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float
 
 from vepscore.model.config import POOLINGS, ModelConfig
 from vepscore.model.layers import ConvBlock, max_pool
 
 
 class DnaEmbedder(nnx.Module):
-    """One-hot DNA to the first channels, at 1 bp.
+    """Maps one-hot DNA to the first channels, at 1 bp.
 
-    The local layers are not of the official network: a small one has few other ways to read a stretch base by base.
+    The official network has no local layers; they let a small network read sequence base by base.
     """
 
     def __init__(self, channels: int, *, local_layers: int, rngs: nnx.Rngs) -> None:
@@ -26,8 +25,7 @@ class DnaEmbedder(nnx.Module):
             for layer in range(local_layers)
         )
 
-    def __call__(self, dna: jax.Array) -> jax.Array:
-        """(B, S, 4) → (B, S, C)."""
+    def __call__(self, dna: Float[Array, "batch bp 4"]) -> Float[Array, "batch bp channels"]:
         x = self.conv(dna)
         for block in (self.block, *self.local):
             x = x + block(x)
@@ -35,7 +33,7 @@ class DnaEmbedder(nnx.Module):
 
 
 class DownResBlock(nnx.Module):
-    """Two residual convolutions, the first of which adds channels; the residual is padded with zeros for them."""
+    """Two residual convolutions; the first adds channels, for which the residual is padded with zeros."""
 
     def __init__(self, in_channels: int, added_channels: int, *, rngs: nnx.Rngs) -> None:
         out_channels = in_channels + added_channels
@@ -43,8 +41,9 @@ class DownResBlock(nnx.Module):
         self.second = ConvBlock(out_channels, out_channels, width=5, rngs=rngs)
         self.added_channels = added_channels
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, S, C) → (B, S, C + added)."""
+    def __call__(
+        self, x: Float[Array, "batch bins channels"]
+    ) -> Float[Array, "batch bins channels+{self.added_channels}"]:
         x = self.first(x) + jnp.pad(x, ((0, 0), (0, 0), (0, self.added_channels)))
         return x + self.second(x)
 
@@ -59,8 +58,10 @@ class SequenceEncoder(nnx.Module):
             for level in range(POOLINGS - 1)
         )
 
-    def __call__(self, dna: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
-        """(B, S, 4) → the trunk (B, S // 128, C) and the skips at bins of 1, 2, 4 … 64 bp."""
+    def __call__(
+        self, dna: Float[Array, "batch bp 4"]
+    ) -> tuple[Float[Array, "batch bp//128 channels"], list[Float[Array, "batch _ _"]]]:
+        """Return the trunk and the skips, at bins of 1, 2, 4 … 64 bp."""
         skips = [self.embedder(dna)]
         for block in self.down:
             skips.append(block(max_pool(skips[-1])))

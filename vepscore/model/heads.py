@@ -1,8 +1,7 @@
-"""The heads: organism-specific linear layers on the embeddings, and what turns them into predictions.
+"""The heads: organism-specific linear layers on the embeddings, and the functions that turn them into predictions.
 
-A head works on any positions it is given: it is pointwise, so the engine evaluates it only where scorers read.
+Heads are pointwise, so the engine evaluates them only at the positions that scorers read. Tracks include padding.
 
-Axes: B batch, P positions, C channels, T tracks (padding included), K junction sites per class.
 Source: google-deepmind/alphagenome_research 0.2.0, `model/heads.py`.
 """
 
@@ -13,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Float, Float32, Int, Int32
 
 from vepscore.model.config import TRACK_RESOLUTIONS_BP, ModelConfig
-from vepscore.model.layers import OrganismLinear, OrganismParam, einsum_bfloat16
+from vepscore.model.layers import OrganismIndex, OrganismLinear, OrganismParam, einsum_bfloat16
 from vepscore.model.rotary import rotate
 from vepscore.outputs import MAX_WINDOW_BP, SPLICE_CLASSES, Output
 
@@ -24,23 +24,24 @@ RNA_SQUASH = 0.75
 
 
 class TrackMean(nnx.Variable):
-    """Mean of each track over its non-zero bins, from the checkpoint's track table; not a parameter."""
+    """Mean of each track over its non-zero bins, from the track table of the checkpoint; not a parameter."""
 
 
 class TrackResolution(nnx.Module):
-    """Non-negative predictions of one head at one resolution, in the space in which it is trained."""
+    """Predicts tracks at one resolution, non-negative, in the space in which the head is trained."""
 
     def __init__(self, config: ModelConfig, in_channels: int, tracks: int, *, rngs: nnx.Rngs) -> None:
         self.linear = OrganismLinear(config.organisms, in_channels, tracks, rngs=rngs)
         self.learnt_scale = OrganismParam(jnp.ones((config.organisms, tracks)))
 
-    def keep(self, channels: np.ndarray) -> None:
-        """Leaves out all tracks but these (T,), which then have this order."""
+    def keep(self, channels: Int[np.ndarray, " tracks"]) -> None:
+        """Keep only these tracks, in this order."""
         keep_channels(self.linear, channels)
         self.learnt_scale.set_value(self.learnt_scale[:, channels])
 
-    def __call__(self, x: jax.Array, organism: jax.Array) -> jax.Array:
-        """(…, C) → float32 (…, T)."""
+    def __call__(
+        self, x: Float[Array, "*batch channels"], organism: OrganismIndex
+    ) -> Float32[Array, "*batch tracks"]:
         scale = self.learnt_scale[organism].astype(jnp.float32)
         return jax.nn.softplus(self.linear(x, organism)) * jax.nn.softplus(scale)
 
@@ -60,54 +61,62 @@ class TrackHead(nnx.Module):
         self.means = TrackMean(jnp.ones((config.organisms, tracks)))
         self.squash = RNA_SQUASH if output is Output.RNA_SEQ else 1.0
 
-    def keep(self, channels: np.ndarray) -> None:
-        """Leaves out all tracks but these (T,), which then have this order."""
+    def keep(self, channels: Int[np.ndarray, " tracks"]) -> None:
+        """Keep only these tracks, in this order."""
         for resolution in self.resolutions.values():
             resolution.keep(channels)
         self.means.set_value(self.means[:, channels])
 
-    def scaled(self, x: jax.Array, organism: jax.Array, *, resolution_bp: int) -> jax.Array:
-        """(…, C) → float32 (…, T), in the space in which the head is trained."""
+    def scaled(
+        self, x: Float[Array, "*batch channels"], organism: OrganismIndex, *, resolution_bp: int
+    ) -> Float32[Array, "*batch tracks"]:
+        """Predict in the space in which the head is trained."""
         return self.resolutions[str(resolution_bp)](x, organism)
 
-    def unscale(self, scaled: jax.Array, organism: jax.Array, *, resolution_bp: int) -> jax.Array:
-        """From the training space to coverage: un-clipped, un-squashed, times the track's mean and bin width."""
+    def unscale(
+        self, scaled: Float[Array, "*batch tracks"], organism: OrganismIndex, *, resolution_bp: int
+    ) -> Float[Array, "*batch tracks"]:
+        """Convert from the training space to coverage: undo clipping and squashing, multiply by mean and bin width."""
         clipped = (scaled + SOFT_CLIP) ** 2 / (4 * SOFT_CLIP)
         x = jnp.where(scaled > SOFT_CLIP, clipped, scaled)
         if self.squash != 1.0:
             x = jnp.power(x, 1.0 / self.squash)
         return x * (self.means[organism] * resolution_bp)
 
-    def __call__(self, x: jax.Array, organism: jax.Array, *, resolution_bp: int) -> jax.Array:
-        """(…, C) → coverage, float32 (…, T)."""
+    def __call__(
+        self, x: Float[Array, "*batch channels"], organism: OrganismIndex, *, resolution_bp: int
+    ) -> Float32[Array, "*batch tracks"]:
+        """Predict coverage."""
         scaled = self.scaled(x, organism, resolution_bp=resolution_bp)
         return self.unscale(scaled, organism, resolution_bp=resolution_bp)
 
 
 class LinearHead(nnx.Module):
-    """Contact maps, and the logits of splice sites and of their usage."""
+    """Predicts contact maps, splice sites or their usage."""
 
     def __init__(self, config: ModelConfig, output: Output, *, rngs: nnx.Rngs) -> None:
         in_channels = config.pair_channels if output is Output.CONTACT_MAPS else 2 * config.channels
         self.linear = OrganismLinear(config.organisms, in_channels, config.heads[output], rngs=rngs)
         self.output = output
-        self.classes: tuple[int, ...] | None = (
-            None  # of SPLICE_SITES, those whose probability is given; None: all
-        )
+        self.classes: tuple[int, ...] | None = None  # of SPLICE_SITES: the classes to return; None: all
 
-    def keep(self, channels: np.ndarray) -> None:
-        """Leaves out all tracks but these (T,), which then have this order."""
+    def keep(self, channels: Int[np.ndarray, " tracks"]) -> None:
+        """Keep only these tracks, in this order."""
         if self.output is Output.SPLICE_SITES:
             self.classes = tuple(map(int, channels))
         else:
             keep_channels(self.linear, channels)
 
-    def logits(self, x: jax.Array, organism: jax.Array) -> jax.Array:
-        """(…, C) → float32 (…, T)."""
+    def logits(
+        self, x: Float[Array, "*batch channels"], organism: OrganismIndex
+    ) -> Float32[Array, "*batch tracks"]:
+        """Return the output of the linear layer."""
         return self.linear(x, organism)
 
-    def __call__(self, x: jax.Array, organism: jax.Array) -> jax.Array:
-        """(…, C) → float32 (…, T): contacts, class probabilities, or usage rounded to float16."""
+    def __call__(
+        self, x: Float[Array, "*batch channels"], organism: OrganismIndex
+    ) -> Float32[Array, "*batch tracks"]:
+        """Predict contacts, class probabilities, or usage rounded to float16."""
         logits = self.logits(x, organism)
         if self.output is Output.SPLICE_SITES:
             probabilities = jax.nn.softmax(logits, axis=-1)
@@ -118,7 +127,7 @@ class LinearHead(nnx.Module):
 
 
 class JunctionHead(nnx.Module):
-    """Counts of junctions between chosen donors and acceptors, per tissue and strand; always in float32."""
+    """Predicts counts of junctions between given donors and acceptors, per tissue and strand."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         self.tissues = config.heads[Output.SPLICE_JUNCTIONS]
@@ -126,28 +135,30 @@ class JunctionHead(nnx.Module):
         self.linear = OrganismLinear(
             config.organisms, 2 * config.channels, config.junction_channels, rngs=rngs
         )
-        # scale and offset of each tissue, by class of site
+        # Scale and offset of each tissue, by class of site.
         self.tissue_embeddings = nnx.List(
             OrganismParam(0.1 * jax.random.truncated_normal(rngs.params(), -2.0, 2.0, shape))
             for _ in SPLICE_CLASSES
         )
 
-    def keep(self, channels: np.ndarray) -> None:
-        """Leaves out all tissues but these (T,), which then have this order."""
+    def keep(self, channels: Int[np.ndarray, " tissues"]) -> None:
+        """Keep only these tissues, in this order."""
         self.tissues = len(channels)
         for embedding in self.tissue_embeddings:
             embedding.set_value(embedding[:, :, channels])
 
-    def __call__(self, x: jax.Array, sites: jax.Array, organism: jax.Array) -> jax.Array:
-        """Counts between sites.
+    def __call__(
+        self, x: Float[Array, "4 sites channels"], sites: Int32[Array, "4 sites"], organism: OrganismIndex
+    ) -> Float32[Array, "sites sites 2 tissues"]:
+        """Predict the counts of all junctions between the sites.
 
         Args:
-            x: (4, K, C), the 1 bp embeddings at the sites, by SPLICE_CLASSES.
-            sites: int32 (4, K), bp from the window's start, padded with -1.
-            organism: () int32.
+            x: the 1 bp embeddings at the sites, by SPLICE_CLASSES.
+            sites: bp from the window's start, by SPLICE_CLASSES, padded with -1.
+            organism: 0 human, 1 mouse.
 
         Returns:
-            float32 (K, K, 2, T): donor × acceptor × strand × tissue, 0 where a site is padding.
+            Counts by donor, acceptor, strand and tissue; 0 for padding.
         """
         hidden = self.linear(x, organism)
         strands = [
@@ -164,41 +175,51 @@ class JunctionHead(nnx.Module):
         return jnp.stack(strands, axis=2)
 
     def _count(
-        self, donor: int, acceptor: int, hidden: jax.Array, sites: jax.Array, organism: jax.Array
-    ) -> jax.Array:
-        """(4, K, C) and (4, K) → (K, K, T) of one strand, whose sites are in the rows `donor` and `acceptor`."""
+        self,
+        donor: int,
+        acceptor: int,
+        hidden: Float32[Array, "4 sites channels"],
+        sites: Int32[Array, "4 sites"],
+        organism: OrganismIndex,
+    ) -> Float32[Array, "sites sites tissues"]:
+        """Predict the counts of one strand, whose sites are in the rows `donor` and `acceptor`."""
         rows = (donor, acceptor)
         tables = [self.tissue_embeddings[row][organism].astype(jnp.float32).swapaxes(0, 1) for row in rows]
 
-        def count(tissue: tuple[jax.Array, jax.Array]) -> jax.Array:
+        def count(tissue: tuple[Array, Array]) -> Float32[Array, "sites sites"]:
             embedded = [
                 self._embed(hidden[row], sites[row], *table) for row, table in zip(rows, tissue, strict=True)
             ]
             return einsum_bfloat16("dc,ac->da", *embedded)
 
-        # One after the other, since the embeddings of all tissues would fill gigabytes.
+        # One tissue at a time, because the embeddings of all tissues would fill gigabytes.
         products = jax.lax.map(count, tuple(tables))
         real = (sites[donor] >= 0)[:, None] & (sites[acceptor] >= 0)
         return jnp.where(real[..., None], jax.nn.softplus(jnp.moveaxis(products, 0, 2)), 0.0)
 
     def _embed(
-        self, hidden: jax.Array, positions: jax.Array, scale: jax.Array, offset: jax.Array
-    ) -> jax.Array:
-        """(K, C), (K,), (C,), (C,) → (K, C), rotated by position."""
+        self,
+        hidden: Float32[Array, "sites channels"],
+        positions: Int32[Array, " sites"],
+        scale: Float32[Array, " channels"],
+        offset: Float32[Array, " channels"],
+    ) -> Float32[Array, "sites channels"]:
+        """Scale the embeddings for one tissue and rotate them by position."""
         x = scale * hidden + offset
         return rotate(x[:, None], positions, max_position=MAX_WINDOW_BP, table_dtype=jnp.float32)[:, 0]
 
 
-def keep_channels(linear: OrganismLinear, channels: np.ndarray) -> None:
-    """Leaves out all outputs of a layer but these."""
+Head = TrackHead | LinearHead | JunctionHead
+
+
+def keep_channels(linear: OrganismLinear, channels: Int[np.ndarray, " channels"]) -> None:
+    """Keep only these outputs of a layer."""
     linear.weight.set_value(linear.weight[:, :, channels])
     linear.bias.set_value(linear.bias[:, channels])
 
 
-def create_head(
-    config: ModelConfig, output: Output, *, rngs: nnx.Rngs
-) -> TrackHead | LinearHead | JunctionHead:
-    """The head of `output`, sized by `config.heads`."""
+def create_head(config: ModelConfig, output: Output, *, rngs: nnx.Rngs) -> Head:
+    """Return the head of `output`, sized by `config.heads`."""
     if output in TRACK_RESOLUTIONS_BP:
         return TrackHead(config, output, rngs=rngs)
     if output is Output.SPLICE_JUNCTIONS:
@@ -207,18 +228,22 @@ def create_head(
 
 
 def choose_sites(
-    probabilities: jax.Array, positions: jax.Array, *, count: int, threshold: float
-) -> jax.Array:
-    """The most probable positions of each splice-site class.
+    probabilities: Float[Array, "positions classes"],
+    positions: Int32[Array, " positions"],
+    *,
+    count: int,
+    threshold: float,
+) -> Int32[Array, "4 {count}"]:
+    """Choose the most probable positions of each splice-site class.
 
     Args:
-        probabilities: (P, 4 or more), by SPLICE_CLASSES; 0 where a position is not eligible.
-        positions: int32 (P,), bp from the window's start.
-        count: sites kept per class.
-        threshold: probability below which a position is no site.
+        probabilities: by SPLICE_CLASSES; other classes may follow. 0 if a position is not eligible.
+        positions: bp from the window's start.
+        count: the most sites per class.
+        threshold: probability below which a position is not a site.
 
     Returns:
-        int32 (4, count): ascending, padded with -1 at the end.
+        The sites of each class, in ascending order, padded with -1 at the end.
     """
     kept = min(count, probabilities.shape[0])
     values, index = jax.lax.top_k(probabilities[:, : len(SPLICE_CLASSES)].T, kept)
@@ -229,5 +254,5 @@ def choose_sites(
 
 
 def parameter_count(module: nnx.Module) -> int:
-    """Trainable numbers below `module`; stored statistics and track means are not counted."""
+    """Count the trainable numbers in `module`, without stored statistics and track means."""
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(module, nnx.Param)))

@@ -1,7 +1,7 @@
 """Layers that every part of the network uses.
 
-Axes: B batch, S positions (bp or bins), C channels. Parameters and activations have one dtype, the run's
-precision; statistics are taken in float32.
+Parameters and activations have one dtype, the precision of the run; statistics are computed in float32. Positions are
+bp or bins.
 Source: google-deepmind/alphagenome_research 0.2.0, `model/layers.py` and `model/convolutions.py`.
 """
 
@@ -11,43 +11,47 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, ArrayLike, Float, Float32, Int
+
+OrganismIndex = Int[ArrayLike, ""]  # row of the organism-specific parameters: 0 human, 1 mouse
 
 _EPSILON = 1e-5
 _MIN_KERNEL_VARIANCE = 1e-4
 _STATISTICS_DECAY = 0.97
 
 
-def gelu(x: jax.Array) -> jax.Array:
-    """The sigmoid approximation, x·σ(1.702 x); the tower's pair blocks use `jax.nn.gelu` instead."""
+def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Apply the sigmoid approximation x·σ(1.702 x); the tower's pair blocks use `jax.nn.gelu` instead."""
     return jax.nn.sigmoid(jnp.asarray(1.702, x.dtype) * x) * x
 
 
-def max_pool(x: jax.Array) -> jax.Array:
-    """(B, S, C) → (B, S // 2, C)."""
+def max_pool(x: Float[Array, "batch positions channels"]) -> Float[Array, "batch positions//2 channels"]:
+    """Return the maximum of each pair of positions."""
     pairs = x.reshape(x.shape[0], -1, 2, x.shape[-1])
     return jnp.maximum(pairs[:, :, 0], pairs[:, :, 1])
 
 
-def mean_pool(x: jax.Array, by: int) -> jax.Array:
-    """(B, S, C) → (B, S // by, C)."""
+def mean_pool(
+    x: Float[Array, "batch positions channels"], by: int
+) -> Float[Array, "batch positions//{by} channels"]:
+    """Return the mean of every `by` positions."""
     return x.reshape(x.shape[0], -1, by, x.shape[-1]).mean(axis=2)
 
 
-def einsum_bfloat16(spec: str, a: jax.Array, b: jax.Array) -> jax.Array:
-    """An einsum that accelerators form from operands rounded to bfloat16, accumulated and returned in float32.
+def einsum_bfloat16(spec: str, a: Float[Array, "..."], b: Float[Array, "..."]) -> Float32[Array, "..."]:
+    """Compute an einsum whose operands accelerators round to bfloat16; they accumulate in float32.
 
-    The CPU knows no such product and multiplies the operands as they are, here as in the official code.
+    The CPU has no such product and multiplies the operands as they are, here as in the official code.
     """
     preset = jax.lax.DotAlgorithmPreset.BF16_BF16_F32
     return jnp.einsum(spec, a, b, precision=preset, preferred_element_type=jnp.float32)
 
 
 class RMSBatchNorm(nnx.Module):
-    """x·scale/√(variance + ε) + offset, per channel, with a stored variance: pointwise at inference.
+    """x·scale/√(variance + ε) + offset per channel, with a stored variance: pointwise at inference.
 
-    The stored variance takes the dtype of `x` first, as the official mixed precision has it.
-
-    In training the variance is the mean square over batch and positions, and its running mean is stored.
+    The stored variance is first cast to the dtype of `x`, as in the official mixed precision. In training the variance
+    is the mean square over batch and positions, and its running mean is stored.
     """
 
     def __init__(self, channels: int, *, initial_scale: float = 1.0) -> None:
@@ -56,29 +60,27 @@ class RMSBatchNorm(nnx.Module):
         self.variance = nnx.BatchStat(jnp.ones((channels,)))
         self.use_running_average = True
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(…, C) → (…, C)."""
+    def __call__(self, x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
         variance = self.variance[...] if self.use_running_average else self._measure(x)
         inverse = self.scale[...] * jax.lax.rsqrt(variance.astype(x.dtype) + _EPSILON)
         return x * inverse + self.offset[...]
 
-    def _measure(self, x: jax.Array) -> jax.Array:
+    def _measure(self, x: Float[Array, "*batch channels"]) -> Float32[Array, " channels"]:
         variance = jnp.mean(jnp.square(x), axis=tuple(range(x.ndim - 1)), dtype=jnp.float32)
-        kept = _STATISTICS_DECAY * self.variance[...] + (1 - _STATISTICS_DECAY) * variance
-        self.variance[...] = jax.lax.stop_gradient(kept)
+        running = _STATISTICS_DECAY * self.variance[...] + (1 - _STATISTICS_DECAY) * variance
+        self.variance[...] = jax.lax.stop_gradient(running)
         return variance
 
 
 class LayerNorm(nnx.Module):
-    """Normalises the last axis; `centered` subtracts the mean first, otherwise the mean square is divided out."""
+    """Normalizes the last axis by its root mean square, after subtracting its mean if `centered`."""
 
     def __init__(self, channels: int, *, centered: bool) -> None:
         self.scale = nnx.Param(jnp.ones((channels,)))
         self.offset = nnx.Param(jnp.zeros((channels,)))
         self.centered = centered
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(…, C) → (…, C)."""
+    def __call__(self, x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
         if self.centered:
             x = x - jnp.mean(x, axis=-1, dtype=jnp.float32, keepdims=True).astype(x.dtype)
         variance = jnp.mean(jnp.square(x), axis=-1, dtype=jnp.float32, keepdims=True)
@@ -87,7 +89,7 @@ class LayerNorm(nnx.Module):
 
 
 class StandardizedConv(nnx.Module):
-    """A convolution along positions whose kernel is standardised per output channel, zero-padded at the ends."""
+    """A convolution along positions, zero-padded, with a kernel standardized per output channel."""
 
     def __init__(
         self, in_channels: int, out_channels: int, *, width: int, dilation: int = 1, rngs: nnx.Rngs
@@ -99,19 +101,21 @@ class StandardizedConv(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((out_channels,)))
         self.folded = False
 
-    def __call__(self, x: jax.Array, *, padding: str = "SAME") -> jax.Array:
-        """(B, S, C in) → (B, S, C out); with padding "VALID" less at both ends by what they read beyond."""
+    def __call__(
+        self, x: Float[Array, "batch positions in_channels"], *, padding: str = "SAME"
+    ) -> Float[Array, "batch out_positions out_channels"]:
+        """Convolve; with padding "VALID" the output is shorter by (width - 1) · dilation positions."""
         kernel = self.kernel[...] if self.folded else standardize(self.kernel[...], self.scale[...])
         return convolve(x, kernel, padding=padding, dilation=self.dilation) + self.bias[...]
 
     def fold(self) -> None:
-        """Standardises the stored kernel, once and for all: what inference needs."""
+        """Standardize the stored kernel, so that inference need not do it again at every call."""
         if not self.folded:
             self.kernel[...] = standardize(self.kernel[...], self.scale[...])
             self.drop_scale()
 
     def unfold(self) -> None:
-        """Takes a folded kernel apart again, into one of unit variance and its scale: what training needs."""
+        """Split a folded kernel into one of unit variance and a scale, as training needs it."""
         if self.folded:
             kernel = self.kernel[...]
             scale = jnp.sqrt(kernel.shape[0] * kernel.shape[1] * jnp.var(kernel, axis=(0, 1)))
@@ -120,13 +124,19 @@ class StandardizedConv(nnx.Module):
             self.folded = False
 
     def drop_scale(self) -> None:
-        """Says that the kernel is, or will be, a standardised one."""
+        """Mark the kernel as standardized, or to be filled with a standardized one."""
         del self.scale
         self.folded = True
 
 
-def convolve(x: jax.Array, kernel: jax.Array, *, padding: str, dilation: int = 1) -> jax.Array:
-    """A convolution along positions: (B, S, C in), (W, C in, C out) → (B, S, C out)."""
+def convolve(
+    x: Float[Array, "batch positions in_channels"],
+    kernel: Float[Array, "width in_channels out_channels"],
+    *,
+    padding: str,
+    dilation: int = 1,
+) -> Float[Array, "batch out_positions out_channels"]:
+    """Convolve along positions."""
     return jax.lax.conv_general_dilated(
         x,
         kernel,
@@ -138,10 +148,12 @@ def convolve(x: jax.Array, kernel: jax.Array, *, padding: str, dilation: int = 1
 
 
 @jax.jit
-def standardize(kernel: jax.Array, scale: jax.Array) -> jax.Array:
-    """(W, C in, C out), (C out,) → (W, C in, C out).
+def standardize(
+    kernel: Float[Array, "width in_channels out_channels"], scale: Float[Array, " out_channels"]
+) -> Float[Array, "width in_channels out_channels"]:
+    """Scale a kernel to zero mean and, times `scale`, unit variance per output channel.
 
-    Jitted, and in this order of operations: so the official code rounds.
+    Jitted, with the operations in this order, so that it rounds as the official code does.
     """
     fan_in = kernel.shape[0] * kernel.shape[1]
     kernel = kernel - jnp.mean(kernel, axis=(0, 1), keepdims=True)
@@ -150,7 +162,7 @@ def standardize(kernel: jax.Array, scale: jax.Array) -> jax.Array:
 
 
 class ConvBlock(nnx.Module):
-    """Norm, activation, convolution; a linear layer where the width is 1."""
+    """Norm, activation, convolution; a linear layer if the width is 1."""
 
     def __init__(
         self, in_channels: int, out_channels: int, *, width: int, dilation: int = 1, rngs: nnx.Rngs
@@ -162,12 +174,13 @@ class ConvBlock(nnx.Module):
             else StandardizedConv(in_channels, out_channels, width=width, dilation=dilation, rngs=rngs)
         )
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, S, C in) → (B, S, C out)."""
+    def __call__(
+        self, x: Float[Array, "batch positions in_channels"]
+    ) -> Float[Array, "batch positions out_channels"]:
         return self.conv(self.activate(x))
 
-    def activate(self, x: jax.Array) -> jax.Array:
-        """What is convolved: (…, C in) → (…, C in)."""
+    def activate(self, x: Float[Array, "*batch in_channels"]) -> Float[Array, "*batch in_channels"]:
+        """Return the input of the convolution."""
         return gelu(self.norm(x))
 
 
@@ -176,7 +189,7 @@ class OrganismParam(nnx.Param):
 
 
 class OrganismLinear(nnx.Module):
-    """A linear layer with weights of its own for each organism; float32 out."""
+    """A linear layer with separate weights for each organism, and float32 output."""
 
     def __init__(self, organisms: int, in_channels: int, out_channels: int, *, rngs: nnx.Rngs) -> None:
         shape = (organisms, in_channels, out_channels)
@@ -184,8 +197,9 @@ class OrganismLinear(nnx.Module):
         self.weight = OrganismParam(initial / jnp.sqrt(in_channels))
         self.bias = OrganismParam(jnp.zeros((organisms, out_channels)))
 
-    def __call__(self, x: jax.Array, organism: jax.Array) -> jax.Array:
-        """(…, C in), () int32 → float32 (…, C out)."""
+    def __call__(
+        self, x: Float[Array, "*batch in_channels"], organism: OrganismIndex
+    ) -> Float32[Array, "*batch out_channels"]:
         product = jnp.matmul(x, self.weight[organism], preferred_element_type=jnp.float32)
         return product + self.bias[organism]
 
@@ -196,25 +210,24 @@ class OrganismEmbedding(nnx.Module):
     def __init__(self, organisms: int, channels: int, *, rngs: nnx.Rngs) -> None:
         self.embedding = OrganismParam(0.02 * jax.random.normal(rngs.params(), (organisms, channels)))
 
-    def __call__(self, organism: jax.Array) -> jax.Array:
-        """() int32 → (C,)."""
+    def __call__(self, organism: OrganismIndex) -> Float[Array, " channels"]:
         return self.embedding[organism]
 
 
 def fold_convolutions(module: nnx.Module) -> None:
-    """Folds the standardisation of every convolution below `module` into its kernel."""
+    """Fold the standardization of every convolution in `module` into its kernel."""
     for conv in standardized_convolutions(module):
         conv.fold()
 
 
 def unfold_convolutions(module: nnx.Module) -> None:
-    """The inverse of `fold_convolutions`."""
+    """Undo `fold_convolutions`."""
     for conv in list(standardized_convolutions(module)):
         conv.unfold()
 
 
 def standardized_convolutions(module: nnx.Module) -> Iterator[StandardizedConv]:
-    """Every standardised convolution below `module`."""
+    """Yield every standardized convolution in `module`."""
     for _, node in nnx.iter_graph(module):
         if isinstance(node, StandardizedConv):
             yield node

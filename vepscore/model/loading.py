@@ -1,8 +1,8 @@
-"""Filling a network with the arrays of a checkpoint: all are checked, only those that a run needs are read."""
+"""Fill a network with the arrays of a checkpoint: all are checked, only those that a run needs are read."""
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -16,19 +16,21 @@ from vepscore.model.layers import OrganismParam, standardized_convolutions
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import Output, Tracks
 
-STORED = nnx.Any(nnx.Param, nnx.BatchStat)  # what a checkpoint holds of a network
+STORED = nnx.Any(nnx.Param, nnx.BatchStat)  # variables of a network that a checkpoint stores
 _Leaf = TypeVar("_Leaf")
 
 
+@runtime_checkable
 class ArraySource(Protocol):
     """Arrays on disk. Their names are paths in the network, "encoder.embedder.conv.kernel"."""
 
     def read(self, names: Collection[str], rows: Mapping[str, int]) -> Iterable[tuple[str, np.ndarray]]:
-        """The named arrays, each once, in any order; of those in `rows` one row, as an array of one."""
+        """Yield the named arrays, each once, in any order; for names in `rows` only that row, with its axis kept."""
+        ...
 
 
-class _OneKey:
-    """Stands in for random streams where shapes are all that is wanted; tracing real ones takes seconds."""
+class _OneKey(nnx.Rngs):
+    """One key for all parameters, if only shapes matter: tracing random streams takes seconds."""
 
     def __init__(self, key: jax.Array) -> None:
         self._key = key
@@ -38,11 +40,11 @@ class _OneKey:
 
 
 def abstract_network(architecture: ModelConfig, *, folded: bool) -> AlphaGenome:
-    """A network of shapes without arrays.
+    """Create a network of shapes without arrays.
 
     Args:
-        architecture: its sizes.
-        folded: its convolutions have standardised kernels, and no scale.
+        architecture: the sizes of the network.
+        folded: whether its convolutions have standardized kernels and no scale.
     """
     key = jax.random.key(0)
     network = nnx.eval_shape(lambda: AlphaGenome(architecture, rngs=_OneKey(key)))
@@ -52,13 +54,13 @@ def abstract_network(architecture: ModelConfig, *, folded: bool) -> AlphaGenome:
 
 
 def drop_scales(network: AlphaGenome) -> None:
-    """Makes a network that is not folded one that is to be filled with standardised kernels."""
+    """Prepare a network that is not folded to be filled with standardized kernels."""
     for conv in standardized_convolutions(network):
         conv.drop_scale()
 
 
 def keep_outputs(network: AlphaGenome, outputs: Collection[Output]) -> None:
-    """Leaves out the heads of other outputs, and the resolutions at which variants are not scored."""
+    """Keep only the heads of these outputs, and of them the resolution at which variants are scored."""
     for name in list(network.heads):
         output = Output(name)
         if output not in outputs:
@@ -72,7 +74,7 @@ def keep_outputs(network: AlphaGenome, outputs: Collection[Output]) -> None:
 
 
 def stored_variables(network: AlphaGenome) -> dict[str, tuple[tuple[Any, ...], nnx.Variable]]:
-    """Name to path and variable, of what a checkpoint holds."""
+    """Return path and variable, by name, of the arrays that a checkpoint stores."""
     return {
         ".".join(map(str, path)): (path, leaf) for path, leaf in nnx.to_flat_state(nnx.state(network, STORED))
     }
@@ -81,10 +83,10 @@ def stored_variables(network: AlphaGenome) -> dict[str, tuple[tuple[Any, ...], n
 def compare_shapes(
     found: Mapping[_Leaf, tuple[int, ...]], expected: Mapping[_Leaf, tuple[int, ...]], *, where: object
 ) -> None:
-    """Reports missing, unexpected and misshapen arrays together.
+    """Compare the shapes of arrays with those that a network expects.
 
     Raises:
-        CheckpointError: there are some.
+        CheckpointError: arrays are missing, unexpected or misshapen; all of them are listed.
     """
     problems = [f"missing: {leaf}, expected {shape}" for leaf, shape in expected.items() if leaf not in found]
     problems += [
@@ -98,14 +100,14 @@ def compare_shapes(
     if problems:
         raise CheckpointError(
             f"{where}: arrays do not fit the architecture\n" + "\n".join(problems),
-            hint="copy or fetch the checkpoint again; another architecture needs a version of vepscore that knows it",
+            hint="copy or fetch the checkpoint again; a newer architecture needs a newer vepscore",
         )
 
 
 def fill_network(network: AlphaGenome, source: ArraySource, *, organism_index: int, dtype: str) -> None:
-    """Puts the arrays that `network` has into it, of organism-specific ones only the organism's row.
+    """Fill `network` from `source`, with only the organism's row of organism-specific arrays.
 
-    Parameters become `dtype`; stored statistics stay float32.
+    Parameters are cast to `dtype`; stored statistics stay float32.
     """
     variables = stored_variables(network)
     rows = {name: organism_index for name, (_, leaf) in variables.items() if isinstance(leaf, OrganismParam)}
@@ -119,7 +121,7 @@ def fill_network(network: AlphaGenome, source: ArraySource, *, organism_index: i
 
 
 def set_track_means(network: AlphaGenome, tracks: Mapping[Output, Tracks]) -> None:
-    """Puts the means of the organism's tracks into the heads, which scale predictions by them; 1 for padding."""
+    """Set the track means by which the heads scale predictions; 1 for padding."""
     for name, head in network.heads.items():
         if isinstance(head, TrackHead):
             means = np.ones((1, network.config.heads[Output(name)]), np.float32)

@@ -1,34 +1,38 @@
 """The whole network: DNA in, embeddings and predictions out.
 
-Axes: B batch, S bp, C channels.
 Source: google-deepmind/alphagenome_research 0.2.0, `model/model.py:AlphaGenome`.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Float32, UInt8
 
 from vepscore.model.config import ModelConfig
-from vepscore.model.decoder import OutputEmbedder, PairEmbedder, SequenceDecoder
+from vepscore.model.decoder import FineEmbedder, OutputEmbedder, PairEmbedder, SequenceDecoder
 from vepscore.model.encoder import SequenceEncoder
-from vepscore.model.heads import create_head
-from vepscore.model.layers import OrganismEmbedding
+from vepscore.model.heads import Head, JunctionHead, TrackHead, create_head
+from vepscore.model.layers import OrganismEmbedding, OrganismIndex
 from vepscore.model.tower import TransformerTower
 from vepscore.outputs import Output
 
+_HeadT = TypeVar("_HeadT", bound=Head)
+
 
 class Embeddings(NamedTuple):
-    """What the heads read."""
+    """The inputs of the heads, at each resolution. C and D are the channels at 1 bp and at 128 bp."""
 
-    bp1: jax.Array  # (B, S, 2 C)
-    bp128: jax.Array  # (B, S // 128, 2 C trunk)
-    pair: jax.Array  # (B, S // 2048, S // 2048, F)
+    bp1: Float[Array, "batch bp 2*C"]
+    bp128: Float[Array, "batch bp//128 2*D"]
+    pair: Float[Array, "batch bp//2048 bp//2048 pair_channels"]
 
-    def of(self, output: Output) -> jax.Array:
-        """The embedding that scoring `output` reads."""
+    def of(self, output: Output) -> Float[Array, "batch ..."]:
+        """Return the embedding at the resolution at which `output` is scored."""
         return {1: self.bp1, 128: self.bp128, 2048: self.pair}[output.resolution_bp]
 
 
@@ -41,10 +45,8 @@ class AlphaGenome(nnx.Module):
         self.organism = OrganismEmbedding(config.organisms, config.trunk_channels, rngs=rngs)
         self.tower = TransformerTower(config, rngs=rngs)
         self.decoder = SequenceDecoder(config, rngs=rngs)
-        self.embedder_128 = OutputEmbedder(config, config.trunk_channels, rngs=rngs)
-        self.embedder_1 = OutputEmbedder(
-            config, config.channels, coarse_channels=2 * config.trunk_channels, rngs=rngs
-        )
+        self.embedder_128 = OutputEmbedder(config, rngs=rngs)
+        self.embedder_1 = FineEmbedder(config, rngs=rngs)
         self.embedder_pair = PairEmbedder(config, rngs=rngs)
         self.heads = nnx.Dict(
             {str(output): create_head(config, output, rngs=rngs) for output in config.heads}
@@ -60,45 +62,72 @@ class AlphaGenome(nnx.Module):
         """Return a device that has the parameters."""
         return next(iter(self.encoder.embedder.conv.kernel.devices()))
 
-    def __call__(self, dna: jax.Array, organism: jax.Array, *, rotary_dtype: jnp.dtype) -> Embeddings:
-        """Embeds a batch of windows of one length.
+    def head(self, output: Output, kind: type[_HeadT]) -> _HeadT:
+        """Return the head of `output`, which is of that kind."""
+        head = self.heads[str(output)]
+        assert isinstance(head, kind)
+        return head
+
+    def predict(
+        self, output: Output, x: Float[Array, "*batch channels"], organism: OrganismIndex
+    ) -> Float32[Array, "*batch tracks"]:
+        """Return the predictions of `output` from embeddings at its scoring resolution; not for SPLICE_JUNCTIONS."""
+        head = self.heads[str(output)]
+        assert not isinstance(head, JunctionHead)
+        if isinstance(head, TrackHead):
+            return head(x, organism, resolution_bp=output.resolution_bp)
+        return head(x, organism)
+
+    def __call__(
+        self, dna: Float[Array, "batch bp 4"], organism: OrganismIndex, *, rotary_dtype: DTypeLike
+    ) -> Embeddings:
+        """Embed a batch of windows of one length.
 
         Args:
-            dna: one-hot (B, S, 4) in the dtype of the parameters; N is four zeros. S a multiple of 2048.
-            organism: () int32, 0 human, 1 mouse.
-            rotary_dtype: dtype of the tower's rotary table; belongs to the checkpoint.
+            dna: one-hot, in the dtype of the parameters; N is four zeros. The length is a multiple of 2048 bp.
+            organism: 0 human, 1 mouse.
+            rotary_dtype: dtype of the tower's rotary table, as set by the checkpoint.
         """
         trunk, skips = self.encoder(dna)
         return self._embed(trunk, skips, organism, rotary_dtype)
 
     def embed_joined(
-        self, dna: jax.Array, is_second: jax.Array, organism: jax.Array, *, rotary_dtype: jnp.dtype
+        self,
+        dna: Float[Array, "2 bp 4"],
+        is_second: Bool[Array, " bp//128"],
+        organism: OrganismIndex,
+        *,
+        rotary_dtype: DTypeLike,
     ) -> Embeddings:
-        """Embed two windows whose trunks are joined to one, which the tower runs over and both are decoded from.
+        """Embed two windows whose trunks are joined into one, from which both windows are decoded.
 
         Args:
-            dna: one-hot (2, S, 4).
-            is_second: bool (S // 128,), the bins of which the joined trunk has the second window's.
+            dna: one-hot.
+            is_second: the bins that the joined trunk takes from the second window.
             organism: as for a call.
             rotary_dtype: as for a call.
 
         Returns:
-            The embeddings at 1 bp of both windows (2, S, 2 C); the coarser ones of the joined trunk, B = 1.
+            The embeddings at 1 bp of both windows; the coarser ones of the joined trunk, a batch of one.
         """
         trunk, skips = self.encoder(dna)
         joined = jnp.where(is_second[:, None], trunk[1:], trunk[:1])
         return self._embed(joined, skips, organism, rotary_dtype)
 
     def _embed(
-        self, trunk: jax.Array, skips: Sequence[jax.Array], organism: jax.Array, rotary_dtype: jnp.dtype
+        self,
+        trunk: Float[Array, "batch bins channels"],
+        skips: Sequence[Float[Array, "_ _ _"]],
+        organism: OrganismIndex,
+        rotary_dtype: DTypeLike,
     ) -> Embeddings:
-        """Embed trunks (B, N, C), or one of them with the skips of several windows."""
+        """Embed trunks, or one trunk with the skips of several windows."""
         trunk, pair = self.tower(trunk + self.organism(organism), rotary_dtype=rotary_dtype)
         coarse = self.embedder_128(trunk, organism)
         fine = self.embedder_1(self.decoder(trunk, skips), organism, coarse)
         return Embeddings(fine, coarse, self.embedder_pair(pair, organism))
 
 
-def one_hot(codes: jax.Array, dtype: jnp.dtype) -> jax.Array:
-    """uint8 codes (…, S), 0 … 3 for A C G T and anything else for N, → (…, S, 4); N is four zeros."""
+def one_hot(codes: UInt8[Array | np.ndarray, "*batch bp"], dtype: DTypeLike) -> Float[Array, "*batch bp 4"]:
+    """One-hot encode bases: 0 to 3 are A C G T, anything else is N, which becomes four zeros."""
     return jax.nn.one_hot(codes, 4, dtype=dtype)

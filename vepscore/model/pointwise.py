@@ -1,18 +1,16 @@
-"""Linear layers as convolutions of width 1: on a CPU, XLA's convolution is the steadier and the faster matrix product.
-
-Axes: C channels.
-"""
+"""Linear layers as convolutions of width 1, which on a CPU are XLA's faster and steadier matrix product."""
 
 from typing import Any
 
 import jax
 from flax import nnx
+from jaxtyping import Array, Float
 
 _MIN_CHANNELS = 256  # with fewer, there is no difference
 
 
 def use_pointwise_convolutions(network: nnx.Module) -> nnx.Module:
-    """A copy of a network whose large linear layers are convolutions; it shares all parameters with it."""
+    """Return a copy of a network whose large linear layers are convolutions; it shares all parameters."""
     graph, state = nnx.split(network)
     fast = nnx.merge(graph, state)
     for _, node in nnx.iter_graph(fast):
@@ -21,8 +19,13 @@ def use_pointwise_convolutions(network: nnx.Module) -> nnx.Module:
     return fast
 
 
-def _convolve(x: jax.Array, kernel: jax.Array, axes: Any, **_: Any) -> jax.Array:
-    """What `lax.dot_general` gives for (…, C in) and (C in, C out): (…, C out)."""
+def _convolve(
+    x: Float[Array, "*batch in_channels"],
+    kernel: Float[Array, "in_channels out_channels"],
+    axes: Any,
+    **_: Any,
+) -> Float[Array, "*batch out_channels"]:
+    """Stand in for `lax.dot_general` over the channels."""
     assert axes == (((x.ndim - 1,), (0,)), ((), ()))
     y = jax.lax.conv_general_dilated(
         x.reshape(1, -1, x.shape[-1]),

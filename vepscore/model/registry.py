@@ -1,4 +1,4 @@
-"""Where checkpoints lie: the ones that come with the package, and the user's own."""
+"""Find checkpoints: those that come with the package, and the user's own."""
 
 import dataclasses
 import os
@@ -13,38 +13,38 @@ from vepscore.paths import is_scratch, provide_home
 ENVIRONMENT_VARIABLE = "VEPSCORE_WEIGHTS"
 EMBEDDED_NAME = "vepscore-small"
 _MARKER_FILE = "config.json"
-FILES = (_MARKER_FILE, "tracks.parquet", "model.safetensors", "SHA256SUMS")  # in our layout
+FILES = (_MARKER_FILE, "tracks.parquet", "model.safetensors", "SHA256SUMS")  # of a checkpoint in our layout
 _OFFICIAL_FILES = ("_METADATA", "_CHECKPOINT_METADATA", "manifest.ocdbt")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckpointEntry:
-    """One checkpoint directory that can be asked for by name."""
+    """A checkpoint that can be selected by name, the name of its directory."""
 
-    name: str  # of the directory
+    name: str
     path: Path
-    embedded: bool  # comes with the package
+    embedded: bool  # whether it comes with the package
 
 
 def weights_dir() -> Path:
-    """Where the package's own checkpoints lie: inside it when installed, beside it in the source tree."""
+    """Return the directory of the package's checkpoints: in the package if installed, else beside it."""
     installed = _PACKAGE / "weights"
     return installed if installed.is_dir() else _PACKAGE.parent / "weights"
 
 
 def user_weights_dir() -> Path:
-    """Return where the user's checkpoints lie: $VEPSCORE_WEIGHTS, or `weights` in the user's data directory."""
+    """Return the directory of the user's checkpoints: $VEPSCORE_WEIGHTS, or `weights` in the user's data directory."""
     chosen = os.environ.get(ENVIRONMENT_VARIABLE)
     provide_home()
     return Path(chosen) if chosen else Path(platformdirs.user_data_dir("vepscore")) / "weights"
 
 
 def embedded_checkpoint() -> Path:
-    """The default checkpoint, which comes with the package.
+    """Return the directory of the default checkpoint, which comes with the package.
 
     Raises:
-        CheckpointError: it is not there.
+        CheckpointError: it is missing.
     """
     path = weights_dir() / EMBEDDED_NAME
     if not (path / _MARKER_FILE).is_file():
@@ -53,16 +53,16 @@ def embedded_checkpoint() -> Path:
 
 
 def list_checkpoints() -> list[CheckpointEntry]:
-    """The package's checkpoints, then the user's, each by name. Of two with one name, the first is used."""
+    """Return the package's checkpoints, then the user's, each by name. If two share a name, the first is used."""
     return [*_entries(weights_dir(), embedded=True), *_entries(user_weights_dir(), embedded=False)]
 
 
 def resolve_checkpoint(name_or_path: str | None) -> Path:
-    """The directory of a checkpoint.
+    """Return the directory of a checkpoint.
 
     Args:
-        name_or_path: a name that `list_checkpoints` gives, which comes first; else a directory, in whatever
-            layout; None for the embedded checkpoint.
+        name_or_path: a name from `list_checkpoints` or, if there is none such, a directory in either layout; None for
+            the embedded checkpoint.
 
     Raises:
         CheckpointError: it is neither.
@@ -70,7 +70,7 @@ def resolve_checkpoint(name_or_path: str | None) -> Path:
     if name_or_path is None:
         return embedded_checkpoint()
     path = Path(name_or_path)
-    if os.sep in name_or_path and path.is_dir():  # no name, so that the user's folder need not be readable
+    if os.sep in name_or_path and path.is_dir():  # not a name, so the user's directory need not be readable
         return path
     known = list_checkpoints()
     for entry in known:
@@ -78,25 +78,25 @@ def resolve_checkpoint(name_or_path: str | None) -> Path:
             return entry.path
     if path.is_dir():
         return path
-    found = "is a file" if path.is_file() else "is neither a checkpoint's name nor a directory"
+    found = "is a file" if path.is_file() else "is neither the name of a checkpoint nor a directory"
     folder = user_weights_dir()
     names = "\n".join(f"{entry.name}  {entry.path}" for entry in known) or "none"
     raise CheckpointError(
-        f"{name_or_path!r} {found}; the checkpoints with names are\n{names}",
-        hint="pass a name or a checkpoint's directory"
-        + ("" if is_scratch(folder) else f"; those in {folder} have names"),
+        f"{name_or_path!r} {found}; available checkpoints:\n{names}",
+        hint="pass a name or the directory of a checkpoint"
+        + ("" if is_scratch(folder) else f"; checkpoints in {folder} can be selected by name"),
     )
 
 
 def checkpoint_files(directory: Path) -> list[Path]:
-    """Return the files that a checkpoint consists of; its quantiles are not among them."""
+    """Return the files of a checkpoint, without its quantiles."""
     if is_official(directory):
         return [path for path in directory.rglob("*") if path.is_file()]
     return [directory / name for name in FILES]
 
 
 def is_official(directory: Path) -> bool:
-    """Whether a directory is in the official (Orbax) layout, whole or in part, rather than in ours."""
+    """Return whether a directory is in the official (Orbax) layout, complete or not, rather than in ours."""
     return not (directory / _MARKER_FILE).exists() and any(
         (directory / name).exists() for name in _OFFICIAL_FILES
     )
@@ -110,7 +110,7 @@ def _entries(directory: Path, *, embedded: bool) -> Iterator[CheckpointEntry]:
     except OSError as error:
         raise CheckpointError(
             f"{directory}: cannot be listed ({error.strerror})",
-            hint=f"set ${ENVIRONMENT_VARIABLE} to another folder",
+            hint=f"set ${ENVIRONMENT_VARIABLE} to another directory",
         ) from error
     for path in paths:
         yield CheckpointEntry(name=path.name, path=path, embedded=embedded)

@@ -5,25 +5,33 @@ Source: google-deepmind/alphagenome_research 0.2.0, `model/attention.py:apply_ro
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Float32, Int
 
 
-def rotate(x: jax.Array, positions: jax.Array, *, max_position: int, table_dtype: jnp.dtype) -> jax.Array:
-    """Rotates the interleaved channel pairs of `x` by angles that grow with the position.
+def rotate(
+    x: Float[Array, "*batch positions heads channels"],
+    positions: Int[Array, "*_ positions"],
+    *,
+    max_position: int,
+    table_dtype: DTypeLike,
+) -> Float[Array, "*batch positions heads channels"]:
+    """Rotate the interleaved channel pairs of `x` by angles that grow with the position.
 
-    The frequencies are 1 / (i + geomspace(1, max − n + 1, n)_i) for the n pairs. Released weights were trained
-    with positions, frequencies and angles all rounded to bfloat16, so the table's dtype belongs to the checkpoint,
-    not to the run. Cosines and sines are taken in float32 and have the dtype of `x`.
+    The frequencies are 1 / (i + geomspace(1, max − n + 1, n)_i) for the n pairs. Released weights were trained with
+    positions, frequencies and angles all rounded to bfloat16, so the checkpoint sets the dtype of the table, not the
+    run. Cosines and sines are computed in float32 and cast to the dtype of `x`.
 
     Args:
-        x: (…, S, H, C), C even.
-        positions: (…, S).
+        x: an even number of channels.
+        positions: of `x`, broadcast over its batch.
         max_position: the position at which the slowest frequency is reached.
         table_dtype: float32 or bfloat16.
     """
     info = jnp.finfo(table_dtype)
 
-    def rounded(table: jax.Array) -> jax.Array:
-        # A cast there and back alone may be left out by a compiler, as excess precision.
+    def rounded(table: Array) -> Float32[Array, "..."]:
+        # A compiler may drop a cast there and back as excess precision, so casts alone would not round.
         return jax.lax.reduce_precision(table.astype(jnp.float32), info.nexp, info.nmant)
 
     pairs = x.shape[-1] // 2
@@ -31,5 +39,5 @@ def rotate(x: jax.Array, positions: jax.Array, *, max_position: int, table_dtype
     frequency = rounded(1.0 / spread.astype(table_dtype)).astype(table_dtype)
     angle = rounded(positions).astype(table_dtype)[..., None] * frequency
     angle = rounded(jnp.repeat(angle, 2, axis=-1)[..., None, :])
-    turned = jnp.stack([-x[..., 1::2], x[..., ::2]], axis=-1).reshape(x.shape)
-    return x * jnp.cos(angle).astype(x.dtype) + turned * jnp.sin(angle).astype(x.dtype)
+    rotated = jnp.stack([-x[..., 1::2], x[..., ::2]], axis=-1).reshape(x.shape)
+    return x * jnp.cos(angle).astype(x.dtype) + rotated * jnp.sin(angle).astype(x.dtype)

@@ -1,6 +1,6 @@
-"""The arrays file of a checkpoint: safetensors, of which only what is asked for is read, each array once.
+"""Read arrays from the safetensors file of a checkpoint, each once, into memory that JAX can use without a copy.
 
-The library's own readers hold the file and a copy of it in memory. Here arrays are read to where JAX can use them.
+The readers of the safetensors library hold both the file and a copy of it in memory.
 """
 
 import json
@@ -18,13 +18,13 @@ import safetensors
 from vepscore.errors import CheckpointError
 
 _DTYPES = {"F32": np.dtype(np.float32), "BF16": jnp.dtype(jnp.bfloat16)}
-_ALIGNMENT_BYTES = 64  # from which on JAX takes an array without a copy
+_ALIGNMENT_BYTES = 64  # alignment at which JAX uses an array without a copy
 _READERS = 4
-_LENGTH_BYTES = 8  # of the header's length, which is the first thing in the file
+_LENGTH_BYTES = 8  # size of the first field of the file, the length of the header
 
 
 class _Stored(NamedTuple):
-    """An array in the file."""
+    """The description of an array in the file."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
@@ -54,10 +54,10 @@ class StoredArrays:
         self.shapes = {name: stored.shape for name, stored in self._arrays.items()}
 
     def read(self, names: Collection[str], rows: Mapping[str, int]) -> list[tuple[str, np.ndarray]]:
-        """The named arrays; of those in `rows` one row.
+        """Read the named arrays; for names in `rows` only that row.
 
         Raises:
-            CheckpointError: the file ends before an array does, since it has changed.
+            CheckpointError: the file ends within an array, because it was changed.
         """
         with self.path.open("rb", buffering=0) as file, ThreadPoolExecutor(_READERS) as readers:
             return list(
@@ -70,11 +70,14 @@ class StoredArrays:
             shape = (1, *shape[1:])
             offset += row * math.prod(shape) * dtype.itemsize
         array = _aligned(shape, dtype)
-        unread = memoryview(array.reshape(-1).view(np.uint8))
+        unread = array.reshape(-1).view(np.uint8).data
         while unread:
             count = os.preadv(file, [unread], offset)
             if count == 0:
-                raise CheckpointError(f"{self.path}: ends within {name}; was it changed just now?")
+                raise CheckpointError(
+                    f"{self.path}: the file ends within {name}",
+                    hint="rerun once the file is no longer being modified",
+                )
             unread, offset = unread[count:], offset + count
         return array
 
@@ -93,6 +96,6 @@ def _read_header(path: Path) -> dict[str, _Stored]:
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     size = math.prod(shape) * dtype.itemsize
-    room = np.empty(size + _ALIGNMENT_BYTES, np.uint8)
-    first = -room.ctypes.data % _ALIGNMENT_BYTES
-    return room[first : first + size].view(dtype).reshape(shape)
+    buffer = np.empty(size + _ALIGNMENT_BYTES, np.uint8)
+    first = -buffer.ctypes.data % _ALIGNMENT_BYTES
+    return buffer[first : first + size].view(dtype).reshape(shape)

@@ -1,7 +1,8 @@
 """The transformer tower: attention over the whole window at 128 bp, biased by a pair representation at 2048 bp.
 
-Axes: B batch, N bins of 128 bp, M bins of 2048 bp, C channels, H heads, F pair channels; n and m the bins of
-a window's `PositionShard`, all of them unless devices divide the window; Q queries, the bins that attend.
+Axes: bins of 128 bp and rows of 2048 bp are those of a `PositionShard`, which are all unless the window is split over
+devices; all_bins and pair_bins are those of the whole window. Queries are the bins that attend.
+
 Source: google-deepmind/alphagenome_research 0.2.0, `model/attention.py`, `model/model.py:TransformerTower`.
 """
 
@@ -10,6 +11,8 @@ import math
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Float32, Int, Shaped
 
 from vepscore.model.config import TRUNK_BIN_BP, ModelConfig
 from vepscore.model.layers import LayerNorm, RMSBatchNorm, einsum_bfloat16, mean_pool
@@ -19,23 +22,25 @@ from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP
 _MAX_BINS = MAX_WINDOW_BP // TRUNK_BIN_BP
 _PAIR_FOLD = PAIR_BIN_BP // TRUNK_BIN_BP
 _LOGIT_CAP = 5.0
-_MAX_BLOCK_ROWS = 16  # rows of the pair representation whose logits stand in memory at a time
+_MAX_BLOCK_ROWS = 16  # rows of the pair representation whose logits are in memory at a time
 _MAX_BLOCK_QUERIES = _MAX_BLOCK_ROWS * _PAIR_FOLD
 
 
 class PositionShard:
-    """The bins of each window that a call holds: all of them. `vepscore.model.sharding` has one that holds some."""
+    """The bins of a window that one device holds: all of them, but some in `vepscore.model.sharding`."""
 
-    def first_bin(self, bins: int) -> int | jax.Array:
-        """The number of the shard's first bin, where it has `bins`."""
+    def first_bin(self, bins: int) -> int | Int[Array, ""]:
+        """Return the index of the first bin of this shard, which has `bins` bins."""
         return 0
 
-    def gather(self, x: jax.Array) -> jax.Array:
-        """(B, n, …), the shard's bins → (B, N, …), all bins."""
+    def gather(self, x: Shaped[Array, "batch bins ..."]) -> Shaped[Array, "batch all_bins ..."]:
+        """Return all bins, from those of each shard."""
         return x
 
-    def all_to_all(self, x: jax.Array) -> jax.Array:
-        """(B, H, m, M), the shard's rows → (B, H, M, m), all rows and the shard's columns."""
+    def all_to_all(
+        self, x: Float[Array, "batch heads rows pair_bins"]
+    ) -> Float[Array, "batch heads pair_bins rows"]:
+        """Return all rows and the columns of this shard, from the rows of each shard and all columns."""
         return x
 
 
@@ -54,25 +59,27 @@ class TransformerTower(nnx.Module):
 
     def __call__(
         self,
-        x: jax.Array,
+        x: Float[Array, "batch bins channels"],
         *,
-        rotary_dtype: jnp.dtype,
+        rotary_dtype: DTypeLike,
         shard: PositionShard = UNSHARDED,
-        query_bins: jax.Array | None = None,
-    ) -> tuple[jax.Array, jax.Array]:
-        """The trunk (B, n, C) and the pair representation (B, m, M, F).
+        query_bins: Int[Array, " queries"] | None = None,
+    ) -> tuple[
+        Float[Array, "batch queries channels"], Float[Array, "batch bins//16 pair_bins pair_channels"]
+    ]:
+        """Return the trunk and the pair representation.
 
         Args:
-            x: (B, n, C).
-            rotary_dtype: dtype of the rotary table; belongs to the checkpoint.
+            x: the trunk before the tower.
+            rotary_dtype: dtype of the rotary table, as set by the checkpoint.
             shard: the bins that `x` holds.
-            query_bins: int32 (Q,), bins of the shard: the last layer runs for these only, and the trunk is (B, Q, C).
+            query_bins: bins of the shard for which the last layer is run and the trunk returned; None for all.
         """
-        pair, last = None, len(self.mlps) - 1
+        pair, last = self.pair_updates[0](x, None, shard=shard), len(self.mlps) - 1
         for layer, (bias, attention, mlp) in enumerate(
             zip(self.biases, self.attentions, self.mlps, strict=True)
         ):
-            if layer % 2 == 0:
+            if layer > 0 and layer % 2 == 0:
                 pair = self.pair_updates[layer // 2](x, pair, shard=shard)
             queries = query_bins if layer == last else None
             mixed = attention(x, bias(pair), queries, rotary_dtype=rotary_dtype, shard=shard)
@@ -90,13 +97,12 @@ class MLP(nnx.Module):
         self.narrow = nnx.Linear(2 * channels, channels, rngs=rngs)
         self.norm_out = RMSBatchNorm(channels, initial_scale=0.1)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(B, N, C) → (B, N, C)."""
+    def __call__(self, x: Float[Array, "batch bins channels"]) -> Float[Array, "batch bins channels"]:
         return self.norm_out(self.narrow(jax.nn.relu(self.widen(self.norm_in(x)))))
 
 
 class Attention(nnx.Module):
-    """Multi-query attention: several query heads, one head of keys and values, soft-capped logits."""
+    """Multi-query attention: several query heads, one key and one value head, soft-capped logits."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         channels, heads = config.trunk_channels, config.attention_heads
@@ -113,41 +119,42 @@ class Attention(nnx.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        bias: jax.Array,
-        queries: jax.Array | None = None,
+        x: Float[Array, "batch bins channels"],
+        bias: Float[Array, "batch rows pair_bins heads"],
+        queries: Int[Array, " queries"] | None = None,
         *,
-        rotary_dtype: jnp.dtype,
+        rotary_dtype: DTypeLike,
         shard: PositionShard = UNSHARDED,
-    ) -> jax.Array:
-        """(B, n, C), bias (B, m, M, H), bins of the shard (Q,) or None for all → (B, Q, C)."""
+    ) -> Float[Array, "batch queries channels"]:
+        """Return the update of the bins `queries` of the shard; None for all."""
         batch, bins, _ = x.shape
         h = self.norm_in(x)
-        query_bins, own = (h, jnp.arange(bins)) if queries is None else (h[:, queries], queries)
-        query = self.norm_query(self.query(query_bins).reshape(batch, len(own), self.heads, -1))
+        queried, query_bins = (h, jnp.arange(bins)) if queries is None else (h[:, queries], queries)
+        query = self.norm_query(self.query(queried).reshape(batch, len(query_bins), self.heads, -1))
         key = self.norm_key(self.key(h).reshape(batch, bins, 1, -1))
         value = self.norm_value(self.value(h))
         query, key = (
-            rotate(t, shard.first_bin(bins) + of, max_position=_MAX_BINS, table_dtype=rotary_dtype)
-            for t, of in ((query, own), (key, jnp.arange(bins)))
+            rotate(t, shard.first_bin(bins) + at, max_position=_MAX_BINS, table_dtype=rotary_dtype)
+            for t, at in ((query, query_bins), (key, jnp.arange(bins)))
         )
         key, value = shard.gather(key[:, :, 0]), shard.gather(value)
         mixed = _attend(query, key, value, bias, queries).astype(x.dtype)
-        return self.norm_out(self.project(mixed.reshape(batch, len(own), -1)))
+        return self.norm_out(self.project(mixed.reshape(batch, len(query_bins), -1)))
 
 
 def _attend(
-    query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array, queries: jax.Array | None = None
-) -> jax.Array:
-    """softmax(cap · tanh((q·k / √C + bias) / cap)) · v.
-
-    (B, Q, H, C), (B, N, C), (B, N, V), bias (B, m, M, H), bins (Q,) or None for all → float32 (B, Q, H, V).
-    """
+    query: Float[Array, "batch queries heads key_channels"],
+    key: Float[Array, "batch all_bins key_channels"],
+    value: Float[Array, "batch all_bins value_channels"],
+    bias: Float[Array, "batch rows pair_bins heads"],
+    queries: Int[Array, " queries"] | None = None,
+) -> Float32[Array, "batch queries heads value_channels"]:
+    """Compute softmax(cap · tanh((q·k / √C + bias) / cap)) · v for the bins `queries` of the shard; None for all."""
     pair_bins = bias.shape[2]
     if queries is not None or _block_rows(pair_bins) < pair_bins:
         queries = jnp.arange(query.shape[1]) if queries is None else queries
         return _attend_in_blocks(query, key, value, bias, queries // _PAIR_FOLD)
-    # In the order and layout in which the official code rounds, so that parity can be exact.
+    # The order of operations and the layout of the official code, so that both round alike.
     bias = jnp.repeat(jnp.repeat(bias, _PAIR_FOLD, axis=1), _PAIR_FOLD, axis=2)
     logits = einsum_bfloat16("bshc,btc->bhst", query, key) / math.sqrt(query.shape[-1])
     logits = (logits + jnp.moveaxis(bias, 3, 1)).astype(jnp.float32)
@@ -156,12 +163,16 @@ def _attend(
 
 
 def _attend_in_blocks(
-    query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array, rows: jax.Array
-) -> jax.Array:
-    """The same, a block of queries at a time, so that the logits of the whole window never stand in memory.
+    query: Float[Array, "batch queries heads key_channels"],
+    key: Float[Array, "batch all_bins key_channels"],
+    value: Float[Array, "batch all_bins value_channels"],
+    bias: Float[Array, "batch rows pair_bins heads"],
+    query_rows: Int[Array, " queries"],
+) -> Float32[Array, "batch queries heads value_channels"]:
+    """Attend with one block of queries at a time, so that the logits of the whole window are never in memory.
 
-    `rows` (Q,) are those of the bias that the queries have. The layout is one that a CPU is fast at; the cap makes
-    the softmax's usual maximum needless, and its sum divides what is mixed.
+    `query_rows` are the rows of the bias to which the queries belong. The layout is fast on a CPU. The softmax needs no
+    maximum because the logits are capped, and its sum divides the result.
     """
     batch, count, heads, channels = query.shape
     pair_bins = bias.shape[2]
@@ -169,7 +180,7 @@ def _attend_in_blocks(
     query = query.reshape(batch, count // block, block, heads, channels)
     bias = jnp.moveaxis(bias, 3, 1)
 
-    def attend(block_inputs: tuple[jax.Array, jax.Array]) -> jax.Array:
+    def attend(block_inputs: tuple[Array, Array]) -> Array:
         query, rows = block_inputs
         logits = einsum_bfloat16("bhsc,btc->bhst", query, key) / math.sqrt(channels)
         by_pair = logits.reshape(batch, heads, block, pair_bins, _PAIR_FOLD)
@@ -179,29 +190,30 @@ def _attend_in_blocks(
         mixed = einsum_bfloat16("bst,btv->bsv", weights, value) / weights.sum(axis=-1, keepdims=True)
         return mixed.reshape(batch, heads, block, -1)
 
-    mixed = jax.lax.map(attend, (query.transpose(1, 0, 3, 2, 4), rows.reshape(-1, block)))
+    mixed = jax.lax.map(attend, (query.transpose(1, 0, 3, 2, 4), query_rows.reshape(-1, block)))
     return mixed.transpose(1, 0, 3, 2, 4).reshape(batch, count, heads, -1)
 
 
 def _block_rows(pair_bins: int) -> int:
-    """The most rows, up to the maximum, into which the pair bins divide evenly."""
+    """Return the largest number of rows, up to the maximum, that divides the pair bins evenly."""
     return max(rows for rows in range(1, _MAX_BLOCK_ROWS + 1) if pair_bins % rows == 0)
 
 
 class AttentionBias(nnx.Module):
-    """One bias per head for each pair of 2048 bp bins."""
+    """Projects the pair representation to one attention bias per head."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         self.norm = RMSBatchNorm(config.pair_channels)
         self.project = nnx.Linear(config.pair_channels, config.attention_heads, use_bias=False, rngs=rngs)
 
-    def __call__(self, pair: jax.Array) -> jax.Array:
-        """(B, m, M, F) → (B, m, M, H)."""
+    def __call__(
+        self, pair: Float[Array, "batch rows pair_bins pair_channels"]
+    ) -> Float[Array, "batch rows pair_bins heads"]:
         return self.project(jax.nn.gelu(self.norm(pair)))
 
 
 class PairUpdate(nnx.Module):
-    """Adds what the trunk says about each pair of bins, then attention along rows and an MLP."""
+    """Adds an update from the trunk to each pair of bins, then attention along rows and an MLP."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         self.from_sequence = SequenceToPair(config, rngs=rngs)
@@ -209,9 +221,12 @@ class PairUpdate(nnx.Module):
         self.mlp = PairMLP(config.pair_channels, rngs=rngs)
 
     def __call__(
-        self, x: jax.Array, pair: jax.Array | None, *, shard: PositionShard = UNSHARDED
-    ) -> jax.Array:
-        """(B, n, C), (B, m, M, F) or None → (B, m, M, F)."""
+        self,
+        x: Float[Array, "batch bins channels"],
+        pair: Float[Array, "batch bins//16 pair_bins pair_channels"] | None,
+        *,
+        shard: PositionShard = UNSHARDED,
+    ) -> Float[Array, "batch bins//16 pair_bins pair_channels"]:
         update = self.from_sequence(x, shard=shard)
         pair = update if pair is None else pair + update
         pair = pair + self.row_attention(pair)
@@ -219,7 +234,7 @@ class PairUpdate(nnx.Module):
 
 
 class SequenceToPair(nnx.Module):
-    """Dot products of pooled positions, with a learned term for their relative position."""
+    """Computes dot products of pooled positions, with a learned term for their relative position."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
         channels, heads, size = config.trunk_channels, config.pair_heads, config.pair_key_channels
@@ -235,13 +250,14 @@ class SequenceToPair(nnx.Module):
         self.position_features = config.position_features
         self.heads = heads
 
-    def __call__(self, x: jax.Array, *, shard: PositionShard = UNSHARDED) -> jax.Array:
-        """(B, n, C) → (B, m, M, F)."""
+    def __call__(
+        self, x: Float[Array, "batch bins channels"], *, shard: PositionShard = UNSHARDED
+    ) -> Float[Array, "batch bins//16 pair_bins pair_channels"]:
         x = self.norm(mean_pool(x, _PAIR_FOLD))
         batch, bins, _ = x.shape
         query, key = (project(x).reshape(batch, bins, self.heads, -1) for project in (self.query, self.key))
         all_keys = shard.gather(key)
-        # every distance from the shard's rows to any bin, the same for queries and keys
+        # Every distance from the rows of the shard to any bin; the same for queries and keys.
         distance = jnp.arange(-bins, all_keys.shape[1], dtype=jnp.float32) - shard.first_bin(bins)
         features = _position_features(distance, self.position_features).astype(x.dtype)
         position = self.position(features).reshape(distance.size, self.heads, -1)
@@ -256,23 +272,27 @@ class SequenceToPair(nnx.Module):
         return self.pair(dots) + self.row(activated)[:, :, None] + column[:, None]
 
 
-def _position_features(distance: jax.Array, count: int) -> jax.Array:
-    """Central masks of distances in pair bins, then the same times the sign: float32 (D,) → (D, 2 count)."""
+def _position_features(
+    distance: Float32[Array, " distances"], count: int
+) -> Float32[Array, "distances 2*{count}"]:
+    """Return `count` central masks of distances in pair bins, then the same times the sign."""
     longest = _MAX_BINS // _PAIR_FOLD
     widths = jnp.arange(count) + jnp.geomspace(1, longest - count + 1, count, endpoint=False)
     masks = (widths > jnp.abs(distance)[:, None]).astype(jnp.float32)
     return jnp.concatenate([masks, jnp.sign(distance)[:, None] * masks], axis=-1)
 
 
-def _read_diagonals(x: jax.Array) -> jax.Array:
-    """out[…, i, j] = x[…, i, m + j − i]: (…, m, m + M), by distance, → (…, m, M), by pair."""
+def _read_diagonals(
+    x: Float[Array, "*batch rows distances"],
+) -> Float[Array, "*batch rows distances-rows"]:
+    """Return out[…, i, j] = x[…, i, rows + j − i]: by pair of bins, from values by distance."""
     *leading, rows, width = x.shape
     x = x.reshape(*leading, width, rows)[..., 1:, :]
     return x.reshape(*leading, rows, width - 1)[..., : width - rows]
 
 
 class RowAttention(nnx.Module):
-    """Self-attention along each row of the pair representation, a block of rows at a time."""
+    """Self-attention along each row of the pair representation, one block of rows at a time."""
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
         self.norm = LayerNorm(channels, centered=False)
@@ -280,13 +300,14 @@ class RowAttention(nnx.Module):
         self.key = nnx.Linear(channels, channels, use_bias=False, rngs=rngs)
         self.value = nnx.Linear(channels, channels, rngs=rngs)
 
-    def __call__(self, pair: jax.Array) -> jax.Array:
-        """(B, m, M, F) → (B, m, M, F)."""
+    def __call__(
+        self, pair: Float[Array, "batch rows pair_bins pair_channels"]
+    ) -> Float[Array, "batch rows pair_bins pair_channels"]:
         x = self.norm(pair)
         batch, bins, pair_bins, channels = x.shape
         rows = _block_rows(bins)
 
-        def attend(block: tuple[jax.Array, ...]) -> jax.Array:
+        def attend(block: tuple[Array, ...]) -> Array:
             query, key, value = block
             logits = einsum_bfloat16("bpqf,bpkf->bpqk", query, key) / math.sqrt(channels)
             return einsum_bfloat16("bpqk,bpkf->bpqf", jax.nn.softmax(logits, axis=-1), value)
@@ -300,13 +321,14 @@ class RowAttention(nnx.Module):
 
 
 class PairMLP(nnx.Module):
-    """Two linear layers after a norm."""
+    """A norm and two linear layers."""
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
         self.norm = LayerNorm(channels, centered=False)
         self.widen = nnx.Linear(channels, 2 * channels, rngs=rngs)
         self.narrow = nnx.Linear(2 * channels, channels, rngs=rngs)
 
-    def __call__(self, pair: jax.Array) -> jax.Array:
-        """(B, m, M, F) → (B, m, M, F)."""
+    def __call__(
+        self, pair: Float[Array, "batch rows pair_bins pair_channels"]
+    ) -> Float[Array, "batch rows pair_bins pair_channels"]:
         return self.narrow(jax.nn.relu(self.widen(self.norm(pair))))

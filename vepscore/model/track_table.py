@@ -24,7 +24,7 @@ _SCHEMA = pa.schema(
 
 
 def write_tracks(path: Path, tracks: Mapping[str, Mapping[Output, Tracks]]) -> None:
-    """Writes the tracks of each organism ("human", "mouse"), by output."""
+    """Write the tracks of each organism ("human", "mouse"), by output."""
     frames = [
         pd.DataFrame({"organism": organism, "output": str(output)} | _columns(table), columns=_COLUMNS)
         for organism, outputs in tracks.items()
@@ -35,22 +35,22 @@ def write_tracks(path: Path, tracks: Mapping[str, Mapping[Output, Tracks]]) -> N
 
 
 def read_tracks(path: Path, organism: str) -> dict[Output, Tracks]:
-    """The tracks of one organism, by output, in the order of the file.
+    """Read the tracks of one organism, by output, in the order of the file.
 
     Raises:
-        CheckpointError: the file is not such a table, or has no tracks for the organism.
+        CheckpointError: the file is not a track table, or has no tracks of the organism.
     """
     table = _read_table(path)
     organisms = sorted(table["organism"].unique())
     if organism not in organisms:
         raise CheckpointError(
             f"{path}: no tracks for organism {organism!r}\nfound: {', '.join(organisms)}",
-            hint="pass --organism with one of those",
+            hint="pass one of these to --organism",
         )
     of_organism = table[table["organism"] == organism]
     try:
         return {
-            Output(output): _tracks(Output(output), rows)
+            Output(str(output)): _tracks(Output(str(output)), rows)
             for output, rows in of_organism.groupby("output", sort=False)
         }
     except ValueError as error:
@@ -60,10 +60,10 @@ def read_tracks(path: Path, organism: str) -> dict[Output, Tracks]:
 
 
 def read_organisms(path: Path) -> list[str]:
-    """The organisms that the table has tracks of, in alphabetical order.
+    """Return the organisms of the table, in alphabetical order.
 
     Raises:
-        CheckpointError: the file is not such a table.
+        CheckpointError: the file is not a track table.
     """
     return sorted(_read_table(path)["organism"].unique())
 

@@ -1,15 +1,14 @@
-"""Convolutions of width 5 with fewer multiplications, in float32: what a CPU has too few of.
+"""Convolutions of width 5 with fewer multiplications, in float32, for CPUs.
 
-Four outputs of such a convolution are the middle coefficients of a product of polynomials. Taken from its values at
+Four outputs of such a convolution are the middle coefficients of a product of polynomials. Computed from its values at
 eight points (Toom-Cook; for convolutions Winograd's F(4, 5)) they cost 8 multiplications instead of 20:
 
     y = Aᵀ ((G k) ⊙ (Bᵀ x))        x: 8 inputs, k: 5 taps, y: 4 outputs
 
-G k is made once, when the network is opened. Each of the eight products is a matrix product over the channels. The
-points are those of least amplification: the error is about five times that of the direct convolution, 1.6e-6 of the
-output's deviation.
+G k is computed once, when the network is opened. Each of the eight products is a matrix product over the channels. The
+points were chosen for the least error: about five times that of the direct convolution, 1.6e-6 of the output's standard
+deviation.
 
-Axes: B tiles, W positions, O groups of four outputs, C channels.
 Source: Lavin & Gray, Fast Algorithms for Convolutional Neural Networks (2016).
 """
 
@@ -17,24 +16,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Float, Float32
 
 from vepscore.model.layers import StandardizedConv
 
 TAPS, OUTPUTS = 5, 4
 _POINTS = np.array([0, 1, -1, 2, -2, 0.5, -0.5])  # and infinity
 _INPUTS = TAPS + OUTPUTS - 1
-_ROWS = 512  # of a matrix product, so that its operands stay in the cache
-_MIN_CHANNELS = 256  # with fewer, the transforms cost what the multiplications save
+_ROWS = 512  # rows of a matrix product, so that its operands stay in the cache
+_MIN_CHANNELS = 256  # with fewer, the transforms cost as much as the multiplications save
 
 
-def _values(coefficients: int) -> np.ndarray:
-    """From a polynomial's coefficients to its values at the points: (8, coefficients)."""
+def _values(coefficients: int) -> Float[np.ndarray, "8 {coefficients}"]:
+    """Return the matrix from the coefficients of a polynomial to its values at the points."""
     infinity = np.eye(coefficients)[-1]
     return np.vstack([_POINTS[:, None] ** np.arange(coefficients), infinity])
 
 
-def _transforms() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bᵀ (8, 8), G (8, 5) and Aᵀ (4, 8); powers of two move from Bᵀ to G, which is applied in float64."""
+def _transforms() -> tuple[Float[np.ndarray, "8 8"], Float[np.ndarray, "8 5"], Float[np.ndarray, "4 8"]]:
+    """Return Bᵀ, G and Aᵀ; powers of two are moved from Bᵀ to G, which is applied in float64."""
     inputs = np.linalg.inv(_values(_INPUTS)).T
     scale = 2.0 ** np.round(np.log2(np.linalg.norm(inputs, axis=1, keepdims=True)))
     inputs = np.where(abs(inputs) < 1e-12, 0, inputs / scale)
@@ -50,14 +50,15 @@ class WinogradConv(nnx.Module):
     def __init__(self, conv: StandardizedConv) -> None:
         kernel = np.asarray(conv.kernel[...], np.float64)
         products = _FROM_TAPS @ kernel.reshape(TAPS, -1)
-        # Matrices of their own: a slice of one array would be copied on each call.
+        # Separate matrices, because a slice of one array would be copied at each call.
         self.products = nnx.List(
             nnx.Param(jnp.asarray(product.reshape(kernel.shape[1:]), jnp.float32)) for product in products
         )
         self.bias = conv.bias
 
-    def __call__(self, x: jax.Array, *, padding: str) -> jax.Array:
-        """(B, W, C in) → (B, W - 4, C out)."""
+    def __call__(
+        self, x: Float32[Array, "batch positions in_channels"], *, padding: str
+    ) -> Float32[Array, "batch positions-4 out_channels"]:
         assert padding == "VALID"
         batch, length = x.shape[0], x.shape[1] - TAPS + 1
         groups = -(-length // OUTPUTS)
@@ -69,7 +70,7 @@ class WinogradConv(nnx.Module):
         if chunks == 1:
             return _convolve(x, products)[:, :length] + self.bias[...]
 
-        def convolve(chunk: jax.Array, y: jax.Array) -> jax.Array:
+        def convolve(chunk: Array, y: Array) -> Array:
             part = jax.lax.dynamic_slice_in_dim(x, chunk * step, step + OUTPUTS, axis=1)
             return jax.lax.dynamic_update_slice_in_dim(y, _convolve(part, products), chunk * step, axis=1)
 
@@ -78,7 +79,7 @@ class WinogradConv(nnx.Module):
 
 
 def use_winograd(network: nnx.Module) -> nnx.Module:
-    """A copy of a folded network whose large convolutions are fast; it shares all other parameters with it."""
+    """Return a copy of a folded network with fast large convolutions; it shares all other parameters."""
     graph, state = nnx.split(network)
     fast = nnx.merge(graph, state)
     for _, node in list(nnx.iter_graph(fast)):
@@ -90,8 +91,11 @@ def use_winograd(network: nnx.Module) -> nnx.Module:
     return fast
 
 
-def _convolve(x: jax.Array, products: list[jax.Array]) -> jax.Array:
-    """(B, 4 O + 4, C in) → (B, 4 O, C out)."""
+def _convolve(
+    x: Float32[Array, "batch positions in_channels"],
+    products: list[Float32[Array, "in_channels out_channels"]],
+) -> Float32[Array, "batch positions-4 out_channels"]:
+    """Convolve groups of four outputs."""
     batch, length, channels = x.shape
     groups = length // OUTPUTS - 1
     x = x.reshape(batch, groups + 1, OUTPUTS, channels)
@@ -104,5 +108,8 @@ def _convolve(x: jax.Array, products: list[jax.Array]) -> jax.Array:
     return outputs.reshape(batch, groups * OUTPUTS, -1)
 
 
-def _combine(weights: np.ndarray, terms: list[jax.Array]) -> jax.Array:
-    return sum(float(weight) * term for weight, term in zip(weights, terms, strict=True) if weight)
+def _combine(
+    weights: Float[np.ndarray, " terms"], terms: list[Float32[Array, "*shape"]]
+) -> Float32[Array, "*shape"]:
+    products = [float(weight) * term for weight, term in zip(weights, terms, strict=True) if weight]
+    return sum(products[1:], products[0])
