@@ -53,7 +53,7 @@ def test_transfer_that_breaks_off_is_continued(fetch, environment, kaggle, offic
     kaggle.cut_after = [5 * 2**19]
     done = fetch()
     assert (done.returncode, done.stdout) == (1, "")
-    assert "call again, and it goes on where it stopped" in done.stderr
+    assert "the download resumes where it stopped" in done.stderr
     assert not (tmp_path / "weights").exists()
     kaggle.transfers.clear()
     done = fetch()
@@ -72,7 +72,7 @@ def test_transfer_that_breaks_off_is_continued(fetch, environment, kaggle, offic
         ({}, {"KAGGLE_API_TOKEN": "wrong"}, "the credentials are not valid"),
         ({}, {"KAGGLE_API_TOKEN": ""}, "no Kaggle credentials"),
         ({"url": "http://127.0.0.1:1"}, {}, "127.0.0.1 cannot be reached"),
-        ({"corrupt": {"_METADATA"}}, {}, "not what the server announced"),
+        ({"corrupt": {"_METADATA"}}, {}, "does not match its hash"),
     ],
 )
 def test_failure_leaves_nothing_at_the_output(fetch, kaggle, tmp_path, fault, changed, message):

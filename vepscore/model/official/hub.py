@@ -1,37 +1,26 @@
-"""The official checkpoints and their track metadata, where they are published.
+"""Fetch the official checkpoints from the Hugging Face hub, and their track metadata from the official repository.
 
-The weights lie on the Hugging Face hub, for accounts that have accepted the model terms; the metadata lies in the
-repository of the official code.
+The weights are on the hub, for accounts that have accepted the model terms.
 """
 
 import contextlib
-import functools
+import dataclasses
 import os
-import re
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import Request
 
 from vepscore.errors import CheckpointError
-from vepscore.model.official.downloads import (
-    RemoteFile,
-    check_space,
-    download,
-    make_request,
-    refused,
-    unreachable,
-)
+from vepscore.model.official.downloads import RemoteFile, check_library, check_space, download, reaching
 
 if TYPE_CHECKING:
-    from huggingface_hub import HfFileMetadata
     from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.hf_api import RepoSibling
 
 CHECKPOINTS = ("alphagenome-all-folds", *(f"alphagenome-fold-{fold}" for fold in range(4)))
 TERMS_URL = "https://deepmind.google.com/science/alphagenome/model-terms"
-EXTRA_HINT = "pip install 'vepscore[fetch]'"
 METADATA_VARIABLE = "VEPSCORE_METADATA_URL"
 _METADATA_URL = (
     "https://raw.githubusercontent.com/google-deepmind/alphagenome_research/3f79219086685598d13b41c5d39e112f76dc8216"
@@ -49,34 +38,27 @@ METADATA_FILES = {
         sha256="a22eb7b2e435ed5d34325eb2ffc575679adc1fc6d91958f8c3bf4c7c8a55a929",
     ),
 }
-_HUGGING_FACE = "https://huggingface.co"
 _OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-_HTTP_LIBRARIES = (
-    "httpx",
-    "httpx2",
-    "requests",
-)  # of several versions of huggingface_hub; no common exceptions
-_ETAG_SHA256, _ETAG_GIT = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 
-Observe = Callable[[int, int], None]  # bytes at hand, bytes in all
+Observe = Callable[[int, int], None]  # bytes downloaded, bytes in all
 
 
 def check_online() -> None:
-    """Raises where the environment forbids the network.
+    """Check that the environment allows downloads.
 
     Raises:
-        CheckpointError: $HF_HUB_OFFLINE, or $TRANSFORMERS_OFFLINE, is set.
+        CheckpointError: $HF_HUB_OFFLINE or $TRANSFORMERS_OFFLINE is set.
     """
     for name in _OFFLINE_VARIABLES:
         if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
             raise CheckpointError(
-                f"{name} is set, so nothing is fetched",
+                f"{name} is set, so nothing is downloaded",
                 hint=f"unset {name} where there is a network; an imported checkpoint needs none",
             )
 
 
 def fetch_metadata(folder: Path) -> dict[str, Path]:
-    """Downloads the track metadata of each organism into `folder`, from $VEPSCORE_METADATA_URL where it is set.
+    """Download the track metadata of each organism into `folder`, from $VEPSCORE_METADATA_URL if it is set.
 
     Raises:
         CheckpointError: as in `download`.
@@ -84,11 +66,11 @@ def fetch_metadata(folder: Path) -> dict[str, Path]:
     base = (os.environ.get(METADATA_VARIABLE) or _METADATA_URL).rstrip("/")
     try:
         return {
-            organism: download(remote, folder, functools.partial(make_request, f"{base}/{remote.name}"))
+            organism: download(remote, folder, f"{base}/{remote.name}")
             for organism, remote in METADATA_FILES.items()
         }
     except CheckpointError as error:
-        others = f"give the track metadata with --metadata, or set {METADATA_VARIABLE} to a mirror"
+        others = f"pass the track metadata with --metadata, or set {METADATA_VARIABLE} to a mirror"
         hint = f"{error.hint}; or {others}" if error.hint else others
         raise CheckpointError(error.message, hint=hint) from error
 
@@ -96,147 +78,115 @@ def fetch_metadata(folder: Path) -> dict[str, Path]:
 def fetch_from_huggingface(
     name: str, folder: Path, *, observe: Observe = lambda done, total: None, endpoint: str | None = None
 ) -> Path:
-    """Downloads an official checkpoint with the user's token.
+    """Download an official checkpoint with the user's token.
 
     Args:
         name: one of CHECKPOINTS.
-        folder: where to; what an earlier call left there is used.
-        observe: is told the bytes at hand and in all.
-        endpoint: address of the hub; $HF_ENDPOINT or the public hub when None.
+        folder: the destination; files of an earlier call are kept, and a partial one is resumed.
+        observe: called with the bytes downloaded so far and in all.
+        endpoint: address of the hub; $HF_ENDPOINT or the public hub if None.
 
     Returns:
-        The checkpoint's folder, below `folder`.
+        The folder of the checkpoint, in `folder`.
 
     Raises:
         CheckpointError: the library or the token is missing, the terms were not accepted on the hub, the hub cannot
-            be reached, the disk is full, or a file is not what its hash says.
+            be reached, the disk is full, or a hash does not match.
     """
-    try:
-        from huggingface_hub import constants
-    except ImportError as error:
-        raise CheckpointError(
-            f"huggingface_hub is not installed, or broken: {error}", hint=EXTRA_HINT
-        ) from error
-    repository = _Repository(name, endpoint or constants.ENDPOINT, constants.HF_HUB_ETAG_TIMEOUT)
-    commit, names = repository.list_files()
+    check_library()
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers
+
+    repository = _Repository(name, endpoint or constants.ENDPOINT)
+    commit, remotes = repository.list_files()
     target = folder / commit
     target.mkdir(parents=True, exist_ok=True)
-    remotes = [repository.describe(commit, name) for name in names]
     check_space(target, remotes)
-    sizes = dict.fromkeys(names, 0)
-    total = sum(remote.size or 0 for remote in remotes)
-
-    def observe_file(name: str, size: int) -> None:
-        sizes[name] = size
-        observe(sum(sizes.values()), total)
-
+    total, before = sum(remote.size or 0 for remote in remotes), 0
     for remote in remotes:
         download(
             remote,
             target,
-            functools.partial(repository.request, commit, remote.name),
-            timeout_s=constants.HF_HUB_DOWNLOAD_TIMEOUT,
-            observe=functools.partial(observe_file, remote.name),
+            hf_hub_url(repository.id, remote.name, revision=commit, endpoint=repository.endpoint),
+            headers=build_hf_headers(token=repository.token),
+            explain=repository.explain,
+            observe=lambda size, before=before: observe(before + size, total),  # type: ignore[misc]
         )
+        before += remote.size or 0
     return target
 
 
 class _Repository:
-    """A repository on the hub, asked with the user's token."""
+    """A repository on the hub, with the user's token."""
 
-    def __init__(self, name: str, endpoint: str, timeout_s: float) -> None:
+    def __init__(self, name: str, endpoint: str) -> None:
         import huggingface_hub
 
-        self._id = f"google/{name}"
-        self._endpoint = endpoint
-        self._timeout_s = timeout_s
-        self._token = huggingface_hub.get_token()
-        if self._token is None:
-            raise CheckpointError(f"{self._id}: no Hugging Face token", hint=_token_hint(endpoint))
+        token = huggingface_hub.get_token()
+        self.id = f"google/{name}"
+        self.endpoint = endpoint
+        if token is None:
+            raise CheckpointError(f"{self.id}: no Hugging Face token", hint=_token_hint(endpoint))
+        self.token = token
 
-    def list_files(self) -> tuple[str, list[str]]:
-        """The newest commit, and the names of its files."""
-        from huggingface_hub import HfApi
+    def list_files(self) -> tuple[str, list[RemoteFile]]:
+        """Return the newest commit and its files."""
+        from huggingface_hub import HfApi, constants
 
-        with self._explained():
-            api = HfApi(endpoint=self._endpoint, token=self._token)
-            info = api.model_info(self._id, timeout=self._timeout_s)
-        names = [sibling.rfilename for sibling in info.siblings or ()]
-        strange = [name for name in [info.sha or "..", *names] if not _is_inside(name)]
+        with self._is_hub(), reaching(self.endpoint, self.explain):
+            api = HfApi(endpoint=self.endpoint, token=self.token)
+            info = api.model_info(self.id, timeout=constants.HF_HUB_ETAG_TIMEOUT, files_metadata=True)
+        commit, remotes = info.sha or "..", [_remote_file(sibling) for sibling in info.siblings or ()]
+        names = [remote.name for remote in remotes]
+        strange = [name for name in [commit, *names] if not _is_inside(name)]
         if strange or not names:
-            raise CheckpointError(f"{self._id}: not a listing of files\nfound {strange or names}")
-        return info.sha, names
+            raise CheckpointError(f"{self.id}: invalid list of files\nfound {strange or names}")
+        return commit, remotes
 
-    def describe(self, commit: str, name: str) -> RemoteFile:
-        """Size and hash of a file: the hub's ETag is the sha256 of a large file, git's own hash of a small one."""
-        metadata = self._locate(commit, name)
-        etag = metadata.etag or ""
-        return RemoteFile(
-            name=name,
-            size=metadata.size,
-            sha256=etag if _ETAG_SHA256.fullmatch(etag) else None,
-            git_sha1=etag if _ETAG_GIT.fullmatch(etag) else None,
-        )
-
-    def request(self, commit: str, name: str) -> Request:
-        """The request for a file. Large ones lie on other hosts, at signed addresses, and those get no token."""
-        location = self._locate(commit, name).location
-        is_hub = urlsplit(location).netloc == urlsplit(self._endpoint).netloc
-        return make_request(location, {"Authorization": f"Bearer {self._token}"} if is_hub else None)
-
-    def _locate(self, commit: str, name: str) -> "HfFileMetadata":
-        from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-        url = hf_hub_url(self._id, name, revision=commit, endpoint=self._endpoint)
-        with self._explained():
-            metadata = get_hf_file_metadata(
-                url, token=self._token, timeout=self._timeout_s, endpoint=self._endpoint
-            )
-            if metadata.commit_hash is None:
-                raise ValueError(f"no commit for {url}")
-            return metadata
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turns what huggingface_hub raises into errors that say what to do."""
-        from huggingface_hub import errors
-
-        try:
-            yield
-        except errors.HfHubHTTPError as error:
-            raise self._explain(error) from error
-        except (ValueError, KeyError) as error:
-            raise CheckpointError(
-                f"{self._endpoint}: the answer is not that of a Hugging Face hub\n{error}",
-                hint="is a login page or a proxy in between? is HF_ENDPOINT right?",
-            ) from error
-        except Exception as error:
-            library = type(error).__module__.partition(".")[0]
-            if isinstance(error, OSError) or library in _HTTP_LIBRARIES:
-                raise unreachable(self._endpoint, error) from error
-            raise
-
-    def _explain(self, error: "HfHubHTTPError") -> CheckpointError:
+    def explain(self, error: "HfHubHTTPError") -> CheckpointError | None:
+        """Return the error to raise if the hub refuses a request for a reason that the user can act on."""
         from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
         status = error.response.status_code
-        message = f"{self._id}: {urlsplit(self._endpoint).hostname} answers {status}"
-        said = error.response.headers.get("X-Error-Message")
-        message += f"\n{said}" if said else ""
-        page = f"{self._endpoint}/{self._id}"
+        page = f"{self.endpoint}/{self.id}"
+        answer = "\n".join(filter(None, (f"{_host(page)} answers {status}", error.server_message)))
         if status == HTTPStatus.UNAUTHORIZED:
-            return CheckpointError(f"{message}\nthe token is not valid", hint=_token_hint(self._endpoint))
+            return CheckpointError(
+                f"{self.id}: {answer}\nthe token is not valid", hint=_token_hint(self.endpoint)
+            )
         if isinstance(error, GatedRepoError) or status == HTTPStatus.FORBIDDEN:
             hint = (
                 f"open {page} and accept the terms with the account of the token; a fine-grained token also "
                 "needs the permission to read gated repositories"
             )
-            return CheckpointError(f"{message}\nthe account has no access", hint=hint)
+            return CheckpointError(f"{self.id}: {answer}\nthe account has no access", hint=hint)
         if isinstance(error, RepositoryNotFoundError):
-            return CheckpointError(
-                f"{message}\nno such repository", hint=f"is {page} still there? if not, use a newer vepscore"
-            )
-        return refused(page, status, said or "")
+            hint = f"check whether {page} still exists; if not, use a newer vepscore"
+            return CheckpointError(f"{self.id}: {answer}\nno such repository", hint=hint)
+        return None
+
+    @contextlib.contextmanager
+    def _is_hub(self) -> Iterator[None]:
+        """Raise CheckpointError if an answer is not that of a hub."""
+        try:
+            yield
+        except (ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"{self.endpoint}: the answer is not that of a Hugging Face hub\n{error}",
+                hint="check HF_ENDPOINT, and whether a login page or a proxy is in between",
+            ) from error
+
+
+def _remote_file(sibling: "RepoSibling") -> RemoteFile:
+    """Return a file with its hash: the sha256 of a large file, the git hash of a small one."""
+    remote = RemoteFile(name=sibling.rfilename, size=sibling.size)
+    if sibling.lfs is not None:
+        return dataclasses.replace(remote, size=sibling.lfs.size, sha256=sibling.lfs.sha256)
+    return dataclasses.replace(remote, git_sha1=sibling.blob_id)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or url
 
 
 def _token_hint(endpoint: str) -> str:
@@ -244,6 +194,6 @@ def _token_hint(endpoint: str) -> str:
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a path from the network stays in the folder that it is put in."""
+    """Return whether a relative path from the network stays in the folder that it is put in."""
     path = PurePosixPath(name)
     return bool(name) and not path.is_absolute() and ".." not in path.parts

@@ -1,4 +1,4 @@
-"""The official checkpoints on Kaggle, for accounts that have accepted the model terms there."""
+"""Fetch the official checkpoints from Kaggle, for accounts that have accepted the model terms there."""
 
 import contextlib
 import os
@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vepscore.errors import CheckpointError
-from vepscore.model.official.downloads import refused, room_for, unreachable
-from vepscore.model.official.hub import EXTRA_HINT
+from vepscore.model.official.downloads import EXTRA_HINT, refused, room_for, unreachable
 
 if TYPE_CHECKING:
     import requests
@@ -23,21 +22,21 @@ _TOKEN_HINT = (
 
 
 def fetch_from_kaggle(name: str, folder: Path) -> Path:
-    """Downloads an official checkpoint with the user's credentials; kagglehub shows the progress.
+    """Download an official checkpoint with the user's credentials; kagglehub shows the progress.
 
     Args:
         name: one of `hub.CHECKPOINTS`.
-        folder: where to; what an earlier call left there is used.
+        folder: the destination; files of an earlier call are kept, and a partial one is resumed.
 
     Returns:
-        The checkpoint's folder, below `folder`.
+        The folder of the checkpoint, in `folder`.
 
     Raises:
         CheckpointError: the library or the credentials are missing, the terms were not accepted on Kaggle, Kaggle
-            cannot be reached, the disk is full, or a file is not what its hash says.
+            cannot be reached, the disk is full, or a hash does not match.
     """
-    _quieten()
-    # kagglehub writes notices to standard output, where only data belong; its logger keeps the stream it found.
+    _silence()
+    # kagglehub writes notices to standard output, which is for data; its logger keeps the stream it was created with.
     with contextlib.redirect_stdout(sys.stderr):
         try:
             import kagglehub
@@ -53,8 +52,8 @@ def fetch_from_kaggle(name: str, folder: Path) -> Path:
             return Path(kagglehub.model_download(handle))
 
 
-def _quieten() -> None:
-    """Leaves of what kagglehub says the warnings, and on a terminal the progress; it asks when it is imported."""
+def _silence() -> None:
+    """Keep only kagglehub's warnings and, on a terminal, its progress; it reads these settings when imported."""
     os.environ.setdefault("KAGGLEHUB_VERBOSITY", "warning")
     if not sys.stderr.isatty():
         os.environ["TQDM_DISABLE"] = "1"
@@ -73,26 +72,26 @@ def _check_credentials() -> None:
 
 @contextlib.contextmanager
 def _explained(handle: str) -> Iterator[None]:
-    """Turns what kagglehub raises into errors that say what to do."""
+    """Raise CheckpointError, with a hint, for the errors of kagglehub."""
     import requests
     from kagglehub.exceptions import DataCorruptionError
 
     try:
         yield
-    except requests.HTTPError as error:
-        raise _explain(handle, error) from error
     except requests.RequestException as error:
+        if error.response is not None:
+            raise _explain(handle, error.response) from error
         url = getattr(error.request, "url", None) or PAGE
         raise unreachable(url, error) from error
     except DataCorruptionError as error:
         raise CheckpointError(
-            f"{handle}: not what the server announced\n{error}",
-            hint="the file was discarded; call again to download it anew",
+            f"{handle}: does not match its hash\n{error}",
+            hint="the file was deleted; rerun to download it again",
         ) from error
 
 
-def _explain(handle: str, error: "requests.HTTPError") -> CheckpointError:
-    status = error.response.status_code
+def _explain(handle: str, response: "requests.Response") -> CheckpointError:
+    status = response.status_code
     message = f"{handle}: Kaggle answers {status}"
     if status == HTTPStatus.UNAUTHORIZED:
         return CheckpointError(f"{message}\nthe credentials are not valid", hint=_TOKEN_HINT)
@@ -101,6 +100,7 @@ def _explain(handle: str, error: "requests.HTTPError") -> CheckpointError:
         return CheckpointError(f"{message}\nthe account has no access", hint=hint)
     if status == HTTPStatus.NOT_FOUND:
         return CheckpointError(
-            f"{message}\nno such model", hint=f"is it still at {PAGE}? if not, use a newer vepscore"
+            f"{message}\nno such model",
+            hint=f"check whether {PAGE} still exists; if not, use a newer vepscore",
         )
-    return refused(error.response.url, status, error.response.reason)
+    return refused(response.url, status, response.reason)
