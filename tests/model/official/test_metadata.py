@@ -60,13 +60,14 @@ def write(folder: Path, content: str | bytes) -> Path:
 def refused(path: Path, expected: str) -> None:
     with pytest.raises(CheckpointError) as caught:
         read_metadata(path)
+    assert len(caught.value.message) < 500
     assert caught.value.message.startswith(str(path))
     assert expected in caught.value.message
     assert "OutputMetadataResponse_ORGANISM_" in caught.value.hint
 
 
 def track(fields: str) -> str:
-    """A response with one track, whose fields stand in line 5."""
+    """Return a response with one track, whose fields are in line 5."""
     head = "output_metadata {\n  output_type: OUTPUT_TYPE_CAGE\n  tracks {\n    metadata {\n"
     return f"{head}      {fields}\n    }}\n  }}\n}}\n"
 
@@ -117,73 +118,78 @@ def test_told_apart_by_content(
     assert list(found.tracks[Output.RNA_SEQ].name) == list(metadata.tracks[Output.RNA_SEQ].name)
 
 
-def test_unknown_fields_are_passed_over(tmp_path: Path) -> None:
+def test_unknown_fields_are_skipped(tmp_path: Path) -> None:
     newer = 'name: "a" strand: STRAND_UNSTRANDED donors: [1, 2] shelf { name: "b" depth: -3 } assay_id: X7'
     found = read_metadata(write(tmp_path, 'version: "2 }" ' + track(newer)))
     assert list(found.tracks[Output.CAGE].name) == ["a"]
 
 
-def test_an_ontology_of_later_days(tmp_path: Path) -> None:
-    term = f"{STRANDED} ontology_term {{ ontology_type: ONTOLOGY_TYPE_BTO id: 7 }}"
-    found = read_metadata(write(tmp_path, track(term)))
-    assert list(found.tracks[Output.CAGE].ontology_curie) == ["BTO:0000007"]
+@pytest.mark.parametrize(
+    ("fields", "place", "expected"),
+    [
+        ('name: "a', "line 5 column 13", "String missing ending quote: '\"a"),
+        ("name: a", "line 5 column 13", "Expected string but found: 'a'"),
+        ('name: "a" strand: PLUS', "line 5 column 25", "has no value named PLUS"),
+        (f"{STRANDED} nonzero_mean: 0.1.2", "line 5 column 55", "Couldn't parse float: 0.1.2"),
+        (f'{STRANDED}\nnonzero_mean: "1"', "line 6 column 15", 'Couldn\'t parse float: "1"'),
+        (f"{STRANDED} ontology_term: CL", "line 5 column 56", 'Expected "{"'),
+        (
+            f"{STRANDED} ontology_term {{\nontology_type: ONTOLOGY_TYPE_CL\nid: CL84 }}",
+            "line 7 column 5",
+            "Couldn't parse integer: CL84",
+        ),
+        (f"{STRANDED} ontology_term {{ ontology_type: BTO }}", "line 5", "has no value named BTO"),
+        (f'{STRANDED} biosample: "T-cell"', "line 5 column 52", 'Expected "{"'),
+        (f"{STRANDED} assay {{ }}", "line 5 column 47", 'Expected ":"'),
+        (f"{STRANDED} {STRANDED}", "line 5", 'should not have multiple "name" fields'),
+        (f"{STRANDED} }}", "line 8 column 1", "got }"),
+    ],
+)
+def test_syntax_errors_state_line_and_column(tmp_path: Path, fields: str, place: str, expected: str) -> None:
+    path = write(tmp_path, track(fields))
+    refused(path, f"metadata.textproto {place}")
+    refused(path, expected)
 
 
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ('name: "a', '5\nfound a string that is not closed: name: "a'),
-        ("name: a", "5\nfound name: a, expected a string in quotes"),
-        ('name: "a"', "4\nfound strand: nothing, expected one of STRAND_POSITIVE"),
-        ('name: "a" strand: PLUS', "5\nfound strand: PLUS, expected one of STRAND_POSITIVE, STRAND_NEGATIVE"),
-        (f"{STRANDED} nonzero_mean: 0.1.2", "5\nfound nonzero_mean: 0.1.2, expected a number"),
-        (f'{STRANDED}\nnonzero_mean: "1"', '6\nfound nonzero_mean: "1", expected a number'),
-        (f"{STRANDED} ontology_term: CL", "5\nfound ontology_term: CL, expected ontology_term { … }"),
-        (
-            f"{STRANDED} ontology_term {{ id: 84 }}",
-            "5\nfound ontology_type: nothing, expected ONTOLOGY_TYPE_…",
-        ),
-        (
-            f"{STRANDED} ontology_term {{\nontology_type: ONTOLOGY_TYPE_CL\nid: CL84 }}",
-            "7\nfound id: CL84, expected",
-        ),
-        (f'{STRANDED} biosample: "T-cell"', '5\nfound biosample: "T-cell", expected biosample { … }'),
-        (f"{STRANDED} assay {{ }}", "5\nfound assay: { … }, expected assay: and a value"),
-        (f"{STRANDED} }}", "8\nfound a } that closes nothing"),
+        ('name: "a"', 'strand is missing in\nname: "a"'),
+        (f"{STRANDED} ontology_term {{ id: 84 }}", "ontology_type is missing in\nid: 84"),
     ],
 )
-def test_bad_fields_are_named_with_their_line(tmp_path: Path, fields: str, expected: str) -> None:
-    refused(write(tmp_path, track(fields)), f"metadata.textproto line {expected}")
+def test_missing_fields_are_named_with_their_message(tmp_path: Path, fields: str, expected: str) -> None:
+    refused(write(tmp_path, track(fields)), expected)
 
 
-@pytest.mark.parametrize("mean", ["0", "-0.5", "nan", "inf", "1e39", "1e-60"])
+@pytest.mark.parametrize("mean", ["0", "-0.5", "nan", "inf", "1e+39", "1e-60"])
 def test_a_mean_that_cannot_scale(tmp_path: Path, mean: str) -> None:
     path = write(tmp_path, track(f"{STRANDED} nonzero_mean: {mean}"))
-    refused(path, f"line 5\nfound nonzero_mean: {mean}, expected a positive number")
+    refused(path, f"track 'a': found nonzero_mean: {mean}, expected a positive number")
 
 
 def test_unknown_output(tmp_path: Path) -> None:
     path = write(tmp_path, RESPONSE.replace("TYPE_PROCAP", "TYPE_PROPHET"))
-    refused(path, "line 25\nfound output_type: OUTPUT_TYPE_PROPHET, expected one of OUTPUT_TYPE_ATAC")
+    refused(path, "line 25 column 16\nEnum type")
 
 
 def test_two_organisms_in_one_file(tmp_path: Path) -> None:
-    refused(write(tmp_path, RESPONSE + RESPONSE), "line 36\nfound RNA_SEQ a second time")
+    refused(write(tmp_path, RESPONSE + RESPONSE), "found RNA_SEQ a second time")
 
 
 @pytest.mark.parametrize(
     ("last", "expected"),
     [
-        ("TYPE_RNA", "2\nfound a { that is not closed"),
-        ("id: 4", "8\nfound a { that is not closed"),
-        ("Ammon", '9\nfound a string that is not closed: name: "Ammon'),
-        ("stage:", "9\nfound 'stage:', expected name: value"),
-        ("padding", "20\nfound a string that is not closed"),
+        ("TYPE_RNA", "line 3 column 16\nEnum type"),
+        ("id: 4", "Expected"),
+        ("Ammon", "line 9 column 53\nString missing ending quote"),
+        ("stage:", "Invalid field value"),
+        ("padding", "line 20 column 22\nString missing ending quote"),
     ],
 )
 def test_truncated_text(tmp_path: Path, last: str, expected: str) -> None:
     text = RESPONSE[: RESPONSE.index(last) + len(last)]
-    refused(write(tmp_path, text), f"line {expected}")
+    refused(write(tmp_path, text), expected)
 
 
 class Bomb:
@@ -199,20 +205,26 @@ class Bomb:
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 def test_a_pickle_is_refused_and_not_loaded(tmp_path: Path, protocol: int) -> None:
     trace = tmp_path / "trace"
-    refused(write(tmp_path, pickle.dumps(Bomb(trace), protocol)), "line 1\n")
+    refused(write(tmp_path, pickle.dumps(Bomb(trace), protocol)), "")
     assert not trace.exists()
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "line 1\nfound no output_metadata"),
-        (b"# nothing but this\n", "line 1\nfound no output_metadata"),
-        (b'version: "1"\n', "line 1\nfound no output_metadata"),
-        (b'##provider: GENCODE\nchr1\tHAVANA\tgene\t1\t9\t.\t+\t.\tgene_id "x";\n', "line 2\nfound 'chr1"),
-        (b'{"output_metadata": []}', "line 1\nfound '{"),
-        (b">chr1\nACGT\n", "line 1\nfound '>chr1'"),
+        (b"", "found no output_metadata"),
+        (b"# nothing but this\n", "found no output_metadata"),
+        (b'version: "1"\n', "found no output_metadata"),
+        (
+            b'##provider: GENCODE\nchr1\tHAVANA\tgene\t1\t9\t.\t+\t.\tgene_id "x";\n',
+            "line 2 column 6\nExpected",
+        ),
+        (b'{"output_metadata": []}', "line 1 column 1\nExpected identifier"),
+        (b">chr1\nACGT\n", "line 1 column 1\nExpected identifier"),
         (b"a: 1\nb: \xff\n", "line 2\nis not text"),
+        (b"a { " * 100_000, "messages are nested too deeply"),
+        (b"a" * 10**6, "line 1 column 1000001"),
+        (b'a: "' + rb"\x" * 10**6, "Invalid field value"),
         (gzip.compress(RESPONSE.encode())[:-20], "not a whole gzip file"),
         (gzip.compress(RESPONSE.encode()) + b"more", "not a whole gzip file"),
         (b"\x1f\x8b", "not a whole gzip file"),
@@ -227,6 +239,9 @@ def test_a_pickle_is_refused_and_not_loaded(tmp_path: Path, protocol: int) -> No
         "JSON",
         "FASTA",
         "Latin-1",
+        "braces",
+        "letters",
+        "escapes",
         "half a gzip",
         "more than gzip",
         "magic only",
@@ -287,7 +302,7 @@ def test_all_heads_that_do_not_fit_are_named(metadata: TrackMetadata) -> None:
     with pytest.raises(CheckpointError) as caught:
         check_channels(metadata, heads, where=Path("x.textproto"))
     assert caught.value.message.splitlines() == [
-        "x.textproto: the tracks do not fit the checkpoint's heads",
+        "x.textproto: the tracks do not match the checkpoint's heads",
         "RNA_SEQ: found 6 tracks, expected 7",
         "SPLICE_JUNCTIONS: found 2 tracks, expected none, since there is no such head",
     ]
