@@ -95,7 +95,7 @@ def test_info_shows_the_defaults(checkpoint: Path, bench: Bench, capsys: pytest.
     shown = capsys.readouterr().out
     assert "18,432 bp" in shown and "SPLICE_SITES, SPLICE_EVENTS" in shown
     assert run_here("weights", "info", bench.checkpoint).status == 0
-    assert "every one that can run" in capsys.readouterr().out
+    assert "all that can run" in capsys.readouterr().out
 
 
 def test_window_is_auto_in_every_command_that_runs_a_network() -> None:
@@ -119,7 +119,7 @@ def test_window_of_a_checkpoint_in_the_official_layout_is_1_mb(
 
 def test_window_that_is_given_needs_no_checkpoint() -> None:
     assert find_window("32kb", "absent") == 32_768
-    with pytest.raises(CheckpointError, match="'absent' is neither a checkpoint's name nor a directory"):
+    with pytest.raises(CheckpointError, match="'absent' is neither the name of a checkpoint nor a directory"):
         find_window("auto", "absent")
     with pytest.raises(UsageError, match="window width '17kb'"):
         find_window("17kb", None)

@@ -149,4 +149,4 @@ def test_metadata_of_the_other_organism_is_refused(
     given = ("-c", str(official), "--metadata", str(metadata["mouse"]))
     done = bench.score("in.vcf", "-o", "out.vcf", *given, cwd=tmp_path)
     assert done.returncode == 1
-    assert b"names the tracks of mouse, not of human" in done.stderr
+    assert b"the file name is that of mouse metadata, not human" in done.stderr

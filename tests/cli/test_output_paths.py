@@ -132,7 +132,7 @@ def test_output_in_the_place_of_an_input_is_refused(folder: pathlib.Path, case: 
     before = contents(folder)
     ended = run_here(*REPLACING[case])
     assert ended.status == 2, ended.said
-    said = "is within official" if case.startswith("weights") else "would replace an input"
+    said = "is in the input directory" if case.startswith("weights") else "would replace an input"
     assert said in ended.said
     assert contents(folder) == before
 

@@ -128,7 +128,7 @@ def test_list_is_plain_and_imports_nothing_heavy(user_weights):
     assert [line.split("\t") for line in done.stdout.splitlines()] == [
         ["vepscore-small", str(registry.embedded_checkpoint()), "default"],
         ["mine", str(user_weights / "mine"), ""],
-        ["vepscore-small", str(user_weights / "vepscore-small"), "use its directory: the name is taken"],
+        ["vepscore-small", str(user_weights / "vepscore-small"), "select it by directory: the name is taken"],
     ]
 
 

@@ -90,7 +90,7 @@ def test_without_a_terminal_terms_need_an_option(fetch, hub, tmp_path):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (b"n\n", "the model terms were not agreed to, so nothing was downloaded"),
+        (b"n\n", "the model terms were not accepted, so nothing was downloaded"),
         (b"y\n", "no Hugging Face token"),
     ],
 )
@@ -106,7 +106,7 @@ def test_on_a_terminal_terms_are_asked_for(environment, metadata_options, hub, a
         stderr=terminal,
     ) as process:
         os.close(terminal)
-        shown = read_until(main, b"Do you agree")
+        shown = read_until(main, b"Do you accept")
         os.write(main, answer)
         shown += read_until(main, None)
         assert process.stdout.read() == b""
@@ -121,7 +121,7 @@ def test_on_a_terminal_terms_are_asked_for(environment, metadata_options, hub, a
 def test_offline_variable_is_obeyed(fetch, hub, value):
     done = fetch("--accept-terms", HF_HUB_OFFLINE=value)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: HF_HUB_OFFLINE is set, so nothing is fetched\n")
+    assert done.stderr.startswith("error: HF_HUB_OFFLINE is set, so nothing is downloaded\n")
     assert hub.requests == []
 
 
@@ -138,7 +138,7 @@ def test_nothing_is_overwritten(fetch, hub, tmp_path):
     (taken / "config.json").write_text("{}")
     done = fetch("--accept-terms")
     assert done.returncode == 2
-    assert "is there already; nothing is overwritten" in done.stderr
+    assert "exists already and is not overwritten" in done.stderr
     assert hub.requests == []
 
 
@@ -146,9 +146,9 @@ def test_nothing_is_overwritten(fetch, hub, tmp_path):
     ("fault", "message"),
     [
         ({"accepted": False}, "accept the terms with the account of the token"),
-        ({"status": 503}, "call again later"),
-        ({"cut_after": [30_000, 0, 0, 0]}, "call again, and it goes on where it stopped"),
-        ({"corrupt": {"_CHECKPOINT_METADATA"}}, "git's hash is"),
+        ({"status": 503}, "rerun later"),
+        ({"cut_after": 6 * [0]}, "the download resumes where it stopped"),
+        ({"corrupt": {"_CHECKPOINT_METADATA"}}, "git hash is"),
         ({"repositories": {}}, "no such repository"),
     ],
 )
@@ -172,7 +172,8 @@ def test_missing_token_is_a_failure(fetch, hub):
 @pytest.mark.ci
 def test_killed_download_is_continued(fetch, environment, metadata_options, hub, tmp_path):
     hub.stall_after = 50_000
-    command = [sys.executable, "-c", MAIN, "weights", "fetch", NAME, "--accept-terms", *metadata_options]
+    program = f"import huggingface_hub.constants as c; c.DOWNLOAD_CHUNK_SIZE = 1000; {MAIN}"
+    command = [sys.executable, "-c", program, "weights", "fetch", NAME, "--accept-terms", *metadata_options]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not any(path.endswith(".partial") and os.path.getsize(path) for path in downloads(environment)):
@@ -199,7 +200,7 @@ def test_repository_without_a_checkpoint_says_so_and_keeps_the_download(fetch, e
     hub.repositories = {f"google/{NAME}": folder}
     done = fetch("--accept-terms")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "warning: what was downloaded stays in " in done.stderr and "Traceback" not in done.stderr
+    assert "warning: the downloaded files are kept in " in done.stderr and "Traceback" not in done.stderr
     assert any(path.endswith("README.md") for path in downloads(environment))
     assert not (tmp_path / "weights" / NAME).exists()
 

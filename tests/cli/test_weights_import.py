@@ -41,7 +41,7 @@ def test_import_says_what_it_wrote(official, metadata_options, tmp_path):
     assert (config.name, config.training["dtype"]) == ("mine", "bfloat16")
     again = vepscore(*command)
     assert (again.returncode, again.stdout) == (2, "")
-    assert f"{output} is there already; nothing is overwritten" in again.stderr
+    assert f"{output} exists already and is not overwritten" in again.stderr
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ def test_imported_checkpoint_of_one_organism_scores_without_the_network(official
         assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "[]"), done.stderr
         if "info" in command:
             (mouse,) = (line for line in done.stdout.splitlines() if line.startswith("tracks, mouse:"))
-            assert mouse.endswith(" none: imported without its metadata")
+            assert mouse.endswith(" none: imported without metadata")
 
 
 def test_failed_import_leaves_nothing(official, metadata, tmp_path):
@@ -95,7 +95,7 @@ def test_organism_comes_from_the_name_or_is_said(metadata, tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (["tracks.textproto"], "does not say whether it is of human or mouse\n  hint: --metadata human:"),
+        (["tracks.textproto"], "does not state the organism, human or mouse\n  hint: --metadata human:"),
         (["human:tracks.textproto", METADATA_FILES["human"]], "is of the same organism, human"),
         (["mouse:absent"], "absent: no such file"),
     ],
@@ -114,7 +114,7 @@ def test_wrong_options_are_found_before_anything_is_read(official, metadata, tmp
     (tmp_path / "file").touch()
     for arguments, message in [
         ((str(tmp_path / "absent"), "--metadata", human, "-o", str(tmp_path / "mine")), "no such folder"),
-        ((str(official), "--metadata", human, "-o", str(tmp_path / "file")), "is there already"),
+        ((str(official), "--metadata", human, "-o", str(tmp_path / "file")), "exists already"),
         ((str(official), "-o", str(tmp_path / "mine")), "--metadata"),
         ((str(official), "--metadata", human), "--output"),
     ]:

@@ -1,4 +1,4 @@
-"""A progress line over bytes, on standard error and only where that is a terminal."""
+"""A progress bar in bytes, on standard error if that is a terminal."""
 
 import contextlib
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def observing_bytes(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A function that shows how many bytes are done, and how many there are in all."""
+    """Yield a function to call with the bytes done so far and in all."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

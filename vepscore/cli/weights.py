@@ -1,4 +1,4 @@
-"""`vepscore weights`: the checkpoints at hand, what is in one, and whether it is whole."""
+"""`vepscore weights`: list, describe and verify checkpoints."""
 
 import logging
 import sys
@@ -24,19 +24,21 @@ Name = Annotated[
     str | None,
     typer.Argument(
         metavar="[NAME]",
-        help="From the list, or a directory; the embedded one if not given.",
+        help="Name from `vepscore weights list`, or a directory. Default: the embedded checkpoint.",
         show_default=False,
     ),
 ]
-Plain = Annotated[bool, typer.Option("--plain", help="Tab-separated, without a header, on a terminal too.")]
+Plain = Annotated[
+    bool, typer.Option("--plain", help="Print tab-separated columns without a header, even on a terminal.")
+]
 
 
 @app.command("list")
 def list_weights(plain: Plain = False) -> None:
-    """List the checkpoints that can be asked for by name.
+    """List the checkpoints that can be selected by name.
 
-    They come with the package or lie in $VEPSCORE_WEIGHTS (or the user's data directory). Columns: name, directory,
-    and a remark where there is one.
+    They come with the package or are in $VEPSCORE_WEIGHTS (default: a folder of the user's data directory). Columns:
+    name, directory, remark.
     """
     from vepscore.model.official.hub import CHECKPOINTS
     from vepscore.model.registry import EMBEDDED_NAME, list_checkpoints
@@ -44,7 +46,7 @@ def list_weights(plain: Plain = False) -> None:
     rows, seen = [], set()
     for entry in list_checkpoints():
         default = "default" if entry.name == EMBEDDED_NAME else ""
-        remark = "use its directory: the name is taken" if entry.name in seen else default
+        remark = "select it by directory: the name is taken" if entry.name in seen else default
         rows.append((entry.name, str(entry.path), remark))
         seen.add(entry.name)
     print_table(("checkpoint", "directory", "remark"), rows, plain=plain)
@@ -56,7 +58,7 @@ def list_weights(plain: Plain = False) -> None:
 
 @app.command()
 def info(name: Name = None) -> None:
-    """Show what a checkpoint predicts, its terms, and how it was trained."""
+    """Show the outputs, license and training of a checkpoint."""
     from vepscore.model.checkpoint import read_config
     from vepscore.model.registry import resolve_checkpoint
 
@@ -72,7 +74,7 @@ def verify(name: Name = None) -> None:
 
     path = resolve_checkpoint(name)
     verify_checkpoint(path)
-    print(f"{path}: every file is as its hash says")
+    print(f"{path}: all checksums match")
 
 
 app.command("import")(import_weights)
@@ -87,14 +89,14 @@ def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str
     yield "parameters", f"{_count_parameters(config.architecture):,}"
     yield "default window", f"{config.window_bp:,} bp"
     yield "default indel anchor", str(config.indel_anchor)
-    yield "default scorers", ", ".join(config.scorers) if config.scorers else "every one that can run"
+    yield "default scorers", ", ".join(config.scorers) if config.scorers else "all that can run"
     yield "organisms", ", ".join(config.organisms)
     for organism in config.organisms:
         yield f"tracks, {organism}", _describe_tracks(path, organism)
     yield "license", config.license
     if config.terms_notice:
         yield "terms", config.terms_notice
-    yield "training", "\n".join(_describe_training(config.training)) or "not said"
+    yield "training", "\n".join(_describe_training(config.training)) or "not stated"
     yield "quantiles", "\n".join(file.name for file in list_quantiles(path)) or "none"
     yield "directory", str(path)
     yield "digest", f"sha256:{checkpoint_digest(path)}"
@@ -105,7 +107,7 @@ def _describe_tracks(path: Path, organism: str) -> str:
     from vepscore.model.track_table import read_organisms, read_tracks
 
     if organism not in read_organisms(path / TRACKS_FILE):
-        return "none: imported without its metadata"
+        return "none: imported without metadata"
     tables = read_tracks(path / TRACKS_FILE, organism)
     return "\n".join(f"{output} {len(tracks)}" for output, tracks in tables.items())
 
@@ -118,7 +120,7 @@ def _describe_training(training: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _inline(value: Any) -> str:
-    """A JSON value on one line."""
+    """Format a JSON value on one line."""
     if isinstance(value, Mapping):
         return ", ".join(f"{_words(key)} {_inline(element)}" for key, element in value.items())
     if isinstance(value, list):
@@ -127,12 +129,12 @@ def _inline(value: Any) -> str:
 
 
 def _words(key: str) -> str:
-    """A key as words; a file's name stays as it is."""
+    """Format a key as words; a file name stays unchanged."""
     return key.replace("_", " ") if key.isidentifier() else key
 
 
 def _count_parameters(architecture: "ModelConfig") -> int:
-    """Of the whole network, without making it."""
+    """Count the parameters of a network without creating it."""
     from vepscore.model.heads import parameter_count
     from vepscore.model.loading import abstract_network
 

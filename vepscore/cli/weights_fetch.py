@@ -1,4 +1,4 @@
-"""`vepscore weights fetch`: an official checkpoint downloaded with the user's account, verified and imported."""
+"""`vepscore weights fetch`: download an official checkpoint with the user's account, verify and import it."""
 
 import enum
 import logging
@@ -26,7 +26,7 @@ _TERMS = """The AlphaGenome weights belong to Google DeepMind and come with term
   - non-commercial use only, of the weights and of what they predict
   - predictions may not be used to train other models
   - not validated or approved for clinical use
-This summary is ours and replaces nothing. The terms: {url}"""
+This is a summary; the terms themselves apply: {url}"""
 
 
 class Source(enum.StrEnum):
@@ -42,14 +42,14 @@ def fetch(
         ),
     ],
     source: Annotated[
-        Source, typer.Option("--from", help="Where from, with the token of your account there.")
+        Source, typer.Option("--from", help="Site to download from, with the token of your account there.")
     ] = Source.huggingface,
     metadata: Annotated[
         list[str] | None,
         typer.Option(
             "--metadata",
             metavar="FILE",
-            help="Track metadata, as of `import`. Default: human and mouse, from the official repository.",
+            help="Track metadata, as in `weights import`. Default: human and mouse, from the official repository.",
             show_default=False,
         ),
     ] = None,
@@ -60,12 +60,12 @@ def fetch(
             "-o",
             "--output",
             metavar="OUT",
-            help="A folder to be made. Default: where `-c NAME` finds it.",
+            help="Directory to create. Default: one where `-c NAME` finds it.",
             show_default=False,
         ),
     ] = None,
     accept_terms: Annotated[
-        bool, typer.Option("--accept-terms", help="Agree to the model terms without being asked.")
+        bool, typer.Option("--accept-terms", help="Accept the model terms without a prompt.")
     ] = False,
     keep_download: Annotated[
         bool, typer.Option("--keep-download", help="Keep the official files after the import.")
@@ -75,7 +75,7 @@ def fetch(
 ) -> None:
     """Download an official AlphaGenome checkpoint with your account, and import it.
 
-    Needs the extra: pip install 'vepscore\\[fetch]'. A download that breaks off is continued by the next call.
+    Requires pip install 'vepscore\\[fetch]'. Rerun the command to resume a download that broke off.
     """
     from vepscore.genome.cache import cache_dir
     from vepscore.model.official.downloads import locked
@@ -96,10 +96,10 @@ def fetch(
         try:
             write_imported(official, output, metadata=files, name=name, dtype=dtype)
         except BaseException:
-            log.warning("what was downloaded stays in %s", folder)
+            log.warning("the downloaded files are kept in %s", folder)
             raise
         if keep_download:
-            log.info("the official files stay in %s", official)
+            log.info("the official files are kept in %s", official)
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -114,8 +114,8 @@ def _check_name(name: str) -> None:
 def _check_stays(output: Path) -> None:
     if is_scratch(output):
         raise UsageError(
-            "there is no home folder to keep the checkpoint in",
-            hint="name a folder with -o, or set VEPSCORE_WEIGHTS",
+            "there is no home directory for the checkpoint",
+            hint="pass a directory to -o, or set VEPSCORE_WEIGHTS",
         )
 
 
@@ -127,13 +127,13 @@ def _agree_to_terms(accepted: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
-            "the model terms were not agreed to, and there is no terminal to ask on",
-            hint="read the terms, then call again with --accept-terms",
+            "the model terms were not accepted, and there is no terminal for a prompt",
+            hint="read the terms, then rerun with --accept-terms",
         )
-    # Not `typer.confirm`, which puts a blank on standard output.
-    print("Do you agree to the terms? [y/N] ", end="", file=sys.stderr, flush=True)
+    # Not `typer.confirm`, which prints a blank to standard output.
+    print("Do you accept the terms? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise CheckpointError("the model terms were not agreed to, so nothing was downloaded")
+        raise CheckpointError("the model terms were not accepted, so nothing was downloaded")
 
 
 def _download(name: str, source: Source, folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""`vepscore weights import`: an official checkpoint turned into our layout."""
+"""`vepscore weights import`: convert an official checkpoint to our layout."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ ORGANISMS = ("human", "mouse")
 
 
 DtypeOption = Annotated[
-    Precision, typer.Option("--dtype", help="Of the parameters as stored; bfloat16 takes half the space.")
+    Precision, typer.Option("--dtype", help="Dtype of the stored parameters; bfloat16 takes half the space.")
 ]
 
 
@@ -28,59 +28,61 @@ def import_weights(
         typer.Option(
             "--metadata",
             metavar="FILE",
-            help="Track metadata, textproto, plain or gz; repeatable, one per organism. human:FILE or mouse:FILE "
-            "where the file's name does not say which.",
+            help="Track metadata of an organism, a textproto file, uncompressed or gzipped; repeat for each organism. "
+            "Use human:FILE or mouse:FILE if the file name does not contain the organism.",
             show_default=False,
         ),
     ],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="OUT", help="A folder to be made.", show_default=False),
+        typer.Option("-o", "--output", metavar="OUT", help="Directory to create.", show_default=False),
     ],
     dtype: DtypeOption = Precision.float32,
     name: Annotated[
         str | None,
-        typer.Option(help="What outputs call the checkpoint. Default: the name of OUT.", show_default=False),
+        typer.Option(help="Name recorded in output files. Default: the name of OUT.", show_default=False),
     ] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn an official checkpoint and its track metadata into our layout, which opens fast and offline."""
+    """Convert an official checkpoint and its track metadata to our layout, which opens fast and offline."""
     check_output(output, source=directory)
     files = metadata_by_organism(metadata)
     if not directory.is_dir():
-        raise UsageError(f"{directory}: no such folder", hint="give the folder of the official checkpoint")
+        raise UsageError(
+            f"{directory}: no such directory", hint="pass the directory of the official checkpoint"
+        )
     write_imported(
         directory, output, metadata=files, name=name or escape_bytes(output.resolve().name), dtype=dtype
     )
 
 
 def check_output(output: Path, *, source: Path) -> None:
-    """Refuse a place where something lies already, or that is within the source.
+    """Check that a checkpoint can be written to a directory.
 
     Args:
-        output: where the checkpoint is to be written.
-        source: the folder that it is made from.
+        output: the directory to write.
+        source: the directory that is read.
 
     Raises:
-        UsageError: `output` is a file, a folder that is not empty, or in `source`.
+        UsageError: `output` is a file, a directory that is not empty, or in `source`.
     """
     if output.resolve().is_relative_to(source.resolve()):
-        raise UsageError(f"{output} is within {source}, which is read", hint="give another folder with -o")
+        raise UsageError(f"{output} is in the input directory {source}", hint="pass another directory to -o")
     if output.is_dir() and not any(output.iterdir()):
         return
     if output.exists():
         raise UsageError(
-            f"{output} is there already; nothing is overwritten",
-            hint="give another folder with -o, or remove this one first",
+            f"{output} exists already and is not overwritten",
+            hint="pass another directory to -o, or remove this one first",
         )
 
 
 def metadata_by_organism(values: Sequence[str]) -> dict[str, Path]:
-    """The metadata files by organism, from FILE, human:FILE or mouse:FILE.
+    """Return the metadata files by organism, from FILE, human:FILE or mouse:FILE.
 
     Raises:
-        UsageError: a file does not exist, its organism cannot be told, or two are of one organism.
+        UsageError: a file does not exist, its organism is unknown, or two are of one organism.
     """
     files: dict[str, Path] = {}
     for value in values:
@@ -96,7 +98,7 @@ def metadata_by_organism(values: Sequence[str]) -> dict[str, Path]:
 def write_imported(
     directory: Path, output: Path, *, metadata: Mapping[str, Path], name: str, dtype: str
 ) -> None:
-    """Imports the official checkpoint in `directory`, and says what was written."""
+    """Import the official checkpoint in `directory`, and print a summary."""
     from vepscore.cli.tables import print_fields
     from vepscore.cli.transfer import observing_bytes
     from vepscore.engine.settings import set_up_process
@@ -111,13 +113,13 @@ def write_imported(
 def _split(value: str) -> tuple[str, Path]:
     from vepscore.model.official.metadata import organism_of
 
-    said, colon, rest = value.partition(":")
-    if colon and said in ORGANISMS:
-        return said, Path(rest)
+    prefix, colon, rest = value.partition(":")
+    if colon and prefix in ORGANISMS:
+        return prefix, Path(rest)
     organism = organism_of(Path(value))
     if organism is None:
         raise UsageError(
-            f"--metadata {value}\nthe file's name does not say whether it is of human or mouse",
+            f"--metadata {value}\nthe file name does not state the organism, human or mouse",
             hint=f"--metadata human:{value} or --metadata mouse:{value}",
         )
     return organism, Path(value)

@@ -272,7 +272,7 @@ def test_damaged_copy(copy: Path, metadata: dict[str, Path], tmp_path: Path, dam
 def test_other_orbax_checkpoint(metadata: dict[str, Path], tmp_path: Path) -> None:
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(tmp_path / "other", {"step": np.arange(3)})
-    with pytest.raises(CheckpointError, match="holds no pair of parameters and state"):
+    with pytest.raises(CheckpointError, match="not a pair of parameters and state"):
         load_official(tmp_path / "other", metadata["human"])
 
 
@@ -284,9 +284,9 @@ def test_metadata_of_another_checkpoint(official: Path) -> None:
 
 def test_metadata_of_the_other_organism(official: Path, metadata: dict[str, Path], tmp_path: Path) -> None:
     swapped = {"human": metadata["mouse"], "mouse": metadata["human"]}
-    with pytest.raises(CheckpointError, match="names the tracks of mouse, not of human"):
+    with pytest.raises(CheckpointError, match="the file name is that of mouse metadata, not human"):
         load_official(official, metadata["mouse"], organism="human")
-    with pytest.raises(CheckpointError, match="names the tracks of mouse, not of human"):
+    with pytest.raises(CheckpointError, match="the file name is that of mouse metadata, not human"):
         import_checkpoint(official, tmp_path / "ours", metadata=swapped, name="ours")
 
 

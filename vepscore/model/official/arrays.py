@@ -1,6 +1,6 @@
-"""The arrays of an official checkpoint, read from its Orbax directory.
+"""Read the arrays of an official checkpoint from its Orbax directory.
 
-Nothing in it is executed: Orbax reads arrays and their descriptions in JSON.
+No code in it is executed: Orbax reads arrays, and their descriptions in JSON.
 """
 
 import contextlib
@@ -24,18 +24,18 @@ from vepscore.model.network import AlphaGenome
 from vepscore.model.official.names import OfficialLeaf, architecture_of, expected_leaves, official_leaf
 from vepscore.paths import utf8_path
 
-_GROUP_BYTES = 256 * 2**20  # read at a time; Orbax needs as much again
+_GROUP_BYTES = 256 * 2**20  # read at a time; Orbax needs the same amount again
 
 
 class OrbaxArrays:
-    """The arrays of an official checkpoint, under their names in our network, kernels standardised.
+    """The arrays of an official checkpoint, by their names in our network, with standardized kernels.
 
     Args:
         directory: the Orbax directory.
-        dtype: in which kernels are standardised; the official mixed precision does that in bfloat16, too.
+        dtype: dtype in which kernels are standardized; bfloat16 as in the official mixed precision.
 
     Raises:
-        CheckpointError: the directory is not whole, or holds something else.
+        CheckpointError: the directory is incomplete, or not an official checkpoint.
     """
 
     def __init__(self, directory: Path, dtype: str) -> None:
@@ -46,13 +46,15 @@ class OrbaxArrays:
         self.shapes = {
             leaf: tuple(self._tree[leaf.half][leaf.module][leaf.name].shape) for leaf in _leaves(self._tree)
         }
-        self._official: dict[str, tuple[OfficialLeaf, tuple[int, ...]]] = {}  # by our name; and our shape
+        self._official: dict[
+            str, tuple[OfficialLeaf, tuple[int, ...]]
+        ] = {}  # leaf and our shape, by our name
 
     def expected_network(self) -> AlphaGenome:
-        """The network that the arrays fill.
+        """Return the network that the arrays fill, without arrays.
 
         Raises:
-            CheckpointError: they fill none.
+            CheckpointError: the arrays are not those of a network of the family.
         """
         network = abstract_network(self._find_architecture(), folded=False)
         compare_shapes(self.shapes, expected_leaves(network), where=self.directory)
@@ -64,7 +66,7 @@ class OrbaxArrays:
         return network
 
     def read(self, names: Collection[str], rows: Mapping[str, int]) -> Iterator[tuple[str, np.ndarray]]:
-        """The named arrays, some hundred megabytes at a time; of those in `rows` one row."""
+        """Yield the named arrays, for names in `rows` only that row; reads some hundred megabytes at a time."""
         for group in self._group(names):
             scales = {name: scale for name in group if (scale := self._scale_of(name))}
             found = self._restore([self._official[name][0] for name in [*group, *scales.values()]])
@@ -72,24 +74,25 @@ class OrbaxArrays:
                 leaf, shape = self._official[name]
                 array = found.pop(leaf).reshape(shape)
                 if name in scales:
-                    scale = found[self._official[scales[name]][0]].reshape(-1)
-                    array = np.asarray(standardize(array.astype(self._dtype), scale.astype(self._dtype)))
+                    factors = found[self._official[scales[name]][0]].reshape(-1)
+                    kernel, factors = (jnp.asarray(x.astype(self._dtype)) for x in (array, factors))
+                    array = np.asarray(standardize(kernel, factors))
                 yield name, array[rows[name] : rows[name] + 1] if name in rows else array
 
     def _find_architecture(self) -> ModelConfig:
-        """The published one, unless the arrays are exactly those of another size of the family."""
+        """Return the published architecture, unless the arrays are exactly those of another size of the family."""
         published_network = ModelConfig.alphagenome()
         try:
             architecture = architecture_of(self.shapes)
             if architecture == published_network:
                 return architecture
             expected = expected_leaves(abstract_network(architecture, folded=False))
-        except Exception:  # sizes read from damaged arrays make no network, each in a way of its own
+        except Exception:  # sizes inferred from damaged arrays fail in many ways
             return published_network
         return architecture if expected == self.shapes else published_network
 
     def _scale_of(self, name: str) -> str | None:
-        """The name of the scale that a convolution's kernel is standardised with."""
+        """Return the name of the scale with which a convolution's kernel is standardized."""
         module, _, leaf = name.rpartition(".")
         scale = f"{module}.scale"
         return scale if leaf == "kernel" and scale in self._official else None
@@ -107,13 +110,13 @@ class OrbaxArrays:
             yield group
 
     def _read_tree(self) -> Sequence[Mapping[str, Mapping[str, Any]]]:
-        """Shapes and dtypes: the pair of module path → leaf name → description."""
+        """Read shapes and dtypes: the pair of module path → leaf name → description."""
         with _reading(self.directory), ocp.PyTreeCheckpointer() as checkpointer:
             tree = checkpointer.metadata(self._readable).item_metadata.tree
         if not _is_pair_of_modules(tree):
             raise CheckpointError(
-                f"{self.directory}: holds no pair of parameters and state by module and name",
-                hint="give the folder of an official AlphaGenome checkpoint (JAX version)",
+                f"{self.directory}: not a pair of parameters and state by module and name",
+                hint="pass the directory of an official AlphaGenome checkpoint (JAX version)",
             )
         return tree
 
@@ -139,8 +142,8 @@ class OrbaxArrays:
 
 @contextlib.contextmanager
 def _reading(directory: Path) -> Iterator[None]:
-    """Turns whatever Orbax raises on a damaged checkpoint, a different class for each damage, into ours."""
-    logging.getLogger("absl").setLevel(logging.ERROR)  # it warns of what our error says
+    """Raise CheckpointError for the errors of Orbax, which have a different class for each kind of damage."""
+    logging.getLogger("absl").setLevel(logging.ERROR)  # its warnings repeat our error
     previous = sys.unraisablehook
     sys.unraisablehook = functools.partial(_report_unless_late, previous)
     try:
@@ -156,7 +159,7 @@ def _reading(directory: Path) -> Iterator[None]:
 
 
 def _report_unless_late(report: Callable[[Any], None], event: Any) -> None:
-    """After a failed read others are still under way, and complain that Orbax has closed its event loop."""
+    """Report errors, except from reads that were in progress when a failed read closed Orbax's event loop."""
     if not (isinstance(event.exc_value, RuntimeError) and "loop is closed" in str(event.exc_value)):
         report(event)
 

@@ -1,4 +1,4 @@
-"""Where each array of the network stands in an official checkpoint, and in which shape.
+"""The name and shape that each array of the network has in an official checkpoint.
 
 An official checkpoint is a pair of mappings, parameters and state: module path → leaf name → array, named by Haiku.
 Source: google-deepmind/alphagenome_research 0.2.0, the module names in `model/`.
@@ -56,7 +56,7 @@ _SEQUENCE_TO_PAIR = {
 _MLP = {"norm_in": "rms_batch_norm", "widen": "linear", "narrow": "linear_1", "norm_out": "rms_batch_norm_1"}
 _ROW_ATTENTION = {"norm": "layer_norm", "query": "linear_q", "key": "linear_k", "value": "linear_v"}
 
-# Our block → the official one, and the layers inside. `#` is an index; `@` the index as Haiku writes it, "" for 0.
+# Our block → the official block, and the layers in it. `#` is an index; `@` is an index as Haiku writes it, "" for 0.
 _BLOCKS: dict[str, tuple[str, Mapping[str, str]]] = {
     "organism": ("embed", {}),
     "encoder.embedder.conv": ("sequence_encoder/dna_embedder/conv1_d", {}),
@@ -116,7 +116,7 @@ class OfficialLeaf:
 
 
 def official_leaf(path: tuple[Any, ...], variable: nnx.Variable) -> OfficialLeaf:
-    """Where the array at `path` of a network's flat state stands in an official checkpoint."""
+    """Return the place in an official checkpoint of the array at `path` of a network's flat state."""
     *modules, leaf = map(str, path)
     half = STATE if isinstance(variable, nnx.BatchStat) else PARAMS
     if modules[-1] == "tissue_embeddings":
@@ -130,7 +130,7 @@ def official_leaf(path: tuple[Any, ...], variable: nnx.Variable) -> OfficialLeaf
 
 
 def official_shape(leaf: OfficialLeaf, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that the official code gives an array whose shape in our network is `shape`."""
+    """Return the shape in an official checkpoint of an array that has `shape` in our network."""
     if leaf.module.endswith("_logits"):
         organisms, *rest = shape
         return organisms, math.prod(rest)
@@ -145,10 +145,10 @@ def official_shape(leaf: OfficialLeaf, shape: tuple[int, ...]) -> tuple[int, ...
 
 
 def architecture_of(shapes: Mapping[OfficialLeaf, tuple[int, ...]]) -> ModelConfig:
-    """The sizes that an official checkpoint's arrays have; each is read from one array.
+    """Infer the sizes of the network from the shapes in an official checkpoint.
 
     Raises:
-        KeyError: an array that tells a size is missing.
+        KeyError: an array that determines a size is missing.
     """
 
     def shape(module: str, name: str = "w") -> tuple[int, ...]:
@@ -181,7 +181,7 @@ def architecture_of(shapes: Mapping[OfficialLeaf, tuple[int, ...]]) -> ModelConf
 
 
 def expected_leaves(network: AlphaGenome) -> dict[OfficialLeaf, tuple[int, ...]]:
-    """What an official checkpoint for a network, whose convolutions are not folded, holds."""
+    """Return the arrays and shapes of an official checkpoint for a network that is not folded."""
     leaves = {}
     for path, variable in nnx.to_flat_state(nnx.state(network, nnx.Any(nnx.Param, nnx.BatchStat))):
         leaf = official_leaf(path, variable)
@@ -207,7 +207,7 @@ def _of_head(leaf: OfficialLeaf, name: str) -> bool:
 
 
 def _head_module(modules: list[str]) -> str:
-    """heads, ATAC, resolutions, 1, linear → head/atac/resolution_1/multi_organism_linear."""
+    """Translate heads, ATAC, resolutions, 1, linear to head/atac/resolution_1/multi_organism_linear."""
     _, output, *rest = modules
     rest = [{"linear": "multi_organism_linear"}.get(name, name) for name in rest]
     return "/".join(["head", _HEADS[Output(output)], *rest]).replace("resolutions/", "resolution_")

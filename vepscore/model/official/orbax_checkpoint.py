@@ -1,10 +1,10 @@
-"""The official checkpoint: an Orbax directory of (parameters, state), opened as it is or imported into our layout."""
+"""The official checkpoint, an Orbax directory of (parameters, state): open it, or import it into our layout."""
 
 import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +27,7 @@ from vepscore.model.official.metadata import TrackMetadata, check_channels, orga
 from vepscore.outputs import MAX_WINDOW_BP, Output
 
 ORGANISMS = ("human", "mouse")  # in the order of the organism-specific parameters
-ROTARY_DTYPE = "bfloat16"  # what the released weights were trained with
+ROTARY_DTYPE: Literal["bfloat16"] = "bfloat16"  # the released weights were trained with it
 LICENSE = "AlphaGenome model terms (non-commercial)"
 TERMS_NOTICE = (
     f"Made with AlphaGenome weights and subject to the AlphaGenome model terms, {TERMS_URL}: non-commercial use "
@@ -43,18 +43,18 @@ def load_official(
     dtype: str = "float32",
     outputs: Collection[Output] | None = None,
 ) -> Checkpoint:
-    """Opens an official checkpoint for one organism; the rest as in `load_checkpoint`.
+    """Open an official checkpoint for one organism, otherwise like `load_checkpoint`.
 
     Args:
         directory: the Orbax directory.
         metadata: the organism's track metadata, a textproto.
         organism: "human" or "mouse".
-        dtype: of the parameters.
-        outputs: whose heads are read; None for all.
+        dtype: dtype of the parameters.
+        outputs: the outputs whose heads are read; None for all.
 
     Raises:
-        CheckpointError: the directory is not whole, its arrays are not those of the network, or the metadata is
-            not of this checkpoint.
+        CheckpointError: the directory is incomplete, its arrays are not those of the network, or the metadata is of
+            another checkpoint.
     """
     arrays = OrbaxArrays(directory, dtype)
     network = arrays.expected_network()
@@ -78,15 +78,15 @@ def import_checkpoint(
     dtype: str = "float32",
     observe: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Turns an official checkpoint into one in our layout.
+    """Convert an official checkpoint to our layout.
 
     Args:
         directory: the Orbax directory.
-        output: where ours is written, which must not exist; appears whole or not at all.
+        output: the directory to write, which must not exist; it appears complete or not at all.
         metadata: the track metadata of each organism ("human", "mouse").
-        name: of the new checkpoint.
-        dtype: of the parameters, "float32" or "bfloat16"; stored statistics stay float32.
-        observe: called with the bytes read so far and in total.
+        name: name of the new checkpoint.
+        dtype: dtype of the parameters, "float32" or "bfloat16"; stored statistics stay float32.
+        observe: called with the bytes read so far and in all.
 
     Raises:
         CheckpointError: as in `load_official`.
@@ -114,14 +114,14 @@ def import_checkpoint(
     except OSError as error:
         raise OutputError(
             f"{output}\ncannot be written: {error.strerror or error}",
-            hint="name a folder that does not exist yet, on a disk with room for it",
+            hint="pass a directory that does not exist yet, on a disk with enough space",
         ) from error
 
 
 def _convert(
     network: AlphaGenome, arrays: OrbaxArrays, dtype: str, observe: Callable[[int, int], None]
 ) -> dict[str, np.ndarray]:
-    """Every array of the network by its path in it, parameters in `dtype`."""
+    """Read every array of the network, by its path in it, with parameters in `dtype`."""
     variables = {name: leaf for name, (_, leaf) in stored_variables(network).items()}
     total, done = sum(leaf.size for leaf in variables.values()) * 4, 0
     converted = {}
@@ -137,8 +137,8 @@ def _read_metadata(path: Path, organism: str, architecture: ModelConfig) -> Trac
     named = organism_of(path)
     if named not in (None, organism):
         raise CheckpointError(
-            f"{path}: names the tracks of {named}, not of {organism}",
-            hint="give each organism its own metadata; a file's name may say neither",
+            f"{path}: the file name is that of {named} metadata, not {organism}",
+            hint="pass the metadata of each organism; the file name need not contain an organism",
         )
     metadata = read_metadata(path)
     check_channels(metadata, architecture.heads, where=path)
@@ -168,6 +168,6 @@ def _files(directory: Path) -> list[Path]:
 
 
 def _digest(paths: Sequence[Path]) -> str:
-    """sha256 in hex of the list of the files' hashes."""
+    """Return the hex sha256 of the list of the files' hashes."""
     lines = "".join(f"{file_digest(path)}  {path.name}\n" for path in paths)
     return hashlib.sha256(os.fsencode(lines)).hexdigest()
