@@ -26,7 +26,7 @@ from vepscore.genome.alignment import (
     choose_right_pairs,
 )
 from vepscore.model.checkpoint import LOADED_ORGANISM
-from vepscore.model.heads import JunctionHead, TrackHead, choose_sites
+from vepscore.model.heads import JunctionHead, choose_sites
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import PAIR_BIN_BP, SPLICE_CLASSES, Output, Tracks
 
@@ -302,10 +302,7 @@ class _Heads:
         if self.reverse and output in BETWEEN_BASES:
             # On the other strand, it is found one base before; nothing at the window's start.
             index = index - 1
-        embedding = self.embed(output, reader, index)
-        head = self.network.heads[str(output)]
-        resolution = {"resolution_bp": output.resolution_bp} if isinstance(head, TrackHead) else {}
-        signal = head(embedding, LOADED_ORGANISM, **resolution)
+        signal = self.network.predict(output, self.embed(output, reader, index), LOADED_ORGANISM)
         if self.reverse and output is Output.CONTACT_MAPS:
             signal = signal[:, ::-1]
         return _masked(signal, index)
