@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -58,6 +59,15 @@ SCHEMA = pa.schema(
         "quantile_score": pa.float32(),  # null in runs without background quantiles
     }
 )
+# The columns of a DataFrame, which has a row for what was not scored too.
+FRAME_SCHEMA = pa.schema(
+    [
+        *[SCHEMA.field(name) for name in SCHEMA.names[:-2]],
+        pa.field("status", STRING),  # OK, or why the allele has no score
+        pa.field("reason", STRING),  # the same in words; null if the status is OK
+        *[SCHEMA.field(name) for name in SCHEMA.names[-2:]],
+    ]
+)
 # Names of release 0.1, and their current names. Files with the old names can be read in this release.
 RENAMED = {
     "scorer": "variant_scorer",
@@ -71,7 +81,7 @@ COLUMNS_OF_0_1 = (
     *("track_index", "track_name", "track_strand", "ontology_curie", "biosample_name", "assay"),
     *("raw_score", "quantile_score"),
 )
-_NAME_COLUMNS = ("variant_id", "scored_interval")  # different for almost every allele
+_NAME_COLUMNS = ("variant_id", "scored_interval", "status", "reason")  # different for almost every allele
 _ALLELE_COLUMNS = ("record", "alt_index", "chrom", "pos", "ref", "alt", "variant_scorer", "output_type")
 _GENE_COLUMNS = ("gene_id", "gene_name", "gene_type", "gene_strand")
 _PLACE_COLUMNS = ("junction_Start", "junction_End", "site_pos")
@@ -82,6 +92,7 @@ _TRACK_COLUMNS = {  # and the attributes of Tracks that they hold
     "ontology_curie": "ontology_curie",
     "biosample_name": "biosample_name",
 }
+_NULLABLE = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}
 _SCORE_COLUMNS = ("raw_score", "quantile_score")
 
 _NULL = -1  # the code of a null string; also a junction's or a site's coordinate if there is none
@@ -124,10 +135,10 @@ class _TrackTable:
         self.sizes = {output: len(table) for output, table in tracks.items()}
         ends = np.cumsum(list(self.sizes.values()), dtype=np.int64).tolist()
         self.starts = dict(zip(tracks, [0, *ends], strict=False))
-        self.index = np.array([i for size in self.sizes.values() for i in range(size)], np.int32)
-        self.codes = {
+        self.index = np.array([*(i for size in self.sizes.values() for i in range(size)), _NULL], np.int32)
+        self.codes = {  # the last place is that of no track
             column: vocabularies[column].codes(
-                [text for table in tracks.values() for text in getattr(table, attribute)]
+                [*(text for table in tracks.values() for text in getattr(table, attribute)), ""]
             )
             for column, attribute in _TRACK_COLUMNS.items()
         }
@@ -137,12 +148,12 @@ class _TrackTable:
 class Segment:
     """Scores of one matrix; a row group takes it whole or in part."""
 
-    names: tuple[str, str]  # _NAME_COLUMNS
+    names: tuple[str, ...]  # _NAME_COLUMNS
     allele: tuple[int, ...]  # numbers and codes of _ALLELE_COLUMNS
     genes: np.ndarray  # int32 (R, 4): codes of _GENE_COLUMNS
     places: np.ndarray  # int64 (R, 3): _PLACE_COLUMNS
     rows: np.ndarray  # int64 (N,): row of the matrix
-    tracks: np.ndarray  # int64 (N,): place in the track table
+    tracks: np.ndarray  # int64 (N,): place in the track table; -1 for no track
     values: np.ndarray  # float32 (N,)
     quantiles: np.ndarray  # float32 (N,); NaN in runs without quantiles
 
@@ -171,20 +182,28 @@ class TidyRows:
         self._tracks = _TrackTable(tracks, self._vocabularies)
         self._gene_codes: dict[Gene | None, tuple[int, ...]] = {None: (_NULL,) * len(_GENE_COLUMNS)}
 
-    def segments(self, result: RecordResult) -> Iterator[Segment]:
+    def segments(self, result: RecordResult, *, with_unscored: bool = False) -> Iterator[Segment]:
         """Yield the scores of all ALTs of a record, matrix by matrix.
+
+        Args:
+            result: the record's.
+            with_unscored: yield one row without a score for an ALT that has none.
 
         Raises:
             PluginError: a matrix's shape is not that of its genes and tracks.
             CheckpointError: the quantiles are of other tracks.
         """
         for alt_index, allele in enumerate(result.alleles):
-            names = _names_of(result.record, allele)
+            has_rows = False
             for matrix in allele.matrices:
-                yield self._segment(result.record, alt_index, allele.alt, names, matrix)
+                segment = self._segment(result.record, alt_index, allele, matrix)
+                has_rows |= len(segment) > 0
+                yield segment
+            if with_unscored and not has_rows:
+                yield self._unscored(result.record, alt_index, allele)
 
-    def table(self, segments: Sequence[Segment]) -> pa.Table:
-        """Return the rows of the segments, N rows with the columns of SCHEMA."""
+    def table(self, segments: Sequence[Segment], schema: pa.Schema = SCHEMA) -> pa.Table:
+        """Return the rows of the segments, at least one: N rows with the columns of `schema`."""
         counts = [len(segment) for segment in segments]
         tracks = np.concatenate([segment.tracks for segment in segments])
         offsets = np.cumsum([0, *(len(segment.genes) for segment in segments)])
@@ -206,12 +225,11 @@ class TidyRows:
         numbers["quantile_score"] = np.concatenate([segment.quantiles for segment in segments])
         columns = {column: self._column(column, values) for column, values in numbers.items()}
         for i, column in enumerate(_NAME_COLUMNS):
-            columns[column] = _names([segment.names[i] for segment in segments], counts)
-        return pa.table(columns, schema=SCHEMA)
+            if column in schema.names:
+                columns[column] = _names([segment.names[i] for segment in segments], counts)
+        return pa.table(columns, schema=schema)
 
-    def _segment(
-        self, record: Record, alt_index: int, alt: str, names: tuple[str, str], matrix: ScoreMatrix
-    ) -> Segment:
+    def _segment(self, record: Record, alt_index: int, allele: AlleleResult, matrix: ScoreMatrix) -> Segment:
         expected = (len(matrix.genes), self._tracks.sizes.get(matrix.output, 0))
         if matrix.values.shape != expected:
             raise PluginError(
@@ -219,20 +237,37 @@ class TidyRows:
                 f"its rows by the tracks of {matrix.output}"
             )
         rows, columns = np.nonzero(~np.isnan(matrix.values))
-        texts = {"chrom": record.chrom, "ref": record.ref, "alt": alt}
-        texts |= {"variant_scorer": matrix.scorer, "output_type": matrix.output.value}
-        codes = {column: self._vocabularies[column].code(text) for column, text in texts.items()}
-        numbers = codes | {"record": record.index, "alt_index": alt_index, "pos": record.pos1}
         return Segment(
-            names=names,
-            allele=tuple(numbers[column] for column in _ALLELE_COLUMNS),
+            names=_names_of(record, allele),
+            allele=self._allele(record, alt_index, allele.alt, matrix.scorer, matrix.output.value),
             genes=np.array([self._codes_of(gene) for gene in matrix.genes], np.int32).reshape(-1, 4),
             places=_places(matrix),
             rows=rows,
             tracks=columns + self._tracks.starts[matrix.output],
             values=matrix.values[rows, columns].astype(np.float32, copy=False),
-            quantiles=self._rank(record.ref, alt, matrix)[rows, columns],
+            quantiles=self._rank(record.ref, allele.alt, matrix)[rows, columns],
         )
+
+    def _unscored(self, record: Record, alt_index: int, allele: AlleleResult) -> Segment:
+        """Return the one row of an allele without scores."""
+        return Segment(
+            names=_names_of(record, allele),
+            allele=self._allele(record, alt_index, allele.alt, "", ""),
+            genes=np.full((1, len(_GENE_COLUMNS)), _NULL, np.int32),
+            places=np.full((1, len(_PLACE_COLUMNS)), _NULL, np.int64),
+            rows=np.zeros(1, np.int64),
+            tracks=np.full(1, _NULL, np.int64),
+            values=np.full(1, np.nan, np.float32),
+            quantiles=np.full(1, np.nan, np.float32),
+        )
+
+    def _allele(self, record: Record, alt_index: int, alt: str, scorer: str, output: str) -> tuple[int, ...]:
+        """Return the numbers and codes of _ALLELE_COLUMNS."""
+        texts = {"chrom": record.chrom, "ref": record.ref, "alt": alt}
+        texts |= {"variant_scorer": scorer, "output_type": output}
+        codes = {column: self._vocabularies[column].code(text) for column, text in texts.items()}
+        numbers = codes | {"record": record.index, "alt_index": alt_index, "pos": record.pos1}
+        return tuple(numbers[column] for column in _ALLELE_COLUMNS)
 
     def _rank(self, ref: str, alt: str, matrix: ScoreMatrix) -> np.ndarray:
         """Return float32 (R, T), the quantiles of a matrix's scores; NaN in runs without."""
@@ -241,28 +276,50 @@ class TidyRows:
         return self._quantiles.rank_scores(kind_of(ref, alt), matrix.scorer, matrix.values)
 
     def _codes_of(self, gene: Gene | None) -> tuple[int, ...]:
-        codes = self._gene_codes.get(gene)
-        if gene is not None and codes is None:
+        if gene is not None and gene not in self._gene_codes:
             texts = (gene.gene_id, gene.name, gene.type, gene.strand)
-            codes = tuple(self._vocabularies[c].code(t) for c, t in zip(_GENE_COLUMNS, texts, strict=True))
-            self._gene_codes[gene] = codes
-        return codes
+            codes = [self._vocabularies[c].code(t) for c, t in zip(_GENE_COLUMNS, texts, strict=True)]
+            self._gene_codes[gene] = tuple(codes)
+        return self._gene_codes[gene]
 
     def _column(self, name: str, values: np.ndarray) -> pa.Array:
         if name in self._vocabularies:
             return self._vocabularies[name].array(values)
         if name in _SCORE_COLUMNS:
             return pa.array(values, from_pandas=True)  # NaN becomes null
-        mask = values == _NULL if name in _PLACE_COLUMNS else None
+        mask = values == _NULL if name in (*_PLACE_COLUMNS, "track_index") else None
         return pa.array(values, SCHEMA.field(name).type, mask=mask)
 
 
-def _names_of(record: Record, allele: AlleleResult) -> tuple[str, str]:
+def tidy_frame(
+    results: Iterable[RecordResult], tracks: Mapping[Output, Tracks], quantiles: Quantiles | None
+) -> pd.DataFrame:
+    """Return results as a DataFrame with the columns of FRAME_SCHEMA; every ALT has at least one row.
+
+    Texts are categorical, as pandas reads them from the Parquet file, and whole numbers are nullable integers.
+
+    Raises:
+        PluginError: a matrix's shape is not that of its genes and tracks.
+        CheckpointError: the quantiles are of other tracks.
+    """
+    rows = TidyRows(tracks, quantiles)
+    segments = [segment for result in results for segment in rows.segments(result, with_unscored=True)]
+    table = rows.table(segments, FRAME_SCHEMA) if segments else FRAME_SCHEMA.empty_table()
+    return to_frame(table)
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """Return a table as a DataFrame whose whole numbers are nullable integers."""
+    return table.to_pandas(types_mapper=_NULLABLE.get)
+
+
+def _names_of(record: Record, allele: AlleleResult) -> tuple[str, ...]:
     """Return the values of _NAME_COLUMNS."""
-    return variant_id(record.chrom, record.pos1, record.ref, allele.alt), interval(allele.window)
+    name = variant_id(record.chrom, record.pos1, record.ref, allele.alt)
+    return name, _interval(allele.window), str(allele.status), allele.reason
 
 
-def interval(window: Window | None) -> str:
+def _interval(window: Window | None) -> str:
     """Return a window as `str(alphagenome.data.genome.Interval)` has it: 0-based half-open; "" for none."""
     return "" if window is None else f"{window.chrom}:{window.start0}-{window.end0}:."
 
