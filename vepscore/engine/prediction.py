@@ -19,7 +19,7 @@ from vepscore.errors import CheckpointError, InputError, UsageError
 from vepscore.genome.regions import Region, VariantText, parse_region, parse_variant
 from vepscore.io.atomic import check_folder, created_folder
 from vepscore.io.output_paths import check_output_paths
-from vepscore.io.signal_files import WrittenFile, list_signal_files, write_signals
+from vepscore.io.signal_files import RegionSignals, WrittenFile, list_signal_files, write_signals
 from vepscore.io.streams import STDOUT
 from vepscore.outputs import Output, Tracks
 
@@ -38,19 +38,43 @@ class Prediction:
     tissue: str | None  # part of a biosample's name, or its ontology term; None: all
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictedSignals:
+    """The signals of a prediction, and what they were made of."""
+
+    signals: tuple[RegionSignals, ...]  # by output
+    contigs: Mapping[str, int]  # length in bp of each contig that has signals
+    facts: Mapping[str, str]
+
+
 def predict(job: Job, prediction: Prediction, folder: Path) -> list[WrittenFile]:
-    """Predicts signals and writes them into a folder, all files or none.
+    """Predict signals and write them into a folder, all files or none.
 
     Args:
         job: the options; of those, what a run scores with.
         prediction: what to predict, and where.
-        folder: made where it is absent.
+        folder: created if absent.
 
     Raises:
         VepscoreError: anything that the user can act on.
     """
     check_folder(folder)
     check_output_paths([STDOUT, *list_signal_files(folder)], list_inputs(job))
+    predicted = predict_signals(job, prediction)
+    with created_folder(folder):
+        return write_signals(folder, predicted.signals, predicted.contigs, predicted.facts)
+
+
+def predict_signals(job: Job, prediction: Prediction) -> PredictedSignals:
+    """Predict the signals of outputs over a region, of both alleles if there is a variant.
+
+    Args:
+        job: the options; of those, what a run scores with.
+        prediction: what to predict, and where.
+
+    Raises:
+        VepscoreError: anything that the user can act on.
+    """
     preparer = open_preparer(job, source=prediction.place, assembly="")
     variant = parse_variant(prediction.place)
     allele = (
@@ -69,16 +93,18 @@ def predict(job: Job, prediction: Prediction, folder: Path) -> list[WrittenFile]
     (matrices,) = session.create_engine().score([allele])
     if isinstance(matrices, NotFiniteError):
         raise CheckpointError(f"{prediction.place}\n{matrices}", hint="try --precision float32")
-    signals = [
+    signals = tuple(
         join_pieces(
             list(pieces), region, allele.site, session.facts.tracks[output], has_alternate=variant is not None
         )
         for output, pieces in itertools.groupby(matrices, lambda matrix: matrix.output)
-    ]
-    contigs = {region.chrom: preparer.reference.contigs[region.chrom]}
+    )
     about = {"place": prediction.place, "region": str(region), "window": window_text(allele.site.window)}
-    with created_folder(folder):
-        return write_signals(folder, signals, contigs, about | session.facts.provenance)
+    return PredictedSignals(
+        signals=signals,
+        contigs={region.chrom: preparer.reference.contigs[region.chrom]},
+        facts=about | session.facts.provenance,
+    )
 
 
 def _prepare_variant(preparer: AllelePreparer, variant: VariantText) -> ReadyAllele:

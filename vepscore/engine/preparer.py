@@ -26,7 +26,7 @@ from vepscore.genome.windows import (
     right_anchored_sequence,
     window_around,
 )
-from vepscore.io.records import Record
+from vepscore.io.records import Record, variant_record
 
 MAX_N_FRACTION = 0.9
 _MIN_WINDOW_TO_ALLELE = 4  # a window must be at least this many times as wide as an allele
@@ -145,16 +145,7 @@ class AllelePreparer:
         Raises:
             GenomeError: REF differs from the reference and the policy is `error`.
         """
-        record = Record(
-            index=0,
-            chrom=variant.chrom,
-            pos1=variant.pos1,
-            id=".",
-            ref=variant.ref,
-            alts=(variant.alt,),
-            line=b"",
-        )
-        (allele,) = self.prepare(record)
+        (allele,) = self.prepare(variant_record(variant))
         return allele
 
     def prepare_region(self, region: Region) -> ReadyAllele:

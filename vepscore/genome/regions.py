@@ -77,6 +77,42 @@ def variant_id(chrom: str, pos1: int, ref: str, alt: str) -> str:
     return f"{chrom}:{pos1}:{ref}>{alt}"
 
 
+def place_text(place: object) -> str:
+    """Return a variant or a region as text, which is returned as it is.
+
+    Args:
+        place: text, or an object with the attributes of `alphagenome.data.genome.Variant` (position is 1-based) or of
+            `Interval` (0-based half-open; its strand is ignored).
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    match place:
+        case str():
+            return place
+        case object(chromosome=chrom, position=pos1, reference_bases=ref, alternate_bases=alt):
+            return variant_id(chrom, pos1, ref, alt)
+        case object(chromosome=chrom, start=start0, end=end0):
+            return f"{chrom}:{start0 + 1}-{end0}"
+    raise UsageError(
+        f"found {place!r}\nexpected text, or an object like alphagenome.data.genome.Variant or Interval",
+        hint="a variant is written as chr1:1500:G>A, a region as chr1:1,000-2,000",
+    )
+
+
+def require_variant(place: object) -> VariantText:
+    """Return the variant that a text or an object names; see `place_text`.
+
+    Raises:
+        UsageError: it names none.
+    """
+    text = place_text(place)
+    variant = parse_variant(text)
+    if variant is None:
+        raise UsageError(f"variant {text!r}\nexpected {_VARIANT_FORMS}")
+    return variant
+
+
 def parse_contig(text: str) -> RegionText | None:
     """Return the text parsed as the name of a contig, in braces or not; None for `{CONTIG}:RANGE`."""
     braced = _BRACED.fullmatch(text)

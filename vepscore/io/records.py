@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from vepscore.errors import InputError
+from vepscore.genome.regions import VariantText
 from vepscore.io.header import VcfHeader, parse_header
 from vepscore.io.lines import STDIN, Lines, open_lines
 
@@ -35,6 +36,19 @@ class Record:
     ref: str  # upper or lower case, as in the VCF
     alts: tuple[str, ...]  # empty if ALT is "."
     line: bytes  # the whole line, without its line end
+
+
+def variant_record(variant: VariantText, index: int = 0) -> Record:
+    """Return a variant as a record, which has no line."""
+    return Record(
+        index=index,
+        chrom=variant.chrom,
+        pos1=variant.pos1,
+        id=".",
+        ref=variant.ref,
+        alts=(variant.alt,),
+        line=b"",
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
