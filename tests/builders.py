@@ -81,7 +81,7 @@ class TinyGenome:
 
 @functools.cache
 def sequences() -> dict[str, str]:
-    """The bases of each contig, upper case."""
+    """Return the bases of each contig, upper case."""
     rng = np.random.default_rng(20_260_801)
     contigs = {}
     for name, length in CONTIGS.items():
@@ -95,7 +95,7 @@ def sequences() -> dict[str, str]:
 
 
 def build_genome(folder: Path, contigs: Sequence[str] = tuple(CONTIGS)) -> TinyGenome:
-    """Writes the genome's files into `folder`; `contigs` are other names for chr1, chr2 and chr3."""
+    """Write the genome's files into `folder`; `contigs` are other names for chr1, chr2 and chr3."""
     names = dict(zip(CONTIGS, contigs, strict=True))
     genome = TinyGenome(fasta=folder / "tiny.fa", gtf=folder / "tiny.gtf", polya=folder / "polya.tsv")
     genome.fasta.write_text("".join(f">{names[name]}\n{_lines(name)}" for name in CONTIGS))
@@ -108,7 +108,7 @@ def build_genome(folder: Path, contigs: Sequence[str] = tuple(CONTIGS)) -> TinyG
 
 
 def gtf_text() -> str:
-    """The genes, written as GENCODE does it."""
+    """Return the genes as a GTF in the style of GENCODE."""
     lines = []
     for gene_id, (chrom, gene_type, strand, transcripts) in GENES.items():
         names = f'gene_id "{gene_id}"; gene_type "{gene_type}"; gene_name "{gene_id.title()}";'
@@ -122,14 +122,14 @@ def gtf_text() -> str:
 
 
 def vcf_row(chrom: str, pos0: int, ref_bp: int, *alts: str, name: str = ".") -> tuple[str, ...]:
-    """CHROM … ALT of a record whose REF is what the genome has there; "~" is a base that differs from REF's first."""
+    """Return CHROM … ALT of a record with REF from the genome; "~" is a base that differs from REF's first."""
     ref = sequences()[chrom][pos0 : pos0 + ref_bp]
     other = "ACGT"["ACGT".find(ref[0]) - 1]
     return chrom, str(pos0 + 1), name, ref, ",".join(alt.replace("~", other) for alt in alts) or "."
 
 
 def make_records(*rows: Sequence[str]) -> list[Record]:
-    """Records as a reader would give them, from rows of CHROM POS ID REF ALT."""
+    """Return records as a reader would, from rows of CHROM POS ID REF ALT."""
     return [
         Record(
             index=index,
@@ -145,7 +145,7 @@ def make_records(*rows: Sequence[str]) -> list[Record]:
 
 
 def write_vcf(path: Path, *rows: Sequence[str], meta: Sequence[str] = ("##fileformat=VCFv4.2",)) -> Path:
-    """A VCF of the rows, each CHROM POS ID REF ALT."""
+    """Write a VCF of the rows, each CHROM POS ID REF ALT."""
     columns = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
     body = ("\t".join(row) for row in (columns, *((*row, ".", "PASS", ".") for row in rows)))
     path.write_text("".join(f"{line}\n" for line in (*meta, *body)))
@@ -153,7 +153,7 @@ def write_vcf(path: Path, *rows: Sequence[str], meta: Sequence[str] = ("##filefo
 
 
 def tiny_config() -> ModelConfig:
-    """The architecture of the network."""
+    """Return the architecture of the network."""
     return ModelConfig(
         channels=8,
         channel_step=8,
@@ -172,12 +172,12 @@ def tiny_config() -> ModelConfig:
 
 
 def tiny_tracks() -> dict[Output, Tracks]:
-    """The real tracks of every head."""
+    """Return the real tracks of every head."""
     return {output: _tracks(output, channels, strands) for output, (_, channels, strands) in HEADS.items()}
 
 
 def tiny_network() -> AlphaGenome:
-    """The network, every parameter and statistic random but always the same; without track means."""
+    """Return the network; its parameters and statistics are random but always the same. It has no track means."""
     network = nnx.eval_shape(lambda: AlphaGenome(tiny_config(), rngs=nnx.Rngs(0)))
     state = nnx.state(network, nnx.Any(nnx.Param, nnx.BatchStat))
     rng = np.random.default_rng(20_260_801)
@@ -232,7 +232,7 @@ def _tracks(output: Output, channels: tuple[int, ...], strands: str) -> Tracks:
 
 
 def _random(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Values of the size that a trained parameter of that name would have."""
+    """Return values of the magnitude that a trained parameter of that name has."""
     noise = rng.standard_normal(shape)
     if name in ("kernel", "weight"):
         fan_in = np.prod(shape[:-1]) if name == "kernel" else shape[-2]

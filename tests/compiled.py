@@ -31,6 +31,6 @@ def link_compiled(cache: Path) -> Path:
 
 
 def delete_if_large() -> None:
-    """Delete the kept programs where they take more than MAX_BYTES."""
+    """Delete the kept programs if they take more than MAX_BYTES."""
     if sum(path.stat().st_size for path in COMPILED.glob("*/*")) > MAX_BYTES:
         shutil.rmtree(COMPILED)

@@ -1,4 +1,4 @@
-"""What tests in several folders share."""
+"""Fixtures and hooks for all tests."""
 
 import contextlib
 import os
@@ -61,7 +61,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def official_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A checkpoint of the official size and layout, with deterministic parameters; 1.6 GB, for slow tests."""
+    """Write a checkpoint of the official size and layout with deterministic parameters: 1.6 GB, for slow tests."""
     folder = tmp_path_factory.mktemp("official") / "parity"
     subprocess.run([sys.executable, need("parity/params.py"), folder], check=True)
     yield folder
@@ -73,7 +73,7 @@ ReadFifo = Callable[[Path], Future[bytes]]
 
 @pytest.fixture
 def read_fifo() -> Iterator[ReadFifo]:
-    """Create a FIFO and read it in a thread; at the end a reader that nobody wrote to is released, not waited for."""
+    """Create a FIFO and read it in a thread. At the end, a reader to which nothing was written is released."""
     made: list[int] = []
 
     def start(path: Path) -> Future[bytes]:

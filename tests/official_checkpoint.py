@@ -21,7 +21,7 @@ _STRANDS = {"+": "POSITIVE", "-": "NEGATIVE", ".": "UNSTRANDED"}
 
 
 def write_official(directory: Path, network: AlphaGenome | None = None) -> Path:
-    """Writes a network that is not folded, the tiny one where none is given; `directory` must not exist."""
+    """Write a network that is not folded, by default the tiny one; `directory` must not exist."""
     import orbax.checkpoint as ocp
 
     with ocp.StandardCheckpointer() as checkpointer:
@@ -30,7 +30,7 @@ def write_official(directory: Path, network: AlphaGenome | None = None) -> Path:
 
 
 def official_arrays(network: AlphaGenome) -> tuple[dict[str, dict], dict[str, dict]]:
-    """The network's parameters and state: module path → leaf name → float32 array, in the official shapes."""
+    """Return the parameters and state: module path → leaf name → float32 array, in the official shapes."""
     halves: tuple[dict[str, dict], dict[str, dict]] = ({}, {})
     for path, variable in nnx.to_flat_state(nnx.state(network, nnx.Any(nnx.Param, nnx.BatchStat))):
         leaf = official_leaf(path, variable)
@@ -46,7 +46,7 @@ def write_metadata(
     tracks: Mapping[str, Mapping[Output, Tracks]] | None = None,
     heads: Mapping[Output, int] | None = None,
 ) -> dict[str, Path]:
-    """Writes a textproto file per organism, and gives their paths by organism.
+    """Write a textproto file per organism, and return their paths by organism.
 
     Args:
         folder: is made when absent.
@@ -62,7 +62,7 @@ def write_metadata(
 
 
 def metadata_text(tracks: Mapping[Output, Tracks], heads: Mapping[Output, int]) -> str:
-    """The tracks of one organism as the official metadata writes them, in the order of their channels."""
+    """Return the tracks of one organism as in the official metadata, in the order of their channels."""
     return "".join(_output_text(output, tracks.get(output), channels) for output, channels in heads.items())
 
 

@@ -1,4 +1,4 @@
-"""Where the tests find the data that is not in the repository."""
+"""Find data that are not in the repository."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def need(path: Path | str) -> Path:
-    """`path`, absolute or under SHARED; skips the test, saying so, where it is absent."""
+    """Return `path`, absolute or under SHARED; skip the test with a message if it does not exist."""
     found = SHARED / path
     if not found.exists():
         pytest.skip(f"needs {path} in the shared data folder, which is absent here")

@@ -1,4 +1,4 @@
-"""The demo's synthetic genome is what it claims to be, and its table judges rightly."""
+"""The demo's synthetic genome has the properties that it claims, and its table judges correctly."""
 
 import csv
 import itertools
@@ -38,7 +38,7 @@ def read_variants(folder: pathlib.Path) -> list[list[str]]:
 
 
 def read_exons(folder: pathlib.Path) -> dict[tuple[str, str], list[tuple[int, int]]]:
-    """Exons by transcript and strand, 0-based half-open, ascending."""
+    """Return the exons by transcript and strand, 0-based half-open, ascending."""
     exons: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for line in (folder / "synthetic.gtf").read_text().splitlines():
         columns = line.split("\t")

@@ -1,4 +1,4 @@
-"""Runs `vepscore` as a process of its own, and makes plug-ins for it to find."""
+"""Run `vepscore` as a process of its own, and install plug-ins for it."""
 
 import os
 import pathlib
@@ -34,7 +34,7 @@ def vepscore(
     environment: Mapping[str, str] | None = None,
     stdin: str | None = None,
 ) -> subprocess.CompletedProcess:
-    """Runs the command of this source tree; `path` holds plug-ins, `program` takes the place of the console script."""
+    """Run the command of this source tree; `path` holds plug-ins, `program` replaces the console script."""
     extra = dict(environment or {}) | ({"PYTHONPATH": str(path)} if path else {})
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
@@ -50,7 +50,7 @@ def vepscore(
 def install_plugin(
     folder: pathlib.Path, distribution: str, entry_points: Mapping[str, str], *, version: str = "1.0"
 ) -> None:
-    """Writes a distribution's metadata into `folder`, as an installer would, with scorers by name and target."""
+    """Write a distribution's metadata into `folder`, as an installer does, with scorers by name and target."""
     metadata = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
@@ -59,6 +59,6 @@ def install_plugin(
 
 
 def install_scorer(folder: pathlib.Path, distribution: str, name: str, module: str) -> None:
-    """Installs a distribution with one working scorer."""
+    """Install a distribution with one working scorer."""
     (folder / f"{module}.py").write_text(SCORER_SOURCE.format(name=name))
     install_plugin(folder, distribution, {name: f"{module}:{name}"})

@@ -1,4 +1,4 @@
-"""Runs the installed `vepscore score` on the tiny genome, as a user would, and reads what comes out."""
+"""Run the installed `vepscore score` on the tiny genome, as a user would, and read its outputs."""
 
 import dataclasses
 import os
@@ -25,14 +25,14 @@ class Bench:
     environment: Mapping[str, str]
 
     def command(self, *arguments: str | pathlib.Path) -> list[str]:
-        """What `score` runs."""
+        """Return the command that `score` runs."""
         options = ["-r", self.genome.fasta, "-c", self.checkpoint, "--window", WINDOW_BP]
         return [str(word) for word in (SCRIPT, "score", *options, *arguments)]
 
     def score(
         self, *arguments: str, cwd: pathlib.Path, stdin: bytes = b""
     ) -> subprocess.CompletedProcess[bytes]:
-        """Scores with the smallest window. Later options win, so `arguments` may name another checkpoint or window."""
+        """Score with the smallest window. Later options win: `arguments` may name another checkpoint or window."""
         return subprocess.run(
             self.command(*arguments),
             cwd=cwd,
@@ -49,25 +49,25 @@ def caches(folder: pathlib.Path) -> dict[str, str]:
 
 
 def split_vcf(text: bytes) -> tuple[list[bytes], list[bytes]]:
-    """Header lines and records."""
+    """Return the header lines and the records."""
     lines = text.splitlines()
     return [line for line in lines if line.startswith(b"#")], [line for line in lines if line[:1] != b"#"]
 
 
 def without_annotation(record: bytes) -> bytes:
-    """A record as it was before it got our fields."""
+    """Return a record without our fields."""
     columns = record.split(b"\t")
     return b"\t".join([*columns[:7], strip_info(columns[7]), *columns[8:]])
 
 
 def annotation(record: bytes) -> dict[str, str]:
-    """Our fields of a record."""
+    """Return our fields of a record."""
     pairs = (pair.partition("=") for pair in record.decode().split("\t")[7].split(";"))
     return {key: value for key, _, value in pairs if key == "VS" or key.startswith("VS_")}
 
 
 def statuses(path: pathlib.Path) -> list[str | None]:
-    """VS_STATUS of each record, as cyvcf2 reads it; None where a record has none."""
+    """Return VS_STATUS of each record, as cyvcf2 reads it; None if a record has none."""
     from cyvcf2 import VCF
 
     with VCF(str(path)) as records:
