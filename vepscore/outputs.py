@@ -29,7 +29,7 @@ class Output(enum.StrEnum):
 
     @property
     def resolution_bp(self) -> int:
-        """Width in bp of the bins at which variants are scored: 1, 128 or 2048."""
+        """Return the width in bp of the bins in which variants are scored: 1, 128 or 2048."""
         return _RESOLUTION_BP.get(self, 1)
 
 

@@ -5,7 +5,6 @@ range, `Number(above=0)` a float with its range, and `expected(WORDS)` any type 
 """
 
 import dataclasses
-import functools
 import json
 import math
 import re
@@ -93,7 +92,7 @@ def parse(kind: type[T], values: object, *, at: str = "") -> T:
         ValueError: some values are invalid; one line for each, `path: found VALUE, expected WORDS`.
     """
     try:
-        return _adapter(kind).validate_python(values)
+        return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         problems = [_describe(problem, at) for problem in error.errors(include_url=False) if _is_own(problem)]
         raise ValueError("\n".join(problems)) from error
@@ -102,11 +101,6 @@ def parse(kind: type[T], values: object, *, at: str = "") -> T:
 def field_error(field: str, found: object, words: str) -> ValueError:
     """Return the error of a check that involves several fields, in the format of `parse`."""
     return ValueError(f"{field}: found {_show(found)}, expected {words}")
-
-
-@functools.cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
-    return TypeAdapter(kind)
 
 
 def _is_own(problem: Mapping[str, Any]) -> bool:

@@ -138,7 +138,7 @@ def test_equals_bcftools_norm(tmp_path: Path) -> None:
 
 
 def draw_record(rng: np.random.Generator, contig: str) -> tuple[int, str, str]:
-    """Bases of the contig, and the same with some of them left out or twice; off the contig's ends."""
+    """Bases of the contig, and the same with some deleted or duplicated; past the contig's ends too."""
     pos0 = int(rng.integers(20, len(contig) - 20))
     ref = contig[pos0 : pos0 + int(rng.integers(1, 9))]
     cut, again = sorted(rng.integers(0, len(ref) + 1, 2))

@@ -284,9 +284,9 @@ _TABLES = {
 def _save(path: Path, models: GeneModels, introns: Introns, sites: SpliceSites) -> None:
     tables = (models.genes, models.transcripts, models.exons, introns, sites)
     arrays = {
-        f"{name}.{field.name}": getattr(table, field.name)
+        f"{name}.{field}": array
         for name, table in zip(_TABLES, tables, strict=True)
-        for field in dataclasses.fields(table)
+        for field, array in vars(table).items()
     }
     try:
         with cache.published(path) as partial:

@@ -173,7 +173,7 @@ def _shared(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]
     """Yield the contigs whose lengths both files give, by their names in each."""
     for contig in one.lengths:
         match = other.names.match(contig)
-        if match in other.lengths:
+        if match is not None and match in other.lengths:
             yield contig, match
 
 

@@ -76,7 +76,7 @@ class Reference:
             self._file = pysam.FastaFile(
                 str(utf8_path(self.path)),
                 filepath_index=str(utf8_path(index)),
-                filepath_index_compressed=blocks and str(utf8_path(blocks)),
+                filepath_index_compressed=str(utf8_path(blocks)) if blocks else None,
             )
         except (OSError, ValueError) as error:
             raise GenomeError(

@@ -47,9 +47,7 @@ def _without_values(alleles: int, ranked: bool) -> list[str]:
 
 def _value(field: Field, allele: AlleleResult) -> str:
     value = allele.fields.get(field.id)
-    if field.type == "Float":
-        return format_float(value)
-    return encode(value or "") or MISSING
+    return (encode(value) or MISSING) if isinstance(value, str) else format_float(value)
 
 
 def _entry(alt: str, detail: Detail) -> str:

@@ -204,4 +204,4 @@ class _KeptOpen:
         self.write = sys.stdout.buffer.write
 
     def close(self) -> None:
-        """Leave it open."""
+        """Do nothing."""
