@@ -52,7 +52,7 @@ def test_index_of_an_output_is_an_output(output: str, suffix: str) -> None:
 
 
 def test_side_file_is_an_output() -> None:
-    with pytest.raises(UsageError, match="is an input"):
+    with pytest.raises(UsageError, match="would replace an input"):
         check_output_paths(["out.vcf"], ["journal"], side_files=[pathlib.Path("journal")])
 
 
@@ -106,10 +106,11 @@ def test_redirected_standard_streams_count(folder: pathlib.Path) -> None:
     other = folder / "other"
     other.write_bytes(b"")
     assert (
-        "UsageError: output in.vcf is an input"
+        "UsageError: output in.vcf would replace an input"
         in run_with(folder / "in.vcf", other, "['in.vcf'], ['-']").stderr
     )
     assert (
-        "UsageError: output - is an input" in run_with(other, folder / "in.vcf", "['-'], ['in.vcf']").stderr
+        "UsageError: output - would replace an input"
+        in run_with(other, folder / "in.vcf", "['-'], ['in.vcf']").stderr
     )
     assert run_with(folder / "in.vcf", other, "['-'], ['-']").stderr == ""
