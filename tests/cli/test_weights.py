@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -14,27 +15,27 @@ from vepscore.model.checkpoint import checkpoint_digest, read_config
 
 
 @pytest.fixture
-def user_weights(tmp_path, monkeypatch):
+def user_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "user"
     folder.mkdir()
     monkeypatch.setenv("VEPSCORE_WEIGHTS", str(folder))
     return folder
 
 
-def add_checkpoint(folder, name):
+def add_checkpoint(folder: Path, name: str) -> Path:
     (folder / name).mkdir(parents=True)
     (folder / name / "config.json").write_text("{}")
     return folder / name
 
 
-def test_embedded_checkpoint_is_the_default(user_weights):
+def test_embedded_checkpoint_is_the_default(user_weights: Path) -> None:
     path = registry.embedded_checkpoint()
     assert path.name == "vepscore-small"
     assert registry.resolve_checkpoint(None) == path
     assert registry.resolve_checkpoint("vepscore-small") == path
 
 
-def test_quantiles_of_the_embedded_checkpoint_fit_it_and_its_defaults():
+def test_quantiles_of_the_embedded_checkpoint_fit_it_and_its_defaults() -> None:
     path = registry.embedded_checkpoint()
     config = read_config(path)
     (file,) = list_quantiles(path)
@@ -46,26 +47,30 @@ def test_quantiles_of_the_embedded_checkpoint_fit_it_and_its_defaults():
 
 
 @pytest.mark.parametrize("kind", AlleleKind)
-def test_quantiles_of_the_embedded_checkpoint_rank_each_kind_among_a_thousand_or_more(kind):
+def test_quantiles_of_the_embedded_checkpoint_rank_each_kind_among_a_thousand_or_more(
+    kind: AlleleKind,
+) -> None:
     (file,) = list_quantiles(registry.embedded_checkpoint())
     largest = read_quantiles(file).kinds[kind].rank_values({"VS_SPLICE": 1e9})
     assert round(largest["VS_SPLICE_Q"], 4) >= 1 - 0.5 / 1000
 
 
-def test_installed_weights_come_before_those_of_the_source_tree(tmp_path, monkeypatch):
+def test_installed_weights_come_before_those_of_the_source_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(registry, "_PACKAGE", tmp_path / "vepscore")
     assert registry.weights_dir() == tmp_path / "weights"
     (tmp_path / "vepscore" / "weights").mkdir(parents=True)
     assert registry.weights_dir() == tmp_path / "vepscore" / "weights"
 
 
-def test_missing_embedded_checkpoint_is_an_error(tmp_path, monkeypatch):
+def test_missing_embedded_checkpoint_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_PACKAGE", tmp_path / "vepscore")
     with pytest.raises(CheckpointError, match="hint: reinstall vepscore"):
         registry.resolve_checkpoint(None)
 
 
-def test_users_checkpoints_are_listed_after_the_embedded_one(user_weights):
+def test_users_checkpoints_are_listed_after_the_embedded_one(user_weights: Path) -> None:
     add_checkpoint(user_weights, "b")
     add_checkpoint(user_weights, "a")
     (user_weights / "no-checkpoint").mkdir()
@@ -77,18 +82,20 @@ def test_users_checkpoints_are_listed_after_the_embedded_one(user_weights):
     ]
 
 
-def test_absent_user_folder_is_an_empty_one(user_weights):
+def test_absent_user_folder_is_an_empty_one(user_weights: Path) -> None:
     user_weights.rmdir()
     assert [entry.name for entry in registry.list_checkpoints()] == ["vepscore-small"]
 
 
-def test_user_folder_is_in_the_data_directory_unless_set(monkeypatch):
+def test_user_folder_is_in_the_data_directory_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VEPSCORE_WEIGHTS", raising=False)
     monkeypatch.setattr(registry.platformdirs, "user_data_dir", lambda name: f"/data/{name}")
     assert str(registry.user_weights_dir()) == "/data/vepscore/weights"
 
 
-def test_name_comes_before_directory_of_the_same_name(user_weights, tmp_path, monkeypatch):
+def test_name_comes_before_directory_of_the_same_name(
+    user_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     named = add_checkpoint(user_weights, "mine")
     add_checkpoint(tmp_path / "here", "mine")
     monkeypatch.chdir(tmp_path / "here")
@@ -96,11 +103,11 @@ def test_name_comes_before_directory_of_the_same_name(user_weights, tmp_path, mo
     assert registry.resolve_checkpoint("./mine").resolve() == tmp_path / "here" / "mine"
 
 
-def test_any_directory_is_taken_as_it_is(tmp_path):
+def test_any_directory_is_taken_as_it_is(tmp_path: Path) -> None:
     assert registry.resolve_checkpoint(str(tmp_path)) == tmp_path
 
 
-def test_unknown_checkpoint_lists_what_there_is(user_weights):
+def test_unknown_checkpoint_lists_the_available_ones(user_weights: Path) -> None:
     add_checkpoint(user_weights, "mine")
     with pytest.raises(CheckpointError) as raised:
         registry.resolve_checkpoint("yours")
@@ -109,13 +116,13 @@ def test_unknown_checkpoint_lists_what_there_is(user_weights):
     assert "vepscore-small" in message and str(user_weights / "mine") in message
 
 
-def test_file_is_no_checkpoint(user_weights):
+def test_file_is_not_a_checkpoint(user_weights: Path) -> None:
     path = add_checkpoint(user_weights, "mine") / "config.json"
     with pytest.raises(CheckpointError, match="is a file"):
         registry.resolve_checkpoint(str(path))
 
 
-def test_list_is_plain_and_imports_nothing_heavy(user_weights):
+def test_list_is_plain_and_imports_nothing_heavy(user_weights: Path) -> None:
     add_checkpoint(user_weights, "mine")
     add_checkpoint(user_weights, "vepscore-small")
     program = (
@@ -132,7 +139,7 @@ def test_list_is_plain_and_imports_nothing_heavy(user_weights):
     ]
 
 
-def test_list_ends_with_what_can_be_fetched(user_weights):
+def test_list_ends_with_checkpoints_that_can_be_fetched(user_weights: Path) -> None:
     add_checkpoint(user_weights, "alphagenome-fold-2")
     done = vepscore("weights", "list")
     (line,) = done.stderr.splitlines()
@@ -142,7 +149,7 @@ def test_list_ends_with_what_can_be_fetched(user_weights):
     assert vepscore("-q", "weights", "list").stderr == ""
 
 
-def test_info_describes_the_embedded_checkpoint():
+def test_info_describes_the_embedded_checkpoint() -> None:
     done = vepscore("weights", "info")
     assert (done.returncode, done.stderr) == (0, "")
     config = json.loads((registry.embedded_checkpoint() / "config.json").read_text())
@@ -155,7 +162,7 @@ def test_info_describes_the_embedded_checkpoint():
     assert len(facts["digest"].strip()) == len("sha256:") + 64
 
 
-def test_info_gives_the_terms_where_there_are_any(tmp_path):
+def test_info_shows_the_terms(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(registry.embedded_checkpoint(), copy)
     config = json.loads((copy / "config.json").read_text())
@@ -168,7 +175,7 @@ def test_info_gives_the_terms_where_there_are_any(tmp_path):
     assert ["training:", "not", "said"] in lines
 
 
-def test_verify_passes_the_embedded_checkpoint_and_names_what_is_damaged(tmp_path):
+def test_verify_passes_the_embedded_checkpoint_and_names_damaged_files(tmp_path: Path) -> None:
     assert vepscore("weights", "verify").returncode == 0
     copy = tmp_path / "copy"
     shutil.copytree(registry.embedded_checkpoint(), copy)
@@ -180,7 +187,7 @@ def test_verify_passes_the_embedded_checkpoint_and_names_what_is_damaged(tmp_pat
 
 
 @pytest.mark.parametrize("command", ["info", "verify"])
-def test_unknown_name_is_a_failure(command):
+def test_unknown_name_is_a_failure(command: str) -> None:
     done = vepscore("weights", command, "no-such-checkpoint")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: 'no-such-checkpoint' is neither")

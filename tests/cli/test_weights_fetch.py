@@ -1,4 +1,4 @@
-"""`vepscore weights fetch`, against a server on this machine that behaves like the Hugging Face hub."""
+"""`vepscore weights fetch`, with a stand-in for the Hugging Face hub on this machine."""
 
 import gzip
 import os
@@ -7,6 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -19,15 +22,17 @@ from vepscore.model.official.hub import METADATA_FILES
 
 NAME = "alphagenome-all-folds"
 
+Fetch = Callable[..., CompletedProcess[str]]
+
 
 @pytest.fixture
-def hub(official):
+def hub(official: Path) -> Iterator[Hub]:
     with serving(Hub(repositories={f"google/{NAME}": official})) as hub:
         yield hub
 
 
 @pytest.fixture
-def environment(hub, tmp_path):
+def environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
     return {
         "HF_ENDPOINT": hub.url,
         "HF_TOKEN": TOKEN,
@@ -41,34 +46,34 @@ def environment(hub, tmp_path):
 
 
 @pytest.fixture
-def fetch(environment, metadata_options):
-    """Runs the command; `changed` are environment variables."""
+def fetch(environment: dict[str, str], metadata_options: list[str]) -> Fetch:
+    """Run the command; `changed` are environment variables."""
 
-    def run(*options, name=NAME, **changed):
+    def run(*options: str, name: str = NAME, **changed: str) -> CompletedProcess[str]:
         arguments = ("weights", "fetch", name, *metadata_options, *options)
         return vepscore(*arguments, environment=environment | changed)
 
     return run
 
 
-def downloads(environment):
+def downloads(environment: dict[str, str]) -> list[str]:
     folder = os.path.join(environment["VEPSCORE_CACHE"], "downloads")
     return [os.path.join(root, name) for root, _, names in os.walk(folder) for name in names]
 
 
 @pytest.mark.slow
 @pytest.mark.ci
-def test_fetched_checkpoint_is_listed_whole_and_equal_to_an_imported_one(
-    fetch, environment, official, metadata_options, tmp_path
-):
+def test_fetched_checkpoint_is_listed_and_equal_to_an_imported_one(
+    fetch: Fetch, environment: dict[str, str], official: Path, metadata_options: list[str], tmp_path: Path
+) -> None:
     done = fetch("--accept-terms")
     assert done.returncode == 0, done.stderr
     output = tmp_path / "weights" / NAME
-    said = dict(line.split(":", 1) for line in done.stdout.splitlines())
-    assert said["directory"].strip() == str(output)
-    assert said["organisms"].strip() == "human, mouse"
-    assert said["digest"].strip() == f"sha256:{checkpoint_digest(output)}"
-    assert "non-commercial use only" in said["terms"]
+    shown = dict(line.split(":", 1) for line in done.stdout.splitlines())
+    assert shown["directory"].strip() == str(output)
+    assert shown["organisms"].strip() == "human, mouse"
+    assert shown["digest"].strip() == f"sha256:{checkpoint_digest(output)}"
+    assert "non-commercial use only" in shown["terms"]
     assert "non-commercial use only" in done.stderr and "model-terms" in done.stderr
     assert downloads(environment) == []
     again = tmp_path / "again" / NAME
@@ -80,7 +85,7 @@ def test_fetched_checkpoint_is_listed_whole_and_equal_to_an_imported_one(
     assert [line.split("\t")[0] for line in listed.stdout.splitlines()] == ["vepscore-small", NAME]
 
 
-def test_without_a_terminal_terms_need_an_option(fetch, hub, tmp_path):
+def test_without_a_terminal_terms_need_an_option(fetch: Fetch, hub: Hub, tmp_path: Path) -> None:
     done = fetch()
     assert (done.returncode, done.stdout) == (2, "")
     assert "model-terms" in done.stderr and "--accept-terms" in done.stderr
@@ -94,7 +99,9 @@ def test_without_a_terminal_terms_need_an_option(fetch, hub, tmp_path):
         (b"y\n", "no Hugging Face token"),
     ],
 )
-def test_on_a_terminal_terms_are_asked_for(environment, metadata_options, hub, answer, message):
+def test_terms_are_prompted_for_on_a_terminal(
+    environment: dict[str, str], metadata_options: list[str], hub: Hub, answer: bytes, message: str
+) -> None:
     main, terminal = pty.openpty()
     del environment["HF_TOKEN"]
     with subprocess.Popen(
@@ -118,21 +125,21 @@ def test_on_a_terminal_terms_are_asked_for(environment, metadata_options, hub, a
 
 
 @pytest.mark.parametrize("value", ["1", "yes"])
-def test_offline_variable_is_obeyed(fetch, hub, value):
+def test_offline_variable_is_obeyed(fetch: Fetch, hub: Hub, value: str) -> None:
     done = fetch("--accept-terms", HF_HUB_OFFLINE=value)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: HF_HUB_OFFLINE is set, so nothing is downloaded\n")
     assert hub.requests == []
 
 
-def test_unknown_name_is_a_wrong_option(fetch, hub):
+def test_unknown_name_is_a_wrong_option(fetch: Fetch, hub: Hub) -> None:
     done = fetch("--accept-terms", name="alphagenome-fold-9")
     assert done.returncode == 2
     assert "'alphagenome-fold-9' cannot be fetched" in done.stderr and "alphagenome-fold-3" in done.stderr
     assert hub.requests == []
 
 
-def test_nothing_is_overwritten(fetch, hub, tmp_path):
+def test_nothing_is_overwritten(fetch: Fetch, hub: Hub, tmp_path: Path) -> None:
     taken = tmp_path / "weights" / NAME
     taken.mkdir(parents=True)
     (taken / "config.json").write_text("{}")
@@ -152,7 +159,9 @@ def test_nothing_is_overwritten(fetch, hub, tmp_path):
         ({"repositories": {}}, "no such repository"),
     ],
 )
-def test_failure_leaves_nothing_at_the_output(fetch, hub, tmp_path, fault, message):
+def test_failure_leaves_nothing_at_the_output(
+    fetch: Fetch, hub: Hub, tmp_path: Path, fault: dict[str, object], message: str
+) -> None:
     for name, value in fault.items():
         setattr(hub, name, value)
     done = fetch("--accept-terms")
@@ -161,7 +170,7 @@ def test_failure_leaves_nothing_at_the_output(fetch, hub, tmp_path, fault, messa
     assert not (tmp_path / "weights").exists()
 
 
-def test_missing_token_is_a_failure(fetch, hub):
+def test_missing_token_is_a_failure(fetch: Fetch, hub: Hub) -> None:
     done = fetch("--accept-terms", HF_TOKEN="")
     assert done.returncode == 1
     assert "no Hugging Face token" in done.stderr and "hf auth login" in done.stderr
@@ -170,7 +179,9 @@ def test_missing_token_is_a_failure(fetch, hub):
 
 @pytest.mark.slow
 @pytest.mark.ci
-def test_killed_download_is_continued(fetch, environment, metadata_options, hub, tmp_path):
+def test_killed_download_is_resumed(
+    fetch: Fetch, environment: dict[str, str], metadata_options: list[str], hub: Hub, tmp_path: Path
+) -> None:
     hub.stall_after = 50_000
     program = f"import huggingface_hub.constants as c; c.DOWNLOAD_CHUNK_SIZE = 1000; {MAIN}"
     command = [sys.executable, "-c", program, "weights", "fetch", NAME, "--accept-terms", *metadata_options]
@@ -193,7 +204,9 @@ def test_killed_download_is_continued(fetch, environment, metadata_options, hub,
     assert len(kept) == 1 and kept[0].removesuffix("/_METADATA") in done.stderr
 
 
-def test_repository_without_a_checkpoint_says_so_and_keeps_the_download(fetch, environment, hub, tmp_path):
+def test_download_is_kept_if_it_is_not_a_checkpoint(
+    fetch: Fetch, environment: dict[str, str], hub: Hub, tmp_path: Path
+) -> None:
     folder = tmp_path / "other"
     folder.mkdir()
     (folder / "README.md").write_text("Weights moved.")
@@ -205,7 +218,9 @@ def test_repository_without_a_checkpoint_says_so_and_keeps_the_download(fetch, e
     assert not (tmp_path / "weights" / NAME).exists()
 
 
-def test_default_metadata_are_the_official_ones(environment, hub, tmp_path):
+def test_default_metadata_are_the_official_ones(
+    environment: dict[str, str], hub: Hub, tmp_path: Path
+) -> None:
     """They do not fit a tiny checkpoint, and the error shows that they were read."""
     hub.plain = tmp_path / "mirror"
     hub.plain.mkdir()
@@ -217,14 +232,16 @@ def test_default_metadata_are_the_official_ones(environment, hub, tmp_path):
     assert "ATAC: found 256 tracks" in done.stderr
 
 
-def test_metadata_that_cannot_be_had_are_a_failure(environment, hub):
+def test_missing_metadata_are_a_failure(environment: dict[str, str], hub: Hub) -> None:
     done = vepscore("weights", "fetch", NAME, "--accept-terms", environment=environment)
     assert done.returncode == 1
     assert "answers 404" in done.stderr and "--metadata" in done.stderr
 
 
 @pytest.mark.parametrize(("source", "library"), [("huggingface", "huggingface_hub"), ("kaggle", "kagglehub")])
-def test_missing_library_names_the_extra(environment, metadata_options, source, library):
+def test_missing_library_names_the_extra(
+    environment: dict[str, str], metadata_options: list[str], source: str, library: str
+) -> None:
     program = f"import sys; sys.modules[{library!r}] = None; {MAIN}"
     arguments = ("weights", "fetch", NAME, "--from", source, "--accept-terms", *metadata_options)
     done = vepscore(*arguments, program=program, environment=environment)

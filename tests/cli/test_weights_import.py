@@ -5,10 +5,12 @@ import pty
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.cli.commands import MAIN, ROOT, vepscore
+from tests.cli.scoring import Bench
 from tests.cli.terminal import read_until
 from tests.official_checkpoint import METADATA_FILES
 from vepscore.cli.weights_import import metadata_by_organism
@@ -23,7 +25,7 @@ WATCHED = (
 )
 
 
-def test_import_says_what_it_wrote(official, metadata_options, tmp_path):
+def test_import_prints_a_summary(official: Path, metadata_options: list[str], tmp_path: Path) -> None:
     output = tmp_path / "new" / "mine"
     command = ("weights", "import", str(official), *metadata_options, "-o", str(output))
     done = vepscore(*command, "--dtype", "bfloat16")
@@ -46,7 +48,9 @@ def test_import_says_what_it_wrote(official, metadata_options, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.ci
-def test_imported_checkpoint_of_one_organism_scores_without_the_network(official, metadata, tmp_path, bench):
+def test_imported_checkpoint_of_one_organism_scores_without_the_network(
+    official: Path, metadata: dict[str, Path], tmp_path: Path, bench: Bench
+) -> None:
     other = shutil.copy(metadata["human"], tmp_path / "tracks.textproto")
     output = tmp_path / "mine"
     done = vepscore(
@@ -72,7 +76,7 @@ def test_imported_checkpoint_of_one_organism_scores_without_the_network(official
             assert mouse.endswith(" none: imported without metadata")
 
 
-def test_failed_import_leaves_nothing(official, metadata, tmp_path):
+def test_failed_import_leaves_nothing(official: Path, metadata: dict[str, Path], tmp_path: Path) -> None:
     half = tmp_path / "half"
     shutil.copytree(official, half)
     shutil.rmtree(half / "ocdbt.process_0")
@@ -84,7 +88,7 @@ def test_failed_import_leaves_nothing(official, metadata, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["half"]
 
 
-def test_organism_comes_from_the_name_or_is_said(metadata, tmp_path):
+def test_organism_comes_from_the_file_name_or_a_prefix(metadata: dict[str, Path], tmp_path: Path) -> None:
     human, mouse, plain = metadata["human"], metadata["mouse"], tmp_path / "tracks.textproto.gz"
     plain.touch()
     assert metadata_by_organism([str(mouse), str(human)]) == {"mouse": mouse, "human": human}
@@ -100,7 +104,9 @@ def test_organism_comes_from_the_name_or_is_said(metadata, tmp_path):
         (["mouse:absent"], "absent: no such file"),
     ],
 )
-def test_unclear_metadata_are_wrong_options(values, message, tmp_path, monkeypatch):
+def test_unclear_metadata_are_wrong_options(
+    values: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("tracks.textproto", METADATA_FILES["human"]):
         (tmp_path / name).touch()
@@ -109,7 +115,9 @@ def test_unclear_metadata_are_wrong_options(values, message, tmp_path, monkeypat
     assert message in str(raised.value)
 
 
-def test_wrong_options_are_found_before_anything_is_read(official, metadata, tmp_path):
+def test_wrong_options_are_found_before_anything_is_read(
+    official: Path, metadata: dict[str, Path], tmp_path: Path
+) -> None:
     human = str(metadata["human"])
     (tmp_path / "file").touch()
     for arguments, message in [
@@ -123,12 +131,12 @@ def test_wrong_options_are_found_before_anything_is_read(official, metadata, tmp
         assert message in done.stderr
 
 
-def test_help_imports_no_library_of_the_network():
+def test_help_imports_no_library_of_the_network() -> None:
     done = vepscore("weights", "fetch", "--help", program=WATCHED)
     assert (done.returncode, done.stderr) == (0, "[]\n")
 
 
-def test_progress_is_shown_on_a_terminal_only():
+def test_progress_is_shown_on_a_terminal_only() -> None:
     program = (
         "from vepscore.cli.transfer import observing_bytes\n"
         "with observing_bytes('importing') as observe:\n    observe(1_000_000, 2_000_000)"

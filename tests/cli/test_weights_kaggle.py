@@ -1,6 +1,9 @@
-"""`vepscore weights fetch --from kaggle`, against a server on this machine that behaves like Kaggle."""
+"""`vepscore weights fetch --from kaggle`, with a stand-in for Kaggle on this machine."""
 
 import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -10,15 +13,17 @@ from tests.kaggle_server import KEY, Kaggle, serving
 NAME = "alphagenome-all-folds"
 MODEL = "google/alphagenome/JAX/all_folds"
 
+Fetch = Callable[..., CompletedProcess[str]]
+
 
 @pytest.fixture
-def kaggle(official):
+def kaggle(official: Path) -> Iterator[Kaggle]:
     with serving(Kaggle(models={MODEL: official})) as kaggle:
         yield kaggle
 
 
 @pytest.fixture
-def environment(tmp_path):
+def environment(tmp_path: Path) -> dict[str, str]:
     return {
         "HOME": str(tmp_path),
         "HF_HUB_OFFLINE": "0",
@@ -32,10 +37,10 @@ def environment(tmp_path):
 
 
 @pytest.fixture
-def fetch(environment, metadata_options, kaggle):
-    """Runs the command; kagglehub knows one local address, without a port, which is changed here."""
+def fetch(environment: dict[str, str], metadata_options: list[str], kaggle: Kaggle) -> Fetch:
+    """Run the command; kagglehub has one local address, without a port, which is changed here."""
 
-    def run(**changed):
+    def run(**changed: str) -> CompletedProcess[str]:
         program = (
             "from kagglesdk import kaggle_env as e; "
             f"e._env_to_endpoint[e.KaggleEnv.LOCAL] = {kaggle.url!r}; {MAIN}"
@@ -46,7 +51,9 @@ def fetch(environment, metadata_options, kaggle):
     return run
 
 
-def test_transfer_that_breaks_off_is_continued(fetch, environment, kaggle, official, tmp_path):
+def test_broken_transfer_is_resumed(
+    fetch: Fetch, environment: dict[str, str], kaggle: Kaggle, official: Path, tmp_path: Path
+) -> None:
     folder = shutil.copytree(official, tmp_path / "official")
     (folder / "large").write_bytes(bytes(3 * 2**20))
     kaggle.models = {MODEL: folder}
@@ -75,7 +82,14 @@ def test_transfer_that_breaks_off_is_continued(fetch, environment, kaggle, offic
         ({"corrupt": {"_METADATA"}}, {}, "does not match its hash"),
     ],
 )
-def test_failure_leaves_nothing_at_the_output(fetch, kaggle, tmp_path, fault, changed, message):
+def test_failure_leaves_nothing_at_the_output(
+    fetch: Fetch,
+    kaggle: Kaggle,
+    tmp_path: Path,
+    fault: dict[str, object],
+    changed: dict[str, str],
+    message: str,
+) -> None:
     for name, value in fault.items():
         setattr(kaggle, name, value)
     done = fetch(**changed)

@@ -50,7 +50,9 @@ def report() -> Report:
 @pytest.mark.slow
 @pytest.mark.ci
 @pytest.mark.parametrize(("window", "devices", "rotary"), CASES)
-def test_sharded_tower_equals_the_whole_one(report: Report, window: str, devices: int, rotary: str) -> None:
+def test_sharded_tower_equals_the_unsharded_one(
+    report: Report, window: str, devices: int, rotary: str
+) -> None:
     assert max(report[f"{window} {devices} {rotary}"]["errors"]) < ROUNDING
 
 

@@ -31,7 +31,7 @@ def test_round_trip(path: Path, organism: str) -> None:
             assert a.dtype == b.dtype
 
 
-def test_text_that_is_not_there_is_empty(tmp_path: Path) -> None:
+def test_missing_text_is_empty(tmp_path: Path) -> None:
     tracks = Tracks(
         output=Output.CAGE,
         name=np.array(["a"], object),
@@ -48,7 +48,7 @@ def test_text_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert len(found) == 1
 
 
-def test_unknown_organism_is_told_the_known_ones(path: Path) -> None:
+def test_error_for_an_unknown_organism_lists_the_known_ones(path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no tracks for organism 'zebrafish'\n  found: human, mouse"):
         read_tracks(path, "zebrafish")
 

@@ -50,7 +50,7 @@ def list_weights(plain: Plain = False) -> None:
         rows.append((entry.name, str(entry.path), remark))
         seen.add(entry.name)
     print_table(("checkpoint", "directory", "remark"), rows, plain=plain)
-    sys.stdout.flush()  # a reader who has gone is not told more
+    sys.stdout.flush()  # so that a closed pipe fails here, before the log line
     absent = [name for name in CHECKPOINTS if name not in seen]
     if absent:
         log.info("`vepscore weights fetch NAME` downloads an official checkpoint: %s", ", ".join(absent))

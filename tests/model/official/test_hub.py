@@ -114,7 +114,7 @@ def test_broken_transfer_is_resumed_by_the_next_call(hub: Hub, fetch: Fetch) -> 
     assert hub.transfers() == [f"bytes={CUT}-"]
 
 
-def test_server_without_ranges_is_asked_from_the_start(hub: Hub, fetch: Fetch) -> None:
+def test_server_without_ranges_sends_the_file_again(hub: Hub, fetch: Fetch) -> None:
     hub.cut_after, hub.ranges = [CUT], False
     assert is_complete(fetch(), hub)
 

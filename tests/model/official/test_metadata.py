@@ -110,7 +110,7 @@ def test_tissues_of_junctions_are_unstranded(metadata: TrackMetadata) -> None:
 
 @pytest.mark.parametrize("prefix", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
-def test_told_apart_by_content(
+def test_compression_is_detected_from_the_content(
     tmp_path: Path, metadata: TrackMetadata, prefix: bytes, compress: type
 ) -> None:
     found = read_metadata(write(tmp_path, compress(prefix + RESPONSE.replace("\n", "\r\n").encode())))

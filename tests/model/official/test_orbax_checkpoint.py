@@ -101,7 +101,7 @@ def test_bfloat16_import_is_what_the_official_mixed_precision_runs(
     assert arrays[0].stat().st_size < 0.7 * arrays[1].stat().st_size
 
 
-def test_imported_checkpoint_says_what_it_is(imported: Path) -> None:
+def test_imported_checkpoint_states_its_origin(imported: Path) -> None:
     verify_checkpoint(imported)
     config = read_config(imported)
     assert config.name == "ours"
