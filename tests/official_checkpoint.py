@@ -1,4 +1,4 @@
-"""Checkpoints in the official layout, of any size: an Orbax directory, and the track metadata as textproto."""
+"""Write checkpoints of any size in the official layout: an Orbax directory, and track metadata as textproto."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
@@ -49,9 +49,9 @@ def write_metadata(
     """Write a textproto file per organism, and return their paths by organism.
 
     Args:
-        folder: is made when absent.
-        tracks: the real tracks by organism; those of the tiny network where not given.
-        heads: the channels of each head; what no track claims is padding.
+        folder: created if missing.
+        tracks: the real tracks by organism; by default those of the tiny network.
+        heads: the channels of each head; channels without a track are padding.
     """
     tracks = tracks or {organism: tiny_tracks(organism=organism) for organism in METADATA_FILES}
     folder.mkdir(parents=True, exist_ok=True)

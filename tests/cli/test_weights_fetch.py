@@ -221,7 +221,7 @@ def test_download_is_kept_if_it_is_not_a_checkpoint(
 def test_default_metadata_are_the_official_ones(
     environment: dict[str, str], hub: Hub, tmp_path: Path
 ) -> None:
-    """They do not fit a tiny checkpoint, and the error shows that they were read."""
+    """They do not match a tiny checkpoint, and the error shows that they were read."""
     hub.plain = tmp_path / "mirror"
     hub.plain.mkdir()
     for remote in METADATA_FILES.values():

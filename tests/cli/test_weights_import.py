@@ -1,4 +1,4 @@
-"""`vepscore weights import`, and that an imported checkpoint needs no network."""
+"""`vepscore weights import`; an imported checkpoint needs no network."""
 
 import os
 import pty

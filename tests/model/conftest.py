@@ -8,7 +8,7 @@ from vepscore.model.network import AlphaGenome, Embeddings
 
 @pytest.fixture(scope="session")
 def network() -> AlphaGenome:
-    """A tiny network; tests that change one make their own."""
+    """Return a tiny network; tests that change one create their own."""
     return tiny_network()
 
 
@@ -26,5 +26,5 @@ def codes() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def embeddings(network: AlphaGenome, codes: np.ndarray) -> Embeddings:
-    """Of `codes`, a batch of one."""
+    """Return the embeddings of `codes`, a batch of one."""
     return embed(network, codes)

@@ -56,14 +56,14 @@ def saved(tmp_path_factory: pytest.TempPathFactory, network: AlphaGenome) -> Pat
 
 @pytest.fixture
 def directory(saved: Path, tmp_path: Path) -> Path:
-    """A copy of the saved checkpoint, to be damaged."""
+    """Return a copy of the saved checkpoint, to be damaged."""
     return Path(shutil.copytree(saved, tmp_path / "tiny"))
 
 
 def predict(
     network: AlphaGenome, embeddings: Embeddings, outputs: Collection[Output], organism: int
 ) -> dict[Output, jax.Array]:
-    """Every head but the junctions', at a few positions."""
+    """Predict all outputs except junctions at a few positions."""
     predictions = {}
     for output in outputs - {Output.SPLICE_JUNCTIONS}:
         x = embeddings.of(output)[0, :4]

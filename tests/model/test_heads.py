@@ -108,7 +108,7 @@ def test_junction_count_by_hand(network: AlphaGenome, embeddings: Embeddings) ->
 
 
 def choose(probabilities: list[list[float]], positions: list[int], **options: float) -> list[list[int]]:
-    """`probabilities` by class, then position; four classes, the last ones empty where not given."""
+    """Choose from `probabilities` by class, then position; of four classes, those not given are empty."""
     rows = probabilities + [[0.0] * len(positions)] * (5 - len(probabilities))
     options = {"count": 3, "threshold": 0.1} | options
     return choose_sites(jnp.array(rows).T, jnp.array(positions, jnp.int32), **options).tolist()

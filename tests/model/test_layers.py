@@ -162,35 +162,41 @@ def test_organism_embedding_takes_its_row() -> None:
     assert np.array_equal(layer(jnp.int32(1)), layer.embedding[1])
 
 
-def turn(x: np.ndarray, position: int, table_dtype: str = "float32", max_position: int = 8192) -> np.ndarray:
-    """(C,) rotated at one position."""
-    turned = rotate(
+def rotate_vector(
+    x: np.ndarray, position: int, table_dtype: str = "float32", max_position: int = 8192
+) -> np.ndarray:
+    """Rotate one vector (C,) at one position."""
+    rotated = rotate(
         jnp.asarray(x)[None, None],
         jnp.array([position]),
         max_position=max_position,
         table_dtype=jnp.dtype(table_dtype),
     )
-    return np.asarray(turned[0, 0])
+    return np.asarray(rotated[0, 0])
 
 
 def test_rotary_by_hand(normal: Normal) -> None:
     x, position = normal(8), 5
     spread = np.arange(4) + np.geomspace(1, 8192 - 4 + 1, 4)
     pairs = (x[::2] + 1j * x[1::2]) * np.exp(1j * position / spread)
-    assert np.allclose(turn(x, position)[::2], pairs.real, atol=1e-5)
-    assert np.allclose(turn(x, position)[1::2], pairs.imag, atol=1e-5)
+    assert np.allclose(rotate_vector(x, position)[::2], pairs.real, atol=1e-5)
+    assert np.allclose(rotate_vector(x, position)[1::2], pairs.imag, atol=1e-5)
 
 
 def test_rotary_dot_products_depend_on_the_distance_only(normal: Normal) -> None:
     a, b = normal(64), normal(64)
-    assert np.isclose(turn(a, 40) @ turn(b, 25), turn(a, 1015) @ turn(b, 1000), atol=1e-3)
+    assert np.isclose(
+        rotate_vector(a, 40) @ rotate_vector(b, 25),
+        rotate_vector(a, 1015) @ rotate_vector(b, 1000),
+        atol=1e-3,
+    )
 
 
 def test_rotary_in_bfloat16_cannot_tell_neighbours_past_256(normal: Normal) -> None:
     x = normal(16)
-    assert np.array_equal(turn(x, 256, "bfloat16"), turn(x, 257, "bfloat16"))
-    assert not np.array_equal(turn(x, 255, "bfloat16"), turn(x, 256, "bfloat16"))
-    assert not np.allclose(turn(x, 256), turn(x, 257), atol=1e-3)
+    assert np.array_equal(rotate_vector(x, 256, "bfloat16"), rotate_vector(x, 257, "bfloat16"))
+    assert not np.array_equal(rotate_vector(x, 255, "bfloat16"), rotate_vector(x, 256, "bfloat16"))
+    assert not np.allclose(rotate_vector(x, 256), rotate_vector(x, 257), atol=1e-3)
 
 
 def test_rotary_rounds_alike_compiled_and_not(normal: Normal) -> None:

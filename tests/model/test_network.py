@@ -80,7 +80,7 @@ def test_a_substitution_changes_few_positions_before_the_tower(
 
 @pytest.fixture(scope="module")
 def encode(network: AlphaGenome) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """From codes (B, S) to the skips at 1, 2, 4 … 64 bp, then the trunk at 128 bp."""
+    """Encode codes (B, S): the skips at 1, 2, 4 … 64 bp, then the trunk at 128 bp."""
     graph, state = nnx.split(network.encoder)
     run = jax.jit(lambda state, codes: nnx.merge(graph, state)(one_hot(codes, jnp.float32)))
 

@@ -1,4 +1,4 @@
-"""The full-size network computes what the official one does: forward passes on deterministic parameters."""
+"""The full-size network equals the official one: forward passes with deterministic parameters."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ Parity = dict[str, np.ndarray]
 
 @pytest.fixture(scope="module")
 def open_network(official_folder: Path) -> Callable[[str, str], AlphaGenome]:
-    """Opens the checkpoint for an organism and a dtype."""
+    """Open the checkpoint for an organism and a dtype."""
 
     def load(organism: str, dtype: str) -> AlphaGenome:
         return load_official(
@@ -122,7 +122,7 @@ def embed(network: AlphaGenome, codes: np.ndarray, *, rotary_dtype: str) -> Embe
 def predict(
     network: AlphaGenome, embeddings: Embeddings, expected: Parity
 ) -> Iterator[tuple[str, jax.Array]]:
-    """The samples of every output that the file has, under the file's names."""
+    """Return the samples of every output in the file, under the names of the file."""
     fine = embeddings.bp1[0, expected["positions_1bp"]]
     coarse = embeddings.bp128[0, expected["bins_128bp"]]
     pair = embeddings.pair[0]
@@ -156,7 +156,7 @@ def predict_tracks(head: TrackHead, x: dict[int, jax.Array], output: Output) -> 
 
 
 def predict_junctions(network: AlphaGenome, embeddings: Embeddings, expected: Parity) -> jax.Array:
-    """Between the official sites; donor × acceptor × (tissues on +, tissues on −)."""
+    """Predict junctions between the official sites: donor × acceptor × (tissues on +, tissues on −)."""
     kept = expected[JUNCTIONS].shape[0]
     sites = jnp.asarray(expected[SITES])[:, :kept]
     counts = network.heads[Output.SPLICE_JUNCTIONS](embeddings.bp1[0, sites], sites, LOADED_ORGANISM)
@@ -164,7 +164,7 @@ def predict_junctions(network: AlphaGenome, embeddings: Embeddings, expected: Pa
 
 
 def junctions_at_sites_of(parity: Parity, expected: Parity) -> np.ndarray:
-    """The junctions of `parity` between the sites of `expected`; NaN where `parity` has no such site."""
+    """Return the junctions of `parity` between the sites of `expected`; NaN for sites that `parity` lacks."""
     kept, tissues = len(expected[JUNCTIONS]), ModelConfig.alphagenome().heads[Output.SPLICE_JUNCTIONS]
     moved = np.full(expected[JUNCTIONS].shape, np.nan)
     for index, track in enumerate(expected[f"{JUNCTIONS}/tracks"]):
@@ -184,7 +184,7 @@ def junctions_at_sites_of(parity: Parity, expected: Parity) -> np.ndarray:
 
 
 def assert_sites_equal(network: AlphaGenome, embeddings: Embeddings, expected: np.ndarray) -> None:
-    """Exactly, save in classes that are full: there rounding decides which of the least probable stay."""
+    """Compare exactly, except in full classes, where rounding decides which of the least probable sites are kept."""
     probabilities = network.heads[Output.SPLICE_SITES](embeddings.bp1[0], LOADED_ORGANISM)
     positions = jnp.arange(len(probabilities))
     config = network.config
@@ -197,7 +197,7 @@ def assert_sites_equal(network: AlphaGenome, embeddings: Embeddings, expected: n
 
 
 def distance(found: jax.Array, expected: np.ndarray) -> float:
-    """Largest difference as a share of the standard deviation; padding channels, NaN in the file, left out."""
+    """Return the largest difference in standard deviations, without padding channels (NaN in the file)."""
     assert found.shape == expected.shape
     assert np.isfinite(found).all()
     real = np.isfinite(expected)
@@ -205,13 +205,13 @@ def distance(found: jax.Array, expected: np.ndarray) -> float:
 
 
 def rounds_elsewhere(found: jax.Array, expected: np.ndarray) -> bool:
-    """Whether a few numbers are off, each by one float16 step."""
+    """Return whether at most a few numbers differ, each by one float16 step."""
     real = np.isfinite(expected)
     off = np.abs(np.asarray(found) - expected)[real]
     return np.mean(off > 0) <= OTHER_STEPS and off.max() <= np.spacing(np.float16(0.5))
 
 
 def correlation(found: jax.Array, expected: np.ndarray) -> float:
-    """Pearson's, over what is real in both."""
+    """Return Pearson's correlation of the values that are real in both."""
     real = np.isfinite(expected) & np.isfinite(found)
     return float(np.corrcoef(np.asarray(found, np.float64)[real], expected[real])[0, 1])

@@ -1,4 +1,4 @@
-"""Linear layers as convolutions give what they gave; only large ones are replaced."""
+"""Linear layers as convolutions give the same results; only large layers are replaced."""
 
 import jax
 import numpy as np

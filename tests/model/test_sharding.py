@@ -1,4 +1,4 @@
-"""The tower divided over simulated devices. XLA makes those only before it starts, so this file is also a program."""
+"""The tower sharded over simulated devices. XLA must be told before it starts, so this file is also a program."""
 
 import dataclasses
 import itertools
@@ -33,7 +33,7 @@ Report = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    """What `main` measures, by label."""
+    """Return the measurements of `main`, by label."""
     quickly_compiled = "--xla_backend_optimization_level=0"
     flags = f"--xla_force_host_platform_device_count=8 {quickly_compiled}"
     done = subprocess.run(
@@ -91,7 +91,7 @@ def test_devices_that_do_not_divide_the_window_are_an_error(pair_bins: int, devi
 
 
 def main() -> None:
-    """Measures on eight devices and prints a `Report` as JSON."""
+    """Measure on eight devices and print a `Report` as JSON."""
     report: Report = {"memory": measure_memory()}
     tower = random_tower(dataclasses.replace(CONFIG, tower_layers=3))  # with a second update of the pairs
     graph, state = nnx.split(tower)
@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def tower_runner(graph: nnx.GraphDef, rotary: str, devices: int = 0) -> Callable[..., Any]:
-    """The tower as a function of its state and the trunk: plain, or divided over so many devices."""
+    """Return the tower as a function of its state and the trunk: unsharded, or sharded over `devices`."""
     dtype = jnp.dtype(rotary)
     if not devices:
         return lambda state, x: nnx.merge(graph, state)(x, rotary_dtype=dtype)
@@ -120,7 +120,7 @@ def tower_runner(graph: nnx.GraphDef, rotary: str, devices: int = 0) -> Callable
 
 
 def measure_memory() -> dict[str, int]:
-    """Bytes of temporary memory per device for a 1 Mb window, compiled and not run; and of its pair representation."""
+    """Return the bytes of temporary memory per device for a 1 Mb window, and of its pair representation."""
     config = dataclasses.replace(CONFIG, pair_channels=128)
     graph, state = nnx.split(nnx.eval_shape(lambda: TransformerTower(config, rngs=nnx.Rngs(0))))
     x = jax.ShapeDtypeStruct((1, 16 * LARGE_PAIR_BINS, config.trunk_channels), jnp.float32)
@@ -132,7 +132,7 @@ def measure_memory() -> dict[str, int]:
 
 
 def random_tower(config: ModelConfig) -> TransformerTower:
-    """Noise on every array, so that no zero bias hides a mistake."""
+    """Return a tower with noise on every array, so that no zero bias hides a mistake."""
     rng = np.random.default_rng(0)
     tower = nnx.eval_shape(lambda: TransformerTower(config, rngs=nnx.Rngs(0)))
     leaves = []
@@ -150,7 +150,7 @@ def random_trunk(pair_bins: int) -> np.ndarray:
 
 
 def distance(found: jax.Array, expected: jax.Array) -> float:
-    """The largest difference, in standard deviations of what is expected."""
+    """Return the largest difference, in standard deviations of the expected values."""
     expected = np.asarray(expected)
     return float(np.abs(np.asarray(found) - expected).max() / expected.std())
 

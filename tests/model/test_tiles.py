@@ -1,4 +1,4 @@
-"""A tile has the numbers of the whole window, at the window's ends too, with local layers as without."""
+"""Tiles equal the whole window, also at its ends, with and without local layers."""
 
 import dataclasses
 
@@ -29,7 +29,7 @@ def test_a_tile_of_the_encoder_is_a_part_of_the_window(local_layers: int, margin
 
 @pytest.mark.slow
 def test_a_tile_of_fast_convolutions_too() -> None:
-    """Of as many channels as the official network's have, all of them, and a local layer."""
+    """Create an encoder with the channels of the official network, and a local layer."""
     sizes = dataclasses.replace(CONFIG, channels=256, local_layers=1)
     encoder = SequenceEncoder(sizes, rngs=nnx.Rngs(3))
     fold_convolutions(encoder)
@@ -42,7 +42,7 @@ def test_a_tile_of_fast_convolutions_too() -> None:
 def check_tiles(
     encoder: SequenceEncoder, margin_bp: int, codes: np.ndarray, whole: SequenceEncoder | None = None
 ) -> None:
-    """Tiles of `encoder` against the window of `whole`, or of itself."""
+    """Compare tiles of `encoder` with the window of `whole`, or of itself."""
     bins = len(codes) // TRUNK_BIN_BP
     first_bins = np.array([0, 5, bins // 2, bins - TILE_BINS])
     padded = np.pad(codes, margin_bp, constant_values=UNKNOWN)

@@ -17,7 +17,7 @@ from vepscore.model.tower import (
 
 
 def attend_plainly(query: np.ndarray, key: np.ndarray, value: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """All logits at once, in float64."""
+    """Attend with all logits at once, in float64."""
     logits = np.einsum("bshc,btc->bhst", query, key, dtype=np.float64) / np.sqrt(query.shape[-1])
     logits += np.moveaxis(bias, 3, 1).repeat(16, axis=2).repeat(16, axis=3)
     weights = np.exp(5 * np.tanh(logits / 5))

@@ -44,7 +44,7 @@ def test_equals_the_direct_convolution(batch: int, positions: int, channels: tup
 
 
 def test_error_is_that_of_float32() -> None:
-    """Against float64, and against a kernel whose taps differ, so that none is in another's place."""
+    """Compare with float64, for a kernel with different taps, so that exchanged taps are found."""
     conv = folded_conv(64, 64)
     x = normal(1, 404, 64)
     taps, wide = np.asarray(conv.kernel[...], np.float64), np.asarray(x, np.float64)

@@ -64,7 +64,7 @@ def create_random(create: Callable[[], Module], seed: int = 0) -> Module:
 
 
 def _random(path: tuple[Any, ...], shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Of a size that keeps activations near one."""
+    """Draw values of a size that keeps activations near one."""
     noise = rng.standard_normal(shape, np.float32)
     match path[-1]:
         case "kernel" | "weight":
@@ -79,7 +79,7 @@ def _random(path: tuple[Any, ...], shape: tuple[int, ...], rng: np.random.Genera
 
 
 def tiny_tracks(*, organism: str = "human") -> dict[Output, Tracks]:
-    """The tracks of a human, and fewer of a mouse, which has none for PROCAP; the last channel is padding."""
+    """Return human tracks, or fewer mouse tracks, with none for PROCAP; the last channel is padding."""
     tracks = {output: _tracks(output, channels - 1) for output, channels in CONFIG.heads.items()}
     if organism == "mouse":
         del tracks[Output.PROCAP]
@@ -103,7 +103,7 @@ def _tracks(output: Output, count: int) -> Tracks:
 
 
 def random_codes(seed: int = 0, width_bp: int = WINDOW_BP) -> np.ndarray:
-    """uint8 (S,): A C G T, and N at both ends."""
+    """Return uint8 codes (S,) of A C G T, with N at both ends."""
     codes = np.random.default_rng(seed).integers(0, 4, width_bp, np.uint8)
     codes[:100] = codes[-50:] = 4
     return codes
@@ -112,7 +112,7 @@ def random_codes(seed: int = 0, width_bp: int = WINDOW_BP) -> np.ndarray:
 def embed(
     network: AlphaGenome, codes: np.ndarray, *, beside: np.ndarray | None = None, organism: int = 0
 ) -> Embeddings:
-    """The embeddings of one window's codes (S,), jitted, as a batch of one.
+    """Return the embeddings of one window's codes (S,), jitted, as a batch of one.
 
     It runs in a batch of two, before `beside`, so that all tests share the few compilations.
     """

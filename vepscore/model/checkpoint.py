@@ -80,7 +80,7 @@ class Checkpoint:
     """A checkpoint opened for one organism."""
 
     config: CheckpointConfig
-    network: AlphaGenome | None  # convolutions folded, parameters in the run's dtype and of one organism
+    network: AlphaGenome  # convolutions folded, parameters in the run's dtype and of one organism
     tracks: Mapping[Output, Tracks]
     digest: str  # hex sha256 of the list of the hashes of its files
 

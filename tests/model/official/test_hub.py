@@ -230,7 +230,7 @@ def test_offline_variable_forbids_the_network(monkeypatch: pytest.MonkeyPatch, n
 
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A server with the official metadata."""
+    """Serve the official metadata."""
     folder = tmp_path / "mirror"
     folder.mkdir()
     for remote in METADATA_FILES.values():

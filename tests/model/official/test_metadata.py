@@ -193,7 +193,7 @@ def test_truncated_text(tmp_path: Path, last: str, expected: str) -> None:
 
 
 class Bomb:
-    """Makes a file where it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""The official metadata files: literal facts, as the official code gives them."""
+"""The official metadata files: facts as the official code reports them."""
 
 from collections import Counter
 from pathlib import Path

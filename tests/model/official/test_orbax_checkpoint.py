@@ -1,4 +1,4 @@
-"""The official layout, in a tiny network: opened as it is, imported, and refused where it is damaged."""
+"""The official layout with a tiny network: opened directly, imported, and refused if damaged."""
 
 import dataclasses
 import os
@@ -54,12 +54,12 @@ def imported(official: Path, metadata: dict[str, Path], tmp_path_factory: pytest
 
 @pytest.fixture
 def copy(official: Path, tmp_path: Path) -> Path:
-    """The official checkpoint, to be damaged."""
+    """Return a copy of the official checkpoint, to be damaged."""
     return Path(shutil.copytree(official, tmp_path / "copy"))
 
 
 def assert_same(found: Checkpoint, expected: Checkpoint) -> None:
-    """Array by array and track by track."""
+    """Compare arrays and tracks one by one."""
     assert nnx.graphdef(found.network) == nnx.graphdef(expected.network)
     jax.tree.map(np.testing.assert_array_equal, nnx.state(found.network), nnx.state(expected.network))
     assert found.tracks.keys() == expected.tracks.keys()
@@ -164,7 +164,7 @@ def test_every_leaf_of_the_official_checkpoint_has_its_place() -> None:
 
 
 def rewritten(folder: Path, change: Callable[[tuple[dict, dict]], Any]) -> Path:
-    """An official checkpoint whose arrays were changed before they were written."""
+    """Write an official checkpoint with changed arrays."""
     arrays = official_arrays(tiny_network())
     change(arrays)
     with ocp.StandardCheckpointer() as checkpointer:
@@ -195,7 +195,7 @@ def test_missing_unexpected_and_misshapen_leaves_are_reported_together(
 
 
 def files_of(directory: Path) -> list[Path]:
-    """Those that hold arrays, largest first."""
+    """Return the files that contain arrays, largest first."""
     files = [path for path in directory.rglob("*") if path.is_file() and path.parent.name == "d"]
     return sorted(files, key=lambda path: -path.stat().st_size)
 
@@ -225,7 +225,7 @@ def garble_description(directory: Path) -> None:
 
 
 class Trap:
-    """Leaves a file behind when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
