@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float32
 
 from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions, strand_matches
 from vepscore.outputs import Output, Tracks
-from vepscore.scorers.regions import index_ranges, pad_genes, positions_within
+from vepscore.scorers.gene_positions import index_ranges, pad_genes, positions_within
 
 _PSEUDOCOUNT = 1e-3
 

@@ -25,7 +25,7 @@ from vepscore.contract import (
 from vepscore.genome.annotation import Gene
 from vepscore.genome.windows import Window
 from vepscore.outputs import Output, Tracks
-from vepscore.scorers.regions import index_ranges, pad_genes, positions_within
+from vepscore.scorers.gene_positions import index_ranges, pad_genes, positions_within
 
 COVERAGE_BP = 400
 MIN_SITE_FRACTION = 0.8  # of a gene's sites must lie after the window's start, and as many before its end

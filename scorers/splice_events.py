@@ -18,7 +18,7 @@ from jaxtyping import Array, Float32, Int32
 
 from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
-from vepscore.scorers.regions import gene_bodies, index_ranges, pad_genes, positions_within
+from vepscore.scorers.gene_positions import gene_bodies, index_ranges, pad_genes, positions_within
 
 EVENTS = ("acceptor_gain", "acceptor_loss", "donor_gain", "donor_loss")
 

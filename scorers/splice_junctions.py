@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float16, Float32, Int, Int16, Int32
 from vepscore.contract import Footprint, GeneScorer, GeneSite, Junctions, ScoreMatrix, pad_positions
 from vepscore.genome.annotation import Gene
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
-from vepscore.scorers.regions import gene_bodies, pad_genes, positions_within
+from vepscore.scorers.gene_positions import gene_bodies, pad_genes, positions_within
 
 _PSEUDOCOUNT = 1e-7
 _STRANDS = ("+", "-")

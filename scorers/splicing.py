@@ -13,7 +13,7 @@ from jaxtyping import Array, Float32
 
 from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions, strand_matches
 from vepscore.outputs import Output, Tracks
-from vepscore.scorers.regions import gene_bodies, index_ranges, pad_genes, positions_within
+from vepscore.scorers.gene_positions import gene_bodies, index_ranges, pad_genes, positions_within
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,6 @@ MAY_IMPORT = {
     "cli": {"api", "contract", "engine", "evaluate", "genome", "io", "model", "report", "train"},
 }
 WITHOUT_JAX = ("genome", "io", "evaluate", "report", "outputs", "errors", "paths")
-REPEATED_NAMES = {"regions"}  # module names that are still used twice
 
 
 def python_files(part: str) -> list[pathlib.Path]:
@@ -101,7 +100,7 @@ def test_module_names_are_unique() -> None:
     names = Counter(
         path.stem for path in python_files("vepscore") + python_files("scorers") if path.stem != "__init__"
     )
-    assert {name for name, count in names.items() if count > 1} <= REPEATED_NAMES
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_scorers_are_imported_as_a_part_of_vepscore() -> None:
