@@ -1,4 +1,4 @@
-"""The functional tracks: transforms undone, splits, strands, batches."""
+"""Coverage tracks: inverse transforms, splits, strands and windows."""
 
 import csv
 from pathlib import Path
@@ -33,7 +33,7 @@ BINS = 8
 
 
 def apply_transforms(per_base: np.ndarray, scale: float, stat: str, clip: float) -> np.ndarray:
-    """What baskerville stores, but for the rounding: from coverage per base (L * 32,) to (L,)."""
+    """Return what baskerville stores, without rounding: coverage per base (L * 32,) to (L,)."""
     binned = (scale * per_base).reshape(-1, 32)
     value = binned.mean(axis=1) if stat == "mean" else np.sqrt(1 + binned.sum(axis=1)) - 1
     return np.where(value > clip, clip - 1 + np.sqrt(np.maximum(value - clip + 1, 0)), value)
@@ -58,7 +58,7 @@ def data(tmp_path: Path) -> TrackData:
 
 @pytest.mark.parametrize("stat", ["sum_sqrt", "mean"])
 @pytest.mark.parametrize("scale", [0.02, 1.0, 2.0])
-def test_undoing_gives_the_summed_coverage_back(stat: str, scale: float) -> None:
+def test_undoing_the_transforms_gives_the_summed_coverage(stat: str, scale: float) -> None:
     per_base = np.random.default_rng(1).gamma(0.5, 60.0, BINS * 32)
     stored = apply_transforms(per_base, scale, stat, clip=16)
     row = {"sum_stat": stat, "scale": str(scale), "clip_soft": "16"}
@@ -66,19 +66,19 @@ def test_undoing_gives_the_summed_coverage_back(stat: str, scale: float) -> None
     np.testing.assert_allclose(undone[0, :, 0], per_base.reshape(-1, 32).sum(axis=1), rtol=1e-3)
 
 
-def test_chromosomes_for_testing_override_the_table(data: TrackData) -> None:
+def test_test_chromosomes_override_the_table(data: TrackData) -> None:
     assert [region.is_test for region in data.regions] == [False, True, True, False]
     assert [region.in_test_split for region in data.regions] == [False, True, False, False]
 
 
-def test_tracks_are_grouped_by_output_with_means_of_the_other_regions(data: TrackData) -> None:
+def test_tracks_are_grouped_by_output_with_means_of_training_regions(data: TrackData) -> None:
     assert data.columns[Output.CAGE].tolist() == [0, 1]
     assert data.tracks[Output.CAGE].strand.tolist() == ["+", "-"]
     training = data.coverage[[0, 3], :, 2]
     assert data.tracks[Output.DNASE].nonzero_mean[0] == pytest.approx(training[training > 0].mean() / 32)
 
 
-def test_the_spread_of_logarithms_is_that_of_bins_of_128_bp_of_the_other_regions(data: TrackData) -> None:
+def test_log_spread_is_that_of_128_bp_bins_of_training_regions(data: TrackData) -> None:
     training = data.coverage[[0, 3]].reshape(-1, 4, 3).sum(axis=1)
     np.testing.assert_allclose(data.log_spread, np.log1p(training).std(axis=0), rtol=1e-5)
 
@@ -92,7 +92,7 @@ def test_reversed_windows_swap_bins_and_strands(data: TrackData) -> None:
 
 @pytest.mark.parametrize("shift", [-10, -3, 0, 2, 7, 8])
 @pytest.mark.parametrize("bins", [4, BINS, 16])
-def test_windows_of_any_place_say_which_bins_were_measured(data: TrackData, bins: int, shift: int) -> None:
+def test_windows_at_any_position_mark_the_measured_bins(data: TrackData, bins: int, shift: int) -> None:
     coverage, measured = data.window("chr1", 320 + shift * 32, bins * 32)
     where = np.arange(bins) + shift
     expected = (where >= 0) & (where < BINS)
@@ -101,7 +101,7 @@ def test_windows_of_any_place_say_which_bins_were_measured(data: TrackData, bins
     assert (coverage[~measured] == 0).all()
 
 
-def test_windows_are_aligned_to_the_bins_of_the_region_that_they_touch(data: TrackData) -> None:
+def test_windows_are_aligned_to_the_bins_of_the_region_that_they_overlap(data: TrackData) -> None:
     assert not data.window("chr2", 65, 128)[1].any()
     assert data.align("chr2", 65, 128) == 64 and data.align("chr2", 63, 128) == 32
     assert data.align("chr2", 1001, 128) == 1001 and data.align("chr9", 65, 128) == 65

@@ -20,7 +20,7 @@ FLANK_BP = 1_000
 
 @pytest.fixture(scope="module", autouse=True)
 def narrow_flanks():
-    """So that the tiny genome has places far from genes."""
+    """Narrow the flanks, so that the tiny genome has positions far from genes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(draw_background, "FLANK_BP", FLANK_BP)
         yield
@@ -47,7 +47,7 @@ def variants(reference, annotation) -> list[Variant]:
 
 
 def near_genes(contig: str) -> np.ndarray:
-    """bool (bp,): the bodies of the genes and their flanks."""
+    """Return bool (bp,): the gene bodies and their flanks."""
     inside = np.zeros(len(sequences()[contig]), bool)
     for chrom, _, _, transcripts in GENES.values():
         if chrom == contig:
@@ -56,13 +56,13 @@ def near_genes(contig: str) -> np.ndarray:
     return inside
 
 
-def test_they_are_as_many_as_asked_for_sorted_and_at_places_of_their_own(variants):
+def test_variants_have_the_requested_counts_and_unique_sorted_positions(variants):
     assert Counter(len(each.ref) == len(each.alt) == 1 for each in variants) == {True: 3000, False: 1000}
-    places = [(each.contig, each.pos0) for each in variants]
-    assert places == sorted(set(places))
+    positions = [(each.contig, each.pos0) for each in variants]
+    assert positions == sorted(set(positions))
 
 
-def test_ref_is_what_the_genome_has_and_known(variants, reference):
+def test_ref_is_that_of_the_genome_and_known(variants, reference):
     names = list(reference.contigs)
     for each in variants:
         bases = sequences()[names[each.contig]]
@@ -70,15 +70,15 @@ def test_ref_is_what_the_genome_has_and_known(variants, reference):
         assert set(each.ref + each.alt) <= set("ACGT") and each.ref != each.alt
 
 
-def test_places_are_uniform_over_genes_and_flanks(variants, reference):
+def test_positions_are_uniform_over_genes_and_flanks(variants, reference):
     names = list(reference.contigs)
     inside = {name: near_genes(name) for name in names}
     assert all(inside[names[each.contig]][each.pos0] for each in variants)
     total = sum(map(np.sum, inside.values()))
     for name, first, last in (("chr1", 0, 4_000), ("chr1", 11_000, 16_000), ("chr3", 0, 6_000)):
-        share = inside[name][first:last].sum() / total
+        expected = inside[name][first:last].sum() / total
         found = np.mean([names[v.contig] == name and first <= v.pos0 < last for v in variants])
-        assert found == pytest.approx(share, abs=0.02)  # the standard deviation is 0.008 at most
+        assert found == pytest.approx(expected, abs=0.02)  # the standard deviation is 0.008 at most
     assert "chr2" not in {names[each.contig] for each in variants}  # no genes there
 
 
@@ -96,12 +96,12 @@ def test_indels_are_anchored_and_mostly_short(variants):
     assert np.abs(lengths).max() <= LONGEST_INDEL_BP
 
 
-def test_seed_decides(reference, annotation):
+def test_the_seed_determines_the_variants(reference, annotation):
     first, again, other = (draw_variants(reference, annotation, snvs=40, indels=5, seed=n) for n in (1, 1, 2))
     assert first == again != other
 
 
-def test_names_of_another_scheme_are_matched(annotation, tmp_path):
+def test_contig_names_of_another_scheme_are_matched(annotation, tmp_path):
     genome = build_genome(tmp_path, contigs=("1", "scaffold", "3"))
     found = draw_variants(Reference(genome.fasta, tmp_path), annotation, snvs=200, indels=0, seed=0)
     assert {each.contig for each in found} == {0, 2}
@@ -113,7 +113,7 @@ def test_contigs_without_genes_are_an_error(annotation, tmp_path):
         draw_variants(Reference(genome.fasta, tmp_path), annotation, snvs=1, indels=0, seed=0)
 
 
-def test_more_than_there_is_room_for_is_an_error(reference, annotation, tmp_path):
+def test_more_variants_than_fit_are_an_error(reference, annotation, tmp_path):
     with pytest.raises(InputError, match="has too few known bases near genes for 9000 variants"):
         draw_variants(reference, annotation, snvs=8_000, indels=1_000, seed=0)
     (tmp_path / "unknown.fa").write_text(f">chr1\n{'N' * 20_000}\n")
@@ -121,7 +121,7 @@ def test_more_than_there_is_room_for_is_an_error(reference, annotation, tmp_path
         draw_variants(Reference(tmp_path / "unknown.fa", tmp_path), annotation, snvs=5, indels=5, seed=0)
 
 
-def test_bcftools_finds_them_in_the_genome(variants, reference, genome, tmp_path):
+def test_bcftools_reads_the_variants(variants, reference, genome, tmp_path):
     write_variants(str(tmp_path / "out.vcf.gz"), reference, variants)
     checked = run_tool("bcftools", "view", "-H", tmp_path / "out.vcf.gz", "chr1:1-30000", "chr3")
     assert checked.count("\n") == len(variants)

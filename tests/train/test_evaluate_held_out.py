@@ -1,4 +1,4 @@
-"""The figures of a checkpoint and their intervals, against scikit-learn, numpy and resampling by hand."""
+"""Metrics of a checkpoint and their intervals, against scikit-learn, NumPy and an explicit bootstrap."""
 
 import evaluate_held_out
 import numpy as np
@@ -21,7 +21,7 @@ def ranked(
     return truth, rng.normal(2.0 * truth, 1.0), np.arange(count) // 500
 
 
-def test_sites_are_ranked_as_scikit_learn_does(rng: np.random.Generator) -> None:
+def test_site_metrics_equal_those_of_scikit_learn(rng: np.random.Generator) -> None:
     truth, score, block = ranked(rng)
     found = evaluate_held_out._rank(truth, score, block)
     assert found["sites"] == 300
@@ -29,7 +29,7 @@ def test_sites_are_ranked_as_scikit_learn_does(rng: np.random.Generator) -> None
     assert found["top_k"] == pytest.approx(truth[np.argsort(-score)[:300]].mean(), abs=1e-4)
 
 
-def test_the_interval_is_that_of_blocks_drawn_by_hand(rng: np.random.Generator) -> None:
+def test_the_interval_equals_that_of_an_explicit_block_bootstrap(rng: np.random.Generator) -> None:
     truth, score, block = ranked(rng)
     values = []
     for _ in range(400):
@@ -41,7 +41,7 @@ def test_the_interval_is_that_of_blocks_drawn_by_hand(rng: np.random.Generator) 
     assert high == pytest.approx(np.percentile(values, 97.5), abs=0.015)
 
 
-def test_negatives_that_resamples_leave_out_hardly_count(
+def test_negatives_excluded_from_resamples_hardly_matter(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truth, score, block = ranked(rng)
@@ -52,7 +52,7 @@ def test_negatives_that_resamples_leave_out_hardly_count(
     assert part["interval"] == pytest.approx(whole["interval"], abs=0.002)
 
 
-def test_sites_of_one_kind_come_from_the_nucleotides_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sites_of_one_kind_are_those_of_counted_nucleotides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate_held_out, "BLOCK_BP", 3)
     site_class = np.array([4, 1, 4, 0, 4, 3])
     probability = np.arange(24).reshape(6, 4) / 24
@@ -63,7 +63,7 @@ def test_sites_of_one_kind_come_from_the_nucleotides_that_count(monkeypatch: pyt
     assert block.tolist() == [0, 0, 0, 1, 0, 0, 1, 1]
 
 
-def test_correlations_over_drawn_regions_are_those_of_numpy(rng: np.random.Generator) -> None:
+def test_correlations_of_resampled_regions_equal_those_of_numpy(rng: np.random.Generator) -> None:
     x = rng.normal(size=(5, 40, 3))
     y = x + rng.normal(size=x.shape)
     draws = np.array([[1.0, 1, 1, 1, 1], [2, 0, 0, 3, 0]])
@@ -74,14 +74,14 @@ def test_correlations_over_drawn_regions_are_those_of_numpy(rng: np.random.Gener
 
 
 def before_t(codes: np.ndarray) -> np.ndarray:
-    """Takes each G before T for a donor of the plus strand, and sees nothing on the other."""
+    """Predict a plus-strand donor at each G before T, and nothing else."""
     sites = np.zeros((*codes.shape, 5), np.float32)
     sites[..., 4] = 1
     sites[(codes == 2) & (np.roll(codes, -1, axis=1) == 3)] = [1, 0, 0, 0, 0]
     return sites
 
 
-def test_the_mean_of_strands_sees_a_site_on_either() -> None:
+def test_the_mean_of_strands_has_sites_of_both() -> None:
     codes = np.array([[0, 2, 3, 0, 0, 0], [0, 0, 0, 0, 1, 0]], np.uint8)  # AC is GT of the other strand
     plus, minus = evaluate_held_out.mean_of_strands(before_t)(codes)
     np.testing.assert_array_equal(plus[1], [0.5, 0, 0, 0, 0.5])
@@ -101,5 +101,5 @@ def test_the_mean_of_strands_sees_a_site_on_either() -> None:
         (6_144, 5_000, 6_144),  # half of it is no window
     ],
 )
-def test_short_pieces_are_read_in_windows_that_they_fill(window: int, length: int, expected: int) -> None:
+def test_short_segments_are_read_in_windows_that_they_fill(window: int, length: int, expected: int) -> None:
     assert evaluate_held_out._fitting(window, length) == expected

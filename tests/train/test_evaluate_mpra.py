@@ -1,4 +1,4 @@
-"""Saturation mutagenesis: elements rebuilt from their table, placed in windows, and their effects compared."""
+"""Saturation mutagenesis: elements from the table, their windows, and the correlation of effects."""
 
 import dataclasses
 from pathlib import Path
@@ -11,7 +11,7 @@ from mpra_elements import DELETED, Element, place, put_variant, read_elements, r
 
 from tests.model.tiny import CONFIG, embed, tiny_network, tiny_tracks
 from tests.paths import need
-from vepscore.contract import Site
+from vepscore.contract import Scorer, Site
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig
@@ -89,7 +89,7 @@ def test_an_element_is_rebuilt_from_its_reference_bases(table: Path) -> None:
     assert element.effect.tolist() == [0.5, -0.5, 0.25]
 
 
-def test_what_cannot_be_rebuilt_is_named_with_the_reason(table: Path) -> None:
+def test_elements_that_cannot_be_rebuilt_are_listed_with_a_reason(table: Path) -> None:
     _, excluded = read_elements(table)
     assert excluded == {
         "GAP": "no reference base at 1 of 4 positions, the first at 12 (1-based)",
@@ -104,26 +104,26 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
     assert (start0, codes.tolist()) == (5, [0, 1, 3])
 
 
-def test_variants_have_one_number_in_every_experiment(element: Element) -> None:
+def test_a_variant_has_the_same_number_in_every_experiment(element: Element) -> None:
     assert len(set(element.variant_key.tolist())) == 6
     position, alternate = Element.of_key(element.variant_key)
     np.testing.assert_array_equal(position, element.position)
     np.testing.assert_array_equal(alternate, element.alternate)
 
 
-def test_without_its_surroundings_an_element_lies_in_n(element: Element) -> None:
+def test_without_genomic_context_an_element_has_n_around_it(element: Element) -> None:
     far = Segment(chrom="chr1", start0=1001, codes=np.zeros(900, np.uint8))
-    window, surroundings = place(element, [far], 1000)
-    assert (surroundings, len(window)) == ("N", 1001)
+    window, context = place(element, [far], 1000)
+    assert (context, len(window)) == ("N", 1001)
     assert (window[350:650] == element.codes).all()
     assert (window[:350] == 4).all() and (window[650:] == 4).all()
 
 
-def test_the_genome_surrounds_an_element_that_it_agrees_with(element: Element) -> None:
+def test_an_element_that_the_genome_contains_has_genomic_context(element: Element) -> None:
     codes = np.random.default_rng(1).integers(0, 4, 2000).astype(np.uint8)
     codes[500:800] = element.codes
-    window, surroundings = place(element, [Segment(chrom="chr1", start0=500, codes=codes)], 1000)
-    assert surroundings == "genome"
+    window, context = place(element, [Segment(chrom="chr1", start0=500, codes=codes)], 1000)
+    assert context == "genome"
     np.testing.assert_array_equal(window, codes[150:1151])
     codes[[600, 700]] = (codes[[600, 700]] + 1) % 4
     with pytest.raises(ValueError, match="other bases at 2 of 300 positions"):
@@ -135,7 +135,7 @@ def test_a_window_narrower_than_the_element_is_refused(element: Element) -> None
         place(element, [], 256)
 
 
-def test_a_deletion_draws_the_next_base_in() -> None:
+def test_a_deletion_shifts_the_next_base_in() -> None:
     window = np.array([0, 1, 2, 3, 1], np.uint8)
     assert put_variant(window, 1, 3).tolist() == [0, 3, 2, 3]
     assert put_variant(window, 1, DELETED).tolist() == [0, 2, 3, 1]
@@ -143,7 +143,7 @@ def test_a_deletion_draws_the_next_base_in() -> None:
 
 
 @pytest.mark.parametrize("scorer", [DNASE, CHIP_TF])
-def test_the_signal_is_summed_where_the_scorer_sums_it(scorer) -> None:
+def test_the_signal_is_summed_over_the_bins_of_the_scorer(scorer: Scorer) -> None:
     centers = np.array([0, 1000, 2047, 4095])
     bins = 4096 // scorer.output.resolution_bp
     signal = np.random.default_rng(2).integers(0, 99, (4, bins, 3)).astype(np.float32)
@@ -155,7 +155,7 @@ def test_the_signal_is_summed_where_the_scorer_sums_it(scorer) -> None:
         np.testing.assert_array_equal(found[i], signal[i, positions[positions >= 0]].sum(axis=0))
 
 
-def test_one_reference_serves_all_positions() -> None:
+def test_one_reference_is_broadcast_to_all_positions() -> None:
     signal = jnp.arange(4096, dtype=jnp.float32)[None, :, None]
     assert sum_around(signal, jnp.array([1000, 2000]), Output.DNASE)[:, 0].tolist() == [501_000, 1_002_000]
 
@@ -179,7 +179,7 @@ def test_effects_are_those_of_the_whole_network(checkpoint: Checkpoint, element:
         assert np.abs(expected).max() > 1e-3
 
 
-def test_rho_compares_the_order_of_effects(checkpoint: Checkpoint, element: Element) -> None:
+def test_rho_is_the_rank_correlation_of_effects(checkpoint: Checkpoint, element: Element) -> None:
     window, _ = place(element, [], WINDOW_BP)
     positions = element.position + (WINDOW_BP - 300) // 2
     effects = _effect_predictor(checkpoint, WINDOW_BP)(window, positions, element.alternate)

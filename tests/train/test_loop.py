@@ -1,4 +1,4 @@
-"""The mean of networks."""
+"""Weight averaging of networks."""
 
 import numpy as np
 from flax import nnx
@@ -14,7 +14,7 @@ def arrays(network: AlphaGenome) -> dict[str, np.ndarray]:
     return {name: np.asarray(leaf.get_value()) for name, (_, leaf) in stored_variables(network).items()}
 
 
-def test_every_array_is_the_mean_of_what_inference_needs() -> None:
+def test_every_array_used_in_inference_is_the_weighted_mean() -> None:
     networks = [tiny_network(seed) for seed in (1, 2)]
     for network in networks:
         fold_convolutions(network)
@@ -26,11 +26,11 @@ def test_every_array_is_the_mean_of_what_inference_needs() -> None:
     for name, values in found.items():
         np.testing.assert_allclose(values, 0.25 * one[name] + 0.75 * other[name], rtol=1e-5, atol=1e-7)
     assert any((one[name] != other[name]).any() for name in one)
-    for kept, after in zip(before, map(arrays, networks), strict=True):
-        assert all((after[name] == values).all() for name, values in kept.items())
+    for earlier, after in zip(before, map(arrays, networks), strict=True):
+        assert all((after[name] == values).all() for name, values in earlier.items())
 
 
-def test_a_network_alone_is_its_own_mean() -> None:
+def test_the_mean_of_one_network_is_that_network() -> None:
     network = nnx.clone(tiny_network())
     fold_convolutions(network)
     expected, found = arrays(network), arrays(averaged([network], [1.0]))

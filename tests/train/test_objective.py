@@ -1,4 +1,4 @@
-"""What a teacher says of a batch: of both strands, and of windows cut into shorter ones; the loss of logarithms."""
+"""Targets that a teacher predicts, for both strands and for windows cut into shorter ones; the loss of log coverage."""
 
 import dataclasses
 from pathlib import Path
@@ -12,7 +12,7 @@ from flax import nnx
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.network import AlphaGenome, one_hot
 from vepscore.outputs import Output
-from vepscore.train.loop import Training, _teach
+from vepscore.train.loop import Training, _target_function
 from vepscore.train.objective import Objective, Targets
 from vepscore.train.recipe import Sampling, Schedule, Stage, Weights, read_recipe
 from vepscore.train.training_data import TrainingData
@@ -44,10 +44,10 @@ def network(folder: Path, data: TrainingData) -> AlphaGenome:
     return network
 
 
-def teach(
+def predict_targets(
     objective: Objective, network: AlphaGenome, batch: dict[str, jax.Array], part_bp: int | None = None
 ) -> Targets:
-    return nnx.jit(lambda network, batch: objective.teach(network, batch, part_bp))(network, batch)
+    return nnx.jit(lambda network, batch: objective.predict_targets(network, batch, part_bp))(network, batch)
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +55,18 @@ def batch(data: TrainingData) -> dict[str, jax.Array]:
     """Windows around splice sites."""
     rng = np.random.default_rng(0)
     batch = data.windows([]).sample(rng, Sampling(sites=1.0), WINDOW_BP, 2)
-    assert (batch["sites"] >= 0).any(axis=(0, 2)).all() and batch["shares"].any()
+    assert (batch["sites"] >= 0).any(axis=(0, 2)).all() and batch["fractions"].any()
     return {name: jnp.asarray(value) for name, value in batch.items()}
 
 
 @pytest.mark.slow
-def test_a_teacher_says_the_same_of_both_strands(
+def test_targets_of_both_strands_agree(
     objective: Objective, network: AlphaGenome, batch: dict[str, jax.Array]
 ) -> None:
     codes = np.stack([reverse_complement(window) for window in np.asarray(batch["codes"])])
     sites = batch["sites"][:, jnp.array(OTHER_STRAND)]
-    turned = batch | {"codes": codes, "sites": jnp.where(sites < 0, sites, WINDOW_BP - 1 - sites)}
-    one, other = teach(objective, network, batch), teach(objective, network, turned)
+    mirrored = batch | {"codes": codes, "sites": jnp.where(sites < 0, sites, WINDOW_BP - 1 - sites)}
+    one, other = predict_targets(objective, network, batch), predict_targets(objective, network, mirrored)
     back = (
         other.sites[:, ::-1][..., jnp.array([*OTHER_STRAND, 4])],
         other.usage[:, ::-1, ::-1],
@@ -82,11 +82,11 @@ def test_a_teacher_says_the_same_of_both_strands(
 
 
 @pytest.mark.slow
-def test_a_teacher_of_short_windows_says_of_each_what_it_says_of_it_alone(
+def test_targets_of_windows_cut_into_shorter_ones_are_those_of_each_alone(
     objective: Objective, network: AlphaGenome, batch: dict[str, jax.Array]
 ) -> None:
-    whole = teach(objective, network, batch, WINDOW_BP // 2)
-    parts = teach(objective, network, {"codes": batch["codes"].reshape(4, -1)})
+    whole = predict_targets(objective, network, batch, WINDOW_BP // 2)
+    parts = predict_targets(objective, network, {"codes": batch["codes"].reshape(4, -1)})
     for name in ("sites", "usage", "coverage"):
         found, expected = getattr(whole, name), getattr(parts, name)
         np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-5, atol=1e-7)
@@ -101,7 +101,7 @@ def test_a_teacher_of_short_windows_says_of_each_what_it_says_of_it_alone(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("measured", [False, True])
-def test_coverage_is_the_labels_in_a_measured_stage_and_all_else_the_teachers(
+def test_a_measured_stage_takes_only_coverage_from_the_labels(
     objective: Objective, network: AlphaGenome, data: TrainingData, measured: bool
 ) -> None:
     stage = Stage(steps=1, window_bp=WINDOW_BP, windows=2, measured=measured)
@@ -115,16 +115,18 @@ def test_coverage_is_the_labels_in_a_measured_stage_and_all_else_the_teachers(
     )
     rng = np.random.default_rng(1)
     batch = training.windows.sample(rng, Sampling(sites=0, regions=1), WINDOW_BP, 2)
-    lesson = _teach(training)(rng, batch, stage)
-    said = teach(objective, network, {name: jnp.asarray(value) for name, value in batch.items()})
-    np.testing.assert_allclose(lesson.targets.sites, said.sites, rtol=1e-5)
-    coverage, counted = (batch["coverage"], batch["measured"]) if measured else (said.coverage, np.True_)
-    np.testing.assert_allclose(lesson.targets.coverage, coverage, rtol=1e-5)
-    assert (np.asarray(lesson.measured) == counted).all() and batch["measured"].any()
+    made = _target_function(training)(rng, batch, stage)
+    predicted = predict_targets(
+        objective, network, {name: jnp.asarray(value) for name, value in batch.items()}
+    )
+    np.testing.assert_allclose(made.targets.sites, predicted.sites, rtol=1e-5)
+    coverage, counted = (batch["coverage"], batch["measured"]) if measured else (predicted.coverage, np.True_)
+    np.testing.assert_allclose(made.targets.coverage, coverage, rtol=1e-5)
+    assert (np.asarray(made.measured) == counted).all() and batch["measured"].any()
 
 
 @pytest.mark.slow
-def test_the_loss_of_logarithms_is_their_squared_error_at_both_resolutions(
+def test_the_loss_of_log_coverage_is_the_squared_error_at_both_resolutions(
     objective: Objective, network: AlphaGenome, data: TrainingData
 ) -> None:
     region = data.tracks.regions[0]
@@ -137,8 +139,9 @@ def test_the_loss_of_logarithms_is_their_squared_error_at_both_resolutions(
         "coverage": coverage[None],
         "measured": measured[None],
     }
-    lesson = objective.read_labels(batch), batch["measured"]
-    found = nnx.jit(lambda network: objective.losses(network, batch, *lesson))(network)
+    targets = objective.read_labels(batch)
+    losses = nnx.jit(lambda network: objective.losses(network, batch, targets, batch["measured"]))
+    found = losses(network)
     predicted = nnx.jit(objective.predict)(network, {"codes": batch["codes"]}).coverage[0]
     dnase = np.asarray(predicted)[:, 2].reshape(-1, 4).sum(axis=1)
     head = network.heads["DNASE"]

@@ -1,4 +1,4 @@
-"""Segments of the genome, and what is taken out of them."""
+"""Segments of the genome, with and without held-out intervals."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import numpy as np
 from vepscore.train.segments import Segment, read_segments, without
 
 
-def test_slices_are_placed_by_their_names(tmp_path: Path) -> None:
+def test_slices_have_the_position_in_their_name(tmp_path: Path) -> None:
     fasta = tmp_path / "segments.fa"
     fasta.write_text(">chr5:101-108\nACGTNacg\n>chr2\nTTTT\n")
     sliced, native = read_segments([fasta], tmp_path)
@@ -18,14 +18,16 @@ def test_slices_are_placed_by_their_names(tmp_path: Path) -> None:
     assert sliced.window(200, 2).tolist() == [4, 4]
 
 
-def test_what_is_held_out_is_in_no_piece() -> None:
+def test_segments_exclude_held_out_intervals() -> None:
     def spans(*held_out: tuple[str, int, int]) -> list[tuple[str, int, int]]:
         segments = [
             Segment(chrom=chrom, start0=10, codes=np.arange(10, dtype=np.uint8)) for chrom in ("a", "b")
         ]
-        kept = without(segments, (), held_out)
-        assert all((segment.codes == np.arange(segment.start0, segment.end0) - 10).all() for segment in kept)
-        return [(segment.chrom, segment.start0, segment.end0) for segment in kept]
+        remaining = without(segments, (), held_out)
+        assert all(
+            (segment.codes == np.arange(segment.start0, segment.end0) - 10).all() for segment in remaining
+        )
+        return [(segment.chrom, segment.start0, segment.end0) for segment in remaining]
 
     assert spans(("a", 0, 10), ("a", 20, 30), ("c", 12, 14)) == [("a", 10, 20), ("b", 10, 20)]
     assert spans(("a", 12, 14)) == [("a", 10, 12), ("a", 14, 20), ("b", 10, 20)]

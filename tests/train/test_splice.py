@@ -1,4 +1,4 @@
-"""Splice labels and labelled windows, on a toy chromosome and on the shared data."""
+"""Splice labels and labeled windows, on a toy chromosome and on the shared data."""
 
 import gzip
 from pathlib import Path
@@ -11,7 +11,7 @@ from vepscore.genome.annotation import Annotation
 from vepscore.genome.windows import reverse_complement
 from vepscore.train.labels import NO_SITE, label_sequence
 from vepscore.train.segments import Segment, read_segments
-from vepscore.train.splice import SpliceData, _labelled_window
+from vepscore.train.splice import SpliceData, _labeled_window
 
 # Gene A (+): intron [120, 200) in both transcripts that span it, [220, 300) in one of two.
 # Gene B (-): intron [420, 480).
@@ -51,15 +51,15 @@ def test_sites_are_the_exonic_bases_next_to_the_intron(annotation: Annotation) -
     assert sites == {119: 0, 200: 1, 219: 0, 300: 1, 480: 2, 419: 3}
 
 
-def test_usage_is_the_share_of_the_transcripts_over_the_site(annotation: Annotation) -> None:
+def test_usage_is_the_fraction_of_transcripts_over_the_site(annotation: Annotation) -> None:
     labels = label_sequence(annotation, "chr1", 0, 600)
     usage = dict(zip(labels.position.tolist(), labels.usage.tolist(), strict=True))
     assert usage == {119: 1, 200: 1, 219: 0.5, 300: 0.5, 480: 1, 419: 1}
 
 
-def test_junction_shares_count_the_transcripts_that_span_the_intron(annotation: Annotation) -> None:
+def test_junction_fractions_count_the_transcripts_that_span_the_intron(annotation: Annotation) -> None:
     labels = label_sequence(annotation, "chr1", 0, 600)
-    columns = (labels.donor, labels.acceptor, labels.strand, labels.share)
+    columns = (labels.donor, labels.acceptor, labels.strand, labels.fraction)
     junctions = {tuple(map(float, row)) for row in zip(*columns, strict=True)}
     assert junctions == {(119, 200, 0, 1), (219, 300, 0, 0.5), (480, 419, 1, 1)}
 
@@ -85,7 +85,7 @@ def test_labels_of_the_reverse_complement_are_the_labels_reversed(annotation: An
         np.testing.assert_array_equal(getattr(twice, name), getattr(forward, name))
 
 
-def test_a_site_of_two_classes_is_labelled_by_the_one_with_more_transcripts(tmp_path: Path) -> None:
+def test_a_site_of_two_classes_is_labeled_by_the_one_with_more_transcripts(tmp_path: Path) -> None:
     rows = [("T1", [(10, 20), (30, 50)]), ("T2", [(5, 20), (30, 50)]), ("T3", [(2, 8), (19, 50)])]
     attributes = 'gene_id "G"; transcript_id "{}";'
     lines = [
@@ -95,7 +95,7 @@ def test_a_site_of_two_classes_is_labelled_by_the_one_with_more_transcripts(tmp_
     ]
     (tmp_path / "g.gtf").write_text("".join(lines))
     labels = label_sequence(Annotation.from_gtf(tmp_path / "g.gtf", tmp_path), "chr1", 0, 60)
-    window = _labelled_window(np.zeros(60, np.uint8), labels)
+    window = _labeled_window(np.zeros(60, np.uint8), labels)
     assert np.sum(labels.position == 19) == 2
     assert window.classes[0, 19] == 0
     assert window.usage[0, 19, 0] == pytest.approx(2 / 3)
@@ -111,26 +111,26 @@ def test_windows_have_fixed_shapes_and_consistent_labels(
     for site_class, row in enumerate(batch.sites[0]):
         assert np.flatnonzero(batch.classes[0] == site_class).tolist() == row[row >= 0].tolist()
     assert np.all((batch.usage[0] > 0).any(axis=1) == (batch.classes[0] != NO_SITE))
-    real = batch.shares[0] > 0
+    real = batch.fractions[0] > 0
     assert real.any()
     for donor, acceptor, strand in batch.junctions[0][real]:
         ends = batch.sites[0, 2 * strand, donor], batch.sites[0, 2 * strand + 1, acceptor]
         assert min(ends) >= 0 and (ends[0] < ends[1]) == (strand == 0)
 
 
-def test_a_reversed_window_is_the_reverse_complement_of_its_place(data: SpliceData) -> None:
+def test_a_reversed_window_is_the_reverse_complement(data: SpliceData) -> None:
     forward, reverse = (data.window(0, 50, 256, reverse=reverse) for reverse in (False, True))
     np.testing.assert_array_equal(reverse.codes[0], reverse_complement(forward.codes[0]))
     np.testing.assert_array_equal(reverse.usage[0], forward.usage[0, ::-1, ::-1])
 
 
-def test_positions_beyond_the_piece_are_n_and_not_valid(data: SpliceData) -> None:
+def test_positions_outside_the_segment_are_n_and_not_valid(data: SpliceData) -> None:
     batch = data.window(0, -100, 1024)
     assert batch.valid.sum() == 600 and batch.valid[0, 100:700].all()
     assert (batch.codes[~batch.valid] == 4).all()
 
 
-def test_every_site_of_every_piece_is_listed(annotation: Annotation, data: SpliceData) -> None:
+def test_every_site_of_every_segment_is_listed(annotation: Annotation, data: SpliceData) -> None:
     parts = [
         Segment(chrom="chr1", start0=start, codes=data.segments[0].codes[start : start + 300])
         for start in (0, 300)
@@ -146,14 +146,14 @@ def test_every_site_of_every_piece_is_listed(annotation: Annotation, data: Splic
     ]
 
 
-def test_tiles_hold_every_base_and_every_site_once(data: SpliceData) -> None:
+def test_tiles_contain_every_base_and_site_once(data: SpliceData) -> None:
     tiles = [tile for _, _, tile in data.tiles(256, 32)]
     assert {tile.codes.shape for tile in tiles} == {(1, 256)}
     assert sum(tile.valid.sum() for tile in tiles) == 600
     assert sum(((tile.classes != NO_SITE) & tile.valid).sum() for tile in tiles) == 6
 
 
-def test_tiles_lie_within_a_piece_and_tell_what_has_context(data: SpliceData) -> None:
+def test_tiles_lie_within_a_segment_and_mark_valid_positions(data: SpliceData) -> None:
     segment = data.segments[0]
     told = []
     for start0, tile in data.tiles_of(0, 128, 16):
@@ -168,14 +168,14 @@ def test_tiles_lie_within_a_piece_and_tell_what_has_context(data: SpliceData) ->
     assert told == [p for p in range(segment.start0, segment.end0) if segment.codes[p - segment.start0] < 4]
 
 
-def test_a_piece_shorter_than_a_tile_begins_it(data: SpliceData) -> None:
+def test_a_segment_shorter_than_a_tile_is_at_its_start(data: SpliceData) -> None:
     length = len(data.segments[0].codes)
     ((start0, tile),) = data.tiles_of(0, 1024, 128)
     assert start0 == data.segments[0].start0 and length < 1024
     assert (tile.codes[0, length:] == 4).all() and not tile.valid[0, length:].any()
 
 
-def test_transcribed_is_what_lies_in_a_gene_by_its_strand(data: SpliceData) -> None:
+def test_transcribed_positions_are_those_of_genes_by_strand(data: SpliceData) -> None:
     inside = data.transcribed(0, -50, 500)
     assert inside.shape == (500, 2)
     # Gene A from 100 to 340, and gene B from 400 on, which ends outside.
@@ -183,13 +183,13 @@ def test_transcribed_is_what_lies_in_a_gene_by_its_strand(data: SpliceData) -> N
     assert np.flatnonzero(inside[:, 1]).tolist() == list(range(450, 500))
 
 
-def test_no_site_is_lost_between_the_list_and_the_junctions_when_the_list_is_full(
+def test_junctions_of_a_full_list_of_sites_refer_to_listed_sites(
     data: SpliceData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vepscore.train.splice._MIN_SITES", 1)
     _, _, tile = next(data.tiles(256, 0))
     assert tile.sites.shape == (1, 4, 1)
-    assert (tile.shares[0] > 0).sum() == 1
+    assert (tile.fractions[0] > 0).sum() == 1
 
 
 def test_nearly_all_refseq_sites_have_their_motif(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Contact maps drawn from loops and domains: lifted, drawn, cut into windows, judged."""
+"""Synthetic contact maps of loops and domains: liftover, maps of windows, and their evaluation."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from vepscore.train.losses import contact_loss
 from vepscore.train.segments import Segment
 from vepscore.train.training_data import TrainingData
 
-# chr1: the first Mb moves by 5,000; then 100,000 bases are lost. chr2 turns round. chr16 stays.
+# chr1: the first Mb moves by 5,000; then 100,000 bases are lost. chr2 is inverted. chr16 stays.
 CHAIN = """chain 900 chr1 10000000 + 0 3000000 chr1 20000000 + 5000 2905000 1
 1000000\t100000\t0
 1900000
@@ -54,7 +54,7 @@ def chain(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def data(tmp_path: Path, chain: Path) -> SyntheticContacts:
-    """Loops and domains on chr1 and chr16, with no, and with a, prefix; one of each cannot be lifted."""
+    """Loops and domains on chr1 and chr16, without and with the prefix chr; one of each does not lift."""
     loop = f"1\t{2 * BIN_BP}\t{3 * BIN_BP}\t1\t{20 * BIN_BP}\t{21 * BIN_BP}"
     lost = "1\t1000100\t1010100\t1\t1200000\t1210000"
     (tmp_path / "loops.bedpe").write_text(f"#columns color=11\n{loop}\t.\t0\n{lost}\t.\t0\n")
@@ -124,14 +124,14 @@ def test_a_loop_at_the_corner_of_a_domain_adds_to_it() -> None:
     assert synthesize_map(0, 8, domains((0, 6)), anchors)[0, 5, 0] == DOMAIN + LOOP
 
 
-def test_a_window_sees_its_part_of_the_chromosome() -> None:
+def test_a_window_has_its_part_of_the_map_of_the_chromosome() -> None:
     features = domains((3, 6), (10, 14)), np.array([[4 * BIN_BP, 5 * BIN_BP, 11 * BIN_BP, 12 * BIN_BP]])
     whole = synthesize_map(0, 16, *features)
     np.testing.assert_allclose(synthesize_map(4 * BIN_BP, 8, *features), whole[4:12, 4:12], atol=1e-6)
     np.testing.assert_array_equal(whole, whole.swapaxes(0, 1))
 
 
-def test_what_cannot_be_lifted_is_counted_and_not_drawn(data: SyntheticContacts) -> None:
+def test_features_that_do_not_lift_are_counted_and_excluded(data: SyntheticContacts) -> None:
     assert data.unlifted == 2
     shifted = [2 * BIN_BP + 5000, 3 * BIN_BP + 5000, 20 * BIN_BP + 5000, 21 * BIN_BP + 5000]
     assert {chrom: rows.tolist() for chrom, rows in data.loops.items()} == {"chr1": [shifted]}
@@ -141,7 +141,7 @@ def test_what_cannot_be_lifted_is_counted_and_not_drawn(data: SyntheticContacts)
     }
 
 
-def test_a_window_is_drawn_from_what_its_chromosome_has(data: SyntheticContacts) -> None:
+def test_a_window_has_the_features_of_its_chromosome(data: SyntheticContacts) -> None:
     drawn = data.window("chr1", 5000, 32 * BIN_BP)
     assert drawn[2, 20, 0] == pytest.approx(DOMAIN + LOOP)
     assert not data.window("chr7", 5000, 32 * BIN_BP).any()
@@ -193,14 +193,14 @@ def test_evaluation_correlates_the_measured_pairs_above_the_diagonal(
     }
 
 
-def test_the_track_says_that_it_is_drawn() -> None:
+def test_the_track_is_labeled_as_drawn() -> None:
     tracks = contact_tracks()
     assert (tracks.output, len(tracks), tracks.biosample_name[0]) == (Output.CONTACT_MAPS, 1, "GM12878")
     assert tracks.assay[0] == "Hi-C loops and domains (drawn)"
     assert tracks.strand_partners.tolist() == [0]
 
 
-def test_nearly_all_real_loops_and_domains_have_a_place() -> None:
+def test_nearly_all_real_loops_and_domains_lift() -> None:
     bedpe = [need(f"data/GM12878_{kind}.hg19.bedpe") for kind in ("loops", "domains")]
     data = SyntheticContacts(*bedpe, need("data/hg19ToHg38.over.chain.gz"))
     lines = [sum(line[0] != "#" for line in path.read_text().splitlines()) for path in bedpe]

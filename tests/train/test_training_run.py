@@ -1,4 +1,4 @@
-"""Training a tiny network on a toy genome: what it leaves behind, and that a killed run goes on."""
+"""Recipes, and training runs of a tiny network on a toy genome: their output, resuming, and errors."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ from vepscore.train.training_run import train_all
 
 
 class Killed(BaseException):
-    """What ends a run at a step."""
+    """Raised to end a run at a step."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def arrays(folder: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.slow
-def test_teachers_and_student_are_checkpoints(trained: Path) -> None:
+def test_teachers_and_students_are_checkpoints(trained: Path) -> None:
     networks = {"teacher-1": ["chr2"], "teacher-2": ["chr3"], "student-1": [], "student": []}
     assert {path.name for path in trained.iterdir()} == set(networks)
     for name, held_out in networks.items():
@@ -72,7 +72,7 @@ def test_teachers_and_student_are_checkpoints(trained: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_and_gives_the_same_network(
+def test_an_interrupted_run_resumes_and_gives_the_same_networks(
     folder: Path, recipe: Recipe, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vepscore.train.loop._SAVED_STEPS", 2)
@@ -107,7 +107,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_network(
 
 
 @pytest.mark.slow
-def test_networks_of_another_recipe_are_not_taken(folder: Path, recipe: Recipe, trained: Path) -> None:
+def test_networks_of_another_recipe_are_refused(folder: Path, recipe: Recipe, trained: Path) -> None:
     with pytest.raises(OutputError, match="teacher-1\n  was trained by another recipe"):
         train_all(recipe.shortened(0.5), read_data(recipe, folder), trained)
     first, last = recipe.student
@@ -120,7 +120,7 @@ def test_networks_of_another_recipe_are_not_taken(folder: Path, recipe: Recipe, 
 
 
 @pytest.mark.slow
-def test_a_student_learns_of_the_students_that_are_named(
+def test_a_student_is_trained_by_the_students_that_it_names(
     folder: Path, recipe: Recipe, trained: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
@@ -134,7 +134,7 @@ def test_a_student_learns_of_the_students_that_are_named(
 
 
 @pytest.mark.slow
-def test_a_teacher_alone_is_the_one_of_the_whole_run(
+def test_a_teacher_trained_alone_equals_that_of_a_whole_run(
     folder: Path, recipe: Recipe, trained: Path, tmp_path: Path
 ) -> None:
     data = read_data(recipe, folder)
@@ -145,7 +145,7 @@ def test_a_teacher_alone_is_the_one_of_the_whole_run(
 
 
 @pytest.mark.slow
-def test_teachers_go_on_from_those_of_another_run(
+def test_teachers_are_initialized_from_those_of_another_run(
     folder: Path, recipe: Recipe, trained: Path, tmp_path: Path
 ) -> None:
     data = read_data(recipe, folder)
@@ -159,17 +159,19 @@ def test_teachers_go_on_from_those_of_another_run(
     with pytest.raises(OutputError, match="teacher-1\n  was trained by another recipe"):
         train_all(recipe, data, tmp_path, only_teacher=1)
     wider = dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, channels=16))
-    with pytest.raises(TrainingError, match="of another architecture"):
+    with pytest.raises(TrainingError, match="has another architecture"):
         train_all(wider, data, tmp_path / "wider", start=trained)
 
 
-def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe, tmp_path: Path) -> None:
+def test_a_teacher_that_the_recipe_does_not_have_is_refused(
+    folder: Path, recipe: Recipe, tmp_path: Path
+) -> None:
     with pytest.raises(TrainingError, match=r"no teacher 3: its \[data\] has 2 folds"):
         train_all(recipe, read_data(recipe, folder), tmp_path, only_teacher=3)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("seed = 7", 'seed = "one"', 'seed: found "one", expected a whole number from 0'),
         ("seed = 7", "seed = true", "seed: found true, expected a whole number from 0"),
@@ -323,22 +325,20 @@ def test_a_teacher_that_the_recipe_lacks_is_refused(folder: Path, recipe: Recipe
         ('name = "toy"', "", "name: missing"),
     ],
 )
-def test_a_recipe_that_does_not_fit_is_refused(
-    folder: Path, tmp_path: Path, old: str, new: str, said: str
-) -> None:
+def test_an_invalid_recipe_is_refused(folder: Path, tmp_path: Path, old: str, new: str, message: str) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text((folder / "recipe.toml").read_text().replace(old, new, 1))
-    with pytest.raises(TrainingError, match=re.escape(said)):
+    with pytest.raises(TrainingError, match=re.escape(message)):
         read_recipe(path)
 
 
-def test_defaults_of_the_checkpoint_change_nothing_of_what_is_trained(recipe: Recipe) -> None:
-    """A training is named by a hash of the recipe as text."""
+def test_defaults_of_the_checkpoint_do_not_affect_training(recipe: Recipe) -> None:
+    """The hash of a training is computed from the recipe's repr."""
     other = dataclasses.replace(recipe, defaults=Defaults())
     assert other != recipe and repr(other) == repr(recipe)
 
 
-def test_recipe_of_the_embedded_checkpoint_names_the_defaults_that_it_ships_with() -> None:
+def test_recipe_of_the_embedded_checkpoint_has_the_defaults_of_the_checkpoint() -> None:
     defaults = read_recipe(ROOT / "examples" / "06_training" / "recipe.toml").defaults
     config = read_config(embedded_checkpoint())
     assert dataclasses.astuple(defaults) == (config.window_bp, config.indel_anchor, config.scorers)
@@ -350,7 +350,7 @@ def test_a_recipe_may_begin_with_a_byte_order_mark(folder: Path, tmp_path: Path)
     assert read_recipe(path) == read_recipe(folder / "recipe.toml")
 
 
-def test_all_fields_of_a_recipe_that_do_not_fit_are_named_together(folder: Path, tmp_path: Path) -> None:
+def test_all_invalid_fields_of_a_recipe_are_reported_together(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     text = (folder / "recipe.toml").read_text()
     path.write_text(text.replace("seed = 7", 'seed = "one"').replace("repeats = 2", "repeats = 0"))
@@ -378,26 +378,72 @@ def test_a_recipe_without_a_student_is_refused(folder: Path, tmp_path: Path) -> 
         read_recipe(path)
 
 
-def test_files_that_are_missing_are_named(recipe: Recipe, tmp_path: Path) -> None:
+def test_missing_files_are_named(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "genes.gtf").touch()
     with pytest.raises(TrainingError, match=r"lacks genome\.fa, signal\.npz"):
         read_data(recipe, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["first", "recipe"])
-def test_the_examples_are_recipes(name: str) -> None:
+def test_the_examples_are_valid_recipes(name: str) -> None:
     recipe = read_recipe(ROOT / "examples" / "06_training" / f"{name}.toml")
     held_out = [chrom for fold in recipe.data.folds for chrom in fold]
     assert len(held_out) == len(set(held_out)) and not set(held_out) & set(recipe.data.test)
-    tried = recipe.shortened(0.01)
-    assert tried.teachers.steps < recipe.teachers.steps / 50 and all(
-        each.steps >= 1 for each in tried.student
+    short = recipe.shortened(0.01)
+    assert short.teachers.steps < recipe.teachers.steps / 50 and all(
+        each.steps >= 1 for each in short.student
     )
 
 
-def test_the_command_says_what_is_missing(folder: Path, tmp_path: Path) -> None:
-    said = vepscore("train", str(tmp_path / "none.toml"), str(folder), "-o", str(tmp_path / "out"))
-    assert said.returncode == 1 and said.stderr.startswith(
+def test_the_command_reports_a_missing_recipe(folder: Path, tmp_path: Path) -> None:
+    done = vepscore("train", str(tmp_path / "none.toml"), str(folder), "-o", str(tmp_path / "out"))
+    assert done.returncode == 1 and done.stderr.startswith(
         f"error: {tmp_path / 'none.toml'}\n  cannot be read"
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_keys_of_the_last_release_are_read_with_a_warning(
+    folder: Path, recipe: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = (folder / "recipe.toml").read_text()
+    for new, old in (
+        ("license =", "licence ="),
+        ("mine_hard_negatives", "find_mistakes"),
+        ("hard_negatives", "mistakes"),
+        ("log_coverage", "logarithms"),
+        ("tss", "starts"),
+        ("splice_site_mutation_rate", "broken"),
+        ("negative_sites", "decoys"),
+        ("repeats", "runs"),
+        ("weight_average", "kept"),
+        ("teachers = [", "taught_by = ["),
+    ):
+        assert new in text
+        text = text.replace(new, old)
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    assert read_recipe(path) == recipe
+    (record,) = caplog.records
+    assert "student.taught_by (now: teachers), weights.logarithms (now: log_coverage)" in record.getMessage()
+
+
+def test_an_old_key_beside_its_new_name_is_refused(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text((folder / "recipe.toml").read_text().replace("repeats = 2", "repeats = 2\nruns = 2"))
+    with pytest.raises(TrainingError, match=r"student\[1\]\.runs: unknown field"):
+        read_recipe(path)
+
+
+def test_contact_maps_without_a_reader_are_refused(folder: Path, recipe: Recipe) -> None:
+    sources = dataclasses.replace(recipe.data, contacts={"loops": "genes.gtf"})
+    with pytest.raises(TrainingError, match=r"data\.contacts: vepscore has no reader of contact maps"):
+        read_data(dataclasses.replace(recipe, data=sources), folder)
+
+
+def test_the_old_name_of_fraction_is_read_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(TrainingError, match="cannot be read"):
+        train_command(recipe=tmp_path / "none.toml", data=tmp_path, output=tmp_path / "out", share=0.1)
+    assert "--share is now --fraction" in caplog.text

@@ -1,4 +1,4 @@
-"""Where training windows lie, and that each has every label that there is for its place."""
+"""Positions, labels and mutations of training windows."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from vepscore.train.training_windows import add_negative_sites, mutate, mutate_s
 WIDTH_BP = 2048
 
 
-def places(data: TrainingData, codes: np.ndarray) -> tuple[str, int, bool]:
-    """Where a window of sequence lies: each stretch of the toy genome is there once."""
+def locate(data: TrainingData, codes: np.ndarray) -> tuple[str, int, bool]:
+    """Return chromosome, start and strand of a window; the sequences of the toy genome are unique."""
     for reverse in (False, True):
         forward = 3 - codes[::-1] if reverse else codes
         known = forward[forward < 4].tobytes()
@@ -22,21 +22,19 @@ def places(data: TrainingData, codes: np.ndarray) -> tuple[str, int, bool]:
             found = segment.codes.tobytes().find(known)
             if found >= 0:
                 return segment.chrom, found, reverse
-    raise AssertionError("no such place")
+    raise AssertionError("the window is not in the genome")
 
 
 @pytest.mark.parametrize("kind", ["sites", "regions", "anywhere"])
-def test_windows_lie_where_they_were_asked_for_and_off_what_is_held_out(
-    data: TrainingData, kind: str
-) -> None:
-    shares = {"sites": 0.0, "regions": 0.0} | ({} if kind == "anywhere" else {kind: 1.0})
-    batch = data.windows(["chr2"]).sample(np.random.default_rng(0), Sampling(**shares), WIDTH_BP, 40)
+def test_windows_follow_the_sampling_and_exclude_held_out_chromosomes(data: TrainingData, kind: str) -> None:
+    fractions = {"sites": 0.0, "regions": 0.0} | ({} if kind == "anywhere" else {kind: 1.0})
+    batch = data.windows(["chr2"]).sample(np.random.default_rng(0), Sampling(**fractions), WIDTH_BP, 40)
     assert batch["codes"].shape == (40, WIDTH_BP)
     if kind == "sites":
         assert (batch["classes"] != NO_SITE).any(axis=1).all()
     if kind == "regions":
         assert batch["measured"].all()
-    found = [places(data, codes) for codes in batch["codes"] if (codes < 4).sum() > 100]
+    found = [locate(data, codes) for codes in batch["codes"] if (codes < 4).sum() > 100]
     assert {chrom for chrom, *_ in found} == {"chr1", "chr3"}
     assert {reverse for *_, reverse in found} == {False, True}
     if kind == "anywhere":
@@ -44,10 +42,10 @@ def test_windows_lie_where_they_were_asked_for_and_off_what_is_held_out(
         assert min(starts) < CHROM_BP // 4 and max(starts) > CHROM_BP // 2
 
 
-def test_coverage_is_that_of_the_place(data: TrainingData) -> None:
+def test_coverage_is_that_of_the_window(data: TrainingData) -> None:
     batch = data.windows([]).sample(np.random.default_rng(1), Sampling(sites=0.0, regions=1.0), WIDTH_BP, 8)
     for codes, coverage in zip(batch["codes"], batch["coverage"], strict=True):
-        chrom, start0, reverse = places(data, codes)
+        chrom, start0, reverse = locate(data, codes)
         first = (start0 - REGION_START0) // 32
         assert start0 >= REGION_START0 and start0 + WIDTH_BP <= REGION_START0 + REGION_BP
         index = [region.chrom for region in data.tracks.regions].index(chrom)
@@ -55,14 +53,14 @@ def test_coverage_is_that_of_the_place(data: TrainingData) -> None:
         np.testing.assert_array_equal(coverage, expected[::-1][:, [1, 0, 2]] if reverse else expected)
 
 
-def test_broken_sites_lose_the_two_bases_of_the_intron_and_nothing_else() -> None:
+def test_only_the_intronic_dinucleotide_of_sites_is_mutated() -> None:
     rng = np.random.default_rng(0)
     # A donor and an acceptor of the plus strand, the same of the minus strand, and one at each end.
-    places = {30: (0, 1), 60: (1, -1), 90: (2, -1), 120: (3, 1), 0: (1, -1), 159: (0, 1)}
+    sites = {30: (0, 1), 60: (1, -1), 90: (2, -1), 120: (3, 1), 0: (1, -1), 159: (0, 1)}
     classes = np.full((400, 160), NO_SITE, np.int8)
     codes = rng.integers(0, 4, classes.shape, np.uint8)
     intron = np.zeros(160, bool)
-    for position, (site_class, side) in places.items():
+    for position, (site_class, side) in sites.items():
         classes[:, position] = site_class
         intron[[at for at in (position + side, position + 2 * side) if 0 <= at < 160]] = True
     codes[:, 31] = UNKNOWN
@@ -75,7 +73,7 @@ def test_broken_sites_lose_the_two_bases_of_the_intron_and_nothing_else() -> Non
     np.testing.assert_allclose(part[:, 58:60].mean(), 0.2 * 0.75, atol=0.04)
 
 
-def test_decoys_stand_behind_the_sites_and_are_none(data: TrainingData) -> None:
+def test_negative_sites_follow_the_sites_and_are_no_sites(data: TrainingData) -> None:
     windows = data.windows([])
     plain, batch = (
         windows.sample(
@@ -97,7 +95,7 @@ def test_decoys_stand_behind_the_sites_and_are_none(data: TrainingData) -> None:
     assert all((plain[name] == batch[name]).all() for name in plain if name != "sites")
 
 
-def test_a_window_without_room_or_known_bases_has_no_decoys() -> None:
+def test_a_window_without_room_or_known_bases_gets_no_negative_sites() -> None:
     rng = np.random.default_rng(0)
     classes, valid = np.full(64, NO_SITE, np.int8), np.ones(64, bool)
     full = np.arange(16, dtype=np.int32).reshape(4, 4)
@@ -118,7 +116,7 @@ def test_the_same_generator_gives_the_same_windows(data: TrainingData) -> None:
     assert all(first[name].tobytes() == second[name].tobytes() for name in first)
 
 
-def test_mutation_draws_a_share_of_the_known_bases_anew() -> None:
+def test_mutation_redraws_a_fraction_of_the_known_bases() -> None:
     codes = np.random.default_rng(0).integers(0, 5, (4, 50_000)).astype(np.uint8)
     mutated = mutate(np.random.default_rng(1), codes, 0.2)
     assert mutated.dtype == np.uint8
@@ -126,12 +124,12 @@ def test_mutation_draws_a_share_of_the_known_bases_anew() -> None:
     assert np.mean(mutated[codes < 4] != codes[codes < 4]) == pytest.approx(0.15, abs=0.005)
 
 
-def test_windows_are_mutated_more_and_less_up_to_the_share(data: TrainingData) -> None:
+def test_each_window_has_its_own_mutated_fraction(data: TrainingData) -> None:
     windows = data.windows([])
     given, mutated = (
-        windows.sample(np.random.default_rng(2), Sampling(mutated=share), WIDTH_BP, 64)["codes"]
-        for share in (0.0, 0.4)
+        windows.sample(np.random.default_rng(2), Sampling(mutated=fraction), WIDTH_BP, 64)["codes"]
+        for fraction in (0.0, 0.4)
     )
-    changed = (given != mutated).mean(axis=1)  # three quarters of what is drawn anew
+    changed = (given != mutated).mean(axis=1)  # three quarters of the redrawn bases
     assert changed.min() < 0.02 and 0.27 < changed.max() < 0.34
     assert changed.mean() == pytest.approx(0.15, abs=0.03)

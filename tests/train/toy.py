@@ -66,7 +66,7 @@ teachers = ["student-1"]
 
 
 def write_toy(folder: Path) -> Path:
-    """Writes all that the recipe names, and the recipe, whose path is returned."""
+    """Write the recipe and all files that it names; return the path of the recipe."""
     rng = np.random.default_rng(0)
     with (folder / "genome.fa").open("w") as fasta:
         for chrom in CHROMS:

@@ -1,6 +1,7 @@
-"""Training data of the track task: functional coverage in 32 bp bins over regions of the genome.
+"""Coverage tracks as training data: functional coverage in 32 bp bins over regions of the genome.
 
-The table that comes with the coverage names the transforms that baskerville applied; reading undoes them.
+The track table names the transforms that baskerville applied to the coverage; they are undone on reading.
+
 Coordinates are 0-based and half-open. Axes: R regions, L bins, T tracks.
 """
 
@@ -16,23 +17,23 @@ from vepscore.outputs import Output, Tracks
 from vepscore.train.segments import Interval
 
 BIN_BP = 32
-COARSE_BP = 128  # of the bins in which logarithms are compared
+COARSE_BP = 128  # bin width at which log coverage is compared
 _OUTPUT_OF_ASSAY = {"CAGE": Output.CAGE, "DNASE": Output.DNASE, "RNA": Output.RNA_SEQ, "RNA3": Output.RNA_SEQ}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TrackRegion:
-    """A stretch whose coverage was measured."""
+    """An interval with measured coverage."""
 
     chrom: str
     start0: int
     end0: int
-    is_test: bool  # by the table, or by its chromosome
-    in_test_split: bool  # by the table
+    is_test: bool  # in the table's test split, or on a test chromosome
+    in_test_split: bool  # in the table's test split
 
     @property
     def interval(self) -> Interval:
-        """Where it is."""
+        """Chromosome, start and end."""
         return self.chrom, self.start0, self.end0
 
 
@@ -40,8 +41,8 @@ class TrackData:
     """The measured regions and the tracks.
 
     Args:
-        signal: `.npz` with `signal` (R, L, T), transformed; `.regions.tsv` and `.tracks.tsv` stand beside it.
-        test: chromosomes whose regions are for testing, besides those that the table says are.
+        signal: `.npz` with transformed `signal` (R, L, T); `.regions.tsv` and `.tracks.tsv` are read from beside it.
+        test: chromosomes whose regions are test regions, in addition to the table's test split.
     """
 
     def __init__(self, signal: Path, test: Collection[str]) -> None:
@@ -68,23 +69,23 @@ class TrackData:
         self.tracks = {output: self._tracks(table, output) for output in self.columns}
 
     def align(self, chrom: str, start0: int, width_bp: int) -> int:
-        """The last start at or before `start0` from which a window's bins are those of a region that it touches."""
-        for region in self._touched(chrom, start0, start0 + width_bp):
+        """Return the last start at or before `start0` that aligns a window to the bins of a region it overlaps."""
+        for region in self._overlapping(chrom, start0, start0 + width_bp):
             return start0 - (start0 - region.start0) % BIN_BP
         return start0
 
     def window(
         self, chrom: str, start0: int, width_bp: int, *, reverse: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The coverage of a window, or of its reverse complement.
+        """Return the coverage of a window, or of its reverse complement.
 
         Returns:
-            float32 (L, T), summed over each bin, 0 where not measured; and bool (L,), whether it was measured.
+            float32 (L, T), summed over each bin, 0 if not measured; and bool (L,), whether it was measured.
         """
         bins = width_bp // BIN_BP
         coverage = np.zeros((bins, self.coverage.shape[2]), np.float32)
         measured = np.zeros(bins, bool)
-        for region in self._touched(chrom, start0, start0 + width_bp):
+        for region in self._overlapping(chrom, start0, start0 + width_bp):
             shift, phase = divmod(start0 - region.start0, BIN_BP)
             if phase == 0:
                 of_region = self.coverage[self.regions.index(region)]
@@ -93,17 +94,17 @@ class TrackData:
                 measured[first - shift : last - shift] = True
         return (coverage[::-1, self.strand_pair], measured[::-1]) if reverse else (coverage, measured)
 
-    def _touched(self, chrom: str, start0: int, end0: int) -> list[TrackRegion]:
+    def _overlapping(self, chrom: str, start0: int, end0: int) -> list[TrackRegion]:
         return [r for r in self.regions if r.chrom == chrom and r.start0 < end0 and start0 < r.end0]
 
     def _nonzero_mean(self) -> np.ndarray:
-        """float32 (T,): mean coverage per bp over the non-zero bins of the regions that are not for testing."""
+        """Return float32 (T,): mean coverage per bp over the non-zero bins of the training regions."""
         coverage = self.coverage[[not region.is_test for region in self.regions]]
         nonzero_bins = np.maximum((coverage != 0).sum(axis=(0, 1)), 1)
         return (coverage.sum(axis=(0, 1), dtype=np.float64) / nonzero_bins / BIN_BP).astype(np.float32)
 
     def _log_spread(self) -> np.ndarray:
-        """float32 (T,): standard deviation of log(1 + coverage) of COARSE_BP over the same regions."""
+        """Return float32 (T,): standard deviation of log(1 + coverage) in COARSE_BP bins of the training regions."""
         coverage = self.coverage[[not region.is_test for region in self.regions]]
         tracks = coverage.shape[-1]
         coarse = coverage.reshape(-1, COARSE_BP // BIN_BP, tracks).sum(axis=1, dtype=np.float64)
@@ -129,11 +130,11 @@ class TrackData:
 
 
 def undo_transforms(signal: np.ndarray, table: Sequence[dict[str, str]]) -> np.ndarray:
-    """Coverage summed over each bin, float32 (R, L, T), from what baskerville stored.
+    """Return coverage summed over each bin, float32 (R, L, T), from the values that baskerville stored.
 
-    It multiplied the coverage of each base by `scale`; pooled over the bin, `mean` the mean and `sum_sqrt`
-    sqrt(1 + sum) - 1; brought values above `clip_soft` c to c - 1 + sqrt(value - c + 1); and rounded to 0.01.
-    Undone from the last to the first, but for the rounding.
+    Baskerville multiplied the coverage of each base by `scale`; pooled each bin, by `mean` to the mean or by `sum_sqrt`
+    to sqrt(1 + sum) - 1; compressed values above `clip_soft` c to c - 1 + sqrt(value - c + 1); and rounded to 0.01.
+    All but the rounding is undone, in reverse order.
 
     Source: calico/baskerville, hound_data_read.py (its newer transform).
     """

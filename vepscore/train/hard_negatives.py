@@ -1,9 +1,9 @@
-"""Where a network takes a position for a splice site that is none: what it has most to learn from.
+"""Hard-negative mining: positions that a network wrongly predicts to be splice sites.
 
-Sites are rare and lie in genes, so windows drawn around them say little of the rest of the genome, where most of what
-is taken for a site is found.
+Splice sites are rare and lie in genes, so windows sampled around them rarely cover the rest of the genome, where most
+false positives are.
 
-Coordinates are 0-based. M hard_negatives.
+Coordinates are 0-based. Axes: M hard negatives.
 """
 
 from typing import NamedTuple, Self
@@ -20,38 +20,38 @@ from vepscore.train.splice import SpliceData
 _ORGANISM = np.int32(0)
 _WINDOW_BP = 16_384
 _CONTEXT_BP = 1_024
-_LEAST = 0.02  # probability below which a network makes no mistake
+_MIN_PROBABILITY = 0.02  # probability of a wrong site from which a position is a hard negative
 
 
 class HardNegatives(NamedTuple):
-    """Positions taken for a site that they are not."""
+    """Positions wrongly predicted to be splice sites."""
 
-    places: np.ndarray  # int64 (M, 2): index of the segment, and position on the chromosome
-    cumulative: np.ndarray  # float64 (M,): of the probabilities, so that the surest are drawn most often
+    positions: np.ndarray  # int64 (M, 2): index of the segment, and position on the chromosome
+    cumulative: np.ndarray  # float64 (M,): cumulative probabilities; the most confident are drawn most often
 
     @classmethod
-    def of(cls, network: AlphaGenome, data: SpliceData) -> Self:
-        """All that a network makes on the segments of `data`."""
+    def mine(cls, network: AlphaGenome, data: SpliceData) -> Self:
+        """Return all hard negatives of a network on the segments of `data`."""
         graph, arrays = nnx.split(network)
 
         @jax.jit
-        def mistaken(arrays: nnx.State, codes: jax.Array, classes: jax.Array) -> jax.Array:
-            """The probability of all sites that are not there: codes and classes (1, S) → (S,)."""
+        def wrong_probability(arrays: nnx.State, codes: jax.Array, classes: jax.Array) -> jax.Array:
+            """Return the total probability (S,) of unlabeled sites, from codes and classes (1, S)."""
             network = nnx.merge(graph, arrays)
             embeddings = network(one_hot(codes, jnp.float32), _ORGANISM, rotary_dtype=jnp.float32)
             sites = network.heads[str(Output.SPLICE_SITES)](embeddings.bp1, _ORGANISM)
-            labelled = jax.nn.one_hot(classes, sites.shape[-1])
-            return jnp.sum((sites * (1 - labelled))[0, :, :-1], axis=-1)
+            labels = jax.nn.one_hot(classes, sites.shape[-1])
+            return jnp.sum((sites * (1 - labels))[0, :, :-1], axis=-1)
 
-        places, probabilities = [], []
+        positions, probabilities = [], []
         for index, start0, window in data.tiles(_WINDOW_BP, _CONTEXT_BP):
-            found = np.where(window.valid[0], mistaken(arrays, window.codes, window.classes), 0)
-            at = np.flatnonzero(found > _LEAST)
-            places.append(np.stack([np.full(len(at), index), start0 + at], axis=1))
+            found = np.where(window.valid[0], wrong_probability(arrays, window.codes, window.classes), 0)
+            at = np.flatnonzero(found > _MIN_PROBABILITY)
+            positions.append(np.stack([np.full(len(at), index), start0 + at], axis=1))
             probabilities.append(found[at])
-        return cls(np.concatenate(places), np.cumsum(np.concatenate(probabilities), dtype=np.float64))
+        return cls(np.concatenate(positions), np.cumsum(np.concatenate(probabilities), dtype=np.float64))
 
     def draw(self, rng: np.random.Generator) -> tuple[int, int]:
-        """Index of the segment, and position."""
-        index, position = self.places[np.searchsorted(self.cumulative, rng.random() * self.cumulative[-1])]
+        """Draw one; return the index of its segment and its position."""
+        index, position = self.positions[np.searchsorted(self.cumulative, rng.random() * self.cumulative[-1])]
         return int(index), int(position)

@@ -1,7 +1,7 @@
-"""Splice labels from a gene annotation: sites, how often they are used, and the junctions between them.
+"""Splice labels from a gene annotation: sites, their usage, and the junctions between them.
 
 Coordinates are 0-based; a site is the exonic base next to its intron, as in `outputs.SPLICE_CLASSES`.
-N sites, J junctions.
+Axes: N sites, J junctions.
 """
 
 import dataclasses
@@ -19,26 +19,26 @@ REVERSED_CLASS = np.array([DONOR_MINUS, ACCEPTOR_MINUS, DONOR_PLUS, ACCEPTOR_PLU
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SpliceLabels:
-    """The labels of one stretch of sequence; positions count from its start."""
+    """The labels of an interval of sequence; positions are offsets from its start."""
 
     position: np.ndarray  # int64 (N,), ascending
     site_class: np.ndarray  # int8 (N,): index into SPLICE_CLASSES; (position, class) is unique
-    usage: np.ndarray  # float32 (N,): share of the gene's transcripts over the site that splice there
-    primary: np.ndarray  # bool (N,): false where another class has more transcripts at the same position
+    usage: np.ndarray  # float32 (N,): fraction of the gene's transcripts over the site that splice there
+    primary: np.ndarray  # bool (N,): false if another class has more transcripts at the same position
     donor: np.ndarray  # int64 (J,): position of each junction's donor site
     acceptor: np.ndarray  # int64 (J,)
     strand: np.ndarray  # int8 (J,): 0 plus, 1 minus
-    share: np.ndarray  # float32 (J,): share of the gene's transcripts spanning the intron that have it
+    fraction: np.ndarray  # float32 (J,): fraction of the gene's transcripts spanning the intron that have it
 
     def within(self, start: int, end: int) -> Self:
-        """Labels of [start, end), counted from `start`; junctions only where both sites are inside."""
+        """Return the labels of [start, end), as offsets from `start`; junctions need both sites inside."""
         sites = slice(*np.searchsorted(self.position, [start, end]))
         left, right = np.minimum(self.donor, self.acceptor), np.maximum(self.donor, self.acceptor)
         junctions = np.flatnonzero((left >= start) & (right < end))
         return self._selected(sites, junctions, shift=-start)
 
     def reverse_complement(self, length: int) -> Self:
-        """The same labels on the other strand of a sequence of `length` bases."""
+        """Return the labels of the reverse complement of a sequence of `length` bases."""
         flipped = dataclasses.replace(
             self,
             position=length - 1 - self.position,
@@ -60,14 +60,14 @@ class SpliceLabels:
             donor=self.donor[junctions] + shift,
             acceptor=self.acceptor[junctions] + shift,
             strand=self.strand[junctions],
-            share=self.share[junctions],
+            fraction=self.fraction[junctions],
         )
 
 
 def label_sequence(annotation: Annotation, chrom: str, start0: int, end0: int) -> SpliceLabels:
-    """The splice labels of [start0, end0) of a chromosome, counted from start0.
+    """Return the splice labels of [start0, end0) of a chromosome, as offsets from start0.
 
-    Introns that leave the sequence still label the site that is inside.
+    An intron that extends beyond the interval still labels its site inside.
     """
     introns = _Introns.of(annotation, chrom, start0 - 1, end0 + 1)
     spans = _TranscriptSpans(annotation, introns.gene)
@@ -75,13 +75,13 @@ def label_sequence(annotation: Annotation, chrom: str, start0: int, end0: int) -
 
 
 class _Introns(NamedTuple):
-    """Distinct introns, by their sites; one that several genes have counts for the first. Arrays (I,)."""
+    """Distinct introns, by their sites. An intron of several genes belongs to the first. Arrays (I,)."""
 
     donor: np.ndarray  # int64
     acceptor: np.ndarray  # int64
     strand: np.ndarray  # int8: 0 plus, 1 minus
     gene: np.ndarray  # int32: row of the annotation's genes
-    transcripts: np.ndarray  # int32: how many transcripts have it
+    transcripts: np.ndarray  # int32: number of transcripts with the intron
 
     @classmethod
     def of(cls, annotation: Annotation, chrom: str, start0: int, end0: int) -> Self:
@@ -99,7 +99,7 @@ class _Introns(NamedTuple):
 
 
 class _TranscriptSpans:
-    """Where the transcripts of each gene start and end, to count those over a place."""
+    """Starts and ends of the transcripts of each gene, to count those over a position."""
 
     def __init__(self, annotation: Annotation, genes: np.ndarray) -> None:
         table = annotation.transcripts
@@ -108,7 +108,7 @@ class _TranscriptSpans:
         self._gene, self._start0, self._end0 = table.gene[rows], table.start0[rows], table.end0[rows]
 
     def count(self, gene: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """How many transcripts of each gene hold both positions."""
+        """Return the number of transcripts of each gene that contain both positions."""
         low, high = np.searchsorted(self._gene, gene), np.searchsorted(self._gene, gene, side="right")
         first, last = np.minimum(one, other), np.maximum(one, other)
         count = np.zeros(len(gene), np.int64)
@@ -118,7 +118,7 @@ class _TranscriptSpans:
 
 
 def _sites(introns: _Introns, spans: _TranscriptSpans) -> dict[str, np.ndarray]:
-    """Unique sites, with usage the largest over the genes that share one."""
+    """Return unique sites; usage is the largest over the genes of a site."""
     keys = np.stack(
         [
             np.concatenate([introns.donor, introns.acceptor]),
@@ -128,11 +128,11 @@ def _sites(introns: _Introns, spans: _TranscriptSpans) -> dict[str, np.ndarray]:
     )
     (position, site_class, gene), of_gene = np.unique(keys, axis=1, return_inverse=True)
     using = np.bincount(of_gene.ravel(), np.tile(introns.transcripts, 2), len(gene))
-    share = using / np.maximum(spans.count(gene, position, position), using)
+    fraction = using / np.maximum(spans.count(gene, position, position), using)
     sites = np.stack([position, site_class])
     (position, site_class), of_site = np.unique(sites, axis=1, return_inverse=True)
     usage = np.zeros(len(position), np.float32)
-    np.maximum.at(usage, of_site.ravel(), share)
+    np.maximum.at(usage, of_site.ravel(), fraction)
     return {
         "position": position,
         "site_class": site_class.astype(np.int8),
@@ -143,17 +143,17 @@ def _sites(introns: _Introns, spans: _TranscriptSpans) -> dict[str, np.ndarray]:
 
 def _junctions(introns: _Introns, spans: _TranscriptSpans) -> dict[str, np.ndarray]:
     over = spans.count(introns.gene, introns.donor, introns.acceptor)
-    share = introns.transcripts / np.maximum(over, introns.transcripts)
+    fraction = introns.transcripts / np.maximum(over, introns.transcripts)
     return {
         "donor": introns.donor,
         "acceptor": introns.acceptor,
         "strand": introns.strand,
-        "share": share.astype(np.float32),
+        "fraction": fraction.astype(np.float32),
     }
 
 
 def _is_primary(position: np.ndarray, transcripts: np.ndarray) -> np.ndarray:
-    """True for the class with the most transcripts at each position (the first of equals)."""
+    """Return true for the class with the most transcripts at each position (the first of equals)."""
     order = np.lexsort((-transcripts, position))
     primary = np.zeros(len(position), bool)
     primary[order] = np.diff(position[order], prepend=-1) != 0
@@ -161,7 +161,7 @@ def _is_primary(position: np.ndarray, transcripts: np.ndarray) -> np.ndarray:
 
 
 def label_tracks() -> dict[Output, Tracks]:
-    """What is predicted of the labels: splice sites, their usage, and junctions."""
+    """Return the tracks of the labels: splice sites, their usage, and junctions."""
     tables = [
         _tracks(Output.SPLICE_SITES, ("donor", "acceptor") * 2, strands=("+", "+", "-", "-")),
         _tracks(Output.SPLICE_SITE_USAGE, ("usage",) * 2, strands=("+", "-")),

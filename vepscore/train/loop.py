@@ -1,7 +1,7 @@
-"""Training one network: batches in, a network out; killed, it goes on from where it was.
+"""Train one network, and resume an interrupted training.
 
-A step's batch hangs on the seed and the step's number alone, so that a run that was stopped and goes on takes the steps
-that it would have taken.
+The batch of a step depends only on the seed and the number of the step, so that a resumed training takes the steps that
+an uninterrupted one would have taken.
 
 Axes: B windows, L bins of 32 bp.
 """
@@ -21,54 +21,59 @@ import optax
 import orbax.checkpoint as ocp
 from flax import nnx
 from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
 
 from vepscore.engine.settings import fixed_settings
 from vepscore.genome.cache import published
 from vepscore.model.config import ModelConfig
+from vepscore.model.heads import LinearHead
 from vepscore.model.layers import fold_convolutions, unfold_convolutions
 from vepscore.model.loading import set_track_means
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.hard_negatives import HardNegatives
-from vepscore.train.objective import Arrays, Objective, Targets
+from vepscore.train.objective import Arrays, Objective, Targets, head_of
 from vepscore.train.recipe import Schedule, Stage
 from vepscore.train.training_windows import Batch, TrainingWindows
 from vepscore.train.tss import add_tss_head, remove_tss_head
 
-_SAVED_STEPS = 100  # between two states that are kept
-_LOGGED_STEPS = 20  # whose mean losses are a line of the log
-_PREFETCHED = 4
-_NO_SITE_LOGIT = 8.0  # a site is about one position in three thousand
+_SAVED_STEPS = 100  # steps between saved states
+_LOGGED_STEPS = 20  # steps that a line of the log averages
+_PREFETCHED = 4  # batches prepared ahead
+_NO_SITE_LOGIT = 8.0  # about one position in three thousand is a site
 
 
 class TrainState(NamedTuple):
-    """What a step changes, in few long vectors: hundreds of short ones cost as much as half of the network."""
+    """What a step changes, as few long vectors: hundreds of short ones cost as much time as half of the network."""
 
-    matrices: jax.Array  # parameters that weight decay is for
-    others: jax.Array  # the other parameters
-    statistics: jax.Array
+    matrices: jax.Array  # parameters with weight decay
+    others: jax.Array  # parameters without
+    statistics: jax.Array  # running statistics of normalization
     optimizer: Any
 
 
 class DistillationBatch(NamedTuple):
-    """What one step learns."""
+    """Windows and the targets of one step."""
 
-    batch: Arrays
+    windows: Arrays
     targets: Targets
-    measured: jax.Array  # bool (B, L): the bins whose coverage counts
+    measured: ArrayLike  # bool (B, L): bins whose coverage counts
+
+
+_Step = Callable[[TrainState, DistillationBatch], tuple[TrainState, dict[str, jax.Array]]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
-    """What one network is trained with."""
+    """The training of one network."""
 
     network: ModelConfig
     schedule: Schedule
     objective: Objective
     windows: TrainingWindows
     seed: int
-    teachers: Sequence[AlphaGenome] = ()  # whose predictions are the targets; none: the labels are
-    start: AlphaGenome | None = None  # whose parameters it begins with; none: random ones
+    teachers: Sequence[AlphaGenome] = ()  # networks that predict the targets; empty: targets are labels
+    start: AlphaGenome | None = None  # network to initialize from; None: random parameters
 
 
 @fixed_settings()
@@ -78,60 +83,60 @@ def train(
     progress: Path,
     observe: Callable[[int, dict[str, float]], None] = lambda *_: None,
 ) -> AlphaGenome:
-    """Trains from scratch, or goes on from what a killed run of the same training has left.
+    """Train a network; resume if `progress` has the state of an interrupted run of the same training.
 
     Args:
-        training: what with.
-        log: a file that gets the mean losses of every few steps, a JSON object per line.
-        progress: a folder for what a killed run goes on from.
+        training: the network, its data and its schedule.
+        log: file for the mean losses of every few steps, one JSON object per line.
+        progress: directory for the state to resume from.
         observe: called after each step with its number and its losses.
     """
     network = _create(training)
     if training.schedule.weights.tss:
-        add_tss_head(network, training.network, seed=training.seed)
+        add_tss_head(network, seed=training.seed)
     optimizer = _optimizer(training.schedule)
     state, restore = _vectors(network, optimizer)
     step = _step(training, optimizer, restore)
     with ocp.CheckpointManager(
         progress.absolute(),
         options=ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False),
-    ) as kept:
-        first = kept.latest_step() or 0
+    ) as saved:
+        first = saved.latest_step() or 0
         if first:
-            state = kept.restore(first, args=ocp.args.StandardRestore(state))
+            state = saved.restore(first, args=ocp.args.StandardRestore(state))
         losses_log = _Log(log, first)
         taken = 0
-        hard_negatives = None
+        hard_negatives: HardNegatives | None = None
         for stage in training.schedule.stages:
             start, taken = taken, taken + stage.steps
             if stage.mine_hard_negatives:
                 hard_negatives = _mine_hard_negatives(
-                    restore(state), training.windows, progress / f"hard_negatives-{start}.npz"
+                    restore(state), training.windows, progress / f"hard-negatives-{start}.npz"
                 )
             numbers = range(max(start, first), taken)
-            lessons = _prefetched(_lessons(training, stage, numbers, hard_negatives))
-            for number, lesson in zip(numbers, lessons, strict=True):
-                state, found = step(state, lesson)
+            batches = _prefetched(_batches(training, stage, numbers, hard_negatives))
+            for number, batch in zip(numbers, batches, strict=True):
+                state, found = step(state, batch)
                 losses = {name: float(value) for name, value in found.items()}
                 losses_log.add(number + 1, losses)
                 observe(number + 1, losses)
                 if (number + 1) % _SAVED_STEPS == 0:
-                    kept.save(number + 1, args=ocp.args.StandardSave(state))
+                    saved.save(number + 1, args=ocp.args.StandardSave(state))
     network = restore(state)
     remove_tss_head(network)
     network.eval()
     return network
 
 
-def averaged(networks: Sequence[AlphaGenome], shares: Sequence[float]) -> AlphaGenome:
-    """A network, with folded convolutions, whose parameters and statistics are means of those of others.
+def averaged(networks: Sequence[AlphaGenome], weights: Sequence[float]) -> AlphaGenome:
+    """Return a network, with folded convolutions, whose parameters and statistics are weighted means.
 
-    Networks that were trained from the same start lie in one basin, where their mean is better than each: less bent
-    towards the windows that it was trained on, and nearer to what the start could do.
+    Networks fine-tuned from the same parameters lie in one basin of the loss. Their mean is better than each of them:
+    it overfits less, and forgets less of what the initial network could do.
 
     Args:
-        networks: of one architecture.
-        shares: of each in the mean; their sum is 1.
+        networks: networks of one architecture.
+        weights: weight of each network; their sum is 1.
 
     Source: Wortsman et al. 2022, "Model soups" (ICML) and "Robust fine-tuning of zero-shot models" (CVPR).
     """
@@ -141,7 +146,7 @@ def averaged(networks: Sequence[AlphaGenome], shares: Sequence[float]) -> AlphaG
     states = [nnx.state(network, nnx.Any(nnx.Param, nnx.BatchStat)) for network in folded]
 
     def mean(*leaves: jax.Array) -> jax.Array:
-        return jnp.asarray(np.average(np.stack(leaves), axis=0, weights=shares), leaves[0].dtype)
+        return jnp.asarray(np.average(np.stack(leaves), axis=0, weights=weights), leaves[0].dtype)
 
     nnx.update(folded[0], jax.tree.map(mean, *states))
     return folded[0]
@@ -150,7 +155,7 @@ def averaged(networks: Sequence[AlphaGenome], shares: Sequence[float]) -> AlphaG
 def _vectors(
     network: AlphaGenome, optimizer: optax.GradientTransformation
 ) -> tuple[TrainState, Callable[[TrainState], AlphaGenome]]:
-    """The state in which a network starts, and what makes a network of a state."""
+    """Return the initial state of a network, and the function that makes a network from a state."""
     graph, params, statistics, rest = nnx.split(network, nnx.Param, nnx.BatchStat, ...)
     leaves, tree = jax.tree.flatten(params)
     is_matrix = [leaf.ndim > 1 for leaf in leaves]
@@ -176,10 +181,10 @@ def _create(training: Training) -> AlphaGenome:
         return network
     network = AlphaGenome(training.network, rngs=nnx.Rngs(training.seed))
     set_track_means(network, training.objective.tracks)
-    # Starts from "no site here", which is right almost everywhere.
-    bias = network.heads[str(Output.SPLICE_SITES)].linear.bias
+    # Initialize the biases so that sites are rare.
+    bias = head_of(network, Output.SPLICE_SITES, LinearHead).linear.bias
     bias[...] = bias[...].at[:, -1].set(_NO_SITE_LOGIT)
-    usage = network.heads[str(Output.SPLICE_SITE_USAGE)].linear.bias
+    usage = head_of(network, Output.SPLICE_SITE_USAGE, LinearHead).linear.bias
     usage[...] = usage[...] - _NO_SITE_LOGIT
     network.train()
     return network
@@ -187,13 +192,13 @@ def _create(training: Training) -> AlphaGenome:
 
 def _step(
     training: Training, optimizer: optax.GradientTransformation, restore: Callable[[TrainState], AlphaGenome]
-) -> Callable[[TrainState, DistillationBatch], tuple[TrainState, dict[str, jax.Array]]]:
+) -> _Step:
     objective = training.objective
 
-    def step(state: TrainState, lesson: DistillationBatch) -> tuple[TrainState, dict[str, jax.Array]]:
+    def step(state: TrainState, batch: DistillationBatch) -> tuple[TrainState, dict[str, jax.Array]]:
         def loss(params: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, tuple[dict[str, jax.Array], Any]]:
             network = restore(TrainState(*params, state.statistics, None))
-            losses = objective.losses(network, *lesson)
+            losses = objective.losses(network, *batch)
             return objective.total(losses), (losses, ravel_pytree(nnx.state(network, nnx.BatchStat))[0])
 
         params = state.matrices, state.others
@@ -206,63 +211,66 @@ def _step(
 
 
 def _mine_hard_negatives(network: AlphaGenome, windows: TrainingWindows, path: Path) -> HardNegatives:
-    """Those that a network makes, or that it made before the run was killed."""
+    """Return the hard negatives of a network; read those that an interrupted run has already found."""
     if not path.exists():
         network.eval()
-        found = HardNegatives.of(network, windows.splice)
+        found = HardNegatives.mine(network, windows.splice)
         with published(path) as partial:
             np.savez(partial, **found._asdict())
     with np.load(path) as arrays:
         return HardNegatives(**arrays)
 
 
-def _lessons(
+def _batches(
     training: Training, stage: Stage, numbers: Sequence[int], hard_negatives: HardNegatives | None
 ) -> Iterator[DistillationBatch]:
-    """Of some steps of a stage, which are counted from 0 over all stages."""
-    teach = _teach(training)
+    """Yield the batches of some steps of a stage; steps are counted from 0 over all stages."""
+    add_targets = _target_function(training)
     for number in numbers:
         rng = np.random.default_rng([training.seed, number])
         batch = training.windows.sample(
             rng, training.schedule.sampling_of(stage), stage.window_bp, stage.windows, hard_negatives
         )
-        yield jax.block_until_ready(teach(rng, batch, stage))
+        yield jax.block_until_ready(add_targets(rng, batch, stage))
 
 
-def _teach(training: Training) -> Callable[[np.random.Generator, Batch, Stage], DistillationBatch]:
-    """What is to be learnt of a batch, from the teachers if there are any.
+def _target_function(
+    training: Training,
+) -> Callable[[np.random.Generator, Batch, Stage], DistillationBatch]:
+    """Return the function that adds targets to windows: from labels, or from teachers if there are any.
 
-    One of them speaks at a time, which is cheap: the gradients of the losses are linear in the targets, but for the
-    number of sites by which they are divided and the squashing of coverage, and so on average those of their mean.
+    With several teachers, one is sampled per step, which is cheap: the gradients of the losses are linear in the
+    targets, except for the number of sites by which they are divided and the squashing of coverage, so that on average
+    they are those of the teachers' mean.
     """
     objective = training.objective
     if not training.teachers:
         read = jax.jit(objective.read_labels)
         return lambda _, batch, __: DistillationBatch(batch, read(batch), batch["measured"])
     graph, arrays = nnx.split(training.teachers[0])
-    part = ravel_pytree(arrays)[1]
+    unravel = ravel_pytree(arrays)[1]
     teachers = [ravel_pytree(nnx.split(teacher)[1])[0] for teacher in training.teachers]
 
-    def say(teacher: jax.Array, batch: Arrays, teacher_bp: int | None) -> Targets:
-        return objective.teach(nnx.merge(graph, part(teacher)), batch, teacher_bp)
+    def predict_targets(teacher: jax.Array, batch: Arrays, teacher_bp: int | None) -> Targets:
+        return objective.predict_targets(nnx.merge(graph, unravel(teacher)), batch, teacher_bp)
 
-    compiled = jax.jit(say, static_argnums=2)
+    compiled = jax.jit(predict_targets, static_argnums=2)
 
-    def teach(rng: np.random.Generator, batch: Batch, stage: Stage) -> DistillationBatch:
+    def add_targets(rng: np.random.Generator, batch: Batch, stage: Stage) -> DistillationBatch:
         targets = compiled(teachers[rng.integers(len(teachers))], batch, stage.teacher_bp)
         if stage.measured:
             return DistillationBatch(batch, targets._replace(coverage=batch["coverage"]), batch["measured"])
         known = batch["valid"].reshape(*batch["measured"].shape, -1).all(axis=2)
         return DistillationBatch(batch, targets, known)
 
-    return teach
+    return add_targets
 
 
 def _optimizer(schedule: Schedule) -> optax.GradientTransformation:
     peak, steps = schedule.peak_rate, schedule.steps
     warmup = round(schedule.warmup * steps)
     rate = optax.warmup_cosine_decay_schedule(0.0, peak, warmup, steps, end_value=peak / 100)
-    decayed = (True, False)  # of matrices and others
+    decayed = (True, False)  # matrices, others
     return optax.chain(
         optax.clip_by_global_norm(1.0),
         optax.adamw(rate, b2=0.99, weight_decay=schedule.weight_decay, mask=decayed),
@@ -270,14 +278,13 @@ def _optimizer(schedule: Schedule) -> optax.GradientTransformation:
 
 
 class _Log:
-    """The mean losses of every few steps, a JSON object per line."""
+    """Writes the mean losses of every few steps, one JSON object per line."""
 
     def __init__(self, path: Path, first: int) -> None:
-        """Forgets what was logged after step `first`."""
-        kept = []
-        if path.exists():
-            kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= first]
-        path.write_text("".join(f"{line}\n" for line in kept))
+        """Drop what was logged after step `first`, which is where training resumes."""
+        lines = path.read_text().splitlines() if path.exists() else []
+        earlier = [line for line in lines if json.loads(line)["step"] <= first]
+        path.write_text("".join(f"{line}\n" for line in earlier))
         self._path = path
         self._losses: list[dict[str, float]] = []
 
@@ -291,18 +298,18 @@ class _Log:
             self._losses.clear()
 
 
-def _prefetched(lessons: Iterator[DistillationBatch]) -> Iterator[DistillationBatch]:
-    """The same, made by a thread, teachers' predictions and all; its exception is raised here."""
+def _prefetched(batches: Iterator[DistillationBatch]) -> Iterator[DistillationBatch]:
+    """Yield batches that a thread prepares, including the teachers' predictions; raise its exception here."""
     ready: queue.Queue[Any] = queue.Queue(_PREFETCHED)
     done = object()
 
     @fixed_settings()
     def fill() -> None:
         try:
-            for lesson in lessons:
-                ready.put(lesson)
+            for batch in batches:
+                ready.put(batch)
             ready.put(done)
-        except BaseException as error:  # handed over, so that training stops with the real traceback
+        except BaseException as error:  # raised by the consumer, with this traceback
             ready.put(error)
 
     threading.Thread(target=fill, daemon=True).start()

@@ -16,16 +16,16 @@ _TOTAL_WEIGHT = 0.2
 
 
 def splice_site_loss(logits: jax.Array, sites: jax.Array, valid: jax.Array) -> jax.Array:
-    """Cross entropy over all valid positions, per expected site, so that rare sites are not drowned.
+    """Return the cross entropy over all valid positions, per expected site, because sites are rare.
 
-    logits and sites (B, S, 5), the probability of each class; valid bool (B, S).
+    logits (B, S, 5); sites (B, S, 5), the target probability of each class; valid bool (B, S).
     """
     entropy = -jnp.sum(sites * jax.nn.log_softmax(logits, axis=-1), axis=-1)
     return jnp.sum(entropy * valid) / _site_count(sites, valid)
 
 
 def usage_loss(logits: jax.Array, usage: jax.Array, sites: jax.Array, valid: jax.Array) -> jax.Array:
-    """Binary cross entropy of the share of transcripts that use a site, per expected site.
+    """Return the binary cross entropy of the fraction of transcripts that use a site, per expected site.
 
     logits and usage (B, S, 2), sites (B, S, 5), valid bool (B, S).
     """
@@ -34,7 +34,7 @@ def usage_loss(logits: jax.Array, usage: jax.Array, sites: jax.Array, valid: jax
 
 
 def junction_loss(counts: jax.Array, target: jax.Array, sites: jax.Array) -> jax.Array:
-    """Cross entropy of each site's partners, and a Poisson loss of each site's total.
+    """Return the cross entropy of each site's partners, plus a Poisson loss of each site's total.
 
     counts and target (B, K, K, 2, T), donor × acceptor × strand; sites int32 (B, 4, K), padded with -1.
     """
@@ -42,12 +42,12 @@ def junction_loss(counts: jax.Array, target: jax.Array, sites: jax.Array) -> jax
     pairs = jnp.stack(
         [real[:, 0, :, None] & real[:, 1, None, :], real[:, 2, :, None] & real[:, 3, None, :]], axis=-1
     )[..., None]
-    loss = 0.0
+    loss = jnp.zeros(())
     for axis in (1, 2):
         total, total_target = (jnp.sum(x, axis=axis, where=pairs, keepdims=True) for x in (counts, target))
         spliced = (total_target > 0) & jnp.any(pairs, axis=axis, keepdims=True)
-        share = (target + _TINY) / (total_target + _TINY)
-        entropy = jnp.sum(-share * jnp.log((counts + _TINY) / (total + _TINY)), axis=axis, where=pairs)
+        fraction = (target + _TINY) / (total_target + _TINY)
+        entropy = jnp.sum(-fraction * jnp.log((counts + _TINY) / (total + _TINY)), axis=axis, where=pairs)
         loss += _masked_mean(entropy, jnp.squeeze(spliced, axis))
         any_pair = jnp.squeeze(jnp.any(pairs, axis=axis, keepdims=True), axis)
         loss += _TOTAL_WEIGHT * _poisson(jnp.squeeze(total, axis), jnp.squeeze(total_target, axis), any_pair)
@@ -55,7 +55,7 @@ def junction_loss(counts: jax.Array, target: jax.Array, sites: jax.Array) -> jax
 
 
 def track_loss(scaled: jax.Array, target: jax.Array, measured: jax.Array) -> jax.Array:
-    """A multinomial loss of where the signal of a window lies, and a Poisson loss of how much there is.
+    """Return a multinomial loss of the positions of a window's signal, plus a Poisson loss of its total.
 
     scaled and target (B, L, T) in the head's training space, measured bool (B, L).
     """
@@ -69,9 +69,11 @@ def track_loss(scaled: jax.Array, target: jax.Array, measured: jax.Array) -> jax
 
 
 def log_loss(coverage: jax.Array, target: jax.Array, spread: jax.Array, measured: jax.Array) -> jax.Array:
-    """Mean squared error of log(1 + coverage), in standard deviations; not one of the paper's losses.
+    """Return the mean squared error of log(1 + coverage), in standard deviations; not one of the paper's losses.
 
-    Those hardly mind how bins without a peak differ from one another, which is what a correlation of logarithms sees.
+    The paper's losses are insensitive to differences between bins without a peak, which a correlation of logarithms
+    measures.
+
     coverage and target (B, L, T), summed over each bin; spread (T,), the standard deviations; measured bool (B, L).
     """
     error = (jnp.log1p(coverage) - jnp.log1p(jnp.maximum(target, 0))) / spread
@@ -79,7 +81,7 @@ def log_loss(coverage: jax.Array, target: jax.Array, spread: jax.Array, measured
 
 
 def contact_loss(contacts: jax.Array, target: jax.Array, measured: jax.Array) -> jax.Array:
-    """Mean squared error over the measured pairs of bins.
+    """Return the mean squared error over the measured pairs of bins.
 
     contacts and target (B, W, W, T), log(observed / expected); measured bool (B, W, W).
     """
@@ -87,7 +89,7 @@ def contact_loss(contacts: jax.Array, target: jax.Array, measured: jax.Array) ->
 
 
 def scale_targets(coverage: jax.Array, means: jax.Array, *, resolution_bp: int, squash: float) -> jax.Array:
-    """From coverage summed over bins (…, T) to the head's training space: by mean, squashed, soft-clipped."""
+    """Scale coverage summed over bins (…, T) to the head's training space: divide by mean, squash, soft-clip."""
     x = coverage / (means * resolution_bp)
     if squash != 1.0:
         x = jnp.power(jnp.maximum(x, _TINY), squash)
@@ -99,7 +101,7 @@ def _site_count(sites: jax.Array, valid: jax.Array) -> jax.Array:
 
 
 def _poisson(predicted: jax.Array, target: jax.Array, mask: jax.Array) -> jax.Array:
-    """Zero where the prediction equals the target."""
+    """Return the Poisson loss, offset so that it is zero where the prediction equals the target."""
     at_best = target - target * jnp.log(target + _TINY)
     return _masked_mean(predicted - target * jnp.log(predicted + _TINY) - at_best, mask)
 

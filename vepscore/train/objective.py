@@ -1,18 +1,19 @@
-"""What a network is asked to predict for a batch of windows, from labels or from teachers, and how far off it is.
+"""The targets of a batch of windows, from labels or from teachers, and the losses of a network's predictions.
 
 Axes: B windows, S bp, L bins of 32 bp, W bins of 2,048 bp, T tracks of all outputs, K junction sites per class.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vepscore.genome.windows import UNKNOWN
-from vepscore.model.heads import JunctionHead, TrackHead
+from vepscore.model.heads import JunctionHead, LinearHead, TrackHead
 from vepscore.model.network import AlphaGenome, Embeddings, one_hot
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
 from vepscore.train.coverage import BIN_BP, COARSE_BP
@@ -30,30 +31,32 @@ from vepscore.train.recipe import Weights
 from vepscore.train.tss import tss_loss
 
 _ORGANISM = np.int32(0)
+_Head = TypeVar("_Head", TrackHead, LinearHead, JunctionHead)
 
-Arrays = Mapping[str, jax.Array]  # of a batch of `TrainingWindows`
+# The arrays of a batch of `TrainingWindows`: NumPy's, or JAX's in a compiled function.
+Arrays = Mapping[str, Any]
 
 
 class Targets(NamedTuple):
-    """What is to be predicted."""
+    """Targets of training, and predictions in the same form."""
 
     sites: jax.Array  # (B, S, 5): probability of each class
     usage: jax.Array  # (B, S, 2)
-    junctions: jax.Array | None  # (B, K, K, 2, 1)
+    junctions: jax.Array | None  # (B, K, K, 2, 1); None in predictions without sites
     coverage: jax.Array  # (B, L, T): summed over each bin
     contacts: jax.Array | None  # (B, W, W, 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective:
-    """The losses of a run.
+    """The targets and losses of a training.
 
     Attributes:
-        weights: what each loss counts for.
-        tracks: of each output that is trained on coverage.
-        columns: where each of these outputs stands among all tracks.
-        strand_pair: int (T,), the track of the other strand, or the same one where it has no strand.
-        log_spread: float32 (T,), the standard deviation of log(1 + coverage) in COARSE_BP.
+        weights: weight of each loss.
+        tracks: tracks of each output that is trained on coverage.
+        columns: indices of each of these outputs' tracks among all tracks.
+        strand_pair: int (T,), the track of the other strand; the same track if it has no strand.
+        log_spread: float32 (T,), standard deviation of log(1 + coverage) in COARSE_BP bins.
     """
 
     weights: Weights
@@ -63,38 +66,38 @@ class Objective:
     log_spread: Any
 
     def read_labels(self, batch: Arrays) -> Targets:
-        """What the labels say."""
+        """Return the targets that the labels give."""
         sites = jax.nn.one_hot(batch["classes"], len(SPLICE_CLASSES) + 1)
-        junctions = _junction_counts(batch)
+        junctions = _junction_fractions(batch)
         return Targets(sites, batch["usage"], junctions, batch["coverage"], batch.get("contacts"))
 
-    def teach(self, network: AlphaGenome, batch: Arrays, part_bp: int | None) -> Targets:
-        """What a teacher says, as the labels would say it: the mean of both strands.
+    def predict_targets(self, network: AlphaGenome, batch: Arrays, part_bp: int | None) -> Targets:
+        """Return the targets that a teacher gives: its predictions, averaged over both strands.
 
         Args:
             network: the teacher.
             batch: the student's windows.
-            part_bp: of the windows that the teacher sees, where the student's are cut into shorter ones; it then says
-                nothing of contacts, which are the labels', and of junctions that they are as likely as their two sites.
+            part_bp: width of the teacher's windows, if the student's are cut into shorter ones. Contacts are then those
+                of the labels, and junctions those of the labels times the probabilities of their two sites.
         """
         if part_bp is None:
             return self._predict_both_strands(network, batch)
-        said = self._predict_both_strands(network, {"codes": batch["codes"].reshape(-1, part_bp)})
+        found = self._predict_both_strands(network, {"codes": batch["codes"].reshape(-1, part_bp)})
         labels = self.read_labels(batch)
         parts = {
-            name: getattr(said, name).reshape(getattr(labels, name).shape)
+            name: getattr(found, name).reshape(getattr(labels, name).shape)
             for name in ("sites", "usage", "coverage")
         }
-        junctions = labels.junctions * _pair_probabilities(parts["sites"], batch["sites"])
+        junctions = _junction_fractions(batch) * _pair_probabilities(parts["sites"], batch["sites"])
         return labels._replace(junctions=junctions, **parts)
 
     def _predict_both_strands(self, network: AlphaGenome, batch: Arrays) -> Targets:
         forward = self.predict(network, batch)
-        backward = self._turn(self.predict(network, _reverse_complement(batch)))
+        backward = self._reverse_complement(self.predict(network, _reverse_complement(batch)))
         return jax.tree.map(lambda one, other: (one + other) / 2, forward, backward)
 
-    def _turn(self, of: Targets) -> Targets:
-        """From the reverse complements of the windows to the windows."""
+    def _reverse_complement(self, of: Targets) -> Targets:
+        """Return the targets of the windows from those of their reverse complements."""
         return Targets(
             sites=of.sites[:, ::-1, REVERSED_CLASS],
             usage=of.usage[:, ::-1, ::-1],
@@ -104,54 +107,55 @@ class Objective:
         )
 
     def predict(self, network: AlphaGenome, batch: Arrays) -> Targets:
-        """What a network says, as the labels would say it; nothing of junctions where the batch names no sites."""
-        embeddings, heads = _embed(network, batch), network.heads
-        fine = [self._fine(heads[str(output)], embeddings) for output in self.columns]
-        contacts = str(Output.CONTACT_MAPS)
+        """Return a network's predictions; junctions only if the batch has sites, contacts only if it has that head."""
+        embeddings = _embed(network, batch)
+        fine = [self._fine(head_of(network, output, TrackHead), embeddings) for output in self.columns]
         return Targets(
-            sites=heads[str(Output.SPLICE_SITES)](embeddings.bp1, _ORGANISM),
-            usage=heads[str(Output.SPLICE_SITE_USAGE)](embeddings.bp1, _ORGANISM),
-            junctions=_count_junctions(heads[str(Output.SPLICE_JUNCTIONS)], embeddings, batch)
-            if "sites" in batch
-            else None,
+            sites=head_of(network, Output.SPLICE_SITES, LinearHead)(embeddings.bp1, _ORGANISM),
+            usage=head_of(network, Output.SPLICE_SITE_USAGE, LinearHead)(embeddings.bp1, _ORGANISM),
+            junctions=_predict_junctions(network, embeddings, batch) if "sites" in batch else None,
             coverage=_in_order(fine, self.columns),
-            contacts=heads[contacts](embeddings.pair, _ORGANISM) if contacts in heads else None,
+            contacts=_predict_contacts(network, embeddings)
+            if str(Output.CONTACT_MAPS) in network.heads
+            else None,
         )
 
     def losses(
-        self, network: AlphaGenome, batch: Arrays, targets: Targets, measured: jax.Array
+        self, network: AlphaGenome, batch: Arrays, targets: Targets, measured: Any
     ) -> dict[str, jax.Array]:
-        """Each loss by name, not weighted; `measured` bool (B, L) are the bins whose coverage counts."""
-        embeddings, heads = _embed(network, batch), network.heads
-        logits = heads[str(Output.SPLICE_SITES)].logits(embeddings.bp1, _ORGANISM)
-        usage = heads[str(Output.SPLICE_SITE_USAGE)].logits(embeddings.bp1, _ORGANISM)
-        counts = _count_junctions(heads[str(Output.SPLICE_JUNCTIONS)], embeddings, batch)
+        """Return each loss by name, not weighted; `measured` bool (B, L) are the bins whose coverage counts."""
+        embeddings = _embed(network, batch)
+        logits = head_of(network, Output.SPLICE_SITES, LinearHead).logits(embeddings.bp1, _ORGANISM)
+        usage = head_of(network, Output.SPLICE_SITE_USAGE, LinearHead).logits(embeddings.bp1, _ORGANISM)
+        counts = _predict_junctions(network, embeddings, batch)
+        assert targets.junctions is not None, "only predictions without sites lack junctions"
         losses = {
             "sites": splice_site_loss(logits, targets.sites, batch["valid"]),
             "usage": usage_loss(usage, targets.usage, targets.sites, batch["valid"]),
             "junctions": junction_loss(counts, targets.junctions, batch["sites"]),
         }
         for output in self.columns:
-            losses |= self._track_losses(output, heads[str(output)], embeddings, targets.coverage, measured)
+            head = head_of(network, output, TrackHead)
+            losses |= self._track_losses(output, head, embeddings, targets.coverage, measured)
         if self.weights.tss:
-            losses["tss"] = tss_loss(network, embeddings, batch["starts"], batch["valid"])
+            losses["tss"] = tss_loss(network, embeddings, batch["tss"], batch["valid"])
         if targets.contacts is not None:
-            contacts = heads[str(Output.CONTACT_MAPS)](embeddings.pair, _ORGANISM)
+            contacts = _predict_contacts(network, embeddings)
             losses["contacts"] = contact_loss(contacts, targets.contacts, batch["mapped"])
         return losses
 
     def total(self, losses: Mapping[str, jax.Array]) -> jax.Array:
-        """The weighted sum."""
+        """Return the weighted sum of the losses."""
         weights = {"sites": 1.0} | {
             name: getattr(self.weights, name) for name in ("usage", "junctions", "contacts", "tss")
         }
         for output in self.columns:
             weights |= dict.fromkeys(_loss_names(output), self.weights.tracks[output])
             weights[_log_name(output)] = self.weights.log_coverage
-        return sum(weights[name] * value for name, value in losses.items())
+        return sum((weights[name] * value for name, value in losses.items()), start=jnp.zeros(()))
 
     def _fine(self, head: TrackHead, embeddings: Embeddings) -> jax.Array:
-        """Coverage summed over bins of 32 bp."""
+        """Return coverage summed over bins of BIN_BP."""
         fine = head(embeddings.bp1, _ORGANISM, resolution_bp=1)
         return _pool(fine, BIN_BP)
 
@@ -161,18 +165,18 @@ class Objective:
         head: TrackHead,
         embeddings: Embeddings,
         coverage: jax.Array,
-        measured: jax.Array,
+        measured: Any,
     ) -> dict[str, jax.Array]:
         target = coverage[..., self.columns[output]]
-        scale = {"means": jnp.asarray(self.tracks[output].nonzero_mean), "squash": head.squash}
-        fine = self._fine(head, embeddings)
-        fine_scaled, fine_target = (
-            scale_targets(each, resolution_bp=BIN_BP, **scale) for each in (fine, target)
+        scale = functools.partial(
+            scale_targets, means=jnp.asarray(self.tracks[output].nonzero_mean), squash=head.squash
         )
+        fine = self._fine(head, embeddings)
+        fine_scaled, fine_target = (scale(each, resolution_bp=BIN_BP) for each in (fine, target))
         by = COARSE_BP // BIN_BP
         coarse_scaled = head.scaled(embeddings.bp128, _ORGANISM, resolution_bp=COARSE_BP)
         coarse = _pool(target, by)
-        coarse_target = scale_targets(coarse, resolution_bp=COARSE_BP, **scale)
+        coarse_target = scale(coarse, resolution_bp=COARSE_BP)
         whole = measured.reshape(measured.shape[0], -1, by).all(axis=2)
         values = (
             track_loss(fine_scaled, fine_target, measured),
@@ -183,36 +187,49 @@ class Objective:
             spread = jnp.asarray(self.log_spread)[self.columns[output]]
             from_coarse = head.unscale(coarse_scaled, _ORGANISM, resolution_bp=COARSE_BP)
             both = [log_loss(each, coarse, spread, whole) for each in (_pool(fine, by), from_coarse)]
-            losses[_log_name(output)] = sum(both) / len(both)
+            losses[_log_name(output)] = (both[0] + both[1]) / 2
         return losses
 
 
 def _loss_names(output: Output) -> tuple[str, str]:
-    """Of the two resolutions."""
+    """Return the names of an output's losses at the two resolutions."""
     return f"{output}_{BIN_BP}bp", f"{output}_{COARSE_BP}bp"
 
 
 def _log_name(output: Output) -> str:
-    """Of the loss of its logarithm, at both resolutions."""
+    """Return the name of an output's loss of log coverage, of both resolutions."""
     return f"{output}_log"
 
 
 def _reverse_complement(batch: Arrays) -> Arrays:
-    """What `predict` reads of the windows' reverse complements; each site keeps its place in its row."""
+    """Return what `predict` reads of the windows' reverse complements; each site keeps its index along K."""
     codes = batch["codes"][:, ::-1]
-    turned = {"codes": jnp.where(codes < UNKNOWN, UNKNOWN - 1 - codes, codes)}
+    mirrored = {"codes": jnp.where(codes < UNKNOWN, UNKNOWN - 1 - codes, codes)}
     if "sites" in batch:
         sites, width_bp = batch["sites"][:, REVERSED_CLASS[:NO_SITE]], codes.shape[1]
-        turned["sites"] = jnp.where(sites < 0, sites, width_bp - 1 - sites)
-    return turned
+        mirrored["sites"] = jnp.where(sites < 0, sites, width_bp - 1 - sites)
+    return mirrored
+
+
+def head_of(network: AlphaGenome, output: Output, kind: type[_Head]) -> _Head:
+    """Return the head of an output, which is of that kind."""
+    head = network.heads[str(output)]
+    assert isinstance(head, kind)
+    return head
 
 
 def _embed(network: AlphaGenome, batch: Arrays) -> Embeddings:
     return network(one_hot(batch["codes"], jnp.float32), _ORGANISM, rotary_dtype=jnp.float32)
 
 
-def _count_junctions(head: JunctionHead, embeddings: Embeddings, batch: Arrays) -> jax.Array:
-    """(B, K, K, 2, 1) between the sites of the batch."""
+def _predict_contacts(network: AlphaGenome, embeddings: Embeddings) -> jax.Array:
+    """Return (B, W, W, 1)."""
+    return head_of(network, Output.CONTACT_MAPS, LinearHead)(embeddings.pair, _ORGANISM)
+
+
+def _predict_junctions(network: AlphaGenome, embeddings: Embeddings, batch: Arrays) -> jax.Array:
+    """Return (B, K, K, 2, 1) between the sites of the batch."""
+    head = head_of(network, Output.SPLICE_JUNCTIONS, JunctionHead)
 
     def count(embedding: jax.Array, sites: jax.Array) -> jax.Array:
         return head(embedding[jnp.maximum(sites, 0)], sites, _ORGANISM)
@@ -220,28 +237,28 @@ def _count_junctions(head: JunctionHead, embeddings: Embeddings, batch: Arrays) 
     return jax.vmap(count)(embeddings.bp1, batch["sites"])
 
 
-def _junction_counts(batch: Arrays) -> jax.Array:
-    """(B, K, K, 2, 1) from the sparse list."""
+def _junction_fractions(batch: Arrays) -> jax.Array:
+    """Return (B, K, K, 2, 1) from the sparse list."""
     windows, _, room = batch["sites"].shape
     donor, acceptor, strand = jnp.moveaxis(batch["junctions"], -1, 0)
     window = jnp.arange(windows)[:, None]
     empty = jnp.zeros((windows, room, room, 2, 1))
-    return empty.at[window, donor, acceptor, strand, 0].add(batch["shares"])
+    return empty.at[window, donor, acceptor, strand, 0].add(batch["fractions"])
 
 
 def _pair_probabilities(probabilities: jax.Array, sites: jax.Array) -> jax.Array:
-    """(B, K, K, 2, 1): the product of the probabilities (B, S, 5) that a donor and an acceptor of (B, 4, K) are one."""
+    """Return (B, K, K, 2, 1): products of the probabilities (B, S, 5) of donors and acceptors, sites (B, 4, K)."""
     of_sites = jnp.take_along_axis(probabilities[..., :NO_SITE].swapaxes(1, 2), jnp.maximum(sites, 0), axis=2)
     strands = [of_sites[:, 2 * s, :, None] * of_sites[:, 2 * s + 1, None, :] for s in (0, 1)]
     return jnp.stack(strands, axis=-1)[..., None]
 
 
 def _in_order(parts: list[jax.Array], columns: Mapping[Output, Any]) -> jax.Array:
-    """The tracks of all outputs, in the order in which their coverage stands."""
+    """Return the tracks of all outputs, in the order of the coverage's tracks."""
     order = jnp.argsort(jnp.concatenate([jnp.asarray(index) for index in columns.values()]))
     return jnp.concatenate(parts, axis=-1)[..., order]
 
 
 def _pool(x: jax.Array, by: int) -> jax.Array:
-    """(B, L, T) summed over `by` bins: (B, L // by, T)."""
+    """Sum (B, L, T) over `by` bins: (B, L // by, T)."""
     return x.reshape(x.shape[0], -1, by, x.shape[-1]).sum(axis=2)

@@ -184,7 +184,7 @@ class Schedule:
 
 def _check_teachers(schedule: Schedule) -> Schedule:
     """Return the schedule if it has nothing that only students may have."""
-    defaults = {"from_teacher": None, "repeats": 1, "weight_average": {}, "teachers": ()}
+    defaults: dict[str, object] = {"from_teacher": None, "repeats": 1, "weight_average": {}, "teachers": ()}
     for name, default in defaults.items():
         if getattr(schedule, name) != default:
             raise ValueError(f"{name}: only a student may have this")

@@ -1,4 +1,4 @@
-"""Segments of the genome: the sequence that training has, and what of it may be used.
+"""Segments of the genome: the sequence that training reads, without what is held out.
 
 Coordinates are 0-based and half-open.
 """
@@ -18,7 +18,7 @@ Interval = tuple[str, int, int]  # chromosome, start, end
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A stretch of known sequence."""
+    """A contiguous interval of sequence."""
 
     chrom: str
     start0: int
@@ -26,11 +26,11 @@ class Segment:
 
     @property
     def end0(self) -> int:
-        """Past the last base."""
+        """End of the segment, exclusive."""
         return self.start0 + len(self.codes)
 
     def window(self, start0: int, width_bp: int) -> np.ndarray:
-        """Codes uint8 (width_bp,) from a genomic position on; N outside the segment."""
+        """Return codes uint8 (width_bp,) from a chromosome position; N outside the segment."""
         codes = np.full(width_bp, UNKNOWN, np.uint8)
         first, last = max(start0, self.start0), min(start0 + width_bp, self.end0)
         if first < last:
@@ -39,9 +39,9 @@ class Segment:
 
 
 def read_segments(paths: Sequence[Path], cache_dir: Path | None = None) -> list[Segment]:
-    """The sequences of FASTA files.
+    """Read the sequences of FASTA files.
 
-    A contig named `chrom:start-end` (1-based, inclusive) is a slice of `chrom`; any other begins at 0.
+    A contig named `chrom:start-end` (1-based, inclusive) is a slice of `chrom`; any other starts at 0.
     """
     segments = []
     for path in paths:
@@ -56,7 +56,7 @@ def read_segments(paths: Sequence[Path], cache_dir: Path | None = None) -> list[
 def without(
     segments: Iterable[Segment], chroms: Collection[str], intervals: Collection[Interval]
 ) -> list[Segment]:
-    """What is held out taken away: segments of whole chromosomes, and intervals, which may cut a segment in two."""
+    """Return the segments without some chromosomes and intervals; an interval may cut a segment in two."""
     kept = [segment for segment in segments if segment.chrom not in chroms]
     for interval in intervals:
         kept = [part for segment in kept for part in _cut(segment, *interval)]

@@ -1,6 +1,6 @@
-"""A whole training run: teachers on labels, each with a fold left out, then a student on what they predict.
+"""Run a recipe: train teachers on labels, each with a fold held out, then students on the teachers' predictions.
 
-A network that is there already is not trained again, so a killed run goes on with the same command.
+A finished network is not trained again, so rerunning the same command resumes an interrupted run.
 """
 
 import dataclasses
@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from vepscore.engine.settings import fixed_settings
 from vepscore.errors import OutputError, TrainingError
@@ -29,14 +30,27 @@ from vepscore.train.recipe import Recipe, Schedule
 from vepscore.train.training_data import TrainingData
 
 STUDENT_FOLDER = "student"
-LOG_FILE = "log.jsonl"  # of the first run; `log-2.jsonl` of the second
-_PROGRESS = "progress-"  # and the recipe's hash: the folder that a killed run goes on from
+LOG_FILE = "log.jsonl"  # log of the first repeat; the second has `log-2.jsonl`
+_PROGRESS = (
+    "progress-"  # prefix of the directory with the state to resume from; the hash of the training follows
+)
 
-Observe = Callable[[str, int, int, dict[str, float]], None]  # network, step, steps, losses
+Observe = Callable[[str, int, int, dict[str, float]], None]  # network, step, number of steps, losses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Job:
+    """One network to train."""
+
+    folder: Path
+    schedule: Schedule
+    fold: Sequence[str] = ()  # chromosomes held out, in addition to the test chromosomes
+    teachers: Sequence[Path] = ()  # checkpoints that predict the targets; empty: targets are labels
+    start: Path | None = None  # checkpoint to initialize from; None: random parameters
 
 
 def list_outputs(recipe: Recipe, output: Path) -> list[Path]:
-    """Return the files that are there already in the folders of a recipe's networks."""
+    """Return the existing files in the directories of a recipe's networks."""
     names = [f"teacher-{number}" for number, _ in enumerate(recipe.data.folds, 1)]
     names += [STUDENT_FOLDER, *(f"{STUDENT_FOLDER}-{number}" for number, _ in enumerate(recipe.student, 1))]
     return [path for name in names for path in (output / name).glob("*") if path.is_file()]
@@ -52,116 +66,126 @@ def train_all(
     only_teacher: int | None = None,
     observe: Observe = lambda *_: None,
 ) -> Path:
-    """Trains the teachers and the student, or what of them is missing.
+    """Train the teachers and students of a recipe that are not finished yet.
 
-    Where the student has several schedules, `student-1` is what the first leaves, and `student` what the last does.
+    With several students, `student-1` is the first one and `student` the last.
 
     Args:
         recipe: what to train.
-        data: what with.
-        output: folder for a checkpoint per network, each with its log.
-        start: folder of another run, with whose teachers, number by number, these begin; none: from scratch.
-        only_teacher: train this one alone, counted from 1; several processes may train one each in the same folder.
+        data: the data that the recipe names.
+        output: directory of the run; gets a checkpoint with a log for each network.
+        start: directory of another run; each teacher is initialized from its teacher of the same number. None: from
+            random parameters.
+        only_teacher: train only this teacher, counted from 1. Several processes may train one each in one directory.
         observe: called after each step.
 
     Returns:
-        The student's folder, or that teacher's.
+        The directory of the last student, or of that teacher.
 
     Raises:
-        TrainingError: the recipe has no such teacher, or those of `start` are of another architecture.
-        OutputError: the folder holds networks of another recipe.
+        TrainingError: the recipe has no such teacher, or the teachers of `start` have another architecture.
+        OutputError: the directory has networks of another recipe.
     """
     folds = recipe.data.folds
     if only_teacher is not None and only_teacher > len(folds):
         raise TrainingError(f"the recipe has no teacher {only_teacher}: its [data] has {len(folds)} folds")
     heads = {output: int(table.channel.max()) + 1 for output, table in data.tables.items()}
-    heads[Output.SPLICE_SITES] += 1  # none of them
+    heads[Output.SPLICE_SITES] += 1  # the class "no site"
     recipe = dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, heads=heads))
-    chosen = {
-        f"teacher-{number}": fold for number, fold in enumerate(folds, 1) if only_teacher in (None, number)
-    }
-    teachers = [
-        _train_once(
-            recipe,
-            data,
-            output / name,
-            recipe.teachers,
-            fold=fold,
-            start=start and start / name,
-            observe=observe,
-        )
-        for name, fold in chosen.items()
-    ]
+    teachers = []
+    for number, fold in enumerate(folds, 1):
+        if only_teacher in (None, number):
+            name = f"teacher-{number}"
+            job = _Job(
+                folder=output / name, schedule=recipe.teachers, fold=fold, start=start and start / name
+            )
+            teachers.append(_train_once(recipe, data, job, observe))
     if only_teacher is not None:
         return teachers[0]
+    return _train_students(recipe, data, output, teachers, observe)
+
+
+def _train_students(
+    recipe: Recipe, data: TrainingData, output: Path, teachers: Sequence[Path], observe: Observe
+) -> Path:
     first = recipe.student[0].from_teacher
     student = None if first is None else teachers[first - 1]
-    for number, schedule in enumerate(recipe.student, 1):
-        name = STUDENT_FOLDER if number == len(recipe.student) else f"{STUDENT_FOLDER}-{number}"
-        student = _train_once(
-            recipe, data, output / name, schedule, teachers=teachers, start=student, observe=observe
-        )
-    return student
+    for number, schedule in enumerate(recipe.student[:-1], 1):
+        folder = output / f"{STUDENT_FOLDER}-{number}"
+        job = _Job(folder=folder, schedule=schedule, teachers=teachers, start=student)
+        student = _train_once(recipe, data, job, observe)
+    folder = output / STUDENT_FOLDER
+    job = _Job(folder=folder, schedule=recipe.student[-1], teachers=teachers, start=student)
+    return _train_once(recipe, data, job, observe)
 
 
-def _train_once(
-    recipe: Recipe,
-    data: TrainingData,
-    folder: Path,
-    schedule: Schedule,
-    *,
-    fold: Sequence[str] = (),
-    teachers: Sequence[Path] = (),
-    start: Path | None,
-    observe: Observe,
-) -> Path:
-    """One network's folder, trained if it is not there yet."""
-    if start and read_config(start).architecture != recipe.network:
+def _train_once(recipe: Recipe, data: TrainingData, job: _Job, observe: Observe) -> Path:
+    """Return the directory of a network; train it if it is not finished."""
+    if job.start and read_config(job.start).architecture != recipe.network:
         raise TrainingError(
-            f"{start}\nis a network of another architecture than that of the recipe's [network] and data",
-            hint="name a run of a recipe that differs in its schedules alone",
+            f"{job.start}\nhas another architecture than the recipe's [network] and data",
+            hint="give a run of a recipe that differs only in its schedules",
         )
-    asked = dataclasses.replace(recipe, student=()) if teachers else _of_one_teacher(recipe)
-    begun = _arrays_hash(start) if start else None
-    before = [_arrays_hash(folder.with_name(name)) for name in (*schedule.weight_average, *schedule.teachers)]
-    digest = hashlib.sha256(repr((asked, schedule, fold, begun, before)).encode()).hexdigest()
-    progress = folder / f"{_PROGRESS}{digest}"
+    folder, schedule = job.folder, job.schedule
+    started_from = _arrays_hash(job.start) if job.start else None
+    digest = _hash_training(recipe, job, started_from)
     _check_recipe(folder, digest)
     if (folder / HASHES_FILE).exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    teachers = [folder.with_name(name) for name in schedule.teachers] or teachers
-    training = Training(
-        network=recipe.network,
-        schedule=schedule,
-        objective=Objective(
-            weights=schedule.weights,
-            tracks=data.tracks.tracks,
-            columns=data.tracks.columns,
-            strand_pair=data.tracks.strand_pair,
-            log_spread=data.tracks.log_spread,
-        ),
-        windows=data.windows(fold),
-        seed=0,
-        teachers=[load_checkpoint(teacher).network for teacher in teachers],
-        start=load_checkpoint(start).network if start else None,
-    )
+    progress = folder / f"{_PROGRESS}{digest}"
+    teachers = [folder.with_name(name) for name in schedule.teachers] or job.teachers
+    training = _load_training(recipe, data, job, teachers)
 
-    def train_run(number: int) -> AlphaGenome:
+    def train_repeat(number: int) -> AlphaGenome:
         name = folder.name if number == 1 else f"{folder.name}-run-{number}"
         return train(
-            dataclasses.replace(training, seed=_seed(recipe.seed, name, begun)),
+            dataclasses.replace(training, seed=_seed(recipe.seed, name, started_from)),
             folder / (LOG_FILE if number == 1 else f"log-{number}.jsonl"),
             progress / str(number),
             lambda step, losses: observe(name, step, schedule.steps, losses),
         )
 
-    networks = [train_run(number) for number in range(1, schedule.repeats + 1)]
+    networks = [train_repeat(number) for number in range(1, schedule.repeats + 1)]
     networks += [load_checkpoint(folder.with_name(name)).network for name in schedule.weight_average]
-    of_run = (1 - sum(schedule.weight_average.values())) / schedule.repeats
-    network = averaged(networks, [of_run] * schedule.repeats + list(schedule.weight_average.values()))
-    config = CheckpointConfig(
+    weight = (1 - sum(schedule.weight_average.values())) / schedule.repeats
+    network = averaged(networks, [weight] * schedule.repeats + list(schedule.weight_average.values()))
+    training_facts = {
+        "recipe": digest,
+        "parameters": parameter_count(networks[0]),
+        "schedule": dataclasses.asdict(schedule),
+        "teachers": len(teachers),
+        "held_out": list(job.fold),
+        "test_chromosomes": list(recipe.data.test),
+        "minutes_since_last_start": round((time.monotonic() - started) / 60, 1),
+    }
+    save_checkpoint(folder, network, _checkpoint_config(recipe, training_facts), {"human": data.tables})
+    shutil.rmtree(progress)
+    return folder
+
+
+def _load_training(recipe: Recipe, data: TrainingData, job: _Job, teachers: Sequence[Path]) -> Training:
+    """Return the training of a network, without its seed."""
+    return Training(
+        network=recipe.network,
+        schedule=job.schedule,
+        objective=Objective(
+            weights=job.schedule.weights,
+            tracks=data.tracks.tracks,
+            columns=data.tracks.columns,
+            strand_pair=data.tracks.strand_pair,
+            log_spread=data.tracks.log_spread,
+        ),
+        windows=data.windows(job.fold),
+        seed=0,
+        teachers=[load_checkpoint(teacher).network for teacher in teachers],
+        start=load_checkpoint(job.start).network if job.start else None,
+    )
+
+
+def _checkpoint_config(recipe: Recipe, training: dict[str, Any]) -> CheckpointConfig:
+    return CheckpointConfig(
         name=recipe.name,
         architecture=recipe.network,
         organisms=("human",),
@@ -170,44 +194,38 @@ def _train_once(
         indel_anchor=recipe.defaults.indel_anchor,
         scorers=recipe.defaults.scorers,
         license=recipe.license,
-        training={
-            "recipe": digest,
-            "parameters": parameter_count(networks[0]),
-            "schedule": dataclasses.asdict(schedule),
-            "teachers": len(teachers),
-            "held_out": list(fold),
-            "test_chromosomes": list(recipe.data.test),
-            "minutes_since_last_start": round((time.monotonic() - started) / 60, 1),
-        },
+        training=training,
     )
-    save_checkpoint(folder, network, config, {"human": data.tables})
-    shutil.rmtree(progress)
-    return folder
+
+
+def _hash_training(recipe: Recipe, job: _Job, started_from: str | None) -> str:
+    """Return a hash of everything that a network's training depends on except the data."""
+    schedule = job.schedule
+    recipe = dataclasses.replace(recipe, student=())  # other students do not matter
+    if not job.teachers:  # nor, for a teacher, do other teachers' folds
+        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, folds=()))
+    names = (*schedule.weight_average, *schedule.teachers)
+    earlier = [_arrays_hash(job.folder.with_name(name)) for name in names]
+    return hashlib.sha256(repr((recipe, schedule, job.fold, started_from, earlier)).encode()).hexdigest()
 
 
 def _arrays_hash(folder: Path) -> str:
-    """Of a network's numbers alone: other files say how long it took."""
+    """Return the hash of a network's arrays; its other files record how long training took."""
     return hashlib.sha256((folder / ARRAYS_FILE).read_bytes()).hexdigest()
 
 
-def _seed(seed: int, name: str, begun: str | None) -> int:
-    """Of one network's training: another for each network and for each that it begins with, whatever the schedule."""
-    return int(hashlib.sha256(f"{seed} {name} {begun}".encode()).hexdigest()[:8], 16)
-
-
-def _of_one_teacher(recipe: Recipe) -> Recipe:
-    """A recipe without what changes nothing of a teacher: the others' folds, and the student."""
-    data = dataclasses.replace(recipe.data, folds=())
-    return dataclasses.replace(recipe, data=data, student=())
+def _seed(seed: int, name: str, started_from: str | None) -> int:
+    """Return the seed of a network's training; it depends on the initial parameters, but not on the schedule."""
+    return int(hashlib.sha256(f"{seed} {name} {started_from}".encode()).hexdigest()[:8], 16)
 
 
 def _check_recipe(folder: Path, digest: str) -> None:
-    """Raises OutputError where a folder has a network, or a part of its training, by another recipe."""
+    """Raise OutputError if a directory has a network, or a partly trained one, of another recipe."""
     found = [path.name.removeprefix(_PROGRESS) for path in folder.glob(f"{_PROGRESS}*")]
     if (folder / HASHES_FILE).exists():
         found.append(str(read_config(folder).training.get("recipe")))
     if others := [name for name in found if name != digest]:
         raise OutputError(
             f"{folder}\nwas trained by another recipe (found {others[0]}, expected {digest})",
-            hint="name another folder, or remove this one",
+            hint="choose another directory, or remove this one",
         )

@@ -1,4 +1,4 @@
-"""The windows that a network is trained on: where they lie, and all that they are labelled with.
+"""Training windows: their positions and labels.
 
 Coordinates are 0-based and half-open. Axes: B windows of the batch, S bp, L bins of 32 bp, C bins of 128 bp,
 W bins of 2,048 bp, T tracks.
@@ -42,21 +42,20 @@ class ContactMaps(Protocol):
 
 
 class TrainingWindows:
-    """Windows of the segments of `splice`, with every label that there is.
+    """Samples windows with all their labels.
 
     Args:
-        splice: the sequence, and its splice sites.
-        starts: of transcripts, in the same segments.
-        tracks: regions with coverage; those off the segments are not used.
+        splice: segments of sequence and their splice sites.
+        tss: TSSs in the same segments.
+        tracks: regions with coverage; regions outside the segments are not used.
         contacts: contact maps, if any.
     """
 
     def __init__(
-        self, splice: SpliceData, starts: TssData, tracks: TrackData, contacts: ContactMaps | None
+        self, splice: SpliceData, tss: TssData, tracks: TrackData, contacts: ContactMaps | None
     ) -> None:
         self.splice = splice
-        self._starts = starts
-        self._tracks, self._contacts = tracks, contacts
+        self._tss, self._tracks, self._contacts = tss, tracks, contacts
         lengths = np.array([len(segment.codes) for segment in splice.segments])
         self._weights = lengths / lengths.sum()
         self._regions = [
@@ -76,22 +75,27 @@ class TrainingWindows:
         count: int,
         hard_negatives: HardNegatives | None = None,
     ) -> Batch:
-        """Windows at random places, each reverse-complemented with probability one half.
+        """Sample windows at random positions; each is reverse-complemented with probability one half.
 
-        Without `hard_negatives` the share of windows that is to hold one is spread over the other kinds.
+        Args:
+            rng: the random generator.
+            sampling: the fractions of windows of each kind, and their mutations.
+            width_bp: width of the windows, S.
+            count: number of windows, B.
+            hard_negatives: without them, the other kinds of windows take their fraction.
 
         Returns:
-            The arrays of `SpliceBatch`, `sites` with negative sites after the annotated ones; starts bool (B, C, 2);
-            coverage float32 (B, L, T) and measured bool (B, L); and, where there are contact maps, contacts float32
-            (B, W, W, 1) and mapped bool (B, W, W).
+            The arrays of `SpliceBatch`, with negative sites after the annotated ones in `sites`; tss bool (B, C, 2);
+            coverage float32 (B, L, T) and measured bool (B, L); and, if there are contact maps, contacts float32
+            (B, W, W, T) and mapped bool (B, W, W).
         """
-        places = [self._draw(rng, sampling, width_bp, hard_negatives) for _ in range(count)]
-        windows = [self._window(*place, width_bp, reverse=bool(rng.random() < 0.5)) for place in places]
+        positions = [self._draw(rng, sampling, width_bp, hard_negatives) for _ in range(count)]
+        windows = [self._window(*place, width_bp, reverse=bool(rng.random() < 0.5)) for place in positions]
         batch = {name: np.stack([window[name] for window in windows]) for name in windows[0]}
         if sampling.mutated:
-            # Each window has a share of its own, so that some stay nearly as they are.
-            shares = sampling.mutated * rng.random((count, 1))
-            batch["codes"] = mutate(rng, batch["codes"], shares)
+            # Each window draws its own fraction, so that some are hardly mutated.
+            fractions = sampling.mutated * rng.random((count, 1))
+            batch["codes"] = mutate(rng, batch["codes"], fractions)
         if sampling.splice_site_mutation_rate:
             batch["codes"] = mutate_splice_sites(
                 rng, batch["codes"], batch["classes"], sampling.splice_site_mutation_rate
@@ -110,14 +114,13 @@ class TrainingWindows:
         width_bp: int,
         hard_negatives: HardNegatives | None,
     ) -> tuple[int, int]:
-        """Index of the segment, and start."""
-        at_hard_negative = (
-            hard_negatives is not None
-            and len(hard_negatives.places)
-            and rng.random() < sampling.hard_negatives
-        )
+        """Draw a window; return the index of its segment and its start."""
+        if hard_negatives is not None and not (
+            len(hard_negatives.positions) and rng.random() < sampling.hard_negatives
+        ):
+            hard_negatives = None
         kind = rng.random()
-        if at_hard_negative:
+        if hard_negatives is not None:
             index, position = hard_negatives.draw(rng)
             start0 = position - int(rng.integers(width_bp))
         elif kind < sampling.sites and len(self.splice.sites):
@@ -126,8 +129,8 @@ class TrainingWindows:
         elif kind < sampling.sites + sampling.regions and self._regions:
             index, first, end = self._regions[rng.integers(len(self._regions))]
             start0 = _within(rng, first, end, width_bp)
-        elif kind < sampling.sites + sampling.regions + sampling.tss and len(self._starts.places):
-            index, position = self._starts.places[rng.integers(len(self._starts.places))]
+        elif kind < sampling.sites + sampling.regions + sampling.tss and len(self._tss.positions):
+            index, position = self._tss.positions[rng.integers(len(self._tss.positions))]
             start0 = int(position) - int(rng.integers(width_bp))
         else:
             index = rng.choice(len(self._weights), p=self._weights)
@@ -142,7 +145,7 @@ class TrainingWindows:
         coverage, measured = self._tracks.window(chrom, start0, width_bp, reverse=reverse)
         known = batch["valid"].reshape(-1, BIN_BP).all(axis=1)
         batch |= {"coverage": coverage * known[:, None], "measured": measured & known}
-        batch["starts"] = self._starts.window(index, start0, width_bp, reverse=reverse)
+        batch["tss"] = self._tss.window(index, start0, width_bp, reverse=reverse)
         if self._contacts is not None:
             contacts = self._contacts.window(chrom, start0, width_bp, reverse=reverse)
             mapped = batch["valid"].reshape(len(contacts), -1).all(axis=1)
@@ -150,58 +153,65 @@ class TrainingWindows:
         return batch
 
 
-def mutate(rng: np.random.Generator, codes: np.ndarray, share: float | np.ndarray) -> np.ndarray:
-    """uint8 codes of any shape with a share of the known bases drawn anew, uniformly: a quarter of them stays.
+def mutate(rng: np.random.Generator, codes: np.ndarray, fraction: float | np.ndarray) -> np.ndarray:
+    """Redraw a fraction of the known bases uniformly, so that a quarter of those stay the same.
 
-    A `share` for each window has a shape that broadcasts to that of `codes`.
+    Args:
+        rng: the random generator.
+        codes: uint8 of any shape.
+        fraction: of the known bases; broadcasts to the shape of `codes`.
     """
-    drawn = (rng.random(codes.shape) < share) & (codes < 4)
-    return np.where(drawn, rng.integers(0, 4, codes.shape, np.uint8), codes)
+    redrawn = (rng.random(codes.shape) < fraction) & (codes < 4)
+    return np.where(redrawn, rng.integers(0, 4, codes.shape, np.uint8), codes)
 
 
 def mutate_splice_sites(
-    rng: np.random.Generator, codes: np.ndarray, classes: np.ndarray, share: float
+    rng: np.random.Generator, codes: np.ndarray, classes: np.ndarray, rate: float
 ) -> np.ndarray:
-    """uint8 codes (B, S) where, at a share of the splice sites, the intron's two bases next to them are drawn anew.
+    """Redraw the intronic dinucleotide of a fraction of the splice sites; unknown bases stay unknown.
 
-    `classes` is int8 (B, S), by SPLICE_CLASSES, 4 = none. Unknown bases stay so.
+    Args:
+        rng: the random generator.
+        codes: uint8 (B, S).
+        classes: int8 (B, S), by SPLICE_CLASSES, 4 = none.
+        rate: the fraction of sites.
     """
-    window, position = np.nonzero((classes != NO_SITE) & (rng.random(classes.shape) < share))
-    # The intron lies to the right of a donor of the plus strand and of an acceptor of the minus strand.
+    window, position = np.nonzero((classes != NO_SITE) & (rng.random(classes.shape) < rate))
+    # The intron is to the right of a plus-strand donor and of a minus-strand acceptor.
     side = np.where(np.isin(classes[window, position], (0, 3)), 1, -1)
-    made = codes.copy()
+    mutated = codes.copy()
     for step in (1, 2):
-        place = position + step * side
-        inside = (place >= 0) & (place < codes.shape[1])
-        at = window[inside], place[inside]
-        made[at] = np.where(codes[at] < UNKNOWN, rng.integers(0, 4, inside.sum(), np.uint8), UNKNOWN)
-    return made
+        intronic = position + step * side
+        inside = (intronic >= 0) & (intronic < codes.shape[1])
+        at = window[inside], intronic[inside]
+        mutated[at] = np.where(codes[at] < UNKNOWN, rng.integers(0, 4, inside.sum(), np.uint8), UNKNOWN)
+    return mutated
 
 
 def add_negative_sites(
     rng: np.random.Generator, sites: np.ndarray, classes: np.ndarray, valid: np.ndarray, count: int
 ) -> np.ndarray:
-    """The splice sites of one window, int32 (4, K), with bases that are none behind them, as far as there is room.
+    """Append positions that are not splice sites to the sites of one window, int32 (4, K), as far as they fit.
 
-    Scores look at junctions of every site that the network sees in either allele. Taught by annotated sites alone, it
-    would know which of two splices more, and never that a base which is no site splices not at all.
+    Scorers read junctions of every site that the network predicts in either allele. Trained on annotated sites only,
+    the network would never see negative examples of junctions.
 
     Args:
-        rng: draws the bases, uniformly over the known ones.
-        sites: padded with -1.
-        classes: int8 (S,): by SPLICE_CLASSES, 4 = none.
-        valid: bool (S,): known bases.
-        count: negative_sites for each class.
+        rng: draws the positions, uniformly among known bases.
+        sites: int32 (4, K), padded with -1.
+        classes: int8 (S,), by SPLICE_CLASSES, 4 = none.
+        valid: bool (S,), known bases.
+        count: number of negative sites of each class.
     """
     none = np.flatnonzero(valid & (classes == NO_SITE))
-    made = sites.copy()
-    for row in made:
+    extended = sites.copy()
+    for row in extended:
         padding = np.flatnonzero(row < 0)[: min(count, len(none))]
         row[padding] = rng.choice(none, len(padding), replace=False)
-    return made
+    return extended
 
 
 def _within(rng: np.random.Generator, start0: int, end0: int, width_bp: int) -> int:
-    """A start from which a window lies in [start0, end0), or around it where it is wider."""
+    """Draw a start so that the window lies in [start0, end0), or contains it if the window is wider."""
     slack = end0 - start0 - width_bp
     return start0 + int(rng.integers(min(slack, 0), max(slack, 0) + 1))
