@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from vepscore.model.heads import LinearHead
 from vepscore.model.network import AlphaGenome, one_hot
 from vepscore.outputs import Output
 from vepscore.train.splice import SpliceData
@@ -39,7 +40,7 @@ class HardNegatives(NamedTuple):
             """Return the total probability (S,) of unlabeled sites, from codes and classes (1, S)."""
             network = nnx.merge(graph, arrays)
             embeddings = network(one_hot(codes, jnp.float32), _ORGANISM, rotary_dtype=jnp.float32)
-            sites = network.heads[str(Output.SPLICE_SITES)](embeddings.bp1, _ORGANISM)
+            sites = network.head(Output.SPLICE_SITES, LinearHead)(embeddings.bp1, _ORGANISM)
             labels = jax.nn.one_hot(classes, sites.shape[-1])
             return jnp.sum((sites * (1 - labels))[0, :, :-1], axis=-1)
 

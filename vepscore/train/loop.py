@@ -32,7 +32,7 @@ from vepscore.model.loading import set_track_means
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.hard_negatives import HardNegatives
-from vepscore.train.objective import Arrays, Objective, Targets, head_of
+from vepscore.train.objective import Arrays, Objective, Targets
 from vepscore.train.recipe import Schedule, Stage
 from vepscore.train.training_windows import Batch, TrainingWindows
 from vepscore.train.tss import add_tss_head, remove_tss_head
@@ -156,7 +156,8 @@ def _vectors(
     network: AlphaGenome, optimizer: optax.GradientTransformation
 ) -> tuple[TrainState, Callable[[TrainState], AlphaGenome]]:
     """Return the initial state of a network, and the function that makes a network from a state."""
-    graph, params, statistics, rest = nnx.split(network, nnx.Param, nnx.BatchStat, ...)
+    graph, *states = nnx.split(network, nnx.Param, nnx.BatchStat, ...)
+    params, statistics, rest = states
     leaves, tree = jax.tree.flatten(params)
     is_matrix = [leaf.ndim > 1 for leaf in leaves]
     matrices, part_matrices = ravel_pytree([x for x, chosen in zip(leaves, is_matrix, strict=True) if chosen])
@@ -182,9 +183,9 @@ def _create(training: Training) -> AlphaGenome:
     network = AlphaGenome(training.network, rngs=nnx.Rngs(training.seed))
     set_track_means(network, training.objective.tracks)
     # Initialize the biases so that sites are rare.
-    bias = head_of(network, Output.SPLICE_SITES, LinearHead).linear.bias
+    bias = network.head(Output.SPLICE_SITES, LinearHead).linear.bias
     bias[...] = bias[...].at[:, -1].set(_NO_SITE_LOGIT)
-    usage = head_of(network, Output.SPLICE_SITE_USAGE, LinearHead).linear.bias
+    usage = network.head(Output.SPLICE_SITE_USAGE, LinearHead).linear.bias
     usage[...] = usage[...] - _NO_SITE_LOGIT
     network.train()
     return network
@@ -204,8 +205,8 @@ def _step(
         params = state.matrices, state.others
         (total, (losses, statistics)), gradient = jax.value_and_grad(loss, has_aux=True)(params)
         updates, slots = optimizer.update(gradient, state.optimizer, params)
-        changed = optax.apply_updates(params, updates)
-        return TrainState(*changed, statistics, slots), losses | {"total": total}
+        matrices, others = optax.apply_updates(params, updates)
+        return TrainState(matrices, others, statistics, slots), losses | {"total": total}
 
     return jax.jit(step, donate_argnums=0)
 

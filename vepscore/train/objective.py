@@ -6,7 +6,7 @@ Axes: B windows, S bp, L bins of 32 bp, W bins of 2,048 bp, T tracks of all outp
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,6 @@ from vepscore.train.recipe import Weights
 from vepscore.train.tss import tss_loss
 
 _ORGANISM = np.int32(0)
-_Head = TypeVar("_Head", TrackHead, LinearHead, JunctionHead)
 
 # The arrays of a batch of `TrainingWindows`: NumPy's, or JAX's in a compiled function.
 Arrays = Mapping[str, Any]
@@ -109,10 +108,10 @@ class Objective:
     def predict(self, network: AlphaGenome, batch: Arrays) -> Targets:
         """Return a network's predictions; junctions only if the batch has sites, contacts only if it has that head."""
         embeddings = _embed(network, batch)
-        fine = [self._fine(head_of(network, output, TrackHead), embeddings) for output in self.columns]
+        fine = [self._fine(network.head(output, TrackHead), embeddings) for output in self.columns]
         return Targets(
-            sites=head_of(network, Output.SPLICE_SITES, LinearHead)(embeddings.bp1, _ORGANISM),
-            usage=head_of(network, Output.SPLICE_SITE_USAGE, LinearHead)(embeddings.bp1, _ORGANISM),
+            sites=network.head(Output.SPLICE_SITES, LinearHead)(embeddings.bp1, _ORGANISM),
+            usage=network.head(Output.SPLICE_SITE_USAGE, LinearHead)(embeddings.bp1, _ORGANISM),
             junctions=_predict_junctions(network, embeddings, batch) if "sites" in batch else None,
             coverage=_in_order(fine, self.columns),
             contacts=_predict_contacts(network, embeddings)
@@ -125,8 +124,8 @@ class Objective:
     ) -> dict[str, jax.Array]:
         """Return each loss by name, not weighted; `measured` bool (B, L) are the bins whose coverage counts."""
         embeddings = _embed(network, batch)
-        logits = head_of(network, Output.SPLICE_SITES, LinearHead).logits(embeddings.bp1, _ORGANISM)
-        usage = head_of(network, Output.SPLICE_SITE_USAGE, LinearHead).logits(embeddings.bp1, _ORGANISM)
+        logits = network.head(Output.SPLICE_SITES, LinearHead).logits(embeddings.bp1, _ORGANISM)
+        usage = network.head(Output.SPLICE_SITE_USAGE, LinearHead).logits(embeddings.bp1, _ORGANISM)
         counts = _predict_junctions(network, embeddings, batch)
         assert targets.junctions is not None, "only predictions without sites lack junctions"
         losses = {
@@ -135,7 +134,7 @@ class Objective:
             "junctions": junction_loss(counts, targets.junctions, batch["sites"]),
         }
         for output in self.columns:
-            head = head_of(network, output, TrackHead)
+            head = network.head(output, TrackHead)
             losses |= self._track_losses(output, head, embeddings, targets.coverage, measured)
         if self.weights.tss:
             losses["tss"] = tss_loss(network, embeddings, batch["tss"], batch["valid"])
@@ -211,25 +210,18 @@ def _reverse_complement(batch: Arrays) -> Arrays:
     return mirrored
 
 
-def head_of(network: AlphaGenome, output: Output, kind: type[_Head]) -> _Head:
-    """Return the head of an output, which is of that kind."""
-    head = network.heads[str(output)]
-    assert isinstance(head, kind)
-    return head
-
-
 def _embed(network: AlphaGenome, batch: Arrays) -> Embeddings:
     return network(one_hot(batch["codes"], jnp.float32), _ORGANISM, rotary_dtype=jnp.float32)
 
 
 def _predict_contacts(network: AlphaGenome, embeddings: Embeddings) -> jax.Array:
     """Return (B, W, W, 1)."""
-    return head_of(network, Output.CONTACT_MAPS, LinearHead)(embeddings.pair, _ORGANISM)
+    return network.head(Output.CONTACT_MAPS, LinearHead)(embeddings.pair, _ORGANISM)
 
 
 def _predict_junctions(network: AlphaGenome, embeddings: Embeddings, batch: Arrays) -> jax.Array:
     """Return (B, K, K, 2, 1) between the sites of the batch."""
-    head = head_of(network, Output.SPLICE_JUNCTIONS, JunctionHead)
+    head = network.head(Output.SPLICE_JUNCTIONS, JunctionHead)
 
     def count(embedding: jax.Array, sites: jax.Array) -> jax.Array:
         return head(embedding[jnp.maximum(sites, 0)], sites, _ORGANISM)

@@ -148,7 +148,7 @@ def _train_once(recipe: Recipe, data: TrainingData, job: _Job, observe: Observe)
         )
 
     networks = [train_repeat(number) for number in range(1, schedule.repeats + 1)]
-    networks += [load_checkpoint(folder.with_name(name)).network for name in schedule.weight_average]
+    networks += [_load_network(folder.with_name(name)) for name in schedule.weight_average]
     weight = (1 - sum(schedule.weight_average.values())) / schedule.repeats
     network = averaged(networks, [weight] * schedule.repeats + list(schedule.weight_average.values()))
     training_facts = {
@@ -179,9 +179,15 @@ def _load_training(recipe: Recipe, data: TrainingData, job: _Job, teachers: Sequ
         ),
         windows=data.windows(job.fold),
         seed=0,
-        teachers=[load_checkpoint(teacher).network for teacher in teachers],
-        start=load_checkpoint(job.start).network if job.start else None,
+        teachers=[_load_network(teacher) for teacher in teachers],
+        start=_load_network(job.start) if job.start else None,
     )
+
+
+def _load_network(folder: Path) -> AlphaGenome:
+    network = load_checkpoint(folder).network
+    assert network is not None
+    return network
 
 
 def _checkpoint_config(recipe: Recipe, training: dict[str, Any]) -> CheckpointConfig:

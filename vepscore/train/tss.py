@@ -76,7 +76,9 @@ def tss_loss(network: AlphaGenome, embeddings: Embeddings, tss: jax.Array, valid
         valid: bool (B, S).
     """
     bins = embeddings.bp1.reshape(*tss.shape[:2], BIN_BP, -1).mean(axis=2)
-    logits = network.heads[_HEAD](bins)
+    head = network.heads[_HEAD]
+    assert isinstance(head, nnx.Linear)
+    logits = head(bins)
     whole = valid.reshape(*tss.shape[:2], BIN_BP).all(axis=2)[..., None]
     entropy = jax.nn.softplus(logits) - tss * logits
     return jnp.sum(entropy * whole) / jnp.maximum(jnp.sum(tss & whole), 1)
