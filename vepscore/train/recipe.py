@@ -19,7 +19,7 @@ from vepscore.schema import CLOSED, Number, Whole, expected, field_error, parse
 
 log = logging.getLogger(__name__)
 
-# Keys of version 0.1, by the name of their table; read for one more release.
+# Keys of version 0.1, by the name of their table; read until version 0.3.
 _RENAMED = {
     "recipe": {"licence": "license"},
     "sampling": {
@@ -288,7 +288,7 @@ def read_recipe(path: Path) -> Recipe:
     except ValueError as error:
         raise TrainingError(f"{path}\nis not TOML: {error}") from error
     if renamed := sorted(set(_rename(values, "recipe"))):
-        log.warning("%s: old names, which the next release will not read: %s", path, ", ".join(renamed))
+        log.warning("%s: old names, which work until version 0.3: %s", path, ", ".join(renamed))
     try:
         return parse(Recipe, values)
     except ValueError as error:
