@@ -12,7 +12,6 @@ from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import default_precision, find_devices
 from vepscore.engine.encoding import RUN_BINS
-from vepscore.engine.job import ALL_SCORERS
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import choose_scorers, needed_outputs, select_scorers
@@ -27,6 +26,7 @@ from vepscore.genome.windows import parse_width
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.registry import resolve_checkpoint
+from vepscore.options import ALL_SCORERS
 
 ENGINES = {"sparse": SparseEngine, "dense": DenseEngine}
 

@@ -12,9 +12,18 @@ from tests.builders import vcf_row, write_vcf
 from tests.cli.here import Ended, process_restored, run_here
 from tests.cli.scoring import Bench
 from vepscore.cli.main import app
-from vepscore.cli.option_groups import AUTO, Device, Organism, find_window
 from vepscore.cli.pictures import open_predictor
+from vepscore.engine.job import Job, resolve_defaults
 from vepscore.errors import CheckpointError, UsageError
+from vepscore.options import (
+    AUTO,
+    ComputeOptions,
+    GenomeOptions,
+    ModelOptions,
+    Precision,
+    WindowOptions,
+    parse_window,
+)
 
 WINDOW_BP = 18_432
 OUTSIDE = vcf_row("chr1", 9_000, 1, "~")
@@ -113,16 +122,25 @@ def test_window_of_a_checkpoint_in_the_official_layout_is_1_mb(
     official: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        assert find_window("auto", str(official)) == 1 << 20
+        assert resolve_defaults(job_of(str(official))).window_bp == 1 << 20
     assert "window of 1,048,576 bp, the default of checkpoint" in caplog.text
 
 
-def test_window_that_is_given_needs_no_checkpoint() -> None:
-    assert find_window("32kb", "absent") == 32_768
+def job_of(checkpoint: str | None, window: str = AUTO) -> Job:
+    windows = WindowOptions(window=parse_window(window))
+    return Job(
+        genome=GenomeOptions(reference=Path("ref.fa")),
+        model=ModelOptions(checkpoint=checkpoint),
+        windows=windows,
+    )
+
+
+def test_window_that_is_given_is_kept() -> None:
+    assert resolve_defaults(job_of(None, "32kb")).window_bp == 32_768
     with pytest.raises(CheckpointError, match="'absent' is neither the name of a checkpoint nor a directory"):
-        find_window("auto", "absent")
+        resolve_defaults(job_of("absent"))
     with pytest.raises(UsageError, match="window width '17kb'"):
-        find_window("17kb", None)
+        job_of(None, "17kb")
 
 
 @pytest.mark.parametrize(
@@ -139,6 +157,10 @@ def test_pictures_have_the_window_of_the_scores(
 ) -> None:
     with process_restored():
         predictor = open_predictor(
-            bench.genome.fasta, str(checkpoint), None, Organism.human, window, "float32", Device.auto, scores
+            bench.genome.fasta,
+            ModelOptions(checkpoint=str(checkpoint), precision=Precision.FLOAT32),
+            WindowOptions(window=parse_window(window)),
+            ComputeOptions(),
+            scores,
         )
-    assert predictor.facts.provenance["vepscoreWindow"] == f"{expected} bp"
+    assert predictor.info.metadata.window_bp == expected

@@ -39,7 +39,7 @@ def test_quantiles_of_the_embedded_checkpoint_fit_it_and_its_defaults() -> None:
     path = registry.embedded_checkpoint()
     config = read_config(path)
     (file,) = list_quantiles(path)
-    facts = read_quantiles(file).facts
+    facts = read_quantiles(file).header
     assert facts["vepscoreCheckpoint"] == f"{config.name} sha256:{checkpoint_digest(path)}"
     assert facts["vepscoreWindow"] == f"{config.window_bp} bp"
     assert facts["vepscoreIndelAnchor"] == config.indel_anchor

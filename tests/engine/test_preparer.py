@@ -21,10 +21,11 @@ from tests.builders import (
 )
 from vepscore.contract import PolyASite
 from vepscore.engine.plugins import load_scorers
-from vepscore.engine.preparer import AllelePreparer, MismatchPolicy, PreparedAllele, ReadyAllele
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele, ReadyAllele
 from vepscore.errors import GenomeError
 from vepscore.genome.alleles import Status
 from vepscore.genome.fasta import Reference
+from vepscore.options import MismatchPolicy
 
 LIMIT_BP = WINDOW_BP // 4
 CENTRE = WINDOW_BP // 2 - 1  # the position of an SNV in its window

@@ -11,8 +11,9 @@ from tests.builders import TinyGenome
 from tests.engine.jobs import tiny_job
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.preparer import AllelePreparer
-from vepscore.engine.provenance import describe_run, read_placement
+from vepscore.engine.provenance import describe_run, match_scores
 from vepscore.genome.indel_anchor import IndelAnchor
+from vepscore.io.run_metadata import RunMetadata
 from vepscore.model.checkpoint import Checkpoint
 
 
@@ -42,7 +43,7 @@ def named_and_hashed(path: Path) -> str:
 
 def test_facts_of_a_run(options: dict[str, object], genome: TinyGenome, checkpoint_folder: Path) -> None:
     sums = hashlib.sha256((checkpoint_folder / "SHA256SUMS").read_bytes()).hexdigest()
-    facts = describe_run(**options)
+    facts = describe_run(**options).to_header()
     assert facts == {
         "vepscoreVersion": vepscore.__version__,
         "vepscoreCommand": "vepscore score 'my file.vcf' -r tiny.fa",
@@ -63,52 +64,53 @@ def test_facts_of_a_run(options: dict[str, object], genome: TinyGenome, checkpoi
         "vepscoreScorers": "ATAC,RNA_SEQ",
         "vepscoreUse": "research; not for clinical use",
     }
-    assert list(facts.items()) == list(describe_run(**options).items())
+    assert list(facts.items()) == list(describe_run(**options).to_header().items())
 
 
 @pytest.mark.parametrize(
     ("align_bp", "strand", "as_written", "anchor"),
     [(1, "+", False, "both"), (4096, "-", False, "left"), (128, "+", True, "left")],
 )
-def test_placement_is_read_again(
+def test_predictions_are_made_in_windows_like_those_of_the_scores(
     options: dict[str, object], align_bp: int, strand: str, as_written: bool, anchor: str
 ) -> None:
-    preparer = dataclasses.replace(
-        options["preparer"], align_bp=align_bp, as_written=as_written, indel_anchor=IndelAnchor(anchor)
+    scores = RunMetadata(
+        window_bp=16_384,
+        align_bp=align_bp,
+        strand=strand,
+        as_written=as_written,
+        indel_anchor=IndelAnchor(anchor),
     )
-    facts = describe_run(
-        **options | {"preparer": preparer, "job": dataclasses.replace(options["job"], strand=strand)}
-    )
-    expected = {
-        "align_bp": align_bp,
-        "strand": strand,
-        "as_written": as_written,
-        "indel_anchor": IndelAnchor(anchor),
-    }
-    assert read_placement(facts, 16_384) == expected
-    assert read_placement(facts, 512)["align_bp"] == (align_bp if align_bp <= 128 else 1)
+    job = options["job"]
+    matched = match_scores(job.changed(window=None), scores)
+    windows, alleles = matched.windows, matched.alleles
+    assert (windows.window, windows.align, windows.strand.sign) == (16_384, align_bp, strand)
+    assert (alleles.as_written, alleles.indel_anchor) == (as_written, anchor)
+    assert match_scores(job.changed(window=512), scores).windows.align == (align_bp if align_bp <= 128 else 1)
 
 
-def test_placement_of_unknown_scores_is_the_default() -> None:
-    default = {"align_bp": 1, "strand": "+", "as_written": False, "indel_anchor": None}
-    assert read_placement({}, 16_384) == default
+def test_predictions_without_scores_keep_their_options(options: dict[str, object]) -> None:
+    assert match_scores(options["job"], None) == options["job"]
 
 
-def test_placement_of_an_earlier_version_is_left_anchored() -> None:
-    placement = {"align_bp": 1, "strand": "+", "as_written": False, "indel_anchor": IndelAnchor.LEFT}
-    assert read_placement({"vepscoreAlign": "many"}, 16_384) == placement
+def test_predictions_for_scores_of_an_earlier_version_are_left_anchored(options: dict[str, object]) -> None:
+    scores = RunMetadata.from_header({"vepscoreAlign": "many"})
+    matched = match_scores(options["job"], scores)
+    assert (matched.windows.align, matched.alleles.indel_anchor) == (1, IndelAnchor.LEFT)
 
 
 def test_what_was_not_given_is_not_mentioned(options: dict[str, object], preparer: AllelePreparer) -> None:
     bare = dataclasses.replace(preparer, annotation=None, polya=None)
-    job = dataclasses.replace(options["job"], genes=None, polya=None)
-    facts = describe_run(**options | {"preparer": bare, "job": job})
+    job = options["job"].changed(genes=None, polya=None)
+    facts = describe_run(**options | {"preparer": bare, "job": job}).to_header()
     assert facts.keys().isdisjoint({"vepscoreAnnotation", "vepscorePolyA", "vepscoreTerms"})
 
 
 def test_terms_of_the_checkpoint_are_repeated(options: dict[str, object], checkpoint: Checkpoint) -> None:
     config = dataclasses.replace(checkpoint.config, terms_notice="non-commercial use only")
-    facts = describe_run(**options | {"checkpoint": dataclasses.replace(checkpoint, config=config)})
+    facts = describe_run(
+        **options | {"checkpoint": dataclasses.replace(checkpoint, config=config)}
+    ).to_header()
     assert list(facts.items())[-1] == ("vepscoreTerms", "non-commercial use only")
 
 
@@ -118,6 +120,6 @@ def test_command_is_that_of_any_run_with_the_same_scores(options: dict[str, obje
     divided = ("vepscore", "score", "in.vcf", "-o", "a.vcf", "-ob.vcf", "--output=c.bcf", "--table", "t.tsv")
     divided += ("-r", "tiny.fa", "--shard", "1/2", "--cluster=local:2", "--no-resume", "-q", "--align", "128")
     divided += ("--json-summary", "s.json", "--strict")
-    jobs = [dataclasses.replace(options["job"], command=words) for words in (bare, divided)]
-    commands = [describe_run(**options | {"job": job})["vepscoreCommand"] for job in jobs]
+    jobs = [options["job"].changed(command=words) for words in (bare, divided)]
+    commands = [describe_run(**options | {"job": job}).command for job in jobs]
     assert commands == ["vepscore score in.vcf -r tiny.fa --align 128"] * 2

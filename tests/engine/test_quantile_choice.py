@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.builders import TinyGenome, build_checkpoint, make_records, vcf_row, write_vcf
-from tests.engine.jobs import tiny_job
+from tests.engine.jobs import output_files, path_of, paths_of, renamed, tiny_job
 from tests.io.samples import read_all
 from vepscore.engine.calibration import calibrate
 from vepscore.engine.job import Job
@@ -22,9 +22,9 @@ from vepscore.engine.plugins import load_scorers
 from vepscore.engine.quantile_choice import find_quantiles, match_composite
 from vepscore.engine.run_job import run_job
 from vepscore.engine.scored_records import RunCounts
-from vepscore.engine.shards import Shard
 from vepscore.errors import CheckpointError, InputError, OutputError, UsageError
 from vepscore.genome.alleles import AlleleKind, Status
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.io.merging import merge
 from vepscore.io.quantile_writer import quantiles_of
 from vepscore.io.quantiles import (
@@ -36,6 +36,8 @@ from vepscore.io.quantiles import (
     read_quantiles,
 )
 from vepscore.io.results import AlleleResult, RecordResult
+from vepscore.io.run_metadata import RunMetadata
+from vepscore.options import Shard
 
 NAME = quantiles_name("human", 16_384, "float32")
 SNVS = [vcf_row("chr1", pos0, 1, "~") for pos0 in range(12_000, 20_000, 400)]
@@ -63,7 +65,7 @@ def background_job(
     genome: TinyGenome, checkpoint_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Job:
     source = write_vcf(tmp_path_factory.mktemp("background") / "background.vcf", *BACKGROUND)
-    return tiny_job(genome, checkpoint_folder, source, scorers=SCORERS, precision=None, use_quantiles=False)
+    return tiny_job(genome, checkpoint_folder, source, scorers=SCORERS, precision=None, no_quantiles=True)
 
 
 @pytest.fixture(scope="module")
@@ -108,18 +110,8 @@ def killed_after(records: int):
     return observe
 
 
-def outputs_of(job: Job) -> list[Path]:
-    return [*map(Path, job.outputs), job.table]
-
-
 def contents(job: Job) -> list[bytes]:
-    return [path.read_bytes() for path in outputs_of(job)]
-
-
-def renamed(job: Job, prefix: str, **changes: object) -> Job:
-    """The job with outputs of other names."""
-    outputs = [path.with_name(f"{prefix}{path.name}") for path in outputs_of(job)]
-    return dataclasses.replace(job, outputs=tuple(map(str, outputs[:-1])), table=outputs[-1], **changes)
+    return [path.read_bytes() for path in paths_of(job)]
 
 
 def with_quantiles(checkpoint: Path, quantiles: Path, folder: Path) -> Path:
@@ -132,14 +124,14 @@ def with_quantiles(checkpoint: Path, quantiles: Path, folder: Path) -> Path:
 def other_quantiles(background_job: Job, folder: Path) -> Path:
     """Quantiles of half of the background."""
     source = write_vcf(folder / "half.vcf", *BACKGROUND[::2])
-    path, _ = calibrate(dataclasses.replace(background_job, source=str(source)), folder / "other", ignore)
+    path, _ = calibrate(background_job.changed(source=str(source)), folder / "other", ignore)
     return path
 
 
 class TestCalibration:
     def test_the_file_says_what_it_was_made_of(self, quantiles: Quantiles, background_job: Job):
         assert quantiles.name == NAME
-        facts = quantiles.facts
+        facts = quantiles.header
         assert (facts["vepscoreSubstitutions"], facts["vepscoreIndels"]) == (str(len(SNVS)), str(len(INDELS)))
         assert facts["vepscoreAlleles"] == "normalised"
         assert facts["vepscoreInput"].startswith("background.vcf sha256:")
@@ -169,14 +161,14 @@ class TestCalibration:
     def test_nothing_scored_leaves_no_folder(self, background_job: Job, tmp_path: Path):
         source = write_vcf(tmp_path / "in.vcf", ROWS[2])
         with pytest.raises(InputError, match="no allele of the input was scored"):
-            calibrate(dataclasses.replace(background_job, source=str(source)), tmp_path / "none", ignore)
+            calibrate(background_job.changed(source=str(source)), tmp_path / "none", ignore)
         assert not (tmp_path / "none").exists()
 
 
 class TestRankedRun:
     def test_outputs_have_the_quantiles_of_their_scores(self, job: Job, quantiles: Quantiles):
         run_job(job, ignore)
-        long = pd.read_parquet(job.outputs[1])
+        long = pd.read_parquet(path_of(job, "long_table"))
         assert long["quantile_score"].notna().all() and set(long["variant_scorer"]) == set(SCORERS)
         for (scorer, ref, alt), rows in long.groupby(["variant_scorer", "ref", "alt"], observed=True):
             kind = AlleleKind.SUBSTITUTION if len(ref) == len(alt) else AlleleKind.INDEL
@@ -188,9 +180,9 @@ class TestRankedRun:
         assert long["quantile_score"].between(-1, 1).all()
         assert (long.loc[long["variant_scorer"] == "DNASE", "quantile_score"] < 0).any()
 
-        table = pd.read_csv(job.table, sep="\t", comment="#")
+        table = pd.read_csv(path_of(job, "table"), sep="\t", comment="#")
         assert table["VS_DNASE_Q"].notna().tolist() == [True, True, False, True]
-        _, records = read_all(job.outputs[0])
+        _, records = read_all(path_of(job, "vcf"))
         info = dict(pair.split("=") for pair in records[1].line.decode().split("\t")[7].split(";"))
         assert info["VS_DNASE_Q"] == f"{table['VS_DNASE_Q'][1]:.6g},."
         assert info["VS_RNA_Q"] == ".,." and b"VS_DNASE_Q" not in records[2].line
@@ -199,15 +191,13 @@ class TestRankedRun:
         self, background_job: Job, quantiles_path: Path, tmp_path: Path
     ):
         """Of its own substitutions: the mean of the two in the middle is between them."""
-        job = dataclasses.replace(
-            background_job,
-            background=None,
-            table=tmp_path / "out.parquet",
+        job = background_job.changed(
+            outputs=output_files(table=tmp_path / "out.parquet"),
             quantiles=quantiles_path,
-            use_quantiles=True,
+            no_quantiles=False,
         )
         run_job(job, ignore)
-        table = pd.read_parquet(job.table)
+        table = pd.read_parquet(path_of(job, "table"))
         table = table[table["ref"].str.len() == 1]
         for field, middle in (("VS_DNASE", 0), ("VS_CONTACT", 0.5)):
             found = table[[field, f"{field}_Q"]].dropna().sort_values(field)[f"{field}_Q"].to_numpy()
@@ -218,9 +208,9 @@ class TestRankedRun:
 
     def test_provenance_names_them(self, job: Job, quantiles: Quantiles):
         run_job(job, ignore)
-        header, _ = read_all(job.outputs[0])
+        header, _ = read_all(path_of(job, "vcf"))
         assert f"##vepscoreQuantiles={NAME} sha256:{quantiles.digest}" in header.meta
-        assert f"##vepscoreQuantiles={NAME} sha256:{quantiles.digest}" in job.table.read_text()
+        assert f"##vepscoreQuantiles={NAME} sha256:{quantiles.digest}" in path_of(job, "table").read_text()
 
     def test_same_scores_without_them(self, job: Job):
         run_job(job, ignore)
@@ -239,16 +229,16 @@ class TestChoice:
         self, job: Job, quantiles_path: Path, tmp_path: Path
     ):
         run_job(job, ignore)
-        copy = with_quantiles(Path(job.checkpoint), quantiles_path, tmp_path)
+        copy = with_quantiles(Path(job.model.checkpoint), quantiles_path, tmp_path)
         default = renamed(job, "default.", checkpoint=str(copy), quantiles=None)
         run_job(default, ignore)
         assert contents(default) == contents(job)
 
     def test_unwanted_ones_leave_no_trace(self, job: Job, quantiles_path: Path, tmp_path: Path):
-        bare = dataclasses.replace(job, quantiles=None)
+        bare = job.changed(quantiles=None)
         run_job(bare, ignore)
-        copy = with_quantiles(Path(job.checkpoint), quantiles_path, tmp_path)
-        unwanted = renamed(bare, "unwanted.", checkpoint=str(copy), use_quantiles=False)
+        copy = with_quantiles(Path(job.model.checkpoint), quantiles_path, tmp_path)
+        unwanted = renamed(bare, "unwanted.", checkpoint=str(copy), no_quantiles=True)
         run_job(unwanted, ignore)
         assert contents(unwanted) == contents(bare)
 
@@ -264,73 +254,75 @@ class TestChoice:
     def test_other_settings_are_refused_where_asked_for_and_left_out_by_default(
         self, job: Job, quantiles: Quantiles, quantiles_path: Path, tmp_path, caplog, key: str, other: str
     ):
-        provenance = {**quantiles.facts, key: other}
-        said = f"{key.removeprefix('vepscore').lower()}: found {quantiles.facts[key]}, expected {other}"
+        metadata = RunMetadata.from_header({**quantiles.header, key: other})
+        said = f"{key.removeprefix('vepscore').lower()}: found {quantiles.header[key]}, expected {other}"
         with pytest.raises(UsageError) as raised:
-            find_quantiles(job, provenance)
+            find_quantiles(job, metadata)
         lines = str(raised.value).splitlines()
         assert lines[0] == f"--quantiles {quantiles_path.parent}"
         assert f"  {NAME}: {said}" in lines
 
-        copy = with_quantiles(Path(job.checkpoint), quantiles_path, tmp_path)
-        default = dataclasses.replace(job, checkpoint=str(copy), quantiles=None)
+        copy = with_quantiles(Path(job.model.checkpoint), quantiles_path, tmp_path)
+        default = job.changed(checkpoint=str(copy), quantiles=None)
         with caplog.at_level(logging.INFO, "vepscore"):
-            assert find_quantiles(default, provenance) is None
+            assert find_quantiles(default, metadata) is None
         assert f"no quantiles from {NAME}: {said}" in caplog.messages
-        assert find_quantiles(default, quantiles.facts).digest == quantiles.digest
+        assert find_quantiles(default, quantiles.metadata).digest == quantiles.digest
 
     def test_those_of_another_checkpoint_are_refused_before_anything_is_scored(
         self, job: Job, tmp_path: Path
     ):
-        other = dataclasses.replace(job, checkpoint=str(build_checkpoint(tmp_path, name="other")))
+        other = job.changed(checkpoint=str(build_checkpoint(tmp_path, name="other")))
         with pytest.raises(UsageError, match=r"checkpoint: found tiny sha256:\w+, expected other sha256:\w+"):
             run_job(other, ignore)
-        assert not any(path.exists() for path in outputs_of(other))
+        assert not any(path.exists() for path in paths_of(other))
 
     def test_of_several_the_matching_one_is_taken(
         self, job: Job, quantiles: Quantiles, quantiles_path: Path, tmp_path: Path
     ):
         shutil.copy(quantiles_path, tmp_path)
         table = pq.read_table(quantiles_path)
-        wide = quantiles.facts | {"vepscoreWindow": "32768 bp"}
+        wide = quantiles.header | {"vepscoreWindow": "32768 bp"}
         name = quantiles_name("human", 32_768, "float32")
         pq.write_table(table.replace_schema_metadata(wide), tmp_path / name)
-        both = dataclasses.replace(job, quantiles=tmp_path)
-        assert find_quantiles(both, quantiles.facts).digest == quantiles.digest
-        assert find_quantiles(both, wide).name == name
+        both = job.changed(quantiles=tmp_path)
+        assert find_quantiles(both, quantiles.metadata).digest == quantiles.digest
+        assert find_quantiles(both, RunMetadata.from_header(wide)).name == name
 
     def test_another_alignment_is_warned_of(self, job: Job, quantiles: Quantiles, caplog):
-        found = find_quantiles(job, {**quantiles.facts, "vepscoreAlign": "128 bp"})
+        found = find_quantiles(job, RunMetadata.from_header({**quantiles.header, "vepscoreAlign": "128 bp"}))
         assert found.digest == quantiles.digest
         assert "the background was scored with align 1 bp, this run with 128 bp" in caplog.text
 
     def test_indels_scored_in_other_windows_are_not_ranked(self, job: Job, quantiles: Quantiles, caplog):
-        facts = {**quantiles.facts, "vepscoreIndelAnchor": "both"}
+        metadata = dataclasses.replace(quantiles.metadata, indel_anchor=IndelAnchor.BOTH)
         with caplog.at_level(logging.INFO, "vepscore"):
-            found = find_quantiles(job, facts)
+            found = find_quantiles(job, metadata)
         assert (
             "no quantiles of indels: indel anchor left in the background, both in this run" in caplog.messages
         )
         assert found.kinds.keys() == {AlleleKind.SUBSTITUTION}
-        same = find_quantiles(job, {**quantiles.facts, "vepscoreIndelAnchor": "left"})
+        same = find_quantiles(
+            job, RunMetadata.from_header({**quantiles.header, "vepscoreIndelAnchor": "left"})
+        )
         assert same.kinds.keys() == set(AlleleKind)
 
     def test_kind_that_the_background_lacks_is_named(
         self, job: Job, background_job: Job, tmp_path: Path, caplog
     ):
         source = write_vcf(tmp_path / "snvs.vcf", *SNVS)
-        path, _ = calibrate(
-            dataclasses.replace(background_job, source=str(source)), tmp_path / "snvs", ignore
-        )
+        path, _ = calibrate(background_job.changed(source=str(source)), tmp_path / "snvs", ignore)
         snvs = read_quantiles(path)
         with caplog.at_level(logging.INFO, "vepscore"):
-            find_quantiles(dataclasses.replace(job, quantiles=path), snvs.facts)
+            find_quantiles(job.changed(quantiles=path), snvs.metadata)
         assert f"quantiles: {NAME}, {len(SNVS)} substitutions, 0 indels" in caplog.messages
         assert "no quantiles of indels: the background has none" in caplog.messages
 
     def test_scorers_without_a_background_are_named(self, job: Job, quantiles: Quantiles, caplog):
         with caplog.at_level(logging.INFO, "vepscore"):
-            find_quantiles(job, {**quantiles.facts, "vepscoreScorers": "ATAC,DNASE"})
+            find_quantiles(
+                job, RunMetadata.from_header({**quantiles.header, "vepscoreScorers": "ATAC,DNASE"})
+            )
         assert "no quantiles of ATAC: the background has no scores of them" in caplog.messages
 
     @pytest.mark.parametrize(
@@ -357,13 +349,13 @@ class TestChoice:
 
     def test_folder_without_any_is_refused(self, job: Job, quantiles: Quantiles, tmp_path: Path):
         with pytest.raises(UsageError, match="found no quantiles-"):
-            find_quantiles(dataclasses.replace(job, quantiles=tmp_path / "nowhere"), quantiles.facts)
+            find_quantiles(job.changed(quantiles=tmp_path / "nowhere"), quantiles.metadata)
 
     def test_damaged_ones_are_an_error_by_default_too(self, job: Job, quantiles: Quantiles, tmp_path: Path):
-        copy = shutil.copytree(job.checkpoint, tmp_path / "copy")
+        copy = shutil.copytree(job.model.checkpoint, tmp_path / "copy")
         (copy / NAME).write_bytes(b"PAR1")
         with pytest.raises(CheckpointError) as raised:
-            find_quantiles(dataclasses.replace(job, checkpoint=str(copy), quantiles=None), quantiles.facts)
+            find_quantiles(job.changed(checkpoint=str(copy), quantiles=None), quantiles.metadata)
         assert "--no-quantiles" in raised.value.hint
 
 
@@ -371,7 +363,7 @@ class TestPartsOfARun:
     def test_run_that_was_cut_off_goes_on(self, job: Job):
         run_job(job, ignore)
         expected = contents(job)
-        for path in outputs_of(job):
+        for path in paths_of(job):
             path.unlink()
         with pytest.raises(Killed):
             run_job(job, killed_after(2))
@@ -384,7 +376,7 @@ class TestPartsOfARun:
             run_job(job, killed_after(2))
         for quantiles in (other, None):
             with pytest.raises(OutputError, match=r"vepscoreQuantiles: found quantiles-human.* expected"):
-                run_job(dataclasses.replace(job, quantiles=quantiles), ignore)
+                run_job(job.changed(quantiles=quantiles), ignore)
 
     def test_shards_merge_into_what_one_run_writes(self, job: Job, background_job: Job, tmp_path: Path):
         run_job(job, ignore)
@@ -392,20 +384,20 @@ class TestPartsOfARun:
         for part in parts:
             run_job(part, ignore)
         merged = renamed(job, "merged.")
-        for output, *paths in zip(*map(outputs_of, (merged, *parts)), strict=True):
+        for output, *paths in zip(*map(paths_of, (merged, *parts)), strict=True):
             merge(paths, str(output))
         assert contents(merged) == contents(job)
 
         other = other_quantiles(background_job, tmp_path)
-        run_job(dataclasses.replace(parts[1], quantiles=other), ignore)
-        for output, *paths in zip(*map(outputs_of, (merged, *parts)), strict=True):
+        run_job(parts[1].changed(quantiles=other), ignore)
+        for output, *paths in zip(*map(paths_of, (merged, *parts)), strict=True):
             with pytest.raises(InputError, match="only in this one: ##vepscoreQuantiles=quantiles-human"):
                 merge(paths, str(output))
 
     @pytest.mark.slow
     def test_workers_of_a_cluster_give_the_same_bytes(self, job: Job, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-        run_job(dataclasses.replace(job, device="cpu"), ignore)
+        run_job(job.changed(device="cpu"), ignore)
         on_workers = renamed(job, "cluster.", device="cpu", cluster="local:1")
         run_job(on_workers, ignore)
         assert contents(on_workers) == contents(job)

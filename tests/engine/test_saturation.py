@@ -1,6 +1,5 @@
 """Every substitution of a region has the scores that a VCF of them has, and what cannot be done is said."""
 
-import dataclasses
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.builders import WINDOW_BP, TinyGenome, sequences, write_vcf
-from tests.engine.jobs import tiny_job
+from tests.engine.jobs import output_files, tiny_job
 from vepscore.engine.job import Job
 from vepscore.engine.run_job import run_job
 from vepscore.engine.saturation import MAX_REGION_BP, grid_for, run_saturation
@@ -22,7 +21,7 @@ SUBSTITUTION = ["pos", "alt", "variant_scorer", "gene_id"]
 
 
 def make_job(genome: TinyGenome, checkpoint: Path, **changes: object) -> Job:
-    return tiny_job(genome, checkpoint, Path(), **{"align_bp": grid_for(WINDOW_BP)} | changes)
+    return tiny_job(genome, checkpoint, Path(), **{"align": grid_for(WINDOW_BP)} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +38,9 @@ def made(genome: TinyGenome, checkpoint_folder: Path, tmp_path_factory: pytest.T
         for alt in "ACGT"
         if alt != bases[pos1 - 1]
     ]
-    outputs = {"outputs": (str(folder / "score.parquet"),), "table": folder / "score.tsv"}
+    outputs = output_files(folder / "score.parquet", table=folder / "score.tsv")
     source = str(write_vcf(folder / "in.vcf", *rows))
-    run_job(dataclasses.replace(job, source=source, scorers=SPLICING, **outputs), lambda counts, total: None)
+    run_job(job.changed(source=source, scorers=SPLICING, outputs=outputs), lambda counts, total: None)
     return folder
 
 

@@ -14,14 +14,15 @@ import pytest
 from tests.builders import WINDOW_BP, make_records, vcf_row
 from tests.engine.fakes import Counting, FakeEngine
 from vepscore.engine.plugins import load_scorers
-from vepscore.engine.preparer import AllelePreparer, MismatchPolicy, ReadyAllele
-from vepscore.engine.scored_records import RunCounts, run, score_records
+from vepscore.engine.preparer import AllelePreparer, ReadyAllele
+from vepscore.engine.scored_records import RunCounts, score_records, write_results
 from vepscore.engine.scoring import AlleleScores
 from vepscore.errors import GenomeError, InputError
 from vepscore.genome.alleles import Status
 from vepscore.io.journal import open_journal
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult
+from vepscore.options import MismatchPolicy
 
 SNV = vcf_row("chr1", 16_000, 1, "~")
 SYMBOLIC = vcf_row("chr1", 16_000, 1, "<DEL>")
@@ -108,7 +109,7 @@ def test_single_windows_are_scored_as_they_come(preparer: AllelePreparer) -> Non
 def test_no_records_give_no_results(preparer: AllelePreparer) -> None:
     assert list(score([], preparer, FakeEngine())) == []
     counts = RunCounts()
-    run([], None, [], counts)
+    write_results([], None, [], counts)
     assert counts.records == 0
 
 
@@ -136,7 +137,7 @@ def test_run_hands_each_result_to_every_writer_and_counts(preparer: AllelePrepar
 
     counts = RunCounts()
     results = score_records(records, preparer, FakeEngine(batch=2))
-    run(results, None, [first.append, second.append], counts, observe)
+    write_results(results, None, [first.append, second.append], counts, observe)
     assert first == second and [result.record for result in first] == records
     assert seen == [(1, 1, 0), (2, 5, 2), (3, 5, 2), (4, 6, 2)]
     assert counts.statuses == {
@@ -172,11 +173,11 @@ def test_allele_that_no_scorer_applies_to_is_neither_given_to_the_engine_nor_jou
     preparer = dataclasses.replace(preparer, scorers=tuple(load_scorers(["SPLICE_SITES"])))
     engine, counts = FakeEngine(), RunCounts()
     with pytest.raises(ZeroDivisionError), open_journal(tmp_path / "out", {}, resume=True) as journal:
-        run(score_records(records, preparer, engine), journal, [stop_at(2)], RunCounts())
+        write_results(score_records(records, preparer, engine), journal, [stop_at(2)], RunCounts())
     assert len(engine.batches) == 1
     with open_journal(tmp_path / "out", {}, resume=True) as journal:
         assert [record in journal for record in records] == [False, True, False]
-        run(score_records(records, preparer, engine, journal=journal), journal, [], counts)
+        write_results(score_records(records, preparer, engine, journal=journal), journal, [], counts)
     assert (counts.statuses[Status.NOT_APPLICABLE], counts.scored, counts.unscored) == (2, 1, 0)
 
 
@@ -185,12 +186,12 @@ def test_results_in_the_journal_are_not_made_again(preparer: AllelePreparer, tmp
     records = make_records(*rows)
     whole = list(score(records, preparer, FakeEngine()))
     with pytest.raises(ZeroDivisionError), open_journal(tmp_path / "out", {}, resume=True) as journal:
-        run(score_records(records, preparer, FakeEngine()), journal, [stop_at(3)], RunCounts())
+        write_results(score_records(records, preparer, FakeEngine()), journal, [stop_at(3)], RunCounts())
     engine, counts, again = FakeEngine(), RunCounts(), []
     with open_journal(tmp_path / "out", {}, resume=True) as journal:
         assert [record in journal for record in records] == [True, False, True, True, False]
         results = score_records(records, preparer, engine, journal=journal)
-        run(results, journal, [again.append], counts)
+        write_results(results, journal, [again.append], counts)
     assert engine.batches == [] and (counts.resumed, counts.records) == (3, 5)
     assert statuses(again) == statuses(whole)
     assert [a.fields for r in again for a in r.alleles] == [a.fields for r in whole for a in r.alleles]

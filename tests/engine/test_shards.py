@@ -8,8 +8,9 @@ import pytest
 from tests.builders import make_records, vcf_row
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.preparer import AllelePreparer
-from vepscore.engine.shards import Shard, estimate_work, records_of
+from vepscore.engine.shards import estimate_work, records_of
 from vepscore.errors import UsageError
+from vepscore.options import Shard
 
 SNV = vcf_row("chr1", 10_000, 1, "~")
 IN_GENE = vcf_row("chr1", 14_500, 1, "~")

@@ -12,7 +12,7 @@ from tests.builders import CONTIGS, WINDOW_BP, build_genome
 from tests.engine.fakes import FakeEngine
 from tests.fuzz.vcfs import expected_lines
 from vepscore.engine.preparer import AllelePreparer
-from vepscore.engine.scored_records import RunCounts, run, score_records
+from vepscore.engine.scored_records import RunCounts, score_records, write_results
 from vepscore.errors import VepscoreError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
@@ -91,7 +91,7 @@ def annotate(
                 AlleleTableWriter(results / table, PROVENANCE) as alleles,
             ):
                 scored = score_records(records, prepared, _engine())
-                run(scored, None, [vcf.write, alleles.write], counts)
+                write_results(scored, None, [vcf.write, alleles.write], counts)
                 for writer in (vcf, alleles):  # as a job does: all of them appear, or none
                     writer.finish()
     _engine().batches.clear()

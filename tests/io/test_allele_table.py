@@ -13,6 +13,7 @@ from vepscore.errors import UsageError
 from vepscore.genome.alleles import Status
 from vepscore.io import allele_table as table
 from vepscore.io.allele_table import AlleleTableWriter
+from vepscore.io.formats.allele_table_file import AlleleTable
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
 
@@ -69,7 +70,7 @@ def test_text_starts_with_provenance_and_column_names(tmp_path, suffix):
     assert len(lines) == 6
 
 
-@pytest.mark.parametrize("suffix", table.SUFFIXES)
+@pytest.mark.parametrize("suffix", AlleleTable.suffixes)
 def test_pandas_reads_it(tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
     write(path)
@@ -112,7 +113,7 @@ def test_parquet_is_written_in_row_groups(tmp_path, monkeypatch):
     assert metadata.metadata[b"vepscoreVersion"] == b"0.1.0"
 
 
-@pytest.mark.parametrize("suffix", table.SUFFIXES)
+@pytest.mark.parametrize("suffix", AlleleTable.suffixes)
 def test_the_same_results_give_the_same_bytes_and_none_an_empty_table(tmp_path, suffix):
     for name in ("a", "b"):
         write(tmp_path / f"{name}{suffix}")
@@ -123,7 +124,7 @@ def test_the_same_results_give_the_same_bytes_and_none_an_empty_table(tmp_path, 
     assert frame.shape == (0, len(COLUMNS))
 
 
-@pytest.mark.parametrize("suffix", table.SUFFIXES)
+@pytest.mark.parametrize("suffix", AlleleTable.suffixes)
 def test_a_failure_leaves_nothing(tmp_path, suffix):
     with pytest.raises(KeyError), AlleleTableWriter(tmp_path / f"out{suffix}", PROVENANCE) as writer:
         writer.write(RESULTS[0])

@@ -14,13 +14,13 @@ from vepscore.errors import InputError, OutputError, UsageError
 from vepscore.genome.annotation import Gene
 from vepscore.io import allele_table as table
 from vepscore.io import long_table as parquet
-from vepscore.io import merging
 from vepscore.io.allele_table import AlleleTableWriter
 from vepscore.io.header import VcfHeader
 from vepscore.io.long_table import LongTableWriter
 from vepscore.io.merging import merge
 from vepscore.io.parts import SHARD_KEY
 from vepscore.io.results import Detail, RecordResult
+from vepscore.io.run_metadata import RunMetadata
 from vepscore.io.spliceai import SpliceAiWriter, spliceai_header
 from vepscore.io.vcf import AnnotatedVcfWriter
 from vepscore.outputs import Output
@@ -70,7 +70,6 @@ def small_row_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that they end within parts."""
     for module in (parquet, table):
         monkeypatch.setattr(module, "ROW_GROUP_ROWS", 8)
-    monkeypatch.setattr(merging, "ROW_GROUP_ROWS", dict.fromkeys(merging.ROW_GROUP_ROWS, 8))
 
 
 def write_vcf(path: Path, results: Sequence[RecordResult], facts: dict[str, str]) -> None:
@@ -97,7 +96,7 @@ def write_spliceai(path: Path, results: Sequence[RecordResult], facts: dict[str,
     contigs = {"chr1": 1000, "chr2": 1000}
     header = VcfHeader(meta=META, columns="").with_annotation(provenance={}, contigs=contigs)
     with SpliceAiWriter(
-        path, spliceai_header(header, {"vepscoreCheckpoint": "a sha256:b", **facts})
+        path, spliceai_header(header, RunMetadata.from_header({"vepscoreCheckpoint": "a sha256:b", **facts}))
     ) as writer:
         for result in results:
             writer.write(result)

@@ -214,7 +214,7 @@ class TestTable:
 
     def test_what_was_written_is_read(self, quantiles, path, results):
         counts = {"vepscoreSubstitutions": "1001", "vepscoreIndels": "3"}
-        assert quantiles.facts.items() >= {**PROVENANCE, **counts}.items()
+        assert quantiles.header.items() >= {**PROVENANCE, **counts}.items()
         assert quantiles.alleles == "1001 substitutions, 3 indels"
         assert quantiles.scorers == {"ATAC", "RNA_SEQ"}
         atac = np.concatenate([each.alleles[0].matrices[0].values for each in results])

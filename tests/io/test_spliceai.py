@@ -16,6 +16,7 @@ from vepscore.genome.alleles import Allele, Status
 from vepscore.io.header import FIXED_COLUMNS, VcfHeader
 from vepscore.io.records import Record, open_records
 from vepscore.io.results import AlleleResult, Detail, RecordResult
+from vepscore.io.run_metadata import RunMetadata
 from vepscore.io.spliceai import Counts, SpliceAiWriter, spliceai_header
 from vepscore.outputs import SPLICE_CLASSES, Output
 from vepscore.scorers.splice_events import SPLICE_EVENTS
@@ -30,7 +31,7 @@ HEADER = spliceai_header(
         meta=("##fileformat=VCFv4.2", *(f"##contig=<ID={name},length={bp}>" for name, bp in CONTIGS.items())),
         columns="\t".join(FIXED_COLUMNS),
     ),
-    FACTS,
+    RunMetadata.from_header(FACTS),
 )
 NOWHERE = ("0.00", 0)
 

@@ -17,6 +17,7 @@ from vepscore.io.header import VcfHeader
 from vepscore.io.json_file import JsonWriter
 from vepscore.io.long_table import LongTableWriter
 from vepscore.io.results import RecordResult
+from vepscore.io.run_metadata import RunMetadata
 from vepscore.io.spliceai import SpliceAiWriter, spliceai_header
 from vepscore.io.streams import check_stream, find_descriptor, is_stream, output_suffix
 from vepscore.io.tsv import TsvWriter
@@ -49,7 +50,10 @@ def draw() -> object:
 # name → a writer for a path, and what it is given; None for the record
 WRITERS = {
     "out.vcf": (lambda path: AnnotatedVcfWriter(path, HEADER), None),
-    "events.vcf": (lambda path: SpliceAiWriter(path, spliceai_header(HEADER, FACTS)), None),
+    "events.vcf": (
+        lambda path: SpliceAiWriter(path, spliceai_header(HEADER, RunMetadata.from_header(FACTS))),
+        None,
+    ),
     "table.tsv": (lambda path: AlleleTableWriter(path, FACTS), None),
     "rank.tsv": (TsvWriter, ["a\tb"]),
     "summary.json": (JsonWriter, {"a": 1}),

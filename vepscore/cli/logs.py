@@ -1,4 +1,4 @@
-"""Logging for the command line: to stderr, so that stdout is data only."""
+"""Logging for the command line: on standard error, so that standard output has data only."""
 
 import logging
 import sys
@@ -6,11 +6,12 @@ from typing import Annotated, TextIO
 
 import typer
 
+from vepscore.options import LogOptions
 from vepscore.paths import escape_bytes
 
 
 class _StderrHandler(logging.StreamHandler):
-    """Write to the standard error of the moment: whoever calls a command within a process may replace it."""
+    """Write to the present `sys.stderr`: a caller within the process may replace it."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)  # sets no stream
@@ -24,7 +25,7 @@ _handler = _StderrHandler()
 
 
 class _Formatter(logging.Formatter):
-    """`message` for what is going on, `warning: message` and the like for the rest."""
+    """Write notices as `message`, other levels as `warning: message`."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = printable(super().format(record))
@@ -35,16 +36,16 @@ class _Formatter(logging.Formatter):
 
 
 def printable(text: str) -> str:
-    """`text` with its control characters and bytes that are not UTF-8 escaped.
+    """Return text with control characters and bytes that are not UTF-8 escaped.
 
-    A file that is quoted must not steer the terminal.
+    A quoted file must not control the terminal.
     """
     text = escape_bytes(text)
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 def set_up_logging(*, verbose: bool = False, quiet: bool = False) -> None:
-    """Sends logs to stderr: our notices, and warnings of anyone."""
+    """Send logs to standard error: our notices, and the warnings of all packages."""
     _handler.setFormatter(_Formatter())
     logging.getLogger().addHandler(_handler)
     _set_level(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
@@ -66,8 +67,8 @@ def _on_quiet(value: bool) -> bool:
     return value
 
 
-# A command with these parameters takes the flags after its name too, and needs no code for them.
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", callback=_on_verbose, help="Say more about what is going on.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_on_quiet, help="Only warnings and errors.")]
+_VERBOSE, _QUIET = (declared.spec for declared in LogOptions.declared())
+
+# A command with these parameters accepts the flags after its name too, and needs no code for them.
+Verbose = Annotated[bool, typer.Option(*_VERBOSE.flags, callback=_on_verbose, help=_VERBOSE.help)]
+Quiet = Annotated[bool, typer.Option(*_QUIET.flags, callback=_on_quiet, help=_QUIET.help)]

@@ -1,9 +1,10 @@
-"""The `vepscore` command: what its subcommands share, and how errors become messages and exit statuses.
+"""The `vepscore` command: its subcommands, and how errors become messages and exit statuses.
 
-Nothing heavy is imported here or by the files of the subcommands, whose functions import what they use.
+This module and those of the subcommands import nothing heavy; their functions import what they use.
 """
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from vepscore.cli.evaluate import evaluate
 from vepscore.cli.ism import ism
 from vepscore.cli.logs import Quiet, Verbose, printable, set_up_logging
 from vepscore.cli.merge import merge
+from vepscore.cli.option_groups import expand
 from vepscore.cli.plot import plot
 from vepscore.cli.predict import predict
 from vepscore.cli.rank import rank
@@ -34,11 +36,11 @@ from vepscore.paths import provide_home, remove_scratch
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 _BROKEN_PIPE = 128 + signal.SIGPIPE
-_GRACE_SECONDS = 10  # after SIGTERM
+_GRACE_SECONDS = 10  # between SIGTERM and the end of the process
 
 
 class _Commands(typer.core.TyperGroup):
-    """The subcommands; errors are dealt with before typer turns some of them into an exit status of 1."""
+    """The subcommands. Errors are handled before typer turns some of them into an exit status of 1."""
 
     def invoke(self, ctx: Any) -> Any:
         with _errors_as_messages():
@@ -52,14 +54,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(score)
-app.command()(calibrate)
-app.command()(predict)
-app.command()(ism)
+app.command()(expand(score))
+app.command()(expand(calibrate))
+app.command()(expand(predict))
+app.command()(expand(ism))
 app.command()(merge)
 app.command()(rank)
-app.command()(report)
-app.command()(plot)
+app.command()(expand(report))
+app.command()(expand(plot))
 app.command()(evaluate)
 app.command()(scorers)
 app.command()(train)
@@ -67,7 +69,7 @@ app.add_typer(weights.app, name="weights")
 
 
 class _Terminated(BaseException):
-    """SIGTERM: as a scheduler sends it before the time is up."""
+    """SIGTERM, which a scheduler sends before the time limit."""
 
 
 def _print_version(value: bool) -> None:
@@ -112,17 +114,17 @@ def main(app: typer.Typer = app, *, name: str = "vepscore") -> None:
             try:
                 app(prog_name=name)
             finally:
-                _flush_output()  # here rather than at exit, where a closed pipe could not be dealt with
+                _flush_output()  # not at exit, where a closed pipe could not be handled
     except SystemExit as end:
         if end.code in (_INTERRUPTED, _TERMINATED):
             sys.stderr.flush()
             remove_scratch()
-            os._exit(end.code)  # the interpreter would wait for what the device is at
+            os._exit(end.code)  # the interpreter would wait until the device is done
         raise
 
 
 def _occupy_standard_streams() -> None:
-    """Puts the null device where a stream is closed, so that no file gets its number and the messages meant for it."""
+    """Open the null device for each closed stream: else a file could get its number, and the messages meant for it."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -133,8 +135,8 @@ def _occupy_standard_streams() -> None:
 
 
 def _take_any_text() -> None:
-    """Let standard output take any text and path, whatever the locale: as UTF-8, and paths as they are."""
-    if sys.stdout is not None:
+    """Let standard output accept any text and path in any locale: text as UTF-8, paths byte by byte."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
@@ -152,12 +154,12 @@ def _flush_output() -> None:
 
 
 def _discard_output() -> None:
-    """What is still buffered would fail again when the interpreter flushes it."""
+    """Discard what is buffered: it would fail again when the interpreter flushes it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminate(*_: Any) -> None:
-    """Ends the command in order; and at once where that takes too long, or where something swallows the exception."""
+    """End the command in order, or at once if that takes too long or something swallows the exception."""
     watchdog = threading.Timer(_GRACE_SECONDS, os._exit, [_TERMINATED])
     watchdog.daemon = True
     watchdog.start()
@@ -166,7 +168,7 @@ def _terminate(*_: Any) -> None:
 
 @contextlib.contextmanager
 def _errors_as_messages() -> Iterator[None]:
-    """Exits with a message for what users cause; anything else is our bug and keeps its traceback."""
+    """Exit with a message for errors that users cause; anything else is our bug and keeps its traceback."""
     try:
         yield
     except VepscoreError as error:

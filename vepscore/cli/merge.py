@@ -1,4 +1,4 @@
-"""`vepscore merge`: the parts of a job array into what one run would have written."""
+"""`vepscore merge`: join the outputs of a job array."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,20 +11,21 @@ from vepscore.cli.logs import Quiet, Verbose
 def merge(
     parts: Annotated[
         list[Path],
-        typer.Argument(metavar="PART...", help="What `score --shard I/N` wrote, all N parts, in any order."),
+        typer.Argument(metavar="PART...", help="Outputs of `score --shard I/N`: all N parts, in any order."),
     ],
     output: Annotated[
         str,
         typer.Option(
             "-o",
             "--output",
-            help="VCF parts: .vcf, .vcf.gz, .bcf or -; tables: .parquet, .tsv or .tsv.gz, as the parts are.",
+            help="Output file, in the format of the parts: .vcf, .vcf.gz, .bcf or - for a VCF; "
+            ".parquet, .tsv or .tsv.gz for a table.",
         ),
     ],
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Join the parts of a job array into exactly what one run writes."""
+    """Join the outputs of a job array into exactly what a single run would write."""
     from vepscore.io.merging import merge as join
 
     join(parts, output)

@@ -1,196 +1,192 @@
-"""The options that commands which run a network share."""
+"""Turn groups of options into parameters of commands.
 
-import enum
+A command is a function with parameters that are annotated with an `OptionGroup`. `expand` replaces each of them by the
+options of its group, as typer takes them. `Annotated[Group, Without("name")]` and `Only` choose among them, and
+`Annotated[Group, Changed("name", help="…")]` declares one otherwise for this command.
+"""
+
+import dataclasses
+import functools
+import inspect
 import logging
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import typer
 
 from vepscore.errors import UsageError
-from vepscore.model.precision import Precision
-
-if TYPE_CHECKING:
-    from vepscore.genome.indel_anchor import IndelAnchor
+from vepscore.options import REQUIRED, Declared, Former, OptionGroup, OptionSpec
 
 log = logging.getLogger(__name__)
 
-AUTO = "auto"  # of options whose default belongs to the checkpoint
-DATA, MODEL, RUN, SCALE = "Data", "Model", "Run", "Many jobs"  # groups in the help
+
+class Without:
+    """Marks the options of a group that a command does not take: they keep their defaults."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
 
 
-class Organism(enum.StrEnum):
-    human = "human"
-    mouse = "mouse"
+class Only:
+    """Marks the only options of a group that a command takes."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
 
 
-class Rotary(enum.StrEnum):
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class Strand(enum.StrEnum):
-    plus = "plus"
-    minus = "minus"
-
-
-class Anchor(enum.StrEnum):
-    left = "left"
-    both = "both"
-
-
-class Device(enum.StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    gpu = "gpu"
-    tpu = "tpu"
-
-
-class Split(enum.StrEnum):
-    windows = "windows"
-    positions = "positions"
-
-
-ReferenceOption = Annotated[
-    Path,
-    typer.Option(
-        "-r", "--reference", help="FASTA, plain or bgzip; indexed when it is not.", rich_help_panel=DATA
-    ),
-]
-GenesOption = Annotated[
-    Path | None,
-    typer.Option("-g", "--genes", help="GENCODE, Ensembl or RefSeq GTF, plain or gz.", rich_help_panel=DATA),
-]
-PolyaOption = Annotated[
-    Path | None,
-    typer.Option(help="Poly(A) sites, TSV: gene_id, chrom, start (0-based), strand.", rich_help_panel=DATA),
-]
-CheckpointOption = Annotated[
-    str | None,
-    typer.Option(
-        "-c",
-        "--checkpoint",
-        help="A name from `vepscore weights list`, or a directory. Default: the embedded one.",
-        rich_help_panel=MODEL,
-    ),
-]
-MetadataOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Track metadata (textproto) of a checkpoint in the official layout.", rich_help_panel=MODEL
-    ),
-]
-OrganismOption = Annotated[Organism, typer.Option(rich_help_panel=MODEL)]
-WindowOption = Annotated[
-    str,
-    typer.Option(
-        help="Width of the window: 1Mb, 512kb, 256kb, 128kb, 64kb, 32kb, 16kb, or bp divisible by 2048. "
-        "Default: auto, the checkpoint's own.",
-        show_default=False,
-        rich_help_panel=MODEL,
-    ),
-]
-AlignOption = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        help="1 centres each window on its variant; else a multiple of 128.",
-        rich_help_panel=MODEL,
-    ),
-]
-StrandOption = Annotated[
-    Strand,
-    typer.Option(
-        help="The strand that the network reads; scores are of the same genes and positions.",
-        rich_help_panel=MODEL,
-    ),
-]
-ScorerOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-s",
-        "--scorer",
-        help="Scorer to run, or `all` for every scorer that can run; may be repeated. "
-        "Default: those that the checkpoint names, or all.",
-        rich_help_panel=MODEL,
-    ),
-]
-IndelAnchorOption = Annotated[
-    Anchor | None,
-    typer.Option(
-        "--indel-anchor",
-        help="Windows of an insertion's or deletion's alternate allele. both: a second one, so that the sequence on "
-        "either side of it is not shifted; left: one, as the official code does. Default: what the checkpoint says.",
-        rich_help_panel=MODEL,
-    ),
-]
-PrecisionOption = Annotated[
-    Precision | None,
-    typer.Option(help="Default: bfloat16 on GPU and TPU, float32 on CPU.", rich_help_panel=MODEL),
-]
-RotaryOption = Annotated[
-    Rotary,
-    typer.Option(
-        help="Rotary tables' dtype; auto: what the checkpoint was made with.", rich_help_panel=MODEL
-    ),
-]
-DeviceOption = Annotated[Device, typer.Option(rich_help_panel=RUN)]
-BatchOption = Annotated[
-    int, typer.Option(min=1, help="Alternates of one window computed together.", rich_help_panel=RUN)
-]
-SplitOption = Annotated[
-    Split,
-    typer.Option(
-        help="With several devices: each has its own windows, or all share the positions of each window.",
-        rich_help_panel=RUN,
-    ),
-]
-ResumeOption = Annotated[
-    bool,
-    typer.Option(help="Go on from what a killed run has left, or start anew.", rich_help_panel=SCALE),
-]
-
-
-def find_window(window: str, checkpoint: str | None) -> int:
-    """Return the window's width in bp, and log where it comes from if it is the checkpoint's default.
+class Changed:
+    """Marks an option of a group that a command declares otherwise.
 
     Args:
-        window: as `--window` has it.
-        checkpoint: as `--checkpoint` has it.
-
-    Raises:
-        UsageError: it is no such width.
-        CheckpointError: the default of the checkpoint cannot be read.
+        name: of the option.
+        **declared: fields of `OptionSpec`.
     """
-    from vepscore.genome.windows import parse_width
-    from vepscore.model.defaults import read_defaults
 
-    if window != AUTO:
-        return parse_width(window)
-    defaults = read_defaults(checkpoint)
-    log.info("window of %s bp, the default of %s", f"{defaults.window_bp:,}", defaults.checkpoint)
-    return parse_width(str(defaults.window_bp))
+    def __init__(self, name: str, **declared: Any) -> None:
+        self.name, self.declared = name, declared
 
 
-def parse_indel_anchor(anchor: Anchor | None) -> "IndelAnchor | None":
-    """Return the option as the engine takes it; None for what the checkpoint says."""
-    from vepscore.genome.indel_anchor import IndelAnchor
+class _Group(NamedTuple):
+    """A parameter that stands for a group."""
 
-    return None if anchor is None else IndelAnchor(anchor)
+    parameter: str
+    kind: type[OptionGroup]
+    options: tuple[Declared, ...]
 
 
-def check_align(align_bp: int, window_bp: int) -> None:
-    """Refuses window starts on a grid that the network, or the window, has no room for.
+def expand(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command whose groups are replaced by their options."""
+    signature = inspect.signature(command)
+    found = {name: _find_group(parameter) for name, parameter in signature.parameters.items()}
+    groups = [group for group in found.values() if group is not None]
+    parameters: list[inspect.Parameter] = []
+    for name, group in found.items():
+        own = signature.parameters[name].replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        parameters += [own] if group is None else _parameters(group)
 
-    Raises:
-        UsageError: the grid is neither 1 nor a multiple of the trunk's bins up to a quarter of the window.
-    """
-    from vepscore.model.config import TRUNK_BIN_BP
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        for group in groups:
+            values[group.parameter] = group.kind.build(_take_values(group, values))
+        command(**values)
 
-    if align_bp == 1 or (align_bp % TRUNK_BIN_BP == 0 and align_bp <= window_bp // 4):
-        return
-    raise UsageError(
-        f"--align {align_bp}\nexpected 1, or a multiple of {TRUNK_BIN_BP} up to a quarter of the window",
-        hint="1 centres each window on its variant",
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by typer
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _find_group(parameter: inspect.Parameter) -> _Group | None:
+    kind, *marks = (
+        get_args(parameter.annotation)
+        if get_origin(parameter.annotation) is Annotated
+        else (parameter.annotation,)
     )
+    if not (isinstance(kind, type) and issubclass(kind, OptionGroup)):
+        return None
+    options = [declared for declared in kind.declared() if all(_is_taken(declared, mark) for mark in marks)]
+    for mark in marks:
+        if isinstance(mark, Changed):
+            options = [_change(declared, mark) for declared in options]
+    return _Group(parameter.name, kind, tuple(options))
+
+
+def _is_taken(declared: Declared, mark: object) -> bool:
+    if isinstance(mark, Without):
+        return declared.name not in mark.names
+    return not isinstance(mark, Only) or declared.name in mark.names
+
+
+def _change(declared: Declared, mark: Changed) -> Declared:
+    if declared.name != mark.name:
+        return declared
+    return declared._replace(spec=dataclasses.replace(declared.spec, **mark.declared))
+
+
+def _parameters(group: _Group) -> Iterator[inspect.Parameter]:
+    for declared in group.options:
+        yield _parameter(declared)
+        if declared.spec.former is not None:
+            yield _former_parameter(declared.spec.former)
+
+
+def typer_option(group: type[OptionGroup], name: str, **changed: Any) -> Any:
+    """Return what typer needs to know of an option, for a command that takes it as a parameter of its own.
+
+    Args:
+        group: that declares it.
+        name: of the option.
+        **changed: fields of `OptionSpec` that the command declares otherwise.
+    """
+    (spec,) = (declared.spec for declared in group.declared() if declared.name == name)
+    return _typer_option(dataclasses.replace(spec, **changed))
+
+
+def _typer_option(spec: OptionSpec) -> Any:
+    return typer.Option(
+        *spec.flags,
+        help=spec.help,
+        rich_help_panel=spec.panel,
+        metavar=spec.metavar,
+        min=spec.minimum,
+        show_default=spec.shows_default,
+    )
+
+
+def _parameter(declared: Declared) -> inspect.Parameter:
+    name, kind, default, spec = declared
+    if kind == tuple[str, ...] | None:
+        kind = list[str] | None
+    elif spec.parse is not None:
+        kind = str if spec.default_text else str | None
+    option = _typer_option(spec)
+    default = spec.default_text or default
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=Annotated[kind, option],
+        default=inspect.Parameter.empty if default is REQUIRED else default,
+    )
+
+
+def _former_parameter(former: Former) -> inspect.Parameter:
+    option = typer.Option(former.flag, hidden=True)
+    return inspect.Parameter(
+        _former_name(former),
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=Annotated[str | None, option],
+        default=None,
+    )
+
+
+def _former_name(former: Former) -> str:
+    return former.flag.lstrip("-").replace("-", "_")
+
+
+def _take_values(group: _Group, values: dict[str, Any]) -> dict[str, Any]:
+    """Remove the values of a group's options, and return them as the group takes them."""
+    taken: dict[str, Any] = {}
+    for declared in group.options:
+        name, spec, value = declared.name, declared.spec, values.pop(declared.name)
+        if spec.parse is not None and value is not None:
+            value = spec.parse(value)
+        taken[name] = tuple(value) or None if isinstance(value, list) else value
+        if spec.former is not None:
+            former = values.pop(_former_name(spec.former))
+            if former is not None:
+                taken[name] = _renamed(former, spec.former, spec.flags[-1])
+    return taken
+
+
+def _renamed(value: str, former: Former, flag: str) -> str:
+    """Return the present value of an option that was given under its former name, with a warning.
+
+    Raises:
+        UsageError: the option never had this value.
+    """
+    if value not in former.values:
+        raise UsageError(f"{former.flag} {value}\nexpected one of {', '.join(former.values)}")
+    renamed = former.values[value]
+    log.warning(
+        "%s %s is now called %s %s; the former name will be removed", former.flag, value, flag, renamed
+    )
+    return renamed

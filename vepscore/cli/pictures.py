@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from vepscore.cli.option_groups import AUTO, DATA, MODEL, Device, Organism, find_window
+from vepscore.cli.option_groups import Changed, typer_option
+from vepscore.options import ComputeOptions, GenomeOptions, ModelOptions, WindowOptions
 
 if TYPE_CHECKING:
     from vepscore.engine.context import ContextPredictor
@@ -22,74 +21,62 @@ NO_REFERENCE = "no reference was given (-r)"
 
 PictureReferenceOption = Annotated[
     Path | None,
-    typer.Option(
-        "-r",
-        "--reference",
-        help="FASTA, plain or bgzip: tracks are predicted from it. Without it pictures have none.",
-        rich_help_panel=DATA,
+    typer_option(
+        GenomeOptions,
+        "reference",
+        help="Reference FASTA, from which the tracks of the pictures are predicted. Default: pictures have no tracks.",
     ),
 ]
-PictureWindowOption = Annotated[
-    str,
-    typer.Option(
-        help="Window of the tracks in the pictures: 16kb to 1Mb. "
-        "Default: auto, that of the scores; for a variant without scores the checkpoint's own.",
-        show_default=False,
-        rich_help_panel=MODEL,
-    ),
-]
+PICTURE_WINDOW = Changed(
+    "window",
+    help="Width of the window in which tracks are predicted, 16kb to 1Mb. "
+    "Default: auto, that of the scores; for a variant without scores the checkpoint's own.",
+)
 
 
 def open_predictor(
     reference: Path,
-    checkpoint: str | None,
-    metadata: Path | None,
-    organism: Organism,
-    window: str,
-    precision: str | None,
-    device: Device,
+    model: ModelOptions,
+    windows: WindowOptions,
+    compute: ComputeOptions,
     scores: Mapping[str, str] | None = None,
 ) -> "ContextPredictor":
-    """Open what predicts the tracks of pictures, as the scores were made if `scores`, their provenance, tells it.
+    """Open what predicts the tracks of pictures, in windows as those of the scores.
+
+    Args:
+        reference: the genome.
+        model: the network.
+        windows: the width of the windows, if the user chose one.
+        compute: the device.
+        scores: the header of the scores; None if there are none.
 
     Raises:
         VepscoreError: anything that the user can act on.
     """
     from vepscore.engine.context import ContextPredictor
     from vepscore.engine.job import Job
-    from vepscore.engine.provenance import read_placement, read_window
+    from vepscore.engine.provenance import match_scores
     from vepscore.engine.settings import set_up_process
+    from vepscore.io.run_metadata import RunMetadata
 
-    scored_bp = read_window(scores or {}) if window == AUTO else None
-    window_bp = scored_bp or find_window(window, checkpoint)
-    set_up_process(device)
-    return ContextPredictor(
-        Job(
-            reference=reference,
-            genes=None,
-            checkpoint=checkpoint,
-            metadata=metadata,
-            organism=organism,
-            window_bp=window_bp,
-            **read_placement(scores or {}, window_bp),
-            scorers=None,
-            precision=precision,
-            rotary="auto",
-            device=device,
-            batch=1,
-            split="windows",
-            command=("vepscore", *sys.argv[1:]),
-        )
+    job = Job(
+        genome=GenomeOptions(reference=reference),
+        model=model,
+        windows=windows,
+        compute=compute,
+        command=("vepscore", *sys.argv[1:]),
     )
+    set_up_process(compute.device)
+    return ContextPredictor(match_scores(job, RunMetadata.from_header(scores) if scores else None))
 
 
-def predictor_inputs(reference: Path | None, checkpoint: str | None, metadata: Path | None) -> list[str]:
+def predictor_inputs(reference: Path | None, model: ModelOptions) -> list[str]:
     """Return the files that the tracks of pictures are predicted from; none without a reference."""
     if reference is None:
         return []
     from vepscore.engine.job import list_model_inputs
 
-    return list_model_inputs(reference, checkpoint, metadata)
+    return list_model_inputs(GenomeOptions(reference=reference), model)
 
 
 def predict_rows(

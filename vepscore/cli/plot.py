@@ -8,27 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vepscore.cli.logs import Quiet, Verbose
-from vepscore.cli.option_groups import (
-    AUTO,
-    DATA,
-    CheckpointOption,
-    Device,
-    DeviceOption,
-    GenesOption,
-    MetadataOption,
-    Organism,
-    OrganismOption,
-    PrecisionOption,
-)
+from vepscore.cli.option_groups import Only, Without, typer_option
 from vepscore.cli.pictures import (
+    PICTURE_WINDOW,
     PictureReferenceOption,
-    PictureWindowOption,
     open_predictor,
     predict_rows,
     predictor_inputs,
 )
 from vepscore.cli.ranking_options import ByOption, ranking_options
 from vepscore.errors import InputError, UsageError
+from vepscore.options import DATA, ComputeOptions, GenomeOptions, ModelOptions, WindowOptions
 
 if TYPE_CHECKING:
     from vepscore.engine.context import ContextPredictor
@@ -48,8 +38,11 @@ def plot(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help=".svg or .png.", rich_help_panel=DATA)
     ],
+    model: Annotated[ModelOptions, Without("rotary")],
+    windows: Annotated[WindowOptions, Only("window"), PICTURE_WINDOW],
+    compute: Annotated[ComputeOptions, Only("device")],
     reference: PictureReferenceOption = None,
-    annotation: GenesOption = None,
+    annotation: Annotated[Path | None, typer_option(GenomeOptions, "genes")] = None,
     place: Annotated[int, typer.Option(min=1, metavar="N", help="Of a scored file: the N-th strongest.")] = 1,
     by: ByOption = "splice",
     width: Annotated[
@@ -61,12 +54,6 @@ def plot(
             show_default=False,
         ),
     ] = None,
-    checkpoint: CheckpointOption = None,
-    metadata: MetadataOption = None,
-    organism: OrganismOption = Organism.human,
-    window: PictureWindowOption = AUTO,
-    precision: PrecisionOption = None,
-    device: DeviceOption = Device.auto,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -84,7 +71,7 @@ def plot(
     from vepscore.report.gene_model import Interval
 
     require_matplotlib()
-    check_output_paths([output], [source, annotation, *predictor_inputs(reference, checkpoint, metadata)])
+    check_output_paths([output], [source, annotation, *predictor_inputs(reference, model)])
     with FigureWriter(output) as writer:
         variant = None if Path(source).is_file() else parse_variant(source)
         if variant is not None and reference is None:
@@ -97,7 +84,7 @@ def plot(
         def open_tracks(facts: Mapping[str, str] | None = None) -> "ContextPredictor | None":
             if reference is None:
                 return None
-            return open_predictor(reference, checkpoint, metadata, organism, window, precision, device, facts)
+            return open_predictor(reference, model, windows, compute, facts)
 
         if variant is not None:
             check_files(reference=Reference(reference), annotation=genes)

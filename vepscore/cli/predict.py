@@ -1,4 +1,4 @@
-"""`vepscore predict`: a region or a variant in, the predicted tracks out as files for a genome browser."""
+"""`vepscore predict`: predict the tracks of a region or a variant, as files for a genome browser."""
 
 import sys
 from pathlib import Path
@@ -7,32 +7,17 @@ from typing import Annotated
 import typer
 
 from vepscore.cli.logs import Quiet, Verbose
-from vepscore.cli.option_groups import (
-    AUTO,
+from vepscore.cli.option_groups import Only, Without
+from vepscore.cli.tables import print_table
+from vepscore.options import (
     DATA,
     MODEL,
-    AlignOption,
-    CheckpointOption,
-    Device,
-    DeviceOption,
-    IndelAnchorOption,
-    MetadataOption,
-    Organism,
-    OrganismOption,
-    PrecisionOption,
-    ReferenceOption,
-    Rotary,
-    RotaryOption,
-    Split,
-    SplitOption,
-    Strand,
-    StrandOption,
-    WindowOption,
-    check_align,
-    find_window,
-    parse_indel_anchor,
+    AlleleOptions,
+    ComputeOptions,
+    GenomeOptions,
+    ModelOptions,
+    WindowOptions,
 )
-from vepscore.cli.tables import print_table
 
 
 def predict(
@@ -40,19 +25,26 @@ def predict(
         str,
         typer.Argument(
             metavar="REGION|VARIANT",
-            help="chr1:1,000-2,000 (1-based, inclusive), or chr1:1500:G>A, or chr1-1500-G-A.",
+            help="Region, e.g. chr1:1,000-2,000 (1-based, inclusive); or variant, e.g. chr1:1500:G>A or chr1-1500-G-A.",
         ),
     ],
-    reference: ReferenceOption,
+    genome: Annotated[GenomeOptions, Only("reference")],
     folder: Annotated[
         Path,
-        typer.Option("-o", metavar="DIR", help="Takes the files; made when absent.", rich_help_panel=DATA),
+        typer.Option(
+            "-o", metavar="DIR", help="Directory for the files; created if absent.", rich_help_panel=DATA
+        ),
     ],
+    model: ModelOptions,
+    windows: WindowOptions,
+    alleles: Annotated[AlleleOptions, Only("indel_anchor")],
+    compute: Annotated[ComputeOptions, Without("batch", "engine")],
     output: Annotated[
         list[str] | None,
         typer.Option(
             metavar="OUTPUT",
-            help="Repeatable: DNASE, RNA_SEQ, … Default: all that the checkpoint predicts.",
+            help="Output type to predict, e.g. DNASE or RNA_SEQ; may be repeated. Default: all that the checkpoint "
+            "predicts.",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -60,7 +52,8 @@ def predict(
         str | None,
         typer.Option(
             metavar="NAME|TERM",
-            help="Only tracks of biosamples with this in their name, or of this ontology term: UBERON:0002107.",
+            help="Write only tracks of biosamples with this text in their name, or of this ontology term, e.g. "
+            "UBERON:0002107. Default: all.",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -68,21 +61,10 @@ def predict(
         str | None,
         typer.Option(
             metavar="REGION",
-            help="Of a variant: what to write. Default: 16,384 bp around it.",
+            help="Region to write for a variant. Default: 16,384 bp around it.",
             rich_help_panel=DATA,
         ),
     ] = None,
-    checkpoint: CheckpointOption = None,
-    metadata: MetadataOption = None,
-    organism: OrganismOption = Organism.human,
-    window: WindowOption = AUTO,
-    align: AlignOption = 1,
-    strand: StrandOption = Strand.plus,
-    indel_anchor: IndelAnchorOption = None,
-    precision: PrecisionOption = None,
-    rotary: RotaryOption = Rotary.auto,
-    device: DeviceOption = Device.auto,
-    split: SplitOption = Split.windows,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -98,29 +80,19 @@ def predict(
     from vepscore.io.bigwig import require_bigwig
 
     require_bigwig()
-    window_bp = find_window(window, checkpoint)
-    check_align(align, window_bp)
     job = Job(
-        reference=reference,
-        genes=None,
-        checkpoint=checkpoint,
-        metadata=metadata,
-        organism=organism,
-        window_bp=window_bp,
-        align_bp=align,
-        strand="-" if strand is Strand.minus else "+",
-        indel_anchor=parse_indel_anchor(indel_anchor),
-        scorers=None,
-        precision=precision,
-        rotary=rotary,
-        device=device,
-        batch=1,
-        split=split,
+        genome=genome,
+        model=model,
+        windows=windows,
+        alleles=alleles,
+        compute=compute,
         command=("vepscore", *sys.argv[1:]),
     )
-    asked = Prediction(place=place, region=region, outputs=tuple(output) if output else None, tissue=tissue)
-    set_up_process(device)
-    written = run(job, asked, folder)
+    prediction = Prediction(
+        place=place, region=region, outputs=tuple(output) if output else None, tissue=tissue
+    )
+    set_up_process(compute.device)
+    written = run(job, prediction, folder)
     columns = ("file", "output", "track", "biosample", "allele", "bp", "bins", "min", "mean", "max")
     rows = [
         (

@@ -1,8 +1,8 @@
-"""What a run says on standard error: a progress line on a terminal, and a summary at its end."""
+"""Report a run on standard error: a progress bar on a terminal, and a summary at its end."""
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.progress import (
@@ -16,15 +16,14 @@ from rich.progress import (
 from rich.table import Table
 
 from vepscore.engine.job_report import JobReport
+from vepscore.engine.run_job import Observe
 from vepscore.engine.scored_records import RunCounts
 from vepscore.genome.alleles import Status
-
-Observe = Callable[[RunCounts, int | None], None]
 
 
 @contextlib.contextmanager
 def observing() -> Iterator[Observe]:
-    """A function that shows how far the run is; it shows nothing where standard error is no terminal."""
+    """Yield a function that shows the progress of a run; it shows nothing if standard error is no terminal."""
     if not sys.stderr.isatty():
         yield lambda counts, total: None
         return
@@ -47,7 +46,7 @@ def observing() -> Iterator[Observe]:
 
 
 def print_report(report: JobReport) -> None:
-    """The summary: how many alleles have which status, the scorers left out, and the time per variant."""
+    """Print the summary: the number of alleles by status, the excluded scorers, and the time per variant."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     counts = report.counts
     console.print(f"{counts.records} records, {counts.alleles} alternate alleles")

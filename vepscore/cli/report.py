@@ -7,23 +7,11 @@ from typing import Annotated
 import typer
 
 from vepscore.cli.logs import Quiet, Verbose
-from vepscore.cli.option_groups import (
-    AUTO,
-    DATA,
-    MODEL,
-    CheckpointOption,
-    Device,
-    DeviceOption,
-    GenesOption,
-    MetadataOption,
-    Organism,
-    OrganismOption,
-    PrecisionOption,
-)
+from vepscore.cli.option_groups import Only, Without, typer_option
 from vepscore.cli.pictures import (
     NO_REFERENCE,
+    PICTURE_WINDOW,
     PictureReferenceOption,
-    PictureWindowOption,
     open_predictor,
     predict_rows,
     predictor_inputs,
@@ -39,6 +27,7 @@ from vepscore.cli.ranking_options import (
     TissueOption,
     ranking_options,
 )
+from vepscore.options import DATA, MODEL, ComputeOptions, GenomeOptions, ModelOptions, WindowOptions
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +37,15 @@ def report(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="OUT.html", help="The page.", rich_help_panel=DATA)
     ],
+    model: Annotated[ModelOptions, Without("rotary")],
+    windows: Annotated[WindowOptions, Only("window"), PICTURE_WINDOW],
+    compute: Annotated[ComputeOptions, Only("device")],
     reference: PictureReferenceOption = None,
-    annotation: GenesOption = None,
+    annotation: Annotated[Path | None, typer_option(GenomeOptions, "genes")] = None,
     tracks: Annotated[
         bool,
         typer.Option("--tracks/--no-tracks", help="Predict tracks for the pictures.", rich_help_panel=MODEL),
     ] = True,
-    checkpoint: CheckpointOption = None,
-    metadata: MetadataOption = None,
-    organism: OrganismOption = Organism.human,
-    window: PictureWindowOption = AUTO,
-    precision: PrecisionOption = None,
-    device: DeviceOption = Device.auto,
     by: ByOption = "splice",
     tissue: TissueOption = None,
     top: Annotated[
@@ -83,7 +69,7 @@ def report(
     from vepscore.report.ranking import rank
 
     require_jinja()
-    predicted_from = predictor_inputs(reference, checkpoint, metadata) if tracks else ()
+    predicted_from = predictor_inputs(reference, model) if tracks else ()
     check_output_paths([output], [source, annotation, reference, *(genes or ()), *predicted_from])
     with PageWriter(output) as writer:
         options = ranking_options(
@@ -102,9 +88,7 @@ def report(
         predictor = None
         if reference is not None and tracks and ranking.rows:
             facts = read_facts(ranking)
-            predictor = open_predictor(
-                reference, checkpoint, metadata, organism, window, precision, device, facts
-            )
+            predictor = open_predictor(reference, model, windows, compute, facts)
         cases = collect_alleles(
             source,
             ranking,
@@ -112,7 +96,7 @@ def report(
             predict_rows(predictor, ranking.rows, reason=NO_REFERENCE if tracks else "--no-tracks"),
         )
         document = build_document(
-            source, ranking, cases, tracks=predictor.facts.provenance if predictor else None
+            source, ranking, cases, tracks=predictor.info.metadata.to_header() if predictor else None
         )
         for difference in document["differences"]:
             log.warning("the tracks are not of what the scores are: %s", difference)

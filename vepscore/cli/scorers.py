@@ -1,4 +1,4 @@
-"""`vepscore scorers`: what can be scored, and by whose code."""
+"""`vepscore scorers`: list the scorers and where their code comes from."""
 
 import inspect
 from typing import TYPE_CHECKING, Annotated
@@ -15,16 +15,21 @@ if TYPE_CHECKING:
 _BROKEN = "broken: "
 
 Name = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="Show this one scorer.", show_default=False)
+    str | None,
+    typer.Argument(metavar="[NAME]", help="Scorer to show. Default: list all.", show_default=False),
 ]
-Check = Annotated[bool, typer.Option("--check", help="Import each, and exit with 1 if one is broken.")]
-Plain = Annotated[bool, typer.Option("--plain", help="Tab-separated, without a header, on a terminal too.")]
+Check = Annotated[
+    bool, typer.Option("--check", help="Import each scorer, and exit with status 1 if one is broken.")
+]
+Plain = Annotated[
+    bool, typer.Option("--plain", help="Print tab-separated lines without a header, on a terminal too.")
+]
 
 
 def scorers(name: Name = None, check: Check = False, plain: Plain = False) -> None:
     """List the scorers, or show one.
 
-    Listing imports none of them. Columns: name, where from, module, and a remark where there is one.
+    Listing imports none of them. Columns: name, origin, module, and a remark if there is one.
     """
     from vepscore.engine.plugins import find_entries, list_scorers
 

@@ -1,4 +1,4 @@
-"""Tables on stdout: drawn on a terminal, tab-separated elsewhere."""
+"""Print tables on standard output: drawn on a terminal, tab-separated elsewhere."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from vepscore.paths import escape_bytes
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, plain: bool = False) -> None:
-    """Prints the rows; plainly, without the columns' names, when asked to or when stdout is no terminal."""
+    """Print rows; if `plain`, or if standard output is no terminal, tab-separated and without column names."""
     lines = [[" ".join(cell.split()) for cell in row] for row in rows]
     if plain or not sys.stdout.isatty():
         for line in lines:
@@ -26,7 +26,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, plain:
 
 
 def print_fields(fields: Iterable[tuple[str, str]]) -> None:
-    """Prints `key: value` lines, values aligned; further lines of a value are indented."""
+    """Print `key: value` lines with the values aligned; further lines of a value are indented."""
     fields = list(fields)
     width = max(len(key) for key, _ in fields) + 2
     for key, value in fields:

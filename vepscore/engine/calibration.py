@@ -1,26 +1,23 @@
-"""Background quantiles: a background of variants is scored, and what `vepscore score` needs of the scores is kept."""
+"""Background quantiles: score a background of variants and keep what `vepscore score` needs of the scores."""
 
-import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 from vepscore.engine.device import default_precision, find_devices
-from vepscore.engine.job import Job
+from vepscore.engine.job import Job, resolve_defaults
 from vepscore.engine.job_report import JobReport
-from vepscore.engine.run_job import run_job
-from vepscore.engine.scored_records import RunCounts
+from vepscore.engine.run_job import Observe, run_job
 from vepscore.io.atomic import check_folder, created_folder
+from vepscore.io.quantile_writer import QuantilesFile
 from vepscore.io.quantiles import quantiles_name
+from vepscore.options import ALL_SCORERS, Precision
 
 
-def calibrate(
-    job: Job, folder: Path, observe: Callable[[RunCounts, int | None], None]
-) -> tuple[Path, JobReport]:
-    """Scores a background as `run_job` does and writes its quantiles into a folder.
+def calibrate(job: Job, folder: Path, observe: Observe) -> tuple[Path, JobReport]:
+    """Score a background as `run_job` does and write its quantiles into a folder.
 
     Args:
-        job: the options; its input is the background.
-        folder: made where it is absent.
+        job: the options; its input is the background. Without scorers, every one that can run.
+        folder: created if it is absent.
         observe: as for `run_job`.
 
     Returns:
@@ -30,7 +27,16 @@ def calibrate(
         VepscoreError: anything that the user can act on.
     """
     check_folder(folder)
-    precision = job.precision or default_precision(find_devices(job.device)[0].platform)
-    path = folder / quantiles_name(job.organism, job.window_bp, precision)
+    job = resolve_defaults(job)
+    device = find_devices(job.compute.device)[0].platform
+    precision = job.model.precision or Precision(default_precision(device))
+    path = folder / quantiles_name(job.model.organism, job.window_bp, precision)
+    job = job.changed(
+        outputs=(QuantilesFile(str(path)),),
+        precision=precision,
+        scorers=job.scoring.scorers or (ALL_SCORERS,),
+        no_quantiles=True,
+        overwrite_existing=True,  # nothing of the input is written
+    )
     with created_folder(folder):
-        return path, run_job(dataclasses.replace(job, background=path, precision=precision), observe)
+        return path, run_job(job, observe)

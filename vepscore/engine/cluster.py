@@ -1,8 +1,8 @@
-"""Records scored by the workers of a Dask cluster, and put together in their order.
+"""Score records on the workers of a Dask cluster, and collect the results in order.
 
-A worker opens the job's files itself, so it must see them under the same paths; what it opened it keeps for the job's
-other tasks. A task is some consecutive records, so that neighbours share their window's work. When a worker is lost,
-the scheduler gives its tasks to another.
+A worker opens the job's files itself, so it must find them under the same paths; it keeps them open for the job's other
+tasks. A task is a number of consecutive records, so that neighbors share the work of their window. Losing a worker
+loses no results: the scheduler gives its tasks to another one.
 """
 
 import collections
@@ -19,19 +19,20 @@ from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.provenance import describe_files
 from vepscore.engine.scored_records import score_records
 from vepscore.engine.scoring import Engine
-from vepscore.engine.session import Facts, open_preparer, open_session
+from vepscore.engine.session import SessionInfo, open_preparer, open_session
 from vepscore.engine.settings import set_up_process
 from vepscore.errors import ClusterError, UsageError
 from vepscore.io.codec import decode_results, encode_results
 from vepscore.io.journal import Journal
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult
+from vepscore.io.run_metadata import header_key
 from vepscore.model.registry import resolve_checkpoint
 
 _LOCAL = re.compile(r"local:([1-9]\d*)")
-_TASK_ALLELES = 16  # that may be scored, in a task
-_TASK_RECORDS = 1000
-_TASKS_PER_WORKER = 3  # given out at a time: one at work, others waiting
+_TASK_ALLELES = 16  # alleles in a task, counting those that can be scored
+_TASK_RECORDS = 1000  # records in a task at most
+_TASKS_PER_WORKER = 3  # one at work, the others waiting
 _CONNECTION_SECONDS = 30
 
 
@@ -41,15 +42,17 @@ class Cluster:
     def __init__(self, client: Any, job: Job, preparer: AllelePreparer) -> None:
         self._client = client
         self._opening = _for_workers(job), preparer.source, preparer.assembly
-        self.facts: Facts = _result(self._submit(_describe))
-        self.preparer = dataclasses.replace(preparer, scorers=tuple(load_scorers(self.facts.scorers)))
-        files = describe_files(job, preparer)
-        _check_agreement(files, {key: self.facts.provenance.get(key, "none") for key in files})
+        self.info: SessionInfo = _result(self._submit(_describe))
+        self.preparer = dataclasses.replace(preparer, scorers=tuple(load_scorers(self.info.metadata.scorers)))
+        for name, file in describe_files(job, preparer).items():
+            _check_agreement(
+                {header_key(name): str(file)}, {header_key(name): self.info.metadata.text_of(name)}
+            )
 
     def score(
         self, records: Iterable[Record], journal: Journal | None
     ) -> Generator[list[RecordResult], None, None]:
-        """The results of the records, in order, a task's at a time; those that the journal has come from it.
+        """Yield the results of records in their order, those of a task at a time; those in the journal come from it.
 
         Raises:
             ClusterError: workers disagree about the files, or a task has ended several of them.
@@ -65,12 +68,12 @@ class Cluster:
             yield self._finish(*waiting.popleft(), journal)
 
     def _submit(self, function: Any, *arguments: Any) -> Any:
-        # Not pure: a key of its own, so that the scheduler does not hash the records.
+        # Not pure: the task gets a unique key, so that the scheduler does not hash the records.
         return self._client.submit(function, *self._opening, *arguments, pure=False)
 
     def _finish(self, task: Sequence[Record], future: Any, journal: Journal | None) -> list[RecordResult]:
-        key, scored = (_key(self.facts), []) if future is None else _result(future)
-        _check_agreement(_key(self.facts), key)
+        key, scored = (_key(self.info), []) if future is None else _result(future)
+        _check_agreement(_key(self.info), key)
         found = iter(scored)
         return [
             RecordResult(
@@ -84,29 +87,31 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def open_cluster(job: Job, preparer: AllelePreparer) -> Iterator[Cluster]:
-    """Connects to a scheduler, or starts one with workers on this machine.
+def open_cluster(job: Job, address: str, preparer: AllelePreparer) -> Iterator[Cluster]:
+    """Connect to a scheduler, or start one with workers on this machine.
 
     Raises:
-        UsageError: Dask is not installed, or the address is none.
-        ClusterError: there is no scheduler at the address, or its workers see other files.
+        UsageError: Dask is not installed, or the address is invalid.
+        ClusterError: no scheduler answers at the address, or its workers see other files.
         VepscoreError: what a worker raised when it opened the job's files.
     """
-    with _connect(job.cluster) as client:
+    with _connect(address) as client:
         yield Cluster(client, job, preparer)
 
 
 def _for_workers(job: Job) -> Job:
-    """What a worker needs to know of a job, with paths that do not hang on where it was started."""
-    return dataclasses.replace(
-        job,
-        reference=job.reference.absolute(),
-        genes=job.genes and job.genes.absolute(),
-        polya=job.polya and job.polya.absolute(),
-        metadata=job.metadata and job.metadata.absolute(),
-        quantiles=job.quantiles and job.quantiles.absolute(),
-        checkpoint=str(resolve_checkpoint(job.checkpoint).absolute()),
-        outputs=tuple(name for name in job.outputs if job.keeps_matrices),
+    """Return what a worker needs to know of a job, with absolute paths: it may run in another folder."""
+    paths = {
+        "reference": job.genome.reference,
+        "genes": job.genome.genes,
+        "polya": job.genome.polya,
+        "metadata": job.model.metadata,
+        "quantiles": job.scoring.quantiles,
+    }
+    return job.changed(
+        **{name: path and path.absolute() for name, path in paths.items()},
+        checkpoint=str(resolve_checkpoint(job.model.checkpoint).absolute()),
+        outputs=tuple(output for output in job.outputs if output.needs_all_scores),
     )
 
 
@@ -120,7 +125,7 @@ def _connect(address: str) -> Iterator[Any]:
         ) from error
     with contextlib.ExitStack() as stack:
         if match := _LOCAL.fullmatch(address):
-            # Workers that are lost are replaced. They say nothing that the run itself would not say.
+            # Lost workers are replaced. Their logs are silenced: the run itself reports errors.
             address = stack.enter_context(
                 distributed.LocalCluster(
                     n_workers=int(match[1]), threads_per_worker=1, dashboard_address=None, silence_logs=40
@@ -140,7 +145,7 @@ def _connect(address: str) -> Iterator[Any]:
 def _tasks(
     records: Iterable[Record], preparer: AllelePreparer, journal: Journal | None
 ) -> Iterator[list[Record]]:
-    """Consecutive records of about as many alleles."""
+    """Yield tasks: consecutive records with about the same number of alleles."""
     task: list[Record] = []
     alleles = 0
     for record in records:
@@ -155,11 +160,11 @@ def _tasks(
 
 
 def _result(future: Any) -> Any:
-    """What a task returns.
+    """Return the result of a task.
 
     Raises:
-        ClusterError: workers were lost over it again and again.
-        VepscoreError: what it raised.
+        ClusterError: several workers were lost while they worked on it.
+        VepscoreError: the task raised it.
     """
     import distributed
 
@@ -167,15 +172,14 @@ def _result(future: Any) -> Any:
         return future.result()
     except distributed.KilledWorker as error:
         raise ClusterError(
-            f"{error}\nseveral workers were lost over the same records",
-            hint="look into a worker's log; memory is the usual reason",
+            f"{error}\nseveral workers were lost while scoring the same records",
+            hint="look into a worker's log; the usual reason is memory",
         ) from error
 
 
-def _key(facts: Facts) -> dict[str, str]:
-    """What must be the same wherever records of one run are scored."""
-    settings = {"device": facts.device, "threads": str(facts.threads), "precision": facts.precision}
-    return facts.provenance | settings
+def _key(info: SessionInfo) -> dict[str, str]:
+    """Return what must be the same wherever records of one run are scored."""
+    return info.metadata.to_header() | {"device": info.device, "threads": str(info.threads)}
 
 
 def _check_agreement(expected: Mapping[str, str], found: Mapping[str, str]) -> None:
@@ -194,29 +198,29 @@ def _check_agreement(expected: Mapping[str, str], found: Mapping[str, str]) -> N
 # On a worker.
 
 _lock = threading.Lock()  # a worker may have several threads, and a device has room for one engine
-_opened: dict[Job, tuple[AllelePreparer, Facts, Engine]] = {}
+_opened: dict[Job, tuple[AllelePreparer, SessionInfo, Engine]] = {}
 
 
-def _open(job: Job, source: str, assembly: str) -> tuple[AllelePreparer, Facts, Engine]:
+def _open(job: Job, source: str, assembly: str) -> tuple[AllelePreparer, SessionInfo, Engine]:
     if job not in _opened:
         _opened.clear()
-        set_up_process(job.device)
+        set_up_process(job.compute.device)
         preparer = open_preparer(job, source=source, assembly=assembly)
         session = open_session(job, preparer)
-        _opened[job] = session.preparer, session.facts, session.create_engine()
+        _opened[job] = session.preparer, session.info, session.create_engine()
     return _opened[job]
 
 
-def _describe(job: Job, source: str, assembly: str) -> Facts:
+def _describe(job: Job, source: str, assembly: str) -> SessionInfo:
     with _lock:
-        _, facts, _ = _open(job, source, assembly)
-        return facts
+        _, info, _ = _open(job, source, assembly)
+        return info
 
 
 def _score(
     job: Job, source: str, assembly: str, records: Sequence[Record]
 ) -> tuple[dict[str, str], list[bytes]]:
     with _lock:
-        preparer, facts, engine = _open(job, source, assembly)
-        chunks = score_records(records, preparer, engine, keep_matrices=job.keeps_matrices)
-        return _key(facts), [encode_results(result.alleles) for chunk in chunks for result in chunk]
+        preparer, info, engine = _open(job, source, assembly)
+        chunks = score_records(records, preparer, engine, keep_matrices=job.keeps_all_scores)
+        return _key(info), [encode_results(result.alleles) for chunk in chunks for result in chunk]

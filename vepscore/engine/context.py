@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from vepscore.contract import ScoreMatrix
-from vepscore.engine.job import Job
+from vepscore.engine.job import Job, resolve_defaults
 from vepscore.engine.preparer import ReadyAllele, RefusedAllele
 from vepscore.engine.scoring import Engine, NotFiniteError
-from vepscore.engine.session import Facts, open_preparer, open_session
+from vepscore.engine.session import SessionInfo, open_preparer, open_session
 from vepscore.engine.signal_scorers import ContextSignal, context_window, join_pieces
 from vepscore.genome.alleles import Status
 from vepscore.genome.regions import VariantText
@@ -24,13 +24,14 @@ class ContextPredictor:
         job: the options.
 
     Attributes:
-        facts: what it predicts with.
+        info: what it predicts with.
 
     Raises:
         VepscoreError: anything that the user can act on.
     """
 
     def __init__(self, job: Job) -> None:
+        job = resolve_defaults(job)
         self._preparer = open_preparer(job, source="the variants", assembly="")
         session = open_session(
             job,
@@ -38,7 +39,7 @@ class ContextPredictor:
             scorers=[ContextSignal(name=str(output), output=output) for output in DRAWN_OUTPUTS],
             choose_tracks=lambda tracks: {out: tracks[out] for out in DRAWN_OUTPUTS if out in tracks},
         )
-        self.facts: Facts = session.facts
+        self.info: SessionInfo = session.info
         self._engine: Engine = session.create_engine()
 
     def predict(self, variants: Sequence[VariantText]) -> Iterator[tuple[RegionSignals, ...] | str]:
@@ -56,5 +57,5 @@ class ContextPredictor:
 
     def _signals(self, matrix: ScoreMatrix, allele: ReadyAllele) -> RegionSignals:
         site = allele.site
-        tracks = self.facts.tracks[matrix.output]
+        tracks = self.info.tracks[matrix.output]
         return join_pieces([matrix], context_window(site), site, tracks, has_alternate=True)

@@ -1,14 +1,14 @@
-"""The facts of a finished job: for people at its end, and as JSON for programs."""
+"""The report of a finished job: for people at its end, and as JSON for programs."""
 
 import dataclasses
 import platform
 import shlex
-from collections.abc import Mapping
 from typing import Any
 
 from vepscore.engine.job import Job
 from vepscore.engine.scored_records import RunCounts
 from vepscore.genome.consistency import FileWarning
+from vepscore.io.run_metadata import RunMetadata
 from vepscore.versions import versions
 
 _PREFIX = "vepscore"
@@ -27,24 +27,24 @@ class JobReport:
     opening_seconds: float  # until the first record was taken
 
 
-def summarize_job(
-    job: Job, report: JobReport, provenance: Mapping[str, str], *, input_digest: str
-) -> dict[str, Any]:
-    """What `--json-summary` writes, as plain JSON values."""
+def summarize_job(job: Job, report: JobReport, metadata: RunMetadata, *, input_digest: str) -> dict[str, Any]:
+    """Return what `--json-summary` writes, as plain JSON values."""
     counts = report.counts
     return {
         "command": shlex.join(job.command),
         "versions": versions(),
         "machine": {"host": platform.node(), "platform": platform.platform()},
         "input": {"path": job.source, "sha256": input_digest},
-        "outputs": [*job.outputs, *(str(path) for path in (job.table, job.spliceai) if path)],
-        "provenance": {key.removeprefix(_PREFIX).lower(): value for key, value in provenance.items()},
+        "outputs": [output.path for output in job.outputs],
+        "provenance": {
+            key.removeprefix(_PREFIX).lower(): value for key, value in metadata.to_header().items()
+        },
         "device": report.device,
         "threads": report.threads or None,
         "precision": report.precision,
-        "batch": job.batch,
-        "shard": str(job.shard) if job.shard else None,
-        "cluster": job.cluster,
+        "batch": job.compute.batch,
+        "shard": str(job.run.shard) if job.run.shard else None,
+        "cluster": job.run.cluster,
         "records": counts.records,
         "records_resumed": counts.resumed,
         "alleles": counts.alleles,

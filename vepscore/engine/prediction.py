@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vepscore.engine.job import Job, list_inputs
+from vepscore.engine.job import Job, list_inputs, resolve_defaults
 from vepscore.engine.preparer import AllelePreparer, ReadyAllele, RefusedAllele, check_within, window_text
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.session import open_preparer, open_session
@@ -75,6 +75,7 @@ def predict_signals(job: Job, prediction: Prediction) -> PredictedSignals:
     Raises:
         VepscoreError: anything that the user can act on.
     """
+    job = resolve_defaults(job)
     preparer = open_preparer(job, source=prediction.place, assembly="")
     variant = parse_variant(prediction.place)
     allele = (
@@ -95,7 +96,7 @@ def predict_signals(job: Job, prediction: Prediction) -> PredictedSignals:
         raise CheckpointError(f"{prediction.place}\n{matrices}", hint="try --precision float32")
     signals = tuple(
         join_pieces(
-            list(pieces), region, allele.site, session.facts.tracks[output], has_alternate=variant is not None
+            list(pieces), region, allele.site, session.info.tracks[output], has_alternate=variant is not None
         )
         for output, pieces in itertools.groupby(matrices, lambda matrix: matrix.output)
     )
@@ -103,7 +104,7 @@ def predict_signals(job: Job, prediction: Prediction) -> PredictedSignals:
     return PredictedSignals(
         signals=signals,
         contigs={region.chrom: preparer.reference.contigs[region.chrom]},
-        facts=about | session.facts.provenance,
+        facts=about | session.info.metadata.to_header(),
     )
 
 

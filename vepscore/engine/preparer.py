@@ -1,7 +1,6 @@
 """Prepare the alleles of a record for scoring: each becomes ready, with its sequences, or refused, with a reason."""
 
 import dataclasses
-import enum
 import functools
 import math
 from collections.abc import Iterator
@@ -27,19 +26,12 @@ from vepscore.genome.windows import (
     window_around,
 )
 from vepscore.io.records import Record, variant_record
+from vepscore.options import MismatchPolicy
 
 MAX_N_FRACTION = 0.9
 _MIN_WINDOW_TO_ALLELE = 4  # a window must be at least this many times as wide as an allele
 _SHOWN_BASES = 20
 _classify_ref = functools.lru_cache(maxsize=1)(classify_text)  # cached for a record with many ALTs
-
-
-class MismatchPolicy(enum.StrEnum):
-    """What to do if REF does not match the reference genome."""
-
-    SKIP = "skip"  # status REF_MISMATCH
-    SUBSTITUTE = "substitute"  # write REF over the sequence, as the official code does
-    ERROR = "error"  # end the run
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

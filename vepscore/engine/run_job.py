@@ -1,126 +1,183 @@
-"""One scoring job from its options to its outputs: what `vepscore score` does."""
+"""Run one scoring job from its options to its outputs: what `vepscore score` does."""
 
 import contextlib
+import dataclasses
 import gc
-import itertools
 import logging
-import re
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
+from vepscore.engine.annotated_header import annotate_header
 from vepscore.engine.file_checks import compare_files
-from vepscore.engine.job import LONG_TABLE_SUFFIX, Job, Saturation, check_outputs
+from vepscore.engine.job import Job, check_outputs, resolve_defaults
 from vepscore.engine.job_report import JobReport, summarize_job
+from vepscore.engine.job_source import JobSource, open_source
 from vepscore.engine.preparer import AllelePreparer
-from vepscore.engine.provenance import COMMAND_KEY
-from vepscore.engine.scored_records import RunCounts, run, score_records
-from vepscore.engine.selection import ON_REQUEST
-from vepscore.engine.session import Facts, open_preparer, open_session
-from vepscore.engine.shards import records_of
-from vepscore.errors import InputError, UsageError
-from vepscore.genome.cache import file_digest, file_stamp
+from vepscore.engine.scored_records import RunCounts, score_records, write_results
+from vepscore.engine.session import Session, SessionInfo, open_preparer, open_session
 from vepscore.genome.consistency import check_record_contigs
-from vepscore.genome.fasta import Reference
-from vepscore.io.allele_table import AlleleTableWriter
-from vepscore.io.atomic import StagedWriter, remove_leftovers
-from vepscore.io.fields import EVENTS_SCORER
-from vepscore.io.header import VcfHeader
+from vepscore.io.atomic import remove_leftovers
 from vepscore.io.header_contigs import stated_assembly
 from vepscore.io.journal import Journal, open_journal
 from vepscore.io.json_file import JsonWriter
-from vepscore.io.lines import STDIN
-from vepscore.io.long_table import LongTableWriter
-from vepscore.io.parts import SHARD_KEY
-from vepscore.io.quantile_writer import BackgroundWriter
+from vepscore.io.output_file import WriterContext
 from vepscore.io.quantiles import Quantiles
-from vepscore.io.records import Record, Scan, open_records, scan_records
-from vepscore.io.results import RecordResult
-from vepscore.io.saturation_figure import SaturationFigureWriter
-from vepscore.io.saturation_table import SaturationWriter
-from vepscore.io.spliceai import SpliceAiWriter, spliceai_header
-from vepscore.io.vcf import AnnotatedVcfWriter
-from vepscore.paths import escape_bytes
-from vepscore.versions import versions
+from vepscore.io.records import Record
+from vepscore.io.results import RecordResult, ResultWriter
+from vepscore.io.run_metadata import ON_REQUEST, RunMetadata
 
 log = logging.getLogger(__name__)
 
-_CHROMOSOME = re.compile(r"(chr)?(\d{1,2}|[XYWZM]|MT)")
+Observe = Callable[[RunCounts, int | None], None]
 
 
-def run_job(job: Job, observe: Callable[[RunCounts, int | None], None]) -> JobReport:
-    """Runs a job; its outputs appear whole at the end, or not at all.
+def run_job(job: Job, observe: Observe = lambda counts, total: None) -> JobReport:
+    """Run a job; its outputs appear whole at the end, or not at all.
 
     Args:
         job: the options.
-        observe: called at the start and after each record, with the counts so far and the number of records,
-            where it is known.
+        observe: called at the start and after each record, with the counts so far and the number of records, or None
+            if that is not known.
 
     Raises:
         VepscoreError: anything that the user can act on.
     """
     started = time.monotonic()
+    job = resolve_defaults(job)
     check_outputs(job)
-    stamps = _stamps(job)
-    scan = scan_records(job.source)
-    observe(RunCounts(), scan.records if scan else None)
     with contextlib.ExitStack() as stack:
-        records = stack.enter_context(open_records(job.source))
-        preparer = open_preparer(job, source=records.name, assembly=stated_assembly(records.header))
-        facts, preparer, score = stack.enter_context(_open_scoring(job, preparer))
-        _check_events(job, facts)
-        _log_scorers(job, facts)
-        input_digest = "unknown" if scan is None else file_digest(job.source)
-        part = _part(job, preparer)
-        provenance = facts.provenance | _part_facts(job, part, input_digest)
-        provenance |= _background_facts(job, input_digest)
-        header = _annotated_header(
-            records.header,
-            preparer.reference,
-            scan,
-            provenance,
-            overwrite=job.overwrite,
-            ranked=facts.quantiles is not None,
-        )
-        warnings = compare_files(records.header, preparer, scan)
-        total = len(part) if part is not None else scan.records if scan else None
-        report = JobReport(
-            counts=RunCounts(),
-            excluded=facts.excluded,
-            warnings=warnings,
-            device=facts.device,
-            threads=facts.threads,
-            precision=facts.precision,
-            opening_seconds=time.monotonic() - started,
-        )
+        source = stack.enter_context(open_source(job))
+        observe(RunCounts(), source.count(None))
+        scoring = stack.enter_context(_open_scoring(job, source))
+        part = source.find_part(scoring.preparer)
+        total = source.count(part)
+        context = _describe_outputs(job, source, scoring, part)
+        report = _start_report(source, scoring, opening_seconds=time.monotonic() - started)
         if part is not None:
             observe(report.counts, total)
-        places: Counter[str] = Counter()  # contigs of records, where they are not known beforehand
-        taken = _in_part(records, part) if scan else _counted(records, places)
-        with (
-            _collecting_new_garbage_only(),
-            _open_journal(job, facts, provenance, input_digest) as journal,
-            _open_writers(job, header, facts, provenance) as (summary, writers),
-            contextlib.closing(score(taken, journal)) as results,
-        ):
-            run(
-                results,
-                journal,
-                _writes(writers, facts.quantiles),
-                report.counts,
-                lambda counts: observe(counts, total),
-            )
-            _check_unchanged(stamps, journal)
-            report.warnings.extend(check_record_contigs(places, unit="records", reference=preparer.reference))
-            if summary is not None:
-                summary.write(summarize_job(job, report, provenance, input_digest=input_digest))
+        stack.enter_context(_collecting_new_garbage_only())
+        journal = stack.enter_context(_open_journal(job, scoring.info, context.metadata, source.digest))
+        summary, writers = stack.enter_context(_open_writers(job, context))
+        results = stack.enter_context(contextlib.closing(scoring.score(source.take(part), journal)))
+        write = _write_to(writers, scoring.info.quantiles)
+        write_results(results, journal, [write], report.counts, lambda counts: observe(counts, total))
+        source.check_unchanged(journal)
+        reference = scoring.preparer.reference
+        report.warnings.extend(check_record_contigs(source.contigs, unit="records", reference=reference))
+        if summary is not None:
+            summary.write(summarize_job(job, report, context.metadata, input_digest=source.digest))
     return report
+
+
+class Scoring(Protocol):
+    """What scores the records of a job: a session of this process, or a cluster."""
+
+    @property
+    def info(self) -> SessionInfo:
+        """What it scores with."""
+
+    @property
+    def preparer(self) -> AllelePreparer:
+        """Prepares alleles for the scorers of the run."""
+
+    def score(
+        self, records: Iterable[Record], journal: Journal | None
+    ) -> Generator[list[RecordResult], None, None]:
+        """Yield the results of the records in their order, some at a time; those in the journal come from it."""
+
+
+class _LocalScoring:
+    """A session of this process."""
+
+    def __init__(self, session: Session, *, keep_matrices: bool) -> None:
+        self.info, self.preparer = session.info, session.preparer
+        self._create_engine = session.create_engine
+        self._keep_matrices = keep_matrices
+
+    def score(
+        self, records: Iterable[Record], journal: Journal | None
+    ) -> Generator[list[RecordResult], None, None]:
+        return score_records(
+            records, self.preparer, self._create_engine(), journal=journal, keep_matrices=self._keep_matrices
+        )
+
+
+@contextlib.contextmanager
+def _open_scoring(job: Job, source: JobSource) -> Iterator[Scoring]:
+    """Open what scores the records, here or on the workers of a cluster.
+
+    Raises:
+        UsageError: an output needs a scorer that does not run.
+        VepscoreError: anything else that the user can act on.
+    """
+    reader = source.reader
+    preparer = open_preparer(job, source=reader.name, assembly=stated_assembly(reader.header))
+    with contextlib.ExitStack() as stack:
+        scoring: Scoring
+        if job.run.cluster is None:
+            session = open_session(job, preparer)
+            scoring = _LocalScoring(session, keep_matrices=job.keeps_all_scores)
+        else:
+            from vepscore.engine.cluster import open_cluster
+
+            scoring = stack.enter_context(open_cluster(job, job.run.cluster, preparer))
+        for output in job.outputs:
+            output.check_scorers(scoring.info.metadata.scorers, scoring.info.excluded)
+        _log_scorers(job, scoring.info)
+        yield scoring
+
+
+def _log_scorers(job: Job, info: SessionInfo) -> None:
+    """Log which scorers run and which do not, if the checkpoint chose them."""
+    not_run = info.metadata.scorers_not_run
+    if job.scoring.scorers is None and not_run:
+        names = ", ".join(info.metadata.scorers)
+        log.info("scorers: %s; not run: %s (%s)", names, ", ".join(not_run), ON_REQUEST)
+
+
+def _describe_outputs(job: Job, source: JobSource, scoring: Scoring, part: range | None) -> WriterContext:
+    """Return what the writers of a job need to know."""
+    info = scoring.info
+    metadata = dataclasses.replace(info.metadata, shard=source.describe_part(part))
+    for output in job.outputs:
+        metadata = output.complete(metadata, source.job.source, source.digest)
+    is_ranked, overwrite = info.quantiles is not None, job.run.overwrite_existing
+    header = annotate_header(
+        source.reader.header,
+        scoring.preparer.reference,
+        source.scan,
+        metadata,
+        overwrite=overwrite,
+        ranked=is_ranked,
+    )
+    return WriterContext(
+        metadata=metadata,
+        header=header,
+        tracks=info.tracks,
+        signed=info.signed,
+        quantiles=info.quantiles,
+        overwrite=overwrite,
+    )
+
+
+def _start_report(source: JobSource, scoring: Scoring, *, opening_seconds: float) -> JobReport:
+    info = scoring.info
+    return JobReport(
+        counts=RunCounts(),
+        excluded=info.excluded,
+        warnings=compare_files(source.reader.header, scoring.preparer, source.scan),
+        device=info.device,
+        threads=info.threads,
+        precision=info.metadata.precision,
+        opening_seconds=opening_seconds,
+    )
 
 
 @contextlib.contextmanager
 def _collecting_new_garbage_only() -> Iterator[None]:
-    """Going over all that is open by now takes a third of the time of records that are only passed on."""
+    """Exempt from garbage collection what is open by now: it would take a third of the time of unscored records."""
     gc.freeze()
     try:
         yield
@@ -128,167 +185,59 @@ def _collecting_new_garbage_only() -> Iterator[None]:
         gc.unfreeze()
 
 
-_Score = Callable[[Iterable[Record], Journal | None], Generator[list[RecordResult], None, None]]
+def journal_key(job: Job, info: SessionInfo, metadata: RunMetadata, input_digest: str) -> dict[str, str]:
+    """Return what the results of a job depend on, by name.
 
+    The metadata tell most of it. An option that affects scores and is not among them is told by its value.
 
-@contextlib.contextmanager
-def _open_scoring(job: Job, preparer: AllelePreparer) -> Iterator[tuple[Facts, AllelePreparer, _Score]]:
-    """Open what records are scored with, here or on the workers of a cluster.
-
-    Yields:
-        The facts, the preparer that knows the scorers of the run, and the function that scores.
+    Args:
+        job: the options.
+        info: what the job scores with.
+        metadata: of its outputs.
+        input_digest: sha256 of the input.
     """
-    if job.cluster is not None:
-        from vepscore.engine.cluster import open_cluster
-
-        with open_cluster(job, preparer) as cluster:
-            yield cluster.facts, cluster.preparer, cluster.score
-        return
-    session = open_session(job, preparer)
-
-    def score(
-        records: Iterable[Record], journal: Journal | None
-    ) -> Generator[list[RecordResult], None, None]:
-        engine = session.create_engine()
-        return score_records(
-            records, session.preparer, engine, journal=journal, keep_matrices=job.keeps_matrices
-        )
-
-    yield session.facts, session.preparer, score
-
-
-def _check_events(job: Job, facts: Facts) -> None:
-    """Raises UsageError where the output that needs splice events is asked for, and nothing scores them."""
-    if job.spliceai is not None and EVENTS_SCORER not in facts.scorers:
-        reason = facts.excluded.get(EVENTS_SCORER, "is not among the scorers asked for")
-        raise UsageError(
-            f"--spliceai {job.spliceai}: nothing to write there\n{EVENTS_SCORER}: {reason}",
-            hint=f"leave out --spliceai, or add -s {EVENTS_SCORER}",
-        )
-
-
-def _log_scorers(job: Job, facts: Facts) -> None:
-    """Log which scorers run and which do not, if the checkpoint chose them."""
-    on_request = [name for name, reason in facts.excluded.items() if reason == ON_REQUEST]
-    if job.scorers is None and on_request:
-        log.info("scorers: %s; not run: %s (%s)", ", ".join(facts.scorers), ", ".join(on_request), ON_REQUEST)
-
-
-def _part(job: Job, preparer: AllelePreparer) -> range | None:
-    """The records of the job's shard; None where it has them all.
-
-    Raises:
-        UsageError: the input can be read only once.
-    """
-    if job.shard is None:
-        return None
-    if job.source == STDIN or not Path(job.source).is_file():
-        raise UsageError(
-            f"--shard {job.shard}: {job.source} can be read only once, and dividing it needs two passes",
-            hint="write the input to a file first",
-        )
-    with open_records(job.source) as records:
-        return records_of(job.shard, records, preparer)
-
-
-def _in_part(records: Iterable[Record], part: range | None) -> Iterable[Record]:
-    return records if part is None else itertools.islice(records, part.start, part.stop)
-
-
-def _counted(records: Iterable[Record], places: Counter[str]) -> Iterator[Record]:
-    """Yield the records, and count them by contig."""
-    for record in records:
-        places[record.chrom] += 1
-        yield record
-
-
-def _part_facts(job: Job, part: range | None, input_digest: str) -> dict[str, str]:
-    """What `vepscore merge` needs to know of a shard."""
-    if part is None:
-        return {}
-    return {SHARD_KEY: f"{job.shard} records {part.start} to {part.stop} of sha256:{input_digest}"}
-
-
-def _background_facts(job: Job, input_digest: str) -> dict[str, str]:
-    """What quantiles say of the background that they are of."""
-    if job.background is None:
-        return {}
-    return {
-        "vepscoreInput": f"{escape_bytes(Path(job.source).name)} sha256:{input_digest}",
-        "vepscoreVersions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+    key = dataclasses.replace(metadata, command="").to_header()
+    for group in job.groups.values():
+        key |= group.score_settings()
+    return key | {
+        "input": input_digest,
+        "device": info.device,
+        "threads (NPROC)": str(info.threads),
+        "scores": "all" if job.keeps_all_scores else "largest",
     }
 
 
 @contextlib.contextmanager
 def _open_journal(
-    job: Job, facts: Facts, provenance: Mapping[str, str], input_digest: str
+    job: Job, info: SessionInfo, metadata: RunMetadata, input_digest: str
 ) -> Iterator[Journal | None]:
-    """The journal beside the first output that is a regular file; None where there is none."""
+    """Open the journal beside the first output that is a regular file; None if there is none."""
     if not job.files:
         yield None
         return
-    scored_with = {key: value for key, value in provenance.items() if key != COMMAND_KEY}
-    scored_with |= {
-        "input": input_digest,
-        "device": facts.device,
-        "threads (NPROC)": str(facts.threads),
-        "devices": job.split,
-        "scores": "all" if job.keeps_matrices else "largest",
-    }
-    with open_journal(Path(job.files[0]), scored_with, resume=job.resume) as journal:
+    key = journal_key(job, info, metadata, input_digest)
+    with open_journal(Path(job.files[0]), key, resume=job.run.resume) as journal:
         for name in job.files:
             remove_leftovers(name)
         if len(journal):
-            log.info("going on with a run that was cut off: %d records are scored", len(journal))
+            log.info("resuming an interrupted run: %d records are scored", len(journal))
         try:
             yield journal
         except BaseException:
             if not journal.is_empty:
-                log.info("what was scored is kept: the same command goes on from there")
+                log.info("the scores so far are kept: rerun the same command to resume")
             raise
-
-
-def _stamps(job: Job) -> dict[Path, str]:
-    """What identifies the files that are read, by their path."""
-    files = [Path(job.source), job.reference, job.genes, job.polya]
-    return {path: file_stamp(path) for path in files if path is not None and path.is_file()}
-
-
-def _check_unchanged(stamps: Mapping[Path, str], journal: Journal | None) -> None:
-    """Raises InputError where a file is not the one that the run began with; what was scored is forgotten then."""
-    for path, stamp in stamps.items():
-        if not path.is_file() or file_stamp(path) != stamp:
-            if journal is not None:
-                journal.clear()
-            raise InputError(
-                f"{path}\nhas changed while it was read; nothing was written",
-                hint="run again with files at rest",
-            )
 
 
 @contextlib.contextmanager
 def _open_writers(
-    job: Job, header: VcfHeader, facts: Facts, provenance: Mapping[str, str]
-) -> Iterator[tuple[JsonWriter | None, Sequence[StagedWriter]]]:
-    """The summary, if any, and the writers of results; their files appear together."""
-    ranked = facts.quantiles is not None
-    writers: list[StagedWriter] = [
-        LongTableWriter(name, facts.tracks, provenance, facts.quantiles)
-        if name.endswith(LONG_TABLE_SUFFIX)
-        else AnnotatedVcfWriter(name, header, overwrite=job.overwrite, ranked=ranked)
-        for name in job.outputs
-    ]
-    if job.table is not None:
-        writers.append(AlleleTableWriter(job.table, provenance, ranked=ranked))
-    if job.spliceai is not None:
-        writers.append(SpliceAiWriter(job.spliceai, spliceai_header(header, provenance)))
-    if job.background is not None:
-        writers.append(BackgroundWriter(job.background, facts.tracks, facts.signed, provenance))
-    if job.saturation is not None:
-        writers += _saturation_writers(job.saturation, provenance)
-    summary = None if job.summary is None else JsonWriter(job.summary)
+    job: Job, context: WriterContext
+) -> Iterator[tuple[JsonWriter | None, Sequence[ResultWriter]]]:
+    """Open the summary, if any, and the writers of results; their files appear together."""
+    writers = [output.open(context) for output in job.outputs]
+    summary = None if job.run.json_summary is None else JsonWriter(job.run.json_summary)
+    opened = [*writers, *([summary] if summary else [])]
     with contextlib.ExitStack() as stack:
-        opened = [*writers, *([summary] if summary else [])]
         for writer in opened:
             stack.enter_context(writer)
         yield summary, writers
@@ -296,66 +245,12 @@ def _open_writers(
             writer.finish()
 
 
-def _saturation_writers(saturation: Saturation, provenance: Mapping[str, str]) -> Iterator[StagedWriter]:
-    yield SaturationWriter(saturation.table, provenance)
-    if saturation.picture is not None:
-        yield SaturationFigureWriter(
-            saturation.picture,
-            scorer=saturation.by,
-            chrom=saturation.chrom,
-            start0=saturation.start0,
-            reference=saturation.bases,
-        )
-
-
-def _writes(
-    writers: Sequence[StagedWriter], quantiles: Quantiles | None
-) -> list[Callable[[RecordResult], None]]:
-    """What takes each result. Fields are ranked once for all writers; the journal has the scores alone."""
-    if quantiles is None:
-        return [writer.write for writer in writers]
+def _write_to(writers: Sequence[ResultWriter], quantiles: Quantiles | None) -> Callable[[RecordResult], None]:
+    """Return a function that hands a result to all writers, ranked in the quantiles; the journal has scores alone."""
 
     def write(result: RecordResult) -> None:
-        ranked = quantiles.rank_fields(result)
+        ranked = result if quantiles is None else quantiles.rank_fields(result)
         for writer in writers:
             writer.write(ranked)
 
-    return [write]
-
-
-def _annotated_header(
-    header: VcfHeader,
-    reference: Reference,
-    scan: Scan | None,
-    provenance: Mapping[str, str],
-    *,
-    overwrite: bool,
-    ranked: bool,
-) -> VcfHeader:
-    used = dict.fromkeys([*header.declared("contig"), *(scan.contigs if scan else ())])
-    names = {reference.match(name): name for name in used if reference.match(name) is not None}
-    contigs = {
-        names.get(found) or _in_style(found, names): length for found, length in reference.contigs.items()
-    }
-    return header.with_annotation(
-        provenance=provenance,
-        contigs=contigs,
-        body_contigs=scan.contigs if scan else None,
-        overwrite=overwrite,
-        ranked=ranked,
-    )
-
-
-def _in_style(contig: str, names: Mapping[str, str]) -> str:
-    """A contig of the reference as the VCF would name it, judged by `names`: from the reference's to the VCF's."""
-    match = _CHROMOSOME.fullmatch(contig)
-    if match is None:
-        return contig
-    prefix, chromosome = match.groups()
-    has_chr = any(name == f"chr{found}" for found, name in names.items())
-    has_none = any(found == f"chr{name}" for found, name in names.items())
-    if has_chr and not prefix:
-        return "chrM" if chromosome == "MT" else f"chr{chromosome}"
-    if has_none and prefix:
-        return "MT" if chromosome == "M" else chromosome
-    return contig
+    return write

@@ -1,15 +1,13 @@
-"""Saturation mutagenesis: every substitution of a region, scored as a VCF of them is. What `vepscore ism` does."""
+"""Saturation mutagenesis: score every substitution of a region, as a VCF of them. What `vepscore ism` does."""
 
-import dataclasses
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vepscore.engine.job import ALL_SCORERS, LONG_TABLE_SUFFIX, Job, Saturation
+from vepscore.engine.job import Job, resolve_defaults
 from vepscore.engine.job_report import JobReport
 from vepscore.engine.plugins import list_scorers, load_scorers
-from vepscore.engine.run_job import run_job
-from vepscore.engine.scored_records import RunCounts
+from vepscore.engine.run_job import Observe, run_job
 from vepscore.engine.summary import COMPOSITE_WEIGHTS
 from vepscore.errors import UsageError
 from vepscore.genome.cache import cache_dir
@@ -17,15 +15,18 @@ from vepscore.genome.fasta import Reference
 from vepscore.genome.regions import Region, parse_region
 from vepscore.io.fields import COMPOSITE_FIELD
 from vepscore.io.figures import SUFFIXES, require_matplotlib
-from vepscore.io.saturation_table import BASES
+from vepscore.io.output_file import OutputFile
+from vepscore.io.saturation_figure import SaturationPicture
+from vepscore.io.saturation_table import BASES, SaturationTable
 from vepscore.io.streams import output_suffix
+from vepscore.options import ALL_SCORERS
 
 MAX_REGION_BP = 5_000
 _WIDEST_GRID_BP = 32_768
 
 
 def grid_for(window_bp: int) -> int:
-    """The grid of window starts, in bp, that lets a region's substitutions share their windows."""
+    """Return the grid of window starts, in bp, with which a region's substitutions share their windows."""
     return min(_WIDEST_GRID_BP, window_bp // 4)
 
 
@@ -36,7 +37,8 @@ def run_saturation(
     *,
     picture: Path | None = None,
     by: str | None = None,
-    observe: Callable[[RunCounts, int | None], None] = lambda counts, total: None,
+    align_bp: int | None = None,
+    observe: Observe = lambda counts, total: None,
 ) -> JobReport:
     """Score every substitution of a region; the table and the picture appear together, or not at all.
 
@@ -44,17 +46,21 @@ def run_saturation(
         job: the options; those of its input and outputs are filled in. Without scorers, those that make up the
             composite splicing score.
         place: the region, as people write it.
-        table: takes the scores.
-        picture: takes a picture of them; None for none.
+        table: the file of the scores.
+        picture: the file of a picture of them; None for none.
         by: the scorer of the picture, or the composite; None for the composite if the job names no scorers or all,
             and else for the first of them.
+        align_bp: the grid of window starts; None for `grid_for` the window.
         observe: as for `run_job`.
 
     Raises:
         VepscoreError: anything that the user can act on.
     """
+    outputs: list[OutputFile] = [SaturationTable(str(table))]
     _check_names(table, picture)
-    reference = Reference(job.reference, cache_dir())
+    job = resolve_defaults(job)
+    job = job.changed(align=grid_for(job.window_bp) if align_bp is None else align_bp)
+    reference = Reference(job.genome.reference, cache_dir())
     region = parse_region(place, reference)
     if region.width_bp > MAX_REGION_BP:
         raise UsageError(
@@ -64,29 +70,22 @@ def run_saturation(
         )
     bases = reference.fetch(region.chrom, region.start0, region.end0).decode("ascii")
     if not set(bases) & set(BASES):
-        raise UsageError(f"region {region}\nhas no base that is known in {job.reference}")
-    scorers, by = _find_scorers(job.scorers, by, is_drawn=picture is not None)
-    saturation = Saturation(
-        table=table,
-        picture=picture,
-        by=by,
-        chrom=region.chrom,
-        start0=region.start0,
-        bases=bases,
-    )
+        raise UsageError(f"region {region}\nhas no known base in {job.genome.reference}")
+    scorers, by = _find_scorers(job.scoring.scorers, by, is_drawn=picture is not None)
+    if picture is not None:
+        outputs.append(SaturationPicture(str(picture), by, region.chrom, region.start0, bases))
     with tempfile.TemporaryDirectory(prefix="vepscore-") as folder:
         source = Path(folder) / "substitutions.vcf"
         source.write_text("".join(f"{line}\n" for line in _vcf_lines(region, bases)), encoding="utf-8")
-        job = dataclasses.replace(job, source=str(source), scorers=scorers, saturation=saturation)
-        return run_job(job, observe)
+        return run_job(job.changed(source=str(source), scorers=scorers, outputs=tuple(outputs)), observe)
 
 
 def _check_names(table: Path, picture: Path | None) -> None:
-    """Refuses outputs of unknown kinds, before anything is computed."""
-    output_suffix(table, [LONG_TABLE_SUFFIX])
+    """Refuse outputs of unknown formats, before anything is computed."""
+    output_suffix(table, SaturationTable.suffixes)
     if picture is not None:
         output_suffix(picture, SUFFIXES)
-        require_matplotlib(", or leave out --picture")
+        require_matplotlib(", or omit --picture")
 
 
 def _parts_of_composite() -> list[str]:

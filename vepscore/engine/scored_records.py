@@ -1,4 +1,4 @@
-"""The run: records in, results out, in order; every record comes out, whatever happens to its alleles."""
+"""Score records in their order. Every record gets a result, whatever happens to its alleles."""
 
 import collections
 import dataclasses
@@ -17,10 +17,10 @@ from vepscore.io.journal import Journal
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
 
-_MAX_CHUNK_RECORDS = 1000  # held at a time where few alleles can be scored
-_MAX_CHUNK_BYTES = 1 << 24  # of their lines
-_CHUNKS_AHEAD = 2  # prepared while the device works
-_SCORED = {Status.OK, Status.FAILED}  # by the device: what takes time
+_MAX_CHUNK_RECORDS = 1000  # records in a chunk, if few of their alleles can be scored
+_MAX_CHUNK_BYTES = 1 << 24  # bytes of the lines of a chunk
+_CHUNKS_AHEAD = 2  # chunks prepared while the device works
+_SCORED = {Status.OK, Status.FAILED}  # statuses of alleles that the device has scored, which takes time
 
 
 @dataclasses.dataclass
@@ -28,7 +28,7 @@ class RunCounts:
     """What a run has done so far."""
 
     records: int = 0
-    resumed: int = 0  # of the records, those whose results were in the journal
+    resumed: int = 0  # records whose results were in the journal
     statuses: collections.Counter[Status] = dataclasses.field(
         default_factory=collections.Counter
     )  # of alleles
@@ -36,45 +36,45 @@ class RunCounts:
 
     @property
     def alleles(self) -> int:
-        """Over all statuses."""
+        """The number of alleles of all statuses."""
         return self.statuses.total()
 
     @property
     def scored(self) -> int:
-        """Alleles with status OK."""
+        """The number of alleles with status OK."""
         return self.statuses[Status.OK]
 
     @property
     def unscored(self) -> int:
-        """Alleles without a score, though some scorer of the run would apply."""
+        """The number of alleles without a score to which a scorer of the run would apply."""
         return self.alleles - self.scored - self.statuses[Status.NOT_APPLICABLE]
 
     @property
     def seconds(self) -> float:
-        """Since the run started."""
+        """Seconds since the run started."""
         return time.monotonic() - self.started
 
     def add(self, result: RecordResult) -> None:
-        """Counts one record's alleles."""
+        """Count the alleles of one record."""
         self.records += 1
         for allele in result.alleles:
             self.statuses[allele.status] += 1
 
 
-def run(
+def write_results(
     results: Iterable[Sequence[RecordResult]],
     journal: Journal | None,
     writers: Sequence[Callable[[RecordResult], None]],
     counts: RunCounts,
     observe: Callable[[RunCounts], None] = lambda counts: None,
 ) -> None:
-    """Keeps each result in the journal and hands it to every writer.
+    """Keep each result in the journal and hand it to every writer.
 
     Args:
-        results: some at a time, in the order in which they come out; those that the journal has are among them.
-        journal: takes what was scored; None to keep nothing.
+        results: some at a time, in their order; those that the journal has are among them.
+        journal: keeps what was scored; None to keep nothing.
         writers: called once per record.
-        counts: is brought up to date.
+        counts: updated with each record.
         observe: called after each record, with the counts so far.
     """
     for result in itertools.chain.from_iterable(results):
@@ -96,21 +96,21 @@ def score_records(
     journal: Journal | None = None,
     keep_matrices: bool = True,
 ) -> Generator[list[RecordResult], None, None]:
-    """The results of the records, in order, some at a time; alleles go through the engine in batches across records.
+    """Yield the results of records in their order, some at a time; batches of alleles extend across records.
 
     Args:
-        records: in the order in which they come out.
-        preparer: prepares the alleles.
-        engine: scores them.
-        journal: results that it has are taken from it.
-        keep_matrices: the results have all scores, for the long table, and not their summary alone.
+        records: the records.
+        preparer: prepares their alleles.
+        engine: scores the alleles.
+        journal: has results of an earlier run, which are not computed again.
+        keep_matrices: keep all scores in the results, for the long table, and not only their summary.
     """
     scorers = {scorer.name: scorer for scorer in engine.scorers}
-    begun: list[AlleleResult] = []  # of a record whose other alleles are in the next chunk
+    begun: list[AlleleResult] = []  # alleles of a record whose other alleles are in the next chunk
     for chunk, scored in _scored_chunks(_chunks(records, preparer, engine.batch, journal), engine):
         results = []
         for piece in chunk:
-            begun += journal.read(piece.record) if piece.is_known else ()
+            begun += piece.known_in.read(piece.record) if piece.known_in is not None else ()
             begun += (
                 _result(allele, next(scored), engine, scorers, keep_matrices=keep_matrices)
                 if isinstance(allele, ReadyAllele)
@@ -129,19 +129,19 @@ class _Piece(NamedTuple):
     record: Record
     alleles: Sequence[PreparedAllele]
     is_last: bool  # of the record
-    is_known: bool = False  # the results are in the journal
+    known_in: Journal | None = None  # has the results already
 
 
 def _chunks(
     records: Iterable[Record], preparer: AllelePreparer, batch: int, journal: Journal | None
 ) -> Iterator[list[_Piece]]:
-    """Consecutive alleles that fill a batch between them, or those of many records."""
+    """Yield chunks of consecutive alleles that fill a batch, or that are of many records."""
     chunk: list[_Piece] = []
     ready = held_bytes = 0
     for record in records:
         held_bytes += len(record.line)
         if journal is not None and record in journal:
-            chunk.append(_Piece(record, (), is_last=True, is_known=True))
+            chunk.append(_Piece(record, (), is_last=True, known_in=journal))
         else:
             alleles: list[PreparedAllele] = []
             left = len(record.alts)
@@ -163,10 +163,10 @@ def _chunks(
 def _scored_chunks(
     chunks: Iterable[list[_Piece]], engine: Engine
 ) -> Iterator[tuple[list[_Piece], Iterator[AlleleScores]]]:
-    """Each chunk with what came out for its alleles that are ready.
+    """Yield each chunk with the results of those of its alleles that can be scored.
 
-    The device has a thread of its own: meanwhile the next chunks are prepared, and the main thread hears signals. It is
-    not waited for at the end, which comes early only with an error or an interruption.
+    The device has its own thread, so that the next chunks are prepared meanwhile and the main thread receives signals.
+    An early end, by an error or an interruption, does not wait for it.
     """
     device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
     waiting: collections.deque[_Begun] = collections.deque()
@@ -182,17 +182,17 @@ def _scored_chunks(
 
 
 class _Begun(NamedTuple):
-    """A chunk that the device has been given."""
+    """A chunk that was given to the device."""
 
     chunk: list[_Piece]
-    scored: Future[list[AlleleScores]] | None  # None where there is nothing to score
+    scored: Future[list[AlleleScores]] | None  # None: there is nothing to score
 
     def finish(self) -> tuple[list[_Piece], Iterator[AlleleScores]]:
         return self.chunk, iter(self.scored.result() if self.scored else ())
 
 
 def _begin(chunks: Iterable[list[_Piece]], engine: Engine, device: Executor) -> Iterator[_Begun]:
-    """Gives the device each chunk's alleles; an error in the chunks comes after what was begun before it."""
+    """Give each chunk's alleles to the device; an error in `chunks` is raised after the results of earlier chunks."""
     try:
         for chunk in chunks:
             ready = [allele for piece in chunk for allele in piece.alleles if isinstance(allele, ReadyAllele)]

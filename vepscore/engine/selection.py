@@ -5,13 +5,12 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from vepscore.contract import Scorer
-from vepscore.engine.job import ALL_SCORERS
 from vepscore.engine.plugins import find_entries, list_scorers, load_scorer, load_scorers
 from vepscore.errors import UsageError
+from vepscore.io.run_metadata import ON_REQUEST
 from vepscore.model.checkpoint import Checkpoint
+from vepscore.options import ALL_SCORERS
 from vepscore.outputs import Output
-
-ON_REQUEST = "no default of this checkpoint; -s NAME or -s all runs them"
 
 log = logging.getLogger(__name__)
 

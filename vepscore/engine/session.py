@@ -1,4 +1,4 @@
-"""What a job scores with, opened once: in its own process, and on each worker of a cluster."""
+"""Open what a job scores with: once in its own process, or once on each worker of a cluster."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +11,8 @@ from vepscore.engine.device import count_threads, default_precision, find_device
 from vepscore.engine.job import Job
 from vepscore.engine.parallel import create_sparse_engine
 from vepscore.engine.preparer import AllelePreparer
-from vepscore.engine.provenance import SCORERS_KEY, describe_run
-from vepscore.engine.quantile_choice import QUANTILES_KEY, find_quantiles, match_composite
+from vepscore.engine.provenance import describe_run
+from vepscore.engine.quantile_choice import find_quantiles, match_composite
 from vepscore.engine.retry import RetryingEngine
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import Choice, choose_scorers, needed_outputs, select_scorers
@@ -22,67 +22,82 @@ from vepscore.errors import UsageError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
+from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.polya import PolyASites
 from vepscore.io.quantiles import Quantiles
+from vepscore.io.run_metadata import NamedFile, RunMetadata
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.model.defaults import read_defaults
 from vepscore.model.registry import is_official, resolve_checkpoint
+from vepscore.options import EngineKind, MismatchPolicy, ModelOptions, Parallelism, Rotary
 from vepscore.outputs import PAIR_BIN_BP, Output, Tracks
-from vepscore.paths import escape_bytes
 
-ChooseTracks = Callable[[Mapping[Output, Tracks]], Mapping[Output, Tracks]]  # from a checkpoint's, some
+ChooseTracks = Callable[[Mapping[Output, Tracks]], Mapping[Output, Tracks]]  # all of a checkpoint → some
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a job scores with, as its outputs tell it."""
+class SessionInfo:
+    """What a session scores with. It can be sent to another process."""
 
-    provenance: dict[str, str]
+    metadata: RunMetadata
     device: str
     threads: int  # of a CPU; 0 on another device
-    precision: str
     tracks: Mapping[Output, Tracks]
-    excluded: dict[str, str]  # scorer's name to why it was left out
+    excluded: dict[str, str]  # scorer's name → why it does not run
     signed: frozenset[str]  # the scorers and fields whose scores are signed
-    quantiles: Quantiles | None  # of the background that the scores are ranked in
-
-    @property
-    def scorers(self) -> list[str]:
-        """Names of the scorers that run."""
-        return self.provenance[SCORERS_KEY].split(",")
+    quantiles: Quantiles | None  # that the scores are ranked in
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Session:
-    """A checkpoint and a device, ready to score."""
+    """A checkpoint and a device, ready to score. Made by `open_session`.
 
-    facts: Facts
-    preparer: AllelePreparer  # that knows the scorers of the run
-    create_engine: Callable[[], Engine]  # once
+    Attributes:
+        info: what it scores with.
+        preparer: prepares alleles for the scorers of the run.
+    """
+
+    def __init__(
+        self,
+        info: SessionInfo,
+        preparer: AllelePreparer,
+        checkpoint: Checkpoint,
+        build_engine: Callable[[Checkpoint], Engine],
+    ) -> None:
+        self.info = info
+        self.preparer = preparer
+        self._checkpoint: Checkpoint | None = checkpoint
+        self._build_engine = build_engine
+
+    def create_engine(self) -> Engine:
+        """Create the engine. It takes the network over, so this can be called once only."""
+        checkpoint, self._checkpoint = self._checkpoint, None
+        if checkpoint is None:
+            raise RuntimeError("the session's engine was created before")
+        return self._build_engine(checkpoint)
 
 
 def open_preparer(job: Job, *, source: str, assembly: str) -> AllelePreparer:
     """Open a job's reference and annotation.
 
     Args:
-        job: the options.
+        job: the options, from `resolve_defaults`.
         source: the name of the VCF, for messages.
         assembly: what the VCF's header says of it, for messages.
 
     Raises:
         GenomeError: the reference cannot be read.
         AnnotationError: the annotation cannot be read.
-        CheckpointError: the checkpoint is missing, or its `config.json` is damaged.
     """
+    genome, alleles = job.genome, job.alleles
     return AllelePreparer(
-        reference=Reference(job.reference, cache_dir()),
+        reference=Reference(genome.reference, cache_dir()),
         window_bp=job.window_bp,
-        align_bp=job.align_bp,
-        annotation=Annotation.from_gtf(job.genes, cache_dir()) if job.genes else None,
-        polya=PolyASites.from_tsv(job.polya) if job.polya else None,
-        on_mismatch=job.on_mismatch,
-        as_written=job.as_written,
-        indel_anchor=job.indel_anchor or read_defaults(job.checkpoint).indel_anchor,
+        align_bp=job.windows.align,
+        annotation=Annotation.from_gtf(genome.genes, cache_dir()) if genome.genes else None,
+        polya=PolyASites.from_tsv(genome.polya) if genome.polya else None,
+        on_mismatch=alleles.on_ref_mismatch or MismatchPolicy.SKIP,
+        as_written=alleles.as_written,
+        indel_anchor=alleles.indel_anchor or IndelAnchor.LEFT,
         assembly=assembly,
         source=source,
     )
@@ -95,19 +110,19 @@ def open_session(
     scorers: Sequence[Scorer] | None = None,
     choose_tracks: ChooseTracks | None = None,
 ) -> Session:
-    """Opens a job's checkpoint on its device. Changes no setting of the process; see `vepscore.engine.settings`.
+    """Open a job's checkpoint on its device. Changes no setting of the process; see `vepscore.engine.settings`.
 
     Args:
-        job: the options.
-        preparer: what the job's alleles are prepared by.
-        scorers: those to make scores with; None for those that the job names, or the checkpoint's defaults.
-        choose_tracks: which tracks are predicted; None for all.
+        job: the options, from `resolve_defaults`.
+        preparer: prepares the job's alleles.
+        scorers: those to run; None for those that the job names, or the checkpoint's defaults.
+        choose_tracks: returns the tracks to predict; None for all.
 
     Raises:
         VepscoreError: anything that the user can act on.
     """
-    devices = find_devices(job.device)
-    precision = job.precision or default_precision(devices[0].platform)
+    devices = find_devices(job.compute.device)
+    precision = str(job.model.precision or default_precision(devices[0].platform))
     with fixed_settings(precision, devices[0]):
         return _open_session(job, preparer, devices, precision, scorers, choose_tracks)
 
@@ -122,12 +137,12 @@ def _open_session(
 ) -> Session:
     """Open a session on these devices, within `fixed_settings`; the other arguments are those of `open_session`."""
     if scorers is None:
-        choice = choose_scorers(job.scorers, read_defaults(job.checkpoint).scorers)
+        choice = choose_scorers(job.scoring.scorers, read_defaults(job.model.checkpoint).scorers)
     else:
         choice = Choice(scorers=tuple(scorers))
 
     def open_checkpoint(precision: str) -> Checkpoint:
-        checkpoint = _open_checkpoint(job, choice.scorers, precision)
+        checkpoint = _open_checkpoint(job.model, choice.scorers, precision)
         if choose_tracks is None:
             return checkpoint
         return dataclasses.replace(checkpoint, tracks=choose_tracks(checkpoint.tracks))
@@ -139,8 +154,10 @@ def _open_session(
         has_genes=preparer.annotation is not None,
         has_polya=preparer.polya is not None,
     )
-    rotary_dtype = checkpoint.config.rotary_dtype if job.rotary == "auto" else job.rotary
-    provenance = describe_run(
+    rotary_dtype = (
+        checkpoint.config.rotary_dtype if job.model.rotary is Rotary.AUTO else str(job.model.rotary)
+    )
+    metadata = describe_run(
         job,
         preparer,
         checkpoint,
@@ -149,68 +166,67 @@ def _open_session(
         precision=precision,
         rotary_dtype=rotary_dtype,
     )
-    quantiles = find_quantiles(job, provenance)
+    quantiles = find_quantiles(job, metadata)
     if quantiles is not None:
         quantiles = match_composite(quantiles, selection.scorers)
-        provenance[QUANTILES_KEY] = f"{escape_bytes(quantiles.name)} sha256:{quantiles.digest}"
+        metadata = dataclasses.replace(metadata, quantiles=NamedFile(quantiles.name, quantiles.digest))
     device = devices[0].platform
-    facts = Facts(
-        provenance=provenance,
+    info = SessionInfo(
+        metadata=metadata,
         device=device,
         threads=count_threads() if device == "cpu" else 0,
-        precision=precision,
         tracks=checkpoint.tracks,
         excluded=selection.excluded,
         signed=signed_names(selection.scorers),
         quantiles=quantiles,
     )
-    networks = [checkpoint]  # given away, so that the engine alone has it
 
-    def create_engine() -> Engine:
+    def build(checkpoint: Checkpoint, precision: str) -> Engine:
         with fixed_settings(precision, devices[0]):
-            engine = _create_engine(job, networks.pop(), selection.scorers, rotary_dtype, devices)
-        return engine if precision == "float32" else RetryingEngine(engine, create_exact_engine)
+            return _create_engine(job, checkpoint, selection.scorers, rotary_dtype, devices)
 
-    def create_exact_engine() -> Engine:
+    def build_exact() -> Engine:
         with fixed_settings("float32", devices[0]):
             exact = open_checkpoint("float32")
-            return _create_engine(job, exact, selection.scorers, rotary_dtype, devices)
+        return build(exact, "float32")
+
+    def build_engine(checkpoint: Checkpoint) -> Engine:
+        engine = build(checkpoint, precision)
+        return engine if precision == "float32" else RetryingEngine(engine, build_exact)
 
     return Session(
-        facts=facts,
+        info=info,
         preparer=dataclasses.replace(preparer, scorers=selection.scorers),
-        create_engine=create_engine,
+        checkpoint=checkpoint,
+        build_engine=build_engine,
     )
 
 
-def _open_checkpoint(job: Job, scorers: Sequence[Scorer], precision: str) -> Checkpoint:
-    """The job's checkpoint, in either layout, with the heads that the scorers read.
+def _open_checkpoint(options: ModelOptions, scorers: Sequence[Scorer], precision: str) -> Checkpoint:
+    """Open a checkpoint, in either layout, with the heads that the scorers read.
 
     Raises:
-        UsageError: the layout and `--metadata` do not go together.
+        UsageError: the layout and `--metadata` contradict one another.
         CheckpointError: it cannot be opened.
     """
-    path = resolve_checkpoint(job.checkpoint)
-    wanted = {
-        "organism": job.organism,
-        "dtype": precision,
-        "outputs": set().union(*map(needed_outputs, scorers)),
-    }
+    path = resolve_checkpoint(options.checkpoint)
+    organism = str(options.organism)
+    outputs = {output for scorer in scorers for output in needed_outputs(scorer)}
     if not is_official(path):
-        if job.metadata is not None:
+        if options.metadata is not None:
             raise UsageError(
-                f"--metadata {job.metadata}: the checkpoint {path.name} has a track table of its own",
-                hint="leave out --metadata",
+                f"--metadata {options.metadata}: the checkpoint {path.name} has a track table of its own",
+                hint="omit --metadata",
             )
-        return load_checkpoint(path, **wanted)
-    if job.metadata is None:
+        return load_checkpoint(path, organism=organism, dtype=precision, outputs=outputs)
+    if options.metadata is None:
         raise UsageError(
             f"{path} is in the official layout, which does not name its tracks",
             hint="pass --metadata FILE (textproto), or import it once with `vepscore weights import`",
         )
     from vepscore.model.official.orbax_checkpoint import load_official  # imports Orbax, which takes a second
 
-    return load_official(path, job.metadata, **wanted)
+    return load_official(path, options.metadata, organism=organism, dtype=precision, outputs=outputs)
 
 
 def _create_engine(
@@ -220,14 +236,23 @@ def _create_engine(
     rotary_dtype: str,
     devices: Sequence[jax.Device],
 ) -> Engine:
-    options = {"rotary_dtype": rotary_dtype, "strand": job.strand, "batch": job.batch}
-    if job.engine == "dense":
-        return DenseEngine(checkpoint, scorers, **options)
+    options, strand = job.compute, job.windows.strand.sign
+    if options.engine is EngineKind.DENSE:
+        return DenseEngine(checkpoint, scorers, rotary_dtype=rotary_dtype, strand=strand, batch=options.batch)
     pair_bins = job.window_bp // PAIR_BIN_BP
-    if job.split == "positions" and pair_bins % len(devices):
+    divides_positions = options.parallelism is Parallelism.SEQUENCE
+    if divides_positions and pair_bins % len(devices):
         raise UsageError(
-            f"--split positions: {len(devices)} devices cannot divide a window of {job.window_bp} bp\n"
+            f"--parallelism sequence: {len(devices)} devices cannot divide a window of {job.window_bp} bp\n"
             f"expected a number of devices that divides {pair_bins}, its bins of {PAIR_BIN_BP} bp",
-            hint="choose another --window, or leave out --split",
+            hint="choose another --window, or omit --parallelism",
         )
-    return create_sparse_engine(checkpoint, scorers, devices=devices, split=job.split, **options)
+    return create_sparse_engine(
+        checkpoint,
+        scorers,
+        devices=devices,
+        split="positions" if divides_positions else "windows",
+        rotary_dtype=rotary_dtype,
+        strand=strand,
+        batch=options.batch,
+    )

@@ -1,4 +1,4 @@
-"""The table by allele: one row for each ALT, as tab-separated text or Parquet."""
+"""Write the table by allele: one row for each ALT, as tab-separated text or Parquet."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,14 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from vepscore.io.atomic import StagedWriter, writing
+from vepscore.io.atomic import writing
 from vepscore.io.fields import MISSING, STATUS, format_float, value_fields
+from vepscore.io.formats.allele_table_file import AlleleTable
 from vepscore.io.header import provenance_lines
 from vepscore.io.long_table import open_parquet
-from vepscore.io.results import AlleleResult, RecordResult
+from vepscore.io.results import AlleleResult, RecordResult, ResultWriter
 from vepscore.io.streams import open_target, open_text_output, output_suffix
 
-SUFFIXES = (".tsv", ".tsv.gz", ".parquet")
 ROW_GROUP_ROWS = 50_000
 
 
@@ -40,17 +40,17 @@ def _schema(*, ranked: bool) -> pa.Schema:
 SCHEMA = _schema(ranked=False)
 RANKED_SCHEMA = _schema(ranked=True)
 
-# What would end a cell, start a comment or open a quotation; "%" so that it can be undone.
+# Characters that would end a cell, start a comment or open a quotation; and "%", which escapes them.
 _UNSAFE = re.compile(r'[%#\x00-\x1f\x7f]|^"')
 
 
-class AlleleTableWriter(StagedWriter):
-    """Writes `.tsv`, `.tsv.gz` or `.parquet` by the path's suffix. A record without ALT has no row.
+class AlleleTableWriter(ResultWriter):
+    """Write `.tsv`, `.tsv.gz` or `.parquet` by the path's suffix. A record without ALT has no row.
 
     Text has `##key=value` lines, then the column names, then the rows; a missing value is an empty cell.
 
     Args:
-        provenance: key to value, in the text's first lines or the Parquet file's metadata.
+        provenance: key → value, for the text's first lines or the Parquet file's metadata.
         ranked: the results have quantiles, which get columns.
 
     Raises:
@@ -58,7 +58,7 @@ class AlleleTableWriter(StagedWriter):
     """
 
     def __init__(self, path: str | Path, provenance: Mapping[str, str], *, ranked: bool = False) -> None:
-        self._suffix = output_suffix(path, SUFFIXES)
+        self._suffix = output_suffix(path, AlleleTable.suffixes)
         super().__init__(open_target(path), path)
         self._provenance = provenance
         self._schema = RANKED_SCHEMA if ranked else SCHEMA
@@ -66,7 +66,7 @@ class AlleleTableWriter(StagedWriter):
         self._no_values = (None,) * len(self._fields)
 
     def write(self, result: RecordResult) -> None:
-        """Adds a row for each ALT of a record.
+        """Add a row for each ALT of a record.
 
         Raises:
             OutputError: the file cannot be written.
@@ -138,7 +138,7 @@ class _ParquetRows:
 
 
 def _place(result: RecordResult, alt_index: int, allele: AlleleResult) -> tuple[Any, ...]:
-    """The columns before those of the value fields."""
+    """Return the columns before those of the value fields."""
     record = result.record
     identifier = None if record.id == MISSING else record.id
     return (
@@ -156,7 +156,7 @@ def _place(result: RecordResult, alt_index: int, allele: AlleleResult) -> tuple[
 
 
 def _present(value: float | str | None) -> float | str | None:
-    """None for the ways of saying that there is no value: "", NaN."""
+    """Return the value, or None for "" and NaN."""
     return None if value == "" or value != value else value
 
 

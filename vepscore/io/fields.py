@@ -1,10 +1,10 @@
-"""The INFO fields that are added to a VCF: their definitions and how numbers are written in them."""
+"""The INFO fields that are added to a VCF: their definitions, and how numbers are written in them."""
 
 import dataclasses
 
 MISSING = "."
 COMPOSITE_FIELD, COMPOSITE_GENE_FIELD = "VS_SPLICE", "VS_SPLICE_GENE"
-EVENTS_SCORER = "SPLICE_EVENTS"  # whose entries of VS say what happens where
+EVENTS_SCORER = "SPLICE_EVENTS"  # its entries in VS tell events and their positions
 EVENT_KINDS = ("acceptor_gain", "acceptor_loss", "donor_gain", "donor_loss")  # the order of a gene's entries
 
 
@@ -33,7 +33,7 @@ STATUS = Field(
     description="OK, or why the allele was not scored; NOT_APPLICABLE: no scorer of the run applies there",
 )
 
-# One value per ALT each; the keys of `AlleleResult.fields`.
+# Fields with one value per ALT; their IDs are the keys of `AlleleResult.fields`.
 VALUE_FIELDS = (
     Field(
         id=COMPOSITE_FIELD,
@@ -82,7 +82,7 @@ VALUE_FIELDS = (
     ),
 )
 
-# The last part is always empty: `bcftools +split-vep` reads no field without a part of that name.
+# The last part is always empty: `bcftools +split-vep` requires a part of that name.
 DETAIL = Field(
     id="VS",
     type="String",
@@ -93,7 +93,7 @@ DETAIL = Field(
 
 FIELDS = (STATUS, *VALUE_FIELDS, DETAIL)
 
-# Only in runs with background quantiles: by the key of the field that each ranks.
+# Fields of runs with background quantiles, by the ID of the field that each ranks.
 QUANTILE_FIELDS = {
     field.id: Field(
         id=f"{field.id}_Q",
@@ -110,12 +110,12 @@ VALUE_FIELD_IDS = frozenset(field.id for field in RANKED_VALUE_FIELDS)
 
 
 def value_fields(*, ranked: bool) -> tuple[Field, ...]:
-    """The fields of one value per ALT, in their order; those of quantiles come last, where there are any."""
+    """Return the fields with one value per ALT in their order; if ranked, those of quantiles come last."""
     return RANKED_VALUE_FIELDS if ranked else VALUE_FIELDS
 
 
 def format_float(value: float | None, missing: str = MISSING) -> str:
-    """Six significant digits, as many as a 32-bit float holds; `missing` for None and NaN."""
+    """Return six significant digits, as many as a 32-bit float holds; `missing` for None and NaN."""
     if value is None or value != value:
         return missing
     return f"{value + 0.0:.6g}"  # + 0.0 turns minus zero into zero

@@ -6,16 +6,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vepscore.io.atomic import StagedFile, StagedWriter, writing
+from vepscore.io.atomic import StagedFile, writing
 from vepscore.io.quantiles import Quantiles
-from vepscore.io.results import RecordResult
+from vepscore.io.results import RecordResult, ResultWriter
 from vepscore.io.tidy import SCHEMA, Segment, TidyRows
 from vepscore.outputs import Output, Tracks
 
 ROW_GROUP_ROWS = 1_000_000
 
 
-class LongTableWriter(StagedWriter):
+class LongTableWriter(ResultWriter):
     """Write the long table; see `TidyRows`.
 
     Args:

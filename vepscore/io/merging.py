@@ -1,6 +1,6 @@
-"""Shards joined into what one run would have written, byte for byte.
+"""Join shards into what one run would have written, byte for byte.
 
-A part is what `vepscore score --shard I/N` wrote; it says of itself which records of which input it has.
+A part is what `vepscore score --shard I/N` wrote; its header says which records of which input it has.
 """
 
 import contextlib
@@ -18,64 +18,67 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vepscore.errors import InputError
-from vepscore.io import allele_table as table
-from vepscore.io import long_table as parquet
-from vepscore.io import tidy
 from vepscore.io.atomic import StagedFile, StagedWriter, writing
+from vepscore.io.formats import formats
 from vepscore.io.header import VcfHeader
 from vepscore.io.lines import check_bgzip_end
+from vepscore.io.long_table import open_parquet
+from vepscore.io.output_file import OutputFile
 from vepscore.io.output_paths import check_output_paths
 from vepscore.io.parts import SHARD_KEY, Part, check_count, foreign_row, in_order
 from vepscore.io.records import open_records
-from vepscore.io.spliceai import Counts, SpliceAiWriter, is_spliceai, without_counts
+from vepscore.io.spliceai import Counts, SpliceAiWriter, without_counts
 from vepscore.io.streams import open_target, open_text_output, output_suffix
-from vepscore.io.vcf import SUFFIXES as VCF_SUFFIXES
 from vepscore.io.vcf import VcfWriter
 from vepscore.paths import utf8_path
 
-_TEXT_SUFFIXES = (".tsv", ".tsv.gz")
-ROW_GROUP_ROWS = {  # by the columns of a table
-    tuple(tidy.SCHEMA.names): parquet.ROW_GROUP_ROWS,
-    tidy.COLUMNS_OF_0_1: parquet.ROW_GROUP_ROWS,
-    tuple(table.SCHEMA.names): table.ROW_GROUP_ROWS,
-    tuple(table.RANKED_SCHEMA.names): table.ROW_GROUP_ROWS,
-}
 _RECORD = re.compile(r"\d{1,15}", re.ASCII)
 
 
 def merge(paths: Sequence[Path], output: str) -> list[Part]:
-    """Joins the parts, given in any order, into one file.
+    """Join shards, given in any order, into one file.
 
     Args:
-        paths: all shards of one run, of one kind: VCF or BCF, long table, table by allele, or SpliceAI's form.
-        output: .vcf, .vcf.gz, .bcf or "-" for the first kind; .parquet, .tsv or .tsv.gz as the parts are; .vcf or
-            .vcf.gz for the last.
+        paths: all shards of one run, in one format.
+        output: has a suffix of that format; "-" is standard output, for a VCF.
 
     Returns:
         The parts in their order.
 
     Raises:
-        InputError: a part is missing, doubled, cut short, no shard, or of another run.
-        UsageError: the output's name does not go with the parts, or the output is one of them.
+        InputError: a part is missing, duplicate, truncated, no shard, or from a different run.
+        UsageError: the output's suffix is not that of the parts, or the output is one of them.
         OutputError: it cannot be written.
     """
-    suffix = output_suffix(output, (*VCF_SUFFIXES, ".parquet", *_TEXT_SUFFIXES))
+    kinds = [kind for kind in formats() if kind.has_shards]
+    suffix = output_suffix(output, list(dict.fromkeys(suffix for kind in kinds for suffix in kind.suffixes)))
     check_output_paths([output], paths)
-    if suffix in VCF_SUFFIXES:
-        return _merge_vcf(paths, output)
-    if suffix == ".parquet":
-        return _merge_parquet(paths, Path(output))
-    return _merge_text(paths, Path(output))
+    possible = [kind for kind in kinds if suffix in kind.suffixes]
+    return _find_format(paths, sorted(possible, key=lambda kind: kind.is_default)).merge(paths, output)
 
 
-def _merge_vcf(paths: Sequence[Path], output: str) -> list[Part]:
+def _find_format(paths: Sequence[Path], kinds: Sequence[type[OutputFile]]) -> type[OutputFile]:
+    """Return the first of the formats that recognizes the parts.
+
+    Raises:
+        InputError: a part is in no such format, or in another one than the first.
+    """
+    found = next((kind for kind in kinds if kind.recognizes(paths[0])), None)
+    for path in paths:
+        if found is None or not found.recognizes(path):
+            expected = found.name if found else " or ".join(kind.name for kind in kinds)
+            raise InputError(f"{path}\nis not in the format that is to be merged: {expected}")
+    assert found is not None
+    return found
+
+
+def merge_vcf(paths: Sequence[Path], output: str) -> list[Part]:
+    """Join annotated VCFs; see `merge`."""
     headers = []
     for path in paths:
         with open_records(path) as records:
             headers.append((path, records.header))
         _check_last_line(path)
-    if all(is_spliceai(header) for _, header in headers):
-        return _merge_spliceai(headers, output)
     parts, header = _joined(headers)
     with VcfWriter(output, header) as writer:
         for part in parts:
@@ -89,7 +92,7 @@ def _merge_vcf(paths: Sequence[Path], output: str) -> list[Part]:
 
 
 def _check_last_line(path: Path) -> None:
-    """Text that is not compressed has no other mark of its end."""
+    """Raise InputError if uncompressed text ends within a line: nothing else marks its end."""
     with path.open("rb") as file:
         is_text = file.read(2) == b"##"
         file.seek(-1, os.SEEK_END)
@@ -98,13 +101,19 @@ def _check_last_line(path: Path) -> None:
 
 
 def _joined(headers: Iterable[tuple[Path, VcfHeader]]) -> tuple[list[Part], VcfHeader]:
-    """The parts in their order, and the header that they have in common."""
+    """Return the parts in their order, and the header that they have in common."""
     parts = in_order([Part.parse(path, [*header.meta, header.columns]) for path, header in headers])
-    *meta, columns = parts[0].facts
+    *meta, columns = parts[0].header
     return parts, VcfHeader(meta=tuple(meta), columns=columns)
 
 
-def _merge_spliceai(headers: Sequence[tuple[Path, VcfHeader]], output: str) -> list[Part]:
+def merge_spliceai(paths: Sequence[Path], output: str) -> list[Part]:
+    """Join files of `vepscore.io.spliceai`; see `merge`."""
+    headers = []
+    for path in paths:
+        with open_records(path) as records:
+            headers.append((path, records.header))
+        _check_last_line(path)
     counts = {path: Counts.parse(header) for path, header in headers}
     parts, header = _joined((path, without_counts(header)) for path, header in headers)
     with SpliceAiWriter(output, header) as writer:
@@ -119,8 +128,8 @@ def _merge_spliceai(headers: Sequence[tuple[Path, VcfHeader]], output: str) -> l
     return parts
 
 
-def _merge_text(paths: Sequence[Path], output: Path) -> list[Part]:
-    """Tables by allele: `##` lines, a line of column names, rows."""
+def merge_text(paths: Sequence[Path], output: Path) -> list[Part]:
+    """Join tables of text: `##` lines, a line of column names, and rows that begin with the record's number."""
     parts = []
     for path in paths:
         with _open_text(path) as file:
@@ -133,7 +142,7 @@ def _merge_text(paths: Sequence[Path], output: Path) -> list[Part]:
                 lines = (line for line in file if not line.startswith("##"))
                 names = next(lines, "")
                 if part is parts[0]:
-                    writer.write([*(f"{line}\n" for line in part.facts), names])
+                    writer.write([*(f"{line}\n" for line in part.header), names])
                 writer.write(_rows_in(part, lines))
     return parts
 
@@ -163,11 +172,11 @@ class _TextFile(StagedWriter):
     """Plain or bgzipped text."""
 
     def __init__(self, path: Path) -> None:
-        self._suffix = output_suffix(path, _TEXT_SUFFIXES)
+        self._suffix = output_suffix(path, (".tsv", ".tsv.gz"))
         super().__init__(open_target(path), path)
 
     def write(self, lines: Iterable[str]) -> None:
-        """Adds lines, with their ends."""
+        """Write lines, with their ends."""
         with writing(self.name):
             for line in lines:
                 self._file.write(line.encode("utf-8", "surrogateescape"))
@@ -179,23 +188,22 @@ class _TextFile(StagedWriter):
         self._file.close()
 
 
-def _merge_parquet(paths: Sequence[Path], output: Path) -> list[Part]:
-    """Long tables or tables by allele."""
+def merge_parquet(paths: Sequence[Path], output: Path, group_rows: int) -> list[Part]:
+    """Join tables of Parquet with a column `record`, and so many rows in a group; see `merge`."""
     parts, schemas = [], {}
     for path in paths:
-        schemas[path] = _read_schema(path)
+        schemas[path] = read_schema(path)
         metadata = _text_of(schemas[path].metadata or {})
         parts.append(Part.parse(path, [f"##{key}={value}" for key, value in metadata.items()]))
     parts = in_order(parts)
     schema = schemas[parts[0].path]
-    rows = ROW_GROUP_ROWS.get(tuple(schema.names))
     for part in parts:
-        if rows is None or not schema.equals(schemas[part.path]):
-            raise InputError(f"{part.path}\nhas other columns than the tables that vepscore writes")
+        if not schema.equals(schemas[part.path]):
+            raise InputError(f"{part.path}\nhas other columns than {parts[0].path}")
     metadata = _text_of(schema.metadata)
     del metadata[SHARD_KEY]
     with _ParquetFile(output, schema, metadata) as writer:
-        for group in _regroup(parts, rows):
+        for group in _regroup(parts, group_rows):
             writer.write(group)
     return parts
 
@@ -206,7 +214,12 @@ def _text_of(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
     }
 
 
-def _read_schema(path: Path) -> pa.Schema:
+def read_schema(path: Path) -> pa.Schema:
+    """Return the schema of a Parquet file.
+
+    Raises:
+        InputError: the file cannot be read as Parquet.
+    """
     with _reading_parquet(path):
         return pq.read_schema(utf8_path(path))
 
@@ -222,7 +235,7 @@ def _reading_parquet(path: Path) -> Iterator[None]:
 
 
 def _regroup(parts: Sequence[Part], rows: int) -> Iterator[pa.Table]:
-    """The rows of all parts, so many at a time."""
+    """Yield the rows of all parts, so many at a time."""
     waiting: list[pa.Table] = []
     for part in parts:
         with _reading_parquet(part.path), pq.ParquetFile(utf8_path(part.path)) as file:
@@ -250,13 +263,13 @@ class _ParquetFile(StagedWriter):
         self._provenance = provenance
 
     def write(self, group: pa.Table) -> None:
-        """Adds one row group."""
+        """Write one row group."""
         columns = [_first_seen_first(group[name].combine_chunks()) for name in self._schema.names]
         with writing(self.name):
             self._file.write_table(pa.table(columns, schema=self._file.schema), len(group))
 
     def _open(self) -> None:
-        self._file = parquet.open_parquet(self._target.temporary, self._schema, self._provenance)
+        self._file = open_parquet(self._target.temporary, self._schema, self._provenance)
 
     def _close(self) -> None:
         self._file.close()

@@ -1,12 +1,13 @@
-"""The scores of a background of variants, gathered and written as its quantiles (`vepscore.io.quantiles`).
+"""Collect the scores of a background of variants and write its quantiles (`vepscore.io.quantiles`).
 
 The scores of each scorer and kind of alleles go to a scratch file beside the output as they come, so that memory does
-not grow with them; at the end it is gone through some tracks at a time. The bytes depend on the scores and the
-provenance alone, not on their order.
+not grow with them. At the end the file is read a few tracks at a time. The bytes of the output depend only on the
+scores and the provenance, not on the order of the scores.
 
 Array axes: T tracks of a scorer, N scores of a track, K points of the grid.
 """
 
+import dataclasses
 import logging
 import operator
 from collections.abc import Collection, Iterator, Mapping
@@ -20,20 +21,40 @@ import pyarrow.parquet as pq
 from vepscore.contract import ScoreMatrix
 from vepscore.errors import InputError, PluginError
 from vepscore.genome.alleles import AlleleKind, Status, kind_of
-from vepscore.io.atomic import StagedFile, StagedWriter, writing
+from vepscore.io.atomic import StagedFile, writing
 from vepscore.io.fields import QUANTILE_FIELDS
+from vepscore.io.output_file import OutputFile, WriterContext
 from vepscore.io.quantiles import COLUMNS, COUNT_KEYS, GRID, GRID_KEY
-from vepscore.io.results import AlleleResult, RecordResult
+from vepscore.io.results import AlleleResult, RecordResult, ResultWriter
+from vepscore.io.run_metadata import NamedFile, RunMetadata
 from vepscore.outputs import Output, Tracks
+from vepscore.versions import versions
 
-FEW_SCORES = 1000  # a background with fewer is warned of
+FEW_SCORES = 1000  # a background with fewer scores causes a warning
 
-_HELD_SCORES = 1 << 25  # sorted at a time
+_HELD_SCORES = 1 << 25  # scores sorted at a time
 _log = logging.getLogger(__name__)
 
 
-class BackgroundWriter(StagedWriter):
-    """Takes the results of a background's records and writes its quantiles.
+class QuantilesFile(OutputFile):
+    """The quantiles of all scores: the input is a background of variants. Asked for by `vepscore calibrate`."""
+
+    name = "quantiles"
+    suffixes = (".parquet",)
+    needs_all_scores = True
+
+    def complete(self, metadata: RunMetadata, source: str, digest: str) -> RunMetadata:
+        """Return the metadata with the background and the versions of what scored it."""
+        background = NamedFile(Path(source).name, digest)
+        return dataclasses.replace(metadata, background=background, versions=tuple(versions().items()))
+
+    def open(self, context: WriterContext) -> ResultWriter:
+        """Return the writer."""
+        return BackgroundWriter(self.path, context.tracks, context.signed, context.metadata.to_header())
+
+
+class BackgroundWriter(ResultWriter):
+    """Take the results of a background's records and write its quantiles.
 
     Args:
         path: the Parquet file.
@@ -58,7 +79,7 @@ class BackgroundWriter(StagedWriter):
         }
 
     def write(self, result: RecordResult) -> None:
-        """Adds the scores of all ALTs of a record.
+        """Add the scores of all ALTs of a record.
 
         Raises:
             PluginError: a block's shape is not that of its tracks.
@@ -70,7 +91,7 @@ class BackgroundWriter(StagedWriter):
                     self._kinds[kind_of(result.record.ref, allele.alt)].add(allele)
 
     def _open(self) -> None:
-        """There is nothing to write yet."""
+        """Do nothing: everything is written at the end."""
 
     def _close(self) -> None:
         for scores in self._kinds.values():
@@ -101,7 +122,7 @@ class BackgroundWriter(StagedWriter):
 
 
 def _checked_rows(kind: AlleleKind, scores: "_KindScores") -> list[dict[str, Any]]:
-    """Return the rows of one kind, with a warning where the background has too few scores of it."""
+    """Return the rows of one kind; warn if the background has too few scores of it."""
     if not scores.alleles:
         _log.warning("the background has no %ss: they get no quantiles", kind)
         return []
@@ -109,7 +130,7 @@ def _checked_rows(kind: AlleleKind, scores: "_KindScores") -> list[dict[str, Any
     few = sum(0 < row["scores"] < FEW_SCORES for row in rows)
     if few:
         _log.warning(
-            "%ss: %d of %d backgrounds have fewer than %d scores, so that their quantiles end early",
+            "%ss: %d of %d backgrounds have fewer than %d scores, so their quantiles do not reach the ends",
             kind,
             few,
             len(rows),
@@ -132,8 +153,8 @@ class _KindScores:
         self._path = scratch
         self._tracks = tracks
         self._signed = signed
-        self._outputs: dict[str, Output] = {}  # of the scorers met so far
-        self._scratch: dict[str, BinaryIO] = {}  # their scores: float32 (N, T), row after row
+        self._outputs: dict[str, Output] = {}  # by scorer
+        self._scratch: dict[str, BinaryIO] = {}  # by scorer: its scores, float32 (N, T), row after row
         self._fields: dict[str, list[float]] = {name: [] for name in QUANTILE_FIELDS}
 
     def add(self, allele: AlleleResult) -> None:
@@ -212,15 +233,15 @@ class _KindScores:
 
 
 def quantiles_of(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The quantiles of each column at the probabilities of GRID.
+    """Return the quantiles of each column at the probabilities of GRID.
 
-    The score of rank i of N, from 1 on, stands for the probability (i - 0.5) / N (Hazen); between two, linear.
+    The i-th smallest of N scores has the probability (i - 0.5) / N (Hazen); between two scores, interpolate linearly.
 
     Args:
         scores: float32 (N, T); NaN is no score.
 
     Returns:
-        float32 (T, K), NaN at probabilities below 0.5 / N and above 1 - 0.5 / N, and int64 (T,), how many scores.
+        float32 (T, K), NaN at probabilities below 0.5 / N and above 1 - 0.5 / N; and int64 (T,), the number of scores.
     """
     tracks = scores.shape[1]
     quantiles = np.full((tracks, len(GRID)), np.nan, np.float32)
@@ -235,7 +256,7 @@ def quantiles_of(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _at_grid(ascending: np.ndarray) -> np.ndarray:
-    """Of one column without NaN."""
+    """Return the quantiles of one column without NaN."""
     count = len(ascending)
     place = np.round(GRID * count - 0.5, 9)  # rounded, so that the ends are the same from above and below
     is_known = (place >= 0) & (place <= count - 1)

@@ -1,17 +1,17 @@
-"""Background quantiles: where a score stands among those of a background of variants.
+"""Background quantiles: the rank of a score among those of a background of variants.
 
-The convention is that of the official API. A score's quantile is its rank within the scores that the same scorer and
-track gave to the alleles of the background, as a probability from 0 to 1. For a scorer whose scores are signed, the
+The convention is that of the official API. A score's quantile is its rank among the scores of the same scorer and track
+for the alleles of the background, as a probability from 0 to 1. For a scorer whose scores are signed, the
 probability p becomes 2 p - 1, from -1 to 1, and 0 is the median. Scores of all genes, or junctions, of an allele count.
-Each VS_ field, which is a largest score over tracks and genes, is ranked within that same field of the background.
+Each VS_ field, which is a largest score over tracks and genes, is ranked among the values of that field.
 
 An allele is ranked among the background's alleles of its own kind: a substitution among substitutions, an indel among
 indels. A file without the column `kind`, of an earlier version, ranks alleles of all kinds among all.
 
-A background is kept as its quantiles at a fixed grid of probabilities, denser towards the ends. Between two points of
-the grid the probability is interpolated linearly; a score that several points share has the middle of theirs; one
-outside of all has that of the last point. N scores tell no probability below 0.5 / N or above 1 - 0.5 / N, so their
-grid ends there.
+A background is stored as its quantiles on a fixed grid of probabilities, denser towards the ends. Between two points of
+the grid the probability is interpolated linearly; a score that several points share gets the middle of their range; one
+beyond all points gets the probability of the last one. N scores define no probability below 0.5 / N or above
+1 - 0.5 / N, so their grid ends there.
 
 Array axes: T tracks of a scorer (or fields), K points of the grid, R rows of a matrix (genes or junctions).
 
@@ -19,6 +19,7 @@ Source: `alphagenome`, docs/source/faqs.md, "What is the difference between a 'q
 """
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from vepscore.errors import CheckpointError
 from vepscore.genome.alleles import AlleleKind, kind_of
 from vepscore.io.fields import QUANTILE_FIELDS
 from vepscore.io.results import AlleleResult, RecordResult
+from vepscore.io.run_metadata import RunMetadata
 
 GRID_KEY = "vepscoreGrid"  # of the file's metadata: the probabilities
 COUNT_KEYS = {  # of the file's metadata: the number of alleles of each kind in the background
@@ -64,17 +66,21 @@ class Backgrounds:
     values: np.ndarray  # float32 (T, K): the scores at them, NaN outside of `first` … `last`
     is_signed: np.ndarray  # bool (T,)
 
-    def __post_init__(self) -> None:
+    @functools.cached_property
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The first and the last known point of each track, and whether there is one: (T,) each."""
         known = np.isfinite(self.values)
-        first, last = known.argmax(axis=1), len(self.grid) - 1 - known[:, ::-1].argmax(axis=1)
-        place = np.arange(len(self.grid))
-        # What is not known lies beyond every score, so that counting the points below one needs no exceptions.
-        ends = np.where(place < first[:, None], -np.inf, np.inf)
-        object.__setattr__(self, "_points", np.where(known, self.values, ends).astype(np.float32))
-        object.__setattr__(self, "_bounds", (first, last, known.any(axis=1)))
+        last = len(self.grid) - 1 - known[:, ::-1].argmax(axis=1)
+        return known.argmax(axis=1), last, known.any(axis=1)
+
+    @functools.cached_property
+    def _points(self) -> np.ndarray:
+        """float32 (T, K): the values; unknown ones lie beyond every score, so that counting points needs no cases."""
+        ends = np.where(np.arange(len(self.grid)) < self._bounds[0][:, None], -np.inf, np.inf)
+        return np.where(np.isfinite(self.values), self.values, ends).astype(np.float32)
 
     def rank(self, scores: np.ndarray) -> np.ndarray:
-        """The quantile of each score: float32 (R, T); NaN where the score is, or where there is no background.
+        """Return the quantile of each score: float32 (R, T); NaN for a NaN score, or without a background.
 
         Args:
             scores: float32 (R, T).
@@ -100,7 +106,7 @@ class Backgrounds:
         return np.where(is_known & ~np.isnan(scores), quantile, np.nan)
 
     def _scores_at(self, index: np.ndarray, where: np.ndarray) -> np.ndarray:
-        """float64 (T,): the score at a point of each track's grid; 0 elsewhere than `where`."""
+        """Return the score at a point of each track's grid, float64 (T,); 0 outside of `where`."""
         scores = np.take_along_axis(self._points, index[:, None], axis=1)[:, 0]
         return np.where(where, scores, 0).astype(np.float64)
 
@@ -143,14 +149,19 @@ class Quantiles:
 
     name: str  # of the file
     digest: str  # sha256 of the file, hex
-    facts: Mapping[str, str]  # what the background was scored with: the provenance of that run
+    header: Mapping[str, str]  # of the file
     kinds: Mapping[AlleleKind, KindQuantiles]  # of the kinds of which the background has alleles
+
+    @functools.cached_property
+    def metadata(self) -> RunMetadata:
+        """What the background was scored with."""
+        return RunMetadata.from_header(self.header)
 
     @property
     def alleles(self) -> str:
         """The alleles of the background in words, such as `4000 substitutions, 4000 indels`."""
-        counts = [f"{self.facts[key]} {kind}s" for kind, key in COUNT_KEYS.items() if key in self.facts]
-        return ", ".join(counts) or f"{self.facts.get(_KINDLESS_COUNT_KEY, 'unknown')} alleles of all kinds"
+        counts = [f"{self.header[key]} {kind}s" for kind, key in COUNT_KEYS.items() if key in self.header]
+        return ", ".join(counts) or f"{self.header.get(_KINDLESS_COUNT_KEY, 'unknown')} alleles of all kinds"
 
     @property
     def scorers(self) -> frozenset[str]:
@@ -210,17 +221,17 @@ class Quantiles:
 
 
 def quantiles_name(organism: str, window_bp: int | str, precision: str) -> str:
-    """The file's name, so that the quantiles of several settings have room in one folder."""
+    """Return the name of the file of some settings; a folder can have those of several."""
     return f"quantiles-{organism}-{window_bp}bp-{precision}.parquet"
 
 
 def list_quantiles(folder: Path) -> list[Path]:
-    """The files of that name in a folder, by name."""
+    """Return the files of quantiles in a folder, sorted by name."""
     return sorted(folder.glob(quantiles_name("*", "*", "*")))
 
 
 def read_quantiles(path: Path) -> Quantiles:
-    """Reads what `vepscore calibrate` wrote.
+    """Read quantiles written by `vepscore calibrate`.
 
     Raises:
         CheckpointError: the file cannot be read, or is no table of quantiles.
@@ -238,10 +249,10 @@ def read_quantiles(path: Path) -> Quantiles:
 
 
 def _parse(path: Path, data: bytes) -> Quantiles:
-    """Raises ValueError where something does not fit, and whatever pyarrow raises."""
+    """Parse the file; raise ValueError for invalid content, or what pyarrow raises."""
     table = pq.read_table(pa.BufferReader(data))
-    facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    grid = np.array(facts.get(GRID_KEY, "").split(), np.float64)
+    header = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    grid = np.array(header.get(GRID_KEY, "").split(), np.float64)
     if not (len(grid) and grid[0] > 0 and grid[-1] < 1 and (np.diff(grid) > 0).all()):
         raise ValueError(f"{GRID_KEY} is not ascending probabilities")
     rows = _read_rows(table)
@@ -251,7 +262,7 @@ def _parse(path: Path, data: bytes) -> Quantiles:
     return Quantiles(
         name=path.name,
         digest=hashlib.sha256(data).hexdigest(),
-        facts=facts,
+        header=header,
         kinds={kind: _of_kind(of_kind, grid) for kind, of_kind in of_kinds.items() if of_kind},
     )
 

@@ -1,5 +1,6 @@
-"""What is known about a record after scoring: the input of all writers."""
+"""The results of a scored record: the input of all writers."""
 
+import abc
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -7,10 +8,11 @@ from collections.abc import Mapping
 from vepscore.contract import ScoreMatrix
 from vepscore.genome.alleles import Status
 from vepscore.genome.windows import Window
+from vepscore.io.atomic import StagedWriter
 from vepscore.io.fields import VALUE_FIELD_IDS
 from vepscore.io.records import Record
 
-_NO_FIELDS: Mapping[str, float | str] = {}  # one for all; millions of alleles may have none
+_NO_FIELDS: Mapping[str, float | str] = {}  # shared by all: millions of alleles may have none
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,15 +21,17 @@ class Detail:
 
     scorer: str
     score: float
-    gene_id: str = ""  # "" where the score is about no gene
+    gene_id: str = ""  # "" if the score is about no gene
     symbol: str = ""  # the gene's name
-    track: str = ""  # name of the track largest in size; of a site, what it is and its 1-based position
+    track: str = (
+        ""  # name of the track with the largest score in size; for a site, its kind and 1-based position
+    )
     biosample: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AlleleResult:
-    """What came out for one ALT."""
+    """The result of one ALT."""
 
     alt: str  # as it stands in the VCF
     status: Status
@@ -55,3 +59,15 @@ class RecordResult:
     def __post_init__(self) -> None:
         if len(self.alleles) != len(self.record.alts):
             raise ValueError(f"{len(self.alleles)} results for {len(self.record.alts)} ALTs")
+
+
+class ResultWriter(StagedWriter):
+    """Writes the results of records, in their order, to one output."""
+
+    @abc.abstractmethod
+    def write(self, result: RecordResult) -> None:
+        """Write the results of one record.
+
+        Raises:
+            OutputError: the output cannot be written.
+        """

@@ -3,14 +3,15 @@
 Axis: L bases of the region.
 """
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vepscore.io.atomic import StagedWriter
 from vepscore.io.figures import SUFFIXES, save_figure
-from vepscore.io.results import RecordResult
+from vepscore.io.output_file import OutputFile, WriterContext
+from vepscore.io.results import RecordResult, ResultWriter
 from vepscore.io.saturation_table import BASES, SaturationMatrix, largest_score
 from vepscore.io.streams import open_target, output_suffix
 
@@ -23,8 +24,27 @@ _MARGIN_INCHES = 1.6
 _HEIGHT_INCHES = 4.0
 
 
-class SaturationFigureWriter(StagedWriter):
-    """Draws the scores of one scorer.
+@dataclasses.dataclass(frozen=True)
+class SaturationPicture(OutputFile):
+    """The picture of `vepscore ism`."""
+
+    scorer: str  # or the composite
+    chrom: str  # of the region
+    start0: int  # of the region, 0-based
+    bases: str  # of the reference in the region
+
+    name = "saturation_picture"
+    suffixes = SUFFIXES
+
+    def open(self, context: WriterContext) -> ResultWriter:
+        """Return the writer."""
+        return SaturationFigureWriter(
+            self.path, scorer=self.scorer, chrom=self.chrom, start0=self.start0, reference=self.bases
+        )
+
+
+class SaturationFigureWriter(ResultWriter):
+    """Draw the scores of one scorer.
 
     Args:
         path: where the file shall appear; .svg or .png.
@@ -34,7 +54,7 @@ class SaturationFigureWriter(StagedWriter):
         reference: the region's bases, (L,).
     """
 
-    def __init__(self, path: Path, *, scorer: str, chrom: str, start0: int, reference: str) -> None:
+    def __init__(self, path: str | Path, *, scorer: str, chrom: str, start0: int, reference: str) -> None:
         self._suffix = output_suffix(path, SUFFIXES)
         super().__init__(open_target(path), path)
         self._matrix = SaturationMatrix(
@@ -46,13 +66,13 @@ class SaturationFigureWriter(StagedWriter):
         )
 
     def write(self, result: RecordResult) -> None:
-        """Takes the scores of a record's ALTs."""
+        """Take the scores of a record's ALTs."""
         column = result.record.pos1 - 1 - self._matrix.start0
         for allele in result.alleles:
             self._matrix.scores[BASES.index(allele.alt), column] = largest_score(allele, self._matrix.scorer)
 
     def _open(self) -> None:
-        """There is nothing to draw yet."""
+        """Do nothing: everything is drawn at the end."""
 
     def _close(self) -> None:
         save_figure(lambda: draw_saturation(self._matrix), self._target, self._suffix)

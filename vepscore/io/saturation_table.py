@@ -1,4 +1,4 @@
-"""Saturation mutagenesis: every substitution of a region, as a long table and as a matrix.
+"""The scores of every substitution of a region, as a long table and as a matrix.
 
 Axis: L bases of the region.
 """
@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from vepscore.genome.regions import variant_id
-from vepscore.io.atomic import StagedFile, StagedWriter
+from vepscore.io.atomic import StagedFile
 from vepscore.io.fields import COMPOSITE_FIELD, COMPOSITE_GENE_FIELD
 from vepscore.io.long_table import open_parquet
-from vepscore.io.results import AlleleResult, Detail, RecordResult
+from vepscore.io.output_file import OutputFile, WriterContext
+from vepscore.io.results import AlleleResult, Detail, RecordResult, ResultWriter
 from vepscore.io.tidy import STRING
 
 BASES = "ACGT"
@@ -55,7 +56,7 @@ class SaturationMatrix:
 
 
 def entries_of(allele: AlleleResult) -> Iterator[Detail]:
-    """The scores of an allele: one per scorer and gene, then the composite where there is one."""
+    """Yield the scores of an allele: one per scorer and gene, then the composite if there is one."""
     yield from allele.details
     if COMPOSITE_FIELD in allele.fields:
         yield Detail(
@@ -66,26 +67,37 @@ def entries_of(allele: AlleleResult) -> Iterator[Detail]:
 
 
 def largest_score(allele: AlleleResult, scorer: str) -> float:
-    """The scorer's score of an allele that is largest in size, over genes and tracks; NaN where there is none."""
+    """Return the scorer's score of an allele that is largest in size, over genes and tracks; NaN if there is none."""
     scores = [entry.score for entry in entries_of(allele) if entry.scorer == scorer]
     return max(scores, key=abs, default=math.nan)
 
 
-class SaturationWriter(StagedWriter):
-    """Writes the long table: one row per substitution, scorer and gene.
+class SaturationTable(OutputFile):
+    """The table of `vepscore ism`."""
+
+    name = "saturation_table"
+    suffixes = (".parquet",)
+
+    def open(self, context: WriterContext) -> ResultWriter:
+        """Return the writer."""
+        return SaturationWriter(self.path, context.metadata.to_header())
+
+
+class SaturationWriter(ResultWriter):
+    """Write the long table: one row per substitution, scorer and gene.
 
     Args:
         path: where the file shall appear.
         provenance: key to value, for the file's metadata.
     """
 
-    def __init__(self, path: Path, provenance: Mapping[str, str]) -> None:
+    def __init__(self, path: str | Path, provenance: Mapping[str, str]) -> None:
         super().__init__(StagedFile(path), path)
         self._provenance = provenance
         self._rows: list[tuple] = []
 
     def write(self, result: RecordResult) -> None:
-        """Adds the scores of a record's ALTs."""
+        """Add the scores of a record's ALTs."""
         record = result.record
         for allele in result.alleles:
             for entry in entries_of(allele):

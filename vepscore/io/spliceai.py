@@ -1,13 +1,13 @@
-"""Splice events in the form of SpliceAI's output, which VEP's plug-in of that name reads. They are not SpliceAI's own.
+"""Write splice events in the format of SpliceAI's output, which VEP's plug-in reads. They are not SpliceAI's scores.
 
-A line has one ALT, the name of one gene that it overlaps, and in INFO nothing but
+A line has one ALT, one gene that it overlaps, and in INFO only
 
     SpliceAI=ALLELE|SYMBOL|DS_AG|DS_AL|DS_DG|DS_DL|DP_AG|DP_AL|DP_DG|DP_DL
 
 DS is the size of the strongest gain (G) or loss (L) of an acceptor (A) or a donor (D) in the gene, over all loci of
-that name. DP is the place of that site minus POS, in bp along the plus strand whatever the gene's strand. A site is the
-exon's base next to the intron, and its place one of the reference: a site within inserted bases is at the base before
-them, a deleted one where it was. Where nothing is gained, or lost, DS and DP are 0.
+that name. DP is the position of that site minus POS, in bp along the plus strand whatever the gene's strand. A site is
+the exon's base next to the intron, at its position in the reference: a site within inserted bases is at the base before
+them, a deleted one where it was. If nothing is gained or lost, DS and DP are 0.
 
 Source: `get_delta_scores` of Illumina/SpliceAI (spliceai/utils.py); `run` and `parse_data` of SpliceAI.pm in
 Ensembl/VEP_plugins, which compares POS, REF and ALT as they are written.
@@ -16,22 +16,22 @@ Ensembl/VEP_plugins, which compares POS, REF and ALT as they are written.
 import contextlib
 import dataclasses
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
-from vepscore.io.atomic import StagedWriter, writing
+from vepscore.io.atomic import writing
 from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER, Field
+from vepscore.io.formats.spliceai_file import SpliceAiFile
 from vepscore.io.header import FIXED_COLUMNS, VcfHeader, provenance_lines
 from vepscore.io.info import encode
 from vepscore.io.output_paths import INDEX_SUFFIXES
-from vepscore.io.results import AlleleResult, Detail, RecordResult
+from vepscore.io.results import AlleleResult, Detail, RecordResult, ResultWriter
+from vepscore.io.run_metadata import RunMetadata
 from vepscore.io.streams import open_target, open_text_output, output_suffix
 from vepscore.io.vcf import make_index
-
-SUFFIXES = (".vcf", ".vcf.gz")
+from vepscore.paths import escape_bytes
 
 _FORMAT = "ALLELE|SYMBOL|DS_AG|DS_AL|DS_DG|DS_DL|DP_AG|DP_AL|DP_DG|DP_DL"
 _UNQUOTABLE = re.compile(r"[^ -!#-[\]-~]")  # between the double quotes of a header line
@@ -43,48 +43,50 @@ _COUNTS = re.compile(
 
 
 class Counts(NamedTuple):
-    """What became of the alleles."""
+    """How many alleles have lines, and how many have none and why."""
 
     lines: int = 0
-    alleles: int = 0  # that have lines
+    alleles: int = 0  # with lines
     unscored: int = 0  # without a line: their status is another than OK and NOT_APPLICABLE
     outside: int = 0  # without a line: in no gene
 
     @classmethod
     def parse(cls, header: VcfHeader) -> Self:
-        """What a header states.
+        """Read the counts from a header.
 
         Raises:
-            InputError: it states nothing of the kind.
+            InputError: it has none.
         """
         own = [line.removeprefix(_COUNTS_PREFIX) for line in header.meta if line.startswith(_COUNTS_PREFIX)]
         match = _COUNTS.fullmatch(own[0]) if len(own) == 1 else None
         if match is None:
-            raise InputError(f"{header.source}\nsays nothing of its lines, expected an output of --spliceai")
+            raise InputError(
+                f"{header.source}\ndoes not state the number of its lines, expected an output of --spliceai"
+            )
         return cls(*map(int, match.groups()))
 
     @property
     def header_line(self) -> str:
-        """The meta line that states them."""
+        """The meta line that states the counts."""
         return (
             f"{_COUNTS_PREFIX}{self.lines} lines of {self.alleles} alleles; "
             f"left out: {self.unscored} not scored, {self.outside} in no gene"
         )
 
     def plus(self, other: "Counts") -> "Counts":
-        """Both together."""
+        """Return the sum of both."""
         return Counts(*map(sum, zip(self, other, strict=True)))
 
 
-def spliceai_header(annotated: VcfHeader, provenance: Mapping[str, str]) -> VcfHeader:
-    """The header of the file: the contigs of the annotated VCF, the field, and how the scores were made.
+def spliceai_header(annotated: VcfHeader, metadata: RunMetadata) -> VcfHeader:
+    """Return the header of the file: the contigs of the annotated VCF, the field, and how the scores were made.
 
     Args:
         annotated: from `VcfHeader.with_annotation`.
-        provenance: key to value; has the version and the checkpoint.
+        metadata: of the run.
     """
-    checkpoint = provenance["vepscoreCheckpoint"]
-    maker = f"vepscore {provenance['vepscoreVersion']}, checkpoint {checkpoint.rpartition(' sha256:')[0]}"
+    name = escape_bytes(metadata.checkpoint.name) if metadata.checkpoint else "unknown"
+    maker = f"vepscore {metadata.version}, checkpoint {name}"
     field = Field(
         id="SpliceAI",
         type="String",
@@ -93,29 +95,29 @@ def spliceai_header(annotated: VcfHeader, provenance: Mapping[str, str]) -> VcfH
         "Delta scores (DS) and delta positions (DP) for acceptor gain (AG), acceptor loss (AL), donor gain (DG) and "
         f"donor loss (DL). Format: {_FORMAT}",
     )
-    notice = f"made by the checkpoint {checkpoint}; these are not SpliceAI's own scores"
-    facts = provenance_lines({_NOTICE_KEY: notice, **provenance})
+    notice = f"made by the checkpoint {metadata.text_of('checkpoint')}; these are not SpliceAI's own scores"
+    facts = provenance_lines({_NOTICE_KEY: notice, **metadata.to_header()})
     contigs = annotated.declared("contig").values()
     meta = ("##fileformat=VCFv4.2", *contigs, field.header_line, *facts)
     return VcfHeader(meta=meta, columns="\t".join(FIXED_COLUMNS))
 
 
 def is_spliceai(header: VcfHeader) -> bool:
-    """Whether a file is one that `SpliceAiWriter` wrote."""
+    """Return whether a file was written by `SpliceAiWriter`."""
     return any(line.startswith(f"##{_NOTICE_KEY}=") for line in header.meta)
 
 
 def without_counts(header: VcfHeader) -> VcfHeader:
-    """A header but for the counts, in which the parts of a run differ."""
+    """Return a header without its counts, in which the parts of a run differ."""
     meta = tuple(line for line in header.meta if not line.startswith(_COUNTS_PREFIX))
     return dataclasses.replace(header, meta=meta)
 
 
-class SpliceAiWriter(StagedWriter):
-    """Writes `.vcf` or `.vcf.gz`, the latter bgzipped and indexed, with the counts of alleles in the header.
+class SpliceAiWriter(ResultWriter):
+    """Write `.vcf` or `.vcf.gz`, the latter bgzipped and indexed, with the counts of alleles in the header.
 
-    Lines are sorted by contig, in the order of the header, and position; of one position they are in the order in which
-    they came. Only where they came in another order are they all held in memory, at the end.
+    Lines are sorted by contig, in the order of the header, and position; lines of one position keep the order in which
+    they came. They are held in memory together, at the end, only if they came unsorted.
 
     Args:
         header: from `spliceai_header`.
@@ -125,18 +127,18 @@ class SpliceAiWriter(StagedWriter):
     """
 
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
-        self._suffix = output_suffix(path, SUFFIXES)
+        self._suffix = output_suffix(path, SpliceAiFile.suffixes)
         super().__init__(open_target(path, INDEX_SUFFIXES), path)
         self.counts = Counts()
         self._header = header
         self._ranks = {name: rank for rank, name in enumerate(header.declared("contig"))}
         self._declared = len(self._ranks)
         self._last, self._is_sorted = (0, 0), True
-        # Sorting and counting end with the last record, and the header comes first.
+        # The header comes first, but the counts and the order are known only after the last record.
         self._body = self._target.scratch(".body")
 
     def write(self, result: RecordResult) -> None:
-        """Adds the lines of a record's ALTs.
+        """Add the lines of a record's ALTs.
 
         Raises:
             OutputError: the file cannot be written.
@@ -144,7 +146,7 @@ class SpliceAiWriter(StagedWriter):
         record = result.record
         for allele in result.alleles:
             entries = _entries(allele, record.pos1)
-            ref, alt = record.ref.upper(), allele.alt.upper()  # as VEP has them when it compares
+            ref, alt = record.ref.upper(), allele.alt.upper()  # as VEP compares them
             for entry in entries:
                 cells = (record.chrom, str(record.pos1), ".", ref, alt, ".", ".", f"SpliceAI={alt}|{entry}")
                 self.write_line(record.chrom, record.pos1, "\t".join(cells).encode())
@@ -152,11 +154,11 @@ class SpliceAiWriter(StagedWriter):
             self.add(Counts(len(entries), bool(entries), not applied, applied and not entries))
 
     def add(self, counts: Counts) -> None:
-        """Counts alleles whose lines were written."""
+        """Add to the counts."""
         self.counts = self.counts.plus(counts)
 
     def write_line(self, chrom: str, pos1: int, line: bytes) -> None:
-        """Writes one line, given without its end.
+        """Write one line, given without its end.
 
         Raises:
             OutputError: it cannot be written.
@@ -185,7 +187,7 @@ class SpliceAiWriter(StagedWriter):
             make_index(self._target.temporary, self.name)
 
     def _whole_header(self) -> VcfHeader:
-        """With the counts, and with contigs that only the records name."""
+        """Return the header with the counts, and with the contigs that only the records name."""
         contigs = [f"##contig=<ID={name}>" for name in list(self._ranks)[self._declared :]]
         meta = (*self._header.meta, *contigs, self.counts.header_line)
         return VcfHeader(meta=meta, columns=self._header.columns)
@@ -202,8 +204,8 @@ class SpliceAiWriter(StagedWriter):
 def _entries(allele: AlleleResult, pos1: int) -> list[str]:
     """Return the field's value for each gene name, without the allele.
 
-    Genes of one name, and the loci of one gene, have one line of the strongest change of each kind, since VEP's plug-in
-    takes one line of a name.
+    Genes of one name, and the loci of one gene, share a line with the strongest change of each kind, since VEP's
+    plug-in takes one line per name.
     """
     genes: dict[str, dict[str, Detail]] = {}
     for detail in allele.details:
@@ -224,6 +226,6 @@ def _entries(allele: AlleleResult, pos1: int) -> list[str]:
 
 
 def _offset_bp(event: Detail, pos1: int) -> int:
-    """From POS to the site; 0 where there is none."""
+    """Return the distance from POS to the site; 0 if there is none."""
     site_pos1 = event.track.partition(":")[2]
     return int(site_pos1) - pos1 if site_pos1 else 0

@@ -1,4 +1,4 @@
-"""The annotated VCF: the input's records, in order and untouched but for the INFO fields that are added."""
+"""Write the annotated VCF: the input's records in their order, unchanged except for the INFO fields that are added."""
 
 import contextlib
 import logging
@@ -12,42 +12,40 @@ import pysam
 from vepscore.errors import InputError
 from vepscore.io.atomic import StagedWriter, writing
 from vepscore.io.bcf import DeclaredNames, convert_to_bcf
+from vepscore.io.formats.annotated_vcf import AnnotatedVcf
 from vepscore.io.header import VcfHeader
 from vepscore.io.info import append_info, find_existing, format_info, strip_info
 from vepscore.io.output_paths import INDEX_SUFFIXES
 from vepscore.io.records import Record
-from vepscore.io.results import RecordResult
+from vepscore.io.results import RecordResult, ResultWriter
 from vepscore.io.streams import open_target, open_text_output, output_suffix
-
-SUFFIXES = (".vcf", ".vcf.gz", ".bcf")
 
 _INFO_COLUMN = 7
 _log = logging.getLogger(__name__)
 
 
 class VcfWriter(StagedWriter):
-    """Writes `.vcf`, `.vcf.gz` or `.bcf` by the path's suffix; to "-", standard output, and other streams plain VCF.
+    """Write `.vcf`, `.vcf.gz` or `.bcf` by the path's suffix; plain VCF to "-", standard output, and other streams.
 
-    `.vcf.gz` and `.bcf` are bgzipped and indexed; where the records are not sorted there is no index, and the
-    log says so.
+    `.vcf.gz` and `.bcf` are bgzipped and indexed. Unsorted records get no index, and a warning is logged.
 
     Args:
         header: the header to write.
 
     Raises:
-        UsageError: another suffix, or a stream that is not to be plain VCF.
+        UsageError: another suffix, or a stream with the suffix of a compressed format.
         InputError: htslib refuses such a header.
     """
 
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
-        self._suffix = output_suffix(path, SUFFIXES)
+        self._suffix = output_suffix(path, AnnotatedVcf.suffixes)
         check_header(header)
         self._header = header
         self._scratch: Path | None = None  # the text that a BCF is made from
         super().__init__(open_target(path, INDEX_SUFFIXES), path)
 
     def write_line(self, line: bytes) -> None:
-        """Writes one record, given without the line's end.
+        """Write one record, given without its line end.
 
         Raises:
             OutputError: it cannot be written.
@@ -55,7 +53,7 @@ class VcfWriter(StagedWriter):
         try:
             self._file.write(line + b"\n")
         except OSError:
-            with writing(self.name):  # only now, since there may be millions of records
+            with writing(self.name):  # entered only on failure: there may be millions of records
                 raise
 
     def _open(self) -> None:
@@ -83,12 +81,12 @@ class VcfWriter(StagedWriter):
             self._scratch.unlink(missing_ok=True)
 
 
-class AnnotatedVcfWriter(VcfWriter):
-    """Writes records with what came out for their ALTs.
+class AnnotatedVcfWriter(VcfWriter, ResultWriter):
+    """Write records with the results of their ALTs in INFO.
 
     Args:
         header: from `VcfHeader.with_annotation`.
-        overwrite: take our fields out of records that have them, rather than refuse them.
+        overwrite: replace our fields in records that have them already, instead of refusing such records.
         ranked: the results have quantiles, and the header declares their fields.
 
     Raises:
@@ -104,10 +102,10 @@ class AnnotatedVcfWriter(VcfWriter):
         self._names = DeclaredNames(header) if self._suffix == ".bcf" else None
 
     def write(self, result: RecordResult) -> None:
-        """Writes one record with what came out for its ALTs; a record without ALT as it is.
+        """Write one record with the results of its ALTs; a record without ALT stays as it is.
 
         Raises:
-            InputError: the record has our fields already, and they are not to be overwritten.
+            InputError: the record has our fields already, and `overwrite` is false.
             OutputError: it cannot be written, or not as BCF.
         """
         record = result.record
@@ -126,13 +124,13 @@ class AnnotatedVcfWriter(VcfWriter):
         if not self._overwrite:
             raise InputError(
                 f"{self._header.source} record {record.index}, {record.chrom}:{record.pos1}\n"
-                f"has {', '.join(existing)} in INFO already",
+                f"already has {', '.join(existing)} in INFO",
                 hint="score the original file, or replace them with --overwrite-existing",
             )
 
 
 def check_header(header: VcfHeader) -> None:
-    """Let htslib read a header, so that no file is written that bcftools cannot open.
+    """Refuse a header that htslib cannot read: bcftools could not open the file.
 
     Raises:
         InputError: htslib refuses it.
@@ -150,11 +148,11 @@ def check_header(header: VcfHeader) -> None:
 
 
 def make_index(path: Path, name: str) -> None:
-    """Makes `.csi` for BCF; `.tbi` for VCF, or `.csi` where positions are too large for that.
+    """Make the index: `.csi` for BCF; for VCF `.tbi`, or `.csi` if positions are too large for that.
 
     Args:
         path: the file, bgzipped.
-        name: what it will be called; it tells BCF, and the warning where no index can be made.
+        name: its final name, which tells BCF from VCF; named in the warning if no index can be made.
     """
     preset = "bcf" if name.endswith(".bcf") else "vcf"
     with _quiet_htslib():
@@ -162,14 +160,14 @@ def make_index(path: Path, name: str) -> None:
             with contextlib.suppress(OSError):
                 pysam.tabix_index(str(path), preset=preset, force=True, csi=csi)
                 return
-            for suffix in INDEX_SUFFIXES:  # half an index
+            for suffix in INDEX_SUFFIXES:  # an incomplete index
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
     _log.warning("%s: no index could be made; its records are not sorted by contig and position", name)
 
 
 @contextlib.contextmanager
 def _quiet_htslib() -> Iterator[None]:
-    """Without htslib's own messages on stderr, where the caller reports the failure."""
+    """Silence htslib's own messages; the caller reports the failure."""
     verbosity = pysam.set_verbosity(0)
     try:
         yield

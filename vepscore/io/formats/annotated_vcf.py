@@ -1,0 +1,36 @@
+"""The annotated VCF: the input's records with the scores of each allele in INFO."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vepscore.io.output_file import OutputFile, WriterContext
+
+if TYPE_CHECKING:
+    from vepscore.io.parts import Part
+    from vepscore.io.results import ResultWriter
+
+
+class AnnotatedVcf(OutputFile):
+    """The input's records with INFO fields added."""
+
+    name = "vcf"
+    description = ".vcf, .vcf.gz or .bcf for the annotated VCF"
+    suffixes = (".vcf", ".vcf.gz", ".bcf")
+    is_default = True
+    has_shards = True
+
+    def open(self, context: WriterContext) -> "ResultWriter":
+        """Return the writer."""
+        from vepscore.io.vcf import AnnotatedVcfWriter
+
+        return AnnotatedVcfWriter(
+            self.path, context.header, overwrite=context.overwrite, ranked=context.is_ranked
+        )
+
+    @classmethod
+    def merge(cls, paths: Sequence[Path], output: str) -> "list[Part]":
+        """Join the shards of one run."""
+        from vepscore.io.merging import merge_vcf
+
+        return merge_vcf(paths, output)
