@@ -1,8 +1,8 @@
-"""Where the benchmarks' variants lie: found by scanning the annotation, so the same on every run.
+"""Choose the variants of the benchmarks, by a scan of the annotation that gives the same ones on every run.
 
-Positions are 0-based. A variant outside of genes, or in one, has a transcript's start in its window, so that all
-scorers that can have work do have some. Of all such places, those are taken that are at even quantiles of the exons
-around them, so that the middle one has as many as half of the places have; and another one to warm up with.
+Positions are 0-based. A variant, in a gene or outside of genes, has a TSS in its window, so that every scorer that can
+have work has some. The chosen positions are at even quantiles of the number of exonic bases around them; one more is
+chosen to warm up with.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,19 +16,19 @@ from vepscore.genome.annotation import Gene
 from vepscore.genome.windows import UNKNOWN, Window, encode_bases, window_around
 from vepscore.io.records import Record
 
-GENE_BP = (20_000, 70_000)  # how long the genes are that variants lie in
+GENE_BP = (20_000, 70_000)  # length of the genes with variants
 CLUSTER_BP = 20_000
 CLUSTER_VARIANTS = 100
 SATURATED_BP = 200
-KINDS = {"outside genes": False, "in a gene": True}  # where variants lie: whether that is in a gene
-_FROM_START_BP = 3_000  # of a gene's first base, for variants in it
-_FAR_BP = 32_768  # before it, for variants outside: a quarter of a window, but not more
-_MAX_N_SHARE = 0.01
+KINDS = {"outside genes": False, "in a gene": True}  # position of variants: whether it is in a gene
+_FROM_START_BP = 3_000  # distance from the gene's first base, for variants in a gene
+_FAR_BP = 32_768  # largest distance before it, for variants outside; else a quarter of a window
+_MAX_N_FRACTION = 0.01
 _BASES = "ACGT"
 
 
 class Places:
-    """Places on one contig for windows of one width."""
+    """Positions on one contig for windows of one width."""
 
     def __init__(self, inputs: Inputs) -> None:
         self._inputs, self._data = inputs, inputs.data
@@ -42,11 +42,11 @@ class Places:
             self._in_gene[gene.start0 : gene.end0] = True
 
     def bases(self, start0: int, end0: int) -> str:
-        """The reference's."""
+        """Return bases of the reference."""
         return self._data.reference.fetch(self.chrom, start0, end0).decode("ascii")
 
     def record(self, pos0: int, ref_bp: int, *alts: str) -> Record:
-        """A record; "~" in an ALT is a base that differs from REF's first."""
+        """Return a record; "~" in an ALT is a base that differs from the first base of REF."""
         ref = self.bases(pos0, pos0 + ref_bp)
         alts = tuple(alt.replace("~", _others(ref[0])[0]) for alt in alts)
         line = "\t".join((self.chrom, str(pos0 + 1), ".", ref, ",".join(alts), ".", "PASS", "."))
@@ -55,23 +55,23 @@ class Places:
         )
 
     def isolated(self, count: int, *, in_gene: bool) -> tuple[list[Record], Record]:
-        """SNVs in that many places, and in another."""
+        """Return SNVs at `count` positions, and one at another."""
         found = self._inside() if in_gene else self._outside()
         return self._choose({pos0: self.record(pos0, 1, "~") for pos0 in found}, count)
 
     def clusters(self, count: int, *, in_gene: bool) -> tuple[list[list[Record]], list[Record]]:
-        """SNVs evenly over 20 kb, in that many places, and in another."""
+        """Return SNVs spread evenly over 20 kb, at `count` positions, and at another."""
         stretches = self._gene_middles() if in_gene else self._gaps()
         step = CLUSTER_BP // CLUSTER_VARIANTS
         found = {}
         for start0 in stretches:
             positions = range(start0, start0 + CLUSTER_BP, step)
-            if all(self._known(positions)) and self.n_share(start0) <= _MAX_N_SHARE:
+            if all(self._known(positions)) and self.n_fraction(start0) <= _MAX_N_FRACTION:
                 found[start0 + CLUSTER_BP // 2] = [self.record(pos0, 1, "~") for pos0 in positions]
         return self._choose(found, count)
 
     def saturations(self, count: int, *, in_gene: bool) -> tuple[list[list[Record]], list[Record]]:
-        """All SNVs of a stretch whose aligned windows are one, in that many places, and in another."""
+        """Return all SNVs of an interval that share an aligned window, at `count` positions, and at another."""
         found = {}
         for pos0 in self._inside() if in_gene else self._outside():
             positions = range(pos0, pos0 + SATURATED_BP)
@@ -87,42 +87,45 @@ class Places:
         return self._choose(found, count)
 
     def window(self, pos0: int, align_bp: int = 1) -> Window:
-        """Of an SNV there."""
+        """Return the window of an SNV."""
         allele = Allele(chrom=self.chrom, pos0=pos0, ref="A", alt="C")
         return window_around(allele, self._inputs.window_bp, align_bp)
 
     def exon_bp(self, pos0: int) -> int:
-        """Of the genes that start in an SNV's window, what lies there: most of what is read outside genes."""
+        """Return the exonic bases, in an SNV's window, of genes that start there.
+
+        Outside of genes, scorers read little else.
+        """
         window = self.window(pos0)
         genes = self._data.annotation.genes_with_start(self.chrom, window.start0, window.end0)
         exons = np.concatenate([np.zeros((0, 2), int), *(each for _, each in genes)])
         return int(np.diff(np.clip(exons, window.start0, window.end0)).sum())
 
-    def n_share(self, pos0: int) -> float:
-        """Of an SNV's window, the share that is N."""
+    def n_fraction(self, pos0: int) -> float:
+        """Return the fraction of N in an SNV's window."""
         window = self.window(pos0)
         known = self.codes[max(window.start0, 0) : window.end0] != UNKNOWN
         return 1 - float(known.sum()) / window.width_bp
 
     def _choose(self, found: dict[int, Any], count: int) -> tuple[list[Any], Any]:
-        """So many of what was found at positions, and another."""
+        """Choose `count` of the records by position, and another."""
         if len(found) <= count:
             raise SystemExit(
-                f"{self.chrom} has {len(found)} such places, {count + 1} are needed: ask for fewer variants"
+                f"{self.chrom} has {len(found)} such positions, {count + 1} are needed: request fewer variants"
             )
         other, *places = sorted(found, key=self.exon_bp)
         chosen = [places[(2 * index + 1) * len(places) // (2 * count)] for index in range(count)]
         return [found[pos0] for pos0 in chosen], found[other]
 
     def _outside(self) -> Iterator[int]:
-        """Well before the genes' first bases, where no gene is."""
+        """Yield positions outside of genes, well before the first bases of genes."""
         for gene in self._genes:
             pos0 = _from_first_base(gene, -min(_FAR_BP, self._inputs.window_bp // 4))
             if self._is_good(pos0) and not self._in_gene[pos0]:
                 yield pos0
 
     def _inside(self) -> Iterator[int]:
-        """Behind the first bases of genes of the right length, where all genes have it."""
+        """Yield positions after the first bases of genes of the right length, where all genes have it."""
         for gene in self._genes:
             pos0 = _from_first_base(gene, _FROM_START_BP)
             if gene.type == "protein_coding" and self._is_good(pos0) and self._all_fit(pos0, pos0 + 1):
@@ -135,7 +138,7 @@ class Places:
                 yield start0
 
     def _gaps(self) -> list[int]:
-        """Starts of stretches between genes, at the middle of the gap; a gene starts in the window of one end."""
+        """Yield starts of intervals in the middle of gaps between genes; a gene starts in the window of one end."""
         edges = np.flatnonzero(np.diff(self._in_gene, prepend=True, append=True)).reshape(-1, 2)
         starts = [int(first + end - CLUSTER_BP) // 2 for first, end in edges if end - first >= CLUSTER_BP]
         return [
@@ -145,18 +148,18 @@ class Places:
         ]
 
     def _is_good(self, pos0: int) -> bool:
-        """The window lies in the contig, has nearly no N, and a gene starts there."""
+        """Return whether the window lies in the contig, has nearly no N, and a gene starts there."""
         window = self.window(pos0)
         if window.start0 < 0 or window.end0 > len(self.codes) or self.codes[pos0] == UNKNOWN:
             return False
-        return self.n_share(pos0) <= _MAX_N_SHARE and self._has_gene_start(pos0)
+        return self.n_fraction(pos0) <= _MAX_N_FRACTION and self._has_gene_start(pos0)
 
     def _has_gene_start(self, pos0: int) -> bool:
         window = self.window(pos0)
         return bool(self._data.annotation.genes_with_start(self.chrom, window.start0, window.end0))
 
     def _all_fit(self, start0: int, end0: int) -> bool:
-        """There are genes, and all are of the right length."""
+        """Return whether there are genes, all of the right length."""
         genes = self._data.annotation.genes_overlapping(self.chrom, start0, end0)
         shortest, longest = GENE_BP
         fit = all(shortest <= gene.end0 - gene.start0 <= longest for gene in genes)
@@ -167,10 +170,10 @@ class Places:
 
 
 def _from_first_base(gene: Gene, distance_bp: int) -> int:
-    """So far into the gene; negative: before it."""
+    """Return the position at a distance into the gene; negative: before it."""
     return gene.end0 - 1 - distance_bp if gene.strand == "-" else gene.start0 + distance_bp
 
 
 def _others(base: str) -> tuple[str, ...]:
-    """The three other bases."""
+    """Return the three other bases."""
     return tuple(other for other in _BASES if other != base)

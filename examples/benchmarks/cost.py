@@ -1,4 +1,4 @@
-"""Where a variant's time goes, and how it grows with the window and falls with the number of variants."""
+"""Profile the time of a variant, and measure its growth with the window and fall with the number of variants."""
 
 import contextlib
 import dataclasses
@@ -31,13 +31,13 @@ _COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
 
 @dataclasses.dataclass(frozen=True)
 class TimedPreparer:
-    """An preparer whose time is counted. It works while the device does."""
+    """A preparer whose time is measured; it works in parallel with the device."""
 
     preparer: AllelePreparer
     stages: Stages
 
     def prepare(self, record: Record) -> Iterator[PreparedAllele]:
-        """As the preparer does."""
+        """Prepare as the preparer does."""
         started = time.perf_counter()
         alleles = list(self.preparer.prepare(record))
         self.stages.seconds[_READING] += time.perf_counter() - started
@@ -45,7 +45,7 @@ class TimedPreparer:
 
 
 def profile(inputs: Inputs, kind: str, count: int, *, in_gene: bool) -> list[Row]:
-    """Seconds of each stage, on average over isolated variants, all outputs written."""
+    """Return the seconds of each stage, averaged over isolated variants, with all outputs written."""
     engine = inputs.open_engine(kind)
     records, other = Places(inputs).isolated(count, in_gene=in_gene)
     warm_up(engine, inputs, [other])
@@ -58,7 +58,7 @@ def profile(inputs: Inputs, kind: str, count: int, *, in_gene: bool) -> list[Row
         {
             "stage": stage,
             "s per variant": seconds / len(records),
-            "share": seconds / total,
+            "fraction": seconds / total,
             "TFLOP": stages.flop[stage] / 1e12 / len(records),
             "GFLOP/s": stages.flop[stage] / 1e9 / seconds if seconds else 0.0,
         }
@@ -91,7 +91,7 @@ def _timed(stages: Stages) -> Iterator[None]:
 
 
 def cost_by_number(inputs: Inputs, *, isolated: int, sample: int) -> list[Row]:
-    """Seconds per variant outside genes, for so many at once; isolated ones all cost what a few of them do."""
+    """Return seconds per variant outside genes by the number of variants; a few isolated ones stand for all."""
     engine, places = inputs.open_engine("sparse"), Places(inputs)
     alone, other = places.isolated(isolated, in_gene=False)
     warm_up(engine, inputs, [other])
@@ -99,7 +99,7 @@ def cost_by_number(inputs: Inputs, *, isolated: int, sample: int) -> list[Row]:
     rows = [_number_row("isolated", number, seconds) for number in _NUMBERS]
     (cluster,), others = places.clusters(1, in_gene=False)
     for number in _NUMBERS:
-        engine = inputs.open_engine("sparse")  # one that does not know the place
+        engine = inputs.open_engine("sparse")  # nothing cached
         warm_up(engine, inputs, others[:2], inputs.sharing_align_bp)
         chosen = cluster[:: CLUSTER_VARIANTS // number]
         cost = time_cluster(engine, inputs, chosen, align_bp=inputs.sharing_align_bp, sample=sample)
@@ -114,7 +114,7 @@ def _number_row(where: str, number: int, seconds: float) -> Row:
 def cost_by_width(
     inputs: Inputs, widths: Sequence[int], kinds: Sequence[str], isolated: int
 ) -> Iterator[Row]:
-    """Seconds per isolated variant at several widths, by engine."""
+    """Return seconds per isolated variant at several widths, by engine."""
     for kind, window_bp in itertools.product(kinds, widths):
         sized = dataclasses.replace(inputs, window_bp=window_bp)
         engine, places = sized.open_engine(kind), Places(sized)

@@ -1,6 +1,6 @@
-"""How many floating-point operations the network costs, counted as direct convolutions; from its sizes alone.
+"""Count the floating-point operations of a network, from its sizes alone, with direct convolutions.
 
-What is pointwise is left out. Axes: S bp, N bins of 128 bp, M bins of 2048 bp, P positions, C channels, T tracks,
+Pointwise operations are excluded. Axes: S bp, N bins of 128 bp, M bins of 2048 bp, P positions, C channels, T tracks,
 K junction sites per class.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from vepscore.model.config import POOLINGS, TRUNK_BIN_BP, ModelConfig
 from vepscore.outputs import PAIR_BIN_BP, SPLICE_CLASSES, Output, Tracks
 
-_WIDTH = 5  # of all convolutions but the first
+_WIDTH = 5  # width of all convolutions except the first
 _REACH = _WIDTH // 2
 _DNA_WIDTH = 15
 _MARGIN_OF_BLOCK = 4 * _REACH  # two convolutions, at both ends
@@ -18,13 +18,13 @@ _MARGIN_OF_BLOCK = 4 * _REACH  # two convolutions, at both ends
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """The parts of one network with the tracks that are read."""
+    """The parts of one network, with the tracks that are read."""
 
     config: ModelConfig
     tracks: Mapping[Output, Tracks]
 
     def encoder(self, bins: int, *, alone: bool) -> float:
-        """The trunk of that many bins; `alone`, with the margins that a run has of its own."""
+        """Return the count of the trunk for some bins; `alone`, with the margins of a separate tile."""
         margin = _MARGIN_OF_BLOCK if alone else 0
         length, flop = 2 * bins, 0.0
         for level in range(POOLINGS - 1, 0, -1):
@@ -36,12 +36,12 @@ class Counts:
         return flop + _convolution(length, first, first) + 2 * positions * _DNA_WIDTH * 4 * first
 
     def skips(self, bins: int) -> float:
-        """The projections of the skips of all levels."""
+        """Return the count of the skip projections of all levels."""
         per_bin = sum((TRUNK_BIN_BP >> level) * self._channels(level) ** 2 for level in range(POOLINGS))
         return 2.0 * bins * per_bin
 
     def decoder(self, bins: int, *, alone: bool) -> float:
-        """Decoded sequence of that many bins, skips left out; `alone`, with the margins of a tile of its own."""
+        """Return the count of decoding some bins, without skips; `alone`, with the margins of a separate tile."""
         flop, margin = 0.0, 0
         for level in range(POOLINGS):
             positions = bins * (TRUNK_BIN_BP >> level)
@@ -53,21 +53,21 @@ class Counts:
         return flop
 
     def coarse(self, bins: int) -> float:
-        """What the embedding at 128 bp adds to that at 1 bp."""
+        """Return what the embedding at 128 bp adds to that at 1 bp."""
         return self.embedding_128(bins) + _product(
             bins, 2 * self.config.trunk_channels, 2 * self._channels(0)
         )
 
     def embedding_128(self, bins: int) -> float:
-        """Before it is pointwise."""
+        """Return the count of the embedding at 128 bp."""
         return _product(bins, self.config.trunk_channels, 2 * self.config.trunk_channels)
 
     def embedding_1(self, positions: int) -> float:
-        """Without what the coarse one adds."""
+        """Return the count of the embedding at 1 bp, without what the coarse one adds."""
         return _product(positions, self._channels(0), 2 * self._channels(0))
 
     def tower(self, width_bp: int, *, asked: int | None = None) -> float:
-        """All layers, for one window; the last for so many bins that are asked for."""
+        """Return the count of all layers, for one window; the last layer for `asked` bins only."""
         layers = self.config.tower_layers
         bins, pairs = width_bp // TRUNK_BIN_BP, width_bp // PAIR_BIN_BP
         last = self._layer(bins, pairs, queries=bins if asked is None else asked)
@@ -75,13 +75,13 @@ class Counts:
         return whole + last + (layers + 1) // 2 * self._pair_update(pairs)
 
     def window(self, width_bp: int) -> float:
-        """A whole pass, from bases to all embeddings."""
+        """Return the count of a whole pass, from bases to all embeddings."""
         bins = width_bp // TRUNK_BIN_BP
         ends = self.encoder(bins, alone=False) + self.skips(bins) + self.decoder(bins, alone=False)
         return ends + self.tower(width_bp) + self.coarse(bins) + self.embedding_1(width_bp)
 
     def head(self, output: Output, positions: int, *, width_bp: int) -> float:
-        """The predictions of an output from its embeddings."""
+        """Return the count of an output's predictions from its embeddings."""
         tracks = len(self.tracks[output])
         match output.resolution_bp:
             case 128:
@@ -93,13 +93,13 @@ class Counts:
                 return _product(positions * (width_bp // PAIR_BIN_BP), self.config.pair_channels, tracks)
 
     def junctions(self, sites: int, strands: int) -> float:
-        """The counts between that many sites per class, for one allele."""
+        """Return the count of junctions between some sites per class, for one allele."""
         config, tissues = self.config, len(self.tracks[Output.SPLICE_JUNCTIONS])
         hidden = _product(len(SPLICE_CLASSES) * sites, 2 * config.channels, config.junction_channels)
         return hidden + strands * tissues * _product(sites, config.junction_channels, sites)
 
     def _channels(self, level: int) -> int:
-        """Of the skip of a level: 0 at 1 bp, 6 at 64 bp, which the trunk has too."""
+        """Return the count of the skip of a level: 0 at 1 bp, 6 at 64 bp, which the trunk has as well."""
         return self.config.channels + level * self.config.channel_step
 
     def _layer(self, bins: int, pairs: int, *, queries: int) -> float:

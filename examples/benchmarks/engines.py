@@ -1,4 +1,4 @@
-"""The sparse engine against the dense one: equality, speed, memory, start, where the time goes, what more costs.
+"""Compare the sparse engine with the dense one: equality, speed, memory, start-up, profile and cost.
 
     python -m examples.benchmarks.engines MEASUREMENT --reference FASTA --genes GTF [options]
 
@@ -31,7 +31,7 @@ from vepscore.genome.windows import parse_width
 
 
 def main() -> None:
-    """Makes one measurement."""
+    """Make one measurement."""
     parser = argparse.ArgumentParser(
         prog="python -m examples.benchmarks.engines",
         description=__doc__,
@@ -55,11 +55,11 @@ def _subparser(
 
 def _add_equality(subparsers: argparse._SubParsersAction) -> None:
     parser = _subparser(subparsers, "equality", _equality)
-    parser.add_argument("--cases", type=int, help="only the first so many; ten have one of each kind")
+    parser.add_argument("--cases", type=int, help="use only the first N cases; ten cover every kind")
     parser.add_argument(
-        "--only", nargs="+", default=[""], metavar="TEXT", help="cases with this in their names"
+        "--only", nargs="+", default=[""], metavar="TEXT", help="use only cases whose name contains TEXT"
     )
-    parser.add_argument("--align", type=int, default=1, metavar="BP", help="grid of the windows' starts")
+    parser.add_argument("--align", type=int, default=1, metavar="BP", help="grid of the window starts")
 
 
 def _equality(options: argparse.Namespace) -> None:
@@ -73,20 +73,30 @@ def _equality(options: argparse.Namespace) -> None:
 
 def _add_speed(subparsers: argparse._SubParsersAction) -> None:
     parser = _subparser(subparsers, "speed", _speed)
-    parser.add_argument("--dense", type=int, default=2, metavar="N", help="variants of the dense engine")
+    parser.add_argument(
+        "--dense", type=int, default=2, metavar="N", help="number of variants for the dense engine"
+    )
     _add_counts(parser)
     parser.add_argument(
-        "--machine-window", type=parse_width, metavar="WIDTH", help="of the pass that is timed"
+        "--machine-window", type=parse_width, metavar="WIDTH", help="window of the timed pass"
     )
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="of the machine's own speed")
+    parser.add_argument(
+        "--repeats", type=int, default=3, metavar="N", help="repeats of the machine's own speed"
+    )
 
 
 def _add_counts(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--where", choices=KINDS, nargs="+", default=list(KINDS), help="where variants lie")
-    parser.add_argument("--isolated", type=int, default=4, metavar="N", help="variants of each kind")
-    parser.add_argument("--clusters", type=int, default=1, metavar="N", help="places of each kind")
     parser.add_argument(
-        "--sample", type=int, default=5, metavar="N", help="records timed beyond a window's first"
+        "--where", choices=KINDS, nargs="+", default=list(KINDS), help="positions of the variants"
+    )
+    parser.add_argument(
+        "--isolated", type=int, default=4, metavar="N", help="number of variants of each kind"
+    )
+    parser.add_argument(
+        "--clusters", type=int, default=1, metavar="N", help="number of positions of each kind"
+    )
+    parser.add_argument(
+        "--sample", type=int, default=5, metavar="N", help="records timed after the first of a window"
     )
 
 
@@ -118,7 +128,7 @@ def _memory(options: argparse.Namespace) -> None:
 
 def _add_start(subparsers: argparse._SubParsersAction) -> None:
     parser = _subparser(subparsers, "start", _start)
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="of the warm start")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="repeats of the warm start")
     _add_counts(parser)
 
 
@@ -132,7 +142,9 @@ def _start(options: argparse.Namespace) -> None:
 def _add_profile(subparsers: argparse._SubParsersAction) -> None:
     parser = _subparser(subparsers, "profile", _profile)
     parser.add_argument("--engine", choices=ENGINES, default="sparse")
-    parser.add_argument("--isolated", type=int, default=3, metavar="N", help="variants of each kind")
+    parser.add_argument(
+        "--isolated", type=int, default=3, metavar="N", help="number of variants of each kind"
+    )
 
 
 def _profile(options: argparse.Namespace) -> None:
@@ -144,11 +156,15 @@ def _profile(options: argparse.Namespace) -> None:
 
 def _add_cost(subparsers: argparse._SubParsersAction) -> None:
     parser = _subparser(subparsers, "cost", _cost)
-    parser.add_argument("--engine", choices=ENGINES, nargs="+", default=["sparse"], help="by width")
-    parser.add_argument("--widths", type=parse_width, nargs="+", required=True, metavar="WIDTH")
-    parser.add_argument("--isolated", type=int, default=2, metavar="N", help="variants of each kind")
     parser.add_argument(
-        "--sample", type=int, default=5, metavar="N", help="records timed beyond a window's first"
+        "--engine", choices=ENGINES, nargs="+", default=["sparse"], help="engines to measure at each width"
+    )
+    parser.add_argument("--widths", type=parse_width, nargs="+", required=True, metavar="WIDTH")
+    parser.add_argument(
+        "--isolated", type=int, default=2, metavar="N", help="number of variants of each kind"
+    )
+    parser.add_argument(
+        "--sample", type=int, default=5, metavar="N", help="records timed after the first of a window"
     )
 
 
@@ -166,8 +182,10 @@ def _cost(options: argparse.Namespace) -> None:
 
 def _add_indels(subparsers: argparse._SubParsersAction) -> None:
     parser = _subparser(subparsers, "indels", _indels)
-    parser.add_argument("--isolated", type=int, default=2, metavar="N", help="places of each kind")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="rounds of each place")
+    parser.add_argument(
+        "--isolated", type=int, default=2, metavar="N", help="number of positions of each kind"
+    )
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="repeats at each position")
 
 
 def _indels(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Whether the sparse engine gives what the dense one gives: every scorer, on variants of all kinds."""
+"""Compare the scores of the sparse engine with those of the dense one: every scorer, on variants of all kinds."""
 
 import collections
 import dataclasses
@@ -17,34 +17,34 @@ from vepscore.genome.windows import UNKNOWN
 from vepscore.io.records import Record
 from vepscore.outputs import Output
 
-MAX_DIFFERENCE = 1e-4  # of the scale of a scorer's scores
-_FROM_ENDS_BP = (3, 2_500)  # of the contig's known bases
-_N_SHARE = (0.4, 0.89)
+MAX_DIFFERENCE = 1e-4  # as a fraction of the scale of a scorer's scores
+_FROM_ENDS_BP = (3, 2_500)  # distance from the ends of the contig's known bases
+_N_FRACTIONS = (0.4, 0.89)
 _PROBABILITY_STEP = float(np.spacing(np.float16(0.5)))
-_STEPS = 2  # of float16: both alleles are rounded
+_STEPS = 2  # float16 steps: both alleles are rounded
 
 
 @dataclasses.dataclass
 class Comparison:
-    """Of one scorer, over all alleles so far."""
+    """The differences of one scorer, over all alleles so far."""
 
     rows: int = 0
-    scale: float = 0.0  # the largest score of the dense engine
-    difference: float = 0.0  # the largest
-    worst: str = ""  # the case that has it
-    beyond: float = 0.0  # the largest, less what rounding to float16 explains
-    one_sided: int = 0  # junctions that only one engine gives
+    scale: float = 0.0  # largest score of the dense engine
+    difference: float = 0.0  # largest difference
+    worst: str = ""  # the case with that difference
+    beyond: float = 0.0  # largest difference that rounding to float16 does not explain
+    one_sided: int = 0  # junctions of only one engine
 
     def add(self, differences: np.ndarray, rounding: np.ndarray, name: str) -> None:
-        """Counts the differences (T,) of one row, and what rounding explains of each."""
+        """Add the differences (T,) of one row, and the part that rounding explains of each."""
         largest = float(differences.max(initial=0))
         if largest > self.difference:
             self.difference, self.worst = largest, name
         self.beyond = max(self.beyond, float((differences - rounding).max(initial=0)))
 
     @property
-    def share(self) -> float:
-        """Of the scale, that the largest difference is that rounding does not explain."""
+    def relative(self) -> float:
+        """Largest difference that rounding does not explain, as a fraction of the scale."""
         return self.beyond / self.scale if self.scale else float(self.beyond > 0)
 
 
@@ -57,7 +57,7 @@ def cases(inputs: Inputs) -> dict[str, Record]:
     )
     known = np.flatnonzero(places.codes != UNKNOWN)
     (near, far), (first, last) = _FROM_ENDS_BP, (int(known[0]), int(known[-1]))
-    mostly_n = _position_by_n_share(places, known)
+    mostly_n = _position_by_n_fraction(places, known)
     found = {
         "SNV outside genes": places.record(outside, 1, "~"),
         "SNV in a gene": places.record(inside, 1, "~"),
@@ -82,7 +82,7 @@ def cases(inputs: Inputs) -> dict[str, Record]:
 
 
 def _indels(places: Places, *, inside: int, first: int, last: int) -> dict[str, Record]:
-    """Insertions and deletions of few and of many bases, in a gene and at both of the contig's ends."""
+    """Return insertions and deletions of few and of many bases, in a gene and at both ends of the contig."""
     near, far = _FROM_ENDS_BP
     return {
         "1 bp insertion in a gene": places.record(
@@ -109,11 +109,11 @@ def _deletion(places: Places, pos0: int, deleted_bp: int) -> Record:
     return places.record(pos0, 1 + deleted_bp, places.bases(pos0, pos0 + 1))
 
 
-def _position_by_n_share(places: Places, known: np.ndarray) -> int:
-    """The known base with most N in its window, of those that are scored for certain."""
-    low, high = _N_SHARE
-    shares = {int(pos0): places.n_share(int(pos0)) for pos0 in known[::500]}
-    fitting = {pos0: share for pos0, share in shares.items() if low <= share <= high}
+def _position_by_n_fraction(places: Places, known: np.ndarray) -> int:
+    """Return the known base with most N in its window, of those that are certainly scored."""
+    low, high = _N_FRACTIONS
+    fractions = {int(pos0): places.n_fraction(int(pos0)) for pos0 in known[::500]}
+    fitting = {pos0: each for pos0, each in fractions.items() if low <= each <= high}
     if not fitting:
         raise SystemExit(
             f"no window of {places.chrom} has {low} to {high} N: choose another --window or --chrom"
@@ -122,7 +122,7 @@ def _position_by_n_share(places: Places, known: np.ndarray) -> int:
 
 
 def compare(inputs: Inputs, records: dict[str, Record], *, align_bp: int) -> tuple[list[Row], bool]:
-    """A row for each scorer, and whether all are within the tolerance.
+    """Return a row for each scorer, and whether all are within the tolerance.
 
     Args:
         inputs: the data.
@@ -141,9 +141,10 @@ def compare(inputs: Inputs, records: dict[str, Record], *, align_bp: int) -> tup
         for of_sparse, of_dense in zip(sparse.alleles, dense.alleles, strict=True):
             _compare_matrices(of_sparse.matrices, of_dense.matrices, name, found)
     rows = [
-        {"scorer": scorer, **dataclasses.asdict(each), "share": each.share} for scorer, each in found.items()
+        {"scorer": scorer, **dataclasses.asdict(each), "relative": each.relative}
+        for scorer, each in found.items()
     ]
-    return rows, all(each.share <= MAX_DIFFERENCE for each in found.values())
+    return rows, all(each.relative <= MAX_DIFFERENCE for each in found.values())
 
 
 def _compare_matrices(
@@ -170,7 +171,7 @@ def _compare_matrices(
 
 
 def _rows(matrix: ScoreMatrix) -> dict[tuple, np.ndarray]:
-    """A block's rows by gene, junction and label, float64 (T,); the first of those that have one name."""
+    """Return a matrix's rows by gene, junction and label, float64 (T,); the first of rows with one name."""
     rows: dict[tuple, np.ndarray] = {}
     for index, (gene, values) in enumerate(zip(matrix.genes, matrix.values, strict=True)):
         place = () if gene is None else (gene.gene_id, gene.chrom, gene.start0)
@@ -181,7 +182,7 @@ def _rows(matrix: ScoreMatrix) -> dict[tuple, np.ndarray]:
 
 
 def _differences(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """0 where both are NaN, infinite where one is."""
+    """Return differences: 0 where both are NaN, infinite where one is."""
     differences = np.abs(found - expected)
     undefined = np.isnan(found), np.isnan(expected)
     differences[undefined[0] & undefined[1]] = 0
@@ -190,7 +191,7 @@ def _differences(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 
 def _rounding(output: Output, values: np.ndarray) -> np.ndarray | float:
-    """What scores of an output may differ by that is rounded to float16."""
+    """Return by how much scores of an output that is rounded to float16 may differ."""
     if output is Output.SPLICE_JUNCTIONS:
         return _STEPS * np.spacing(values.astype(np.float16)).astype(np.float64)
     return _STEPS * _PROBABILITY_STEP if output is Output.SPLICE_SITE_USAGE else 0.0

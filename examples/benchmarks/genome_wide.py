@@ -1,4 +1,4 @@
-"""What a VCF costs whose alleles lie in genes as seldom as those of a whole genome.
+"""Measure the cost of a VCF whose alleles are as rarely in genes as those of a whole genome.
 
     python -m examples.benchmarks.genome_wide --records 100000
 
@@ -30,7 +30,7 @@ from vepscore.genome.fasta import Reference
 CONTIGS = ("chr16", "chr2", "chr20")
 SCORERS = ("SPLICE_SITES", "SPLICE_SITE_USAGE", "SPLICE_JUNCTIONS", "SPLICE_EVENTS")
 INDEL_FRACTION = 0.15
-MOST_BP = 10  # inserted or deleted
+MOST_BP = 10  # largest number of bases inserted or deleted
 HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def draw(reference: Reference, annotation: Annotation, count: int, in_genes: float) -> list[Variant]:
-    """Draw so many alleles, each at another position, the same each time."""
+    """Draw `count` alleles at different positions, the same on every run."""
     rng = np.random.default_rng(0)
     places = [place for index in range(len(CONTIGS)) for place in _places(reference, annotation, index)]
     chosen = []
@@ -79,7 +79,7 @@ def draw(reference: Reference, annotation: Annotation, count: int, in_genes: flo
 
 
 class _Places(NamedTuple):
-    """Positions of known bases, in genes or outside them."""
+    """Return positions of known bases, in genes or outside."""
 
     contigs: np.ndarray
     positions: np.ndarray
@@ -90,7 +90,7 @@ def _places(reference: Reference, annotation: Annotation, contig: int) -> Iterat
     name = CONTIGS[contig]
     bases = np.frombuffer(reference.fetch(name, 0, reference.contigs[name]), np.uint8)
     known = bases != ord("N")
-    for size in range(1, MOST_BP + 1):  # all of the bases that may be deleted
+    for size in range(1, MOST_BP + 1):  # every base that may be deleted
         known[:-size] &= bases[size:] != ord("N")
     covered = np.zeros(len(bases), bool)
     for gene in annotation.genes_overlapping(name, 0, len(bases)):

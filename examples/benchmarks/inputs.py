@@ -1,4 +1,4 @@
-"""What the benchmarks work on: a genome, an annotation and a checkpoint, opened as `vepscore score` opens them."""
+"""The inputs of the benchmarks: genome, annotation and checkpoint, opened as `vepscore score` opens them."""
 
 import argparse
 import dataclasses
@@ -32,12 +32,12 @@ ENGINES = {"sparse": SparseEngine, "dense": DenseEngine}
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
-    """The options that every measurement has."""
-    parser.add_argument("--reference", type=Path, required=True, help="FASTA, in the genome's coordinates")
+    """Add the options that all measurements share."""
+    parser.add_argument("--reference", type=Path, required=True, help="FASTA in genome coordinates")
     parser.add_argument("--genes", type=Path, required=True, help="GTF")
-    parser.add_argument("--polya", type=Path, help="poly(A) sites; default: where transcripts end")
+    parser.add_argument("--polya", type=Path, help="poly(A) sites; default: transcript ends")
     parser.add_argument("--checkpoint", help="a name or a directory; default: the embedded one")
-    parser.add_argument("--chrom", default="chr16", help="where the variants are (default: %(default)s)")
+    parser.add_argument("--chrom", default="chr16", help="contig of the variants (default: %(default)s)")
     parser.add_argument("--window", type=parse_width, default=parse_width("16kb"), metavar="WIDTH")
     parser.add_argument(
         "--scorers", nargs="+", default=[ALL_SCORERS], metavar="NAME", help="default: all that can run"
@@ -50,7 +50,7 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
-    """The files of a measurement, each opened when it is first asked for."""
+    """The files of a measurement, each opened on first use."""
 
     reference_path: Path
     genes_path: Path
@@ -75,7 +75,7 @@ class Data:
 
     @functools.cached_property
     def checkpoint(self) -> Checkpoint:
-        """On the best device there is, in its precision."""
+        """The checkpoint, on the best device, in its default precision."""
         set_up_process()
         precision = default_precision(find_devices("auto")[0].platform)
         return load_checkpoint(
@@ -86,23 +86,23 @@ class Data:
 
     @functools.cached_property
     def scorers(self) -> Sequence[Scorer]:
-        """Those that were named, or all that the checkpoint supports."""
+        """The named scorers, or all that the checkpoint supports."""
         choice = choose_scorers(self.scorer_names, None)
         return select_scorers(choice, self.checkpoint, has_genes=True, has_polya=True).scorers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What is measured on: data, a contig, a width of windows, and the anchor of indels."""
+    """The inputs of a measurement: data, contig, window width and indel anchor."""
 
     data: Data
     chrom: str
     window_bp: int
-    indel_anchor: IndelAnchor | None = None  # the checkpoint's where None
+    indel_anchor: IndelAnchor | None = None  # None: that of the checkpoint
 
     @classmethod
     def from_options(cls, options: argparse.Namespace) -> "Inputs":
-        """From what `add_input_options` added."""
+        """Return the inputs from the options of `add_input_options`."""
         data = Data(
             reference_path=options.reference,
             genes_path=options.genes,
@@ -119,11 +119,11 @@ class Inputs:
 
     @property
     def sharing_align_bp(self) -> int:
-        """A grid on which neighbours share much: of the encoder's runs, where the window is wide enough."""
+        """A grid of window starts on which neighbors share encoder tiles, if the window is wide enough."""
         return min(2 * RUN_BINS * TRUNK_BIN_BP, self.window_bp // 4)
 
     def preparer(self, align_bp: int = 1) -> AllelePreparer:
-        """For windows on a grid of that many bp."""
+        """Return a preparer for windows on a grid of some bp."""
         return AllelePreparer(
             reference=self.data.reference,
             window_bp=self.window_bp,
@@ -134,7 +134,7 @@ class Inputs:
         )
 
     def open_engine(self, kind: str) -> Engine:
-        """A new engine, "sparse" or "dense"; it takes windows of one width only."""
+        """Return a new engine, "sparse" or "dense"; it accepts windows of one width only."""
         checkpoint = self.data.checkpoint
         return ENGINES[kind](checkpoint, self.data.scorers, rotary_dtype=checkpoint.config.rotary_dtype)
 

@@ -1,4 +1,4 @@
-"""How fast the dense engine's passes are, beside how fast the machine is in the same minutes."""
+"""Measure the speed of the dense engine's passes, beside the machine's own speed at the same time."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ _CHANNELS, _POSITIONS, _WIDTH = 768, 16_384, 5
 
 
 def measure_machine(inputs: Inputs, window_bp: int, repeats: int) -> Iterator[Row]:
-    """GFLOP/s of the dense engine's pass over one window, of a matrix product and of a convolution."""
+    """Return GFLOP/s of the dense engine's pass over one window, of a matrix product and of a convolution."""
     for name, flop, call in (_matrix_product(), _convolution()):
         yield _row(name, "exact", flop, _time(call, repeats))
     engine = inputs.open_engine("dense")
@@ -45,7 +45,7 @@ def _row(name: str, count: str, flop: float, seconds: Sequence[float]) -> Row:
 
 
 def _time(call: Callable[[], Any], repeats: int) -> list[float]:
-    """Seconds of several calls, ascending, after one that is not timed."""
+    """Return the seconds of several calls, ascending, after one that is not timed."""
     jax.block_until_ready(call())
     return sorted(_seconds(call) for _ in range(repeats))
 

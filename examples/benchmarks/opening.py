@@ -1,9 +1,9 @@
-"""What it costs to open the full-size checkpoint, in the official layout and imported.
+"""Measure the cost of opening the full-size checkpoint, in the official layout and imported.
 
     python -m examples.benchmarks.opening
 
-Each measurement is a process of its own, started when Python and the libraries have been read once. Times are of the
-opening alone, imports of the layout's own libraries included; memory is the peak resident size of the process.
+Each measurement is a separate process, started after Python and the libraries have been read once. Times are of opening
+only, including imports of the layout's own libraries; memory is the peak resident size of the process.
 """
 
 import argparse
@@ -28,10 +28,10 @@ REPEATS = 5
 
 
 def main() -> None:
-    """Writes the checkpoint where it is not given, and prints a table."""
+    """Write the checkpoint if it is not given, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m examples.benchmarks.opening", description=__doc__)
     parser.add_argument("--one", choices=TASKS, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help="where checkpoints are kept between calls")
+    parser.add_argument("--folder", type=Path, help="folder that keeps checkpoints between calls")
     options = parser.parse_args()
     if options.one:
         print(json.dumps(measure(TASKS[options.one], options.folder)))
@@ -48,13 +48,13 @@ def main() -> None:
 
 
 def run(task: str, folder: Path) -> dict[str, float]:
-    """One measurement in a process of its own."""
+    """Make one measurement in a separate process."""
     command = [sys.executable, "-m", "examples.benchmarks.opening", "--one", task, "--folder", folder]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def report(task: str, measured: list[dict[str, float]]) -> None:
-    """Medians, with the range of the times."""
+    """Return medians, with the range of the times."""
     times = sorted(each["seconds"] for each in measured)
     peak = statistics.median(each["peak_gb"] for each in measured)
     print(
@@ -63,7 +63,7 @@ def report(task: str, measured: list[dict[str, float]]) -> None:
 
 
 def measure(task: Callable[[Path], None], folder: Path) -> dict[str, float]:
-    """Time and peak memory of a task, on a device that is ready."""
+    """Return time and peak memory of a task, on a device that is ready."""
     import jax
 
     jax.devices()
@@ -75,7 +75,7 @@ def measure(task: Callable[[Path], None], folder: Path) -> dict[str, float]:
 
 
 def restore(folder: Path) -> None:
-    """What the official code does: host arrays, nothing put into a network."""
+    """Open as the official code does: host arrays, no network."""
     import orbax.checkpoint as ocp
 
     with ocp.StandardCheckpointer() as checkpointer:
@@ -83,35 +83,35 @@ def restore(folder: Path) -> None:
 
 
 def open_official(folder: Path) -> None:
-    """Ready to predict."""
+    """Open until ready to predict."""
     from vepscore.model.official.orbax_checkpoint import load_official
 
     wait_for(load_official(folder / "official", METADATA["human"]))
 
 
 def open_imported(folder: Path) -> None:
-    """Ready to predict."""
+    """Open until ready to predict."""
     from vepscore.model.checkpoint import load_checkpoint
 
     wait_for(load_checkpoint(folder / "import"))
 
 
 def open_imported_bfloat16(folder: Path) -> None:
-    """Ready to predict in bfloat16."""
+    """Open until ready to predict in bfloat16."""
     from vepscore.model.checkpoint import load_checkpoint
 
     wait_for(load_checkpoint(folder / "import_bfloat16", dtype="bfloat16"))
 
 
 def import_float32(folder: Path) -> None:
-    """As `vepscore weights import` does."""
+    """Import as `vepscore weights import` does."""
     from vepscore.model.official.orbax_checkpoint import import_checkpoint
 
     import_checkpoint(folder / "official", folder / "import", metadata=METADATA, name="parity")
 
 
 def import_bfloat16(folder: Path) -> None:
-    """As `vepscore weights import --dtype bfloat16` does."""
+    """Import as `vepscore weights import --dtype bfloat16` does."""
     from vepscore.model.official.orbax_checkpoint import import_checkpoint
 
     output = folder / "import_bfloat16"
@@ -119,7 +119,7 @@ def import_bfloat16(folder: Path) -> None:
 
 
 def wait_for(checkpoint: object) -> None:
-    """Until every array is on the device."""
+    """Wait until every array is on the device."""
     import jax
     from flax import nnx
 

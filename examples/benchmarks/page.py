@@ -1,4 +1,4 @@
-"""How soon a report can be used: `python -m examples.benchmarks.page REPORT.html…` opens each in a headless Chromium.
+"""Measure how soon a report is usable: `python -m examples.benchmarks.page REPORT.html…`, in a headless Chromium.
 
 Milliseconds, medians of five loads: from the navigation until all handlers are attached, the processor time of the
 page's main thread until then, and what opening a variant, sorting and searching take.
@@ -28,7 +28,7 @@ return {
 
 
 def measure(path: Path) -> dict[str, float]:
-    """What is measured, by name."""
+    """Return the measurements, by name."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu"):
@@ -51,7 +51,7 @@ def _thread_ms(chrome: webdriver.Chrome) -> float:
 
 
 def main() -> None:
-    """Prints a row for each page."""
+    """Print a row for each page."""
     for name in sys.argv[1:]:
         path = Path(name)
         found = "  ".join(f"{what} {value:.0f} ms" for what, value in measure(path).items())

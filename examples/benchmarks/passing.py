@@ -1,4 +1,4 @@
-"""What it costs to pass on records that cannot be scored, through the whole of `vepscore score`.
+"""Measure the cost of records that cannot be scored, through the whole of `vepscore score`.
 
     python -m examples.benchmarks.passing --records 200000 2000000
 
@@ -31,7 +31,7 @@ _HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\t
 
 
 def main() -> None:
-    """Prints a table: outputs by number of records."""
+    """Print a table: outputs by number of records."""
     parser = argparse.ArgumentParser(prog="python -m examples.benchmarks.passing", description=__doc__)
     parser.add_argument("--records", type=int, nargs="+", default=[200_000, 2_000_000])
     parser.add_argument("--outputs", choices=OUTPUTS, nargs="+", default=list(OUTPUTS))

@@ -1,4 +1,4 @@
-"""Whole runs of `vepscore score`, each a process of its own: peak memory, and the time to the first score."""
+"""Run `vepscore score` as separate processes: peak memory, and the time to the first score."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ _COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
 
 
 def measure_memory(inputs: Inputs, kinds: Sequence[str]) -> Iterator[Row]:
-    """The peak resident size of a run with one variant, by engine; no less than that of this process is seen."""
+    """Return the peak resident size of a run with one variant, by engine; at least that of this process."""
     places = Places(inputs)
     for kind in kinds:
         for where, in_gene in KINDS.items():
@@ -45,7 +45,7 @@ def _peak(inputs: Inputs, kind: str, vcf: Path) -> Row:
 
 
 def measure_start(inputs: Inputs, repeats: int) -> Iterator[Row]:
-    """Seconds from the command to the first record, with an empty cache directory and with what a run leaves there."""
+    """Return the seconds from the command to the first record, with an empty and with a filled cache directory."""
     records, _ = Places(inputs).isolated(1, in_gene=True)
     with tempfile.TemporaryDirectory() as cache, _vcf(records) as path:
         yield _start_row("empty", [_first_record(inputs, path, cache)])
@@ -84,7 +84,7 @@ def _command(inputs: Inputs, vcf: Path, *options: str) -> list[str]:
 
 @contextlib.contextmanager
 def _vcf(records: Sequence[Record]) -> Iterator[Path]:
-    """The records as a file."""
+    """Write the records to a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "variants.vcf"
         lines = ["##fileformat=VCFv4.2", _COLUMNS, *(record.line.decode() for record in records)]

@@ -37,9 +37,9 @@ HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 SCORERS = ("SPLICE_SITES", "SPLICE_SITE_USAGE", "SPLICE_JUNCTIONS", "SPLICE_EVENTS")
 PARTS = ("VS_SPLICE", "VS_SS", "VS_SSU", "VS_SJ")
 SNV, SHORT_DELETION, INSERTION, LONG_DELETION = "SNV", "1 bp deletion", "1 bp insertion", "3 bp deletion"
-FROM_SITE_BP = 300  # at least, from any annotated splice site
-APART_BP = 1_000  # at least, from one place to the next
-MAX_N_FRACTION = 0.1  # of the widest window around a place
+FROM_SITE_BP = 300  # least distance from any annotated splice site
+APART_BP = 1_000  # least distance between positions
+MAX_N_FRACTION = 0.1  # fraction of the widest window around a position
 _BASES = "ACGT"
 _SHOWN_BP = 8  # from a place on, that have to be known bases
 
@@ -94,7 +94,7 @@ def _parse_options() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("-g", "--genes", type=Path, required=True, help="GTF")
     parser.add_argument("--chrom", default="chr16", help="contig of the places (default: %(default)s)")
     parser.add_argument("--places", type=int, default=60, help="number of places (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw (default: %(default)s)")
     parser.add_argument("--windows", nargs="+", default=["16kb"], metavar="WIDTH", help="default: 16kb")
     parser.add_argument(
         "--anchors", nargs="+", default=[None], metavar="ANCHOR", help="left, both; default: the checkpoint's"
@@ -152,7 +152,7 @@ def draw_places(
 
 
 def _is_deep_intronic(annotation: Annotation, chrom: str, codes: np.ndarray) -> np.ndarray:
-    """bool (bp,): in a protein-coding gene, in no exon, and at least FROM_SITE_BP from any splice site."""
+    """Return bool (bp,): in a protein-coding gene, in no exon, and at least FROM_SITE_BP from any splice site."""
     deep = np.zeros(len(codes), bool)
     for gene in annotation.genes_overlapping(chrom, 0, len(codes)):
         if gene.type in ("protein_coding", ""):
@@ -167,13 +167,13 @@ def _is_deep_intronic(annotation: Annotation, chrom: str, codes: np.ndarray) -> 
 
 
 def _stays_in_place(codes: np.ndarray) -> bool:
-    """Whether bases are known, and deletions after the first one are left-aligned there."""
+    """Return whether bases are known, and deletions after the first one are left-aligned there."""
     known = len(codes) == _SHOWN_BP and not (codes == UNKNOWN).any()
     return bool(known and codes[0] != codes[1] and codes[0] != codes[3])
 
 
 def _is_known(codes: np.ndarray, pos0: int) -> bool:
-    """Whether the widest window around a position is nearly all known bases."""
+    """Return whether the widest window around a position is nearly all known bases."""
     within = codes[max(0, pos0 - MAX_WINDOW_BP // 2) : pos0 + MAX_WINDOW_BP // 2]
     return (within != UNKNOWN).sum() >= (1 - MAX_N_FRACTION) * MAX_WINDOW_BP
 

@@ -1,4 +1,4 @@
-"""Tables on standard output, the same as JSON, and plots: what the benchmarks leave behind."""
+"""Write the results of benchmarks: tables on standard output, JSON and plots."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ Row = Mapping[str, Any]
 
 
 def report(title: str, rows: Sequence[Row], output: Path | None) -> None:
-    """Prints a table; with a folder, keeps it there as JSON under the title's name."""
+    """Print a table; with a folder, write it there as JSON, named after the title."""
     print_table(title, rows)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
@@ -18,7 +18,7 @@ def report(title: str, rows: Sequence[Row], output: Path | None) -> None:
 
 
 def print_table(title: str, rows: Sequence[Row]) -> None:
-    """All rows have the keys of the first, which are the columns."""
+    """Print rows as a table; all have the keys of the first, which are the columns."""
     columns = list(rows[0])
     cells = [[_cell(row[column]) for column in columns] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
@@ -30,7 +30,7 @@ def print_table(title: str, rows: Sequence[Row]) -> None:
 
 
 def plot(path: Path, rows: Sequence[Row], *, x: str, y: str, by: str) -> None:
-    """A line for each value of the column `by`, both axes logarithmic; the suffix of the path says in what format."""
+    """Plot a line for each value of the column `by`, with both axes logarithmic; the path's suffix gives the format."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -1,4 +1,4 @@
-"""Variants per minute, dense against sparse, and what the count of arithmetic allows."""
+"""Measure variants per minute of both engines, beside what the count of operations allows."""
 
 import statistics
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from vepscore.io.records import Record
 def measure_speed(
     inputs: Inputs, kinds: Sequence[str], *, dense: int, isolated: int, clusters: int, sample: int
 ) -> list[Row]:
-    """A row for the dense engine, and one for each way in which variants lie.
+    """Return a row for the dense engine, and one for each arrangement of variants.
 
     Args:
         inputs: the data.
@@ -35,7 +35,7 @@ def measure_speed(
 def measure_rates(
     inputs: Inputs, kinds: Sequence[str], isolated: int, clusters: int, sample: int
 ) -> list[Row]:
-    """The same of the sparse engine alone."""
+    """Return the rows of the sparse engine."""
     measured = _measure_all(inputs, kinds, isolated, clusters, sample)
     return [_row(name, costs, exon_bp) for name, (costs, exon_bp) in measured.items()]
 
@@ -43,7 +43,7 @@ def measure_rates(
 def _measure_all(
     inputs: Inputs, kinds: Sequence[str], isolated: int, clusters: int, sample: int
 ) -> dict[str, tuple[list[Cost], float]]:
-    """By how the variants lie: what each costs, and the median bp of exons around them."""
+    """Return, by arrangement, the cost of each variant and the median number of exonic bases around them."""
     engine, places = inputs.open_engine("sparse"), Places(inputs)
     found = {}
     for where in kinds:
@@ -67,7 +67,7 @@ def _median_exon_bp(places: Places, records: Sequence[Record]) -> float:
 
 
 def measure_isolated(engine: Engine, inputs: Inputs, records: Sequence[Record], other: Record) -> list[Cost]:
-    """Of each variant, after another that is not timed."""
+    """Return the cost of each variant, after another that is not timed."""
     warm_up(engine, inputs, [other])
     return time_records(engine, inputs, records)
 
@@ -75,7 +75,7 @@ def measure_isolated(engine: Engine, inputs: Inputs, records: Sequence[Record], 
 def measure_together(
     engine: Engine, inputs: Inputs, groups: Sequence[Sequence[Record]], others: Sequence[Record], sample: int
 ) -> list[Cost]:
-    """Of a variant in each group of records that share windows, after some of another place that are not timed."""
+    """Return the cost of a variant in each group of records that share windows, after a warm-up elsewhere."""
     align_bp = inputs.sharing_align_bp
     warm_up(engine, inputs, others[:2], align_bp)
     return [time_cluster(engine, inputs, group, align_bp=align_bp, sample=sample) for group in groups]
@@ -99,4 +99,4 @@ def _row(name: str, costs: Sequence[Cost], exon_bp: float | None) -> Row:
 def _against(costs: Sequence[Cost], baseline: Sequence[Cost]) -> Row:
     middle, dense = median(costs), median(baseline)
     ratio, allowed = dense.seconds / middle.seconds, dense.tflop / middle.tflop
-    return {"times dense": ratio, "count allows": allowed, "share reached": ratio / allowed}
+    return {"times dense": ratio, "count allows": allowed, "fraction reached": ratio / allowed}

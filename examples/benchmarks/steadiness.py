@@ -1,11 +1,11 @@
-"""Whether scores hang on what should not matter: the strand that is read, and how an indel is written.
+"""Measure how much scores depend on what should not matter: the strand that is read, and how an indel is written.
 
     python -m examples.benchmarks.steadiness IN.vcf -r GENOME.fa -g GENES.gtf --window 16kb
 
-Scores the variants as they are, on the minus strand, and with every indel written otherwise: as far to the right as
-its bases allow, as far to the left, and with a base more on its left. Other options go to `vepscore score`: with
-`--as-written` it takes alleles as they stand. Prints JSON: for each field of the annotated VCF Spearman's correlation
-with the scores of the variants as they are, and the largest difference.
+Scores the variants as they are, on the minus strand, and with every indel written in another way: right-aligned,
+left-aligned, and with one more base on its left. Other options are passed to `vepscore score`, such as `--as-written`.
+Prints JSON: for each field of the annotated VCF Spearman's correlation with the scores of the variants as they are, and
+the largest difference.
 """
 
 import argparse
@@ -33,7 +33,7 @@ MAX_SHIFT_BP = 1_000
 
 
 class Variant(NamedTuple):
-    """One ALT of a record; POS counts from 1."""
+    """One ALT of a record; POS is 1-based."""
 
     chrom: str
     pos: int
@@ -42,12 +42,12 @@ class Variant(NamedTuple):
 
     @property
     def line(self) -> str:
-        """Of a VCF."""
+        """Return a line of a VCF."""
         return f"{self.chrom}\t{self.pos}\t.\t{self.ref}\t{self.alt}\t.\t.\t.\n"
 
 
 def main() -> None:
-    """Writes the variants in each way, scores them, and compares."""
+    """Write the variants in each way, score them, and compare."""
     parser = argparse.ArgumentParser(prog="python -m examples.benchmarks.steadiness", description=__doc__)
     parser.add_argument("source", type=Path, metavar="IN.vcf")
     parser.add_argument("-r", "--reference", type=Path, required=True)
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def simple_variants(record: Record, reference: Reference) -> Iterator[Variant]:
-    """The ALTs of a record that are plain sequence, where REF is the genome's."""
+    """Return the ALTs of a record that are plain sequence, if REF is that of the genome."""
     chrom = reference.match(record.chrom)
     start0 = record.pos1 - 1
     if chrom is None or reference.fetch(chrom, start0, start0 + len(record.ref)).decode() != record.ref:
@@ -90,11 +90,11 @@ def simple_variants(record: Record, reference: Reference) -> Iterator[Variant]:
 
 
 def to_the_right(variant: Variant, reference: Reference) -> Variant:
-    """The same change as far to the right as it goes; as it is where REF and ALT do not begin alike."""
+    """Return the change right-aligned; unchanged if REF and ALT do not begin with the same base."""
     short, long = sorted((variant.ref, variant.alt), key=len)
     if not long.startswith(short):
         return variant
-    start0 = variant.pos - 1 + len(short)  # of the bases that come or go
+    start0 = variant.pos - 1 + len(short)  # of the inserted or deleted bases
     moved = long[len(short) :]
     after = start0 + (len(moved) if long == variant.ref else 0)
     anchor = short[-1]
@@ -106,26 +106,26 @@ def to_the_right(variant: Variant, reference: Reference) -> Variant:
 
 
 def to_the_left(variant: Variant, reference: Reference) -> Variant:
-    """The same change as far to the left as it goes, in as few bases as it takes."""
+    """Return the change left-aligned and trimmed."""
     written = Allele(chrom=variant.chrom, pos0=variant.pos - 1, ref=variant.ref, alt=variant.alt)
     found = normalize(written, reference)
     return Variant(found.chrom, found.pos0 + 1, found.ref, found.alt)
 
 
 def one_base_more(variant: Variant, reference: Reference) -> Variant:
-    """The same change with the base before it in REF and ALT."""
+    """Return the change with one more base before it in REF and ALT."""
     base = reference.fetch(variant.chrom, variant.pos - 2, variant.pos - 1).decode()
     return Variant(variant.chrom, variant.pos - 1, base + variant.ref, base + variant.alt)
 
 
 def _written(variant: Variant, start0: int, moved: str, anchor: str) -> Variant:
-    """Bases that come or go at `start0`, after the anchor."""
+    """Return the variant that inserts or deletes bases at `start0`, after the anchor."""
     pair = (anchor, anchor + moved) if len(variant.alt) > len(variant.ref) else (anchor + moved, anchor)
     return Variant(variant.chrom, start0, *pair)
 
 
 def score(variants: list[Variant], command: list[str]) -> pd.DataFrame:
-    """The per-allele table, in the order of `variants`."""
+    """Return the per-allele table, in the order of `variants`."""
     with tempfile.TemporaryDirectory() as folder:
         source, table = Path(folder) / "in.vcf", Path(folder) / "out.tsv"
         source.write_text(HEADER + "".join(variant.line for variant in variants))
@@ -135,7 +135,7 @@ def score(variants: list[Variant], command: list[str]) -> pd.DataFrame:
 
 
 def compare(one: pd.DataFrame, other: pd.DataFrame) -> Mapping[str, Any]:
-    """Of each numeric field: how many alleles, Spearman's rho, and where they differ most."""
+    """Return for each numeric field the number of alleles, Spearman's rho, and the largest difference."""
     figures = {}
     for name in one.columns:
         if name.startswith("VS_") and not name.endswith("_Q") and one[name].dtype.kind == "f":

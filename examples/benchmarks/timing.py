@@ -1,4 +1,4 @@
-"""How long records take, one by one, through the engine's own loop; compilation left out."""
+"""Time records one by one through the engine's own loop, without compilation."""
 
 import dataclasses
 import itertools
@@ -18,14 +18,14 @@ from vepscore.io.results import RecordResult
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What one variant costs, on average over a record or a run."""
+    """The cost of one variant, averaged over a record or a run."""
 
     seconds: float
     tflop: float
 
 
 def check(result: RecordResult) -> RecordResult:
-    """The same result.
+    """Return the result unchanged.
 
     Raises:
         SystemExit: an allele has no score, so that a time would mean nothing.
@@ -40,13 +40,13 @@ def check(result: RecordResult) -> RecordResult:
 
 
 def warm_up(engine: Engine, inputs: Inputs, records: Sequence[Record], align_bp: int = 1) -> None:
-    """Scores the records, and forgets the scores."""
+    """Score the records, and discard the scores."""
     for result in itertools.chain.from_iterable(score_records(records, inputs.preparer(align_bp), engine)):
         check(result)
 
 
 def time_records(engine: Engine, inputs: Inputs, records: Sequence[Record], align_bp: int = 1) -> list[Cost]:
-    """The cost of each record: seconds and TFLOP of all of its ALTs; the engine is warm."""
+    """Return the cost of each record: seconds and TFLOP of all its ALTs, with a warm engine."""
     preparer = inputs.preparer(align_bp)
     with watched(engine, inputs) as stages:
         results = itertools.chain.from_iterable(score_records(records, preparer, engine))
@@ -66,7 +66,7 @@ def _costs(results: Iterator[RecordResult], stages: Stages) -> Iterator[Cost]:
 def time_cluster(
     engine: Engine, inputs: Inputs, records: Sequence[Record], *, align_bp: int, sample: int
 ) -> Cost:
-    """The cost of one variant of many that share windows.
+    """Return the cost of one variant of many that share windows.
 
     Of each window the first record is timed and so many of the others, for which their median stands; the first
     one pays for what they share.
@@ -82,20 +82,20 @@ def time_cluster(
 
 
 def window_of(record: Record, window_bp: int, align_bp: int) -> Window:
-    """Of the record's first ALT."""
+    """Return the window of the record's first ALT."""
     allele = Allele(chrom=record.chrom, pos0=record.pos1 - 1, ref=record.ref, alt=record.alts[0])
     return window_around(allele, window_bp, align_bp)
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """Of the seconds and of the TFLOP."""
+    """Return the medians of the seconds and of the TFLOP."""
     return Cost(
         statistics.median(cost.seconds for cost in costs), statistics.median(cost.tflop for cost in costs)
     )
 
 
 def _total(timed: Sequence[Cost], count: int) -> Cost:
-    """Of `count` records of one window, the first of which are timed."""
+    """Return the cost of `count` records of one window, estimated from the timed ones."""
     first, later = timed[0], timed[1:]
     if not later:
         return first

@@ -1,4 +1,4 @@
-"""What an engine does while it works: calls of its compiled functions by stage, their time and their arithmetic."""
+"""Observe an engine at work: calls of its compiled functions by stage, with their time and operations."""
 
 import collections
 import contextlib
@@ -25,27 +25,27 @@ _Flop = Callable[..., float]
 
 @dataclasses.dataclass
 class Stages:
-    """What was done so far."""
+    """The work done so far."""
 
     seconds: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     flop: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
 
 class CompileClock:
-    """When JAX traced and compiled, which is no part of a variant's cost."""
+    """Records when JAX traced and compiled, which is excluded from a variant's cost."""
 
     def __init__(self) -> None:
         self._spans: list[tuple[float, float]] = []
         jax.monitoring.register_event_time_span_listener(self._add)
 
     def seconds_of_work(self, start: float, end: float) -> float:
-        """Of that time, by `time.time`, what is left; spans within spans count once."""
-        left, done = end - start, start
+        """Return the seconds of an interval, by `time.time`, without compilation; nested spans count once."""
+        rest, done = end - start, start
         for first, last in sorted(self._spans):
             first, last = max(first, done), min(last, end)
-            left -= max(0.0, last - first)
+            rest -= max(0.0, last - first)
             done = max(done, last)
-        return left
+        return rest
 
     def _add(self, event: str, start: float, end: float, **_: Any) -> None:
         if event.startswith(_COMPILING):
@@ -57,7 +57,7 @@ compile_clock = functools.cache(CompileClock)
 
 @contextlib.contextmanager
 def watched(engine: Engine, inputs: Inputs, *, timed: bool = False) -> Iterator[Stages]:
-    """Counts what an engine does that has scored a variant already; `timed`, waits for the device at each call."""
+    """Count the work of an engine that has already scored a variant; `timed` waits for the device at each call."""
     stages = Stages()
     counts = Counts(inputs.data.checkpoint.config.architecture, engine.tracks)
     with contextlib.ExitStack() as stack:
@@ -94,7 +94,7 @@ def _replaced(owner: Any, name: str, function: Callable) -> Iterator[None]:
 
 
 def _calls(engine: Engine, counts: Counts, width_bp: int) -> list[tuple[Any, str, str, _Flop]]:
-    """The functions of an engine: whose, its name, its stage, and its arithmetic from its arguments."""
+    """Yield the functions of an engine: owner, name, stage, and operations by the arguments."""
     is_dense = isinstance(engine, DenseEngine)
     predict = functools.partial(_predict_flop, counts, width_bp, is_dense)
     count = functools.partial(_count_flop, counts, is_dense)
@@ -127,7 +127,7 @@ def _dense_flop(counts: Counts, state: Any, codes: Any) -> float:
 def _encoder_flop(
     counts: Counts, state: Any, stored: Any, codes: Any, first: Any, kept: Any, rows: Any, of_bands: Any
 ) -> float:
-    fine = int(of_bands[0])  # the coarse levels are a few hundredths of it
+    fine = int(of_bands[0])  # the coarse levels add only a few percent
     return counts.encoder(kept.shape[1], alone=True) + counts.skips(fine)
 
 
@@ -138,7 +138,7 @@ def _tower_flop(counts: Counts, width_bp: int, state: Any, trunks: Any, asked: A
 def _decoder_flop(
     counts: Counts, state: Any, trunk: Any, stored: Any, first_bins: np.ndarray, rows: np.ndarray
 ) -> float:
-    """Of the tiles that are decoded; a call may be filled with copies of one."""
+    """Return the operations of the decoded tiles; a call may be padded with copies of one."""
     bins = rows.shape[-1] - 2 * max(SKIP_MARGIN_BINS)
     tiles = len(np.unique(first_bins))
     return tiles * (counts.decoder(bins, alone=True) + counts.coarse(bins))
