@@ -153,6 +153,18 @@ def test_bytes_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
     records[0].id.encode("utf-8")  # what goes into tables can be encoded
 
 
+def test_bytes_of_a_bcf_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
+    text, path = tmp_path / "in.vcf", tmp_path / "in.bcf"
+    note = b"##note=k\xe4se\n"
+    text.write_bytes(
+        vcf_bytes(BODY[0], meta=(*META, "##contig=<ID=chr1>")).replace(b"##INFO", note + b"##INFO", 1)
+    )
+    assert note in text.read_bytes()
+    run_tool("bcftools", "view", "--no-version", "-Ob", "-o", path, text)
+    header, records = read_all(path)
+    assert note in header.encode() and len(records) == 1
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

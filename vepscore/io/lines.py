@@ -163,16 +163,21 @@ def _text_lines(start: bytes, stream: io.BufferedIOBase, source: _Source, name: 
 
 def _bcf_lines(path: str, name: str) -> Iterator[bytes]:
     """Yield the header and the records of a BCF as htslib writes them to a VCF."""
+    import pysam
+
+    handler = pysam.set_encoding_error_handler("surrogateescape")  # keep bytes that are not UTF-8
     try:
         records = _open_bcf(path)
         try:
             for text in itertools.chain(str(records.header).rstrip("\n").split("\n"), records):
-                yield str(text).rstrip("\n").encode("utf-8")
+                yield str(text).rstrip("\n").encode("utf-8", "surrogateescape")
         finally:
             with contextlib.suppress(OSError):  # after a failed read, closing fails too
                 records.close()
     except (OSError, ValueError) as error:
         raise InputError(f"{name}\ncannot be read as BCF: {error}") from error
+    finally:
+        pysam.set_encoding_error_handler(handler)
 
 
 def _open_bcf(path: str) -> Any:
