@@ -425,7 +425,7 @@ def test_keys_of_the_last_release_are_read_with_a_warning(
     path.write_text(text)
     assert read_recipe(path) == recipe
     (record,) = caplog.records
-    assert "student.taught_by (now: teachers), weights.logarithms (now: log_coverage)" in record.getMessage()
+    assert "student.taught_by (now teachers), weights.logarithms (now log_coverage)" in record.getMessage()
 
 
 def test_an_old_key_beside_its_new_name_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -446,4 +446,4 @@ def test_the_old_name_of_fraction_is_read_with_a_warning(
 ) -> None:
     with pytest.raises(TrainingError, match="cannot be read"):
         train_command(recipe=tmp_path / "none.toml", data=tmp_path, output=tmp_path / "out", share=0.1)
-    assert "--share is now --fraction" in caplog.text
+    assert "--share is now called --fraction" in caplog.text

@@ -66,7 +66,7 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
     ) -> None:
         """Train a checkpoint: teachers on labels, then students on the teachers' predictions."""
         if share is not None:
-            log.warning("--share is now --fraction; the old name works until version 0.3")
+            log.warning("--share is now called --fraction; the former name will be removed")
             fraction = share
         _train(
             recipe,

@@ -19,7 +19,7 @@ from vepscore.schema import CLOSED, Number, Whole, expected, field_error, parse
 
 log = logging.getLogger(__name__)
 
-# Keys of version 0.1, by the name of their table; read until version 0.3.
+# Keys of version 0.1, by the name of their table; still read, with a warning.
 _RENAMED = {
     "recipe": {"licence": "license"},
     "sampling": {
@@ -288,7 +288,7 @@ def read_recipe(path: Path) -> Recipe:
     except ValueError as error:
         raise TrainingError(f"{path}\nis not TOML: {error}") from error
     if renamed := sorted(set(_rename(values, "recipe"))):
-        log.warning("%s: old names, which work until version 0.3: %s", path, ", ".join(renamed))
+        log.warning("%s: former names of keys, which will be removed: %s", path, ", ".join(renamed))
     try:
         return parse(Recipe, values)
     except ValueError as error:
@@ -298,7 +298,7 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _rename(values: object, table: str) -> Iterator[str]:
-    """Give keys of version 0.1 their present names, in place; yield "old (now: new)" for each."""
+    """Give keys of version 0.1 their present names, in place; yield "old (now new)" for each."""
     if isinstance(values, list):
         for each in values:
             yield from _rename(each, table)
@@ -306,6 +306,6 @@ def _rename(values: object, table: str) -> Iterator[str]:
         for old, new in _RENAMED.get(table, {}).items():
             if old in values and new not in values:
                 values[new] = values.pop(old)
-                yield f"{table}.{old} (now: {new})"
+                yield f"{table}.{old} (now {new})"
         for key, each in values.items():
             yield from _rename(each, key)
