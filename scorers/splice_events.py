@@ -17,14 +17,12 @@ import numpy as np
 from jaxtyping import Array, Float32, Int32
 
 from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions
-from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
+from vepscore.outputs import EVENT_KINDS, SPLICE_CLASSES, Output, Tracks
 from vepscore.scorers.gene_positions import gene_bodies, index_ranges, pad_genes, positions_within
-
-EVENTS = ("acceptor_gain", "acceptor_loss", "donor_gain", "donor_loss")
 
 # By strand (plus, minus): the index in SPLICE_CLASSES of each event's site.
 _CLASSES = np.array(
-    [[SPLICE_CLASSES.index(event.partition("_")[0] + strand) for event in EVENTS] for strand in "+-"],
+    [[SPLICE_CLASSES.index(event.partition("_")[0] + strand) for event in EVENT_KINDS] for strand in "+-"],
     np.int32,
 )
 _SIGNS = np.array([1, -1, 1, -1], np.float32)  # by event
@@ -105,7 +103,7 @@ class SpliceEvents(GeneScorer):
         count = len(footprint.genes)
         sizes, indices = scores.sizes[:count], scores.indices[:count]
         found = sizes > 0
-        values = np.full((count, len(EVENTS), len(tracks)), np.nan, np.float32)
+        values = np.full((count, len(EVENT_KINDS), len(tracks)), np.nan, np.float32)
         scored = np.where(found, sizes * _SIGNS, np.float32(0))
         np.put_along_axis(values, footprint.masks["classes"][:count, :, None], scored[..., None], axis=2)
         positions = np.where(found, footprint.positions[indices] + np.int64(site.window.start0), -1)
@@ -113,9 +111,9 @@ class SpliceEvents(GeneScorer):
             scorer=self.name,
             output=self.output,
             values=values.reshape(-1, len(tracks)),
-            genes=tuple(gene for gene in footprint.genes for _ in EVENTS),
+            genes=tuple(gene for gene in footprint.genes for _ in EVENT_KINDS),
             positions=positions.ravel(),
-            labels=EVENTS * count,
+            labels=EVENT_KINDS * count,
         )
 
 

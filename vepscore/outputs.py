@@ -37,6 +37,8 @@ _RESOLUTION_BP = {Output.CHIP_TF: 128, Output.CHIP_HISTONE: 128, Output.CONTACT_
 
 # The order of the classes of SPLICE_SITES and of the rows of junction sites. The fifth class is "no site".
 SPLICE_CLASSES = ("donor+", "acceptor+", "donor-", "acceptor-")
+# The order of the splice events of a gene.
+EVENT_KINDS = ("acceptor_gain", "acceptor_loss", "donor_gain", "donor_loss")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -28,9 +28,9 @@ from vepscore.io.info import format_info
 from vepscore.io.long_table import LongTableWriter
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
-from vepscore.outputs import Output, Tracks
+from vepscore.outputs import EVENT_KINDS, Output, Tracks
 from vepscore.scorers.center_mask import DNASE
-from vepscore.scorers.splice_events import EVENTS, SPLICE_EVENTS
+from vepscore.scorers.splice_events import SPLICE_EVENTS
 from vepscore.scorers.splice_junctions import SPLICE_JUNCTIONS
 from vepscore.scorers.splicing import SPLICE_SITE_USAGE, SPLICE_SITES
 
@@ -100,19 +100,19 @@ def events_of(gene: Gene, **changes: tuple[float, int]) -> ScoreMatrix:
     """Kind of event → score and 0-based position; the others are 0 and nowhere."""
     values = np.full((4, 4), NAN)
     first = 2 * "+-".index(gene.strand)
-    for row, event in enumerate(EVENTS):
+    for row, event in enumerate(EVENT_KINDS):
         values[row, first + event.startswith("acceptor")] = changes.get(event, (0, -1))[0]
-    positions = np.array([changes.get(event, (0, -1))[1] for event in EVENTS])
-    return _block("SPLICE_EVENTS", values, (gene,) * 4, positions=positions, labels=EVENTS)
+    positions = np.array([changes.get(event, (0, -1))[1] for event in EVENT_KINDS])
+    return _block("SPLICE_EVENTS", values, (gene,) * 4, positions=positions, labels=EVENT_KINDS)
 
 
-def allele_of(alt: str, *blocks: ScoreMatrix, genes: tuple[Gene, ...] = (MAIN,)) -> AlleleResult:
+def allele_of(alt: str, *matrices: ScoreMatrix, genes: tuple[Gene, ...] = (MAIN,)) -> AlleleResult:
     return AlleleResult(
         alt=alt,
         status=Status.OK,
-        fields=summarize_fields(blocks, SCORERS),
-        details=summarize_details(blocks, TRACKS, genes),
-        blocks=blocks,
+        fields=summarize_fields(matrices, SCORERS),
+        details=summarize_details(matrices, TRACKS, genes),
+        matrices=matrices,
     )
 
 

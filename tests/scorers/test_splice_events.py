@@ -4,7 +4,8 @@ import pytest
 from tests.scorers.cases import WINDOW, allele, read_annotation, run, shapes
 from vepscore.contract import GeneSite, ScoreMatrix
 from vepscore.genome.windows import Window
-from vepscore.scorers.splice_events import EVENTS, SPLICE_EVENTS
+from vepscore.outputs import EVENT_KINDS
+from vepscore.scorers.splice_events import SPLICE_EVENTS
 from vepscore.scorers.splicing import SPLICE_SITES
 
 STRANDS = "++--"  # of the tracks donor+, acceptor+, donor-, acceptor-
@@ -31,7 +32,7 @@ def signal(changes=(), base=0.0):
 
 def events(matrix: ScoreMatrix) -> dict[tuple[str, str], tuple[float, int]]:
     """Gene and event → score and 0-based position."""
-    assert matrix.labels == EVENTS * (len(matrix.genes) // 4)
+    assert matrix.labels == EVENT_KINDS * (len(matrix.genes) // 4)
     assert ((~np.isnan(matrix.values)).sum(axis=1) == 1).all()
     rows = zip(matrix.genes, matrix.labels, np.nansum(matrix.values, axis=1), matrix.positions, strict=True)
     return {(gene.gene_id, label): (float(score), int(pos0)) for gene, label, score, pos0 in rows}

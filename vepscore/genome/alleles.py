@@ -11,15 +11,33 @@ _SYMBOLIC_MARK = re.compile(r"[<>\[\]*.]")
 class Status(enum.StrEnum):
     """Whether an allele was scored, and if not, why: the values of VS_STATUS."""
 
-    OK = "OK"  # scored
-    REF_MISMATCH = "REF_MISMATCH"  # REF differs from the reference genome
-    SYMBOLIC = "SYMBOLIC"  # no sequence given: <DEL>, *, a breakend, or no ALT
-    NON_ACGT = "NON_ACGT"  # REF or ALT contains N or another ambiguity code
-    TOO_LONG = "TOO_LONG"  # REF or ALT is too long for the window
-    OFF_REFERENCE = "OFF_REFERENCE"  # contig unknown, or position past its end
-    N_WINDOW = "N_WINDOW"  # nearly the whole window is N
-    NOT_APPLICABLE = "NOT_APPLICABLE"  # no scorer of the run applies, as outside genes
-    FAILED = "FAILED"  # the network's output is not finite
+    OK = "OK"
+    REF_MISMATCH = "REF_MISMATCH"
+    SYMBOLIC = "SYMBOLIC"
+    NON_ACGT = "NON_ACGT"
+    TOO_LONG = "TOO_LONG"
+    OFF_REFERENCE = "OFF_REFERENCE"
+    N_WINDOW = "N_WINDOW"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
+    FAILED = "FAILED"
+
+    @property
+    def meaning(self) -> str:
+        """The status in words, for users."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Status.OK: "scored",
+    Status.REF_MISMATCH: "REF differs from the reference genome: most often the genome is another assembly",
+    Status.SYMBOLIC: "the allele has no sequence: a symbolic allele such as <DEL>, *, or a breakend",
+    Status.NON_ACGT: "REF or ALT has letters other than A, C, G and T",
+    Status.TOO_LONG: "the allele is too long for the window",
+    Status.OFF_REFERENCE: "the contig or the position is not in the reference genome",
+    Status.N_WINDOW: "more than 90 % of the window is N",
+    Status.NOT_APPLICABLE: "no scorer of the run applies here, such as splice scorers outside genes; not a failure",
+    Status.FAILED: "the network returned numbers that are not finite",
+}
 
 
 class AlleleKind(enum.StrEnum):

@@ -5,7 +5,6 @@ import dataclasses
 MISSING = "."
 COMPOSITE_FIELD, COMPOSITE_GENE_FIELD = "VS_SPLICE", "VS_SPLICE_GENE"
 EVENTS_SCORER = "SPLICE_EVENTS"  # its entries in VS tell events and their positions
-EVENT_KINDS = ("acceptor_gain", "acceptor_loss", "donor_gain", "donor_loss")  # the order of a gene's entries
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

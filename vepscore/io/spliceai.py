@@ -22,7 +22,7 @@ from typing import NamedTuple, Self
 from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
 from vepscore.io.atomic import writing
-from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER, Field
+from vepscore.io.fields import EVENTS_SCORER, Field
 from vepscore.io.formats.spliceai_file import SpliceAiFile
 from vepscore.io.header import FIXED_COLUMNS, VcfHeader, provenance_lines
 from vepscore.io.info import encode
@@ -31,6 +31,7 @@ from vepscore.io.results import AlleleResult, Detail, RecordResult, ResultWriter
 from vepscore.io.run_metadata import RunMetadata
 from vepscore.io.streams import open_target, open_text_output, output_suffix
 from vepscore.io.vcf import make_index
+from vepscore.outputs import EVENT_KINDS
 from vepscore.paths import escape_bytes
 
 _FORMAT = "ALLELE|SYMBOL|DS_AG|DS_AL|DS_DG|DS_DL|DP_AG|DP_AL|DP_DG|DP_DL"
