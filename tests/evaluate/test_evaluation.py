@@ -137,7 +137,7 @@ class TestLabels:
             for row in table
             if not row["stratum"].endswith(("_snv", "_indel"))  # all alleles are SNVs
         ]
-        assert "alternate alleles are judged" in done.stderr
+        assert "alternate alleles are evaluated" in done.stderr
         assert f"trained on {2 * GENES['training']} introns of training" in done.stderr
 
     def test_same_bytes_again_and_from_bcf(self, labelled, planted, scored, tmp_path):
@@ -208,20 +208,20 @@ class TestExclusions:
         source = write_scored(tmp_path / "odd.vcf", [*rows, *odd], META)
         done = run(planted, source, *LABELS, "--chromosomes", "judged", "-o", tmp_path / "table.tsv")
         assert done.returncode == 0, done.stderr
-        assert f"{len(rows)} of {len(rows) + len(odd)} alternate alleles are judged" in done.stderr
+        assert f"{len(rows)} of {len(rows) + len(odd)} alternate alleles are evaluated" in done.stderr
         excluded = [line for line in done.stderr.splitlines() if " excluded: " in line]
         assert sorted(excluded) == sorted(
             f"1 excluded: {reason}"
             for reason in (
                 "no CLNSIG",
                 "CLNSIG has only values that are ignored",
-                "CLNSIG is of neither class, or of others too",
+                "CLNSIG is of another class",
                 "CLNSIG is of both classes",
                 "not scored (FAILED)",
                 "no VS_SPLICE",
                 "no plain sequence (SYMBOLIC)",
                 "no plain sequence (NON_ACGT)",
-                "REF is not what the reference has (REF_MISMATCH)",
+                "REF differs from the reference (REF_MISMATCH)",
                 "not on the reference (OFF_REFERENCE)",
                 "on another chromosome",
             )
@@ -234,7 +234,7 @@ class TestExclusions:
         source = write_scored(tmp_path / "other.vcf", [*rows, (planted.snv("judged", 600), info)], META)
         done = run(planted, source, *LABELS, "-s", "OTHER")
         assert done.returncode == 0, done.stderr
-        assert f"{len(rows) + 1} of {len(rows) + 1} alternate alleles are judged" in done.stderr
+        assert f"{len(rows) + 1} of {len(rows) + 1} alternate alleles are evaluated" in done.stderr
 
     def test_alts_are_judged_one_by_one(self, planted, rows, tmp_path):
         meta = [*META[1:], info_line("CLNSIG", "A", "String")]
@@ -245,7 +245,7 @@ class TestExclusions:
         source = write_scored(tmp_path / "two.vcf", [*rows, *both], meta)
         done = run(planted, source, *LABELS)
         assert done.returncode == 0, done.stderr
-        assert f"{len(rows) + 1} of {len(rows) + 2} alternate alleles are judged" in done.stderr
+        assert f"{len(rows) + 1} of {len(rows) + 2} alternate alleles are evaluated" in done.stderr
         assert "1 excluded: not scored (N_WINDOW)" in done.stderr
 
 

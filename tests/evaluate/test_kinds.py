@@ -1,4 +1,4 @@
-"""SNVs and indels apart, and the warning where positives and negatives hold unequal fractions of indels."""
+"""SNVs and indels apart, and the warning where positives and negatives have unequal fractions of indels."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -50,10 +50,10 @@ class TestLabels:
             (".", "no CLNSIG"),
             ("not_provided|other", "CLNSIG has only values that are ignored"),
             ("Benign|Pathogenic", "CLNSIG is of both classes"),
-            ("Uncertain_significance", "CLNSIG is of neither class, or of others too"),
-            ("Likely_benign|Uncertain_significance", "CLNSIG is of neither class, or of others too"),
-            ("25", "CLNSIG is of neither class, or of others too"),
-            ("Likely_pathogenic_low_penetrance", "CLNSIG is of neither class, or of others too"),
+            ("Uncertain_significance", "CLNSIG is of another class"),
+            ("Likely_benign|Uncertain_significance", "CLNSIG is of another class"),
+            ("25", "CLNSIG is of another class"),
+            ("Likely_pathogenic_low_penetrance", "CLNSIG is of another class"),
         ],
     )
     def test_no_class(self, text, reason):

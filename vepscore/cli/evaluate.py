@@ -1,4 +1,4 @@
-"""`vepscore evaluate`: the scores of a VCF, measured against labels or effects of one's own."""
+"""`vepscore evaluate`: compare the scores of a VCF with labels or measured effects."""
 
 import logging
 import math
@@ -25,19 +25,20 @@ def evaluate(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SCORED", help="What `score` wrote, or any .vcf, .vcf.gz or .bcf; - for standard input."
+            metavar="SCORED",
+            help="Output of `score`, or any .vcf, .vcf.gz or .bcf with scores; - for standard input.",
         ),
     ],
-    reference: Annotated[Path, typer.Option("-r", "--reference", help="FASTA, plain or bgzip.")],
+    reference: Annotated[Path, typer.Option("-r", "--reference", help="Reference FASTA, plain or bgzipped.")],
     genes: Annotated[
-        Path, typer.Option("-g", "--genes", help="GENCODE, Ensembl or RefSeq GTF, plain or gz.")
+        Path, typer.Option("-g", "--genes", help="GENCODE, Ensembl or RefSeq GTF, plain or gzipped.")
     ],
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
-            help="The table, with a row for every stratum: .tsv or .tsv.gz.",
+            help="Table with a row for each metric and stratum: .tsv or .tsv.gz.",
             show_default=False,
         ),
     ] = None,
@@ -45,7 +46,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="FIELD",
-            help="INFO field with a class, CLNSIG say.",
+            help="INFO field with the class label, such as CLNSIG.",
             rich_help_panel=_TRUTH,
             show_default=False,
         ),
@@ -54,7 +55,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="VALUES",
-            help="Its values that make a positive, separated by commas; in any case.",
+            help="Values of the label that are positive, separated by commas, in any case.",
             rich_help_panel=_TRUTH,
             show_default=False,
         ),
@@ -62,14 +63,17 @@ def evaluate(
     negative: Annotated[
         str | None,
         typer.Option(
-            metavar="VALUES", help="Those that make a negative.", rich_help_panel=_TRUTH, show_default=False
+            metavar="VALUES",
+            help="Values of the label that are negative.",
+            rich_help_panel=_TRUTH,
+            show_default=False,
         ),
     ] = None,
     ignore: Annotated[
         str,
         typer.Option(
             metavar="VALUES",
-            help="Those that do not count beside others. Alleles with any other value are left out.",
+            help="Values to ignore beside other values. Alleles with any other value are excluded.",
             rich_help_panel=_TRUTH,
         ),
     ] = "not_provided,other",
@@ -77,7 +81,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="FIELD",
-            help="In place of --label: INFO field with a measured effect, a signed number.",
+            help="INFO field with a measured effect, a signed number; replaces --label.",
             rich_help_panel=_TRUTH,
             show_default=False,
         ),
@@ -88,7 +92,7 @@ def evaluate(
             "-s",
             "--score",
             metavar="FIELD",
-            help="INFO field with a number, ours or another tool's. Repeatable. Default: VS_SPLICE where there is one.",
+            help="INFO field with a score of any tool. May be repeated. Default: VS_SPLICE, if present.",
             rich_help_panel=_STRATA,
             show_default=False,
         ),
@@ -98,7 +102,7 @@ def evaluate(
         typer.Option(
             min=1,
             metavar="BP",
-            help="Largest distance from a splice site in the strata `within_BP`.",
+            help="Also evaluate alleles within this many bp of a splice site, with and without canonical sites.",
             rich_help_panel=_STRATA,
         ),
     ] = 50,
@@ -106,20 +110,23 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="Judge alleles on these only, separated by commas.",
+            help="Evaluate only alleles on these chromosomes, separated by commas. Default: all.",
             rich_help_panel=_STRATA,
             show_default=False,
         ),
     ] = None,
     bootstrap: Annotated[
-        int, typer.Option(min=1, help="Resamples for the 95% intervals.", rich_help_panel=_STRATA)
+        int,
+        typer.Option(
+            min=1, help="Number of bootstrap resamples for the 95% intervals.", rich_help_panel=_STRATA
+        ),
     ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.", rich_help_panel=_STRATA)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.", rich_help_panel=_STRATA)] = 0,
     pwm_exclude: Annotated[
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="Chromosomes whose introns do not train the baseline pwm. Default: those of the judged alleles.",
+            help="Chromosomes not to train the baseline pwm on. Default: those of the evaluated alleles.",
             rich_help_panel=_BASELINES,
             show_default=False,
         ),
@@ -127,7 +134,7 @@ def evaluate(
     pwm_fasta: Annotated[
         list[Path] | None,
         typer.Option(
-            help="More sequence to train it on; contigs may be slices, named chrom:start-end. Repeatable.",
+            help="FASTA with more sequence to train pwm on; a contig may be a slice, chrom:start-end. May be repeated.",
             rich_help_panel=_BASELINES,
             show_default=False,
         ),
@@ -135,18 +142,18 @@ def evaluate(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure scores against a truth set: AUROC and AUPRC for labels, Spearman and sign accuracy for measured effects.
+    """Evaluate scores against labels (AUROC, AUPRC) or measured effects (Spearman correlation, sign accuracy).
 
-    Beside them two baselines: the distance from the nearest splice site, and position weight matrices of splice sites.
-    By strata of location, each also for SNVs and for indels alone, with bootstrap intervals.
+    Two baselines are evaluated too: the distance from the nearest splice site, and position weight matrices (pwm).
+    Each metric has a bootstrap interval, by location of the alleles, and for SNVs and indels separately.
     """
     truth = _truth(label, positive, negative, ignore, effect)
     _check_output(output, [source, reference, genes, *(pwm_fasta or ())])
 
     from vepscore.evaluate.evaluation import EvaluationOptions
-    from vepscore.evaluate.evaluation import evaluate as run
+    from vepscore.evaluate.evaluation import evaluate as evaluate_scores
 
-    evaluation = run(
+    evaluation = evaluate_scores(
         EvaluationOptions(
             source=source,
             reference=reference,
@@ -193,7 +200,7 @@ def _truth(
 
 
 def _check_output(output: Path | None, inputs: Sequence[str | Path]) -> None:
-    """Refuse a table of another format, or in the place of an input; the figures go to standard output."""
+    """Raise UsageError if the table has another format, or would replace an input."""
     from vepscore.io.output_paths import check_output_paths
     from vepscore.io.streams import output_suffix
     from vepscore.io.tsv import SUFFIXES
@@ -208,14 +215,14 @@ def _names(text: str | None) -> tuple[str, ...] | None:
 
 
 def _print(evaluation: "Evaluation") -> None:
-    """Log what was left out, and print the figures as narrow as a terminal may be.
+    """Log the excluded alleles by reason, and print a narrow table.
 
-    A part of a stratum that is empty or the whole of it is in the table of `-o` only.
+    The part of a stratum that is empty, or equal to the stratum, is only in the table of `-o`.
     """
     from vepscore.evaluate.evaluation_table import distinct_rows
 
     read = evaluation.read
-    log.info("%d of %d alternate alleles are judged", len(read.cases), read.alleles)
+    log.info("%d of %d alternate alleles are evaluated", len(read.cases), read.alleles)
     for reason, count in read.excluded.items():
         log.info("%d excluded: %s", count, reason)
     columns = ("stratum", "metric", "predictor", "n", "pos", "value", "95% CI")

@@ -1,6 +1,6 @@
-"""Strata in which positives and negatives hold unequal fractions of indels.
+"""Find strata in which positives and negatives have unequal fractions of indels.
 
-A score that is larger for indels than for SNVs, whatever they do, then ranks the classes apart by their kind alone.
+In such a stratum, a score that is larger for indels than for SNVs separates the classes by the kind of variant alone.
 """
 
 import dataclasses
@@ -9,17 +9,17 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.stats import fisher_exact
 
-MAX_P = 0.01  # of Fisher's exact test, two-sided; a difference by chance is no imbalance
-MIN_DIFFERENCE = 0.05  # between the fractions; a smaller one hardly moves a figure, however significant
+MAX_P = 0.01  # of Fisher's exact test, two-sided, to exclude differences by chance
+MIN_DIFFERENCE = 0.05  # between the fractions; a smaller one hardly changes a metric
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Imbalance:
-    """A stratum whose classes hold unequal fractions of indels."""
+    """A stratum whose classes have unequal fractions of indels."""
 
     stratum: str
     in_positives: float  # fraction of the positives that are indels, 0 to 1
-    in_negatives: float  # the same of the negatives
+    in_negatives: float  # fraction of the negatives that are indels
 
     def __str__(self) -> str:
         """Return the stratum and both fractions as text."""
@@ -35,9 +35,9 @@ def find_imbalances(
     """Return the strata in which the fractions differ by at least MIN_DIFFERENCE, with a p-value below MAX_P.
 
     Args:
-        indel: bool (N,), the alleles that are indels.
-        positive: bool (N,), those of the positive class; the others are negative.
-        strata: name to bool (N,), the alleles in each stratum. One without both classes is never unequal.
+        indel: bool (N,), whether each allele is an indel.
+        positive: bool (N,), whether each allele is positive; the others are negative.
+        strata: name to bool (N,), the alleles in each stratum. A stratum without both classes is skipped.
     """
     found = (_measure(name, indel[inside], positive[inside]) for name, inside in strata.items())
     return [imbalance for imbalance in found if imbalance is not None]

@@ -1,4 +1,4 @@
-"""The bases that an allele changes, without those that REF and ALT share.
+"""The bases that an allele changes, without the bases that REF and ALT share.
 
 Coordinates are 0-based and half-open.
 """
@@ -10,7 +10,7 @@ from vepscore.genome.alleles import Allele, common_prefix_bp
 
 
 class Kind(enum.StrEnum):
-    """Kind of a change, however many unchanged bases the VCF writes beside it."""
+    """Kind of a change, regardless of unchanged bases that the VCF writes beside it."""
 
     SNV = "snv"  # one base replaced by one other base
     INDEL = "indel"  # ALT is longer or shorter than REF
@@ -19,31 +19,31 @@ class Kind(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What is replaced by what; an insertion replaces the empty interval before `start0`."""
+    """An interval and its replacement; an insertion replaces the empty interval before `start0`."""
 
     chrom: str  # as the reference genome names it
     start0: int
     end0: int  # exclusive; `start0` for an insertion
-    alt: str  # what comes in its place; empty for a deletion
+    alt: str  # the replacement; empty for a deletion
 
     @property
     def shift_bp(self) -> int:
-        """How far the bases after the change move to the right."""
+        """Number of bases by which the sequence after the change moves to the right."""
         return len(self.alt) - (self.end0 - self.start0)
 
     @property
     def kind(self) -> Kind:
-        """Kind of the change, by its length on the reference and that of `alt`."""
+        """Kind of the change, from the lengths of the interval and of `alt`."""
         if self.shift_bp:
             return Kind.INDEL
         return Kind.SNV if len(self.alt) == 1 else Kind.OTHER
 
 
 def change_of(allele: Allele) -> Change:
-    """The change that an allele makes: common last bases are taken off first, then common first ones.
+    """Return the change that an allele makes, without the last bases and then the first bases that are shared.
 
-    A change within a repeat therefore lies as far left as REF allows. Where REF and ALT are the same text, it is
-    an insertion of nothing.
+    A change within a repeat therefore lies as far left as REF allows. If REF and ALT are equal, it is an empty
+    insertion.
     """
     ref, alt, start0 = allele.ref, allele.alt, allele.pos0
     last = common_prefix_bp(ref[::-1], alt[::-1])

@@ -1,4 +1,4 @@
-"""One evaluation: from a scored VCF to a table of figures."""
+"""Evaluate the scores of a VCF: read its alleles, and compute metrics by stratum."""
 
 import dataclasses
 import logging
@@ -21,42 +21,42 @@ from vepscore.genome.fasta import Reference
 log = logging.getLogger(__name__)
 
 ALL = "all"
-PARTS = (Kind.SNV, Kind.INDEL)  # kinds of change that have rows of their own in each stratum
+PARTS = (Kind.SNV, Kind.INDEL)  # kinds of change with their own rows in each stratum
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """What one evaluation is asked for."""
+    """Inputs and settings of one evaluation."""
 
     source: str  # scored VCF or BCF; "-" is standard input
     reference: Path
     genes: Path
     truth: Labels | Effects
-    scores: tuple[str, ...] | None  # INFO fields; None: VS_SPLICE where there is one
-    chromosomes: tuple[str, ...]  # only these; all where empty
-    within_bp: int  # of a splice site, for two more strata
-    pwm_exclude: tuple[str, ...] | None  # chromosomes not to train on; None: those of the cases
+    scores: tuple[str, ...] | None  # INFO fields; None: VS_SPLICE if the header has it
+    chromosomes: tuple[str, ...]  # judge only alleles on these; empty: all
+    within_bp: int  # largest distance from a splice site in two more strata
+    pwm_exclude: tuple[str, ...] | None  # chromosomes not to train on; None: those of the alleles
     pwm_fastas: tuple[Path, ...]  # more sequence to train on
-    resamples: int  # of the bootstrap, at least 1
-    seed: int  # of its random numbers, at least 0
+    resamples: int  # number of bootstrap resamples, at least 1
+    seed: int  # of the bootstrap, at least 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRow:
-    """One figure."""
+    """One metric of one predictor in one stratum."""
 
     predictor: str
     stratum: str
-    part_of: str | None  # the stratum that this one restricts to a kind of change; None for a whole one
+    part_of: str | None  # stratum that this one restricts to a kind of change; None: a whole stratum
     metric: str
     n: int  # alleles
-    positive: int | None  # of which are positive; None for measured effects
-    estimate: Estimate  # NaN where the stratum has no such figure: too few alleles, or of one class only
+    positive: int | None  # number of positives; None for measured effects
+    estimate: Estimate  # NaN if the stratum has too few alleles, or only one class
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What came out."""
+    """The result of an evaluation."""
 
     read: JudgedAlleles
     rows: tuple[EvaluationRow, ...]  # by stratum, each followed by its parts; metric and predictor
@@ -65,7 +65,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Measure:
-    """A metric, and what of predictor and truth it takes."""
+    """A metric, and its inputs from predictor and truth."""
 
     name: str
     metric: Metric
@@ -82,7 +82,7 @@ _OF_EFFECTS = (
 
 
 def evaluate(options: EvaluationOptions) -> Evaluation:
-    """Measures the scores of a VCF, and the baselines, against its labels or effects.
+    """Evaluate the scores of a VCF, and the baselines, against its labels or effects.
 
     Raises:
         VepscoreError: a file cannot be read, or no allele can be judged.
@@ -113,7 +113,7 @@ def evaluate(options: EvaluationOptions) -> Evaluation:
 
 
 def choose_strata(places: Sequence[SpliceLocation], within_bp: int) -> dict[str, np.ndarray]:
-    """Name to bool (N,): all, near a splice site, the same without the canonical bases, and those of `Stratum`."""
+    """Return name to bool (N,): all, near a splice site, the same without canonical bases, and each `Stratum`."""
     stratum = np.array([place.stratum for place in places])
     near = np.array([place.distance_bp for place in places]) <= within_bp
     return {
@@ -138,7 +138,7 @@ def with_parts(stratum: str, inside: np.ndarray, kinds: np.ndarray) -> dict[str,
 def _check_indels(
     options: EvaluationOptions, read: JudgedAlleles, strata: Mapping[str, np.ndarray]
 ) -> list[Imbalance]:
-    """Warn of strata in which the classes hold unequal fractions of indels, and return those."""
+    """Return the strata in which the classes have unequal fractions of indels, and warn about them."""
     if not isinstance(options.truth, Labels):
         return []
     indel = np.array([case.change.kind is Kind.INDEL for case in read.cases])
@@ -146,8 +146,8 @@ def _check_indels(
     found = find_imbalances(indel, positive, strata)
     if found:
         log.warning(
-            "positives and negatives hold unequal fractions of indels, which figures over both kinds reflect: "
-            "read the rows of SNVs (_snv) and indels (_indel)\n%s",
+            "positives and negatives have unequal fractions of indels, which affects metrics over both kinds: "
+            "use the rows of SNVs (_snv) and of indels (_indel)\n%s",
             "\n".join(f"  {imbalance}" for imbalance in found),
         )
     return found
@@ -207,7 +207,7 @@ def _provenance(
     predictors: Sequence[Predictor],
     imbalances: Sequence[Imbalance],
 ) -> dict[str, str]:
-    """What the table says of itself; the same inputs and options give the same."""
+    """Return the table's key-value lines, which depend only on inputs and options."""
     reasons = "; ".join(f"{count} {reason}" for reason, count in read.excluded.items())
     return {
         "evaluateVersion": vepscore.__version__,

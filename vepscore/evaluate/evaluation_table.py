@@ -1,6 +1,5 @@
-"""The figures as tab-separated text."""
+"""An evaluation as tab-separated text."""
 
-import math
 from collections.abc import Iterator
 
 from vepscore.evaluate.evaluation import Evaluation, EvaluationRow
@@ -11,7 +10,7 @@ COLUMNS = ("predictor", "stratum", "metric", "n", "n_positive", "value", "low", 
 
 
 def tsv_lines(evaluation: Evaluation) -> Iterator[str]:
-    """`##key=value` lines, the column names, and a row per figure, without their ends; a missing value is empty."""
+    """Yield `##key=value` lines, column names, and a row per metric, without line ends; missing values are empty."""
     yield from provenance_lines(evaluation.provenance)
     yield from evaluation.read.provenance
     yield "\t".join(COLUMNS)
@@ -28,8 +27,8 @@ def distinct_rows(evaluation: Evaluation) -> Iterator[EvaluationRow]:
 
 
 def row_cells(row: EvaluationRow) -> tuple[str, ...]:
-    """A row's cells in the order of COLUMNS."""
+    """Return a row's cells in the order of COLUMNS."""
     positive = "" if row.positive is None else str(row.positive)
-    figures = (row.estimate.value, row.estimate.low, row.estimate.high)
-    numbers = (format_float(None if math.isnan(figure) else figure, missing="") for figure in figures)
+    values = (row.estimate.value, row.estimate.low, row.estimate.high)
+    numbers = (format_float(value, missing="") for value in values)
     return row.predictor, row.stratum, row.metric, str(row.n), positive, *numbers

@@ -1,4 +1,4 @@
-"""The alleles of a scored VCF that can be judged, and why the others cannot."""
+"""Read the alleles of a scored VCF that can be judged, and count the excluded ones by reason."""
 
 import collections
 import dataclasses
@@ -28,19 +28,19 @@ _SHOWN_LABELS = 5
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedAllele:
-    """One allele that is judged."""
+    """One allele with its truth and its scores."""
 
     change: Change
-    truth: float  # of labels 1 or 0, else the measured effect
-    scores: tuple[float, ...]  # finite, one for each of `JudgedAlleles.fields`
+    truth: float  # 1 or 0 for labels, else the measured effect
+    scores: tuple[float, ...]  # finite; one for each of `JudgedAlleles.fields`
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedAlleles:
-    """What was read of a VCF."""
+    """The judged alleles of a VCF, and an account of the others."""
 
     cases: list[JudgedAllele]
-    fields: tuple[str, ...]  # the scores' INFO fields
+    fields: tuple[str, ...]  # INFO fields of the scores
     alleles: int  # ALTs in the file
     excluded: dict[str, int]  # reason → alleles, most first
     provenance: tuple[str, ...]  # header lines that say how the scores were made
@@ -55,21 +55,21 @@ def read_judged_alleles(
     scores: Sequence[str] | None = None,
     chromosomes: Sequence[str] = (),
 ) -> JudgedAlleles:
-    """Reads a VCF or BCF; "-" is standard input.
+    """Read the alleles that can be judged.
 
-    An allele is judged where it has a truth, every score that was asked for, a plain sequence and a REF that the
-    reference has too. So all predictors are compared on the same alleles.
+    An allele is judged if it has a truth, all requested scores, a plain sequence, and the reference's bases as REF.
+    All predictors are therefore compared on the same alleles.
 
     Args:
-        path: the scored VCF.
-        truth: how labels or effects are read.
+        path: the scored VCF or BCF; "-" is standard input.
+        truth: how to read labels or effects.
         reference: the genome.
-        annotation: to be compared with the other files.
-        scores: INFO fields with numbers; None: VS_SPLICE where the header has it, else none.
-        chromosomes: only alleles on these, under any of their names; all where empty.
+        annotation: checked against the other files.
+        scores: INFO fields with numbers; None: VS_SPLICE if the header has it, else none.
+        chromosomes: judge only alleles on these, under any of their names; empty: all.
 
     Raises:
-        InputError: the file cannot be read, a value is malformed, a field is not in it, or no allele is left.
+        InputError: the file cannot be read, a value is malformed, a field is missing, or no allele can be judged.
     """
     with open_records(path) as records:
         values = InfoValues(records.header)
@@ -94,11 +94,11 @@ def read_judged_alleles(
 def _choose(
     header: VcfHeader, values: InfoValues, truth: Labels | Effects, scores: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """The scores' fields, all declared, as the field of the truth must be."""
+    """Return the fields of the scores; they and the field of the truth must be declared."""
     has_default = values.declares(DEFAULT_SCORE)
     if scores is None and not has_default:
         log.warning(
-            "%s has no %s: only the baselines are shown; --score names other fields",
+            "%s has no %s: only the baselines are evaluated; use --score to name other fields",
             header.source,
             DEFAULT_SCORE,
         )
@@ -108,13 +108,13 @@ def _choose(
             raise InputError(
                 f"{header.source}\nthe header declares no INFO field {field}; "
                 f"it has {', '.join(header.declared('INFO')) or 'none'}",
-                hint="name one of these, or add the ##INFO line of a field that the records have",
+                hint="name one of these, or add an ##INFO line if the records have the field",
             )
     return chosen
 
 
 class _AlleleJudge:
-    """Judges records one by one, and counts what is left out."""
+    """Judge records one by one, and count the excluded alleles by reason."""
 
     def __init__(
         self,
@@ -130,11 +130,11 @@ class _AlleleJudge:
         self._chromosomes = {reference.match(name) or name for name in chromosomes}
 
     def read(self, record: Record) -> Iterator[JudgedAllele]:
-        """The cases of a record."""
+        """Yield the judged alleles of a record."""
         self.places[record.chrom] += 1
         info = self._values.read(record)
         if isinstance(self._truth, Effects):
-            self._values.numbers(record, info, self._truth.field)  # refuses what is no number
+            self._values.numbers(record, info, self._truth.field)  # raises if one is not a number
         truths = self._values.texts(record, info, self._truth.field)
         statuses = self._values.texts(record, info, STATUS.id)
         columns = [self._values.numbers(record, info, field) for field in self._fields]
@@ -163,7 +163,7 @@ class _AlleleJudge:
         if chrom is None or pos0 < 0 or end0 > self._reference.contigs[chrom]:
             raise Excluded(f"not on the reference ({Status.OFF_REFERENCE})")
         if not reference_matches(self._reference.fetch(chrom, pos0, end0), record.ref):
-            raise Excluded(f"REF is not what the reference has ({Status.REF_MISMATCH})")
+            raise Excluded(f"REF differs from the reference ({Status.REF_MISMATCH})")
         return change_of(Allele(chrom=chrom, pos0=pos0, ref=record.ref.upper(), alt=alt.upper()))
 
     def _scores(self, status: str, scores: list[float]) -> tuple[float, ...]:
@@ -181,7 +181,7 @@ def _check(read: JudgedAlleles, truth: Labels | Effects, source: str) -> None:
         return
     reasons = "".join(f"\n{count} excluded: {reason}" for reason, count in read.excluded.items())
     if isinstance(truth, Effects):
-        raise InputError(f"{source}\nno allele of {read.alleles} can be judged by {truth.field}{reasons}")
+        raise InputError(f"{source}\nnone of {read.alleles} alleles can be judged by {truth.field}{reasons}")
     positive, negative = (sum(case.truth == one for case in read.cases) for one in (POSITIVE, NEGATIVE))
     seen = ", ".join(f"{text} ({count})" for text, count in truth.seen.most_common(_SHOWN_LABELS))
     raise InputError(

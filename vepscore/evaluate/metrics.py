@@ -1,7 +1,7 @@
-"""Figures of merit with bootstrap intervals.
+"""Metrics with bootstrap intervals.
 
-A resample of N items is written as how often each item was drawn, so that the items are sorted once for all resamples
-of a bootstrap. Ties are midranks. Axes: B resamples, N items, G groups of equal scores.
+A resample of N items is stored as the number of times that each item was drawn, so that the items are sorted once for
+all resamples. Tied scores have the mean of their ranks. Axes: B resamples, N items, G groups of equal scores.
 """
 
 import dataclasses
@@ -12,13 +12,13 @@ import numpy as np
 LOW, HIGH = 2.5, 97.5  # percentiles of the interval
 _DRAWS_AT_ONCE = 4_000_000
 
-# Scores (N,), truth (N,) and draws (B, N) to values (B,); NaN where a resample has none.
+# Maps scores (N,), truth (N,) and draws (B, N) to values (B,), NaN if a resample has none.
 Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A value with its 95% interval; NaN where there is none."""
+    """A value with its 95% interval; NaN if there is none."""
 
     value: float
     low: float
@@ -29,7 +29,7 @@ NO_ESTIMATE = Estimate(value=np.nan, low=np.nan, high=np.nan)
 
 
 def auroc(scores: np.ndarray, truth: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Area under the receiver operating characteristic: how often a positive outranks a negative, ties one half."""
+    """Return the area under the ROC curve: how often a positive outranks a negative, ties counting one half."""
     positive, negative = _by_score(scores, draws * (truth > 0), draws * (truth <= 0))
     below = np.cumsum(negative, axis=1) - negative
     pairs = positive.sum(axis=1) * negative.sum(axis=1)
@@ -37,9 +37,9 @@ def auroc(scores: np.ndarray, truth: np.ndarray, draws: np.ndarray) -> np.ndarra
 
 
 def auprc(scores: np.ndarray, truth: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Average precision: over thresholds from the highest, gained recall times precision; not interpolated.
+    """Return the average precision: the sum of gained recall times precision over descending thresholds.
 
-    NaN without negatives, where it would always be 1.
+    It is not interpolated. It is NaN without negatives, because it would always be 1.
     """
     positive, negative = _by_score(-scores, draws * (truth > 0), draws * (truth <= 0))
     found = np.cumsum(positive, axis=1)
@@ -49,7 +49,7 @@ def auprc(scores: np.ndarray, truth: np.ndarray, draws: np.ndarray) -> np.ndarra
 
 
 def spearman(scores: np.ndarray, truth: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation."""
+    """Return Spearman's rank correlation."""
     x, y = _midranks(scores, draws), _midranks(truth, draws)
     total = draws.sum(axis=1, keepdims=True)
     x, y = (ranks - (draws * ranks).sum(axis=1, keepdims=True) / total for ranks in (x, y))
@@ -58,7 +58,7 @@ def spearman(scores: np.ndarray, truth: np.ndarray, draws: np.ndarray) -> np.nda
 
 
 def sign_accuracy(scores: np.ndarray, truth: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """How often the score has the sign of the effect; effects of 0 do not count, scores of 0 are half right."""
+    """Return how often the score has the sign of the effect. Effects of 0 do not count; scores of 0 are half right."""
     right = (1 + np.sign(scores) * np.sign(truth)) / 2
     counted = draws * (truth != 0)
     return _divide((counted * right).sum(axis=1), counted.sum(axis=1))
@@ -67,17 +67,17 @@ def sign_accuracy(scores: np.ndarray, truth: np.ndarray, draws: np.ndarray) -> n
 def estimate(
     metric: Metric, scores: np.ndarray, truth: np.ndarray, classes: np.ndarray, *, resamples: int, seed: int
 ) -> Estimate:
-    """A metric with the percentile interval of a bootstrap within classes.
+    """Return a metric with the percentile interval of a bootstrap within classes.
 
-    The draws hang on the classes, `resamples` and `seed` alone, so that predictors are compared on the same ones.
+    The draws depend only on the classes, `resamples` and `seed`, so that predictors are compared on the same draws.
 
     Args:
         metric: one of this module.
         scores: (N,), without NaN; may be infinite.
         truth: (N,).
-        classes: (N,) integers: as many items of each class are drawn as there are.
-        resamples: of the bootstrap.
-        seed: of the random numbers.
+        classes: (N,) integers; each resample has as many items of each class as the data.
+        resamples: number of bootstrap resamples.
+        seed: of the random number generator.
     """
     value = float(metric(scores, truth, np.ones((1, len(scores))))[0]) if len(scores) else np.nan
     if np.isnan(value):
@@ -88,7 +88,7 @@ def estimate(
 
 
 def _resample(classes: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """float64 (B, N): how often each item was drawn, some resamples at a time."""
+    """Yield float64 (B, N), how often each item was drawn, for some resamples at a time."""
     rng = np.random.default_rng(seed)
     members = [np.flatnonzero(classes == label) for label in np.unique(classes)]
     step = max(1, _DRAWS_AT_ONCE // len(classes))
@@ -103,7 +103,7 @@ def _resample(classes: np.ndarray, resamples: int, seed: int) -> Iterator[np.nda
 
 
 def _by_score(scores: np.ndarray, *weights: np.ndarray) -> list[np.ndarray]:
-    """Each of the weights (B, N) summed over items of equal scores: (B, G), from the lowest score."""
+    """Sum each of the weights (B, N) over items of equal scores: (B, G), from the lowest score."""
     order = np.argsort(scores, kind="stable")
     ordered = scores[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
@@ -111,12 +111,12 @@ def _by_score(scores: np.ndarray, *weights: np.ndarray) -> list[np.ndarray]:
 
 
 def _midranks(values: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """(B, N): the mean rank of each item's value among the items drawn."""
+    """Return (B, N): the mean rank of each item's value among the items drawn."""
     (groups,) = _by_score(values, draws)
     ranks = np.cumsum(groups, axis=1) - groups + (groups + 1) / 2
     return ranks[:, np.unique(values, return_inverse=True)[1]]
 
 
 def _divide(x: np.ndarray, y: np.ndarray, otherwise: float = np.nan) -> np.ndarray:
-    """x / y, and `otherwise` where y is 0."""
+    """Return x / y, and `otherwise` where y is 0."""
     return np.divide(x, y, out=np.full(np.broadcast_shapes(x.shape, y.shape), otherwise), where=y != 0)

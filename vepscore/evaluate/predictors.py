@@ -1,4 +1,4 @@
-"""What is measured: the scores of the VCF, and baselines that need no network."""
+"""Predictors to evaluate: the scores of the VCF, and baselines that need no network."""
 
 import dataclasses
 import logging
@@ -20,41 +20,43 @@ DISTANCE, PWM = "distance", "pwm"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Predictor:
-    """A number per case. Axis: N cases."""
+    """A number for each allele. Axis: N alleles."""
 
     name: str  # an INFO field, or the name of a baseline
-    sizes: np.ndarray  # float64 (N,): how large the predicted effect is; only the order counts
-    signed: np.ndarray | None  # float64 (N,): with its direction; None where the predictor has none
-    remark: str = ""  # what it was made from
+    sizes: np.ndarray  # float64 (N,): size of the predicted effect; only the order counts
+    signed: np.ndarray | None  # float64 (N,): with its direction; None if the predictor has none
+    remark: str = ""  # how it was made
 
 
 def score_predictors(read: JudgedAlleles) -> list[Predictor]:
-    """The scores that were read from the VCF."""
+    """Return the scores that were read from the VCF."""
     columns = np.array([case.scores for case in read.cases], float).reshape(len(read.cases), len(read.fields))
     return [_predictor(name, column) for name, column in zip(read.fields, columns.T, strict=True)]
 
 
 def distance_predictor(places: Sequence[SpliceLocation]) -> Predictor:
-    """The distance from the nearest annotated splice site, negated: nearer is more."""
+    """Return the negated distance from the nearest annotated splice site."""
     return Predictor(name=DISTANCE, sizes=np.array([-place.distance_bp for place in places]), signed=None)
 
 
 def pwm_predictor(
     read: JudgedAlleles, annotation: Annotation, references: Sequence[Reference], excluded: Collection[str]
 ) -> Predictor | None:
-    """The change by position weight matrices (`vepscore.evaluate.pwm`); None, and a warning, without enough introns.
+    """Return the change by position weight matrices (`vepscore.evaluate.pwm`).
+
+    With too few introns to train on, log a warning and return None.
 
     Args:
-        read: the cases.
-        annotation: introns to train on, sites and genes.
-        references: the genome of the cases first; the others are for training only.
-        excluded: chromosomes that are not trained on.
+        read: the judged alleles.
+        annotation: source of introns to train on, splice sites and genes.
+        references: the genome of the alleles first; the others are for training only.
+        excluded: chromosomes not to train on.
     """
     training = train_matrices(annotation, references, excluded)
     if not training.matrices:
         log.warning(
             "no baseline %s: %d introns with known sequence outside of %s, expected at least %d; "
-            "--pwm-fasta adds sequence, --pwm-exclude names the chromosomes to keep out of training",
+            "use --pwm-fasta to add sequence, or --pwm-exclude to exclude fewer chromosomes",
             PWM,
             training.introns,
             ", ".join(sorted(excluded)),
@@ -68,6 +70,6 @@ def pwm_predictor(
 
 
 def _predictor(name: str, values: np.ndarray, remark: str = "") -> Predictor:
-    """Values that are never negative say nothing of direction."""
+    """Return a predictor; it has a direction if any value is negative."""
     signed = values if np.any(values < 0) else None
     return Predictor(name=name, sizes=np.abs(values), signed=signed, remark=remark)

@@ -1,12 +1,12 @@
-"""Where a variant lies with respect to splice sites: its stratum, and its distance from the nearest site.
+"""Locate variants relative to splice sites: the stratum, and the distance from the nearest site.
 
-The rule. A splice site is the boundary between an exon's base and an intron's base, of any annotated transcript on
+Rule: a splice site is the boundary between an exon's base and an intron's base, of any annotated transcript on
 either strand. Bases are numbered from it on both sides: 1 is the first base of the intron on the one side and the
-last base of the exon on the other. The site that is nearest to the changed bases decides; where an exon's side and an
-intron's side are equally near, the intron's. Of several changed bases the nearest counts, so that a deletion over a
-boundary is at base 1 of the intron. An insertion stands at the farther of the two bases it comes between, and at base 1
-of the exon when it comes exactly between exon and intron; so only an insertion between the two canonical bases is
-canonical, as in Ensembl VEP.
+last base of the exon on the other. The site nearest to the changed bases decides; if an exon's side and an intron's
+side are equally near, the intron's side counts. Of several changed bases the nearest counts, so that a deletion over a
+boundary is at base 1 of the intron. An insertion is at the farther of the two bases beside it, and at base 1 of the
+exon if it is exactly between exon and intron. Only an insertion between the two canonical bases is therefore canonical,
+as in Ensembl VEP.
 
     canonical       bases 1 and 2 of the intron
     splice_region   bases 1 to 3 of the exon, 3 to 8 of the intron
@@ -16,7 +16,7 @@ canonical, as in Ensembl VEP.
     deep_intron     the same, more than 100
     outside_genes   in no exon and in no intron
 
-Each variant is in exactly one of these. Evaluation gives each also for SNVs and for indels alone (`Kind` of
+Each variant is in exactly one of these. An evaluation also has rows for the SNVs and the indels of each (`Kind` of
 `vepscore.evaluate.changes`). Coordinates are 0-based and half-open.
 
 Source: the terms and widths of splice_donor_variant, splice_acceptor_variant and splice_region_variant in the
@@ -44,7 +44,7 @@ _INTRON_RIGHT = np.array([name in ("donor+", "acceptor-") for name in SPLICE_CLA
 
 
 class Stratum(enum.StrEnum):
-    """Where a variant lies; the module's text has the rule."""
+    """Location of a variant, by the rule in the module's docstring."""
 
     CANONICAL = "canonical"
     SPLICE_REGION = "splice_region"
@@ -57,17 +57,17 @@ class Stratum(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SpliceLocation:
-    """Where a change lies."""
+    """Location of a change."""
 
     stratum: Stratum
     distance_bp: float  # from the nearest splice site, at least 1; infinite on a contig without sites
 
 
 class SpliceLocator:
-    """Looks up where changes lie; what it needs of a contig is made at the first question about it.
+    """Locate changes. The sites of a contig are read at the first change on it.
 
     Args:
-        annotation: the genes whose splice sites count.
+        annotation: source of the splice sites.
     """
 
     def __init__(self, annotation: Annotation) -> None:
@@ -75,14 +75,14 @@ class SpliceLocator:
         self._contigs: dict[str, _ContigSites] = {}
 
     def locate(self, change: Change) -> SpliceLocation:
-        """The stratum and the distance of a change."""
+        """Return the stratum and the distance of a change."""
         if change.chrom not in self._contigs:
             self._contigs[change.chrom] = _ContigSites.of(self._annotation, change.chrom)
         return self._contigs[change.chrom].locate(change.start0, change.end0)
 
 
 def boundaries(pos0: np.ndarray, site_class: np.ndarray) -> np.ndarray:
-    """int64 (N,): the first base to the right of each site, from what `Annotation.splice_sites` gives."""
+    """Return int64 (N,): the first base to the right of each site that `Annotation.splice_sites` returned."""
     return pos0 + _INTRON_RIGHT[site_class]
 
 
@@ -115,7 +115,7 @@ class _ContigSites:
         )
 
     def _nearest(self, start0: int, end0: int) -> tuple[float, bool]:
-        """The distance of the nearest site, and whether the change is on its intron's side."""
+        """Return the distance of the nearest site, and whether the change is on its intron's side."""
         low = np.searchsorted(self.boundary, start0)
         if low:  # and all sites at the last boundary before the change
             low = np.searchsorted(self.boundary, self.boundary[low - 1])
@@ -169,7 +169,7 @@ def _union(start0: np.ndarray, end0: np.ndarray) -> np.ndarray:
 
 
 def _touches(spans: np.ndarray, start0: int, end0: int) -> bool:
-    """Whether an interval shares a base with one of the spans; an insertion must have both neighbours in one."""
+    """Return whether an interval shares a base with a span; an insertion needs both its neighbors in one span."""
     starts, ends = spans
     first = np.searchsorted(ends, start0, side="right")  # the first span that ends after the start
     if start0 == end0:

@@ -1,4 +1,4 @@
-"""What is known of an allele: a label of two classes, or a measured effect."""
+"""Read the truth about an allele: a label of two classes, or a measured effect."""
 
 import collections
 import dataclasses
@@ -16,16 +16,16 @@ IGNORED_TERMS = ("not_provided", "other")
 
 
 class Excluded(Exception):
-    """An allele takes no part; its text is the reason, the same for all that are left out for it."""
+    """An allele is excluded; its text is the reason, the same for all that are left out for it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """Reads two classes from the words of a field.
+    """Read two classes from the words of a field.
 
     A text is one or more terms, separated by comma, `|`, `/` or `&`; case, spaces and outer underscores do not count.
-    It is positive where each term is positive or ignored and one is positive, negative likewise. Texts with terms of
-    both classes, or with any other term, have no label.
+    It is positive if at least one term is positive and all others are positive or ignored; negative likewise. A text
+    with terms of both classes, or with any other term, has no label.
     """
 
     field: str
@@ -36,7 +36,7 @@ class Labels:
 
     @classmethod
     def parse(cls, field: str, positive: str, negative: str, ignored: str = ",".join(IGNORED_TERMS)) -> Self:
-        """From lists of terms, separated by commas. A term of a class is not ignored.
+        """Read lists of terms, separated by commas. A term of a class is not ignored.
 
         Raises:
             UsageError: a class has no terms, or the two share one.
@@ -53,14 +53,14 @@ class Labels:
         return cls(field=field, positive=yes, negative=no, ignored=_terms(ignored.split(",")) - yes - no)
 
     def describe(self) -> str:
-        """The rule in one line."""
+        """Return the rule in one line."""
         classes = {"positive": self.positive, "negative": self.negative, "ignored": self.ignored}
         return "; ".join(
             [self.field, *(f"{name} {','.join(sorted(terms))}" for name, terms in classes.items())]
         )
 
     def judge(self, text: str) -> float:
-        """POSITIVE or NEGATIVE.
+        """Return POSITIVE or NEGATIVE.
 
         Raises:
             Excluded: the text has no label.
@@ -76,29 +76,25 @@ class Labels:
         if terms <= self.negative:
             return NEGATIVE
         both = terms & self.positive and terms & self.negative
-        raise Excluded(
-            f"{self.field} is of both classes"
-            if both
-            else f"{self.field} is of neither class, or of others too"
-        )
+        raise Excluded(f"{self.field} is of both classes" if both else f"{self.field} is of another class")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:
-    """Reads a measured number, signed, from a field."""
+    """Read a measured, signed number from a field."""
 
     field: str
 
     def describe(self) -> str:
-        """The rule in one line."""
+        """Return the rule in one line."""
         return f"{self.field}; measured"
 
     def judge(self, text: str) -> float:
-        """The number.
+        """Return the number.
 
         Raises:
             Excluded: the text is missing or not finite.
-            ValueError: it is no number.
+            ValueError: the text is not a number.
         """
         value = math.nan if text == MISSING else float(text)
         if not math.isfinite(value):
