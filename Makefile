@@ -14,7 +14,7 @@ DEMO := examples/01_synthetic_demo
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/installed  ## Score a synthetic genome with the embedded checkpoint and show the effects
+demo: $(VENV)/installed  ## Score a synthetic genome with the embedded checkpoint, show the effects, write a report
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(DEMO)/run.sh demo
 	$(BIN)/python $(DEMO)/show.py demo
 
@@ -75,7 +75,7 @@ $(BIN)/python:
 
 # pip reinstalls a folder each time, so these run only if a file has changed.
 $(VENV)/installed: $(SOURCES) | $(BIN)/python
-	$(PIP) install --quiet .
+	$(PIP) install --quiet '.[report]'
 	@touch $@
 
 $(VENV)/installed-test: $(SOURCES) | $(BIN)/python

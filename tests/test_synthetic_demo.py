@@ -1,4 +1,4 @@
-"""The demo's synthetic genome has the properties that it claims, and its table judges correctly."""
+"""Tests of the demo: its synthetic genome, and the verdicts and the report that it names."""
 
 import csv
 import itertools
@@ -121,6 +121,18 @@ def test_table_accepts_effects_above_controls(folder, tmp_path):
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "weakest effect 1.5, strongest control 0.01" in shown.stdout
     assert "largest of the other modalities: VS_RNA -0.7500 (deep_intron)" in shown.stdout
+
+
+def test_last_line_says_where_the_report_is(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    write_scores(folder, tmp_path, effect="1.5", control="0.01")
+    (tmp_path / "report.html").touch()
+    shown = run_script("show.py", tmp_path)
+    assert shown.stdout.endswith(f"for a browser: {tmp_path / 'report.html'}\n")
+
+
+def test_demo_writes_its_report_from_its_scores() -> None:
+    commands = (DEMO / "run.sh").read_text()
+    assert 'vepscore report "$folder/scored.parquet"' in commands and '-o "$folder/report.html"' in commands
 
 
 def test_table_refuses_effects_below_a_control(folder, tmp_path):

@@ -1,9 +1,9 @@
-"""Show what the demo's variants were made to do and what vepscore says about them.
+"""Show the intended effect of the demo's variants beside their scores.
 
     python show.py FOLDER
 
-Reads FOLDER/synthetic.vcf (EXPECT) and FOLDER/scored.tsv. The exit status is 1 when an effect scores no
-higher than every control, or a status is not the expected one.
+Reads FOLDER/synthetic.vcf (EXPECT) and FOLDER/scored.tsv. The exit status is 1 if an effect does not score
+higher than every control, or if a status is unexpected.
 """
 
 import csv
@@ -19,7 +19,7 @@ import rich.table
 CONTROL = "no_effect"
 MODALITIES = ("VS_RNA", "VS_CAGE", "VS_DNASE", "VS_CONTACT")  # besides splicing
 STATUS_PREFIX = "status_"
-WIDTH = 120  # characters, where the output is no terminal
+WIDTH = 120  # characters, if the output is not a terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,10 +29,10 @@ class Result:
     id: str
     expect: str  # EXPECT of the VCF
     status: str  # VS_STATUS
-    splice: float  # VS_SPLICE; NaN where there is none
-    site: float  # VS_SS; NaN where there is none
-    gene: str  # VS_SPLICE_GENE; "" where there is none
-    others: dict[str, float]  # by field of MODALITIES; NaN where there is none
+    splice: float  # VS_SPLICE; NaN if missing
+    site: float  # VS_SS; NaN if missing
+    gene: str  # VS_SPLICE_GENE; "" if missing
+    others: dict[str, float]  # by field of MODALITIES; NaN if missing
 
     @property
     def is_control(self) -> bool:
@@ -48,7 +48,7 @@ class Result:
 
 
 def read_expectations(path: pathlib.Path) -> dict[str, str]:
-    """EXPECT by variant ID."""
+    """Return EXPECT by variant ID."""
     lines = path.read_text().splitlines()
     columns = [line.split("\t") for line in lines if not line.startswith("#")]
     return {column[2]: column[7].removeprefix("EXPECT=").split(";")[0] for column in columns}
@@ -77,12 +77,12 @@ def parse_score(text: str) -> float:
 
 
 def strongest_control(results: Sequence[Result]) -> float:
-    """The largest VS_SPLICE among the controls; no gene there, no score, counts as zero."""
+    """Return the largest VS_SPLICE among the controls; a control without a score, outside genes, counts as zero."""
     return max((result.splice for result in results if result.is_control and result.splice > 0), default=0.0)
 
 
 def judge(result: Result, limit: float) -> tuple[bool, str]:
-    """Whether the variant did what it was made to do, and in words."""
+    """Return whether the variant is as expected, and the verdict in words."""
     if result.status != result.expected_status:
         return False, f"expected {result.expected_status}"
     if result.has_effect:
@@ -92,14 +92,14 @@ def judge(result: Result, limit: float) -> tuple[bool, str]:
 
 
 def rank(result: Result) -> tuple[bool, bool, float]:
-    """Sorts effects first, then controls, then the rest; the highest score on top."""
+    """Return a sort key: effects, then controls, then the rest, each by descending score."""
     score = 0.0 if math.isnan(result.splice) else result.splice
     return not result.has_effect, not result.is_control, -score
 
 
 def make_table(results: Sequence[Result], limit: float) -> rich.table.Table:
-    """One row per variant, in the order of `rank`."""
-    table = rich.table.Table(title="SYNTHETIC demo: what each variant was made to do, and its scores")
+    """Return a table with a row per variant, in the order of `rank`."""
+    table = rich.table.Table(title="SYNTHETIC demo: intended effect and scores of each variant")
     for name in ("variant", "expected", "VS_STATUS", "VS_SPLICE", "VS_SS", "gene", "verdict"):
         table.add_column(name, justify="right" if name in ("VS_SPLICE", "VS_SS") else "left")
     for result in sorted(results, key=rank):
@@ -119,7 +119,7 @@ def make_table(results: Sequence[Result], limit: float) -> rich.table.Table:
 
 
 def describe_others(results: Sequence[Result]) -> str:
-    """The largest value of each other modality, and its variant."""
+    """Return the largest value of each other modality, and its variant."""
     found = []
     for field in MODALITIES:
         scored = [result for result in results if not math.isnan(result.others[field])]
@@ -142,6 +142,9 @@ def main(folder: str) -> int:
         console.print(f"largest of the other modalities: {others}")
     weakest = min(result.splice for result in results if result.has_effect)
     console.print(f"as expected: weakest effect {weakest:.4g}, strongest control {limit:.4g} (VS_SPLICE)")
+    page = pathlib.Path(folder) / "report.html"
+    if page.is_file():
+        console.print(f"report with a picture of each variant, for a browser: {page}", soft_wrap=True)
     return 0
 
 

@@ -1,6 +1,6 @@
-"""The demo's variants: some break a splice site, some make one, some do nothing, some cannot be scored.
+"""The demo's variants: they break a splice site, create one, have no effect, or cannot be scored.
 
-Coordinates are 0-based and half-open, in the gene's own direction ("sense") until `edit` turns them into VCF.
+Coordinates are 0-based and half-open, along the gene's own strand ("sense") until `edit` converts them to VCF.
 """
 
 import dataclasses
@@ -19,18 +19,18 @@ class Variant:
     ref: str
     alt: str
     expect: str  # the effect, `no_effect`, or `status_` and the VS_STATUS
-    exon: tuple[int, int] | None = None  # on the contig: the exon that is made or lost
+    exon: tuple[int, int] | None = None  # on the contig: the exon that is created or lost
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Editor:
-    """Changes of one gene, told in its own direction."""
+    """Make variants of one gene from coordinates along its strand."""
 
     contig: np.ndarray  # codes of the whole contig, plus strand
     gene: Gene
 
     def sense(self, start: int, end: int) -> str:
-        """The gene's sequence there."""
+        """Return the gene's sequence in a sense interval."""
         start0, end0 = self.gene.span_on_contig(start, end)
         codes = self.contig[start0:end0]
         return decode(codes if self.gene.plan.strand == "+" else reverse_complement(codes))
@@ -46,7 +46,7 @@ class Editor:
     ) -> Variant:
         """Replace a sense interval; an insertion or a deletion is anchored on the base before it.
 
-        `exon` is the sense interval of the exon that is made or lost.
+        `exon` is the sense interval of the exon that is created or lost.
         """
         start0, end0 = self.gene.span_on_contig(start, end)
         codes = encode(replacement)
@@ -60,7 +60,7 @@ class Editor:
 
 
 def make_variants(contig: np.ndarray, genes: list[Gene]) -> list[Variant]:
-    """All of them, by position."""
+    """Return all variants, by position."""
     editors = [Editor(contig=contig, gene=gene) for gene in genes]
     makers = (break_sites, make_sites, change_nothing, fail_to_score)
     variants = [variant for make in makers for variant in make(editors)]
@@ -68,7 +68,7 @@ def make_variants(contig: np.ndarray, genes: list[Gene]) -> list[Variant]:
 
 
 def break_sites(editors: list[Editor]) -> Iterator[Variant]:
-    """Donors lose G at +1 or as a whole, acceptors lose A at -2 or G at -1, one donor is weakened at +5."""
+    """Yield donors without G at +1 or deleted, acceptors without A at -2 or G at -1, and a donor weakened at +5."""
     for name, editor, index in (("donor_plus1", editors[0], 2), ("donor_plus1_minus_strand", editors[1], 3)):
         exon = editor.gene.exons[index]
         yield editor.edit(name, "breaks_donor", exon[1], exon[1] + 1, "A", exon)
@@ -84,7 +84,7 @@ def break_sites(editors: list[Editor]) -> Iterator[Variant]:
 
 
 def make_sites(editors: list[Editor]) -> Iterator[Variant]:
-    """Deep in an intron a near-exon gets its missing base; in an exon a second donor is inserted."""
+    """Yield near-exons deep in introns that get their missing base, and a second donor in an exon."""
     exon = editors[2].gene.near_exon
     yield editors[2].edit("new_donor", "creates_donor", exon[1] + 1, exon[1] + 2, "T", exon)
     exon = editors[3].gene.near_exon
@@ -94,7 +94,7 @@ def make_sites(editors: list[Editor]) -> Iterator[Variant]:
 
 
 def change_nothing(editors: list[Editor]) -> Iterator[Variant]:
-    """Controls: deep in an intron, at the third base of a codon, between genes."""
+    """Yield controls: deep in an intron, at the third base of a codon, between genes."""
     for name, editor, intron in (("deep_intron", editors[0], 4), ("deep_intron_minus_strand", editors[1], 5)):
         base = find_in_intron(editor, intron, "ACA")
         yield editor.edit(name, "no_effect", base, base + 1, "T")
@@ -120,7 +120,7 @@ def find_middle(editor: Editor, start: int, motif: str) -> int:
 
 
 def change_codon(editor: Editor, name: str, start: int) -> Variant:
-    """The first codon from `start` on that has a C in its middle, so that its third base does not matter."""
+    """Change the third base of the first codon from `start` with a C in its middle, which is synonymous."""
     while True:
         codon = editor.sense(start, start + 4)  # with the base after it
         for base in "ACGT":
@@ -130,12 +130,12 @@ def change_codon(editor: Editor, name: str, start: int) -> Variant:
 
 
 def makes_no_site(before: str, after: str) -> bool:
-    """Whether no GT or AG comes up, on this strand or (as AC and CT) on the other."""
+    """Return whether no GT or AG appears, on this strand or (as AC and CT) on the other."""
     return all(after.count(pair) <= before.count(pair) for pair in ("GT", "AG", "AC", "CT"))
 
 
 def fail_to_score(editors: list[Editor]) -> Iterator[Variant]:
-    """A symbolic allele, and a REF that is not what the genome has."""
+    """Yield a symbolic allele, and a REF that differs from the genome."""
     pos0, _ = editors[0].gene.span_on_contig(*editors[0].gene.exons[1])
     base = decode(editors[0].contig[pos0 : pos0 + 1])
     yield Variant(id="symbolic_deletion", pos1=pos0 + 1, ref=base, alt="<DEL>", expect="status_SYMBOLIC")
