@@ -19,7 +19,7 @@ EXTRA_OF = {
     "vepscore/io/bigwig.py": "tracks",
     "vepscore/io/figures.py": "plot",
     "vepscore/io/saturation_figure.py": "plot",
-    "vepscore/report/drawing.py": "plot",
+    "vepscore/io/drawing.py": "plot",
     "vepscore/report/page.py": "report",
     "vepscore/train": "train",
 }

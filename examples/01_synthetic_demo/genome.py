@@ -45,7 +45,7 @@ ACCEPTOR_END = np.array([[23, 6, 100, 0], [27, 66, 0, 0], [22, 0, 0, 100], [28, 
 ACCEPTOR = np.hstack([np.tile(POLYPYRIMIDINE[:, None], POLYPYRIMIDINE_BP), ACCEPTOR_END])
 # From the row's base to the column's, inside human RefSeq introns; CG is rare.
 BACKGROUND_STEPS = np.array([[30, 18, 28, 24], [31, 29, 7, 33], [25, 22, 29, 24], [19, 21, 27, 33]])
-# Human codons per thousand, codons in the order AAA AAC AAG AAT ACA … TTT; stops left out.
+# Human codons per thousand, codons in the order AAA AAC AAG AAT ACA … TTT; without stop codons.
 CODONS_PER_THOUSAND = """
     24.4 19.1 31.9 17.0 15.1 18.9 6.1 13.1 12.2 19.5 12.0 12.1 7.5 20.8 22.0 16.0
     12.3 15.1 34.2 10.9 16.9 19.8 6.9 17.5 6.2 10.4 11.4 4.5 7.2 19.6 39.6 13.2

@@ -12,7 +12,7 @@ from tests.io.samples import META, read_all, result_of, vcf_bytes
 from vepscore.errors import OutputError, UsageError
 from vepscore.io.allele_table import AlleleTableWriter
 from vepscore.io.atomic import StagedWriter
-from vepscore.io.figures import FigureWriter
+from vepscore.io.drawing import Drawing, DrawingWriter
 from vepscore.io.header import VcfHeader
 from vepscore.io.json_file import JsonWriter
 from vepscore.io.long_table import LongTableWriter
@@ -41,11 +41,7 @@ def write(writer: StagedWriter, result: object) -> None:
         writer.write(result)
 
 
-def draw() -> object:
-    from matplotlib.figure import Figure
-
-    return Figure()
-
+DRAWING = Drawing(width=9, height=9, title="empty", shapes=())
 
 # name → a writer for a path, and what it is given; None for the record
 WRITERS = {
@@ -58,8 +54,8 @@ WRITERS = {
     "rank.tsv": (TsvWriter, ["a\tb"]),
     "summary.json": (JsonWriter, {"a": 1}),
     "page.html": (PageWriter, "<p>text</p>"),
-    "picture.svg": (FigureWriter, draw),
-    "picture.png": (FigureWriter, draw),
+    "picture.svg": (DrawingWriter, DRAWING),
+    "picture.png": (DrawingWriter, DRAWING),
 }
 
 

@@ -10,10 +10,11 @@ from tests.report.scored import TRACKS, Scored, write_scored
 from vepscore.genome.annotation import Annotation
 from vepscore.io.signal_files import RegionSignals
 from vepscore.outputs import Output
-from vepscore.report.document import Signals, build_document, collect_alleles
+from vepscore.report.document import build_document, collect_alleles
 from vepscore.report.modalities import find_modality
 from vepscore.report.page import PageWriter, render_page
 from vepscore.report.ranking import Ranking, RankingOptions, rank
+from vepscore.report.scene import Signals
 
 HOSTILE = "</script><script>window.hostile=1</script><img src=x onerror=window.hostile=1>"
 _WIDTH_BP = 2048

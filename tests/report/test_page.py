@@ -102,7 +102,7 @@ class TestKeyboard:
     def test_escape_in_a_panel_closes_it_and_goes_back_to_its_row(self, reader):
         focus_first(reader)
         press(reader, KEYS["enter"], "\ue004")
-        assert reader.switch_to.active_element.get_attribute("title") == "zoom in"
+        assert reader.switch_to.active_element.text == "Event"
         press(reader, KEYS["escape"])
         assert panels(reader) == []
         assert reader.switch_to.active_element.get_attribute("data-panel") == "0"
@@ -140,13 +140,13 @@ class TestPanel:
         texts = {text.text for text in reader.find_elements("css selector", "svg.picture text")}
         assert {"junctions", "splice sites", "site changes", "Main ▸", "DNASE", "D 0.90", "0.10"} <= texts
 
-    def test_view_zooms_and_moves_within_what_is_known(self, reader):
+    def test_a_button_shows_all_that_was_predicted(self, reader):
         rows(reader)[0].click()
-        place = reader.find_element("css selector", ".place")
-        reader.find_element("css selector", "button[title='200 bp around the variant']").click()
-        assert place.text == "chr1:1,902–2,101, 200 bp"
-        reader.find_element("css selector", "button[title='zoom out']").click()
-        assert place.text.endswith(" 400 bp")
+        height = reader.find_element("css selector", "svg.picture").rect["height"]
+        reader.find_element("xpath", "//button[text()='All']").click()
+        texts = {text.text for text in reader.find_elements("css selector", "svg.picture text")}
+        assert "not predicted" in texts
+        assert reader.find_element("css selector", "svg.picture").rect["height"] >= height
 
 
 def test_it_prints(reader):

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -44,8 +45,8 @@ from vepscore.io.results import AlleleResult, RecordResult
 from vepscore.outputs import Output
 from vepscore.report.filters import GeneList, MaxFrequency, RegionFilter
 from vepscore.report.modalities import MODALITIES, find_modality
-from vepscore.report.ranking import Ranking, RankingOptions, is_parquet, rank
-from vepscore.report.ranking_table import tsv_lines
+from vepscore.report.ranking import Ranking, RankingOptions, is_long_table, rank
+from vepscore.report.ranking_table import ranking_frame, tsv_lines
 
 ALL = [(0, 0), (4, 0), (1, 0)]
 TWIN = ("protein_coding", "-", [[(1500, 1600), (2040, 2060), (2800, 2900)]])  # of MAIN, on the other strand
@@ -191,13 +192,33 @@ def test_a_table_is_told_by_content_or_else_by_name(
 ) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    assert is_parquet(str(tmp_path / name)) == is_table
+    assert is_long_table(str(tmp_path / name)) == is_table
 
 
 def test_standard_input_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "-").write_bytes(b"PAR1")
     monkeypatch.chdir(tmp_path)
-    assert not is_parquet("-")
+    assert not is_long_table("-")
+
+
+def test_a_data_frame_is_ranked_as_the_file_of_the_same_rows(scored: Scored) -> None:
+    frame = pd.read_parquet(scored.parquet)
+    of_file, of_frame = (
+        rank(RankingOptions(source=one, modality=find_modality("splice"))) for one in (scored.parquet, frame)
+    )
+    table = ranking_frame(of_frame)
+    pd.testing.assert_frame_equal(table, ranking_frame(of_file))
+    assert table["rank"].tolist() == [1, 2, 3]
+    assert table.columns[:7].tolist() == ["rank", "chrom", "pos", "id", "ref", "alt", "status"]
+    assert table["VS_SPLICE"].tolist() == [row.measure.value for row in of_file.rows]
+    with pytest.raises(InputError, match="the DataFrame\n  has no column raw_score"):
+        rank(RankingOptions(source=frame.drop(columns="raw_score"), modality=find_modality("splice")))
+
+
+def test_alleles_that_were_not_scored_have_no_rank_in_the_frame(scored: Scored) -> None:
+    table = ranking_frame(rank(RankingOptions(source=scored.vcf, modality=find_modality("splice"))))
+    unscored = table[table["rank"].isna()]
+    assert unscored["status"].tolist() == ["SYMBOLIC", "REF_MISMATCH"]
 
 
 class TestExclusions:
@@ -335,7 +356,7 @@ class TestFilters:
             assert places(ranked(source, genes=GeneList([listed]))) == expected
 
     def test_annotation_as_gene_list(self, scored):
-        with pytest.raises(UsageError, match=r"is an annotation(.|\n)*give it to -g"):
+        with pytest.raises(UsageError, match=r"is an annotation(.|\n)*pass it with -g"):
             GeneList.parse([str(scored.gtf)])
 
     def test_max_af_keeps_alleles_without_a_frequency(self, scored):
@@ -406,7 +427,7 @@ class TestTissue:
         assert places(ranked(scored.parquet, "dnase", tissue="K562")) == [(1, 0), (0, 0), (2, 0)]
 
     def test_nothing_of_that_name(self, scored):
-        with pytest.raises(InputError, match=r"--tissue liver is the name(.|\n)*left liver UBERON:l"):
+        with pytest.raises(InputError, match=r"--tissue liver: no track of(.|\n)*left liver UBERON:l"):
             ranked(scored.parquet, tissue="liver")
         with pytest.raises(InputError, match=r"there are 2\n  heart UBERON:h; left liver UBERON:l"):
             ranked(scored.parquet, tissue="brain")
@@ -558,7 +579,7 @@ class TestFiles:
     def test_vcf_that_was_not_scored(self, tmp_path):
         path = tmp_path / "bare.vcf"
         path.write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
-        with pytest.raises(InputError, match="declares no VS_STATUS, expected what `vepscore score` wrote"):
+        with pytest.raises(InputError, match="declares no VS_STATUS, expected an output of `vepscore score`"):
             ranked(path)
 
     def test_value_that_is_no_number(self, tmp_path, scored):

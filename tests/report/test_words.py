@@ -12,7 +12,7 @@ from vepscore.report.words import describe_event
             [acceptor(2000, -0.8)],
             [JunctionChange(1100, 3000, 2.125), JunctionChange(1100, 2000, 1.5)],
             "exon skipping: exon 2001-2120, 120 bp; acceptor loss -0.80 at 2001; "
-            "junction 1101-3000 changes by ln 2.12",
+            "junction 1101-3000 |ln fold change| 2.12",
         ),
         (
             [acceptor(2000, -0.5), donor(3089, -0.6)],
@@ -34,19 +34,19 @@ from vepscore.report.words import describe_event
         (
             [donor(2700, 0.5)],
             [],
-            "cryptic donor: of no annotated exon, and no partner is found; donor gain +0.50 at 2701; "
+            "cryptic donor: not near an annotated exon; no partner site found; donor gain +0.50 at 2701; "
             "300 bp from the nearest exon",
         ),
         (
             [donor(2600, 0.5)],
             [JunctionChange(2120, 2501, 1)],
-            "pseudoexon: 2502-2601, 100 bp with a latent acceptor at 2502; donor gain +0.50 at 2601; "
-            "junction 2121-2501 changes by ln 1.00; 400 bp from the nearest exon",
+            "pseudoexon: 2502-2601, 100 bp with an existing acceptor at 2502; donor gain +0.50 at 2601; "
+            "junction 2121-2501 |ln fold change| 1.00; 400 bp from the nearest exon",
         ),
         (
             [donor(2500, -0.9)],
             [],
-            "no event: not an annotated site lost, nor another gained; donor loss -0.90 at 2501; "
+            "no event: no annotated site lost, no new site gained; donor loss -0.90 at 2501; "
             "381 bp from the nearest exon",
         ),
         ([donor(2119, -0.1)], [], "no event"),

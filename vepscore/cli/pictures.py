@@ -1,4 +1,4 @@
-"""What commands that draw variants share: where the tracks of their pictures come from."""
+"""Options and predictions shared by the commands that draw variants."""
 
 import itertools
 import logging
@@ -12,8 +12,8 @@ from vepscore.options import ComputeOptions, GenomeOptions, ModelOptions, Window
 
 if TYPE_CHECKING:
     from vepscore.engine.context import ContextPredictor
-    from vepscore.report.document import Signals
     from vepscore.report.ranking import RankedAllele
+    from vepscore.report.scene import Signals
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ PictureReferenceOption = Annotated[
 PICTURE_WINDOW = Changed(
     "window",
     help="Width of the window in which tracks are predicted, 16kb to 1Mb. "
-    "Default: auto, that of the scores; for a variant without scores the checkpoint's own.",
+    "Default: auto, that of the scores; for a variant without scores, that of the checkpoint.",
 )
 
 
@@ -41,7 +41,7 @@ def open_predictor(
     compute: ComputeOptions,
     scores: Mapping[str, str] | None = None,
 ) -> "ContextPredictor":
-    """Open what predicts the tracks of pictures, in windows as those of the scores.
+    """Open the predictor of the tracks in pictures, with windows like those of the scores.
 
     Args:
         reference: the genome.
@@ -71,7 +71,7 @@ def open_predictor(
 
 
 def predictor_inputs(reference: Path | None, model: ModelOptions) -> list[str]:
-    """Return the files that the tracks of pictures are predicted from; none without a reference."""
+    """Return the input files of the predictor; none without a reference."""
     if reference is None:
         return []
     from vepscore.engine.job import list_model_inputs
@@ -82,7 +82,7 @@ def predictor_inputs(reference: Path | None, model: ModelOptions) -> list[str]:
 def predict_rows(
     predictor: "ContextPredictor | None", rows: Sequence["RankedAllele"], reason: str = NO_REFERENCE
 ) -> Iterator["Signals"]:
-    """The signals around each row; without a predictor the reason why there are none."""
+    """Return the signals around each row; without a predictor, the reason why there are none."""
     from vepscore.genome.regions import VariantText
 
     if predictor is None:

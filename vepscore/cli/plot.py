@@ -1,6 +1,7 @@
 """`vepscore plot`: the picture of one variant as a file."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from vepscore.engine.context import ContextPredictor
     from vepscore.genome.annotation import Annotation as Genes
     from vepscore.genome.regions import VariantText
+    from vepscore.report.gene_model import Interval
     from vepscore.report.scene import Scene
+
+log = logging.getLogger(__name__)
 
 
 def plot(
@@ -32,77 +36,88 @@ def plot(
         str,
         typer.Argument(
             metavar="VARIANT|SCORED",
-            help="chr1:1500:G>A or chr1-1500-G-A; or what `score` wrote: .vcf, .vcf.gz, .bcf, .parquet.",
+            help="A variant, chr1:1500:G>A or chr1-1500-G-A; or a file of `score`: .vcf, .vcf.gz, .bcf, .parquet.",
         ),
     ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help=".svg or .png.", rich_help_panel=DATA)
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Picture: .svg, .png or .pdf.", rich_help_panel=DATA
+        ),
     ],
     model: Annotated[ModelOptions, Without("rotary")],
     windows: Annotated[WindowOptions, Only("window"), PICTURE_WINDOW],
     compute: Annotated[ComputeOptions, Only("device")],
     reference: PictureReferenceOption = None,
     annotation: Annotated[Path | None, typer_option(GenomeOptions, "genes")] = None,
-    place: Annotated[int, typer.Option(min=1, metavar="N", help="Of a scored file: the N-th strongest.")] = 1,
+    rank: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Allele of a scored file to draw, by its rank: 1 is the strongest."
+        ),
+    ] = 1,
     by: ByOption = "splice",
     width: Annotated[
         int | None,
         typer.Option(
             min=20,
             metavar="BP",
-            help="Shown around the variant. Default: the variant and what it changes.",
+            help="Width of the sequence to draw, centered on the variant. Default: the variant and what it changes.",
             show_default=False,
         ),
     ] = None,
+    place: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw a variant: genes, splice sites and tracks of both alleles, and the junctions that change.
+    """Draw a variant: genes, predicted splice sites and tracks of both alleles, and junctions that change.
 
-    A scored file gives the scores in the picture; its N-th strongest allele is drawn. A variant by itself needs -r.
+    The picture of an allele of a scored file also shows its scores. A variant by itself needs -r.
     """
     from vepscore.genome.annotation import Annotation
     from vepscore.genome.consistency import check_files
     from vepscore.genome.fasta import Reference
     from vepscore.genome.regions import parse_variant
-    from vepscore.io.figures import FigureWriter, require_matplotlib
+    from vepscore.io.drawing import DrawingWriter
     from vepscore.io.output_paths import check_output_paths
-    from vepscore.report.drawing import draw_scene
-    from vepscore.report.gene_model import Interval
+    from vepscore.report.picture import draw_picture
 
-    require_matplotlib()
+    if place is not None:
+        log.warning("--place is now called --rank; the former name will be removed")
+        rank = place
     check_output_paths([output], [source, annotation, *predictor_inputs(reference, model)])
-    with FigureWriter(output) as writer:
+    with DrawingWriter(output) as writer:
         variant = None if Path(source).is_file() else parse_variant(source)
-        if variant is not None and reference is None:
-            raise UsageError(
-                f"{source}\na variant is drawn from predictions, and there is no reference",
-                hint="pass -r REF.fa, or draw it from a scored file",
-            )
         genes = Annotation.from_gtf(annotation) if annotation else None
 
-        def open_tracks(facts: Mapping[str, str] | None = None) -> "ContextPredictor | None":
-            if reference is None:
-                return None
+        def open_tracks(reference: Path, facts: Mapping[str, str] | None = None) -> "ContextPredictor":
             return open_predictor(reference, model, windows, compute, facts)
 
-        if variant is not None:
-            check_files(reference=Reference(reference), annotation=genes)
-            scene = _predicted(variant, genes, open_tracks())
+        if variant is None:
+            scene = _scored_scene(source, rank, by, annotation, reference, genes, open_tracks)
+        elif reference is None:
+            raise UsageError(
+                f"{source}\na variant by itself is drawn from predictions, which need a reference",
+                hint="pass -r REF.fa, or draw an allele of a scored file",
+            )
         else:
-            scene = _scored(source, place, by, annotation, reference, genes, open_tracks)
-        view = None
-        if width is not None:
-            middle0 = (scene.variant.start0 + scene.variant.end0) // 2
-            view = Interval(middle0 - width // 2, middle0 - width // 2 + width)
-        writer.write(lambda: draw_scene(scene, view))
+            check_files(reference=Reference(reference), annotation=genes)
+            scene = _predicted_scene(variant, genes, open_tracks(reference))
+        writer.write(draw_picture(scene, None if width is None else _centered(scene, width)))
 
 
-def _predicted(variant: "VariantText", genes: "Genes | None", predictor: "ContextPredictor") -> "Scene":
-    """A variant that nothing is known of but the predictions around it.
+def _centered(scene: "Scene", width_bp: int) -> "Interval":
+    from vepscore.report.gene_model import Interval
+
+    start0 = (scene.variant.start0 + scene.variant.end0) // 2 - width_bp // 2
+    return Interval(start0, start0 + width_bp)
+
+
+def _predicted_scene(variant: "VariantText", genes: "Genes | None", predictor: "ContextPredictor") -> "Scene":
+    """Return a variant without scores, and the predictions around it.
 
     Raises:
-        InputError: it cannot be predicted.
+        InputError: nothing can be predicted for it.
     """
     from vepscore.report.details import Details
     from vepscore.report.ranking_table import variant_in_words
@@ -113,7 +128,7 @@ def _predicted(variant: "VariantText", genes: "Genes | None", predictor: "Contex
     if isinstance(signals, str):
         raise InputError(
             f"variant {name}\n{signals}",
-            hint="positions are 1-based, and REF is what the reference has there",
+            hint="give a 1-based position, and REF as the reference has it",
         )
     return compose_scene(
         chrom=variant.chrom,
@@ -126,30 +141,31 @@ def _predicted(variant: "VariantText", genes: "Genes | None", predictor: "Contex
     )
 
 
-def _scored(
+def _scored_scene(
     source: str,
-    place: int,
+    rank: int,
     by: str,
     annotation: Path | None,
     reference: Path | None,
     genes: "Genes | None",
-    open_tracks: Callable[[Mapping[str, str]], "ContextPredictor | None"],
+    open_tracks: "Callable[[Path, Mapping[str, str]], ContextPredictor]",
 ) -> "Scene":
-    """The allele of that place.
+    """Return the allele of a scored file that has a rank.
 
     Raises:
-        UsageError: there are fewer.
+        UsageError: the file has fewer alleles.
     """
     from vepscore.report.document import collect_alleles, read_facts
-    from vepscore.report.ranking import rank
+    from vepscore.report.ranking import rank as rank_alleles
 
-    ranking = rank(ranking_options(source, by=by, annotation=annotation, reference=reference, top=place))
-    if len(ranking.rows) < place:
+    options = ranking_options(source, by=by, annotation=annotation, reference=reference, top=rank)
+    ranking = rank_alleles(options)
+    if len(ranking.rows) < rank:
         raise UsageError(
-            f"--place {place}\n{source} has {len(ranking.rows)} alleles with a {ranking.modality.field}",
-            hint="choose another --place, or --by another modality",
+            f"--rank {rank}\n{source} has {len(ranking.rows)} alleles with a {ranking.modality.field}",
+            hint="choose a smaller --rank, or --by another modality",
         )
     ranking = dataclasses.replace(ranking, rows=ranking.rows[-1:])
-    signals = predict_rows(open_tracks(read_facts(ranking)), ranking.rows)
-    (case,) = collect_alleles(source, ranking, genes, signals)
-    return case.scene
+    predictor = open_tracks(reference, read_facts(ranking)) if reference else None
+    (found,) = collect_alleles(source, ranking, genes, predict_rows(predictor, ranking.rows))
+    return found.scene

@@ -1,4 +1,4 @@
-"""`vepscore rank`: the alleles of a scored file, the strongest first."""
+"""`vepscore rank`: the alleles of a scored file, ordered by predicted effect."""
 
 import logging
 import sys
@@ -36,7 +36,7 @@ def rank(
         typer.Option(
             "-g",
             "--genes",
-            help="GENCODE, Ensembl or RefSeq GTF, plain or gz: says what happens to the transcript.",
+            help="GENCODE, Ensembl or RefSeq GTF, plain or gzipped, to name the likely effect on the transcript.",
             show_default=False,
         ),
     ] = None,
@@ -45,7 +45,7 @@ def rank(
         typer.Option(
             "-o",
             "--output",
-            help=".tsv, .tsv.gz or -. Default: a table on a terminal, TSV in a pipe.",
+            help="Table: .tsv, .tsv.gz, or - for standard output. Default: a table on a terminal, TSV in a pipe.",
             show_default=False,
         ),
     ] = None,
@@ -59,9 +59,9 @@ def rank(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Order scored alleles by what they are predicted to do, and say what that is.
+    """Rank scored alleles by predicted effect, and name the likely splice event.
 
-    Alleles that were not scored come last, with their status.
+    Alleles that could not be scored come last, with their status.
     """
     from vepscore.io.output_paths import check_output_paths
     from vepscore.io.streams import output_suffix
@@ -70,9 +70,9 @@ def rank(
     output_suffix(output or STDOUT, SUFFIXES)
     check_output_paths([output or STDOUT], [source, annotation, *(genes or ())])
 
-    from vepscore.report.ranking import rank as run
+    from vepscore.report.ranking import rank as rank_alleles
 
-    ranking = run(
+    ranking = rank_alleles(
         ranking_options(
             source,
             by=by,
@@ -107,7 +107,7 @@ def _show(ranking: "Ranking") -> None:
 
 
 def _report(ranking: "Ranking") -> None:
-    """What was left out goes to the log."""
+    """Log how many alleles were ranked, and how many were excluded."""
     log.info("%d of %d alternate alleles are ranked", len(ranking.rows), ranking.alleles)
     for reason, count in ranking.excluded.items():
         log.info("%d excluded: %s", count, reason)

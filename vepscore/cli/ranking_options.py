@@ -1,4 +1,4 @@
-"""The options of commands that rank scored alleles."""
+"""Options shared by the commands that rank scored alleles."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,35 +14,41 @@ ScoredArgument = Annotated[
     str,
     typer.Argument(
         metavar="SCORED",
-        help="What `score` wrote: .vcf, .vcf.gz, .bcf, - for standard input, or the long table .parquet.",
+        help="Output of `score`: .vcf, .vcf.gz, .bcf, - for standard input, or the long table .parquet.",
     ),
 ]
 ByOption = Annotated[
     str,
     typer.Option(
         metavar="MODALITY",
-        help="splice, rna, atac, dnase, chip_tf, chip_histone, cage, procap, contact or polya.",
+        help="Effect to rank by: splice, rna, atac, dnase, chip_tf, chip_histone, cage, procap, contact or polya.",
         rich_help_panel=ORDER,
     ),
 ]
 TissueOption = Annotated[
     str | None,
     typer.Option(
-        help="Only tracks of this biosample or ontology term. Needs the long table.",
+        help="Use only tracks of this biosample or ontology term. Needs the long table. Default: all tissues.",
         rich_help_panel=ORDER,
         show_default=False,
     ),
 ]
 TopOption = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Only the first N.", rich_help_panel=ORDER, show_default=False),
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Keep only the first N. Default: all.",
+        rich_help_panel=ORDER,
+        show_default=False,
+    ),
 ]
 GeneListOption = Annotated[
     list[str] | None,
     typer.Option(
         "--gene",
         metavar="LIST",
-        help="Only scores of these genes: names or ids, separated by commas, or a file of them. Repeatable.",
+        help="Use only scores of these genes: names or ids, separated by commas, or a file of them. May be repeated.",
         rich_help_panel=FILTERS,
         show_default=False,
     ),
@@ -52,7 +58,7 @@ RegionsOption = Annotated[
     typer.Option(
         "--region",
         metavar="CONTIG[:START-END]",
-        help="Only alleles there; 1-based. Repeatable.",
+        help="Keep only alleles in this region, 1-based. May be repeated.",
         rich_help_panel=FILTERS,
         show_default=False,
     ),
@@ -61,7 +67,7 @@ MaxFrequencyOption = Annotated[
     str | None,
     typer.Option(
         metavar="FIELD=VALUE",
-        help="Only alleles with at most this in an INFO field, or with none.",
+        help="Keep only alleles with at most VALUE in the INFO field, or with no value, such as gnomAD_AF=0.001.",
         rich_help_panel=FILTERS,
         show_default=False,
     ),
@@ -70,7 +76,7 @@ SampleOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Only alleles that this sample carries.",
+        help="Keep only alleles that this sample carries.",
         rich_help_panel=FILTERS,
         show_default=False,
     ),
@@ -90,10 +96,10 @@ def ranking_options(
     tissue: str | None = None,
     top: int | None = None,
 ) -> "RankingOptions":
-    """The options as a ranking takes them.
+    """Return the options of a ranking.
 
     Raises:
-        UsageError: one of them is malformed.
+        UsageError: an option is malformed.
     """
     from vepscore.report.filters import GeneList, MaxFrequency, RegionFilter
     from vepscore.report.modalities import find_modality

@@ -1,4 +1,4 @@
-"""`vepscore report`: scored alleles as one HTML page, with a picture of each."""
+"""`vepscore report`: an HTML page of scored alleles, with a picture of each."""
 
 import logging
 from pathlib import Path
@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 def report(
     source: ScoredArgument,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="OUT.html", help="The page.", rich_help_panel=DATA)
+        Path,
+        typer.Option("-o", "--output", metavar="OUT.html", help="HTML page to write.", rich_help_panel=DATA),
     ],
     model: Annotated[ModelOptions, Without("rotary")],
     windows: Annotated[WindowOptions, Only("window"), PICTURE_WINDOW],
@@ -44,12 +45,16 @@ def report(
     annotation: Annotated[Path | None, typer_option(GenomeOptions, "genes")] = None,
     tracks: Annotated[
         bool,
-        typer.Option("--tracks/--no-tracks", help="Predict tracks for the pictures.", rich_help_panel=MODEL),
+        typer.Option(
+            "--tracks/--no-tracks",
+            help="Predict tracks for the pictures, which needs -r.",
+            rich_help_panel=MODEL,
+        ),
     ] = True,
     by: ByOption = "splice",
     tissue: TissueOption = None,
     top: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Only the first N.", rich_help_panel=ORDER)
+        int, typer.Option(min=1, metavar="N", help="Keep only the first N.", rich_help_panel=ORDER)
     ] = 100,
     genes: GeneListOption = None,
     region: RegionsOption = None,
@@ -58,9 +63,9 @@ def report(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make one HTML page of scored alleles: a table, the strongest first, and a panel for each with a picture.
+    """Write an HTML page of scored alleles: a ranked table, and a panel with a picture for each allele.
 
-    The page is self-contained and fetches nothing.
+    The page is one file that works offline.
     """
     from vepscore.genome.annotation import Annotation
     from vepscore.io.output_paths import check_output_paths
@@ -89,16 +94,16 @@ def report(
         if reference is not None and tracks and ranking.rows:
             facts = read_facts(ranking)
             predictor = open_predictor(reference, model, windows, compute, facts)
-        cases = collect_alleles(
+        alleles = collect_alleles(
             source,
             ranking,
             Annotation.from_gtf(annotation) if annotation else None,
             predict_rows(predictor, ranking.rows, reason=NO_REFERENCE if tracks else "--no-tracks"),
         )
         document = build_document(
-            source, ranking, cases, tracks=predictor.info.metadata.to_header() if predictor else None
+            source, ranking, alleles, tracks=predictor.info.metadata.to_header() if predictor else None
         )
         for difference in document["differences"]:
-            log.warning("the tracks are not of what the scores are: %s", difference)
+            log.warning("the tracks and the scores were predicted differently: %s", difference)
         writer.write(render_page(document))
-    log.info("%d of %d alternate alleles are in %s", len(cases), ranking.alleles, output)
+    log.info("%d of %d alternate alleles are in %s", len(alleles), ranking.alleles, output)

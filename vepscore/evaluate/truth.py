@@ -16,7 +16,7 @@ IGNORED_TERMS = ("not_provided", "other")
 
 
 class Excluded(Exception):
-    """An allele is excluded; its text is the reason, the same for all that are left out for it."""
+    """An allele is excluded; its text is the reason, equal for all alleles excluded for it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""bigWig files that appear whole or not at all. Coordinates are 0-based and half-open."""
+"""Write bigWig files, which appear whole or not at all. Coordinates are 0-based and half-open."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from vepscore.io.atomic import StagedFile, StagedWriter
 
 
 def require_bigwig() -> ModuleType:
-    """The library that writes bigWigs, which is an extra.
+    """Return pyBigWig, which is an optional dependency.
 
     Raises:
         UsageError: it is not installed.
@@ -28,19 +28,20 @@ def require_bigwig() -> ModuleType:
 
 
 class BigWigWriter(StagedWriter):
-    """Writes one track.
+    """Write one track.
 
     Args:
-        path: where the file shall appear.
-        contigs: length in bp by name, of those that have values.
+        path: output file.
+        contigs: length in bp by name, of the contigs that have values.
     """
 
     def __init__(self, path: Path, contigs: Mapping[str, int]) -> None:
-        super().__init__(StagedFile(path), path)
+        self._staged = StagedFile(path)
+        super().__init__(self._staged, path)
         self._contigs = contigs
 
     def write(self, chrom: str, start0: np.ndarray, end0: np.ndarray, values: np.ndarray) -> None:
-        """Adds bins, ascending and one beside the other; what lies past the contig's ends is cut off.
+        """Add adjacent bins in ascending order, without the parts beyond the contig's ends.
 
         Args:
             chrom: the contig.
@@ -64,7 +65,7 @@ class BigWigWriter(StagedWriter):
 
     def _open(self) -> None:
         with self._library_errors():
-            self._file = require_bigwig().open(str(self._target.temporary), "w")
+            self._file = require_bigwig().open(str(self._staged.temporary), "w")
             self._file.addHeader(list(self._contigs.items()))
 
     def _close(self) -> None:

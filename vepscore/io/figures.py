@@ -1,30 +1,29 @@
-"""Figures of matplotlib as files: .svg or .png, with the same bytes for the same figure.
+"""Matplotlib figures as files: .svg, .png or .pdf, with the same bytes for the same figure.
 
-A figure has the style of matplotlib's own defaults, whatever a matplotlibrc or the caller's process has set, and needs
-no backend. What the process has set is the same afterwards.
+Figures have matplotlib's default style, whatever a matplotlibrc or the caller's process has set, and need no backend.
+The settings of the process are restored afterwards.
 """
 
 import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from vepscore.errors import UsageError
-from vepscore.io.atomic import StagedWriter, Target
-from vepscore.io.streams import open_target, output_suffix
+from vepscore.io.atomic import Target
 
-SUFFIXES = (".svg", ".png")
-_POSITION_DIGITS = 4  # shares of the figure's width and height
+SUFFIXES = (".svg", ".png", ".pdf")
+_POSITION_DIGITS = 4  # of fractions of the figure's width and height
+_UNDATED = {".svg": {"Date": None}, ".png": {"Software": None}, ".pdf": {"CreationDate": None}}
 _BACKEND_VARIABLE = "MPLBACKEND"
 
 
-def require_matplotlib(way_out: str = "") -> None:
-    """Makes sure that the library which draws is installed, which is an extra.
+def require_matplotlib(alternative: str = "") -> None:
+    """Check that matplotlib is installed, which is an optional dependency.
 
     Args:
-        way_out: what else the user may do, for the message.
+        alternative: what else the user may do, for the message.
 
     Raises:
         UsageError: it is not.
@@ -34,23 +33,22 @@ def require_matplotlib(way_out: str = "") -> None:
     except ModuleNotFoundError as error:
         raise UsageError(
             "pictures are drawn with matplotlib, which is not installed",
-            hint=f"pip install 'vepscore[plot]'{way_out}",
+            hint=f"pip install 'vepscore[plot]'{alternative}",
         ) from error
 
 
 def save_figure(draw: Callable[[], Any], target: Target, suffix: str) -> None:
-    """Draws a figure and writes it in the format of a suffix."""
+    """Draw a figure, and write it in the format of a suffix."""
     with _own_style():
-        about = {"Date": None} if suffix == ".svg" else {"Software": None}
         figure = draw()
         _fix_layout(figure)
         with contextlib.closing(target.open()) as file:
-            figure.savefig(file, format=suffix[1:], dpi=150, metadata=about)
+            figure.savefig(file, format=suffix[1:], dpi=150, metadata=_UNDATED[suffix])
 
 
 @contextlib.contextmanager
 def _own_style() -> Iterator[None]:
-    """Use matplotlib's own defaults; without the salt, the same figure would be other bytes each time."""
+    """Set matplotlib's defaults, and a salt, without which the same figure would have other bytes each time."""
     matplotlib = _import_matplotlib()
     style = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
     with matplotlib.rc_context(style | {"svg.hashsalt": "vepscore"}):
@@ -58,7 +56,7 @@ def _own_style() -> Iterator[None]:
 
 
 def _import_matplotlib() -> Any:
-    """Import matplotlib also where the environment names a backend that is not installed, as a notebook's does.
+    """Import matplotlib, even if the environment names a backend that is not installed, as a notebook's does.
 
     matplotlib reads the name when it is first imported, and refuses one that it does not find.
     """
@@ -76,35 +74,8 @@ def _import_matplotlib() -> Any:
 
 
 def _fix_layout(figure: Any) -> None:
-    """Lays a figure out once, in round numbers: the solver's last digits are not the same each time."""
+    """Lay a figure out once, with rounded positions: the last digits of the solver vary."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
         axes.set_position([round(edge, _POSITION_DIGITS) for edge in axes.get_position().bounds])
-
-
-class FigureWriter(StagedWriter):
-    """Writes one figure.
-
-    Args:
-        path: where the file shall appear; .svg or .png.
-
-    Raises:
-        UsageError: the path has another suffix than SUFFIXES.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._suffix = output_suffix(path, SUFFIXES)
-        super().__init__(open_target(path), path)
-        self._draw: Callable[[], Any] | None = None
-
-    def write(self, draw: Callable[[], Any]) -> None:
-        """Takes what makes the figure."""
-        self._draw = draw
-
-    def _open(self) -> None:
-        """There is nothing to draw yet."""
-
-    def _close(self) -> None:
-        if self._draw is not None:
-            save_figure(self._draw, self._target, self._suffix)

@@ -1,4 +1,4 @@
-"""The picture of a saturation mutagenesis: a logo of the reference's bases over a heat map of all substitutions.
+"""The figure of a saturation mutagenesis: a logo of the reference's bases over a heat map of all substitutions.
 
 Axis: L bases of the region.
 """
@@ -47,7 +47,7 @@ class SaturationFigureWriter(ResultWriter):
     """Draw the scores of one scorer.
 
     Args:
-        path: where the file shall appear; .svg or .png.
+        path: output file; .svg, .png or .pdf.
         scorer: the name of the scorer, or of the composite.
         chrom: the region's contig.
         start0: the region's first base, 0-based.
@@ -79,7 +79,7 @@ class SaturationFigureWriter(ResultWriter):
 
 
 def draw_saturation(matrix: SaturationMatrix) -> Any:
-    """A matplotlib figure: the logo, whose letters are as high as a base's mean effect, over the heat map."""
+    """Return a matplotlib figure: the logo, with letters as high as the mean effect of a base, over the heat map."""
     from matplotlib.figure import Figure
 
     length = len(matrix.reference)
@@ -150,7 +150,7 @@ def _draw_heat_map(axes: Any, matrix: SaturationMatrix) -> Any:
 
 
 def _unit_letters() -> dict[str, Any]:
-    """The outline of each base's letter, stretched to a width and height of 1."""
+    """Return the outline of each base's letter, scaled to a width and height of 1."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
     from matplotlib.transforms import Affine2D
@@ -165,7 +165,7 @@ def _unit_letters() -> dict[str, Any]:
 
 
 def _placed(letter: Any, left: float, height: float) -> Any:
-    """A letter on the zero line; one of negative height hangs from it, upright."""
+    """Return a letter above the zero line, or below it for a negative height; always upright."""
     from matplotlib.transforms import Affine2D
 
     return letter.transformed(Affine2D().scale(0.92, abs(height)).translate(left + 0.04, min(height, 0.0)))

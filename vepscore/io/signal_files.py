@@ -1,4 +1,4 @@
-"""Predicted signals as files: bigWigs of tracks, NPZ of contact maps, and a JSON document that names them all.
+"""Predicted signals as files: bigWigs of tracks, NPZ of contact maps, and a JSON list of the files.
 
 Axes: B bins, T tracks. Coordinates are 0-based and half-open.
 """
@@ -32,10 +32,10 @@ class RegionSignals:
     end0: np.ndarray  # int (B,), exclusive; may lie past the contig's end
     tracks: Tracks
     reference: np.ndarray  # float32 (B, T); of CONTACT_MAPS (B, B, T)
-    alternate: np.ndarray | None  # the same, in the reference's coordinates; None where there is no variant
+    alternate: np.ndarray | None  # same shape, in the reference's coordinates; None without a variant
 
     def by_allele(self) -> dict[str, np.ndarray]:
-        """The signals, with the difference of the two where there are two."""
+        """Return the signals by allele, and their difference if there is an alternate."""
         if self.alternate is None:
             return {REFERENCE: self.reference}
         difference = self.alternate - self.reference
@@ -46,12 +46,12 @@ class RegionSignals:
 class WrittenFile:
     """One file of a prediction."""
 
-    file: str  # in the folder
+    file: str  # name in the folder
     output: str
-    track: str  # "" where the file has several
+    track: str  # "" if the file has several
     strand: str
     biosample: str
-    allele: str  # "" where the file has several
+    allele: str  # "" if the file has several
     resolution_bp: int
     bins: int
     smallest: float
@@ -60,14 +60,14 @@ class WrittenFile:
 
 
 class ContactMapWriter(StagedWriter):
-    """Writes the contact maps of a region as one NPZ: `reference` and so on, (B, B, T), with bins and tracks named."""
+    """Write the contact maps of a region as one NPZ: (B, B, T) for each allele, and names of bins and tracks."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(StagedFile(path), path)
         self._arrays: dict[str, np.ndarray] = {}
 
     def write(self, signals: RegionSignals) -> None:
-        """Takes the maps."""
+        """Take the maps, to be written when the writer closes."""
         tracks = signals.tracks
         self._arrays = {
             "chrom": np.array(signals.chrom),
@@ -80,11 +80,11 @@ class ContactMapWriter(StagedWriter):
         }
 
     def _open(self) -> None:
-        """There is nothing to write yet."""
+        """Do nothing: there are no maps yet."""
 
     def _close(self) -> None:
-        with self._target.temporary.open("wb") as file:
-            np.savez_compressed(file, **self._arrays)
+        with self._target.open() as file:
+            np.savez_compressed(file, allow_pickle=False, **self._arrays)
 
 
 def list_signal_files(folder: Path) -> list[Path]:
@@ -99,26 +99,26 @@ def list_signal_files(folder: Path) -> list[Path]:
 def write_signals(
     folder: Path, signals: Sequence[RegionSignals], contigs: Mapping[str, int], facts: Mapping[str, str]
 ) -> list[WrittenFile]:
-    """Writes all files of a prediction; they appear together at the end, or not at all.
+    """Write all files of a prediction. They appear together at the end, or not at all.
 
     Args:
-        folder: there already.
-        signals: by output.
-        contigs: length in bp by name, of those that have signals.
-        facts: what the prediction was made of, for the list of files.
+        folder: an existing folder.
+        signals: one for each output.
+        contigs: length in bp by name, of the contigs that have signals.
+        facts: inputs and settings of the prediction, for the list of files.
 
     Raises:
         OutputError: a file cannot be written.
     """
     written: list[WrittenFile] = []
     with contextlib.ExitStack() as stack:
-        # Each is closed at once and renamed at the end: there may be more than a process can have open.
+        # Each file is closed at once and renamed at the end, because a process cannot keep so many open.
         for of_output in signals:
             if of_output.tracks.output is Output.CONTACT_MAPS:
                 name = f"{of_output.tracks.output}.npz"
-                writer = stack.enter_context(ContactMapWriter(folder / name))
-                writer.write(of_output)
-                writer.finish()
+                maps = stack.enter_context(ContactMapWriter(folder / name))
+                maps.write(of_output)
+                maps.finish()
                 written.append(_written_file(name, of_output, None, "", of_output.reference))
                 continue
             for name, track, allele, values in _files_of(of_output):
@@ -133,7 +133,7 @@ def write_signals(
 
 
 def _files_of(signals: RegionSignals) -> Iterator[tuple[str, int, str, np.ndarray]]:
-    """Name, track, allele and values (B,) of each bigWig."""
+    """Yield name, track, allele and values (B,) of each bigWig."""
     names = track_names(signals.tracks)
     for allele, values in signals.by_allele().items():
         for track, name in enumerate(names):
@@ -141,7 +141,7 @@ def _files_of(signals: RegionSignals) -> Iterator[tuple[str, int, str, np.ndarra
 
 
 def track_names(tracks: Tracks) -> list[str]:
-    """A name for each track, of output, track and strand, that is safe in a file's name; each is there once only."""
+    """Return a distinct name for each track, from output, track and strand, that is safe as a file name."""
     parts = [
         [
             str(tracks.output),

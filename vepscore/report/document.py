@@ -1,4 +1,4 @@
-"""A report as plain values: what its page says, ready for the template and for the scripts in the page."""
+"""The content of a report as plain values, for the template and the scripts of the page."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,15 +7,16 @@ from typing import Any
 
 from vepscore.genome.alleles import Status
 from vepscore.genome.annotation import Annotation
+from vepscore.io.drawing import to_svg
 from vepscore.io.fields import format_float
 from vepscore.io.lines import STDIN
-from vepscore.io.signal_files import RegionSignals
-from vepscore.report.details import Details, details_of_entries, read_details
+from vepscore.report.details import Details, details_of_entries
 from vepscore.report.modalities import ACTIVE_SUFFIX, SCORER_WORDS, Modality, describe_scorer
-from vepscore.report.packing import Names, pack_details, pack_scene
-from vepscore.report.ranking import RankedAllele, Ranking, is_parquet
+from vepscore.report.packing import Names, pack_details
+from vepscore.report.picture import draw_picture
+from vepscore.report.ranking import RankedAllele, Ranking, is_long_table
 from vepscore.report.ranking_table import exclusions_in_words, variant_in_words
-from vepscore.report.scene import Scene, compose_scene
+from vepscore.report.scene import Scene, Signals, compose_scene
 from vepscore.report.scored_alleles import Entry, ScoredAllele
 from vepscore.report.words import describe_event
 
@@ -29,20 +30,7 @@ MAY_DIFFER = (
     "vepscorePrecision",
     "vepscoreRotary",
 )
-
-STATUS_MEANINGS = {
-    Status.REF_MISMATCH: "REF is not what the genome has there: most often another assembly",
-    Status.SYMBOLIC: "a symbolic allele, * or a breakend: no sequence to score",
-    Status.NON_ACGT: "REF or ALT holds letters other than A, C, G, T",
-    Status.TOO_LONG: "the allele does not fit the window",
-    Status.OFF_REFERENCE: "the contig or the position is not in the genome",
-    Status.N_WINDOW: "over 90 % of the window is N",
-    Status.NOT_APPLICABLE: "no scorer of the run applies: most often in no gene",
-    Status.FAILED: "the network gave numbers that are not finite",
-}
 _NO_STATUS = "the file has no status for it: it was not scored"
-
-Signals = Sequence[RegionSignals] | str  # around a variant, or why there are none
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,28 +45,34 @@ class ReportedAllele:
 def collect_alleles(
     source: str, ranking: Ranking, annotation: Annotation | None, signals: Iterable[Signals]
 ) -> list[ReportedAllele]:
-    """All that is shown of the ranked alleles.
+    """Collect what a report shows of the ranked alleles.
 
     Args:
         source: the file that was ranked.
-        ranking: its order.
-        annotation: for the genes.
-        signals: of each row, in order.
+        ranking: the ranked alleles.
+        annotation: source of the genes in the pictures; None: draw none.
+        signals: predictions around each ranked allele, in order.
     """
-    rows = ranking.rows
-    if is_parquet(source):
-        found = read_details(source, ((row.allele.record, row.allele.alt_index) for row in rows))
-        details = [found[row.allele.record, row.allele.alt_index] for row in rows]
-    else:
-        details = [details_of_entries(row.allele) for row in rows]
+    all_details = _read_details(source, ranking.rows)
     return [
-        ReportedAllele(row=row, details=own, scene=scene_of(row, own, annotation, around))
-        for row, own, around in zip(rows, details, signals, strict=True)
+        ReportedAllele(row=row, details=details, scene=scene_of(row, details, annotation, around))
+        for row, details, around in zip(ranking.rows, all_details, signals, strict=True)
     ]
 
 
+def _read_details(source: str, rows: Sequence[RankedAllele]) -> list[Details]:
+    if not is_long_table(source):
+        return [details_of_entries(row.allele) for row in rows]
+    from vepscore.io.long_table_reader import LongTableReader
+    from vepscore.report.details import read_details
+
+    keys = [(row.allele.record, row.allele.alt_index) for row in rows]
+    found = read_details(LongTableReader(source), keys)
+    return [found[key] for key in keys]
+
+
 def scene_of(row: RankedAllele, details: Details, annotation: Annotation | None, signals: Signals) -> Scene:
-    """The picture of a ranked allele."""
+    """Return the scene of a ranked allele."""
     return compose_scene(
         chrom=row.allele.chrom,
         pos1=row.allele.pos1,
@@ -93,18 +87,22 @@ def scene_of(row: RankedAllele, details: Details, annotation: Annotation | None,
 
 
 def build_document(
-    source: str, ranking: Ranking, cases: Sequence[ReportedAllele], *, tracks: Mapping[str, str] | None = None
+    source: str,
+    ranking: Ranking,
+    alleles: Sequence[ReportedAllele],
+    *,
+    tracks: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The values that the template of the page takes.
+    """Return the values that the template of the page takes.
 
     Args:
         source: the file that was ranked.
-        ranking: its order.
-        cases: of its rows.
-        tracks: what the tracks were predicted with, key to value; None where there are none.
+        ranking: the ranked alleles.
+        alleles: the same with their details.
+        tracks: how the tracks in the pictures were predicted, key to value; None: there are none.
     """
     facts = read_facts(ranking)
-    scorers = {effect.scorer for case in cases for effect in case.details.effects}
+    scorers = {effect.scorer for one in alleles for effect in one.details.effects}
     names = Names()
     return {
         "name": "standard input" if source == STDIN else Path(source).name,
@@ -112,13 +110,13 @@ def build_document(
         "by": ranking.modality.name,
         "alleles": ranking.alleles,
         "excluded": exclusions_in_words(ranking),
-        "has_ids": any(case.row.allele.id != "." for case in cases),
-        "has_quantiles": any(_quantile(case.row) for case in cases),
-        "has_events": any(case.row.event for case in cases),
-        "has_rows": is_parquet(source),
-        "largest": max((abs(case.row.measure.value) for case in cases), default=0.0),
-        "rows": [_cells(case, ranking.modality) for case in cases],
-        "panels": [_panel(case, names) for case in cases],
+        "has_ids": any(one.row.allele.id != "." for one in alleles),
+        "has_quantiles": any(_quantile(one.row) for one in alleles),
+        "has_events": any(one.row.event for one in alleles),
+        "has_rows": is_long_table(source),
+        "largest": max((abs(one.row.measure.value) for one in alleles), default=0.0),
+        "rows": [_cells(one) for one in alleles],
+        "panels": [_panel(one, names) for one in alleles],
         "names": names.texts,
         "words": {name: describe_scorer(name) for name in sorted(scorers)},
         "order": sorted(scorers, key=lambda name: _scorer_order(name, ranking.modality)),
@@ -132,14 +130,18 @@ def build_document(
 
 
 def read_facts(ranking: Ranking) -> dict[str, str]:
-    """How the scores were made, key to value."""
-    return dict(line.removeprefix("##").partition("=")[::2] for line in ranking.provenance)
+    """Return how the scores were made, key to value."""
+    pairs = (line.removeprefix("##").partition("=") for line in ranking.provenance)
+    return {key: value for key, _, value in pairs}
 
 
 def differing_facts(
     scores: Mapping[str, str], tracks: Mapping[str, str], keys: Iterable[str] = MUST_AGREE
 ) -> list[str]:
-    """In what the tracks were predicted otherwise than the scores, in words; files are compared by their hashes."""
+    """Return, in words, how the predictions of the tracks differ from those of the scores.
+
+    Files are compared by their hashes.
+    """
     return [
         f"{key.removeprefix('vepscore').lower()}: tracks {tracks[key]}, scores {scores[key]}"
         for key in keys
@@ -148,17 +150,17 @@ def differing_facts(
 
 
 def _identity(fact: str) -> str:
-    """The hash, where there is one."""
+    """Return the hash of a file; of other facts the text."""
     return fact.rpartition("sha256:")[2]
 
 
-def _cells(case: ReportedAllele, modality: Modality) -> dict[str, Any]:
-    """A row of the table."""
-    row = case.row
-    lead = row.measure.parts[0] if row.measure.parts else Entry(scorer="", score=0.0)
+def _cells(one: ReportedAllele) -> dict[str, Any]:
+    """Return a row of the page's table."""
+    row = one.row
+    first = row.measure.parts[0] if row.measure.parts else Entry(scorer="", score=0.0)
     return {
         "rank": row.rank,
-        "variant": case.scene.name,
+        "variant": one.scene.name,
         "chrom": row.allele.chrom,
         "pos1": row.allele.pos1,
         "id": "" if row.allele.id == "." else row.allele.id,
@@ -168,13 +170,13 @@ def _cells(case: ReportedAllele, modality: Modality) -> dict[str, Any]:
         "quantile": _quantile(row),
         "event": str(row.event.kind) if row.event else "",
         "event_gene": row.event_gene,
-        "tissue": lead.tissue,
-        "scorer": lead.scorer,
+        "tissue": first.tissue,
+        "scorer": first.scorer,
     }
 
 
 def _scorer_order(name: str, modality: Modality) -> tuple[bool, bool, int, str]:
-    """Those that the alleles are ranked by, then those that compare alleles, then those that do not."""
+    """Sort the scorers of the modality first, and those that do not compare alleles last."""
     known = list(SCORER_WORDS)
     place = known.index(name) if name in known else len(known)
     return name.endswith(ACTIVE_SUFFIX), name not in modality.weights, place, name
@@ -188,9 +190,9 @@ def _quantile(row: RankedAllele) -> str:
     return format_float(row.measure.quantile, missing="")
 
 
-def _panel(case: ReportedAllele, names: Names) -> dict[str, Any]:
-    """What the page's scripts build a panel from."""
-    row = case.row
+def _panel(one: ReportedAllele, names: Names) -> dict[str, Any]:
+    """Return the data that the page's script builds a panel from."""
+    row, scene = one.row, one.scene
     return {
         "record": row.allele.record,
         "alt_index": row.allele.alt_index,
@@ -198,16 +200,17 @@ def _panel(case: ReportedAllele, names: Names) -> dict[str, Any]:
         "alt": row.allele.alt,
         "event": describe_event(row.event) if row.event else "",
         "event_gene": row.event_gene,
-        **pack_details(case.details, names),
-        "scene": pack_scene(case.scene, names),
+        **pack_details(one.details, names),
+        "pictures": [to_svg(draw_picture(scene, view)) for view in (scene.focus, scene.extent)],
+        "has_tracks": scene.predicted is not None,
     }
 
 
 def _unscored(allele: ScoredAllele) -> dict[str, str]:
-    known = allele.status in STATUS_MEANINGS
+    is_known = allele.status in Status.__members__ and allele.status != Status.OK
     return {
         "variant": variant_in_words(allele),
         "id": "" if allele.id == "." else allele.id,
         "status": allele.status,
-        "meaning": STATUS_MEANINGS[Status(allele.status)] if known else _NO_STATUS,
+        "meaning": Status(allele.status).meaning if is_known else _NO_STATUS,
     }

@@ -1,19 +1,19 @@
-"""The likely splice event of a variant in a gene: a rule over the four strongest changes of its splice sites.
+"""Call the likely splice event of a variant in a gene, by rules over the four strongest changes of its splice sites.
 
-Only the loss of an annotated site and the gain of another place lead. Of those that pass the threshold the strongest
-does, a loss before an equal gain, and the first rule that fits decides:
+The leading change is the strongest one that passes the threshold among losses of annotated sites and gains of other
+sites; a loss precedes an equal gain. The first rule that fits it decides:
 
-    any     a site is lost, and a gain of the same kind may stand in      cryptic site
-    any     a site is lost, and an annotated one may stand in             alternative site
-    gain    a gained pair within an intron, or a gain with a latent site  pseudoexon
-    gain    a site is gained in an exon, or near one                      cryptic site
-    gain    deep in an intron, without a partner                          cryptic site of no known exon
-    loss    both sites of one intron                                      intron retention
-    loss    an inner exon's site, or the two ends of inner exons          exon skipping
-    loss    the donor of first exons, or the acceptor of last ones        intron retention
+    any     a site is lost, and a gain of the same kind may replace it          cryptic site
+    any     a site is lost, and an annotated one may replace it                 alternative site
+    gain    a gained pair within an intron, or a gain with an existing partner  pseudoexon
+    gain    a site is gained in an exon, or near one                            cryptic site
+    gain    deep in an intron, without a partner                                cryptic site of no known exon
+    loss    both sites of one intron                                            intron retention
+    loss    an inner exon's site, or the two ends of inner exons                exon skipping
+    loss    the donor of first exons, or the acceptor of last ones              intron retention
 
-Coordinates are those of the reference, 0-based and half-open, and so are lengths: bases that the variant itself inserts
-or deletes are not counted in them.
+Coordinates and lengths are those of the reference, 0-based and half-open: bases that the variant itself inserts or
+deletes are not counted.
 
 References: Canson et al., "SpliceAI-10k calculator for the prediction of pseudoexonization, intron retention, and exon
 deletion", Bioinformatics 2023, for the idea of such rules; the rules here are our own.
@@ -31,7 +31,7 @@ _OTHER = {DONOR: ACCEPTOR, ACCEPTOR: DONOR}
 
 
 class EventKind(enum.StrEnum):
-    """What happens to the transcript."""
+    """Effect on the transcript."""
 
     EXON_SKIPPING = "exon skipping"
     CRYPTIC_SITE = "cryptic site"
@@ -43,11 +43,11 @@ class EventKind(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SiteChange:
-    """The strongest gain or loss of a kind of site in the gene."""
+    """The strongest gain or loss of one kind of site in the gene."""
 
     site: str  # DONOR or ACCEPTOR
-    pos0: int  # of the exon's base next to the intron
-    score: float  # alternate minus reference of its probability: gains above 0, losses below
+    pos0: int  # the exon's base next to the intron
+    score: float  # probability of the alternate minus that of the reference
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,38 +56,35 @@ class JunctionChange:
 
     start0: int  # first base of the intron
     end0: int  # exclusive
-    score: float  # size of the log fold change
+    score: float  # absolute log fold change
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The numbers that the call hangs on."""
+    """Thresholds and lengths of the rules."""
 
-    threshold: float = 0.2  # of a change that counts, in size
-    partner: float = 0.05  # of the weaker gain of a pseudoexon's pair
-    junction: float = 0.5  # log fold change of a junction that names a latent partner
+    threshold: float = 0.2  # smallest size of a change that counts
+    partner: float = 0.05  # smallest size of the weaker gain of a pseudoexon's pair
+    junction: float = 0.5  # smallest log fold change of a junction to an existing partner
     pseudoexon_min_bp: int = 20
     pseudoexon_max_bp: int = 500
-    shift_max_bp: int = 500  # by which an exon may grow into its intron
+    shift_max_bp: int = 500  # by which an exon may extend into its intron
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EventCall:
-    """The likely event, and what speaks for it."""
+    """The likely event and its evidence."""
 
     kind: EventKind
-    region: Interval | None = (
-        None  # skipped exons with what is between, pseudoexon, retained intron, or the exon as it becomes
-    )
-    exons: int = 0  # skipped
-    exon_change_bp: int | None = (
-        None  # of a cryptic or alternative site: by how much its exon grows; None where none is near
-    )
-    evidence: tuple[
-        SiteChange, ...
-    ] = ()  # what the call rests on, the leading change first; of NONE what is strong
-    partner0: int | None = None  # a pseudoexon's site that is not gained but ends one of `junctions`
-    junctions: tuple[JunctionChange, ...] = ()  # that begin or end where the event says, strongest first
+    # First to last skipped exon, pseudoexon, retained intron, or the changed exon.
+    region: Interval | None = None
+    exons: int = 0  # number of skipped exons
+    # Growth of the exon at a cryptic or alternative site; None if no exon is near.
+    exon_change_bp: int | None = None
+    # The leading change first; for EventKind.NONE, the changes that pass the threshold.
+    evidence: tuple[SiteChange, ...] = ()
+    partner0: int | None = None  # a pseudoexon's site that is not gained, but ends one of `junctions`
+    junctions: tuple[JunctionChange, ...] = ()  # that support the event, strongest first
     distance_bp: int | None = None  # of the leading change from the nearest annotated exon; 0 within one
 
 
@@ -97,50 +94,38 @@ def call_event(
     junctions: Iterable[JunctionChange] = (),
     rules: Rules | None = None,
 ) -> EventCall:
-    """The likely event of one variant in one gene.
+    """Return the likely event of one variant in one gene.
 
     Args:
-        changes: up to four, the strongest gain and loss of each kind of site on the gene's strand.
+        changes: at most four: the strongest gain and loss of each kind of site on the gene's strand.
         gene: its annotated exons.
-        junctions: rows of SPLICE_JUNCTIONS for the gene, if any.
+        junctions: changes of the gene's junctions, if known.
         rules: thresholds and lengths; None: the defaults.
     """
-    case = _EventRules(list(changes), gene, list(junctions), rules or Rules())
-    call = case.call()
-    return call if gene.strand == "+" else _mirror_call(call)
+    if gene.strand == "+":
+        return _EventRules(changes, gene, junctions, rules or Rules()).call()
+    mirrored = map(_mirror_change, changes), gene.along_strand(), map(_mirror_junction, junctions)
+    return _mirror_call(_EventRules(*mirrored, rules or Rules()).call())
 
 
 class _EventRules:
-    """One variant and gene, turned so that the gene is on the plus strand: donors end exons, acceptors begin them."""
+    """The rules for one variant and one gene on the plus strand: donors end exons, acceptors begin them."""
 
     def __init__(
         self,
-        changes: Sequence[SiteChange],
+        changes: Iterable[SiteChange],
         gene: GeneModel,
-        junctions: Sequence[JunctionChange],
+        junctions: Iterable[JunctionChange],
         rules: Rules,
     ) -> None:
-        self.rules, self.gene = rules, gene.along_strand()
-        if gene.strand == "-":
-            changes = [_mirror_change(change) for change in changes]
-            junctions = [_mirror_junction(junction) for junction in junctions]
-        self.changes = changes
+        self.rules, self.gene, self.changes = rules, gene, list(changes)
         self.junctions = sorted(junctions, key=lambda one: (-one.score, one.start0, one.end0))
-        self.annotated = {
-            (site, pos0)
-            for exons in self.gene.transcripts
-            for sites in (
-                [(DONOR, exon.end0 - 1) for exon in exons[:-1]],
-                [(ACCEPTOR, exon.start0) for exon in exons[1:]],
-            )
-            for site, pos0 in sites
-        }
-        known = [(change, (change.site, change.pos0) in self.annotated) for change in changes]
-        self.losses = {c.site: c for c, is_annotated in known if is_annotated and -c.score >= rules.threshold}
-        self.gains = {c.site: c for c, is_annotated in known if not is_annotated and c.score >= rules.partner}
-        self.annotated_gains = {
-            c.site: c for c, is_annotated in known if is_annotated and c.score >= rules.threshold
-        }
+        self.annotated = _annotated_sites(gene)
+        known = [change for change in self.changes if (change.site, change.pos0) in self.annotated]
+        new = [change for change in self.changes if change not in known]
+        self.losses = {change.site: change for change in known if -change.score >= rules.threshold}
+        self.annotated_gains = {change.site: change for change in known if change.score >= rules.threshold}
+        self.gains = {change.site: change for change in new if change.score >= rules.partner}
 
     def call(self) -> EventCall:
         strong = [gain for gain in self.gains.values() if gain.score >= self.rules.threshold]
@@ -157,7 +142,7 @@ class _EventRules:
         )
 
     def _unexplained(self) -> EventCall:
-        """No event: nothing is strong, or an annotated site is gained further, or another place lost."""
+        """Return no event: no change is strong, an annotated site is strengthened, or another site is lost."""
         strong = [change for change in self.changes if abs(change.score) >= self.rules.threshold]
         strong.sort(key=lambda change: (-abs(change.score), change.site, change.pos0))
         distance_bp = self.gene.distance_bp(strong[0].pos0) if strong else None
@@ -180,7 +165,7 @@ class _EventRules:
         return self._retained(loss, other) or self._skipped(loss, other) or self._retained_at_end(loss)
 
     def _pseudoexon(self, gain: SiteChange) -> EventCall | None:
-        """An exon within an intron, from the gained site and its partner."""
+        """Return the new exon between a gained site in an intron and its partner."""
         if self.gene.distance_bp(gain.pos0) == 0:
             return None
         other = self.gains.get(_OTHER[gain.site])
@@ -196,7 +181,7 @@ class _EventRules:
         return None
 
     def _new_exon(self, site: str, pos0: int, partner0: int) -> Interval | None:
-        """From acceptor to donor, where its length is plausible and no annotated exon overlaps it."""
+        """Return the exon from acceptor to donor, if its length is plausible and it overlaps no annotated exon."""
         donor0, acceptor0 = (pos0, partner0) if site == DONOR else (partner0, pos0)
         exon = Interval(acceptor0, donor0 + 1)
         is_plausible = self.rules.pseudoexon_min_bp <= exon.length_bp <= self.rules.pseudoexon_max_bp
@@ -205,7 +190,7 @@ class _EventRules:
         return exon if is_plausible and is_free and first0 < exon.start0 and exon.end0 < end0 else None
 
     def _cryptic(self, gain: SiteChange, loss: SiteChange | None = None) -> EventCall | None:
-        """The exon that the gained site changes least; where a site is lost, one that had it."""
+        """Return the exon that the gained site changes least; if a site is lost, an exon that had it."""
         found = []
         for exons in self.gene.transcripts:
             for index, exon in enumerate(exons):
@@ -233,15 +218,17 @@ class _EventRules:
         )
 
     def _retained(self, loss: SiteChange, other: SiteChange | None) -> EventCall | None:
-        """The intron that has lost both its sites."""
-        sites = {change.site: change.pos0 for change in (loss, other) if change}
+        """Return the intron that has lost both its sites."""
+        if other is None:
+            return None
+        sites = {change.site: change.pos0 for change in (loss, other)}
         for intron in self._introns():
             if sites == {DONOR: intron.start0 - 1, ACCEPTOR: intron.end0}:
                 return EventCall(kind=EventKind.INTRON_RETENTION, region=intron, evidence=(loss, other))
         return None
 
     def _skipped(self, loss: SiteChange, other: SiteChange | None) -> EventCall | None:
-        """Exons from a lost acceptor to a lost donor of one transcript, or else the exon with the stronger loss."""
+        """Return the exons from a lost acceptor to a lost donor of a transcript, else the exon of the stronger loss."""
         both = {change.site: change.pos0 for change in (loss, other) if change}
         for sites, evidence in ((both, (loss, other)), ({loss.site: loss.pos0}, (loss,))):
             found = []
@@ -254,7 +241,7 @@ class _EventRules:
                     skipped = Interval(inner[first].start0, inner[last].end0)
                     found.append((skipped, last - first + 1))
             if found:
-                # That of most transcripts; of those the shortest, the first.
+                # The exons of most transcripts; of these the shortest, then the first.
                 region, exons = min(found, key=lambda one: (-found.count(one), one[0].length_bp, one))
                 return EventCall(
                     kind=EventKind.EXON_SKIPPING,
@@ -265,7 +252,7 @@ class _EventRules:
         return None
 
     def _retained_at_end(self, loss: SiteChange) -> EventCall:
-        """The shortest intron of a site that no inner exon has: a first exon's donor or a last exon's acceptor."""
+        """Return the shortest intron of a site of no inner exon: a first exon's donor or a last exon's acceptor."""
         introns = [
             intron
             for intron in self._introns()
@@ -275,7 +262,7 @@ class _EventRules:
         return EventCall(kind=EventKind.INTRON_RETENTION, region=intron, evidence=(loss,))
 
     def _introns(self) -> list[Interval]:
-        """The distinct introns, ascending."""
+        """Return the distinct introns, ascending."""
         return sorted(
             {
                 Interval(before.end0, after.start0)
@@ -285,12 +272,13 @@ class _EventRules:
         )
 
     def _supporting(self, call: EventCall) -> Iterator[JunctionChange]:
-        """Junctions at the sites that changed, over the skipped exons, or of the retained intron."""
+        """Yield junctions at the sites that changed, over the skipped exons, or of the retained intron."""
         donors = {change.pos0 + 1 for change in call.evidence if change.site == DONOR}
         acceptors = {change.pos0 for change in call.evidence if change.site == ACCEPTOR}
         for junction in self.junctions:
             spans = (
                 call.kind is EventKind.EXON_SKIPPING
+                and call.region is not None
                 and junction.start0 <= call.region.start0
                 and junction.end0 >= call.region.end0
             )
@@ -299,8 +287,15 @@ class _EventRules:
                 yield junction
 
 
+def _annotated_sites(gene: GeneModel) -> set[tuple[str, int]]:
+    """Return the kind and position of each site of a gene on the plus strand."""
+    donors = {(DONOR, exon.end0 - 1) for exons in gene.transcripts for exon in exons[:-1]}
+    acceptors = {(ACCEPTOR, exon.start0) for exons in gene.transcripts for exon in exons[1:]}
+    return donors | acceptors
+
+
 def _index(exons: Sequence[Interval], pos0: int | None, places0: Sequence[int]) -> int | None:
-    """The first of `exons` whose place is `pos0`: None where none is asked for, -1 where none is found."""
+    """Return the index of the first exon at `pos0`: None if `pos0` is None, -1 if there is no such exon."""
     if pos0 is None:
         return None
     return places0.index(pos0) if pos0 in places0 else -1
@@ -318,7 +313,7 @@ def _mirror_junction(junction: JunctionChange) -> JunctionChange:
 def _mirror_call(call: EventCall) -> EventCall:
     return dataclasses.replace(
         call,
-        region=call.region and call.region.mirrored(),
+        region=call.region.mirrored() if call.region else None,
         evidence=tuple(map(_mirror_change, call.evidence)),
         partner0=None if call.partner0 is None else -call.partner0,
         junctions=tuple(map(_mirror_junction, call.junctions)),

@@ -1,4 +1,4 @@
-"""Which alleles are ranked: regions, genes, frequencies."""
+"""Filters on the alleles of a ranking: regions, genes, allele frequencies."""
 
 import dataclasses
 import math
@@ -19,21 +19,21 @@ _SHOWN_CONTIGS = 5
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RegionFilter:
-    """A contig or a part of one; 0-based and half-open."""
+    """A contig or a part of one, 0-based and half-open."""
 
-    text: str  # as it was given
+    text: str  # as given
     readings: tuple[
         tuple[ContigNames, RegionText], ...
-    ]  # what it may mean, each with its contig under any name
+    ]  # possible meanings, each with its contig under any name
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `chr1`, `chr1:1000` or `chr1:1,000-2,000`, 1-based, both ends included.
 
-        A name of a contig may have colons, so that a text may have two readings.
+        The name of a contig may have colons, so a text may have two readings.
 
         Raises:
-            UsageError: it is none of these.
+            UsageError: the text is none of these.
         """
         found = [reading for reading in (parse_contig(text), parse_interval(text)) if reading is not None]
         if not found:
@@ -41,17 +41,17 @@ class RegionFilter:
         return cls(text, tuple((ContigNames([reading.contig]), reading) for reading in found))
 
     def among(self, contigs: Iterable[str]) -> Self:
-        """Return the region as a file with these contigs reads it: the name of a contig comes first."""
+        """Return the region in a file with these contigs; a reading whose contig is in the file is preferred."""
         known = ContigNames(contigs)
         found = [one for one in self.readings if known.match(one[1].contig) is not None]
         return dataclasses.replace(self, readings=tuple(found[:1])) if found else self
 
     def names(self, chrom: str) -> bool:
-        """Return whether the contig is one that the region may be on."""
+        """Return whether the region may be on the contig."""
         return any(contig.match(chrom) is not None for contig, _ in self.readings)
 
     def overlaps(self, chrom: str, pos1: int, ref: str) -> bool:
-        """Return whether REF has a base in it."""
+        """Return whether REF has a base in the region."""
         start0, end0 = pos1 - 1, pos1 - 1 + max(len(ref), 1)
         return any(
             contig.match(chrom) is not None
@@ -62,10 +62,10 @@ class RegionFilter:
 
 
 class RegionFilters:
-    """The regions that alleles are taken from; without any, all alleles are.
+    """Keep alleles in any of some regions; without regions, keep all.
 
     Args:
-        regions: as they were given.
+        regions: the regions as given.
     """
 
     def __init__(self, regions: Sequence[RegionFilter]) -> None:
@@ -73,19 +73,19 @@ class RegionFilters:
         self._contigs: dict[str, None] = {}  # of the file, in order
 
     def declare(self, contigs: Iterable[str]) -> None:
-        """Take note of contigs that the file declares."""
+        """Add contigs that the file declares."""
         self._contigs |= dict.fromkeys(contigs)
         self._regions = tuple(region.among(self._contigs) for region in self._regions)
 
     def include(self, chrom: str, pos1: int, ref: str) -> bool:
-        """Return whether REF has a base in one of them, or there are none."""
+        """Return whether REF has a base in a region, or there are no regions."""
         if not self._regions:
             return True
         self._contigs[chrom] = None
         return any(region.overlaps(chrom, pos1, ref) for region in self._regions)
 
     def find_unknown(self) -> str | None:
-        """Return a warning about regions on contigs that the file does not have; None where there are none."""
+        """Return a warning about regions on contigs that the file does not have; None if there are none."""
         unknown = [one.text for one in self._regions if not any(map(one.names, self._contigs))]
         if not unknown:
             return None
@@ -98,7 +98,7 @@ class GeneList:
     """Genes by name or id, in any case; Ensembl ids with or without their version.
 
     Args:
-        names: as they were given.
+        names: the names and ids as given.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -107,7 +107,7 @@ class GeneList:
 
     @classmethod
     def parse(cls, texts: Sequence[str]) -> Self:
-        """Each text is a file, with a gene in the first column of each line, or names separated by commas.
+        """Read texts: each is a file with a gene in the first column of each line, or names separated by commas.
 
         Raises:
             UsageError: a file is a GTF or cannot be read, or there is no gene.
@@ -118,14 +118,14 @@ class GeneList:
         return cls(names)
 
     def has(self, entry: Entry) -> bool:
-        """Whether the entry is about one of the genes."""
+        """Return whether the entry is about one of the genes."""
         keys = {_key(entry.gene_id), _key(entry.symbol)} & self._names.keys()
         self._found |= keys
         return bool(keys)
 
     @property
     def unseen(self) -> list[str]:
-        """Those that no entry was about so far, as they were given."""
+        """Genes without an entry so far, as given."""
         return [name for key, name in self._names.items() if key not in self._found]
 
 
@@ -138,24 +138,24 @@ def _names(text: str) -> list[str]:
     if not os.path.isfile(path):
         return [name.strip() for name in text.split(",") if name.strip()]
     if path.name.endswith((".gtf", ".gtf.gz", ".gff", ".gff3", ".gff.gz", ".gff3.gz")):
-        raise UsageError(f"--gene {text}\nis an annotation, expected a list of genes", hint="give it to -g")
+        raise UsageError(f"--gene {text}\nis an annotation, expected a list of genes", hint="pass it with -g")
     with open_text(path, UsageError, where=f"--gene {text}", strict=True) as lines:
         return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MaxFrequency:
-    """The largest value of an INFO field that an allele may have; one without a value may stay."""
+    """Keep alleles with at most a value in an INFO field, or with no value."""
 
     field: str
     value: float
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`FIELD=VALUE`.
+        """Read `FIELD=VALUE`.
 
         Raises:
-            UsageError: it is not that.
+            UsageError: the text has another form.
         """
         field, _, value = text.partition("=")
         try:
@@ -169,10 +169,10 @@ class MaxFrequency:
         return cls(field, number)
 
     def allows(self, text: str, where: str) -> bool:
-        """Whether an allele with this text in the field may stay.
+        """Return whether to keep an allele with this text in the field.
 
         Raises:
-            InputError: the text is no number.
+            InputError: the text is not a number.
         """
         if text == ".":
             return True
@@ -181,5 +181,5 @@ class MaxFrequency:
         except ValueError:
             raise InputError(
                 f"{where}\n{self.field} is {text[:60]!r}, expected a number or '.'",
-                hint="name a field of allele frequencies with --max-af FIELD=VALUE",
+                hint="give a field of allele frequencies: --max-af FIELD=VALUE",
             ) from None

@@ -1,4 +1,4 @@
-"""The alleles of an annotated VCF or BCF."""
+"""Read the alleles of an annotated VCF or BCF."""
 
 import collections
 import functools
@@ -22,20 +22,20 @@ from vepscore.report.scored_alleles import Entry, Measure, ScoredAllele
 
 
 class VcfAlleles:
-    """Iterates once over the alleles of an annotated VCF that pass the filters.
+    """Iterate once over the alleles of an annotated VCF that pass the filters.
 
     Args:
         path: VCF or BCF; "-" is standard input.
-        modality: whose fields are read.
-        regions: only alleles that overlap one of these; all where empty.
-        max_frequency: only alleles up to that.
-        sample: only alleles that this sample carries.
+        modality: its fields are read.
+        regions: keep only alleles that overlap one of these; empty: keep all.
+        max_frequency: keep only alleles up to this frequency.
+        sample: keep only alleles that this sample carries.
 
     Attributes:
         excluded: reason → alleles.
         provenance: header lines that say how the scores were made.
-        regions: those that alleles are taken from.
-        contigs: what the header says of contigs; known once the alleles are read.
+        regions: the regions, with the contigs found so far.
+        contigs: the header's contigs; known once the alleles are read.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class VcfAlleles:
         self._max_frequency, self._sample = max_frequency, sample
 
     def __iter__(self) -> Iterator[ScoredAllele]:
-        """The alleles, in the order of the file.
+        """Yield the alleles in the order of the file.
 
         Raises:
-            InputError: the file cannot be read, lacks what is asked for, or a value is malformed.
+            InputError: the file cannot be read, lacks a field or the sample, or a value is malformed.
         """
         with open_records(self._path) as records:
             values = InfoValues(records.header)
@@ -74,18 +74,18 @@ class VcfAlleles:
             genotypes.check()
 
     def _check(self, header: VcfHeader, values: InfoValues) -> None:
-        """Check that the header declares the fields that are read."""
+        """Raise InputError if the header does not declare a field that is read."""
         for field in (STATUS.id, self._modality.field):
             if not values.declares(field):
                 raise InputError(
-                    f"{header.source}\nthe header declares no {field}, expected what `vepscore score` wrote",
-                    hint="rank the file that `vepscore score -o` has written",
+                    f"{header.source}\nthe header declares no {field}, expected an output of `vepscore score`",
+                    hint="rank the file that `vepscore score -o` wrote",
                 )
         if self._max_frequency and not values.declares(self._max_frequency.field):
             raise InputError(
                 f"{header.source}\nthe header declares no INFO field {self._max_frequency.field}; "
                 f"it has {', '.join(header.declared('INFO'))}",
-                hint="--max-af takes one of these",
+                hint="use one of these with --max-af",
             )
 
     def _alleles(
@@ -103,7 +103,7 @@ class VcfAlleles:
         statuses = values.texts(record, info, STATUS.id)
         measures = self._stated(record, info, values, where)
         limit = self._max_frequency
-        frequencies = values.texts(record, info, limit.field) if limit else None
+        frequencies = values.texts(record, info, limit.field) if limit else []
         for index, alt in enumerate(record.alts):
             if limit and not limit.allows(frequencies[index], where):
                 self.excluded[f"{limit.field} above {limit.value:g}"] += 1
@@ -149,12 +149,12 @@ def _number(text: str, field: str, where: str) -> float:
     except ValueError:
         raise InputError(
             f"{where}\n{field} is {text[:60]!r}, expected a number or '.'",
-            hint="score the original file again; something has changed this one since",
+            hint="score the original file again; this one was changed after scoring",
         ) from None
 
 
 def _parse_entries(text: str, alt: str, where: str) -> tuple[Entry, ...]:
-    """The entries of the INFO field VS that are about one ALT."""
+    """Return the entries of the INFO field VS for one ALT."""
     entries = []
     for entry in text.split(","):
         parts = entry.split("|")

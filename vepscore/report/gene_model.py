@@ -1,4 +1,4 @@
-"""A gene as splicing sees it: the exons of its transcripts, and where they may begin and end.
+"""Gene models for splicing: the exons of a gene's transcripts.
 
 Coordinates are 0-based and half-open. A site is the exon's base next to the intron: the last base of the exon for a
 donor, the first for an acceptor, both along the gene's strand.
@@ -15,18 +15,18 @@ from vepscore.genome.gene_models import merge_spans
 
 
 class Interval(NamedTuple):
-    """An exon, an intron, or a stretch of one."""
+    """An exon, an intron, or a part of one."""
 
     start0: int
     end0: int  # exclusive
 
     @property
     def length_bp(self) -> int:
-        """How many bases it has."""
+        """Number of bases."""
         return self.end0 - self.start0
 
     def mirrored(self) -> "Interval":
-        """The same on the other strand of a line of numbers whose base p is there -p."""
+        """Return the interval with every base p moved to -p."""
         return Interval(1 - self.end0, 1 - self.start0)
 
 
@@ -35,14 +35,14 @@ class GeneModel:
     """The transcripts of a gene."""
 
     strand: str  # "+" or "-"
-    transcripts: tuple[tuple[Interval, ...], ...]  # exons of each, ascending and apart
+    transcripts: tuple[tuple[Interval, ...], ...]  # exons of each, ascending, with introns between them
 
     def along_strand(self) -> Self:
-        """The gene on the plus strand: itself, or a minus-strand gene with every base p at -p."""
+        """Return the gene on the plus strand; a minus-strand gene has every base p moved to -p."""
         if self.strand == "+":
             return self
-        turned = (tuple(exon.mirrored() for exon in reversed(exons)) for exons in self.transcripts)
-        return dataclasses.replace(self, strand="+", transcripts=tuple(turned))
+        mirrored = (tuple(exon.mirrored() for exon in reversed(exons)) for exons in self.transcripts)
+        return dataclasses.replace(self, strand="+", transcripts=tuple(mirrored))
 
     @functools.cached_property
     def exons(self) -> tuple[Interval, ...]:
@@ -50,7 +50,7 @@ class GeneModel:
         return tuple(sorted({exon for exons in self.transcripts for exon in exons}))
 
     def distance_bp(self, pos0: int) -> int:
-        """From the nearest exon of any transcript: 0 within one, 1 next to one.
+        """Return the distance from the nearest exon of any transcript: 0 within one, 1 next to one.
 
         Raises:
             ValueError: the gene has no exon.
@@ -59,9 +59,9 @@ class GeneModel:
 
 
 def read_gene_model(annotation: Annotation, gene: Gene) -> GeneModel | None:
-    """The exons of a gene; None where the annotation gives it none, or no strand.
+    """Return the exons of a gene; None if the annotation has no exon or no strand of it.
 
-    Exons of a transcript that overlap or touch count as one.
+    Exons of a transcript that overlap or touch are merged.
     """
     if gene.strand not in ("+", "-"):
         return None

@@ -1,4 +1,4 @@
-"""What alleles can be ranked by: a field of the annotated VCF, and the scorers that it comes from."""
+"""Modalities that alleles are ranked by: a field of the annotated VCF, and its scorers."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from vepscore.io.fields import EVENTS_SCORER
 
 JUNCTIONS_SCORER = "SPLICE_JUNCTIONS"
 
-# Scorers whose tracks are of no tissue: they count whichever tissue is asked for.
+# Scorers whose tracks have no tissue; they count whichever tissue is requested.
 WITHOUT_TISSUE = ("SPLICE_SITES", EVENTS_SCORER)
 
 
@@ -18,12 +18,12 @@ class Modality:
 
     name: str
     field: str  # INFO field with a value per ALT
-    gene_field: str | None  # INFO field with that value's gene
-    weights: Mapping[str, float]  # scorer → weight of its largest size in the value
+    gene_field: str | None  # INFO field with the gene of the value
+    weights: Mapping[str, float]  # scorer → weight of its largest score in the value
 
     @property
     def is_composite(self) -> bool:
-        """Whether the value is a sum over scorers, and so has no sign."""
+        """Whether the value is a sum over scorers, which has no sign."""
         return len(self.weights) > 1
 
 
@@ -54,10 +54,10 @@ MODALITIES = {
 
 
 def find_modality(name: str) -> Modality:
-    """The modality of that name, in any case.
+    """Return the modality of a name, in any case.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such modality.
     """
     modality = MODALITIES.get(name.lower())
     if modality is None:
@@ -65,12 +65,12 @@ def find_modality(name: str) -> Modality:
     return modality
 
 
-# What a scorer's numbers are, for people.
+# Meaning of each scorer's numbers.
 SCORER_WORDS = {
-    "SPLICE_SITES": "largest change of a splice site's probability in the gene",
-    "SPLICE_SITE_USAGE": "largest change of a splice site's usage in the gene",
-    JUNCTIONS_SCORER: "change of a junction's count, size of the ln fold change",
-    EVENTS_SCORER: "splice site gained (+) or lost (−), change of its probability",
+    "SPLICE_SITES": "largest change of a splice site probability in the gene",
+    "SPLICE_SITE_USAGE": "largest change of a splice site usage in the gene",
+    JUNCTIONS_SCORER: "absolute ln fold change of a junction count",
+    EVENTS_SCORER: "splice site gained (+) or lost (−): change of its probability",
     "RNA_SEQ": "expression over the gene's exons, ln fold change",
     "ATAC": "open chromatin within 501 bp, log2 fold change",
     "DNASE": "open chromatin within 501 bp, log2 fold change",
@@ -82,9 +82,9 @@ SCORER_WORDS = {
     "POLYADENYLATION": "balance of proximal and distal poly(A) sites, log2 fold change",
 }
 ACTIVE_SUFFIX = "_ACTIVE"
-ACTIVE_WORDS = "signal of the stronger allele: how active the place is, not a change"
+ACTIVE_WORDS = "signal of the allele with the higher signal: activity of the region, not a change"
 
 
 def describe_scorer(name: str) -> str:
-    """What its numbers are; "" where it is not one of the built-in ones."""
+    """Return the meaning of a scorer's numbers; "" for a scorer that is not built in."""
     return ACTIVE_WORDS if name.endswith(ACTIVE_SUFFIX) else SCORER_WORDS.get(name, "")

@@ -1,4 +1,4 @@
-"""Alleles in the order of what they are predicted to do, and why others have no place in it."""
+"""Rank scored alleles by predicted effect, and count the excluded alleles by reason."""
 
 import collections
 import dataclasses
@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 import vepscore
 from vepscore.errors import InputError, UsageError
@@ -27,9 +27,14 @@ from vepscore.report.modalities import Modality
 from vepscore.report.scored_alleles import Entry, Measure, ScoredAllele, measure, site_changes
 
 if TYPE_CHECKING:
-    from vepscore.report.from_parquet import ParquetAlleles
+    import pandas as pd
+
+    from vepscore.report.from_long_table import LongTableAlleles
 
 log = logging.getLogger(__name__)
+
+# An annotated VCF or BCF, "-" for standard input; a long table as a Parquet file or as a DataFrame.
+Source: TypeAlias = Union[str, Path, "pd.DataFrame"]
 
 _PARQUET_MAGIC = b"PAR1"
 _NOT_APPLICABLE = "without an applicable scorer"
@@ -37,12 +42,12 @@ _NOT_APPLICABLE = "without an applicable scorer"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RankingOptions:
-    """What a ranking is asked for."""
+    """The source of a ranking, and the filters on its alleles."""
 
-    source: str  # annotated VCF or BCF, "-" for standard input, or a long table in Parquet
+    source: Source
     modality: Modality
     annotation: Path | None = None  # GTF, for the events
-    reference: Path | None = None  # FASTA, to be compared with the other files
+    reference: Path | None = None  # FASTA, checked against the other files
     genes: GeneList | None = None
     regions: tuple[RegionFilter, ...] = ()
     max_frequency: MaxFrequency | None = None
@@ -53,7 +58,7 @@ class RankingOptions:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RankedAllele:
-    """An allele in its place."""
+    """An allele and its rank."""
 
     rank: int  # from 1
     allele: ScoredAllele
@@ -64,46 +69,28 @@ class RankedAllele:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """What came out."""
+    """The ranked alleles, and an account of all others."""
 
     modality: Modality
     rows: tuple[RankedAllele, ...]
-    unscored: tuple[
-        ScoredAllele, ...
-    ]  # that pass the filters, with another status than OK and NOT_APPLICABLE
-    alleles: int  # in the file
-    excluded: dict[str, int]  # reason → alleles, most first; those of `unscored` are not among them
-    provenance: tuple[str, ...]  # lines of the file that say how the scores were made
+    unscored: tuple[ScoredAllele, ...]  # pass the filters, but their status is not OK or NOT_APPLICABLE
+    alleles: int  # in the source
+    excluded: dict[str, int]  # reason → alleles, most first; without those of `unscored`
+    provenance: tuple[str, ...]  # lines of the source that say how the scores were made
 
 
 def rank(options: RankingOptions) -> Ranking:
-    """Ranks the alleles of a file by the size of their score; of equals the one that comes first in the file.
+    """Rank alleles by the size of their score; of equal ones the first in the source comes first.
 
     Raises:
-        VepscoreError: a file cannot be read, lacks what is asked for, or the options do not fit it.
+        VepscoreError: a file cannot be read or lacks what is requested, or the options do not fit it.
     """
     source = _open(options)
-    sorter = _Sorter(options, source.excluded)
-    if options.top is None:
-        chosen = sorted(sorter.candidates(source), key=_order)
-    else:
-        chosen = heapq.nsmallest(options.top, sorter.candidates(source), key=_order)
-        if sorter.count > len(chosen):
-            source.excluded["below the top"] += sorter.count - len(chosen)
+    selection = _Selection(options, source.excluded)
+    chosen = selection.strongest(source, options.top)
     annotation = Annotation.from_gtf(options.annotation) if options.annotation else None
-    reference = Reference(options.reference) if options.reference else None
-    check_files(header=source.contigs, reference=reference, annotation=annotation)
-    places = collections.Counter(allele.chrom for allele, _ in chosen)
-    check_record_contigs(places, unit="alleles", reference=reference, annotation=annotation)
-    caller = _Caller(annotation) if annotation else None
-    rows = []
-    for place, (allele, found) in enumerate(chosen, start=1):
-        if options.genes is None and not found.parts:  # only its value was read so far
-            found = measure(allele, options.modality)
-        event, gene = caller.call(allele, found) if caller else (None, "")
-        rows.append(RankedAllele(rank=place, allele=allele, measure=found, event=event, event_gene=gene))
-    if caller and rows and all(row.event is None for row in rows):
-        log.warning("no event can be called: %s", caller.problem)
+    _check_files(options, source, annotation, [allele for allele, _ in chosen])
+    rows = _rows(chosen, _EventCaller(annotation) if annotation else None, options)
     if problem := source.regions.find_unknown():
         log.warning("%s", problem)
     if options.genes and (unseen := options.genes.unseen):
@@ -111,69 +98,105 @@ def rank(options: RankingOptions) -> Ranking:
     return Ranking(
         modality=options.modality,
         rows=tuple(rows),
-        unscored=tuple(sorter.unscored),
-        alleles=len(rows) + len(sorter.unscored) + sum(source.excluded.values()),
+        unscored=tuple(selection.unscored),
+        alleles=len(rows) + len(selection.unscored) + sum(source.excluded.values()),
         excluded=dict(sorted(source.excluded.items(), key=lambda item: (-item[1], item[0]))),
         provenance=(f"##rankVersion={vepscore.__version__}", *source.provenance),
     )
 
 
-def _order(candidate: tuple[ScoredAllele, Measure]) -> tuple[float, int, int]:
+Candidate = tuple[ScoredAllele, Measure]
+
+
+def _check_files(
+    options: RankingOptions,
+    source: "VcfAlleles | LongTableAlleles",
+    annotation: Annotation | None,
+    alleles: Iterable[ScoredAllele],
+) -> None:
+    reference = Reference(options.reference) if options.reference else None
+    check_files(header=source.contigs, reference=reference, annotation=annotation)
+    contigs = collections.Counter(allele.chrom for allele in alleles)
+    check_record_contigs(contigs, unit="alleles", reference=reference, annotation=annotation)
+
+
+def _rows(
+    chosen: Iterable[Candidate], caller: "_EventCaller | None", options: RankingOptions
+) -> list[RankedAllele]:
+    rows = []
+    for place, (allele, found) in enumerate(chosen, start=1):
+        if options.genes is None and not found.parts:  # so far only the stated value was read
+            found = measure(allele, options.modality)
+        event, gene = caller.call(allele, found) if caller else (None, "")
+        rows.append(RankedAllele(rank=place, allele=allele, measure=found, event=event, event_gene=gene))
+    if caller and rows and all(row.event is None for row in rows):
+        log.warning("no event can be called: %s", caller.problem)
+    return rows
+
+
+def _order(candidate: Candidate) -> tuple[float, int, int]:
     allele, found = candidate
     return -abs(found.value), allele.record, allele.alt_index
 
 
-class _Sorter:
-    """Parts the alleles that can be ranked from the others, and counts both."""
+class _Selection:
+    """Separate the alleles that can be ranked from the others, and count both."""
 
     def __init__(self, options: RankingOptions, excluded: collections.Counter[str]) -> None:
         self.unscored: list[ScoredAllele] = []
-        self.count = 0  # of candidates
+        self._count = 0  # of candidates
         self._modality, self._genes, self._excluded = options.modality, options.genes, excluded
 
-    def candidates(self, alleles: Iterable[ScoredAllele]) -> Iterator[tuple[ScoredAllele, Measure]]:
+    def strongest(self, alleles: Iterable[ScoredAllele], top: int | None) -> list[Candidate]:
+        """Return the candidates in their order, at most `top` of them."""
+        if top is None:
+            return sorted(self._candidates(alleles), key=_order)
+        chosen = heapq.nsmallest(top, self._candidates(alleles), key=_order)
+        if self._count > len(chosen):
+            self._excluded["below the top"] += self._count - len(chosen)
+        return chosen
+
+    def _candidates(self, alleles: Iterable[ScoredAllele]) -> Iterator[Candidate]:
         for allele in alleles:
             if allele.status == Status.NOT_APPLICABLE:  # most of a whole genome: counted, not listed
                 self._excluded[_NOT_APPLICABLE] += 1
-                continue
-            if allele.status != Status.OK:
+            elif allele.status != Status.OK:
                 self.unscored.append(dataclasses.replace(allele, read_entries=tuple))
-                continue
-            is_listed = self._listed(allele)
-            if is_listed is not None and not any([self._genes.has(entry) for entry in allele.read_entries()]):
+            elif self._genes and not any([self._genes.has(entry) for entry in allele.read_entries()]):
                 self._excluded["without a score of the genes"] += 1
-                continue
-            is_stated = allele.stated is not None and is_listed is None
-            found = allele.stated if is_stated else measure(allele, self._modality, is_listed)
-            if math.isnan(found.value):
+            elif math.isnan((found := self._measure(allele)).value):
                 self._excluded[f"no {self._modality.field}"] += 1
-                continue
-            self.count += 1
-            yield allele, found
+            else:
+                self._count += 1
+                yield allele, found
 
-    def _listed(self, allele: ScoredAllele) -> Callable[[Entry], bool] | None:
-        """Which entries count: those of the listed genes, and those about no gene; None: all."""
-        genes = self._genes
+    def _measure(self, allele: ScoredAllele) -> Measure:
+        if self._genes is None and allele.stated is not None:
+            return allele.stated
+        return measure(allele, self._modality, self._is_listed(self._genes))
+
+    @staticmethod
+    def _is_listed(genes: GeneList | None) -> Callable[[Entry], bool] | None:
+        """Return which entries count: those of the genes, and those about no gene. None: all."""
         return None if genes is None else lambda entry: not entry.gene_id or genes.has(entry)
 
 
-class _Caller:
-    """Calls the events of alleles."""
+class _EventCaller:
+    """Call the splice events of alleles."""
 
     def __init__(self, annotation: Annotation) -> None:
-        self.problem = ""  # why the last one that could not be called could not
+        self.problem = ""  # why the last event that could not be called could not
         self._annotation = annotation
         self._model = functools.lru_cache(maxsize=256)(functools.partial(read_gene_model, annotation))
 
     def call(self, allele: ScoredAllele, found: Measure) -> tuple[EventCall | None, str]:
-        """The event in the gene of the score, or else in that with the strongest change; and the gene's name.
+        """Return the event and the gene's name: of the gene of the score, else of the one that changes most.
 
-        Of a gene with several loci, the one with the strongest change.
+        If the gene has several loci, the one that changes most counts.
         """
-        names = {
-            entry.gene_id: entry.symbol for entry in allele.read_entries() if entry.scorer == EVENTS_SCORER
-        }
-        loci = site_changes(allele.read_entries())
+        entries = allele.read_entries()
+        names = {entry.gene_id: entry.symbol for entry in entries if entry.scorer == EVENTS_SCORER}
+        loci = site_changes(entries)
         if not loci:
             self.problem = f"the file has no scores of {EVENTS_SCORER}"
             return None, ""
@@ -181,15 +204,14 @@ class _Caller:
             ((gene, number) for gene, own in loci.items() for number in range(len(own))),
             key=lambda place: (names[place[0]] == found.gene, _strongest(loci[place[0]][place[1]])),
         )
-        changes = loci[gene_id][number]
         model = self._find(allele, gene_id, number, len(loci[gene_id]))
         if model is None:
-            self.problem = f"the annotation has no exons of {gene_id} where the variants are"
+            self.problem = f"the annotation has no exons of {gene_id} at the variants"
             return None, ""
-        return call_event(changes, model, allele.junctions.get(gene_id, ())), names[gene_id]
+        return call_event(loci[gene_id][number], model, allele.junctions.get(gene_id, ())), names[gene_id]
 
     def _find(self, allele: ScoredAllele, gene_id: str, number: int, count: int) -> GeneModel | None:
-        """Return the gene's exons at one of its loci that the allele overlaps, of as many as have scores."""
+        """Return the gene's exons at one of its `count` scored loci; None if none overlaps the allele."""
         start0 = allele.pos1 - 1
         end0 = start0 + max(len(allele.ref), len(allele.alt))
         wanted = without_version(gene_id)
@@ -204,31 +226,21 @@ def _strongest(changes: Iterable[SiteChange]) -> float:
     return max((abs(change.score) for change in changes), default=0.0)
 
 
-def _open(options: RankingOptions) -> "VcfAlleles | ParquetAlleles":
-    """The alleles of the source.
+def _open(options: RankingOptions) -> "VcfAlleles | LongTableAlleles":
+    """Open the alleles of the source.
 
     Raises:
-        UsageError: an option is for the other kind of file.
+        UsageError: an option is for the other kind of source.
     """
-    if is_parquet(options.source):
-        for name, value in (("--max-af", options.max_frequency), ("--sample", options.sample)):
-            if value is not None:
-                raise UsageError(
-                    f"{name} with {options.source}\na long table has neither INFO nor genotypes",
-                    hint="rank the annotated VCF instead",
-                )
-        from vepscore.report.from_parquet import ParquetAlleles
-
-        return ParquetAlleles(
-            options.source, options.modality, regions=options.regions, tissue=options.tissue
-        )
+    if is_long_table(options.source):
+        return _open_long_table(options)
     if options.tissue is not None:
         raise UsageError(
-            f"--tissue with {options.source}\nan annotated VCF has the largest score over all tissues only",
+            f"--tissue with {options.source}\nan annotated VCF has only the largest score over all tissues",
             hint="rank the long table of the same run, which `vepscore score -o OUT.parquet` writes",
         )
     return VcfAlleles(
-        options.source,
+        str(options.source),
         options.modality,
         regions=options.regions,
         max_frequency=options.max_frequency,
@@ -236,11 +248,31 @@ def _open(options: RankingOptions) -> "VcfAlleles | ParquetAlleles":
     )
 
 
-def is_parquet(source: str) -> bool:
-    """By content where it can be read twice, else by name."""
+def _open_long_table(options: RankingOptions) -> "LongTableAlleles":
+    from vepscore.io.long_table_reader import LongTableReader
+    from vepscore.report.from_long_table import LongTableAlleles
+
+    table = LongTableReader(options.source)
+    for name, value in (("--max-af", options.max_frequency), ("--sample", options.sample)):
+        if value is not None:
+            raise UsageError(
+                f"{name} with {table.name}\na long table has neither INFO fields nor genotypes",
+                hint="rank the annotated VCF instead",
+            )
+    return LongTableAlleles(table, options.modality, regions=options.regions, tissue=options.tissue)
+
+
+def is_long_table(source: Source) -> bool:
+    """Return whether a source is a long table: by the content of a file, by the name of a stream.
+
+    Raises:
+        InputError: the file cannot be opened.
+    """
+    if not isinstance(source, str | Path):
+        return True
     path = Path(source)
-    if source == STDIN or not path.is_file():
-        return source.endswith(".parquet")
+    if str(source) == STDIN or not path.is_file():
+        return path.suffix == ".parquet"
     try:
         with path.open("rb") as file:
             return file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC

@@ -1,10 +1,10 @@
-"""What a picture of a variant shows, whoever draws it: genes, splice sites, junctions and tracks around it.
+"""The data behind the picture of a variant: genes, splice sites, junctions and tracks around it.
 
-Coordinates are 0-based and half-open; a site is the exon's base next to the intron. Axis: N bins of a track.
+Coordinates are 0-based and half-open. A splice site is the exon's base next to the intron. Axis: N bins of a track.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -16,32 +16,32 @@ from vepscore.report.gene_model import GeneModel, Interval, read_gene_model
 from vepscore.report.modalities import EVENTS_SCORER
 
 EXTENT_BP = 16_384  # around the variant
-MAX_REACH_BP = 100_000  # from the variant, to a site or junction that changes
+MAX_REACH_BP = 100_000  # from the variant to a site or junction that changes
 BIN_BP = 64  # of a track
-_SHOWN_PROBABILITY = 0.05  # of a splice site with either allele
-_SHOWN_CHANGE = 0.05  # of a splice event
-_STRONG_CHANGE = 0.2  # of a splice site, which is shown at first
-_SHOWN_JUNCTION = 0.1  # log fold change
+_SHOWN_PROBABILITY = 0.05  # smallest of a splice site, with either allele
+_SHOWN_CHANGE = 0.05  # smallest of a splice event
+_STRONG_CHANGE = 0.2  # of a splice site's probability, from which the site belongs to the focus
+_SHOWN_JUNCTION = 0.1  # smallest log fold change
 _FOCUS_MIN_BP = 600
 _MAX_GENES, _MAX_TRANSCRIPTS = 6, 3
 _PROFILES = (Output.RNA_SEQ, Output.DNASE, Output.ATAC)
 
+Signals = Sequence[RegionSignals] | str  # around a variant, or the reason why there are none
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GeneLane:
-    """A gene, as far as it is drawn."""
+    """The part of a gene that is drawn."""
 
     name: str
     strand: str
-    transcripts: tuple[
-        tuple[Interval, ...], ...
-    ]  # exons of the distinct ones, those with the most exons first
+    transcripts: tuple[tuple[Interval, ...], ...]  # distinct exon chains, those with the most exons first
     more: int  # transcripts that are not drawn
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SpliceSite:
-    """A place that the network takes for a splice site with either allele."""
+    """A position that is predicted to be a splice site with either allele."""
 
     kind: str  # donor or acceptor
     strand: str
@@ -51,14 +51,11 @@ class SpliceSite:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SiteShift:
-    """A row of SPLICE_EVENTS."""
+class PlacedEffect:
+    """An effect and where it is."""
 
-    kind: str  # donor or acceptor
-    pos0: int
-    gene: str
-    score: float
-    text: str  # of the score
+    place: Interval  # the base of a splice site, or the intron of a junction
+    effect: Effect
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +72,16 @@ class Profile:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """One variant."""
+    """One variant and its surroundings."""
 
     chrom: str
     variant: Interval  # REF
     name: str  # contig, position and alleles
-    extent: Interval  # all that can be shown
-    focus: Interval  # what is shown at first
+    extent: Interval  # all that is known
+    focus: Interval  # the variant and what it changes
     genes: tuple[GeneLane, ...]
-    shifts: tuple[SiteShift, ...]
-    junctions: tuple[Effect, ...]
+    site_changes: tuple[PlacedEffect, ...]  # rows of SPLICE_EVENTS
+    junctions: tuple[PlacedEffect, ...]
     sites: tuple[SpliceSite, ...] = ()
     profiles: tuple[Profile, ...] = ()
     predicted: Interval | None = None  # where sites and profiles are known; None: nowhere
@@ -101,69 +98,75 @@ def compose_scene(
     gene: str = "",
     region: Interval | None = None,
     annotation: Annotation | None = None,
-    signals: Sequence[RegionSignals] | str = "no tracks were asked for",
+    signals: Signals = "none requested",
 ) -> Scene:
-    """Puts together what is known of a variant.
+    """Collect what is known of a variant.
 
     Args:
         chrom: contig.
         pos1: POS, 1-based.
         ref: REF.
-        name: how the variant is called in the picture.
+        name: the variant's name in the picture.
         details: its effects.
-        gene: the name of the gene that is drawn first.
-        region: of the splice event.
-        annotation: for the genes; None: none are drawn.
-        signals: predicted around the variant, or why there are none.
+        gene: name of the gene to draw first.
+        region: of the splice event, if there is one.
+        annotation: source of the genes; None: draw none.
+        signals: predictions around the variant, or the reason why there are none.
     """
     variant = Interval(pos1 - 1, pos1 - 1 + len(ref))
-    shifts = tuple(_shifts(details))
-    junctions = tuple(one for one in details.junctions if abs(one.score) >= _SHOWN_JUNCTION)
-    near = [Interval(one.pos0, one.pos0 + 1) for one in shifts] + ([region] if region else [])
-    near = [one for one in near if _is_near(one, variant)]
-    junctions = tuple(one for one in junctions if _is_near(Interval(one.start0, one.end0), variant))
-    sites, profiles, predicted = (), (), None
-    if not isinstance(signals, str):
-        sites, profiles, predicted = _read_signals(signals, details)
-    near += [
+    site_changes = _placed(
+        (one for one in details.effects if one.scorer == EVENTS_SCORER), variant, smallest=_SHOWN_CHANGE
+    )
+    junctions = _placed(details.junctions, variant, smallest=_SHOWN_JUNCTION)
+    sites, profiles, predicted = _read_signals([] if isinstance(signals, str) else signals, details)
+    changed = [one.place for one in site_changes]
+    changed += [region] if region and _is_near(region, variant) else []
+    changed += [
         Interval(one.pos0, one.pos0 + 1)
         for one in sites
         if abs(one.alternate - one.reference) >= _STRONG_CHANGE
     ]
-    middle0 = (variant.start0 + variant.end0) // 2
-    around = Interval(max(0, middle0 - EXTENT_BP // 2), middle0 + EXTENT_BP // 2)
-    extent = _hull([around, variant, *near, *(Interval(one.start0, one.end0) for one in junctions)])
-    notes = [] if annotation else ["no genes: no annotation was given (-g)"]
-    if isinstance(signals, str):
-        notes.append(f"no predicted tracks: {signals}")
+    extent = _hull([_around(variant), *changed, *(one.place for one in junctions)])
     return Scene(
         chrom=chrom,
         variant=variant,
         name=name,
         extent=extent,
-        focus=_focus([variant, *near], extent),
+        focus=_focus([variant, *changed], extent),
         genes=_lanes(annotation, chrom, extent, variant, gene) if annotation else (),
-        shifts=shifts,
+        site_changes=site_changes,
         junctions=junctions,
         sites=sites,
         profiles=profiles,
         predicted=predicted,
-        notes=tuple(notes),
+        notes=tuple(_notes(annotation, signals)),
     )
 
 
-def _shifts(details: Details) -> list[SiteShift]:
-    shifts = []
-    for one in details.effects:
-        if one.scorer == EVENTS_SCORER and one.site1 is not None and abs(one.score) >= _SHOWN_CHANGE:
-            shifts.append(
-                SiteShift(kind=one.kind, pos0=one.site1 - 1, gene=one.gene, score=one.score, text=one.text)
-            )
-    return shifts
+def _notes(annotation: Annotation | None, signals: Signals) -> Iterable[str]:
+    if annotation is None:
+        yield "no genes: no annotation was given (-g)"
+    if isinstance(signals, str):
+        yield f"no predicted tracks: {signals}"
+
+
+def _placed(effects: Iterable[Effect], variant: Interval, *, smallest: float) -> tuple[PlacedEffect, ...]:
+    """Return the effects that have a place near the variant and at least a given size."""
+    return tuple(
+        PlacedEffect(place=one.place, effect=one)
+        for one in effects
+        if one.place is not None and abs(one.score) >= smallest and _is_near(one.place, variant)
+    )
 
 
 def _is_near(place: Interval, variant: Interval) -> bool:
     return variant.start0 - MAX_REACH_BP <= place.start0 and place.end0 <= variant.end0 + MAX_REACH_BP
+
+
+def _around(variant: Interval) -> Interval:
+    middle0 = (variant.start0 + variant.end0) // 2
+    around = Interval(max(0, middle0 - EXTENT_BP // 2), middle0 + EXTENT_BP // 2)
+    return _hull([around, variant])
 
 
 def _hull(intervals: Sequence[Interval]) -> Interval:
@@ -179,13 +182,13 @@ def _focus(places: Sequence[Interval], extent: Interval) -> Interval:
 def _lanes(
     annotation: Annotation, chrom: str, extent: Interval, variant: Interval, first: str
 ) -> tuple[GeneLane, ...]:
-    """The gene of the score, then those that the variant lies in, then the others; all in the order of the file."""
+    """Return the gene of the score, then the genes at the variant, then others; each group in file order."""
 
     def order(gene: Gene) -> tuple[bool, bool, bool]:
         is_hit = gene.start0 < variant.end0 and gene.end0 > variant.start0
         return gene.name != first, not is_hit, gene.type != "protein_coding"
 
-    lanes = []
+    lanes: list[GeneLane] = []
     for gene in sorted(annotation.genes_overlapping(chrom, *extent), key=order):
         model = read_gene_model(annotation, gene)
         if model is not None and len(lanes) < _MAX_GENES:
@@ -194,17 +197,8 @@ def _lanes(
 
 
 def _lane(gene: Gene, model: GeneModel, extent: Interval, shown: int) -> GeneLane:
-    clipped: dict[tuple[Interval, ...], None] = {}
-    for exons in sorted(model.transcripts, key=lambda one: (-len(one), one)):
-        # Those beyond the edges stay where they are next to one, so that the intron is drawn up to it.
-        inside = [
-            i for i, exon in enumerate(exons) if exon.end0 > extent.start0 and exon.start0 < extent.end0
-        ]
-        before = [i for i, exon in enumerate(exons) if exon.end0 <= extent.start0]
-        after = [i for i, exon in enumerate(exons) if exon.start0 >= extent.end0]
-        kept = sorted({*before[-1:], *inside, *after[:1]})
-        if inside or (before and after):
-            clipped[tuple(exons[i] for i in kept)] = None
+    ordered = sorted(model.transcripts, key=lambda one: (-len(one), one))
+    clipped = dict.fromkeys(exons for exons in (_clip(one, extent) for one in ordered) if exons)
     transcripts = tuple(clipped)
     return GeneLane(
         name=gene.name,
@@ -214,22 +208,37 @@ def _lane(gene: Gene, model: GeneModel, extent: Interval, shown: int) -> GeneLan
     )
 
 
+def _clip(exons: Sequence[Interval], extent: Interval) -> tuple[Interval, ...]:
+    """Return the exons in the extent, and the nearest one on each side, so that the intron to it is drawn."""
+    inside = [i for i, exon in enumerate(exons) if exon.end0 > extent.start0 and exon.start0 < extent.end0]
+    before = [i for i, exon in enumerate(exons) if exon.end0 <= extent.start0]
+    after = [i for i, exon in enumerate(exons) if exon.start0 >= extent.end0]
+    if not inside and not (before and after):
+        return ()
+    return tuple(exons[i] for i in sorted({*before[-1:], *inside, *after[:1]}))
+
+
 def _read_signals(
     signals: Sequence[RegionSignals], details: Details
 ) -> tuple[tuple[SpliceSite, ...], tuple[Profile, ...], Interval | None]:
     by_output = {one.tracks.output: one for one in signals}
-    predicted = (
-        _hull([Interval(int(one.start0[0]), int(one.end0[-1])) for one in signals]) if signals else None
-    )
+    ends = [Interval(int(one.start0[0]), int(one.end0[-1])) for one in signals]
     sites = _sites(by_output[Output.SPLICE_SITES]) if Output.SPLICE_SITES in by_output else ()
     profiles = [
         _profile(by_output[output], details.strongest(output)) for output in _PROFILES if output in by_output
     ]
-    return sites, tuple(profiles), predicted
+    return sites, tuple(profiles), _hull(ends) if ends else None
+
+
+def _alternate(signals: RegionSignals) -> np.ndarray:
+    """Return the alternate's signal, which every variant has."""
+    if signals.alternate is None:
+        raise ValueError("the signals are of a region, expected those of a variant")
+    return signals.alternate
 
 
 def _sites(signals: RegionSignals) -> tuple[SpliceSite, ...]:
-    reference, alternate = signals.reference, signals.alternate
+    reference, alternate = signals.reference, _alternate(signals)
     found = np.argwhere(np.maximum(reference, alternate) >= _SHOWN_PROBABILITY)
     return tuple(
         SpliceSite(
@@ -245,13 +254,13 @@ def _sites(signals: RegionSignals) -> tuple[SpliceSite, ...]:
 
 
 def _profile(signals: RegionSignals, strongest: Effect | None) -> Profile:
-    """The track of the strongest row, or else the one that changes most."""
-    tracks = signals.tracks
-    index = int(np.abs(signals.alternate - signals.reference).sum(axis=0).argmax())
+    """Return the track of the strongest row; without such a row, the track that changes most."""
+    tracks, alternate = signals.tracks, _alternate(signals)
+    index = int(np.abs(alternate - signals.reference).sum(axis=0).argmax())
     if strongest is not None:
-        named = (tracks.name == strongest.track) & (
-            (tracks.strand == strongest.strand) if strongest.strand else True
-        )
+        named = tracks.name == strongest.track
+        if strongest.strand:
+            named &= tracks.strand == strongest.strand
         index = int(np.flatnonzero(named)[0]) if named.any() else index
     return Profile(
         output=str(tracks.output),
@@ -259,12 +268,12 @@ def _profile(signals: RegionSignals, strongest: Effect | None) -> Profile:
         tissue=str(tracks.biosample_name[index]),
         start0=int(signals.start0[0]),
         reference=_binned(signals.reference[:, index]),
-        alternate=_binned(signals.alternate[:, index]),
+        alternate=_binned(alternate[:, index]),
     )
 
 
 def _binned(values: np.ndarray) -> tuple[float, ...]:
-    """Means of BIN_BP values each; the last bin may have fewer."""
+    """Return the mean of each BIN_BP values; the last bin may have fewer."""
     starts = np.arange(0, len(values), BIN_BP)
     sizes = np.diff([*starts, len(values)])
     return tuple((np.add.reduceat(values.astype(np.float64), starts) / sizes).tolist())

@@ -1,50 +1,51 @@
-"""One scored allele, wherever it was read, and what its scores amount to in one modality."""
+"""Scored alleles, from whichever file they were read, and their value in one modality."""
 
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
 
-from vepscore.io.fields import EVENT_KINDS, EVENTS_SCORER
+from vepscore.io.fields import EVENTS_SCORER
+from vepscore.outputs import EVENT_KINDS
 from vepscore.report.events import JunctionChange, SiteChange
 from vepscore.report.modalities import Modality
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A scorer's score for one gene, or none, from the track largest in size."""
+    """A scorer's score for one gene, or for no gene, from the track largest in size."""
 
     scorer: str
-    gene_id: str = ""  # "" where the score is about no gene
+    gene_id: str = ""  # "" if the score is about no gene
     symbol: str = ""
     score: float
-    track: str = ""  # its name; of a splice event, what it is and its 1-based position: donor_gain:1234
+    track: str = ""  # its name; for a splice event, kind and 1-based position: donor_gain:1234
     tissue: str = ""  # the biosample
-    quantile: float = math.nan  # NaN where it is not known
+    quantile: float = math.nan  # NaN if unknown
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """What an allele is ranked by."""
+    """The value that an allele is ranked by."""
 
-    value: float  # signed, but for composites; NaN where there is none
+    value: float  # signed, except for composites; NaN if there is none
     quantile: float = math.nan
-    gene: str = ""  # name of its gene; of a composite, the one whose own composite is the largest
-    parts: tuple[Entry, ...] = ()  # the largest entry of each scorer, the one that adds most first
+    gene: str = ""  # name of its gene; for a composite, the gene whose own composite is largest
+    parts: tuple[Entry, ...] = ()  # the largest entry of each scorer, in order of contribution
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredAllele:
     """One ALT of a record."""
 
-    record: int  # 0-based among the records of the file that was scored
+    record: int  # 0-based record of the file that was scored
     alt_index: int  # 0-based
     chrom: str
     pos1: int  # POS, 1-based
-    id: str  # "." where there is none, or it is not known
+    id: str  # "." if there is none, or it is unknown
     ref: str
     alt: str
-    status: str  # VS_STATUS; "." where it has none
-    stated: Measure | None = None  # what the file itself states; None: it follows from the entries
+    status: str  # VS_STATUS; "." if missing
+    stated: Measure | None = None  # value in the file; None: it is computed from the entries
     read_entries: Callable[[], tuple[Entry, ...]] = tuple
     junctions: Mapping[str, tuple[JunctionChange, ...]] = dataclasses.field(
         default_factory=dict
@@ -54,12 +55,12 @@ class ScoredAllele:
 def measure(
     allele: ScoredAllele, modality: Modality, is_listed: Callable[[Entry], bool] | None = None
 ) -> Measure:
-    """What the allele is ranked by: the value that its file states, or else the one that its entries make.
+    """Return the value that the allele is ranked by: that of its file, or else that of its entries.
 
     Args:
-        allele: its entries are read.
-        modality: which scorers count.
-        is_listed: which entries count; None: all.
+        allele: the allele, whose entries are read.
+        modality: the scorers that count.
+        is_listed: the entries that count; None: all.
     """
     entries = [entry for entry in allele.read_entries() if entry.scorer in modality.weights]
     if is_listed is not None:
@@ -72,7 +73,7 @@ def measure(
 
 
 def _is_same(value: float, stated: float) -> bool:
-    """As far as six digits in each part tell."""
+    """Return whether two values are equal within the six digits that files have."""
     return math.isclose(value, stated, rel_tol=1e-4, abs_tol=1e-6)
 
 
@@ -102,12 +103,12 @@ def _from_entries(entries: Iterable[Entry], modality: Modality) -> Measure:
 
 
 def site_changes(entries: Iterable[Entry]) -> dict[str, list[list[SiteChange]]]:
-    """Return the splice events by gene_id, for each of the gene's loci in the order of the annotation.
+    """Return the splice events by gene_id, for each locus of the gene in the order of the annotation.
 
-    A locus has its entries in the order of EVENT_KINDS, so one that does not come later in it begins the next locus.
+    The entries of a locus are in the order of EVENT_KINDS, so an entry that breaks this order begins the next locus.
     """
     loci: dict[str, list[list[SiteChange]]] = {}
-    last: dict[str, int] = {}  # by gene_id, the place of its last entry in EVENT_KINDS
+    last: dict[str, int] = {}  # by gene_id, index of its last entry in EVENT_KINDS
     for entry in entries:
         kind, _, pos1 = entry.track.partition(":")
         if entry.scorer != EVENTS_SCORER or kind not in EVENT_KINDS:

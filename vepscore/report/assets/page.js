@@ -1,5 +1,5 @@
 "use strict";
-/* The table of the report: sorting, searching, the keyboard, and panels, which are built when they are opened. */
+/* The table of the report: sorting, searching, the keyboard, and panels, which are built when they are first opened. */
 (() => {
   const table = document.getElementById("variants");
   const body = table.tBodies[0];
@@ -12,11 +12,14 @@
     row.nextElementSibling && row.nextElementSibling.classList.contains("panel") ? row.nextElementSibling : null;
   const shown = () => rows.filter((row) => !row.hidden);
 
-  function open(row) {
-    if (panelOf(row)) return;
-    const data = JSON.parse(document.getElementById("panel-" + row.dataset.panel).textContent);
-    row.after(window.buildPanel(data, row.cells.length));
+  async function open(row) {
+    if (row.getAttribute("aria-expanded") === "true") return;
     row.setAttribute("aria-expanded", "true");
+    const packed = document.getElementById("panel-" + row.dataset.panel).textContent;
+    const panel = await window.buildPanel(packed, row.cells.length);
+    if (row.getAttribute("aria-expanded") !== "true" || panelOf(row)) return; // closed, or opened again, meanwhile
+    panel.hidden = row.hidden;
+    row.after(panel);
   }
 
   function close(row) {
@@ -25,7 +28,7 @@
     row.setAttribute("aria-expanded", "false");
   }
 
-  const toggle = (row) => (panelOf(row) ? close(row) : open(row));
+  const toggle = (row) => (row.getAttribute("aria-expanded") === "true" ? close(row) : open(row));
 
   function focus(row) {
     for (const other of rows) other.tabIndex = other === row ? 0 : -1;

@@ -1,18 +1,24 @@
 "use strict";
-/* The panel of one variant, from the JSON that vepscore/report/packing.py has made. */
+/* The panel of one variant, from the data that vepscore/report/page.py packs. */
 (() => {
   const shared = JSON.parse(document.getElementById("shared").textContent);
-  const CLASSES = ["donor+", "acceptor+", "donor-", "acceptor-"];
-  const FIELDS = ["scorer", "text", "quantile", "track", "strand", "tissue", "term", "gene", "gene_id", "row", "site1",
-    "start", "end0"];
+  const FIELDS = ["scorer", "text", "quantile", "track", "strand", "tissue", "term", "gene", "gene_id", "row", "start",
+    "end0"];
   const NUMBERED = new Set(["scorer", "track", "strand", "tissue", "term", "gene", "gene_id"]);
+  const VIEWS = [["Event", "the variant and what it changes"], ["All", "all that was predicted"]];
 
-  /* An element with attributes, and children that are elements or text; text is never read as markup. */
+  /* An element with attributes, and children that are elements or text. Text is never parsed as markup. */
   function element(name, attributes = {}, ...children) {
     const made = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     made.append(...children.filter((child) => child !== null && child !== undefined));
     return made;
+  }
+
+  async function unpack(packed) {
+    const bytes = Uint8Array.from(atob(packed), (char) => char.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return JSON.parse(await new Response(stream).text());
   }
 
   function unpackEffect(packed) {
@@ -24,90 +30,56 @@
     return effect;
   }
 
-  function unpackScene(scene) {
-    scene.junctions = scene.junctions.map(unpackEffect);
-    scene.sites = scene.sites.map(([kind, from, reference, alternate]) => ({
-      kind: CLASSES[kind].slice(0, -1), strand: CLASSES[kind].slice(-1), pos0: scene.extent[0] + from,
-      reference: reference / 1000, alternate: alternate / 1000,
-    }));
-    for (const one of scene.profiles) {
-      for (const allele of ["reference", "alternate"]) one[allele] = one[allele].map((part) => part / 1000 * one.top);
+  /* A promise of the table row with a variant's panel. */
+  window.buildPanel = async (packed, columns) => {
+    let content;
+    try {
+      content = parts(await unpack(packed));
+    } catch (error) {
+      content = [element("p", { class: "warning" }, `This browser cannot show the panel: ${error.message}`)];
     }
-    return scene;
-  }
-
-  /* The row of the table that a variant's panel is; all text comes from the data, and none is read as markup. */
-  window.buildPanel = (data, columns) => {
-    const cell = element("td", { colspan: columns, role: "gridcell" }, ...parts(data));
+    const cell = element("td", { colspan: columns, role: "gridcell" }, ...content);
     return element("tr", { class: "panel", role: "row", "aria-level": "2" }, cell);
   };
 
   function parts(data) {
-    const scene = unpackScene(data.scene);
     const made = [];
     if (data.event) {
       const where = data.event_gene ? element("i", {}, data.event_gene) : "";
       made.push(element("p", { class: "event" }, where, where ? ": " : "", data.event));
     }
-    made.push(...picturePart(scene));
-    if (scene.predicted && shared.settings.length) {
-      made.push(element("p", { class: "note" }, "Bars and curves were predicted for the picture, and otherwise than the " +
-        `scores, from which they may differ (${shared.settings.join("; ")}). Site changes and arcs are scores.`));
+    made.push(...picturePart(data.pictures));
+    if (data.has_tracks && shared.settings.length) {
+      made.push(element("p", { class: "note" }, "The bars and curves were predicted for the picture, with other " +
+        `settings than the scores, and may differ from them (${shared.settings.join("; ")}). Site changes and arcs ` +
+        "are scores."));
     }
-    for (const note of scene.notes) made.push(element("p", { class: "note" }, "In the picture " + note + "."));
     made.push(element("h3", {}, "Effects"), ...effectsPart(data));
-    made.push(element("p", { class: "note" }, `Record ${data.record} of the input, counted from 0, and its ALT ` +
+    made.push(element("p", { class: "note" }, `Record ${data.record} of the input, counted from 0, ALT ` +
       `${data.alt_index + 1}: REF ${data.ref}, ALT ${data.alt}.`));
     return made;
   }
 
-  /* The picture, and buttons that move in it. */
-  function picturePart(scene) {
-    let view = scene.focus.slice();
+  /* The picture, and a button for each view. The SVG was written, and its texts escaped, by vepscore/io/drawing.py. */
+  function picturePart(pictures) {
     const holder = element("div");
-    const place = element("span", { class: "place", "aria-live": "polite" });
-    function draw() {
-      holder.replaceChildren(window.drawPicture(scene, view));
-      place.textContent = scene.chrom + ":" + (view[0] + 1).toLocaleString("en") + "–" +
-        view[1].toLocaleString("en") + ", " + (view[1] - view[0]).toLocaleString("en") + " bp";
+    const buttons = VIEWS.map(([text, label]) => element("button", { type: "button", title: label }, text));
+    function show(index) {
+      const parsed = new DOMParser().parseFromString(pictures[index], "text/html");
+      holder.replaceChildren(document.adoptNode(parsed.body.firstElementChild));
+      buttons.forEach((button, other) => button.setAttribute("aria-pressed", String(other === index)));
     }
-    function look(start, width) {
-      const [low, high] = scene.extent;
-      width = Math.round(Math.min(high - low, Math.max(60, width)));
-      start = Math.round(Math.min(high - width, Math.max(low, start)));
-      view = [start, start + width];
-      draw();
-    }
-    function zoom(factor) {
-      const width = (view[1] - view[0]) * factor;
-      look((view[0] + view[1] - width) / 2, width);
-    }
-    const shift = (share) => look(view[0] + share * (view[1] - view[0]), view[1] - view[0]);
-    const near = (width) => look((scene.variant[0] + scene.variant[1] - width) / 2, width);
-    const button = (text, label, act) => {
-      const made = element("button", { type: "button", "aria-label": label, title: label }, text);
-      made.addEventListener("click", act);
-      return made;
-    };
-    const buttons = element("div", { class: "zoom", role: "group", "aria-label": "View of the picture" },
-      button("+", "zoom in", () => zoom(0.5)),
-      button("−", "zoom out", () => zoom(2)),
-      button("◂", "move left", () => shift(-0.4)),
-      button("▸", "move right", () => shift(0.4)),
-      button("Variant", "200 bp around the variant", () => near(200)),
-      button("Event", "the variant and what it changes", () => look(scene.focus[0], scene.focus[1] - scene.focus[0])),
-      button("All", "all that was predicted", () => look(scene.extent[0], scene.extent[1] - scene.extent[0])),
-      place);
-    draw();
-    return [buttons, holder];
+    buttons.forEach((button, index) => button.addEventListener("click", () => show(index)));
+    show(0);
+    return [element("div", { class: "choice", role: "group", "aria-label": "View of the picture" }, ...buttons), holder];
   }
 
-  /* The strongest row of each scorer, or those of its strongest tissues as well. */
+  /* The strongest row of each scorer, and on request those of its strongest tissues. */
   function effectsPart(data) {
     const effects = data.effects.map(unpackEffect);
     effects.sort((a, b) => shared.order.indexOf(a.scorer) - shared.order.indexOf(b.scorer));
     const firsts = effects.filter((one, index) => index === 0 || effects[index - 1].scorer !== one.scorer ||
-      one.site1);
+      isSite(one));
     const holder = element("div", {}, effectsTable(firsts));
     if (firsts.length === effects.length) return [holder];
     const button = element("button", { type: "button", "aria-pressed": "false" }, "All tissues");
@@ -116,13 +88,13 @@
       button.setAttribute("aria-pressed", String(!isPressed));
       holder.replaceChildren(effectsTable(isPressed ? firsts : effects), ...(isPressed ? [] : [weaker(data.more)]));
     });
-    return [element("div", { class: "zoom" }, button, element("span", { class: "note" },
-      "Of each scorer the score largest in size; or that of each tissue.")), holder];
+    return [element("div", { class: "choice" }, button, element("span", { class: "note" },
+      "The largest score of each scorer, or of each of its tissues.")), holder];
   }
 
   function weaker(more) {
     const rest = Object.entries(more).map(([scorer, count]) => `${count} of ${scorer}`);
-    return element("p", { class: "note" }, rest.length ? `Weaker tissues are left out: ${rest.join(", ")}.` : "");
+    return element("p", { class: "note" }, rest.length ? `Weaker tissues are not shown: ${rest.join(", ")}.` : "");
   }
 
   function effectsTable(effects) {
@@ -130,13 +102,13 @@
       ["Scorer", "scorer", (one) => [one.scorer, element("span", { class: "what" }, shared.words[one.scorer] || "")]],
       ["Score", "number", (one) => [one.text]],
       ["Quantile", "number", (one) => [one.quantile || ""]],
-      ["Place", "number", (one) => [placeOf(one)]],
+      ["Position", "number", (one) => [positionOf(one)]],
       ["Gene", "", (one) => [element("i", {}, one.gene), one.gene_id && one.gene_id !== one.gene
         ? element("span", { class: "quiet" }, " " + one.gene_id) : ""]],
       ["Track", "", (one) => [one.track, one.strand && one.strand !== "." && !one.track.endsWith(one.strand)
         ? ` (${one.strand})` : ""]],
       ["Tissue", "", (one) => [one.tissue, element("span", { class: "quiet" }, one.term ? " " + one.term : "")]],
-      ["RankedAllele", "number", (one) => [one.row ? String(one.row - 1) : ""]],
+      ["Row", "number", (one) => [one.row ? String(one.row - 1) : ""]],
     ];
     const used = columns.filter(([, , read]) => effects.some((one) =>
       read(one).some((part) => (typeof part === "string" ? part : part.textContent) !== "")));
@@ -149,8 +121,10 @@
     return element("table", { class: "effects" }, element("thead", {}, head), element("tbody", {}, ...lines));
   }
 
-  function placeOf(one) {
-    if (one.site1) return one.site1.toLocaleString("en");
-    return one.start ? `${one.start.toLocaleString("en")}–${one.end0.toLocaleString("en")}` : "";
+  const isSite = (one) => one.start > 0 && one.start === one.end0;
+
+  function positionOf(one) {
+    if (!one.start || isSite(one)) return one.start ? one.start.toLocaleString("en") : "";
+    return `${one.start.toLocaleString("en")}–${one.end0.toLocaleString("en")}`;
   }
 })();

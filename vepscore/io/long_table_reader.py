@@ -1,0 +1,89 @@
+"""The long table as it is read: a Parquet file, or a DataFrame of the same columns."""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vepscore.errors import InputError
+from vepscore.io.tidy import RENAMED, current_names, read_columns
+from vepscore.paths import utf8_path
+
+log = logging.getLogger(__name__)
+
+_HINT = "score the VCF again with `-o OUT.parquet`, or use the annotated VCF"
+
+
+class LongTableReader:
+    """Read columns of a long table, a row group at a time. Columns of release 0.1 have their current names.
+
+    Args:
+        source: path of a Parquet file, or a DataFrame, which is one row group.
+
+    Attributes:
+        name: the table's name in messages.
+    """
+
+    def __init__(self, source: str | Path | pd.DataFrame) -> None:
+        self._source = source
+        self.name = "the DataFrame" if isinstance(source, pd.DataFrame) else str(source)
+
+    def provenance(self) -> tuple[str, ...]:
+        """Return lines that say how the scores were made, as in a VCF header; none for a DataFrame.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        if isinstance(self._source, pd.DataFrame):
+            return ()
+        with self._reading():
+            metadata = pq.read_schema(utf8_path(self._source)).metadata or {}
+        return tuple(
+            f"##{key.decode()}={value.decode('utf-8', 'replace')}"
+            for key, value in metadata.items()
+            if key.startswith(b"vepscore")
+        )
+
+    def groups(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the columns of each row group.
+
+        Raises:
+            InputError: the file cannot be read, or a column is missing.
+        """
+        if isinstance(self._source, pd.DataFrame):
+            frame = self._source.rename(columns=RENAMED)
+            self._check(list(frame.columns), columns)
+            yield pa.Table.from_pandas(frame[list(columns)], preserve_index=False)
+            return
+        with self._reading():
+            file = pq.ParquetFile(utf8_path(self._source))
+        with file:
+            self._check(file.schema_arrow.names, columns)
+            for group in range(file.num_row_groups):
+                with self._reading():
+                    table = read_columns(file, group, columns)
+                yield table
+
+    def _check(self, found: Sequence[str], columns: Sequence[str]) -> None:
+        missing = [name for name in columns if name not in current_names(found)]
+        if missing:
+            raise InputError(
+                f"{self.name}\nhas no column {', '.join(missing)}; expected the columns of vepscore's long table",
+                hint=_HINT,
+            )
+        if old := [f"{name} (now {RENAMED[name]})" for name in found if name in RENAMED]:
+            log.warning("%s: old column names, read by this release only: %s", self.name, ", ".join(old))
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(
+                f"{self.name}\ncannot be read as Parquet: {error}",
+                hint="copy it again, or use the annotated VCF",
+            ) from error

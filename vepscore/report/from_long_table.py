@@ -1,0 +1,196 @@
+"""The alleles of a long table, in the order of their rows: of a Parquet file or of a DataFrame."""
+
+import collections
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vepscore.errors import InputError
+from vepscore.genome.alleles import Status
+from vepscore.genome.consistency import ContigSource
+from vepscore.io.fields import EVENTS_SCORER
+from vepscore.io.long_table_reader import LongTableReader
+from vepscore.outputs import EVENT_KINDS, SPLICE_CLASSES
+from vepscore.report.events import JunctionChange
+from vepscore.report.filters import RegionFilter, RegionFilters
+from vepscore.report.modalities import JUNCTIONS_SCORER, WITHOUT_TISSUE, Modality
+from vepscore.report.scored_alleles import Entry, ScoredAllele
+
+_ALLELE = ["record", "alt_index", "chrom", "pos", "ref", "alt"]
+_TEXTS = ("variant_scorer", "gene_id", "gene_name", "track_name", "ontology_curie", "biosample_name")
+_PLACES = ("junction_Start", "junction_End", "site_pos", "track_index")
+_COLUMNS = (*_ALLELE, *_TEXTS, *_PLACES, "raw_score", "quantile_score")
+_KEY = ["record", "alt_index"]
+_SHOWN_TISSUES = 20
+
+
+class LongTableAlleles:
+    """Iterate once over the alleles of a long table that pass the filters. The table has scored alleles only.
+
+    Args:
+        table: the long table.
+        modality: its scorers are read.
+        regions: keep only alleles that overlap one of these; empty: keep all.
+        tissue: keep only tracks of this biosample or ontology term, in any case. Tracks without a tissue, such as
+            those of SPLICE_SITES, are kept too.
+
+    Attributes:
+        excluded: reason → alleles.
+        provenance: lines that say how the scores were made.
+        regions: the regions, with the contigs found so far.
+        contigs: None, because the table declares none.
+    """
+
+    def __init__(
+        self,
+        table: LongTableReader,
+        modality: Modality,
+        *,
+        regions: Sequence[RegionFilter] = (),
+        tissue: str | None = None,
+    ) -> None:
+        self.excluded: collections.Counter[str] = collections.Counter()
+        self.provenance: tuple[str, ...] = ()
+        self.contigs: ContigSource | None = None
+        self.regions = RegionFilters(regions)
+        self._table, self._modality = table, modality
+        self._tissue = None if tissue is None else _TissueFilter(tissue, modality)
+
+    def __iter__(self) -> Iterator[ScoredAllele]:
+        """Yield the alleles in the order of the table.
+
+        Raises:
+            InputError: the table is not a long table, or no track is of the tissue.
+        """
+        self.provenance = self._table.provenance()
+        rest: pd.DataFrame | None = None
+        for group in self._table.groups(_COLUMNS):
+            if not len(group):
+                continue
+            rows = self._needed(group)
+            rows = rows if rest is None else pd.concat([rest, rows])
+            is_last = (rows[_KEY] == rows[_KEY].iloc[-1]).all(axis=1)  # it may continue in the next group
+            rest = rows[is_last]
+            yield from self._alleles(rows[~is_last])
+        if rest is not None:
+            yield from self._alleles(rest)
+        if self._tissue is not None:
+            self._tissue.check(self._table.name)
+
+    def _needed(self, group: pa.Table) -> pd.DataFrame:
+        """Return the rows of the scorers that are read, and one row without a score for each allele."""
+        scorers = [*self._modality.weights, EVENTS_SCORER, JUNCTIONS_SCORER]
+        is_wanted = pc.is_in(group["variant_scorer"].cast(pa.string()), pa.array(scorers))
+        rows = _frame(group.filter(is_wanted))
+        if self._tissue is not None:
+            rows = rows[self._tissue.keeps(rows)]
+        alleles = _frame(group.select(_ALLELE)).drop_duplicates(_KEY)
+        rows = pd.concat([alleles, rows]).fillna(dict.fromkeys(_TEXTS, ""))
+        return rows.sort_values(_KEY, kind="stable")
+
+    def _alleles(self, rows: pd.DataFrame) -> Iterator[ScoredAllele]:
+        for _, group in rows.groupby(_KEY, sort=True):
+            first: Any = next(group.itertuples())
+            if not self.regions.include(first.chrom, first.pos, first.ref):
+                self.excluded["outside the regions"] += 1
+                continue
+            scored = group[group["raw_score"].notna()]
+            yield ScoredAllele(
+                record=int(first.record),
+                alt_index=int(first.alt_index),
+                chrom=first.chrom,
+                pos1=int(first.pos),
+                id=".",
+                ref=first.ref,
+                alt=first.alt,
+                status=Status.OK.value,
+                read_entries=functools.partial(tuple, list(_entries(scored))),
+                junctions=_junctions(scored),
+            )
+
+
+class _TissueFilter:
+    """Keep the rows of one tissue, and remember which tissues there are."""
+
+    def __init__(self, tissue: str, modality: Modality) -> None:
+        self._tissue, self._term = tissue, tissue.casefold()
+        self._scorers = [name for name in modality.weights if name not in WITHOUT_TISSUE]
+        self._modality = modality
+        self._tissues: set[tuple[str, str]] = set()  # biosample and ontology term of the modality's tracks
+        self._is_found = False
+
+    def keeps(self, rows: pd.DataFrame) -> "pd.Series[bool]":
+        names = rows[["biosample_name", "ontology_curie"]].fillna("")
+        is_own = rows["variant_scorer"].isin(self._scorers)
+        self._tissues |= set(names[is_own].drop_duplicates().itertuples(index=False, name=None))
+        is_found = (names.apply(lambda column: column.str.casefold()) == self._term).any(axis=1)
+        self._is_found |= bool((is_found & is_own).any())
+        return is_found | rows["variant_scorer"].isin(WITHOUT_TISSUE)
+
+    def check(self, name: str) -> None:
+        """Raise InputError if no track was of the tissue."""
+        if self._is_found:
+            return
+        tissues = sorted(" ".join(filter(None, names)) for names in self._tissues if any(names))
+        near = [one for one in tissues if self._term in one.casefold()] or tissues
+        shown = "; ".join(near[:_SHOWN_TISSUES]) + ("; …" if len(near) > _SHOWN_TISSUES else "")
+        found = f"found {len(tissues)} tissues\n{shown}" if tissues else "found no tissue"
+        raise InputError(
+            f"{name}\n--tissue {self._tissue}: no track of {', '.join(self._modality.weights)} has this name "
+            f"or term; {found}",
+            hint="give the whole name of a biosample, or an ontology term such as UBERON:0000955",
+        )
+
+
+def _entries(rows: pd.DataFrame) -> Iterator[Entry]:
+    """Yield the largest row of each scorer and gene, the first of equal ones, and every splice event."""
+    is_event = rows["variant_scorer"] == EVENTS_SCORER
+    others = rows[~is_event].reset_index(drop=True)
+    sizes = others["raw_score"].abs()
+    largest = sizes.groupby([others["variant_scorer"], others["gene_id"]], sort=False).idxmax()
+    for row in others.loc[largest].itertuples():
+        yield _entry(row, str(row.track_name))
+    for number, row in enumerate(rows[is_event].itertuples()):
+        yield _entry(row, _event_name(row, number))
+
+
+def _event_name(row: Any, number: int) -> str:
+    """Return the event as the INFO field VS has it; an event without a position is known by its place among rows."""
+    if math.isnan(row.site_pos):
+        return EVENT_KINDS[number % len(EVENT_KINDS)]
+    site = SPLICE_CLASSES[int(row.track_index)][:-1]
+    return f"{site}_{'gain' if row.raw_score > 0 else 'loss'}:{int(row.site_pos)}"
+
+
+def _entry(row: Any, track: str) -> Entry:
+    return Entry(
+        scorer=row.variant_scorer,
+        gene_id=row.gene_id,
+        symbol=row.gene_name,
+        score=float(row.raw_score),
+        track=track,
+        tissue=row.biosample_name,
+        quantile=float(row.quantile_score),
+    )
+
+
+def _junctions(rows: pd.DataFrame) -> dict[str, tuple[JunctionChange, ...]]:
+    """Return the junctions of each gene by its id, each with its largest change."""
+    junctions = rows[rows["variant_scorer"] == JUNCTIONS_SCORER]
+    largest = junctions.groupby(["gene_id", "junction_Start", "junction_End"])["raw_score"].max()
+    by_gene: dict[str, tuple[JunctionChange, ...]] = {}
+    for gene_id, start0, end0, score in largest.reset_index().itertuples(index=False, name=None):
+        change = JunctionChange(int(start0), int(end0), float(score))
+        by_gene[gene_id] = (*by_gene.get(gene_id, ()), change)
+    return by_gene
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """Return a table whose texts are objects, because categories differ between row groups."""
+    frame: pd.DataFrame = table.to_pandas()
+    return frame.astype(dict.fromkeys(frame.select_dtypes("category"), object))
