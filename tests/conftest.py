@@ -10,9 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
 
 from tests.compiled import delete_if_large, keep_for_all_tests, link_compiled
 from tests.paths import need
+
+# Check annotations, with the shapes of arrays, at run time; before these modules are imported.
+install_import_hook(["vepscore.model"], "beartype.beartype")
 
 LONGEST = "test_readme.py"
 
