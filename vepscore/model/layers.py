@@ -174,9 +174,7 @@ class ConvBlock(nnx.Module):
             else StandardizedConv(in_channels, out_channels, width=width, dilation=dilation, rngs=rngs)
         )
 
-    def __call__(
-        self, x: Float[Array, "batch positions in_channels"]
-    ) -> Float[Array, "batch positions out_channels"]:
+    def __call__(self, x: Float[Array, "*batch in_channels"]) -> Float[Array, "*batch out_channels"]:
         return self.conv(self.activate(x))
 
     def activate(self, x: Float[Array, "*batch in_channels"]) -> Float[Array, "*batch in_channels"]:

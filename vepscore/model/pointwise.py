@@ -1,15 +1,17 @@
 """Linear layers as convolutions of width 1, which on a CPU are XLA's faster and steadier matrix product."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+_Network = TypeVar("_Network", bound=nnx.Module)
+
 _MIN_CHANNELS = 256  # with fewer, there is no difference
 
 
-def use_pointwise_convolutions(network: nnx.Module) -> nnx.Module:
+def use_pointwise_convolutions(network: _Network) -> _Network:
     """Return a copy of a network whose large linear layers are convolutions; it shares all parameters."""
     graph, state = nnx.split(network)
     fast = nnx.merge(graph, state)

@@ -12,6 +12,8 @@ deviation.
 Source: Lavin & Gray, Fast Algorithms for Convolutional Neural Networks (2016).
 """
 
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +21,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32
 
 from vepscore.model.layers import StandardizedConv
+
+_Network = TypeVar("_Network", bound=nnx.Module)
 
 TAPS, OUTPUTS = 5, 4
 _POINTS = np.array([0, 1, -1, 2, -2, 0.5, -0.5])  # and infinity
@@ -78,7 +82,7 @@ class WinogradConv(nnx.Module):
         return jax.lax.fori_loop(0, chunks, convolve, y)[:, :length] + self.bias[...]
 
 
-def use_winograd(network: nnx.Module) -> nnx.Module:
+def use_winograd(network: _Network) -> _Network:
     """Return a copy of a folded network with fast large convolutions; it shares all other parameters."""
     graph, state = nnx.split(network)
     fast = nnx.merge(graph, state)

@@ -74,9 +74,9 @@ class OrbaxArrays:
                 leaf, shape = self._official[name]
                 array = found.pop(leaf).reshape(shape)
                 if name in scales:
-                    factors = found[self._official[scales[name]][0]].reshape(-1)
-                    kernel, factors = (jnp.asarray(x.astype(self._dtype)) for x in (array, factors))
-                    array = np.asarray(standardize(kernel, factors))
+                    kernel = jnp.asarray(array.astype(self._dtype))
+                    factors = found[self._official[scales[name]][0]].reshape(-1).astype(self._dtype)
+                    array = np.asarray(standardize(kernel, jnp.asarray(factors)))
                 yield name, array[rows[name] : rows[name] + 1] if name in rows else array
 
     def _find_architecture(self) -> ModelConfig:
