@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Float32, UInt8
+from jaxtyping import Array, Bool, Float, Float32, Integer
 
 from vepscore.model.config import ModelConfig
 from vepscore.model.decoder import FineEmbedder, OutputEmbedder, PairEmbedder, SequenceDecoder
@@ -128,6 +128,6 @@ class AlphaGenome(nnx.Module):
         return Embeddings(fine, coarse, self.embedder_pair(pair, organism))
 
 
-def one_hot(codes: UInt8[Array | np.ndarray, "*batch bp"], dtype: DTypeLike) -> Float[Array, "*batch bp 4"]:
+def one_hot(codes: Integer[Array | np.ndarray, "*batch bp"], dtype: DTypeLike) -> Float[Array, "*batch bp 4"]:
     """One-hot encode bases: 0 to 3 are A C G T, anything else is N, which becomes four zeros."""
     return jax.nn.one_hot(codes, 4, dtype=dtype)
