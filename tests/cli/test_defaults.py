@@ -15,15 +15,8 @@ from vepscore.cli.main import app
 from vepscore.cli.pictures import open_predictor
 from vepscore.engine.job import Job, resolve_defaults
 from vepscore.errors import CheckpointError, UsageError
-from vepscore.options import (
-    AUTO,
-    ComputeOptions,
-    GenomeOptions,
-    ModelOptions,
-    Precision,
-    WindowOptions,
-    parse_window,
-)
+from vepscore.options import ComputeOptions, GenomeOptions, ModelOptions, WindowOptions
+from vepscore.options.option_types import AUTO, Precision, parse_window
 
 WINDOW_BP = 18_432
 OUTSIDE = vcf_row("chr1", 9_000, 1, "~")

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from vepscore.cli.option_groups import Changed, Only, Without, expand
 from vepscore.errors import UsageError
-from vepscore.options import ComputeOptions, GenomeOptions, Parallelism, RunOptions, ScorerOptions, Shard
+from vepscore.options import ComputeOptions, GenomeOptions, RunOptions, ScorerOptions
+from vepscore.options.option_types import Parallelism, Shard
 
 taken: dict[str, object] = {}
 
@@ -60,7 +61,7 @@ def test_former_name_is_accepted_with_a_warning(app: typer.Typer, caplog: pytest
     compute = taken["compute"]
     assert isinstance(compute, ComputeOptions) and compute.parallelism is Parallelism.SEQUENCE
     assert caplog.messages == [
-        "--split positions is now called --parallelism sequence; the former name will be removed"
+        "--split positions is now --parallelism sequence; the old name works until version 0.3"
     ]
 
 

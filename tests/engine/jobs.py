@@ -8,7 +8,8 @@ from tests.builders import WINDOW_BP, TinyGenome
 from vepscore.engine.job import Job
 from vepscore.io.formats import formats, output_for
 from vepscore.io.output_file import OutputFile
-from vepscore.options import GenomeOptions, ModelOptions, Precision, WindowOptions
+from vepscore.options import GenomeOptions, ModelOptions, WindowOptions
+from vepscore.options.option_types import Precision
 
 
 def tiny_job(

@@ -16,7 +16,7 @@ from vepscore.engine.job_report import JobReport
 from vepscore.engine.run_job import run_job
 from vepscore.engine.session import open_preparer
 from vepscore.errors import ClusterError, GenomeError, UsageError
-from vepscore.options import MismatchPolicy
+from vepscore.options.option_types import MismatchPolicy
 
 ROWS = [vcf_row("chr1", 9_000 + 40 * i, 1, *(("~",), ("<DEL>",), ("~", "~G"))[i % 3]) for i in range(60)]
 

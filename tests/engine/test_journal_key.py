@@ -9,7 +9,7 @@ from tests.engine.jobs import tiny_job
 from vepscore.engine.job import Job, resolve_defaults
 from vepscore.engine.run_job import journal_key
 from vepscore.engine.session import open_preparer, open_session
-from vepscore.options import Shard
+from vepscore.options.option_types import Shard
 
 CHANGES: dict[str, object] = {
     "genes": None,

@@ -25,7 +25,7 @@ from vepscore.engine.preparer import AllelePreparer, PreparedAllele, ReadyAllele
 from vepscore.errors import GenomeError
 from vepscore.genome.alleles import Status
 from vepscore.genome.fasta import Reference
-from vepscore.options import MismatchPolicy
+from vepscore.options.option_types import MismatchPolicy
 
 LIMIT_BP = WINDOW_BP // 4
 CENTRE = WINDOW_BP // 2 - 1  # the position of an SNV in its window

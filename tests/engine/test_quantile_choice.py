@@ -37,7 +37,7 @@ from vepscore.io.quantiles import (
 )
 from vepscore.io.results import AlleleResult, RecordResult
 from vepscore.io.run_metadata import RunMetadata
-from vepscore.options import Shard
+from vepscore.options.option_types import Shard
 
 NAME = quantiles_name("human", 16_384, "float32")
 SNVS = [vcf_row("chr1", pos0, 1, "~") for pos0 in range(12_000, 20_000, 400)]

@@ -23,7 +23,7 @@ from vepscore.errors import GenomeError, InputError, OutputError, UsageError
 from vepscore.genome.alleles import Status
 from vepscore.io.merging import merge
 from vepscore.io.output_file import OutputFile
-from vepscore.options import MismatchPolicy, Shard
+from vepscore.options.option_types import MismatchPolicy, Shard
 
 ROWS = (
     vcf_row("chr1", 16_000, 1, "~", "<DEL>"),

@@ -22,7 +22,7 @@ from vepscore.genome.alleles import Status
 from vepscore.io.journal import open_journal
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult
-from vepscore.options import MismatchPolicy
+from vepscore.options.option_types import MismatchPolicy
 
 SNV = vcf_row("chr1", 16_000, 1, "~")
 SYMBOLIC = vcf_row("chr1", 16_000, 1, "<DEL>")

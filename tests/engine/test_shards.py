@@ -9,8 +9,7 @@ from tests.builders import make_records, vcf_row
 from vepscore.engine.plugins import load_scorers
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.shards import estimate_work, records_of
-from vepscore.errors import UsageError
-from vepscore.options import Shard
+from vepscore.options.option_types import Shard
 
 SNV = vcf_row("chr1", 10_000, 1, "~")
 IN_GENE = vcf_row("chr1", 14_500, 1, "~")
@@ -70,13 +69,3 @@ def test_record_that_no_scorer_applies_to_costs_what_it_costs_to_pass_on(prepare
 
 def test_nothing_divides_into_nothing(preparer: AllelePreparer) -> None:
     assert ranges([], 3, preparer) == [range(0, 0)] * 3
-
-
-def test_shard_is_read_as_it_is_written() -> None:
-    assert Shard.parse("2/4") == (2, 4) and str(Shard(2, 4)) == "2/4"
-
-
-@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "1/0", "a/b", "1/2/3", "-1/3", ""])
-def test_impossible_shard_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="expected I/N, with I from 1 to N"):
-        Shard.parse(text)

@@ -238,7 +238,7 @@ class TestTable:
 
     def test_few_scores_of_a_kind_are_warned_of(self, results, indels, tmp_path, caplog):
         write(tmp_path / "quantiles.parquet", [*results, *indels])
-        few = "indels: 6 of 17 backgrounds have fewer than 1000 scores, so that their quantiles end early"
+        few = "indels: 6 of 17 backgrounds have fewer than 1000 scores, so their quantiles do not reach the ends"
         assert caplog.messages == [few]
 
     def test_kind_without_alleles_is_warned_of(self, indels, tmp_path, caplog):

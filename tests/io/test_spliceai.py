@@ -250,7 +250,7 @@ def test_alleles_without_lines_are_counted(tmp_path):
         counts = Counts.parse(records.header)
     assert counts == Counts(lines=2, alleles=1, unscored=1, outside=1)
     assert counts.plus(counts).header_line == line.replace("2", "4").replace("1", "2")
-    with pytest.raises(InputError, match="says nothing of its lines"):
+    with pytest.raises(InputError, match="does not state the number of its lines"):
         Counts.parse(HEADER)
 
 

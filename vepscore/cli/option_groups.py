@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 import typer
 
 from vepscore.errors import UsageError
-from vepscore.options import REQUIRED, Declared, Former, OptionGroup, OptionSpec
+from vepscore.options.option_spec import REQUIRED, Declared, Former, OptionGroup, OptionSpec
 
 log = logging.getLogger(__name__)
 
@@ -167,9 +167,7 @@ def _take_values(group: _Group, values: dict[str, Any]) -> dict[str, Any]:
     taken: dict[str, Any] = {}
     for declared in group.options:
         name, spec, value = declared.name, declared.spec, values.pop(declared.name)
-        if spec.parse is not None and value is not None:
-            value = spec.parse(value)
-        taken[name] = tuple(value) or None if isinstance(value, list) else value
+        taken[name] = None if value == [] else value
         if spec.former is not None:
             former = values.pop(_former_name(spec.former))
             if former is not None:
@@ -186,7 +184,5 @@ def _renamed(value: str, former: Former, flag: str) -> str:
     if value not in former.values:
         raise UsageError(f"{former.flag} {value}\nexpected one of {', '.join(former.values)}")
     renamed = former.values[value]
-    log.warning(
-        "%s %s is now called %s %s; the former name will be removed", former.flag, value, flag, renamed
-    )
+    log.warning("%s %s is now %s %s; the old name works until version 0.3", former.flag, value, flag, renamed)
     return renamed

@@ -9,7 +9,8 @@ from vepscore.engine.run_job import Observe, run_job
 from vepscore.io.atomic import check_folder, created_folder
 from vepscore.io.quantile_writer import QuantilesFile
 from vepscore.io.quantiles import quantiles_name
-from vepscore.options import ALL_SCORERS, Precision
+from vepscore.options import ALL_SCORERS
+from vepscore.options.option_types import Precision
 
 
 def calibrate(job: Job, folder: Path, observe: Observe) -> tuple[Path, JobReport]:

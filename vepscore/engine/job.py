@@ -19,11 +19,11 @@ from vepscore.options import (
     ComputeOptions,
     GenomeOptions,
     ModelOptions,
-    OptionGroup,
     RunOptions,
     ScorerOptions,
     WindowOptions,
 )
+from vepscore.options.option_spec import OptionGroup
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 class Job:
     """What is scored, with what, and where the results go."""
 
-    source: str = ""  # VCF or BCF; "-" is standard input; "" where there is none
+    source: str = ""  # VCF or BCF; "-" is standard input; "" if there is none
     outputs: tuple[OutputFile, ...] = ()
     genome: GenomeOptions
     model: ModelOptions = ModelOptions()

@@ -19,8 +19,8 @@ class JobReport:
     """What a finished job did."""
 
     counts: RunCounts
-    excluded: dict[str, str]  # scorer's name to why it was left out
-    warnings: list[FileWarning]  # where the files do not fit one another
+    excluded: dict[str, str]  # scorer's name → why it does not run
+    warnings: list[FileWarning]  # about files that do not match one another
     device: str
     threads: int  # of a CPU; 0 on another device
     precision: str

@@ -26,7 +26,7 @@ from vepscore.genome.windows import (
     window_around,
 )
 from vepscore.io.records import Record, variant_record
-from vepscore.options import MismatchPolicy
+from vepscore.options.option_types import MismatchPolicy
 
 MAX_N_FRACTION = 0.9
 _MIN_WINDOW_TO_ALLELE = 4  # a window must be at least this many times as wide as an allele

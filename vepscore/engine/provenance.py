@@ -11,7 +11,9 @@ from vepscore.engine.preparer import AllelePreparer
 from vepscore.io.formats import OutputOptions
 from vepscore.io.run_metadata import NamedFile, RunMetadata
 from vepscore.model.checkpoint import Checkpoint
-from vepscore.options import LogOptions, SaturationOptions, Strand, record_command
+from vepscore.options import LogOptions, SaturationOptions
+from vepscore.options.option_spec import record_command
+from vepscore.options.option_types import Strand
 
 
 def describe_run(

@@ -29,7 +29,8 @@ from vepscore.io.run_metadata import NamedFile, RunMetadata
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.model.defaults import read_defaults
 from vepscore.model.registry import is_official, resolve_checkpoint
-from vepscore.options import EngineKind, MismatchPolicy, ModelOptions, Parallelism, Rotary
+from vepscore.options import ModelOptions
+from vepscore.options.option_types import EngineKind, MismatchPolicy, Parallelism, Rotary
 from vepscore.outputs import PAIR_BIN_BP, Output, Tracks
 
 ChooseTracks = Callable[[Mapping[Output, Tracks]], Mapping[Output, Tracks]]  # all of a checkpoint → some

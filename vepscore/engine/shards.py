@@ -6,7 +6,7 @@ import numpy as np
 
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.io.records import Record
-from vepscore.options import Shard
+from vepscore.options.option_types import Shard
 
 # In seconds of scoring an allele outside of genes; measured on the official network.
 _PASSED_THROUGH = 1e-4  # a record, and one that no scorer of the run applies to

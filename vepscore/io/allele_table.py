@@ -31,7 +31,7 @@ def _schema(*, ranked: bool) -> pa.Schema:
             "alt": pa.string(),
             STATUS.id: pa.string(),
             "reason": pa.string(),  # why the status is not OK
-            "n_share": pa.float32(),  # share of the window that is N
+            "n_share": pa.float32(),  # fraction of the window that is N
             **{field.id: pa.float32() if field.type == "Float" else pa.string() for field in fields},
         }
     )
@@ -82,7 +82,7 @@ class AlleleTableWriter(ResultWriter):
 
     def _open(self) -> None:
         if self._suffix == ".parquet":
-            self._rows: _Rows = _ParquetRows(self._target.temporary, self._schema, self._provenance)
+            self._rows: _Rows = _ParquetRows(self._temporary, self._schema, self._provenance)
         else:
             self._rows = _TextRows(
                 open_text_output(self._target, self._suffix), self._schema, self._provenance

@@ -166,6 +166,12 @@ class StagedWriter(abc.ABC):
         self._target = target
         self._is_open = False
 
+    @property
+    def _temporary(self) -> Path:
+        """The temporary file of an output that is a regular file."""
+        assert isinstance(self._target, StagedFile)
+        return self._target.temporary
+
     @abc.abstractmethod
     def _open(self) -> None:
         """Open the temporary file and write everything before the first record."""

@@ -64,7 +64,7 @@ class LongTableWriter(ResultWriter):
             self._file.write_table(table, ROW_GROUP_ROWS)
 
     def _open(self) -> None:
-        self._file = open_parquet(self._target.temporary, SCHEMA, self._provenance)
+        self._file = open_parquet(self._temporary, SCHEMA, self._provenance)
 
     def _close(self) -> None:
         if self._segments:

@@ -54,7 +54,7 @@ def merge(paths: Sequence[Path], output: str) -> list[Part]:
     suffix = output_suffix(output, list(dict.fromkeys(suffix for kind in kinds for suffix in kind.suffixes)))
     check_output_paths([output], paths)
     possible = [kind for kind in kinds if suffix in kind.suffixes]
-    return _find_format(paths, sorted(possible, key=lambda kind: kind.is_default)).merge(paths, output)
+    return _find_format(paths, possible).merge(paths, output)
 
 
 def _find_format(paths: Sequence[Path], kinds: Sequence[type[OutputFile]]) -> type[OutputFile]:
@@ -63,13 +63,12 @@ def _find_format(paths: Sequence[Path], kinds: Sequence[type[OutputFile]]) -> ty
     Raises:
         InputError: a part is in no such format, or in another one than the first.
     """
-    found = next((kind for kind in kinds if kind.recognizes(paths[0])), None)
+    first = [kind for kind in kinds if kind.recognizes(paths[0])]
     for path in paths:
-        if found is None or not found.recognizes(path):
-            expected = found.name if found else " or ".join(kind.name for kind in kinds)
-            raise InputError(f"{path}\nis not in the format that is to be merged: {expected}")
-    assert found is not None
-    return found
+        if not any(kind.recognizes(path) for kind in first):
+            expected = " or ".join(kind.name for kind in first or kinds)
+            raise InputError(f"{path}\nis not in the format of the output, expected a shard in {expected}")
+    return first[0]
 
 
 def merge_vcf(paths: Sequence[Path], output: str) -> list[Part]:
@@ -269,7 +268,7 @@ class _ParquetFile(StagedWriter):
             self._file.write_table(pa.table(columns, schema=self._file.schema), len(group))
 
     def _open(self) -> None:
-        self._file = open_parquet(self._target.temporary, self._schema, self._provenance)
+        self._file = open_parquet(self._temporary, self._schema, self._provenance)
 
     def _close(self) -> None:
         self._file.close()

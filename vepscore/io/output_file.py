@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from vepscore.errors import UsageError
-from vepscore.options import OptionSpec
+from vepscore.options.option_spec import OptionSpec
 
 if TYPE_CHECKING:
     from vepscore.io.header import VcfHeader

@@ -72,7 +72,7 @@ class BackgroundWriter(ResultWriter):
     ) -> None:
         super().__init__(StagedFile(path), path)
         self._provenance = provenance
-        temporary = self._target.temporary
+        temporary = self._temporary
         self._kinds = {
             kind: _KindScores(temporary.with_name(f"{temporary.name}.{kind}"), tracks, signed)
             for kind in AlleleKind
@@ -113,7 +113,7 @@ class BackgroundWriter(ResultWriter):
         facts = {**self._provenance, GRID_KEY: grid}
         facts |= {key: str(counts[kind]) for kind, key in COUNT_KEYS.items()}
         schema = pa.schema(COLUMNS).with_metadata(facts)
-        pq.write_table(pa.Table.from_pylist(rows, schema), self._target.temporary, compression="zstd")
+        pq.write_table(pa.Table.from_pylist(rows, schema), self._temporary, compression="zstd")
 
     def _abandon(self) -> None:
         super()._abandon()
@@ -166,7 +166,7 @@ class _KindScores:
         """
         self.alleles += 1
         for name in allele.fields.keys() & self._fields.keys():
-            self._fields[name].append(allele.fields[name])
+            self._fields[name].append(float(allele.fields[name]))
         for matrix in allele.matrices:
             self._add_matrix(matrix)
 

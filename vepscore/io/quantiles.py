@@ -95,10 +95,10 @@ class Backgrounds:
         left, right = np.clip(below - 1, first, last), np.clip(below, first, last)
         is_between = (left < right) & is_known
         left_score, right_score = (self._scores_at(index, is_between) for index in (left, right))
-        share = np.where(is_between, scores - left_score, 0) / np.where(
+        fraction = np.where(is_between, scores - left_score, 0) / np.where(
             is_between, right_score - left_score, 1
         )
-        probability = self.grid[left] + share * (self.grid[right] - self.grid[left])
+        probability = self.grid[left] + fraction * (self.grid[right] - self.grid[left])
         is_on_points = (upto > below) & (below >= first) & (below <= last)
         middle = (self.grid[right] + self.grid[np.clip(upto - 1, first, last)]) / 2
         probability = np.where(is_on_points, middle, probability)
@@ -185,7 +185,7 @@ class Quantiles:
         return dataclasses.replace(self, kinds=kinds)
 
     def rank_scores(self, kind: AlleleKind, scorer: str, scores: np.ndarray) -> np.ndarray:
-        """Return the quantiles of one scorer's scores: float32 (R, T), NaN where there are none.
+        """Return the quantiles of one scorer's scores: float32 (R, T), NaN if there are none.
 
         Args:
             kind: of the allele that has the scores.
@@ -196,7 +196,7 @@ class Quantiles:
             CheckpointError: the background is of other tracks.
         """
         of_kind = self.kinds.get(kind)
-        background = of_kind and of_kind.scorers.get(scorer)
+        background = of_kind.scorers.get(scorer) if of_kind else None
         if background is None:
             return np.full(scores.shape, np.nan, np.float32)
         if len(background.values) != scores.shape[1]:

@@ -36,7 +36,7 @@ class AlleleResult:
     alt: str  # as it stands in the VCF
     status: Status
     reason: str = ""  # why the status is not OK, in words
-    n_fraction: float = math.nan  # share of the window that is N; NaN where there is no window
+    n_fraction: float = math.nan  # fraction of the window that is N; NaN if there is no window
     window: Window | None = None
     fields: Mapping[str, float | str] = dataclasses.field(
         default_factory=lambda: _NO_FIELDS

@@ -107,7 +107,7 @@ class SaturationWriter(ResultWriter):
                 self._rows.append((variant_id(*place), *texts, *place, entry.score))
 
     def _open(self) -> None:
-        self._file = open_parquet(self._target.temporary, SCHEMA, self._provenance)
+        self._file = open_parquet(self._temporary, SCHEMA, self._provenance)
 
     def _close(self) -> None:
         with self._file as file:

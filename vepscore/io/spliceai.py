@@ -185,7 +185,7 @@ class SpliceAiWriter(ResultWriter):
             for line in body if self._is_sorted else sorted(body, key=self._place):
                 file.write(line)
         if self._suffix == ".vcf.gz":
-            make_index(self._target.temporary, self.name)
+            make_index(self._temporary, self.name)
 
     def _whole_header(self) -> VcfHeader:
         """Return the header with the counts, and with the contigs that only the records name."""

@@ -64,16 +64,16 @@ class VcfWriter(StagedWriter):
         if self._suffix != ".bcf":
             return open_text_output(self._target, self._suffix)
         self._scratch = self._target.scratch(".vcf.gz")
-        return pysam.BGZFile(str(self._scratch), "wb")
+        return pysam.BGZFile(str(self._scratch), "wb", index=None)
 
     def _close(self) -> None:
         self._file.close()
 
     def _complete(self) -> None:
         if self._scratch:
-            convert_to_bcf(self._scratch, self._target.temporary)
+            convert_to_bcf(self._scratch, self._temporary)
         if self._suffix != ".vcf":
-            make_index(self._target.temporary, self.name)
+            make_index(self._temporary, self.name)
 
     def _abandon(self) -> None:
         super()._abandon()
@@ -154,7 +154,7 @@ def make_index(path: Path, name: str) -> None:
         path: the file, bgzipped.
         name: its final name, which tells BCF from VCF; named in the warning if no index can be made.
     """
-    preset = "bcf" if name.endswith(".bcf") else "vcf"
+    preset: Any = "bcf" if name.endswith(".bcf") else "vcf"  # pysam's types lack "bcf"
     with _quiet_htslib():
         for csi in (False, True):
             with contextlib.suppress(OSError):

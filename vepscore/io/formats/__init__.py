@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from vepscore.io.output_file import OutputFile
-from vepscore.options import DATA, Declared, OptionGroup, OptionSpec
+from vepscore.options import DATA
+from vepscore.options.option_spec import Declared, OptionGroup, OptionSpec
 
 STDOUT = "-"
 

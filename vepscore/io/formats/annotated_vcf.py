@@ -29,6 +29,15 @@ class AnnotatedVcf(OutputFile):
         )
 
     @classmethod
+    def recognizes(cls, path: Path) -> bool:
+        """Return whether the header of a VCF declares our fields."""
+        from vepscore.io.fields import STATUS
+        from vepscore.io.records import open_records
+
+        with open_records(path) as records:
+            return STATUS.id in records.header.declared("INFO")
+
+    @classmethod
     def merge(cls, paths: Sequence[Path], output: str) -> "list[Part]":
         """Join the shards of one run."""
         from vepscore.io.merging import merge_vcf

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vepscore.io.output_file import OutputFile, WriterContext
-from vepscore.options import DATA, OptionSpec
+from vepscore.options import DATA
+from vepscore.options.option_spec import OptionSpec
 
 if TYPE_CHECKING:
     from vepscore.io.parts import Part
