@@ -88,7 +88,7 @@ def _panels(command: Any) -> dict[str, list[Any]]:
 def _name(item: Any, hint: Any) -> str:
     """Return an option's names and kind of value, or an argument's placeholder."""
     if isinstance(item, TyperArgument):
-        return f"`{item.metavar}`"
+        return f"`{_text(item.metavar)}`"
     names = ", ".join(f"`{name}`" for name in (*item.opts, *item.secondary_opts))
     return names if item.is_flag else f"{names} {_text(item.metavar or _metavar(hint))}"
 
