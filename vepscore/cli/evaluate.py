@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_CLASSES = "--positive Pathogenic,Likely_pathogenic --negative Benign,Likely_benign"
 _TRUTH, _STRATA, _BASELINES = "Truth", "Scores and strata", "Baselines"
 
 
@@ -182,20 +183,17 @@ def _truth(
 ) -> "Labels | Effects":
     from vepscore.evaluate.truth import Effects, Labels
 
-    if (label is None) == (effect is None):
-        raise UsageError(
-            "expected one of --label and --effect" + (", found both" if label else ", found neither"),
-            hint="--label CLNSIG --positive Pathogenic,Likely_pathogenic --negative Benign,Likely_benign",
-        )
-    if label is None:
+    if effect is not None and label is None:
         if positive or negative:
             raise UsageError("--positive and --negative are for --label; --effect takes numbers")
         return Effects(field=effect)
-    if positive is None or negative is None:
+    if label is None or effect is not None:
         raise UsageError(
-            f"--label {label} needs --positive and --negative",
-            hint="--positive Pathogenic,Likely_pathogenic --negative Benign,Likely_benign",
+            "expected one of --label and --effect" + (", found both" if label else ", found neither"),
+            hint=f"--label CLNSIG {_CLASSES}",
         )
+    if positive is None or negative is None:
+        raise UsageError(f"--label {label} needs --positive and --negative", hint=_CLASSES)
     return Labels.parse(label, positive, negative, ignore)
 
 

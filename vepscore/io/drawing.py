@@ -7,8 +7,9 @@ import contextlib
 import dataclasses
 import functools
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from xml.sax.saxutils import escape
 
 from vepscore.io.atomic import StagedWriter
@@ -17,14 +18,19 @@ from vepscore.io.streams import open_target, output_suffix
 from vepscore.paths import escape_bytes
 
 SUFFIXES = (".svg", ".png", ".pdf")
+Point = tuple[float, float]
+Anchor = Literal["start", "middle", "end"]
+
 _FONTS = "system-ui, 'Segoe UI', Roboto, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 _FONT_SIZE = 12.0
 _HALO_WIDTH = 3.0
 _PIXELS_PER_INCH = 72  # a font then has as many points as pixels
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")  # not allowed in XML
-_ALIGNMENTS = {"start": "left", "middle": "center", "end": "right"}  # SVG to matplotlib
-
-Point = tuple[float, float]
+_ALIGNMENTS: Mapping[Anchor, Literal["left", "center", "right"]] = {
+    "start": "left",
+    "middle": "center",
+    "end": "right",
+}  # SVG to matplotlib
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +54,7 @@ class Label:
     y: float  # of the baseline
     text: str
     color: str
-    anchor: str = "start"  # which end of the text is at x: start, middle or end
+    anchor: Anchor = "start"  # the part of the text that is at x
     size: float = _FONT_SIZE
     is_bold: bool = False
     is_italic: bool = False

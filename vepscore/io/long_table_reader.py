@@ -1,6 +1,7 @@
 """The long table as it is read: a Parquet file, or a DataFrame of the same columns."""
 
 import contextlib
+import functools
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -76,7 +77,7 @@ class LongTableReader:
                 hint=_HINT,
             )
         if old := [f"{name} (now {RENAMED[name]})" for name in found if name in RENAMED]:
-            log.warning("%s: old column names, read by this release only: %s", self.name, ", ".join(old))
+            _warn_of_old_names(self.name, ", ".join(old))
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -87,3 +88,8 @@ class LongTableReader:
                 f"{self.name}\ncannot be read as Parquet: {error}",
                 hint="copy it again, or use the annotated VCF",
             ) from error
+
+
+@functools.cache  # a report reads its table twice
+def _warn_of_old_names(name: str, columns: str) -> None:
+    log.warning("%s: former column names, which only this release reads: %s", name, columns)

@@ -229,26 +229,13 @@ class _EventRules:
 
     def _skipped(self, loss: SiteChange, other: SiteChange | None) -> EventCall | None:
         """Return the exons from a lost acceptor to a lost donor of a transcript, else the exon of the stronger loss."""
-        both = {change.site: change.pos0 for change in (loss, other) if change}
-        for sites, evidence in ((both, (loss, other)), ({loss.site: loss.pos0}, (loss,))):
-            found = []
-            for exons in self.gene.transcripts:
-                inner = exons[1:-1]
-                first = _index(inner, sites.get(ACCEPTOR), [exon.start0 for exon in inner])
-                last = _index(inner, sites.get(DONOR), [exon.end0 - 1 for exon in inner])
-                first, last = (last if first is None else first), (first if last is None else last)
-                if first is not None and first >= 0 and last >= first:
-                    skipped = Interval(inner[first].start0, inner[last].end0)
-                    found.append((skipped, last - first + 1))
+        for losses in ((loss, other), (loss,)) if other else ((loss,),):
+            inner = (exons[1:-1] for exons in self.gene.transcripts)
+            found = [skipped for exons in inner if (skipped := _lost_exons(exons, losses))]
             if found:
                 # The exons of most transcripts; of these the shortest, then the first.
-                region, exons = min(found, key=lambda one: (-found.count(one), one[0].length_bp, one))
-                return EventCall(
-                    kind=EventKind.EXON_SKIPPING,
-                    region=region,
-                    exons=exons,
-                    evidence=tuple(change for change in evidence if change),
-                )
+                region, count = min(found, key=lambda one: (-found.count(one), one[0].length_bp, one))
+                return EventCall(kind=EventKind.EXON_SKIPPING, region=region, exons=count, evidence=losses)
         return None
 
     def _retained_at_end(self, loss: SiteChange) -> EventCall:
@@ -294,11 +281,17 @@ def _annotated_sites(gene: GeneModel) -> set[tuple[str, int]]:
     return donors | acceptors
 
 
-def _index(exons: Sequence[Interval], pos0: int | None, places0: Sequence[int]) -> int | None:
-    """Return the index of the first exon at `pos0`: None if `pos0` is None, -1 if there is no such exon."""
-    if pos0 is None:
-        return None
-    return places0.index(pos0) if pos0 in places0 else -1
+def _lost_exons(exons: Sequence[Interval], losses: Sequence[SiteChange]) -> tuple[Interval, int] | None:
+    """Return the exons from the lost acceptor to the lost donor, or with the one lost site, and their number."""
+    indexes: dict[str, int] = {}
+    for loss in losses:
+        sites0 = [exon.end0 - 1 if loss.site == DONOR else exon.start0 for exon in exons]
+        if loss.pos0 not in sites0:
+            return None
+        indexes[loss.site] = sites0.index(loss.pos0)
+    lost = indexes[losses[0].site]
+    first, last = indexes.get(ACCEPTOR, lost), indexes.get(DONOR, lost)
+    return (Interval(exons[first].start0, exons[last].end0), last - first + 1) if first <= last else None
 
 
 def _mirror_change(change: SiteChange) -> SiteChange:

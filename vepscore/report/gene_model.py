@@ -67,7 +67,7 @@ def read_gene_model(annotation: Annotation, gene: Gene) -> GeneModel | None:
         return None
     genes, table, exons = annotation.genes, annotation.transcripts, annotation.exons
     named = np.flatnonzero(genes.gene_id == gene.gene_id)
-    rows = [row for row in named if annotation.gene(row) == gene]
+    rows = [row for row in named if annotation.gene(int(row)) == gene]
     transcripts = np.flatnonzero(np.isin(table.gene, rows))
     low = np.searchsorted(exons.transcript, transcripts)
     high = np.searchsorted(exons.transcript, transcripts, side="right")
