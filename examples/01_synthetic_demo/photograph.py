@@ -11,14 +11,20 @@ import sys
 
 from selenium import webdriver
 
-WIDTH, HEIGHT = 1250, 1050  # pixels
+WIDTH, HEIGHT = 1250, 1250  # pixels
 
 
 def photograph(page: pathlib.Path, picture: pathlib.Path) -> None:
     """Save a picture of the page, with the panel of its first variant open."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={WIDTH},{HEIGHT}"):
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        f"--window-size={WIDTH},{HEIGHT}",
+    ):
         options.add_argument(argument)
     with webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver"))) as chrome:
         chrome.implicitly_wait(30)
