@@ -255,7 +255,7 @@ class TestBaselinesAlone:
         source = write_scored(tmp_path / "bare.vcf", bare, META[:1])
         done = run(planted, source, *LABELS)
         assert done.returncode == 0, done.stderr
-        assert "has no VS_SPLICE: only the baselines are shown" in done.stderr
+        assert "has no VS_SPLICE: only the baselines are evaluated" in done.stderr
         assert {line.split("\t")[2] for line in done.stdout.splitlines()} == {"distance", "pwm"}
 
     def test_without_introns_to_train_on_there_is_no_pwm(self, planted, scored):
