@@ -11,7 +11,7 @@ import numpy as np
 from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import default_precision, find_devices
-from vepscore.engine.encoding import RUN_BINS
+from vepscore.engine.encoding import SEGMENT_BINS
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import choose_scorers, needed_outputs, select_scorers
@@ -120,7 +120,7 @@ class Inputs:
     @property
     def sharing_align_bp(self) -> int:
         """A grid of window starts on which neighbors share encoder tiles, if the window is wide enough."""
-        return min(2 * RUN_BINS * TRUNK_BIN_BP, self.window_bp // 4)
+        return min(2 * SEGMENT_BINS * TRUNK_BIN_BP, self.window_bp // 4)
 
     def preparer(self, align_bp: int = 1) -> AllelePreparer:
         """Return a preparer for windows on a grid of some bp."""

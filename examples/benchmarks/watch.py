@@ -14,8 +14,9 @@ import numpy as np
 from examples.benchmarks.counts import Counts
 from examples.benchmarks.inputs import Inputs
 from vepscore.engine import scoring
+from vepscore.engine.allele_plan import AlignedPositions
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.scoring import Engine, Places
+from vepscore.engine.scoring import Engine
 from vepscore.model.tiles import SKIP_MARGIN_BINS
 from vepscore.outputs import Output
 
@@ -102,14 +103,14 @@ def _calls(engine: Engine, counts: Counts, width_bp: int) -> list[tuple[Any, str
         (engine._scoring, "_predict", "heads", predict),
         (engine._scoring, "_choose", "heads", _nothing),
         (engine._scoring, "_count", "heads", count),
-        (scoring, "_reduce", "scorers", _nothing),
+        (scoring, "_score", "scorers", _nothing),
     ]
     if is_dense:
         windows = functools.partial(_dense_flop, counts)
         return [(engine, "_embed", "whole passes", windows), *shared]
     return [
         (engine._encoder, "_encode", "encoder", functools.partial(_encoder_flop, counts)),
-        (engine, "_run_tower", "tower", functools.partial(_tower_flop, counts, width_bp)),
+        (engine._tower, "_run", "tower", functools.partial(_tower_flop, counts, width_bp)),
         (engine._decoder, "_decode", "decoder", functools.partial(_decoder_flop, counts)),
         (engine._decoder.store, "write", "decoder", _nothing),
         *shared,
@@ -150,19 +151,25 @@ def _predict_flop(
     is_dense: bool,
     state: Any,
     reader: Any,
-    places: Places,
+    positions: AlignedPositions,
     *,
     outputs: tuple[Output, ...],
 ) -> float:
-    positions = int((np.asarray(places.alternate) >= 0).sum() + (np.asarray(places.span) >= 0).sum())
-    flop = sum(counts.head(output, positions, width_bp=width_bp) for output in outputs)
+    count = int((np.asarray(positions.alternate) >= 0).sum() + (np.asarray(positions.span) >= 0).sum())
+    flop = sum(counts.head(output, count, width_bp=width_bp) for output in outputs)
     embeddings = {1: counts.embedding_1, 128: counts.embedding_128}
     embedding = embeddings.get(outputs[0].resolution_bp, _nothing)
-    return flop if is_dense else flop + embedding(positions)
+    return flop if is_dense else flop + embedding(count)
 
 
 def _count_flop(
-    counts: Counts, is_dense: bool, state: Any, classes: Any, sites: Any, places: Places, *readers: Any
+    counts: Counts,
+    is_dense: bool,
+    state: Any,
+    classes: Any,
+    sites: Any,
+    positions: AlignedPositions,
+    *readers: Any,
 ) -> float:
     real = np.asarray(sites) >= 0
     strands = sum(bool(real[donor].any() and real[donor + 1].any()) for donor in (0, 2))

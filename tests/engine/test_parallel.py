@@ -212,13 +212,13 @@ def divide_positions(
     engine = create_sparse_engine(
         checkpoint, load_scorers(AFTER_TOWER), devices=jax.devices(), split="positions"
     )
-    run_tower, towers = engine._run_tower, []
+    run_tower, towers = engine._tower._run, []
 
     def run(*args: Any) -> Any:
         towers.append(run_tower(*args))
         return towers[-1]
 
-    engine._run_tower = run
+    engine._tower._run = run
     found = engine.score(alleles)
     errors = [distance(values_of(found, name), values_of(expected, name)) for name in AFTER_TOWER]
     return {"towers": device_numbers(towers), "devices": devices_of(engine), "error": max(errors)}
@@ -240,8 +240,8 @@ def bytes_of(matrices: Any) -> bytes:
 
 
 def devices_of(engine: SparseEngine) -> list[int]:
-    """Where an engine has its parameters and what it remembers, but for a divided tower's parameters."""
-    return device_numbers(list(arrays_of({**vars(engine), "_tower_state": None})))
+    """Return the devices with an engine's parameters and cache, without those of a divided tower."""
+    return device_numbers(list(arrays_of({**vars(engine), "_tower": None})))
 
 
 def arrays_of(tree: Any) -> Iterator[jax.Array]:

@@ -76,7 +76,9 @@ def test_second_distribution_with_a_name_is_shadowed(plugins, caplog):
     with caplog.at_level(logging.WARNING):
         loaded = load_scorers()
     assert [scorer.name for scorer in loaded].count("TWICE") == 1
-    assert caplog.messages == ["scorer TWICE of second-dist 1.0 is not used: first-dist 1.0 has that name"]
+    assert caplog.messages == [
+        "scorer TWICE of second-dist 1.0 is not used: first-dist 1.0 has a scorer of that name"
+    ]
 
 
 def test_builtin_scorer_cannot_be_replaced(plugins):
@@ -99,6 +101,11 @@ def test_distribution_seen_twice_on_the_path_counts_once(plugins, tmp_path_facto
     ("source", "found"),
     [
         ("import no_such_module_anywhere", "ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
+        ("from vepscore.contract import Reads", "written for another version of vepscore's scorer contract"),
+        (
+            SCORER_SOURCE.format(name="BROKEN").replace("footprint(self", "where(self"),
+            "abstract method 'footprint'",
+        ),
         ("raise RuntimeError('needs a licence')", "RuntimeError: needs a licence"),
         ("raise SystemExit('goodbye')", "SystemExit: goodbye"),
         ("def broken(:", "SyntaxError"),
@@ -132,7 +139,7 @@ def test_broken_plugin_is_one_warning_when_all_are_loaded(plugins, caplog):
     assert {scorer.name for scorer in loaded} == BUILTIN.keys()
     (message,) = caplog.messages
     assert message == (
-        "left out: scorer BROKEN of broken-dist 1.0 (module broken_module) cannot be loaded ValueError: two lines"
+        "excluded: scorer BROKEN of broken-dist 1.0 (module broken_module) cannot be loaded ValueError: two lines"
     )
 
 

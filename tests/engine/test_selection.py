@@ -152,5 +152,5 @@ def test_defaults_that_cannot_run_say_what_can(checkpoint: Checkpoint) -> None:
     assert str(caught.value).splitlines() == [
         "the checkpoint's default scorers cannot run",
         "  SPLICE_SITES: needs genes: pass --genes",
-        "  hint: give what they need; or name others with -s, or -s all for every scorer that can run",
+        "  hint: pass the files that they need; or name others with -s, or -s all for every scorer that can run",
     ]

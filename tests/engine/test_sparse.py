@@ -18,11 +18,11 @@ from tests.engine.comparison import (
     scores_of,
 )
 from vepscore.contract import ScoreMatrix
-from vepscore.engine import encoding
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.pages import BlockStore
+from vepscore.engine.pages import PageStore
 from vepscore.engine.preparer import AllelePreparer, ReadyAllele
 from vepscore.engine.scoring import NotFiniteError
+from vepscore.engine.segments import changed_bins, intervals_of
 from vepscore.engine.sparse import SparseEngine
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.model.checkpoint import Checkpoint
@@ -79,9 +79,9 @@ def score_one_by_one(engine: Any, alleles: Sequence[ReadyAllele]) -> list[list[b
     return [bytes_of(engine.score([allele])[0]) for allele in alleles]
 
 
-def bytes_of(blocks: list[ScoreMatrix] | NotFiniteError) -> list[bytes]:
-    assert not isinstance(blocks, NotFiniteError), blocks
-    arrays = [array for block in blocks for array in (block.values, block.junctions, block.positions)]
+def bytes_of(matrices: list[ScoreMatrix] | NotFiniteError) -> list[bytes]:
+    assert not isinstance(matrices, NotFiniteError), matrices
+    arrays = [array for matrix in matrices for array in (matrix.values, matrix.junctions, matrix.positions)]
     return [array.tobytes() for array in arrays if array is not None]
 
 
@@ -91,10 +91,10 @@ def score_afresh(engine: SparseEngine, alleles: Sequence[ReadyAllele]) -> list[l
     return score_one_by_one(engine, alleles)
 
 
-def shrunken(store: BlockStore, rows: int) -> BlockStore:
-    """Return an empty store of the same blocks that never has more rows than these."""
+def shrunken(store: PageStore, rows: int) -> PageStore:
+    """Return an empty store of the same pages that never has more rows than these."""
     shapes = [array.shape[1:] for array in store.arrays]
-    return BlockStore(shapes, store.arrays[0].dtype, rows=rows, max_rows=rows)
+    return PageStore(shapes, store.arrays[0].dtype, rows=rows, max_rows=rows)
 
 
 @pytest.mark.parametrize("kind", ROWS)
@@ -103,7 +103,7 @@ def test_scores_equal_the_dense_engine(
 ) -> None:
     (allele,) = prepare(preparer, ROWS[kind])
     (found,), (expected,) = sparse.score([allele]), engine.score([allele])
-    assert [block.scorer for block in found] == [block.scorer for block in expected]
+    assert [matrix.scorer for matrix in found] == [matrix.scorer for matrix in expected]
     assert_scores_close(scores_of(found), scores_of(expected))
     assert_events_at_the_same_places(found, expected)
 
@@ -223,7 +223,7 @@ def test_small_store_changes_no_byte(
     with monkeypatch.context() as patch, counted(wide._encoder, "_encode") as encoded:
         patch.setattr(wide._encoder, "stores", [shrunken(store, 80) for store in wide._encoder.stores])
         assert score_one_by_one(wide, alleles) == expected
-        wide.clear_cache()  # before its blocks are looked for in the other stores
+        wide.clear_cache()  # before its pages are looked up in the other stores
         assert [store.free for store in wide._encoder.stores] == [80, 80]
     assert len(encoded) > 40
 
@@ -233,10 +233,10 @@ def test_alts_and_neighbours_share_the_reference(sparse: SparseEngine, preparer:
     aligned = dataclasses.replace(preparer, align_bp=2048)
     alleles = prepare(aligned, vcf_row("chr1", 9_300, 1, "~", "~GG"), *BETWEEN_GENES)
     assert len({allele.site.window for allele in alleles}) == 1
-    with counted(sparse._encoder, "_encode") as encoded, counted(sparse, "_run_tower") as towers:
+    with counted(sparse._encoder, "_encode") as encoded, counted(sparse._tower, "_run") as towers:
         score_one_by_one(sparse, alleles[:1] + alleles[2:])
     sizes = [len(codes) // 128 - 8 for _, _, codes, *_ in encoded]
-    assert sizes.count(128) == 1 + 1  # the second time for blocks beside those of the first variant
+    assert sizes.count(128) == 1 + 1  # the second time for pages beside those of the first variant
     assert sizes.count(12) == len(alleles) - 1
     assert len(towers) == 1 + len(alleles) - 1
 
@@ -251,7 +251,7 @@ def test_neighbours_find_the_reference_decoded(sparse: SparseEngine, preparer: A
     decoded = reference.rows.copy()
     with counted(sparse._decoder, "_decode") as calls:
         score_one_by_one(sparse, alleles[2:])
-    assert not any(trunk is reference.trunk for _, trunk, *_ in calls)
+    assert not any(trunk is reference.tower.trunk for _, trunk, *_ in calls)
     assert {len(first_bins) for _, _, _, first_bins, _ in calls} <= {4, 8, 12}
     assert (reference.rows == decoded).all()
 
@@ -261,10 +261,10 @@ def test_last_layer_of_the_tower_runs_where_it_is_read(
 ) -> None:
     """For an alternate, in a quarter or half of the bins."""
     alleles = prepare(wide_preparer, *IN_TURN)
-    with counted(wide, "_run_tower") as towers:
+    with counted(wide._tower, "_run") as towers:
         score_one_by_one(wide, alleles)
     bins = len(alleles[0].reference_codes) // 128
-    sizes = [None if asked is None else len(asked) for _, _, asked in towers]
+    sizes = [None if query_bins is None else len(query_bins) for _, _, query_bins in towers]
     assert 0 < sizes.count(None) < len(sizes)
     assert set(sizes) <= {None, bins // 2, bins // 4}
 
@@ -310,7 +310,7 @@ def test_alleles_scored_together_have_the_scores_of_each(
     alone = score_one_by_one(sparse, alleles)
     sparse.clear_cache()
     monkeypatch.setattr(sparse, "batch", 3)
-    assert [bytes_of(blocks) for blocks in sparse.score(alleles)] == alone
+    assert [bytes_of(matrices) for matrices in sparse.score(alleles)] == alone
 
 
 def test_alt_equal_to_ref_scores_nothing(sparse: SparseEngine, preparer: AllelePreparer) -> None:
@@ -325,13 +325,13 @@ def test_alt_equal_to_ref_costs_the_reference_alone(
     alleles = prepare(preparer, row)
     alone = [score_afresh(sparse, [allele])[0] for allele in alleles]
     sparse.clear_cache()
-    with counted(sparse, "_run_tower") as towers:
+    with counted(sparse._tower, "_run") as towers:
         assert score_one_by_one(sparse, prepare(preparer, UNCHANGED[0])) != []
     assert len(towers) == 1
     sparse.clear_cache()
     monkeypatch.setattr(sparse, "batch", 3)
-    with counted(sparse, "_run_tower") as towers:
-        assert [bytes_of(blocks) for blocks in sparse.score(alleles)] == alone
+    with counted(sparse._tower, "_run") as towers:
+        assert [bytes_of(matrices) for matrices in sparse.score(alleles)] == alone
     assert len(towers) == 1 + 2
 
 
@@ -348,7 +348,7 @@ def test_place_that_was_not_planned_is_no_score(
 def test_broken_head_fails_alone(sparse: SparseEngine, preparer: AllelePreparer) -> None:
     broken = break_head(sparse, Output.SPLICE_SITES, ["DNASE", "SPLICE_SITES"])
     fine, failed = broken.score(prepare(preparer, ROWS["no gene"], ROWS["SNV in two genes"]))
-    assert [block.scorer for block in fine] == ["DNASE"]
+    assert [matrix.scorer for matrix in fine] == ["DNASE"]
     assert str(failed) == "SPLICE_SITES: the device returned numbers that are not finite"
 
 
@@ -372,4 +372,4 @@ def test_bins_that_hang_on_a_base(changed: list[int], expected: list[tuple[int, 
     reference = np.zeros(16_384, np.uint8)
     alternate = reference.copy()
     alternate[changed] = 1
-    assert encoding._stretches(encoding._changed_bins(reference, alternate, 513)) == expected
+    assert intervals_of(changed_bins(reference, alternate, 513)) == expected

@@ -18,13 +18,13 @@ DRAWN_OUTPUTS = (Output.SPLICE_SITES, Output.DNASE, Output.ATAC, Output.RNA_SEQ)
 
 
 class ContextPredictor:
-    """A checkpoint and a reference, ready to predict around variants.
+    """A checkpoint and a reference, ready to predict signals around variants.
 
     Args:
         job: the options.
 
     Attributes:
-        info: what it predicts with.
+        info: about the checkpoint and the device.
 
     Raises:
         VepscoreError: anything that the user can act on.

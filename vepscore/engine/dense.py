@@ -1,11 +1,9 @@
-"""The dense engine: a whole forward pass for each window of a variant's alleles, heads where scorers read.
+"""The dense engine: a full forward pass for each window of a variant's alleles, and heads where scorers read.
 
-It is the plain way, and the oracle of the sparse one: nothing is left out of the trunk, the tower or the decoder, and
-nothing is shared. The heads are pointwise, so reading them only at the positions asked for changes no number.
+It is the reference implementation, used to test the sparse engine. It computes the whole trunk, tower and decoder, and
+shares nothing between windows. Heads are pointwise, so evaluating them only where scorers read changes no number.
 
 A window on the minus strand is given to the network as its reverse complement; see `vepscore.engine.strand`.
-
-Axes: B windows, S bp, C channels, P positions read.
 """
 
 import functools
@@ -16,10 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vepscore.contract import Scorer
+from vepscore.engine.allele_plan import AllelePlan, join_pairs, plan_allele
 from vepscore.engine.preparer import ReadyAllele
-from vepscore.engine.scoring import AllelePlan, AlleleScores, NotFiniteError, Scoring, join_pairs, plan_allele
+from vepscore.engine.scoring import AlleleScores, NotFiniteError, Scoring
 from vepscore.engine.settings import fixed_settings
 from vepscore.genome.alignment import choose_right_bins
 from vepscore.genome.windows import reverse_complement
@@ -30,17 +30,19 @@ from vepscore.outputs import PAIR_BIN_BP, Output
 
 
 class DenseReader(NamedTuple):
-    """All embeddings of an allele's windows, end to end; the pair embedding has one window's shape."""
+    """All embeddings of an allele's windows, end to end, without a batch axis; one pair embedding for all windows."""
 
-    embeddings: Embeddings  # without the batch axis
+    embeddings: Embeddings
 
     @property
     def width_bp(self) -> int:
-        """S."""
+        """Width of a window."""
         return len(self.embeddings.pair) * PAIR_BIN_BP
 
-    def read(self, network: Any, organism: jax.Array, output: Output, index: jax.Array) -> jax.Array:
-        """The embeddings that `output` reads, at its bins `index`."""
+    def read(
+        self, network: Any, output: Output, index: Int[Array, "*positions"]
+    ) -> Float[Array, "..."]:
+        """Return the embeddings that `output` reads, at its bins `index`."""
         return self.embeddings.of(output)[index]
 
 
@@ -49,10 +51,11 @@ class DenseEngine:
 
     Args:
         checkpoint: the network and its tracks.
-        scorers: which scores to make.
+        scorers: the scorers of the run.
         rotary_dtype: dtype of the tower's rotary tables, "float32" or "bfloat16".
-        batch: windows in one forward pass.
-        strand: of the windows that the network reads, "+" or "-"; scores are about the plus strand's coordinates.
+        batch: number of windows in one forward pass.
+        strand: the strand of the windows that the network reads, "+" or "-"; scores are in coordinates of the plus
+            strand in either case.
 
     Raises:
         CheckpointError: on "-", the tracks of an output that is read do not come in pairs of strands.
@@ -78,18 +81,18 @@ class DenseEngine:
         self._embed_joined = jax.jit(functools.partial(_embed_joined, graph, jnp.dtype(rotary_dtype)))
 
     def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
-        """The matrices of each allele, in the order of the scorers; at most `batch` alleles."""
+        """Return the score matrices of each of at most `batch` alleles, in the order of the scorers."""
         with fixed_settings(self._precision, self._device):
             return self._score_batch(alleles)
 
     def _score_batch(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
         references = self._embed_all([allele.reference_codes for allele in alleles])
         whole = [allele for allele in alleles if not allele.site.joins_windows]
-        own = iter(self._embed_all([codes for allele in whole for codes in allele.alternates]))
+        alternates = iter(self._embed_all([codes for allele in whole for codes in allele.alternates]))
         results: list[AlleleScores] = []
         for allele, reference in zip(alleles, references, strict=True):
             plan = plan_allele(allele, self.scorers)
-            alternate = self._alternate(plan, reference, own)
+            alternate = self._alternate(plan, reference, alternates)
             try:
                 results.append(
                     self._scoring.score(
@@ -103,8 +106,10 @@ class DenseEngine:
                 results.append(error)
         return results
 
-    def _alternate(self, plan: AllelePlan, reference: DenseReader, own: Iterator[DenseReader]) -> DenseReader:
-        """Return the embeddings of an alternate allele; those of whole windows are the next of `own`."""
+    def _alternate(
+        self, plan: AllelePlan, reference: DenseReader, alternates: Iterator[DenseReader]
+    ) -> DenseReader:
+        """Return the embeddings of an alternate allele; those of whole windows are the next of `alternates`."""
         allele = plan.allele
         if allele.changes_nothing:
             return reference
@@ -113,8 +118,8 @@ class DenseEngine:
             codes = np.stack([self._seen(window) for window in allele.alternates])
             return self._embed_joined(self._state, codes, is_right[::-1] if self._reverse else is_right)
         if not allele.site.has_two_windows:
-            return next(own)
-        left, right = (next(own).embeddings for _ in allele.alternates)
+            return next(alternates)
+        left, right = (next(alternates).embeddings for _ in allele.alternates)
         return DenseReader(
             Embeddings(
                 bp1=jnp.concatenate([left.bp1, right.bp1]),
@@ -123,10 +128,11 @@ class DenseEngine:
             )
         )
 
-    def _seen(self, codes: np.ndarray) -> np.ndarray:
+    def _seen(self, codes: UInt8[np.ndarray, " bases"]) -> UInt8[np.ndarray, " bases"]:
+        """Return the window as the network sees it."""
         return reverse_complement(codes) if self._reverse else codes
 
-    def _embed_all(self, codes: Sequence[np.ndarray]) -> list[DenseReader]:
+    def _embed_all(self, codes: Sequence[UInt8[np.ndarray, " bases"]]) -> list[DenseReader]:
         """Return the embeddings of each window; `batch` windows go through the network together."""
         windows = [self._seen(window) for window in codes]
         readers: list[DenseReader] = []
@@ -138,9 +144,9 @@ class DenseEngine:
 
 
 def _embed(
-    graph: nnx.GraphDef, rotary_dtype: jnp.dtype, state: nnx.State, codes: jax.Array
+    graph: nnx.GraphDef, rotary_dtype: jnp.dtype, state: nnx.State, codes: UInt8[Array, "batch bases"]
 ) -> list[DenseReader]:
-    """uint8 codes (B, S) to the embeddings of each window, without the batch axis."""
+    """Return the embeddings of each window, without a batch axis."""
     network = nnx.merge(graph, state)
     dtype = network.dtype
     embeddings = network(one_hot(codes, dtype), LOADED_ORGANISM, rotary_dtype=rotary_dtype)
@@ -148,9 +154,13 @@ def _embed(
 
 
 def _embed_joined(
-    graph: nnx.GraphDef, rotary_dtype: jnp.dtype, state: nnx.State, codes: jax.Array, is_right: jax.Array
+    graph: nnx.GraphDef,
+    rotary_dtype: jnp.dtype,
+    state: nnx.State,
+    codes: UInt8[Array, "2 bases"],
+    is_right: Bool[Array, " window"],
 ) -> DenseReader:
-    """uint8 codes (2, S) of an alternate's windows, joined at the bins `is_right` (S // 128,), to its embeddings."""
+    """Return the embeddings of an alternate whose two windows are joined; `is_right` tells whose bins to use."""
     network = nnx.merge(graph, state)
     dna = one_hot(codes, network.dtype)
     embeddings = network.embed_joined(dna, is_right, LOADED_ORGANISM, rotary_dtype=rotary_dtype)

@@ -1,4 +1,4 @@
-"""The devices that a run uses, and what follows from them."""
+"""Find the devices of a run, and the defaults that depend on them."""
 
 import os
 
@@ -7,7 +7,7 @@ import jax
 from vepscore.errors import UsageError
 
 THREADS_VARIABLE = "NPROC"  # XLA reads it when a CPU is first used
-# As Slurm, PBS, LSF and Grid Engine say it.
+# Variables of Slurm, PBS, LSF and Grid Engine.
 _GRANTED_THREADS = ("SLURM_CPUS_PER_TASK", "NCPUS", "LSB_DJOB_NUMPROC", "NSLOTS")
 _REMEDIES = {
     "gpu": "install vepscore[cuda], or pass --device cpu",
@@ -17,17 +17,17 @@ _REMEDIES = {
 
 
 def find_devices(kind: str) -> list[jax.Device]:
-    """Return all devices of a kind that this process has, at least one; on a CPU, one.
+    """Return all devices of a kind that this process has, at least one; of CPUs always one.
 
     Args:
-        kind: "cpu", "gpu", "tpu", or "auto" for the best there is.
+        kind: "cpu", "gpu", "tpu", or "auto" for the best that is available.
 
     Raises:
         UsageError: there is no such device.
     """
     try:
         return jax.local_devices(backend=None if kind == "auto" else kind)
-    except (RuntimeError, AssertionError) as error:  # JAX asserts that one of JAX_PLATFORMS is there
+    except (RuntimeError, AssertionError) as error:  # JAX asserts that a platform of JAX_PLATFORMS is present
         raise UsageError(
             f"--device {kind}: no such device\n{_reason(error)}",
             hint=_REMEDIES.get(kind, "unset JAX_PLATFORMS"),
@@ -35,26 +35,26 @@ def find_devices(kind: str) -> list[jax.Device]:
 
 
 def count_threads() -> int:
-    """Return how many threads XLA computes with on a CPU: what `NPROC` says, or the number of cores.
+    """Return the number of threads that XLA uses on a CPU: the value of `NPROC`, or the number of cores.
 
-    Sums are divided among the threads, so the last digits of a score depend on their number.
+    Reductions are split across threads, so the last digits of a score depend on their number.
     """
     return _count_in(THREADS_VARIABLE) or _count_cores()
 
 
 def granted_threads() -> int:
-    """Return how many threads this process may use: what `NPROC` says, or a scheduler, or the number of cores."""
+    """Return the number of threads that this process may use: by `NPROC`, a scheduler, or the number of cores."""
     stated = [count for name in (THREADS_VARIABLE, *_GRANTED_THREADS) if (count := _count_in(name))]
     return stated[0] if stated else _count_cores()
 
 
 def default_precision(device: str) -> str:
-    """Return bfloat16 where the hardware is made for it."""
+    """Return the fast precision of a kind of device: bfloat16 except on CPUs."""
     return "float32" if device == "cpu" else "bfloat16"
 
 
 def _count_in(name: str) -> int:
-    """Return the number in a variable of the environment; 0 where it has none."""
+    """Return the number in an environment variable; 0 if it has none."""
     text = os.environ.get(name, "")
     return int(text) if text.isascii() and text.isdigit() else 0
 
@@ -64,4 +64,4 @@ def _count_cores() -> int:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or f"found none of JAX's platforms {jax.config.jax_platforms}"
+    return str(error) or f"found none of JAX's platforms {jax.config.values['jax_platforms']}"

@@ -1,119 +1,76 @@
-"""The trunk and the skips of windows, a run of bins at a time; what windows have in common is computed once.
+"""Encode windows into the trunk and the skips, a segment of bins at a time; see `vepscore.engine.segments`.
 
-A run is a stretch that is encoded in one piece. The reference has large runs on a grid from the window's start; those
-with the same bases are shared among windows. An alternate has the reference's runs, and runs of its own for the
-stretch that its bases change. Where a run begins hangs on the window and the allele alone, not on what was computed
-before, so that a score has the same bytes in any order of work.
+The decoder reads the skips. They are large, so only the pages that it will read are kept, already projected, in stores
+of bounded size; if a page is missing, its segment is encoded again. There are two stores, because the decoder reads the
+small skips of the coarse levels in more bins than those of the fine levels.
 
-The decoder reads skips. They are large, so only the blocks that it will read are kept, already projected, in stores of
-bounded size; for a block that is not there its run is encoded again. There are two stores, since the decoder reads the
-skips of the coarse levels, which are small, in more bins than those of the fine ones.
-
-Axes: N bins of 128 bp of the window, T bins of a run, K bins asked for, C channels.
+Axes in shapes: `window` bins of 128 bp, `tile` bins, `bands` of levels, `channels`.
 """
 
 import collections
-import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
 
-from vepscore.engine.pages import ABSENT, BlockStore, block_bytes
+from vepscore.engine.pages import ABSENT, PageStore, page_bytes
+from vepscore.engine.segments import (
+    BANDS,
+    Band,
+    BandBins,
+    Segment,
+    Segmentation,
+    Tile,
+    changed_bins,
+    intervals_of,
+)
 from vepscore.genome.windows import UNKNOWN
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import AlphaGenome
 from vepscore.model.tiles import (
-    SKIP_MARGIN_BINS,
     SKIP_POSITIONS,
     encode_tiles,
     encoder_margin_bp,
     project_skip,
 )
 
-RUN_BINS = 128  # of the reference's runs; the smallest window has as many
-PATCH_BINS = 12  # of a short run: a substitution changes at most ten bins, eleven with all local layers
-_PATCHED_BINS = 80  # fewer are cheaper to encode as short runs
-_PROJECTED_BINS = {RUN_BINS: 16, PATCH_BINS: PATCH_BINS}  # at a time
-_STORE_BYTES = 2 << 30  # of a store, at most, where that is enough for _MIN_STORE_ROWS
+SEGMENT_BINS = 128  # size of the reference's segments; the smallest window has as many bins
+PATCH_BINS = (
+    12  # size of small segments: an SNV changes at most 10 bins, 11 in a network with all local layers
+)
+_PATCHED_BINS = 80  # fewer changed bins than this are cheaper to encode as small segments
+_PROJECTED_BINS = {
+    SEGMENT_BINS: 16,
+    PATCH_BINS: PATCH_BINS,
+}  # bins whose skips are projected together, by size
+_STORE_BYTES = 2 << 30  # limit of a store's size, unless it then has fewer than _MIN_STORE_ROWS
 _MIN_STORE_ROWS = 512
-_SHARING_WINDOWS = 2  # whose runs are remembered
+_CACHED_WINDOWS = 2  # number of windows whose reference tiles are cached
 
 
-class Band(NamedTuple):
-    """Levels whose skips are kept for the same bins."""
+class EncodedWindow(NamedTuple):
+    """An encoded window; its trunk is without the organism's embedding."""
 
-    levels: range
-    margin_bins: int  # of a tile of the decoder, to either side
-
-
-def _bands() -> tuple[Band, Band]:
-    fine = SKIP_MARGIN_BINS.count(1)
-    return Band(range(fine), 1), Band(range(fine, len(SKIP_MARGIN_BINS)), max(SKIP_MARGIN_BINS))
-
-
-BANDS = _bands()
-Bins = Sequence[np.ndarray]  # int (K,) for each band, ascending
-
-
-@dataclasses.dataclass(eq=False, kw_only=True)
-class Tile:
-    """Bases that are encoded in one piece, wherever they lie."""
-
-    codes: np.ndarray  # uint8 (128 T + 2 margins,)
-    rows: np.ndarray  # int32 (bands, T): where its blocks are in the stores, or ABSENT
-    trunk: Any = None  # (T, C) on the device, once it is encoded
-
-
-class Run(NamedTuple):
-    """A tile in its place in a window."""
-
-    first_bin: int
-    tile: Tile
-
-    @classmethod
-    def cut(cls, padded: np.ndarray, first_bin: int, bins: int, *, margin_bp: int) -> "Run":
-        """From a window's codes with margins."""
-        start = first_bin * TRUNK_BIN_BP
-        codes = padded[start : start + bins * TRUNK_BIN_BP + 2 * margin_bp]
-        return cls(first_bin, Tile(codes=codes, rows=np.full((len(BANDS), bins), ABSENT)))
-
-
-@dataclasses.dataclass(eq=False, kw_only=True)
-class EncodedWindow:
-    """What the encoder makes of a window."""
-
-    codes: np.ndarray  # uint8 (S,)
-    runs: list[Run]
-    owner: np.ndarray  # int (N,): the run whose numbers each bin has
-    trunk: Any = None  # (N, C) on the device, without the organism's embedding
-
-    def rows(self) -> np.ndarray:
-        """Where the blocks of each bin are in the stores, or ABSENT: int32 (bands, N)."""
-        rows = np.full((len(BANDS), len(self.owner)), ABSENT)
-        for index, run in enumerate(self.runs):
-            own = np.flatnonzero(self.owner == index)
-            rows[:, own] = run.tile.rows[:, own - run.first_bin]
-        return rows
-
-    def by_run(self, bins: Bins) -> Iterator[tuple[Run, Bins]]:
-        """The runs that own any of `bins`, which are in the window; and by band their own, from where they begin."""
-        for index in np.unique(np.concatenate([self.owner[asked] for asked in bins])):
-            run = self.runs[index]
-            yield run, [asked[self.owner[asked] == index] - run.first_bin for asked in bins]
+    codes: UInt8[np.ndarray, " bases"]
+    segmentation: Segmentation
+    trunk: Float[Array, "window channels"]
 
 
 class WindowEncoder:
     """Encodes windows of one width.
 
     Args:
-        network: whose encoder it is.
-        window_bins: N.
-        device: that has the network's parameters; None for JAX's default.
+        network: the network whose encoder to use.
+        window_bins: width of a window, in bins of 128 bp.
+        device: the device that has the network's parameters; None for JAX's default.
+
+    Attributes:
+        stores: of the skips' pages, by band.
     """
 
     def __init__(self, network: AlphaGenome, window_bins: int, device: jax.Device | None = None) -> None:
@@ -125,206 +82,208 @@ class WindowEncoder:
         self.stores = [_create_store(network, band, window_bins, device) for band in BANDS]
 
     @property
-    def skips(self) -> list[jax.Array]:
-        """The stores' arrays, by level."""
+    def skips(self) -> list[Array]:
+        """All pages of the skips, an array (rows, positions, channels) for each level."""
         return [array for store in self.stores for array in store.arrays]
 
     @property
     def max_kept_bins(self) -> tuple[int, ...]:
-        """How many bins of a window `keep` can be asked for, by band; the rest is room for other alternates."""
+        """How many bins of one window `keep` can hold, by band; the other pages are for other alternates."""
         return tuple(store.max_rows // 2 for store in self.stores)
 
-    def encode_reference(self, codes: np.ndarray, bins: Bins) -> EncodedWindow:
-        """A window of the reference; blocks of `bins` are kept as far as there is room."""
-        last = self._window_bins - RUN_BINS
+    def encode_reference(self, codes: UInt8[np.ndarray, " bases"], bins: BandBins) -> EncodedWindow:
+        """Encode a window of the reference, and keep pages of `bins` as far as there is room."""
+        last = self._window_bins - SEGMENT_BINS
         padded = self._pad(codes)
-        runs = [
-            self._share(self._cut(padded, first, RUN_BINS)) for first in [*range(0, last, RUN_BINS), last]
+        segments = [
+            self._share(self._cut(padded, first, SEGMENT_BINS))
+            for first in [*range(0, last, SEGMENT_BINS), last]
         ]
-        owner = np.minimum(np.arange(self._window_bins) // RUN_BINS, len(runs) - 1)
-        window = EncodedWindow(codes=codes, runs=runs, owner=owner)
-        self._encode_runs(window, bins, room=[store.free for store in self.stores])
-        rest = self._window_bins - (len(runs) - 1) * RUN_BINS
-        *before, final = [run.tile.trunk for run in runs]
-        window.trunk = jnp.concatenate([*before, final[-rest:]])
-        return window
+        segment_of = np.minimum(np.arange(self._window_bins) // SEGMENT_BINS, len(segments) - 1)
+        segmentation = Segmentation(segments, segment_of)
+        self._encode_segments(segmentation, bins, room=[store.free for store in self.stores])
+        rest = self._window_bins - (len(segments) - 1) * SEGMENT_BINS
+        *before, final = [segment.tile.encoded() for segment in segments]
+        trunk = jnp.concatenate([*before, final[-rest:]])
+        return EncodedWindow(codes, segmentation, trunk)
 
     def encode_alternate(
-        self, codes: np.ndarray, reference: EncodedWindow, bins: Bins, own: np.ndarray | None = None
+        self,
+        codes: UInt8[np.ndarray, " bases"],
+        reference: EncodedWindow,
+        bins: BandBins,
+        read: Bool[np.ndarray, " window"] | None = None,
     ) -> EncodedWindow:
-        """Encode a window of the reference's place; what they have in common is not computed again.
+        """Encode a window of an alternate allele where it differs from the reference.
 
         Args:
-            codes: uint8 (S,).
+            codes: its bases.
             reference: the reference's window.
-            bins: whose blocks the decoder will read.
-            own: bool (N,), the bins that are read at all; the others stay as in the reference. None: all.
+            bins: bins whose pages the decoder will read.
+            read: whether each bin is read at all; bins that are not stay as in the reference. None: all are read.
         """
-        padded, owner, runs = self._pad(codes), reference.owner.copy(), list(reference.runs)
-        changed = _changed_bins(reference.codes, codes, self._margin_bp)
-        for first, end in _stretches(changed if own is None else changed & own):
+        shared = reference.segmentation
+        padded, segments, segment_of = self._pad(codes), list(shared.segments), shared.segment_of.copy()
+        changed = changed_bins(reference.codes, codes, self._margin_bp)
+        for first, end in intervals_of(changed if read is None else changed & read):
             while first < end:
-                size = PATCH_BINS if end - first < _PATCHED_BINS else RUN_BINS
-                owner[first : min(first + size, end)] = len(runs)
-                runs.append(self._cut(padded, min(first, self._window_bins - size), size))
+                size = PATCH_BINS if end - first < _PATCHED_BINS else SEGMENT_BINS
+                segment_of[first : min(first + size, end)] = len(segments)
+                segments.append(self._cut(padded, min(first, self._window_bins - size), size))
                 first += size
-        window = EncodedWindow(codes=codes, runs=runs, owner=owner)
-        self._encode_runs(
-            window, bins, room=[max(0, store.free - store.max_rows // 2) for store in self.stores]
-        )
-        window.trunk = reference.trunk
-        for index, run in enumerate(runs[len(reference.runs) :], start=len(reference.runs)):
-            own = np.flatnonzero(owner == index)
-            window.trunk = _place(window.trunk, run.tile.trunk, run.first_bin, own[0], own[-1])
-        return window
+        room = [max(0, store.free - store.max_rows // 2) for store in self.stores]
+        segmentation = Segmentation(segments, segment_of)
+        self._encode_segments(segmentation, bins, room=room)
+        trunk = reference.trunk
+        for index in range(len(shared.segments), len(segments)):
+            first_bin, tile = segments[index]
+            own = np.flatnonzero(segment_of == index)
+            trunk = _replace_bins(trunk, tile.encoded(), first_bin, own[0], own[-1])
+        return EncodedWindow(codes, segmentation, trunk)
 
-    def keep(self, window: EncodedWindow, bins: Bins) -> None:
-        """Makes the blocks of `bins`, at most `max_kept_bins`, be in the stores."""
-        rows = window.rows()
-        missing = [asked[known[asked] == ABSENT] for asked, known in zip(bins, rows, strict=True)]
-        if any(len(asked) > store.free for asked, store in zip(missing, self.stores, strict=True)):
+    def keep(self, window: EncodedWindow, bins: BandBins) -> None:
+        """Make sure that the stores have the pages of `bins`, of which there are at most `max_kept_bins`."""
+        rows = window.segmentation.rows()
+        missing = [of_band[known[of_band] == ABSENT] for of_band, known in zip(bins, rows, strict=True)]
+        if any(len(of_band) > store.free for of_band, store in zip(missing, self.stores, strict=True)):
             self._make_room(window, bins)
-        unfilled = [len(asked) for asked in missing]
-        for run, own in window.by_run(missing):
+        unfilled = [len(of_band) for of_band in missing]
+        for segment, own in window.segmentation.by_segment(missing):
             for band, store in enumerate(self.stores):
-                # Whoever comes back to a tile is likely to come again, for blocks beside those.
-                beside = np.setdiff1d(np.flatnonzero(run.tile.rows[band] == ABSENT), own[band])
+                # A tile that is encoded again is likely to be encoded once more for other pages: keep those too.
+                others = np.setdiff1d(np.flatnonzero(segment.tile.rows[band] == ABSENT), own[band])
                 unfilled[band] -= len(own[band])
-                own[band] = np.append(
-                    own[band], beside[: max(0, store.free - len(own[band]) - unfilled[band])]
-                )
-            self._encode_run(run, own)
+                room = max(0, store.free - len(own[band]) - unfilled[band])
+                own[band] = np.append(own[band], others[:room])
+            self._encode_segment(segment, own)
 
     def release(self, window: EncodedWindow, reference: EncodedWindow | None = None) -> None:
-        """Gives back the blocks that a window has for itself: not with the reference's, nor remembered."""
+        """Free the pages owned only by this window (not shared with the reference, not cached)."""
         shared = {id(tile) for tile in self._shared.values()}
-        for run in window.runs[len(reference.runs) if reference else 0 :]:
-            if id(run.tile) not in shared:
-                self._drop(run.tile, np.ones(run.tile.rows.shape, bool))
+        for segment in window.segmentation.segments[
+            len(reference.segmentation.segments) if reference else 0 :
+        ]:
+            if id(segment.tile) not in shared:
+                self._drop(segment.tile)
 
     def clear(self) -> None:
-        """Forget the tiles that windows have in common, and free their blocks."""
+        """Forget the cached tiles, and free their pages."""
         for tile in self._shared.values():
-            self._drop(tile, np.ones(tile.rows.shape, bool))
+            self._drop(tile)
         self._shared.clear()
 
-    def _pad(self, codes: np.ndarray) -> np.ndarray:
+    def _pad(self, codes: UInt8[np.ndarray, " bases"]) -> UInt8[np.ndarray, " padded"]:
         return np.pad(codes, self._margin_bp, constant_values=UNKNOWN)
 
-    def _cut(self, padded: np.ndarray, first_bin: int, bins: int) -> Run:
-        return Run.cut(padded, first_bin, bins, margin_bp=self._margin_bp)
+    def _cut(self, padded: UInt8[np.ndarray, " padded"], first_bin: int, bins: int) -> Segment:
+        """Return a segment, from a window's bases with margins."""
+        start = first_bin * TRUNK_BIN_BP
+        codes = padded[start : start + bins * TRUNK_BIN_BP + 2 * self._margin_bp]
+        return Segment(first_bin, Tile(codes=codes, rows=np.full((len(BANDS), bins), ABSENT)))
 
-    def _share(self, run: Run) -> Run:
-        """The same run, of a tile that has these bases already, as far from the window's ends, if there is one."""
-        after = self._window_bins - run.first_bin - run.tile.rows.shape[1]
+    def _share(self, segment: Segment) -> Segment:
+        """Return the segment, with the cached tile that has the same bases as far from the window's ends, if any."""
+        first_bin, tile = segment
+        after = self._window_bins - first_bin - tile.rows.shape[1]
         near_end = -(-self._margin_bp // TRUNK_BIN_BP)
-        key = (min(run.first_bin, near_end), min(after, near_end), run.tile.codes.tobytes())
-        tile = self._shared.setdefault(key, run.tile)
+        key = (min(first_bin, near_end), min(after, near_end), tile.codes.tobytes())
+        tile = self._shared.setdefault(key, tile)
         self._shared.move_to_end(key)
-        while len(self._shared) > _SHARING_WINDOWS * -(-self._window_bins // RUN_BINS):
+        while len(self._shared) > _CACHED_WINDOWS * -(-self._window_bins // SEGMENT_BINS):
             _, oldest = self._shared.popitem(last=False)
-            self._drop(oldest, np.ones(oldest.rows.shape, bool))
-        return run._replace(tile=tile)
+            self._drop(oldest)
+        return Segment(first_bin, tile)
 
-    def _encode_runs(self, window: EncodedWindow, bins: Bins, *, room: Sequence[int]) -> None:
-        """Encodes the runs that have not been; keeps blocks of `bins` in as many rows as `room`, by band."""
-        wanted = dict(window.by_run(bins))
-        for run in window.runs:
-            if run.tile.trunk is None:
-                own = wanted.get(run, [np.zeros(0, int)] * len(BANDS))
-                kept = [asked[:rows] for asked, rows in zip(own, room, strict=True)]
-                self._encode_run(run, kept)
-                room = [rows - len(asked) for asked, rows in zip(kept, room, strict=True)]
+    def _encode_segments(self, segmentation: Segmentation, bins: BandBins, *, room: Sequence[int]) -> None:
+        """Encode the segments that are not encoded yet; keep pages of `bins` in as many rows as `room`, by band."""
+        wanted = dict(segmentation.by_segment(bins))
+        for segment in segmentation.segments:
+            if segment.tile.trunk is None:
+                own = wanted.get(segment, [np.zeros(0, int)] * len(BANDS))
+                kept = [of_band[:rows] for of_band, rows in zip(own, room, strict=True)]
+                self._encode_segment(segment, kept)
+                room = [rows - len(of_band) for of_band, rows in zip(kept, room, strict=True)]
 
-    def _encode_run(self, run: Run, kept: Bins) -> None:
-        """Encodes a run and keeps the blocks of some of its bins, counted from its start, that are not kept yet."""
-        tile = run.tile
-        kept = [asked[tile.rows[band, asked] == ABSENT] for band, asked in enumerate(kept)]
-        counts = np.array([len(asked) for asked in kept])
+    def _encode_segment(self, segment: Segment, bins: BandBins) -> None:
+        """Encode a segment, and keep the pages of `bins`, counted from its start, that are not kept yet."""
+        tile = segment.tile
+        kept = [of_band[tile.rows[band, of_band] == ABSENT] for band, of_band in enumerate(bins)]
+        counts = np.array([len(of_band) for of_band in kept])
         if tile.trunk is not None and not counts.any():
             return
         index, rows = np.zeros(tile.rows.shape, np.int32), np.full(tile.rows.shape, ABSENT)
-        for band, (asked, store) in enumerate(zip(kept, self.stores, strict=True)):
-            tile.rows[band, asked] = store.take(len(asked))
-            index[band, : len(asked)], rows[band, : len(asked)] = asked, tile.rows[band, asked]
-        stored = [store.arrays for store in self.stores]
-        place = np.int32(run.first_bin)
-        tile.trunk, stored = self._encode(self._state, stored, tile.codes, place, index, rows, counts)
-        for store, arrays in zip(self.stores, stored, strict=True):
+        for band, (of_band, store) in enumerate(zip(kept, self.stores, strict=True)):
+            tile.rows[band, of_band] = store.allocate(len(of_band))
+            index[band, : len(of_band)], rows[band, : len(of_band)] = of_band, tile.rows[band, of_band]
+        pages = [store.arrays for store in self.stores]
+        first_bin = np.int32(segment.first_bin)
+        tile.trunk, pages = self._encode(self._state, pages, tile.codes, first_bin, index, rows, counts)
+        for store, arrays in zip(self.stores, pages, strict=True):
             store.arrays = arrays
 
-    def _make_room(self, window: EncodedWindow, bins: Bins) -> None:
-        """Drops the blocks of all tiles but those that `bins` of this window need."""
-        tiles = {id(tile): tile for tile in [*self._shared.values(), *(run.tile for run in window.runs)]}
+    def _make_room(self, window: EncodedWindow, bins: BandBins) -> None:
+        """Free the pages of all tiles except those that `bins` of this window need."""
+        tiles = {
+            id(tile): tile
+            for tile in [*self._shared.values(), *(tile for _, tile in window.segmentation.segments)]
+        }
         needed = {key: np.zeros(tile.rows.shape, bool) for key, tile in tiles.items()}
-        for run, own in window.by_run(bins):
-            for band, asked in enumerate(own):
-                needed[id(run.tile)][band, asked] = True
+        for segment, own in window.segmentation.by_segment(bins):
+            for band, of_band in enumerate(own):
+                needed[id(segment.tile)][band, of_band] = True
         for key, tile in tiles.items():
             self._drop(tile, ~needed[key])
 
-    def _drop(self, tile: Tile, dropped: np.ndarray) -> None:
-        """Gives back blocks of a tile: bool (bands, T)."""
+    def _drop(self, tile: Tile, dropped: Bool[np.ndarray, "bands tile"] | None = None) -> None:
+        """Free some of a tile's pages; None: all."""
+        if dropped is None:
+            dropped = np.ones(tile.rows.shape, bool)
         for band, store in enumerate(self.stores):
-            store.give_back(tile.rows[band, dropped[band]])
+            store.release(tile.rows[band, dropped[band]])
         tile.rows[dropped] = ABSENT
 
 
-def _create_store(
-    network: AlphaGenome, band: Band, window_bins: int, device: jax.Device | None
-) -> BlockStore:
+def _create_store(network: AlphaGenome, band: Band, window_bins: int, device: jax.Device | None) -> PageStore:
     config = network.config
     shapes = [(SKIP_POSITIONS[level], config.channels + level * config.channel_step) for level in band.levels]
     dtype = network.dtype
-    affordable = max(_STORE_BYTES // block_bytes(shapes, dtype), _MIN_STORE_ROWS)
-    rows = min(affordable, 2 * window_bins + RUN_BINS)
-    return BlockStore(shapes, dtype, rows=rows, max_rows=rows, device=device)
-
-
-def _changed_bins(reference: np.ndarray, alternate: np.ndarray, margin_bp: int) -> np.ndarray:
-    """bool (N,): the bins of the trunk that hang on a base that differs."""
-    bins = len(reference) // TRUNK_BIN_BP
-    differs = np.flatnonzero(reference != alternate)
-    firsts = -(-(differs - margin_bp - TRUNK_BIN_BP + 1) // TRUNK_BIN_BP)
-    ends = (differs + margin_bp) // TRUNK_BIN_BP + 1
-    steps = np.bincount(np.clip(firsts, 0, bins), minlength=bins + 1)
-    steps -= np.bincount(np.clip(ends, 0, bins), minlength=bins + 1)
-    return np.cumsum(steps[:bins]) > 0
-
-
-def _stretches(marked: np.ndarray) -> list[tuple[int, int]]:
-    """The first and the end of each stretch of True."""
-    edges = np.flatnonzero(np.diff(marked, prepend=False, append=False))
-    return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
+    affordable = max(_STORE_BYTES // page_bytes(shapes, dtype), _MIN_STORE_ROWS)
+    rows = min(affordable, 2 * window_bins + SEGMENT_BINS)
+    return PageStore(shapes, dtype, rows=rows, max_rows=rows, device=device)
 
 
 def _encode(
     graph: nnx.GraphDef,
     window_bins: int,
     state: nnx.State,
-    stored: Sequence[tuple[jax.Array, ...]],
-    codes: jax.Array,
-    first_bin: jax.Array,
-    kept: jax.Array,
-    rows: jax.Array,
-    counts: jax.Array,
-) -> tuple[jax.Array, list[tuple[jax.Array, ...]]]:
-    """A run's trunk (T, C), and the stores with blocks of the run.
+    pages: Sequence[tuple[Array, ...]],
+    codes: UInt8[Array, " bases"],
+    first_bin: Int32[Array, ""],
+    kept: Int32[Array, "bands tile"],
+    rows: Int32[Array, "bands tile"],
+    counts: Int[Array, " bands"],
+) -> tuple[Float[Array, "tile channels"], list[tuple[Array, ...]]]:
+    """Encode a tile, and write pages of its projected skips to the stores.
 
     Args:
-        graph, state: the network.
-        window_bins: N.
-        stored: the arrays of each store.
-        codes: uint8 (128 T + 2 margins,).
-        first_bin: where in the window the run begins.
-        kept: int32 (bands, T), the bins to keep, of which there are `counts` (bands,).
-        rows: int32 (bands, T), where they go.
+        graph: the network's structure.
+        window_bins: width of the window.
+        state: the network's parameters.
+        pages: the arrays of each store.
+        codes: the tile's bases, with margins.
+        first_bin: where in the window the tile begins.
+        kept: the bins whose pages to keep, the first `counts` of each band.
+        rows: rows to write these pages to.
+        counts: number of pages to keep, by band.
+
+    Returns:
+        The tile's trunk, and the arrays of each store.
     """
     network = nnx.merge(graph, state)
     trunk, skips = encode_tiles(network.encoder, codes[None], first_bin[None], window_bins=window_bins)
     at_a_time = _PROJECTED_BINS[kept.shape[1]]
 
-    def project(band: int, chunk: jax.Array, arrays: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+    def project(band: int, chunk: Array, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         bins, to = (jax.lax.dynamic_slice_in_dim(x[band], chunk * at_a_time, at_a_time) for x in (kept, rows))
         return tuple(
             array.at[to].set(project_skip(network.decoder, skips[level][0, bins], level=level), mode="drop")
@@ -333,16 +292,20 @@ def _encode(
 
     filled = [
         jax.lax.fori_loop(0, -(-counts[band] // at_a_time), functools.partial(project, band), arrays)
-        for band, arrays in enumerate(stored)
+        for band, arrays in enumerate(pages)
     ]
     return trunk[0], filled
 
 
 @jax.jit
-def _place(
-    trunk: jax.Array, piece: jax.Array, first_bin: jax.Array, own_first: jax.Array, own_last: jax.Array
-) -> jax.Array:
-    """`trunk` (N, C) with the rows of `piece` (T, C) that are its own."""
-    bins = first_bin + jnp.arange(len(piece))
+def _replace_bins(
+    trunk: Float[Array, "window channels"],
+    tile: Float[Array, "tile channels"],
+    first_bin: Int[Array, ""],
+    own_first: Int[Array, ""],
+    own_last: Int[Array, ""],
+) -> Float[Array, "window channels"]:
+    """Return the trunk with the tile's values in the bins from `own_first` to `own_last`, inclusive."""
+    bins = first_bin + jnp.arange(len(tile))
     own = (bins >= own_first) & (bins <= own_last)
-    return trunk.at[jnp.where(own, bins, len(trunk))].set(piece, mode="drop")
+    return trunk.at[jnp.where(own, bins, len(trunk))].set(tile, mode="drop")

@@ -1,4 +1,4 @@
-"""What a job says of its files before it scores: where they do not fit one another, and where names differ."""
+"""Compare a job's input files before scoring: warn if they do not match, and log contigs that are named differently."""
 
 import logging
 
@@ -23,9 +23,9 @@ def compare_files(header: VcfHeader, preparer: AllelePreparer, scan: Scan | None
     """Compare the VCF, the reference and the annotation; log each warning, and the names that differ.
 
     Args:
-        header: of the VCF.
+        header: header of the VCF.
         preparer: has the reference and the annotation.
-        scan: the contigs that records are on; None where they are not known beforehand.
+        scan: the contigs with records; None if they are not known beforehand.
     """
     reference, annotation = preparer.reference, preparer.annotation
     found = check_files(header=contigs_of_header(header), reference=reference, annotation=annotation)
@@ -42,8 +42,8 @@ def _find_bare_contigs(preparer: AllelePreparer, scan: Scan) -> FileWarning | No
     reference, annotation = preparer.reference, preparer.annotation
     if annotation is None:
         return None
-    on_reference = [name for name in scan.contigs if reference.match(name) is not None]
-    bare = [name for name in on_reference if annotation.contigs.match(reference.match(name)) is None]
+    matches = [(name, reference.match(name)) for name in scan.contigs]
+    bare = [name for name, match in matches if match is not None and annotation.contigs.match(match) is None]
     if not bare:
         return None
     message = f"the annotation has no genes on {shorten_list(bare)}: no scores of genes there"

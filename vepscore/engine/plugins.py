@@ -1,7 +1,7 @@
-"""The scorers at hand: entry points of installed distributions, imported only when they are used.
+"""Find and load scorers: entry points of installed distributions, imported only when they are used.
 
-Of scorers with one name the first is used and the others are shadowed; the built-in ones come first, so that
-no plug-in can change what a built-in name means.
+If several scorers have the same name, the first one is used and shadows the others. Built-in scorers come first, so
+that no plug-in can change what a built-in name means.
 """
 
 import dataclasses
@@ -22,17 +22,25 @@ _OWN_DISTRIBUTION = "vepscore"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScorerEntry:
-    """One scorer that an installed distribution offers; nothing of it is imported yet."""
+    """A scorer of an installed distribution, not imported yet.
+
+    Attributes:
+        name: the scorer's name.
+        target: "module:object".
+        distribution: name of the distribution.
+        version: version of the distribution.
+        shadowed_by: the origin of the scorer that is used under this name; None if it is this one.
+    """
 
     name: str
-    target: str  # "module:object"
+    target: str
     distribution: str
     version: str
-    shadowed_by: str | None = None  # the origin of the scorer that is used under this name
+    shadowed_by: str | None = None
 
     @property
     def module(self) -> str:
-        """The module that loading the scorer imports."""
+        """The module that is imported to load the scorer."""
         return self.target.partition(":")[0].strip()
 
     @property
@@ -42,12 +50,12 @@ class ScorerEntry:
 
     @property
     def is_builtin(self) -> bool:
-        """Whether it comes with vepscore itself."""
+        """Whether it is part of vepscore."""
         return self.distribution == _OWN_DISTRIBUTION
 
 
 def list_scorers() -> list[ScorerEntry]:
-    """All scorers by name, the built-in ones first; shadowed ones stand among them and are marked."""
+    """Return all scorers by name, built-in ones first; shadowed ones are included and marked."""
     entries = sorted(
         _installed_entries(), key=lambda entry: (not entry.is_builtin, entry.name, entry.distribution)
     )
@@ -63,10 +71,10 @@ def list_scorers() -> list[ScorerEntry]:
 
 
 def find_entries(names: Sequence[str]) -> list[ScorerEntry]:
-    """The entries of the scorers with these names, each once, in this order.
+    """Return the entries of the scorers with these names, in this order, without duplicates.
 
     Raises:
-        UsageError: there is no scorer of some name; all such names are in the message.
+        UsageError: some names are unknown; all of them are in the message.
     """
     known = {entry.name: entry for entry in list_scorers() if entry.shadowed_by is None}
     unknown = [name for name in dict.fromkeys(names) if name not in known]
@@ -77,17 +85,17 @@ def find_entries(names: Sequence[str]) -> list[ScorerEntry]:
 
 
 def load_scorer(entry: ScorerEntry) -> Scorer:
-    """Imports one scorer.
+    """Import one scorer.
 
     Raises:
-        PluginError: the import fails, or what it gives is no scorer of that name.
+        PluginError: the import fails, or the object is not a scorer of that name.
     """
     entry_point = importlib.metadata.EntryPoint(entry.name, entry.target, ENTRY_POINT_GROUP)
     try:
         scorer = entry_point.load()
     except (Exception, SystemExit) as error:  # a plug-in may do anything when it is imported
         log.debug("%s could not be imported", entry.target, exc_info=True)
-        raise _plugin_error(entry, f"{type(error).__name__}: {error}") from error
+        raise _plugin_error(entry, _import_problem(error)) from error
     problem = _contract_problem(entry, scorer)
     if problem:
         raise _plugin_error(entry, problem)
@@ -95,12 +103,10 @@ def load_scorer(entry: ScorerEntry) -> Scorer:
 
 
 def load_scorers(names: Sequence[str] | None = None) -> list[Scorer]:
-    """Imports the scorers of these names, or all there are.
-
-    When all are asked for, a plug-in that cannot be loaded is left out with a warning.
+    """Import the scorers of these names; None for all scorers, except plug-ins that cannot be loaded.
 
     Raises:
-        UsageError: there is no scorer of some name.
+        UsageError: a name is unknown.
         PluginError: a scorer that was named, or a built-in one, cannot be loaded.
     """
     if names is not None:
@@ -112,7 +118,10 @@ def _load_usable(entries: Iterable[ScorerEntry]) -> Iterator[Scorer]:
     for entry in entries:
         if entry.shadowed_by:
             log.warning(
-                "scorer %s of %s is not used: %s has that name", entry.name, entry.origin, entry.shadowed_by
+                "scorer %s of %s is not used: %s has a scorer of that name",
+                entry.name,
+                entry.origin,
+                entry.shadowed_by,
             )
             continue
         try:
@@ -120,14 +129,14 @@ def _load_usable(entries: Iterable[ScorerEntry]) -> Iterator[Scorer]:
         except PluginError as error:
             if entry.is_builtin:
                 raise
-            log.warning("left out: %s", " ".join(error.message.split()))
+            log.warning("excluded: %s", " ".join(error.message.split()))
 
 
 def _installed_entries() -> Iterator[ScorerEntry]:
-    """Entries of each distribution, as first found on the path; one that cannot be read is left out."""
+    """Yield the entries of each distribution, the first of its name on the path; skip one that cannot be read."""
     seen = set()
     for distribution in importlib.metadata.distributions():
-        # Most distributions have nothing for us, and parsing their metadata is what takes time.
+        # Most distributions have no scorers, and parsing their metadata is slow.
         if ENTRY_POINT_GROUP not in (distribution.read_text("entry_points.txt") or ""):
             continue
         name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "unnamed").lower()
@@ -136,16 +145,23 @@ def _installed_entries() -> Iterator[ScorerEntry]:
         seen.add(name)
         try:
             points = distribution.entry_points.select(group=ENTRY_POINT_GROUP)
-        except Exception as error:  # whatever the parser of entry_points.txt stumbles over
-            log.warning("left out: scorers of %s, whose entry_points.txt cannot be read: %s", name, error)
+        except Exception as error:  # the parser of entry_points.txt may raise anything
+            log.warning("excluded: scorers of %s, whose entry_points.txt cannot be read: %s", name, error)
             continue
         version = distribution.metadata["Version"] or "unknown"
         for point in points:
             yield ScorerEntry(name=point.name, target=point.value, distribution=name, version=version)
 
 
+def _import_problem(error: BaseException) -> str:
+    problem = f"{type(error).__name__}: {error}"
+    if isinstance(error, ImportError) and error.name == "vepscore.contract":
+        problem += "\nit was written for another version of vepscore's scorer contract"
+    return problem
+
+
 def _contract_problem(entry: ScorerEntry, scorer: object) -> str:
-    """What of the contract can be seen to be broken without running the scorer; "" where nothing is."""
+    """Return how an object violates the contract, as far as it shows without running it; "" if it does not."""
     if isinstance(scorer, type) and issubclass(scorer, Scorer):
         return f"found the class {scorer.__name__}, expected an instance of it"
     if not isinstance(scorer, Scorer):

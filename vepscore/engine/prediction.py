@@ -1,6 +1,6 @@
-"""One prediction from its options to its files: what `vepscore predict` does.
+"""Run one prediction, from its options to its files, for `vepscore predict`.
 
-A region without a variant is scored as one that changes nothing, so that there is one way through the engine.
+A region without a variant is scored as an allele that changes nothing, so that the engine has one path.
 """
 
 import dataclasses
@@ -30,12 +30,19 @@ _SHOWN_TISSUES = 8
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What is to be predicted."""
+    """What to predict.
 
-    place: str  # a region or a variant, as people write them
-    region: str | None  # in the variant's window; None: CONTEXT_BP around the variant
-    outputs: tuple[str, ...] | None  # names; None: all that the checkpoint has
-    tissue: str | None  # part of a biosample's name, or its ontology term; None: all
+    Attributes:
+        place: a region or a variant, as text.
+        region: a region within the variant's window, as text; None for CONTEXT_BP around the variant.
+        outputs: names of outputs; None for all that the checkpoint has.
+        tissue: part of a biosample's name, or its ontology term; None for all.
+    """
+
+    place: str
+    region: str | None
+    outputs: tuple[str, ...] | None
+    tissue: str | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,12 +55,12 @@ class PredictedSignals:
 
 
 def predict(job: Job, prediction: Prediction, folder: Path) -> list[WrittenFile]:
-    """Predict signals and write them into a folder, all files or none.
+    """Predict signals and write them to a folder, all files or none.
 
     Args:
-        job: the options; of those, what a run scores with.
+        job: the options of the model and the window.
         prediction: what to predict, and where.
-        folder: created if absent.
+        folder: created if it does not exist.
 
     Raises:
         VepscoreError: anything that the user can act on.
@@ -122,7 +129,7 @@ def _prepare_variant(preparer: AllelePreparer, variant: VariantText) -> ReadyAll
 def _find_region(
     preparer: AllelePreparer, prediction: Prediction, allele: ReadyAllele, *, is_variant: bool
 ) -> Region:
-    """Where signals are written."""
+    """Return the region to write signals of."""
     site = allele.site
     if prediction.region is not None:
         if not is_variant:
@@ -141,7 +148,7 @@ def _find_region(
 
 
 def _find_outputs(names: Sequence[str] | None) -> tuple[Output, ...]:
-    """The outputs of these names, in the order in which a checkpoint has them."""
+    """Return the outputs of these names, in the order in which a checkpoint has them."""
     if names is None:
         return SIGNALS
     unknown = [name for name in names if name.upper() not in SIGNALS]
@@ -150,14 +157,14 @@ def _find_outputs(names: Sequence[str] | None) -> tuple[Output, ...]:
             f"--output {', '.join(unknown)}\nexpected one of {', '.join(SIGNALS)}",
             hint="junctions have no signal along the sequence; `vepscore score -s SPLICE_JUNCTIONS` compares them",
         )
-    asked = {name.upper() for name in names}
-    return tuple(output for output in SIGNALS if output in asked)
+    requested = {name.upper() for name in names}
+    return tuple(output for output in SIGNALS if output in requested)
 
 
 def _choose_tracks(
     tracks: Mapping[Output, Tracks], prediction: Prediction, wanted: Sequence[Output]
 ) -> dict[Output, Tracks]:
-    """The tracks to predict, by output.
+    """Return the tracks to predict, by output.
 
     Raises:
         UsageError: there are none, or none of an output that was named.
@@ -181,9 +188,9 @@ def _choose_tracks(
 
 
 def _of_tissue(tracks: Tracks, tissue: str) -> Tracks:
-    """The tracks of biosamples whose name has `tissue` in it, or whose ontology term it is, in either case.
+    """Return the tracks of biosamples with `tissue` in their name or as their ontology term, ignoring case.
 
-    Of an output without biosamples, all.
+    All tracks are returned for an output without biosamples.
     """
     if not any(tracks.biosample_name):
         return tracks
@@ -205,7 +212,7 @@ def _no_tissue(tissue: str, tracks: Mapping[Output, Tracks]) -> UsageError:
     near = difflib.get_close_matches(tissue, names, n=_SHOWN_TISSUES, cutoff=0.4)
     shown = near or names[:_SHOWN_TISSUES]
     return UsageError(
-        f"--tissue {tissue}\nno biosample of what was asked for has that in its name, or as its ontology term\n"
-        f"{'nearest' if near else 'there are'}: {', '.join(shown) or 'none at all'}",
+        f"--tissue {tissue}\nno biosample of the requested outputs has that in its name or as its ontology term\n"
+        f"{'nearest' if near else 'there are'}: {', '.join(shown) or 'none'}",
         hint="`vepscore weights info` lists the tracks of a checkpoint",
     )

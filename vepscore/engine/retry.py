@@ -1,4 +1,4 @@
-"""A second try in float32 for what a less exact network gave no finite numbers for."""
+"""Score alleles again in float32 if a network of lower precision returned numbers that are not finite."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -10,11 +10,11 @@ log = logging.getLogger(__name__)
 
 
 class RetryingEngine:
-    """An engine, and one in float32 that is opened when it is first needed.
+    """An engine with a fallback in float32, which is created when it is first needed.
 
     Args:
         engine: scores all alleles.
-        create_exact: the other one; called once at most.
+        create_exact: creates the fallback; called at most once.
     """
 
     def __init__(self, engine: Engine, create_exact: Callable[[], Engine]) -> None:
@@ -24,7 +24,7 @@ class RetryingEngine:
         self._exact: Engine | None = None
 
     def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
-        """The matrices of each allele; an error where neither engine has finite numbers."""
+        """Return the score matrices of each allele; an error if neither engine returns finite numbers."""
         results = self._engine.score(alleles)
         return [
             self._score_exactly(allele) if isinstance(result, NotFiniteError) else result

@@ -1,4 +1,4 @@
-"""Which scorers a run uses: those that were named, or the checkpoint's defaults, as far as they can run."""
+"""Select the scorers of a run: those that the user named or the checkpoint's defaults, if they can run."""
 
 import dataclasses
 import logging
@@ -17,28 +17,31 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The scorers that a run should have, whether or not they can run."""
+    """The scorers that a run should have, whether or not they can run.
+
+    Attributes:
+        scorers: the scorers.
+        required: names of the scorers that the user named; if one of these cannot run, it is an error.
+        others: built-in scorers that are not among the checkpoint's defaults.
+        missing: names of default scorers that do not exist, with the reason.
+    """
 
     scorers: tuple[Scorer, ...]
-    required: frozenset[str] = (
-        frozenset()
-    )  # names of those that the user named: one that cannot run is an error
-    others: tuple[Scorer, ...] = ()  # built-in ones that the checkpoint's defaults lack
-    missing: Mapping[str, str] = dataclasses.field(
-        default_factory=dict
-    )  # default → why there is no such scorer
+    required: frozenset[str] = frozenset()
+    others: tuple[Scorer, ...] = ()
+    missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The scorers to run, and why the others do not."""
+    """The scorers to run, and the names of excluded scorers with the reason."""
 
     scorers: tuple[Scorer, ...]
-    excluded: dict[str, str]  # scorer's name to the reason
+    excluded: dict[str, str]
 
     @property
     def on_request(self) -> tuple[str, ...]:
-        """Names of the scorers that could run, but are no defaults of the checkpoint."""
+        """Names of the scorers that could run, but are not among the checkpoint's defaults."""
         return tuple(name for name, reason in self.excluded.items() if reason == ON_REQUEST)
 
 
@@ -46,11 +49,11 @@ def choose_scorers(named: Sequence[str] | None, defaults: Sequence[str] | None) 
     """Load the scorers that a run should have.
 
     Args:
-        named: as the user named them, among them perhaps ALL_SCORERS; None for the defaults.
-        defaults: names of the checkpoint's default scorers; None for all.
+        named: names given by the user, which may include ALL_SCORERS; None for the defaults.
+        defaults: names of the checkpoint's default scorers; None for all scorers.
 
     Raises:
-        UsageError: there is no scorer of some name that the user gave.
+        UsageError: a name that the user gave is unknown.
         PluginError: a scorer that was named, or a built-in one, cannot be loaded.
     """
     if named is None:
@@ -63,7 +66,7 @@ def choose_scorers(named: Sequence[str] | None, defaults: Sequence[str] | None) 
 
 
 def _choose_defaults(names: Sequence[str]) -> Choice:
-    """Load a checkpoint's default scorers; a name that is unknown here is passed over with a warning."""
+    """Load a checkpoint's default scorers; skip an unknown name with a warning."""
     known = {entry.name: entry for entry in list_scorers() if entry.shadowed_by is None}
     missing = {name: "is not installed" for name in names if name not in known}
     if missing:
@@ -77,16 +80,16 @@ def _choose_defaults(names: Sequence[str]) -> Choice:
 
 
 def select_scorers(choice: Choice, checkpoint: Checkpoint, *, has_genes: bool, has_polya: bool) -> Selection:
-    """Keep the scorers that can run.
+    """Select the scorers that can run.
 
     Args:
         choice: the candidates, in order.
-        checkpoint: what predicts.
+        checkpoint: the checkpoint to predict with.
         has_genes: the run has an annotation.
         has_polya: the run has poly(A) sites.
 
     Raises:
-        UsageError: none can run, or one that the user named cannot.
+        UsageError: none can run, or one that the user named cannot run.
     """
 
     def find_problems(scorers: Sequence[Scorer]) -> dict[str, str]:
@@ -107,7 +110,7 @@ def select_scorers(choice: Choice, checkpoint: Checkpoint, *, has_genes: bool, h
 def _cannot_run(reasons: Mapping[str, str], *, of_defaults: bool) -> UsageError:
     what = "the checkpoint's default scorers" if of_defaults else "requested scorers"
     hint = (
-        "give what they need; or name others with -s, or -s all for every scorer that can run"
+        "pass the files that they need; or name others with -s, or -s all for every scorer that can run"
         if of_defaults
         else "`vepscore weights info` lists what a checkpoint predicts"
     )
@@ -118,7 +121,7 @@ def _cannot_run(reasons: Mapping[str, str], *, of_defaults: bool) -> UsageError:
 
 
 def needed_outputs(scorer: Scorer) -> set[Output]:
-    """The outputs whose heads a scorer needs: junctions are predicted between sites that the classifier finds."""
+    """Return the outputs whose heads a scorer needs; junctions are predicted between classified splice sites."""
     if scorer.output is Output.SPLICE_JUNCTIONS:
         return {Output.SPLICE_JUNCTIONS, Output.SPLICE_SITES}
     return {scorer.output}

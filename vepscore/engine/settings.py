@@ -1,18 +1,18 @@
-"""JAX's settings: what a run fixes, so that its numbers do not depend on the environment or on the caller's process.
+"""Fix JAX's settings for a run, so that its numbers do not depend on the environment or on the caller's process.
 
 JAX reads its settings from variables such as `JAX_ENABLE_X64`, and any code in the process may change them.
 
-*Scoped.* `fixed_settings` fixes those that JAX can scope and restores them when it is left. JAX scopes them to a
-thread, so `open_session` enters it, and each engine enters it again in `score`. A library call changes nothing else.
+*Scoped.* `fixed_settings` fixes the settings that JAX can scope, and restores them at the end. JAX scopes them to a
+thread, so `open_session` enters it, and each engine enters it again in `score`. Library calls change nothing else.
 
-*Process-wide.* `set_up_process` sets what JAX and XLA have once per process. Only a command calls it, and a worker of a
-cluster, before the first device is used:
+*Process-wide.* `set_up_process` sets what JAX and XLA have once per process. It is called by commands and by workers of
+a cluster only, before the first device is used:
 
     XLA_FLAGS                  deterministic kernels on a GPU
     NPROC                      the number of threads of a CPU device
-    jax_platforms              the device that was asked for, so that no other is opened
+    jax_platforms              the requested device, so that no other is opened
     jax_compilation_cache_*    the folder that keeps compiled code
-    compiler settings          those of `_UNSCOPED`
+    compiler settings          see `_UNSCOPED`
 """
 
 import contextlib
@@ -55,7 +55,7 @@ _SCOPED = {
     "transfer_guard": "allow",
     "array_garbage_collection_guard": "allow",
 }
-# By their name in `jax.config`: settings of that kind that JAX cannot scope.
+# By their name in `jax.config`: such settings that JAX cannot scope.
 _UNSCOPED = {
     "jax_disable_most_optimizations": False,
     "jax_optimization_level": "UNKNOWN",
@@ -75,11 +75,11 @@ def fixed_settings(precision: str | None = None, device: jax.Device | None = Non
     Args:
         precision: of the network's parameters. With "float32" products are exact also on devices that would round
             their operands; otherwise as the device does them.
-        device: where arrays go for which no device is named; None for JAX's default.
+        device: default device of arrays; None for JAX's default.
     """
     with contextlib.ExitStack() as scopes:
         for name, value in _SCOPED.items():
-            if hasattr(jax, name):  # some are not in every version
+            if hasattr(jax, name):  # not every JAX version has all of them
                 scopes.enter_context(getattr(jax, name)(value))
         scopes.enter_context(jax.default_matmul_precision("highest" if precision == "float32" else None))
         scopes.enter_context(jax.default_device(device))
@@ -90,12 +90,11 @@ def set_up_process(device: str = "auto", *, deterministic: bool = True) -> None:
     """Set what JAX and XLA have once per process; for commands and workers, before the first device is used.
 
     Args:
-        device: "cpu", "gpu", "tpu", or "auto" for the best there is.
-        deterministic: use kernels on a GPU that give the same bytes each time. They are slower.
+        device: "cpu", "gpu", "tpu", or "auto" for the best that is available.
+        deterministic: use GPU kernels that return the same bytes each time. They are slower.
     """
-    logging.getLogger("jax._src.xla_bridge").setLevel(
-        logging.WARNING
-    )  # it reports each device that is absent
+    # Its messages below warnings are about each kind of device that is absent.
+    logging.getLogger("jax._src.xla_bridge").setLevel(logging.WARNING)
     os.environ[THREADS_VARIABLE] = str(granted_threads())
     if deterministic:
         _make_deterministic()
@@ -109,18 +108,18 @@ def set_up_process(device: str = "auto", *, deterministic: bool = True) -> None:
 
 
 def keep_compiled(cache: Path) -> None:
-    """Keep compiled code in the cache directory, for the next run on a machine of this kind.
+    """Cache compiled code for later runs on a machine of this kind.
 
-    Code for one kind of processor may not run on another, and both may have the same cache directory.
+    Code for one kind of processor may not run on another that shares the cache directory.
     """
     folder = cache / "compiled" / _processor_digest()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        log.info("compiled code cannot be kept: %s", error)
+        log.info("compiled code is not cached: %s", error)
         return
     if not os.access(folder, os.W_OK):
-        log.info("compiled code cannot be kept: %s is not writable", folder)
+        log.info("compiled code is not cached: %s is not writable", folder)
         return
     jax.config.update("jax_compilation_cache_dir", str(utf8_path(folder)))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -128,9 +127,9 @@ def keep_compiled(cache: Path) -> None:
 
 
 def _make_deterministic() -> None:
-    """Make a GPU give the same bytes each time: no sums in random order, no kernels chosen by a race.
+    """Make a GPU return the same bytes each time: no sums in random order, no autotuned kernels.
 
-    A flag that the user has set stays as it is.
+    A flag that the user has set is kept.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if _DETERMINISTIC_FLAG not in flags:
@@ -138,7 +137,7 @@ def _make_deterministic() -> None:
 
 
 def _processor_digest() -> str:
-    """Name the kind of processor, by what it can do."""
+    """Return a name for the kind of processor, by its features."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

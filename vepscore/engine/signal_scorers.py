@@ -1,13 +1,13 @@
-"""Signals over a region, read as scorers read: through the same plan, and nothing is predicted beyond the region.
+"""Scorers that return signals over a region, so that a prediction is planned as scores are.
 
-Axes: P positions or bins read, B bins of the region, W bins of the window, T tracks.
+Axes in shapes: `positions` read, `bins` of the region, `tracks`.
 """
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from jaxtyping import Array, Float, Float32, Int
 
 from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions
 from vepscore.genome.alignment import align_bins
@@ -16,47 +16,58 @@ from vepscore.genome.windows import Window
 from vepscore.io.signal_files import RegionSignals
 from vepscore.outputs import Output, Tracks
 
-PIECE_BP = 16_384  # of a signal at 1 bp that is read at a time
-CONTEXT_BP = 16_384  # of a variant, where no region is given
+PIECE_BP = 16_384  # a signal at 1 bp is read in pieces of this size
+CONTEXT_BP = 16_384  # width of the region around a variant that is shown by default
 
-# Those that have a signal along the sequence.
+# The outputs that have a signal along the sequence.
 SIGNALS = tuple(output for output in Output if output is not Output.SPLICE_JUNCTIONS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RegionSignal(Scorer):
-    """The signal of one output over a region, of both alleles, the alternate's in the reference's coordinates.
+    """Return the signal of one output over a region, of both alleles, the alternate's in reference coordinates.
 
-    Bins that overlap the region are read whole. The rows are the B bins with the reference's signal, then the same with
-    the alternate's; of CONTACT_MAPS the B × B pairs of bins, row by row, of the one and of the other.
+    Bins that overlap the region are read whole. The rows of the matrix are the bins with the reference's signal, then
+    the same bins with the alternate's signal; for CONTACT_MAPS they are all pairs of bins, row by row.
+
+    Attributes:
+        start0: the region's start on the site's contig.
+        end0: its end, exclusive.
     """
 
     name: str
     output: Output
-    start0: int = 0  # of the region, on the site's contig
-    end0: int = 0  # exclusive
+    start0: int = 0
+    end0: int = 0
 
     compares = False
 
     def ends(self, site: Site) -> tuple[int, int]:
-        """The region's start and end, 0-based half-open."""
+        """Return the region's start and end, 0-based half-open."""
         return self.start0, self.end0
 
     def footprint(self, site: Site) -> Footprint:
         positions = self._positions(site)
         padded = pad_positions(positions)
         masks = {"columns": padded} if self.output is Output.CONTACT_MAPS else {}
-        # Bins of a left-anchored window are aligned in `rows`, since one may answer for a part of another.
+        # Wider bins of a left-anchored window are aligned in `rows`, because they may overlap only in part.
         return Footprint(positions=padded, masks=masks, aligned=self.output.resolution_bp == 1)
 
-    def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
-        """float32 (P, T) of each allele; of contact maps (P, P, T)."""
+    def score(
+        self,
+        reference: Float32[Array, "positions *bins tracks"],
+        alternate: Float32[Array, "positions *bins tracks"],
+        masks: Mapping[str, Array],
+    ) -> tuple[Float32[Array, "positions ..."], Float32[Array, "positions ..."]]:
+        """Return both signals; of contact maps, the columns that are read."""
         if "columns" in masks:
             columns = masks["columns"]
             return reference[:, columns], alternate[:, columns]
         return reference, alternate
 
-    def rows(self, scores: Any, footprint: Footprint, site: Site, tracks: Tracks) -> ScoreMatrix:
+    def rows(
+        self, scores: tuple[np.ndarray, np.ndarray], footprint: Footprint, site: Site, tracks: Tracks
+    ) -> ScoreMatrix:
         positions = footprint.positions[footprint.positions >= 0]
         reference, alternate = (_without_padding(signal, len(positions), self.output) for signal in scores)
         if self.output.resolution_bp > 1 and not site.has_two_windows:
@@ -64,8 +75,8 @@ class RegionSignal(Scorer):
         values = np.concatenate([signal.reshape(-1, len(tracks)) for signal in (reference, alternate)])
         return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=(None,) * len(values))
 
-    def _positions(self, site: Site) -> np.ndarray:
-        """The bins that either allele is read in, int (P,), ascending."""
+    def _positions(self, site: Site) -> Int[np.ndarray, " positions"]:
+        """Return the bins in which either allele is read, ascending."""
         bins = bins_of(*self.ends(site), self.output, site.window)
         if self.output.resolution_bp == 1 or site.has_two_windows:
             return bins
@@ -86,7 +97,7 @@ class RegionSignal(Scorer):
 
 
 class ContextSignal(RegionSignal):
-    """The same over each variant's own surroundings, so that one engine serves many variants."""
+    """Return the signal around each variant, so that one engine serves many variants."""
 
     def ends(self, site: Site) -> tuple[int, int]:
         around = context_window(site)
@@ -94,7 +105,7 @@ class ContextSignal(RegionSignal):
 
 
 def context_window(site: Site) -> Window:
-    """CONTEXT_BP around a variant, cut to its window; like that, it may reach past the contig's ends."""
+    """Return CONTEXT_BP around a variant, within its window; may reach past the contig's ends, as windows do."""
     allele, window = site.allele, site.window
     middle0 = (allele.pos0 + allele.end0 + 1) // 2
     return Window(
@@ -104,15 +115,15 @@ def context_window(site: Site) -> Window:
     )
 
 
-def bins_of(start0: int, end0: int, output: Output, window: Window) -> np.ndarray:
-    """The window's bins that overlap [start0, end0), which lies in the window: int (B,), from the window's start."""
+def bins_of(start0: int, end0: int, output: Output, window: Window) -> Int[np.ndarray, " bins"]:
+    """Return the bins that overlap [start0, end0) within the window, counted from the window's start."""
     resolution_bp = output.resolution_bp
     first, last = (start0 - window.start0) // resolution_bp, (end0 - 1 - window.start0) // resolution_bp
     return np.arange(first, last + 1)
 
 
 def read_region(region: Region, outputs: Sequence[Output]) -> list[RegionSignal]:
-    """What reads the outputs' signals over a region, in pieces where they are at 1 bp."""
+    """Return the scorers that read the outputs' signals over a region; those at 1 bp are read in pieces."""
     return [
         RegionSignal(name=f"{output}.{number}", output=output, start0=start0, end0=end0)
         for output in outputs
@@ -128,7 +139,7 @@ def join_pieces(
     *,
     has_alternate: bool,
 ) -> RegionSignals:
-    """The pieces of one output's signal over a region put together, with the bins' coordinates."""
+    """Join the pieces of one output's signal over a region, and add the bins' coordinates."""
     halves = [np.split(matrix.values, 2) for matrix in matrices]
     reference, alternate = (np.concatenate(pieces) for pieces in zip(*halves, strict=True))
     output = tracks.output
@@ -154,5 +165,7 @@ def _pieces(region: Region, output: Output) -> Iterator[tuple[int, int]]:
         yield start0, min(start0 + PIECE_BP, region.end0)
 
 
-def _without_padding(signal: np.ndarray, count: int, output: Output) -> np.ndarray:
+def _without_padding(
+    signal: Float[np.ndarray, "positions ..."], count: int, output: Output
+) -> Float[np.ndarray, "{count} ..."]:
     return signal[:count, :count] if output is Output.CONTACT_MAPS else signal[:count]

@@ -1,13 +1,12 @@
-"""The sparse engine: the network evaluated where scorers read, and nowhere else.
+"""The sparse engine: run the network only at the positions that scorers read.
 
 The encoder runs over the reference's window once and, for an alternate, where its bases change something. The tower
-runs once per window of an allele, over the whole window, since attention is global. The decoder runs on tiles that
-cover the positions read, for each window. What the window of the last variant has in common with the next one's is
-kept.
+runs once per window of an allele, over the whole window, because attention is global. The decoder runs on tiles that
+cover the positions read in each window. What the next variant's window has in common with the last one's is cached.
 
 A window on the minus strand is given to the network as its reverse complement; see `vepscore.engine.strand`.
 
-Axes: S bp, N bins of 128 bp, M bins of 2048 bp, B tiles, T bins of a tile, P positions read, R rows, C channels.
+Axes in shapes: `window` bins of 128 bp, `pairs` bins of 2048 bp, `rows` of a page store, `channels`.
 """
 
 import collections
@@ -15,82 +14,98 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
 
 from vepscore.contract import Scorer
-from vepscore.engine.decoding import Undecoded, WindowDecoder, split_bins, trunk_bins, with_margins
+from vepscore.engine.allele_plan import AllelePlan, Group, join_pairs, plan_allele
+from vepscore.engine.decoding import DecoderInput, WindowDecoder, bins_with_margins, split_bins, trunk_bins
 from vepscore.engine.encoding import EncodedWindow, WindowEncoder
-from vepscore.engine.pages import ABSENT, read_blocks
+from vepscore.engine.pages import ABSENT, read_pages
 from vepscore.engine.preparer import ReadyAllele
-from vepscore.engine.scoring import (
-    AllelePlan,
-    AlleleScores,
-    Group,
-    NotFiniteError,
-    Scoring,
-    Signals,
-    join_pairs,
-    plan_allele,
-)
+from vepscore.engine.scoring import AlleleScores, NotFiniteError, Scoring
 from vepscore.engine.settings import fixed_settings
+from vepscore.engine.signal_reading import Signals
+from vepscore.engine.window_tower import TowerInput, TowerOutput, WindowTower
 from vepscore.genome.alignment import choose_right_bins
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import AlphaGenome
 from vepscore.model.pointwise import use_pointwise_convolutions
-from vepscore.model.sharding import POSITIONS, position_mesh, run_tower_sharded
 from vepscore.model.winograd import use_winograd
 from vepscore.outputs import PAIR_BIN_BP, Output
 
-_KEPT_WINDOWS = 2  # of the reference
-_ASKED_SHARES = (4, 2)  # of an alternate's bins, which the tower's last layer may be run for
-_REMEMBERED_BYTES = 1 << 28  # of the reference's signals
+_CACHED_WINDOWS = 2  # reference windows kept in the cache
+_CACHED_SIGNAL_BYTES = 1 << 28  # limit of the reference signals kept in the cache
+
+Bins = Int[np.ndarray, " bins"]
 
 
 class SparseReader(NamedTuple):
-    """The embeddings of an allele's windows, W of them end to end, at the bins that were decoded; NaN elsewhere."""
+    """The embeddings of an allele's windows, end to end, at the bins that were decoded; NaN elsewhere.
 
-    decoded: Any  # (R, 128, C)
-    coarse: Any  # (R, 2 C): what the embedding at 128 bp adds to that at 1 bp
-    rows: Any  # int32 (W N,): the rows that the bins are in
-    trunk: Any  # (W N, C trunk), after the tower; 0 where it was not asked for
-    pair: Any  # (M, M, F)
+    Attributes:
+        decoded: pages of decoded bins.
+        coarse: pages of what the embedding at 128 bp adds to that at 1 bp.
+        rows: the rows of each bin's pages.
+        trunk: the tower's output; 0 in bins that are not read.
+        pair: the pair representation.
+    """
+
+    decoded: Float[Array, "rows 128 channels"]
+    coarse: Float[Array, "rows channels"]
+    rows: Int32[Array, " windows"]
+    trunk: Float[Array, "windows channels"]
+    pair: Float[Array, "pairs pairs features"]
 
     @property
     def width_bp(self) -> int:
-        """S."""
+        """Width of a window."""
         return len(self.pair) * PAIR_BIN_BP
 
-    def read(self, network: Any, organism: jax.Array, output: Output, index: jax.Array) -> jax.Array:
-        """The embeddings that `output` reads, at its bins `index`."""
+    def read(
+        self, network: AlphaGenome, output: Output, index: Int[Array, "*positions"]
+    ) -> Float[Array, "..."]:
+        """Return the embeddings that `output` reads, at its bins `index`."""
         match output.resolution_bp:
             case 1:
                 row = self.rows[index // TRUNK_BIN_BP]
-                x = read_blocks(self.decoded, row, index % TRUNK_BIN_BP)
-                return network.embedder_1.combine(x, organism, read_blocks(self.coarse, row))
+                x = read_pages(self.decoded, row, index % TRUNK_BIN_BP)
+                return network.embedder_1.combine(x, LOADED_ORGANISM, read_pages(self.coarse, row))
             case 128:
-                return network.embedder_128(self.trunk[index], organism)
+                return network.embedder_128(self.trunk[index], LOADED_ORGANISM)
             case _:
-                return network.embedder_pair.rows(self.pair, index, organism)
+                return network.embedder_pair.rows(self.pair, index, LOADED_ORGANISM)
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class _Window:
-    """One allele's window, as far as it has been computed."""
+    """A window of an allele, after the tower.
+
+    Attributes:
+        encoded: the encoder's output.
+        tower: the tower's output.
+        rows: the rows of decoded bins in the decoder's store, or ABSENT.
+    """
 
     encoded: EncodedWindow
-    rows: np.ndarray  # int32 (N,): where its decoded bins are, or ABSENT
-    asked: np.ndarray | None = None  # int (Q,): the bins that the trunk is read in, ascending; None for all
-    trunk: Any = None  # (N, C), after the tower; 0 in other bins
-    pair: Any = None  # (M, M, F)
-    signals: collections.OrderedDict = dataclasses.field(default_factory=collections.OrderedDict)
+    tower: TowerOutput
+    rows: Int32[np.ndarray, " window"]
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class _Reference(_Window):
+    """A reference window, with signals of groups of scorers, by outputs and positions; the last used is the last."""
+
+    signals: collections.OrderedDict[tuple, Signals] = dataclasses.field(
+        default_factory=collections.OrderedDict
+    )
 
 
 class SparseEngine:
@@ -98,12 +113,13 @@ class SparseEngine:
 
     Args:
         checkpoint: the network and its tracks.
-        scorers: which scores to make.
+        scorers: the scorers of the run.
         rotary_dtype: dtype of the tower's rotary tables, "float32" or "bfloat16".
-        batch: alternates of one reference window that go through the tower together.
-        strand: of the windows that the network reads, "+" or "-"; scores are about the plus strand's coordinates.
-        device: where it has its parameters and its memory, and computes; None for where the parameters are.
-        tower_devices: over which each window's tower is divided, by position; None to run it where all else runs.
+        batch: number of alternates of one reference window that go through the tower together.
+        strand: the strand of the windows that the network reads, "+" or "-"; scores are in coordinates of the plus
+            strand in either case.
+        device: where to compute and to keep parameters; None for where the parameters are.
+        tower_devices: devices over which each window's tower is divided, by position; None to run it on `device`.
 
     Raises:
         CheckpointError: on "-", the tracks of an output that is read do not come in pairs of strands.
@@ -124,26 +140,31 @@ class SparseEngine:
         if tower_devices is not None and device is None:
             device = tower_devices[0]
         network = _put(with_fast_products(checkpoint.network), device)
-        device = network.device
         self.scorers = tuple(scorers)
         self.tracks = checkpoint.tracks
         self.batch = batch
         self._scoring = Scoring(network, self.tracks, scorers, reverse=self._reverse)
         self._network = network
-        self._precision, self._device = network.dtype.name, device
-        self._mesh = None if tower_devices is None else position_mesh(tower_devices)
-        self._towers_at_a_time = 1 if device.platform == "cpu" else batch
-        tower, tower_state = nnx.split((network.organism, network.tower))
-        self._tower_state = self._over_mesh(tower_state, PartitionSpec())
-        self._run_tower = jax.jit(functools.partial(_run_tower, tower, jnp.dtype(rotary_dtype), self._mesh))
-        self._decoder = WindowDecoder(network, device)
+        self._precision, self._device = network.dtype.name, network.device
+        self._tower = WindowTower(network, rotary_dtype=rotary_dtype, batch=batch, devices=tower_devices)
+        self._decoder = WindowDecoder(network, self._device)
         self._encoder: WindowEncoder | None = None
-        self._references: collections.OrderedDict[bytes, _Window] = collections.OrderedDict()
+        self._references: collections.OrderedDict[bytes, _Reference] = collections.OrderedDict()
 
     def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
-        """The blocks of each allele, in the order of the scorers."""
+        """Return the score matrices of each allele, in the order of the scorers."""
         with fixed_settings(self._precision, self._device):
             return self._score_windows(alleles)
+
+    def clear_cache(self) -> None:
+        """Forget what was computed for the windows scored so far; compiled programs and memory stay allocated."""
+        if self._encoder is None:
+            return
+        for window in self._references.values():
+            self._forget_decoded(window)
+            self._encoder.release(window.encoded)
+        self._references.clear()
+        self._encoder.clear()
 
     def _score_windows(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
         results: list[AlleleScores] = []
@@ -153,39 +174,30 @@ class SparseEngine:
                 results += self._score_together(plans[first : first + self.batch])
         return results
 
-    def clear_cache(self) -> None:
-        """Forget what was computed for the windows scored so far; compiled programs and memory stay allocated."""
-        for window in self._references.values():
-            self._forget_decoded(window)
-            self._encoder.release(window.encoded)
-        self._references.clear()
-        if self._encoder is not None:
-            self._encoder.clear()
-
     def _score_together(self, plans: Sequence[AllelePlan]) -> list[AlleleScores]:
-        """The blocks of alleles that have the same reference window."""
+        """Score alleles that have the same reference window."""
         windows = [(plan, number) for plan in plans for number in range(len(plan.allele.alternates))]
-        demands = [self._alternate_demand(plan, number) for plan, number in windows]
-        union = np.unique(np.concatenate([self._demand(plan) for plan in plans]))
-        reference = self._reference(plans[0].allele, np.unique(np.concatenate([union, *demands])))
-        alternates = [
-            self._alternate(plan, number, reference, bins)
+        demands = [self._alternate_bins(plan, number) for plan, number in windows]
+        union = np.unique(np.concatenate([self._reference_bins(plan) for plan in plans]))
+        encoder = self._open_encoder(plans[0].allele)
+        bins = np.unique(np.concatenate([union, *demands]))
+        reference = self._reference(encoder, plans[0].allele, bins)
+        encoded = [
+            self._encode_alternate(encoder, plan, number, reference, bins)
             for (plan, number), bins in zip(windows, demands, strict=True)
         ]
-        if reference.pair is None:
-            self._run_towers([reference], at_a_time=1)
-        self._run_alternate_towers(windows, alternates)
-        self._decode_bins([(reference, union), *zip(alternates, demands, strict=True)], reference)
-        own = iter(alternates)
+        alternates = self._run_towers(windows, encoded, demands)
+        self._decode_bins(encoder, [(reference, union), *zip(alternates, demands, strict=True)], reference)
+        remaining = iter(alternates)
         results = [
-            self._score(plan, reference, [next(own) for _ in plan.allele.alternates]) for plan in plans
+            self._score(plan, reference, [next(remaining) for _ in plan.allele.alternates]) for plan in plans
         ]
         for alternate in alternates:
-            self._decoder.store.give_back(alternate.rows)
+            self._decoder.store.release(alternate.rows)
         return results
 
-    def _score(self, plan: AllelePlan, reference: _Window, alternates: Sequence[_Window]) -> AlleleScores:
-        of_reference = self._reader(reference.rows, reference.trunk, reference.pair)
+    def _score(self, plan: AllelePlan, reference: _Reference, alternates: Sequence[_Window]) -> AlleleScores:
+        of_reference = self._reader(reference.rows, reference.tower)
         of_alternate = self._alternate_reader(plan, alternates) if alternates else of_reference
         predict = functools.partial(self._predict_reference, reference, of_reference)
         try:
@@ -193,42 +205,43 @@ class SparseEngine:
         except NotFiniteError as error:
             return error
 
-    def _reader(self, rows: np.ndarray, trunk: jax.Array, pair: jax.Array) -> SparseReader:
-        # A copy: the window's rows change while the device may still be reading.
-        rows = jnp.array(rows, device=self._device)
-        return SparseReader(*self._decoder.store.arrays, rows, trunk, pair)
+    def _reader(self, rows: Int32[np.ndarray, " windows"], tower: TowerOutput) -> SparseReader:
+        decoded, coarse = self._decoder.store.arrays
+        # Copy the rows: they change while the device may still read them.
+        copied = jnp.array(rows, device=self._device)
+        return SparseReader(decoded, coarse, copied, tower.trunk, tower.pair)
 
     def _alternate_reader(self, plan: AllelePlan, windows: Sequence[_Window]) -> SparseReader:
         if len(windows) == 1:
-            return self._reader(windows[0].rows, windows[0].trunk, windows[0].pair)
-        left, right = windows
+            return self._reader(windows[0].rows, windows[0].tower)
+        left, right = (window.tower for window in windows)
         pair = left.pair
         if not plan.allele.site.joins_windows:
             pair = join_pairs(left.pair, right.pair, plan, reverse=self._reverse)
-        trunk = jnp.concatenate([left.trunk, right.trunk])
-        return self._reader(np.concatenate([left.rows, right.rows]), trunk, pair)
+        rows = np.concatenate([window.rows for window in windows])
+        return self._reader(rows, TowerOutput(jnp.concatenate([left.trunk, right.trunk]), pair))
 
-    def _predict_reference(self, reference: _Window, reader: SparseReader, group: Group) -> Signals:
-        """The signals of a group, which the next variant in the same window may read again."""
-        known, key = reference.signals, (group.outputs, group.places.reference.tobytes())
+    def _predict_reference(self, reference: _Reference, reader: SparseReader, group: Group) -> Signals:
+        """Return the signals of a group, from the cache if the last variant read them too."""
+        known, key = reference.signals, (group.outputs, group.positions.reference.tobytes())
         if key not in known:
             known[key] = self._scoring.predict(group, reader, alternate=False)
         known.move_to_end(key)
-        while len(known) > 1 and sum(map(_bytes_of, known.values())) > _REMEMBERED_BYTES:
+        while len(known) > 1 and sum(map(_bytes_of, known.values())) > _CACHED_SIGNAL_BYTES:
             known.popitem(last=False)
         return known[key]
 
-    def _demand(self, plan: AllelePlan) -> np.ndarray:
-        """Return the reference's bins to decode for one allele, as the network sees them: int (K,), ascending."""
+    def _reference_bins(self, plan: AllelePlan) -> Bins:
+        """Return the bins of the reference to decode for one allele, as the network sees them, ascending."""
         return self._decoded_bins(
-            plan, [group.positions() for group in plan.groups if group.resolution_bp == 1]
+            plan, [group.reference_bins() for group in plan.groups if group.resolution_bp == 1]
         )
 
-    def _alternate_demand(self, plan: AllelePlan, number: int) -> np.ndarray:
-        """Return the same for one of the alternate's windows."""
-        return self._decoded_bins(plan, _read_in_window(plan, number, resolution_bp=1))
+    def _alternate_bins(self, plan: AllelePlan, number: int) -> Bins:
+        """Return the bins to decode of one of the alternate's windows, as the network sees them, ascending."""
+        return self._decoded_bins(plan, _bins_in_window(plan, number, resolution_bp=1))
 
-    def _decoded_bins(self, plan: AllelePlan, read: Sequence[np.ndarray]) -> np.ndarray:
+    def _decoded_bins(self, plan: AllelePlan, read: Sequence[Bins]) -> Bins:
         positions = np.concatenate([np.zeros(0, np.int32), *read])
         if self._reverse:
             last = len(plan.allele.reference_codes) - 1
@@ -236,143 +249,134 @@ class SparseEngine:
             positions = np.minimum(np.append(last - positions, last - positions + 1), last)
         return np.unique(positions // TRUNK_BIN_BP)
 
-    def _codes(self, codes: np.ndarray) -> np.ndarray:
+    def _seen(self, codes: UInt8[np.ndarray, " bases"]) -> UInt8[np.ndarray, " bases"]:
+        """Return the window as the network sees it."""
         return reverse_complement(codes) if self._reverse else codes
 
-    def _reference(self, allele: ReadyAllele, bins: np.ndarray) -> _Window:
-        """The allele's reference window, which may be known already; of others only the tower's work is kept."""
+    def _open_encoder(self, allele: ReadyAllele) -> WindowEncoder:
+        """Return the encoder of windows of this width, which all alleles of a run have."""
+        if self._encoder is None:
+            window_bins = len(allele.reference_codes) // TRUNK_BIN_BP
+            self._encoder = WindowEncoder(self._network, window_bins, self._device)
+        return self._encoder
+
+    def _reference(self, encoder: WindowEncoder, allele: ReadyAllele, bins: Bins) -> _Reference:
+        """Return the allele's reference window, from the cache if possible; of the others keep the tower's output."""
         key = allele.reference_codes.tobytes()
         window = self._references.pop(key, None)
         for other in self._references.values():
             self._forget_decoded(other)
-        while len(self._references) >= _KEPT_WINDOWS:
+        while len(self._references) >= _CACHED_WINDOWS:
             _, oldest = self._references.popitem(last=False)
-            self._encoder.release(oldest.encoded)
+            encoder.release(oldest.encoded)
         if window is None:
-            codes = self._codes(allele.reference_codes)
-            if self._encoder is None:
-                self._encoder = WindowEncoder(self._network, len(codes) // TRUNK_BIN_BP, self._device)
-            encoded = self._encoder.encode_reference(codes, with_margins(bins, len(codes) // TRUNK_BIN_BP))
-            window = _Window(encoded=encoded, rows=np.full(len(encoded.owner), ABSENT))
+            codes = self._seen(allele.reference_codes)
+            window_bins = len(codes) // TRUNK_BIN_BP
+            encoded = encoder.encode_reference(codes, bins_with_margins(bins, window_bins))
+            tower = self._tower.run_reference(encoded.trunk)
+            window = _Reference(encoded=encoded, tower=tower, rows=np.full(window_bins, ABSENT))
         self._references[key] = window
         return window
 
-    def _alternate(self, plan: AllelePlan, number: int, reference: _Window, bins: np.ndarray) -> _Window:
-        read = with_margins(bins, len(reference.rows))
-        own = None
+    def _encode_alternate(
+        self, encoder: WindowEncoder, plan: AllelePlan, number: int, reference: _Reference, bins: Bins
+    ) -> EncodedWindow:
+        """Encode one of the alternate's windows; of two windows that are joined, each on its own side."""
+        skips = bins_with_margins(bins, len(reference.rows))
+        read = None
         if plan.allele.site.joins_windows:
-            own = self._is_right(plan) == bool(number)
-            own[np.concatenate(read)] = True
-        encoded = self._encoder.encode_alternate(
-            self._codes(plan.allele.alternates[number]), reference.encoded, read, own
+            read = self._is_right(plan) == bool(number)
+            read[np.concatenate(skips)] = True
+        return encoder.encode_alternate(
+            self._seen(plan.allele.alternates[number]), reference.encoded, skips, read
         )
-        rows = np.full(len(encoded.owner), ABSENT)
-        return _Window(encoded=encoded, rows=rows, asked=self._asked(plan, number, bins, len(rows)))
 
-    def _asked(self, plan: AllelePlan, number: int, bins: np.ndarray, window_bins: int) -> np.ndarray:
-        """Return the bins that the trunk of an alternate is read in, for the decoder and by the heads at 128 bp."""
-        read = _read_in_window(plan, number, resolution_bp=TRUNK_BIN_BP)
+    def _query_bins(self, plan: AllelePlan, number: int, bins: Bins, window_bins: int) -> Bins:
+        """Return the bins in which an alternate's trunk is read, by the decoder and by the heads at 128 bp."""
+        read = _bins_in_window(plan, number, resolution_bp=TRUNK_BIN_BP)
         coarse = np.concatenate([np.zeros(0, np.int32), *read])
         return np.union1d(
             trunk_bins(bins, window_bins), window_bins - 1 - coarse if self._reverse else coarse
         )
 
-    def _is_right(self, plan: AllelePlan) -> np.ndarray:
-        """Return which bins of the trunk are the right-anchored window's, as the network sees them: bool (N,)."""
+    def _is_right(self, plan: AllelePlan) -> Bool[np.ndarray, " window"]:
+        """Return which bins of the trunk are those of the right-anchored window, as the network sees them."""
         site = plan.allele.site
         is_right = choose_right_bins(TRUNK_BIN_BP, site.allele, site.window)
         return is_right[::-1].copy() if self._reverse else is_right
 
-    def _run_alternate_towers(
-        self, windows: Sequence[tuple[AllelePlan, int]], alternates: Sequence[_Window]
-    ) -> None:
-        """Run the tower over the alternates; two windows that are joined have one trunk."""
-        single, joined = [], []
-        for (plan, number), window in zip(windows, alternates, strict=True):
+    def _run_towers(
+        self,
+        windows: Sequence[tuple[AllelePlan, int]],
+        encoded: Sequence[EncodedWindow],
+        demands: Sequence[Bins],
+    ) -> list[_Window]:
+        """Run the tower over the alternates' windows; two windows that are joined have one trunk."""
+        inputs: list[TowerInput] = []
+        number_of: list[int] = []  # of each window's input
+        for (plan, number), window, bins in zip(windows, encoded, demands, strict=True):
+            query_bins = self._query_bins(plan, number, bins, len(window.trunk))
             if number == 1 and plan.allele.site.joins_windows:
-                left = single[-1]
-                left.encoded.trunk = _join(self._is_right(plan), left.encoded.trunk, window.encoded.trunk)
-                left.asked = np.union1d(left.asked, window.asked)
-                joined.append((left, window))
+                left = inputs.pop()
+                trunk = _join(self._is_right(plan), left.trunk, window.trunk)
+                inputs.append(TowerInput(trunk, np.union1d(left.query_bins, query_bins)))
             else:
-                single.append(window)
-        self._run_towers(single, at_a_time=self._towers_at_a_time)
-        for left, right in joined:
-            right.trunk, right.pair = left.trunk, left.pair
+                inputs.append(TowerInput(window.trunk, query_bins))
+            number_of.append(len(inputs) - 1)
+        outputs = self._tower.run_alternates(inputs)
+        return [
+            _Window(encoded=window, tower=outputs[number], rows=np.full(len(window.trunk), ABSENT))
+            for window, number in zip(encoded, number_of, strict=True)
+        ]
 
-    def _forget_decoded(self, window: _Window) -> None:
-        self._decoder.store.give_back(window.rows)
+    def _forget_decoded(self, window: _Reference) -> None:
+        self._decoder.store.release(window.rows)
         window.rows[:] = ABSENT
         window.signals.clear()
 
-    def _run_towers(self, windows: Sequence[_Window], *, at_a_time: int) -> None:
-        """Runs the tower over windows, so many in a call; only one where not all bins are asked for.
-
-        The last call is filled up, and the reference goes alone: how many go together may change how sums round, and
-        must not hang on what was scored before.
-        """
-        for first in range(0, len(windows), at_a_time):
-            chunk = windows[first : first + at_a_time]
-            trunks = [window.encoded.trunk for window in chunk]
-            trunks += trunks[-1:] * (at_a_time - len(chunk))
-            trunks = self._over_mesh(trunks, PartitionSpec(POSITIONS))
-            asked = None
-            if self._towers_at_a_time == 1 and self._mesh is None and chunk[0].asked is not None:
-                asked = _fill_up(chunk[0].asked, len(chunk[0].rows))
-            towers = self._run_tower(self._tower_state, trunks, asked)
-            if self._mesh is not None:
-                towers = jax.device_put(towers, self._device)
-            for window, (trunk, pair) in zip(chunk, towers, strict=False):
-                window.trunk, window.pair = trunk, pair
-
-    def _over_mesh(self, tree: Any, spec: PartitionSpec) -> Any:
-        """The same arrays, on the devices that divide the tower, where there are any."""
-        return tree if self._mesh is None else jax.device_put(tree, NamedSharding(self._mesh, spec))
-
-    def _decode_bins(self, demands: Sequence[tuple[_Window, np.ndarray]], reference: _Window) -> None:
-        """Decodes the bins of each window that are not decoded yet."""
+    def _decode_bins(
+        self, encoder: WindowEncoder, demands: Sequence[tuple[_Window, Bins]], reference: _Reference
+    ) -> None:
+        """Decode the bins of each window that are not decoded yet."""
         missing = [bins[window.rows[bins] == ABSENT] for window, bins in demands]
-        for first, end in split_bins(np.unique(np.concatenate(missing)), self._encoder.max_kept_bins):
+        for first, end in split_bins(np.unique(np.concatenate(missing)), encoder.max_kept_bins):
             for (window, demand), bins in zip(demands, missing, strict=True):
-                own = bins[(bins >= first) & (bins < end)]
-                if len(own):
-                    self._encoder.keep(window.encoded, with_margins(own, len(window.rows)))
-                    undecoded = Undecoded(window.trunk, window.encoded, self._encoder.skips, window.rows)
+                part = bins[(bins >= first) & (bins < end)]
+                if len(part):
+                    encoder.keep(window.encoded, bins_with_margins(part, len(window.rows)))
+                    ready = DecoderInput(
+                        window.tower.trunk, window.encoded.segmentation, encoder.skips, window.rows
+                    )
                     if window is reference:
-                        self._decoder.decode_ahead(undecoded, own)
+                        self._decoder.decode_ahead(ready, part)
                     else:
-                        self._decoder.decode(undecoded, own, demand)
+                        self._decoder.decode(ready, part, demand)
                 if window is not reference:
-                    self._encoder.release(window.encoded, reference.encoded)
+                    encoder.release(window.encoded, reference.encoded)
 
 
 def with_fast_products(network: AlphaGenome) -> AlphaGenome:
-    """The network, or a copy with the convolutions and linear layers that the machine is fast at."""
+    """Return the network, or a copy with the convolutions and linear layers that are fast on a CPU in float32."""
     if network.device.platform != "cpu" or network.dtype != jnp.float32:
         return network
     return use_pointwise_convolutions(use_winograd(network))
 
 
-def _fill_up(asked: np.ndarray, window_bins: int) -> np.ndarray | None:
-    """Return the bins, the last repeated to fill up one of a few fractions of the window; None if they are most."""
-    for share in _ASKED_SHARES:
-        if len(asked) <= window_bins // share:
-            last = asked[-1:] if len(asked) else [0]
-            return np.append(asked, np.repeat(last, window_bins // share - len(asked))).astype(np.int32)
-    return None
-
-
 @jax.jit
-def _join(is_right: jax.Array, left: jax.Array, right: jax.Array) -> jax.Array:
-    """Return a trunk (N, C) with the bins of two."""
+def _join(
+    is_right: Bool[Array, " window"],
+    left: Float[Array, "window channels"],
+    right: Float[Array, "window channels"],
+) -> Float[Array, "window channels"]:
+    """Return a trunk with bins of both windows."""
     return jnp.where(is_right[:, None], right, left)
 
 
-def _read_in_window(plan: AllelePlan, number: int, *, resolution_bp: int) -> list[np.ndarray]:
-    """Return the bins of this resolution that are read of one of the alternate's windows, by group."""
+def _bins_in_window(plan: AllelePlan, number: int, *, resolution_bp: int) -> list[Bins]:
+    """Return the bins of this resolution that are read in one of the alternate's windows, by group."""
     width_bp = plan.allele.site.window.width_bp
     groups = (group for group in plan.groups if group.resolution_bp == resolution_bp)
-    return [group.alternate_positions(number, width_bp) for group in groups]
+    return [group.alternate_bins(number, width_bp) for group in groups]
 
 
 def _bytes_of(signals: Signals) -> int:
@@ -380,29 +384,8 @@ def _bytes_of(signals: Signals) -> int:
 
 
 def _put(network: AlphaGenome, device: jax.Device | None) -> AlphaGenome:
-    """The network with its parameters on the device; None leaves them where they are."""
+    """Return the network with its parameters on the device; None leaves them where they are."""
+    if device is None:
+        return network
     graph, state = nnx.split(network)
-    return network if device is None else nnx.merge(graph, jax.device_put(state, device))
-
-
-def _run_tower(
-    graph: nnx.GraphDef,
-    rotary_dtype: jnp.dtype,
-    mesh: Mesh | None,
-    state: nnx.State,
-    trunks: Sequence[jax.Array],
-    asked: jax.Array | None,
-) -> list[tuple[jax.Array, jax.Array]]:
-    """Encoded trunks (N, C) to the trunk (N, C) and the pair representation (M, M, F) of each.
-
-    Where bins (Q,) are asked for, the trunk is 0 in all others.
-    """
-    organism, tower = nnx.merge(graph, state)
-    x = jnp.stack(trunks) + organism(LOADED_ORGANISM)
-    if mesh is not None:
-        trunk, pair = run_tower_sharded(tower, x, rotary_dtype=rotary_dtype, mesh=mesh)
-    else:
-        trunk, pair = tower(x, rotary_dtype=rotary_dtype, query_bins=asked)
-    if asked is not None:
-        trunk = jnp.zeros_like(x).at[:, asked].set(trunk)
-    return [(trunk[i], pair[i]) for i in range(len(trunks))]
+    return nnx.merge(graph, jax.device_put(state, device))

@@ -1,38 +1,38 @@
-"""The minus strand: the network is given the reverse complement, and what it says is turned round again.
+"""The minus strand: the network is given the reverse complement, and its predictions are mirrored back.
 
-After that, positions, tracks and splice sites are those of the plus strand, and no scorer knows of the strand.
-Axes: B windows, S bp, T real tracks, K junction sites per class.
+Positions, tracks and splice sites are then those of the plus strand, so that no scorer needs to know the strand.
 
 Source: google-deepmind/alphagenome_research 0.2.0, `model/augmentation.py`, `strand_reindexing` of
 `model/metadata/metadata.py`.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float32, Int, Int32
 
 from vepscore.errors import CheckpointError
+from vepscore.model.checkpoint import LOADED_ORGANISM
 from vepscore.model.heads import JunctionHead
 from vepscore.outputs import Output, Tracks
 
 # Outputs whose signal at a base is about the bond before it, which on the other strand is the bond after it.
-BETWEEN_BASES = frozenset({Output.DNASE})
+INTERBASE_OUTPUTS = frozenset({Output.DNASE})
 
 # For each row of SPLICE_CLASSES, the same kind of site on the other strand.
 _OTHER_STRAND = np.array([2, 3, 0, 1])
 
 
-def turn_index(index: jax.Array, size: int) -> jax.Array:
-    """Count indices among `size` places from the other end; those of a second window, from `size` on, from its own.
+def mirror_index(index: Int[Array, "*shape"], size: int) -> Int[Array, "*shape"]:
+    """Return the indices, counted from the other end of a window of `size`.
 
-    What -1 becomes has no meaning.
+    Indices of a second window, from `size` on, are counted from that window's end. An index of -1 becomes meaningless.
     """
     start = jnp.where(index >= size, size, 0)
     return 2 * start + size - 1 - index
 
 
-def turned_channels(tracks: Tracks) -> np.ndarray:
-    """int32 (T,): the channel in which each track is found when the network is given the other strand.
+def mirror_channels(tracks: Tracks) -> Int32[np.ndarray, " tracks"]:
+    """Return the channel that predicts each track when the network is given the other strand.
 
     Raises:
         CheckpointError: the tracks do not come in pairs, one on each strand.
@@ -42,22 +42,25 @@ def turned_channels(tracks: Tracks) -> np.ndarray:
     except ValueError as error:
         raise CheckpointError(
             f"{tracks.output} cannot be predicted from the minus strand: the checkpoint has {error}\n"
-            "expected as many on each, since the i-th of the one stands for the i-th of the other",
+            "expected as many tracks on each strand, where the i-th track of one pairs with the i-th of the other",
             hint="score on the plus strand",
         ) from error
 
 
-def count_turned(
-    head: JunctionHead, embedding: jax.Array, sites: jax.Array, organism: jax.Array, *, width_bp: int
-) -> jax.Array:
-    """What `head` returns, when the network was given the other strand of the window.
+def count_mirrored(
+    head: JunctionHead,
+    embedding: Float[Array, "4 sites channels"],
+    sites: Int32[Array, "4 sites"],
+    *,
+    width_bp: int,
+) -> Float32[Array, "sites sites 2 tissues"]:
+    """Return what `head` predicts from the window's other strand.
 
     Args:
-        head: it goes by the positions and strands that the network saw.
-        embedding: (4, K, C), turned round, at the sites.
-        sites: int32 (4, K), those of the plus strand, bp from the window's start, padded with -1.
-        organism: () int32.
-        width_bp: S.
+        head: works with the positions and strands that the network sees.
+        embedding: at the sites; mirrored.
+        sites: on the plus strand, bp from the window's start, padded with -1.
+        width_bp: width of the window.
     """
     seen = jnp.where(sites >= 0, width_bp - 1 - sites, -1)
-    return head(embedding[_OTHER_STRAND], seen[_OTHER_STRAND], organism)[:, :, ::-1]
+    return head(embedding[_OTHER_STRAND], seen[_OTHER_STRAND], LOADED_ORGANISM)[:, :, ::-1]

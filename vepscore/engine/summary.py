@@ -1,8 +1,9 @@
-"""From the scores of one allele to what a VCF says of it: one value per field, and a detail per scorer and gene."""
+"""Summarize the scores of one allele for a VCF: one value per field, and a detail per scorer and gene."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from vepscore.contract import ScoreMatrix, Scorer
 from vepscore.genome.annotation import Gene
@@ -18,7 +19,7 @@ COMPOSITE_WEIGHTS = {"VS_SS": 1.0, "VS_SSU": 1.0, "VS_SJ": 0.2}
 def summarize_fields(
     matrices: Iterable[ScoreMatrix], scorers: Mapping[str, Scorer]
 ) -> dict[str, float | str]:
-    """The value of each INFO field that has one: the score largest in size, over genes and tracks."""
+    """Return the value of each INFO field that has one: the score of largest magnitude over genes and tracks."""
     fields: dict[str, float | str] = {}
     by_gene: dict[Gene, dict[str, float]] = {}
     for matrix in matrices:
@@ -28,15 +29,16 @@ def summarize_fields(
             continue
         row, track = best
         fields[scorer.info_field] = float(matrix.values[row, track])
-        if scorer.info_gene_field is not None and matrix.genes[row] is not None:
-            fields[scorer.info_gene_field] = matrix.genes[row].name
+        gene = matrix.genes[row]
+        if scorer.info_gene_field is not None and gene is not None:
+            fields[scorer.info_gene_field] = gene.name
         if scorer.info_field in COMPOSITE_WEIGHTS:
             _collect_parts(by_gene, scorer.info_field, matrix)
     return fields | _composite(fields, by_gene)
 
 
 def signed_names(scorers: Collection[Scorer]) -> frozenset[str]:
-    """The scorers and the fields whose scores are signed. The composite is not: its parts are sizes."""
+    """Return the scorers and fields whose scores are signed. The composite is not: its parts are magnitudes."""
     signed = [scorer for scorer in scorers if scorer.is_signed]
     return frozenset(name for scorer in signed for name in (scorer.name, scorer.info_field) if name)
 
@@ -44,10 +46,10 @@ def signed_names(scorers: Collection[Scorer]) -> frozenset[str]:
 def summarize_details(
     matrices: Iterable[ScoreMatrix], tracks: Mapping[Output, Tracks], overlapping: Sequence[Gene]
 ) -> tuple[Detail, ...]:
-    """An entry per scorer and gene, of the track largest in size; of a matrix with labels, an entry per row.
+    """Return an entry per scorer and gene, of the track with the largest magnitude; with labels, an entry per row.
 
-    The genes are those that the variant overlaps and the one with the largest score; a scorer without genes has
-    one entry.
+    The genes are those that the variant overlaps and the one with the largest score. A scorer without genes has one
+    entry.
     """
     overlapped = {gene.gene_id for gene in overlapping}
     details = []
@@ -77,19 +79,21 @@ def _detail(matrix: ScoreMatrix, gene: Gene | None, rows: Sequence[int], tracks:
         score=float(values[best]),
         gene_id=gene.gene_id if gene else "",
         symbol=gene.name if gene else "",
-        track=tracks.name[best[1]] if matrix.labels is None else _place(matrix, rows[0]),
+        track=tracks.name[best[1]]
+        if matrix.labels is None
+        else _row_name(matrix, matrix.labels[rows[0]], rows[0]),
         biosample=tracks.biosample_name[best[1]],
     )
 
 
-def _place(matrix: ScoreMatrix, row: int) -> str:
-    """The row's label, and after a colon its 1-based position where it has one."""
+def _row_name(matrix: ScoreMatrix, label: str, row: int) -> str:
+    """Return the row's label and, after a colon, its 1-based position if it has one."""
     position0 = -1 if matrix.positions is None else matrix.positions[row]
-    return matrix.labels[row] if position0 < 0 else f"{matrix.labels[row]}:{position0 + 1}"
+    return label if position0 < 0 else f"{label}:{position0 + 1}"
 
 
 def _collect_parts(by_gene: dict[Gene, dict[str, float]], field: str, matrix: ScoreMatrix) -> None:
-    """Notes each gene's largest score under the field."""
+    """Add each gene's largest score under the field."""
     for row, gene in enumerate(matrix.genes):
         best = _largest(matrix.values[row : row + 1])
         if gene is not None and best is not None:
@@ -100,11 +104,13 @@ def _collect_parts(by_gene: dict[Gene, dict[str, float]], field: str, matrix: Sc
 def _composite(
     fields: Mapping[str, float | str], by_gene: Mapping[Gene, Mapping[str, float]]
 ) -> dict[str, float | str]:
-    """The composite over all genes, and the gene whose own composite is the largest."""
+    """Return the composite over all genes, and the gene whose own composite is the largest."""
     if not by_gene:
         return {}
     return {
-        COMPOSITE_FIELD: _weigh({field: fields[field] for field in COMPOSITE_WEIGHTS if field in fields}),
+        COMPOSITE_FIELD: _weigh(
+            {field: float(fields[field]) for field in COMPOSITE_WEIGHTS if field in fields}
+        ),
         COMPOSITE_GENE_FIELD: max(by_gene, key=lambda gene: _weigh(by_gene[gene])).name,
     }
 
@@ -113,8 +119,8 @@ def _weigh(parts: Mapping[str, float]) -> float:
     return sum(COMPOSITE_WEIGHTS[field] * value for field, value in parts.items())
 
 
-def _largest(values: np.ndarray) -> tuple[int, int] | None:
-    """Row and column of the value largest in size, the first on ties; None where there is none but NaN."""
+def _largest(values: Float[np.ndarray, "rows tracks"]) -> tuple[int, int] | None:
+    """Return row and column of the value of largest magnitude, the first of equal ones; None if all are NaN."""
     size = np.abs(values)
     if not size.size or np.isnan(size).all():
         return None

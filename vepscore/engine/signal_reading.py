@@ -1,0 +1,217 @@
+"""Compute signals at the positions that scorers read: from a window's embeddings through the network's heads.
+
+Axes in shapes: `positions` read, `tracks` without padding, `sites` per class of splice site, `channels`.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Float32, Int, Int32, Shaped
+
+from vepscore.contract import Junctions
+from vepscore.engine.allele_plan import AlignedPositions
+from vepscore.engine.strand import INTERBASE_OUTPUTS, count_mirrored, mirror_index
+from vepscore.model.checkpoint import LOADED_ORGANISM
+from vepscore.model.heads import JunctionHead, choose_sites
+from vepscore.outputs import Output
+
+_CHUNK_POSITIONS = 1024  # positions that are embedded and predicted together
+
+Signals = dict[Output, Float32[Array, "positions *bins tracks"]]
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """The embeddings of an allele's windows, at the bins that were computed: a tree of device arrays."""
+
+    @property
+    def width_bp(self) -> int:
+        """Width of a window."""
+
+    def read(
+        self, network: Any, output: Output, index: Int[Array, "*positions"]
+    ) -> Float[Array, "*positions channels"]:
+        """Return the embeddings that `output` reads.
+
+        Args:
+            network: has the embedders.
+            output: the output.
+            index: its bins in the window that the network saw. If the allele has two windows, bins of the second one
+                follow those of the first. There is one contact map, in which each pair is of either window.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class _Heads:
+    """The network's heads, evaluated at the positions that a scorer reads.
+
+    Attributes:
+        network: with heads for the tracks without padding.
+        reverse: the network was given the minus strand.
+    """
+
+    network: Any
+    reverse: bool
+
+    def predict(
+        self, output: Output, reader: Reader, index: Int32[Array, " positions"]
+    ) -> Float32[Array, "positions *bins tracks"]:
+        """Return the output's signal; whole rows of contact maps; 0 at padding."""
+        if self.reverse and output in INTERBASE_OUTPUTS:
+            # On the other strand, it is found one base before; nothing at the window's start.
+            index = index - 1
+        signal = self.network.predict(output, self.embed(output, reader, index), LOADED_ORGANISM)
+        if self.reverse and output is Output.CONTACT_MAPS:
+            signal = signal[:, ::-1]
+        return _masked(signal, index)
+
+    def embed(
+        self, output: Output, reader: Reader, index: Int32[Array, "*positions"]
+    ) -> Float[Array, "..."]:
+        """Return the embeddings that `output` reads."""
+        if self.reverse:
+            index = mirror_index(index, reader.width_bp // output.resolution_bp)
+        return reader.read(self.network, output, index)
+
+    def count(
+        self, embedding: Float[Array, "4 sites channels"], sites: Int32[Array, "4 sites"], *, width_bp: int
+    ) -> Float32[Array, "sites sites 2 tissues"]:
+        """Return counts of junctions between sites, from their embeddings."""
+        head: JunctionHead = self.network.heads[str(Output.SPLICE_JUNCTIONS)]
+        if self.reverse:
+            return count_mirrored(head, embedding, sites, width_bp=width_bp)
+        return head(embedding, sites, LOADED_ORGANISM)
+
+
+def predict_signals(
+    graph: nnx.GraphDef,
+    reverse: bool,
+    state: nnx.State,
+    reader: Reader,
+    positions: AlignedPositions,
+    *,
+    outputs: tuple[Output, ...],
+) -> Signals:
+    """Return the signals at `positions.alternate`; at the anchor, the maximum over the span."""
+    heads = _Heads(nnx.merge(graph, state), reverse)
+
+    def predict(index: Array) -> Signals:
+        return {output: heads.predict(output, reader, index) for output in outputs}
+
+    signals = _in_chunks(predict, positions.alternate, (positions.reference >= 0).sum())
+    inserted = _maximum(predict, positions.span)
+    return jax.tree.map(
+        lambda signal, largest: signal.at[positions.anchor].set(largest, mode="drop"), signals, inserted
+    )
+
+
+def choose_junction_sites(
+    count: int,
+    threshold: float,
+    reference: Float32[Array, "positions classes"],
+    alternate: Float32[Array, "positions classes"],
+    positions: Int32[Array, " positions"],
+    annotated: Bool[Array, "positions 4"],
+    classes: Bool[Array, " 4"],
+) -> tuple[Int32[Array, "4 sites"], Int[Array, ""]]:
+    """Choose the sites that either allele or the annotation has.
+
+    Args:
+        count: number of sites per class, at most.
+        threshold: probability of a site, at least.
+        reference: probabilities of the reference allele.
+        alternate: probabilities of the alternate allele.
+        positions: of these, padded with -1.
+        annotated: whether they are annotated sites.
+        classes: which classes to use.
+
+    Returns:
+        The sites by class, bp from the window's start, padded with -1; and how many the largest class has.
+    """
+    probability = jnp.maximum(jnp.maximum(reference, alternate)[:, : annotated.shape[1]], annotated)
+    probability = jnp.where(classes, probability, 0)
+    sites = choose_sites(_masked(probability, positions), positions, count=count, threshold=threshold)
+    return sites, (sites >= 0).sum(axis=1).max()
+
+
+def count_junctions(
+    graph: nnx.GraphDef,
+    reverse: bool,
+    state: nnx.State,
+    probabilities: Sequence[Float32[Array, "positions classes"]],
+    sites: Int32[Array, "4 sites"],
+    positions: AlignedPositions,
+    reference: Reader,
+    alternate: Reader,
+) -> tuple[Junctions, Junctions]:
+    """Return the junctions between the sites, of both alleles; the sites were chosen by `probabilities`."""
+    heads = _Heads(nnx.merge(graph, state), reverse)
+    count = functools.partial(heads.count, sites=sites, width_bp=reference.width_bp)
+    embed = functools.partial(heads.embed, Output.SPLICE_SITES)
+    last = jnp.iinfo(jnp.int32).max
+    index = jnp.searchsorted(jnp.where(positions.reference < 0, last, positions.reference), sites)
+    moved = jnp.where(sites >= 0, positions.alternate[index], -1)
+    embedding = _masked(embed(alternate, moved), moved)
+    inserted = _maximum(functools.partial(embed, alternate), positions.span)
+    at_anchor = (sites >= 0) & (index == positions.anchor)
+    embedding = jnp.where(at_anchor[..., None], inserted, embedding)
+    # NaN is no site: without this, a broken classifier would look like a gene without junctions.
+    broken = jnp.where(jnp.isfinite(jnp.stack(probabilities)).all(), 0.0, jnp.nan)
+    counts = count(_masked(embed(reference, sites), sites)) + broken
+    return Junctions(sites, counts), Junctions(sites, count(embedding))
+
+
+def _in_chunks(predict: Callable[[Array], Any], index: Int32[Array, " positions"], count: Array) -> Any:
+    """Return `predict` of the first `count` indices, a chunk at a time; 0 for the others."""
+    size = min(_CHUNK_POSITIONS, len(index))
+    if size == len(index):
+        return predict(index)
+
+    def fill(chunk: Array, filled: Any) -> Any:
+        start = chunk * size
+        part = predict(jax.lax.dynamic_slice_in_dim(index, start, size))
+        return jax.tree.map(
+            lambda whole, values: jax.lax.dynamic_update_slice_in_dim(whole, values, start, axis=0),
+            filled,
+            part,
+        )
+
+    shapes = jax.eval_shape(predict, index)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.lax.fori_loop(0, -(-count // size), fill, zeros)
+
+
+def _maximum(predict: Callable[[Array], Any], span: Int32[Array, " span"]) -> Any:
+    """Return the maximum of `predict` over the span, a chunk at a time; -inf for an empty span."""
+    size = min(_CHUNK_POSITIONS, len(span))
+
+    def take(chunk: Array, largest: Any) -> Any:
+        part = jax.lax.dynamic_slice_in_dim(span, chunk * size, size)
+        return jax.tree.map(
+            lambda known, values: jnp.maximum(
+                known, jnp.where(_expand(part >= 0, values), values, -jnp.inf).max(axis=0)
+            ),
+            largest,
+            predict(part),
+        )
+
+    shapes = jax.eval_shape(predict, span)
+    lowest = jax.tree.map(lambda leaf: jnp.full(leaf.shape[1:], -jnp.inf, leaf.dtype), shapes)
+    return jax.lax.fori_loop(0, -(-(span >= 0).sum() // size), take, lowest)
+
+
+def _masked(
+    values: Float[Array, "..."], positions: Int32[Array, "*positions"]
+) -> Float[Array, "..."]:
+    """Return the values, 0 where the position is padding."""
+    return jnp.where(_expand(positions >= 0, values), values, 0)
+
+
+def _expand(mask: Bool[Array, "..."], values: Shaped[Array, "..."]) -> Bool[Array, "..."]:
+    """Append axes of size 1 to the mask, so that it has as many as `values`."""
+    return mask.reshape(mask.shape + (1,) * (values.ndim - mask.ndim))
