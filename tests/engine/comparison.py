@@ -1,7 +1,7 @@
 """Compare the scores of two engines, and watch what they compile."""
 
 import contextlib
-import copy
+import dataclasses
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -18,6 +18,7 @@ from vepscore.contract import ScoreMatrix
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.preparer import AllelePreparer, ReadyAllele
 from vepscore.engine.scoring import Engine
+from vepscore.model.checkpoint import Checkpoint
 from vepscore.outputs import Output
 
 # Sums of thousands of float32 numbers, and differences of their logarithms; two outputs are rounded to float16.
@@ -27,7 +28,7 @@ ROUNDED = ("SPLICE_SITE_USAGE", "SPLICE_JUNCTIONS")
 
 
 def rows_of(matrix: ScoreMatrix) -> Scores:
-    """The block's rows in the plain scorer's form."""
+    """Return the matrix's rows in the plain scorer's form."""
     keys = [() if gene is None else (gene.gene_id,) for gene in matrix.genes]
     if matrix.junctions is not None:
         keys = [(*key, *map(int, junction)) for key, junction in zip(keys, matrix.junctions, strict=True)]
@@ -63,7 +64,7 @@ def assert_unchanged_scores_nothing(engine: Engine, preparer: AllelePreparer) ->
 
 
 def score_in_batches(engine: DenseEngine, alleles: Sequence[ReadyAllele]) -> list[list[ScoreMatrix]]:
-    """Score the alleles in batches of the engine's size; the matrices of each allele."""
+    """Score the alleles in batches of the engine's size; return the matrices of each allele."""
     return [
         matrices
         for first in range(0, len(alleles), engine.batch)
@@ -71,7 +72,7 @@ def score_in_batches(engine: DenseEngine, alleles: Sequence[ReadyAllele]) -> lis
     ]
 
 
-def assert_nothing_compiles_anew(
+def assert_nothing_compiles_again(
     engine: Engine, preparer: AllelePreparer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two genes and three, one expressed and four, spans of 3 and 12 bases: the padded sizes are the same."""
@@ -93,7 +94,7 @@ def assert_nothing_compiles_anew(
 
 @contextlib.contextmanager
 def compilations(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """What JAX says that it compiles."""
+    """Collect JAX's messages about what it compiles."""
     found: list[str] = []
     caplog.clear()
     with jax.log_compiles(), caplog.at_level(logging.WARNING):
@@ -101,13 +102,9 @@ def compilations(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     found += [message for message in caplog.messages if message.startswith("Compiling")]
 
 
-def break_head(engine: Engine, output: Output, names: Sequence[str]) -> Engine:
-    """A copy that uses these scorers, and in which a head gives NaN."""
-    leaves = dict(nnx.to_flat_state(engine._scoring._state))
-    path = ("heads", str(output), "linear", "bias")
-    leaves[path] = leaves[path].replace(jnp.full(leaves[path].shape, jnp.nan))
-    broken = copy.copy(engine)
-    broken.scorers = tuple(scorer for scorer in engine.scorers if scorer.name in names)
-    broken._scoring = copy.copy(engine._scoring)
-    broken._scoring._state = nnx.from_flat_state(list(leaves.items()))
-    return broken
+def break_head(checkpoint: Checkpoint, output: Output) -> Checkpoint:
+    """Return a copy of the checkpoint in which a head returns NaN."""
+    network = nnx.clone(checkpoint.network)
+    bias = network.heads[str(output)].linear.bias
+    bias.set_value(jnp.full(bias.shape, jnp.nan))
+    return dataclasses.replace(checkpoint, network=network)

@@ -36,7 +36,7 @@ CENTER_WIDTH_BP = {
     Output.CHIP_HISTONE: 2001,
 }
 
-# Where the tracks of the other strand stand; outputs without any are left out.
+# The index of each track's partner on the other strand; outputs without partners are omitted.
 COUNTERPARTS = {
     Output.PROCAP: [1, 0],
     Output.CAGE: [1, 0],
@@ -57,7 +57,7 @@ class Prediction:
 class PlainScorer:
     """Scores single alleles, with nothing shared between them.
 
-    On strand "-" the network is given the reverse complement of every window, and all that it predicts is turned.
+    On strand "-" the network is given the reverse complement of every window, and its predictions are mirrored.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, strand: str = "+") -> None:
@@ -71,7 +71,7 @@ class PlainScorer:
         self._predict_counts = jax.jit(functools.partial(_predict_counts, graph))
 
     def score(self, allele: ReadyAllele) -> dict[str, Scores]:
-        """Every score by scorer and row; scorers without rows are left out."""
+        """Return every score by scorer and row; scorers without rows are omitted."""
         case = self.predict(allele)
         scores = dict(case.center_masks())
         scores |= {"CONTACT_MAPS": case.contact_maps(), "POLYADENYLATION": case.polyadenylation()}
@@ -127,7 +127,7 @@ class PlainScorer:
     def _prediction(self, embedding: np.ndarray, tracks: dict[Output, np.ndarray]) -> Prediction:
         real = {output: values[..., self.tracks[output].channel] for output, values in tracks.items()}
         if self.strand == "-":
-            embedding, real = embedding[::-1], {output: _turn(output, real[output]) for output in real}
+            embedding, real = embedding[::-1], {output: _mirror(output, real[output]) for output in real}
         return Prediction(embedding=embedding, tracks=real)
 
     def _count(self, embedding: np.ndarray, sites: np.ndarray) -> np.ndarray:
@@ -422,11 +422,11 @@ def _on_strand(values: np.ndarray, tracks: Tracks, strand: str) -> np.ndarray:
     return np.where([track in (".", strand) for track in tracks.strand], values, np.nan)
 
 
-def _turn(output: Output, signal: np.ndarray) -> np.ndarray:
+def _mirror(output: Output, signal: np.ndarray) -> np.ndarray:
     """What is predicted of the reverse complement, in the coordinates and tracks of the plus strand."""
     if output is Output.CONTACT_MAPS:
         return signal[::-1, ::-1]
-    turned = signal[::-1, COUNTERPARTS.get(output, slice(None))]
+    mirrored = signal[::-1, COUNTERPARTS.get(output, slice(None))]
     if output is Output.DNASE:
-        return np.concatenate([np.zeros_like(turned[:1]), turned[:-1]])
-    return turned
+        return np.concatenate([np.zeros_like(mirrored[:1]), mirrored[:-1]])
+    return mirrored

@@ -10,7 +10,7 @@ from tests.builders import make_records, vcf_row
 from tests.engine.alleles import INDELS, ROWS, UNCHANGED, prepare
 from tests.engine.comparison import (
     TOLERANCE,
-    assert_nothing_compiles_anew,
+    assert_nothing_compiles_again,
     assert_scores_close,
     assert_unchanged_scores_nothing,
     break_head,
@@ -132,7 +132,7 @@ def test_alt_equal_to_ref_takes_no_place_in_a_batch(
 def test_alleles_of_other_lengths_and_genes_compile_nothing(
     engine: DenseEngine, preparer: AllelePreparer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert_nothing_compiles_anew(engine, preparer, caplog)
+    assert_nothing_compiles_again(engine, preparer, caplog)
 
 
 class OnAnyStrand(SpliceJunctions):
@@ -155,10 +155,11 @@ def test_junctions_are_the_same_where_a_scorer_reads_all_sites(
 
 @pytest.mark.parametrize("name", ["SPLICE_SITES", "SPLICE_JUNCTIONS"])
 def test_allele_without_finite_signals_fails_alone(
-    engine: DenseEngine, preparer: AllelePreparer, name: str
+    engine: DenseEngine, checkpoint: Checkpoint, preparer: AllelePreparer, name: str
 ) -> None:
-    """Junctions are predicted between sites of the classifier, so they must not hide that it is broken."""
-    broken = break_head(engine, Output.SPLICE_SITES, ["DNASE", "DNASE_ACTIVE", name])
+    """Junctions are predicted between classified sites, so they must not hide that the classifier is broken."""
+    scorers = [scorer for scorer in engine.scorers if scorer.name in ("DNASE", "DNASE_ACTIVE", name)]
+    broken = DenseEngine(break_head(checkpoint, Output.SPLICE_SITES), scorers)
     rows = [ROWS["no gene"], ROWS["SNV in two genes"], vcf_row("chr1", 9_001, 1, "~")]
     fine, failed, _ = (broken.score([allele])[0] for allele in prepare(preparer, *rows))
     assert [matrix.scorer for matrix in fine] == ["DNASE", "DNASE_ACTIVE"]

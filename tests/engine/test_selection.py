@@ -69,7 +69,7 @@ def test_polyadenylation_needs_its_sites(scorers: list[Scorer], checkpoint: Chec
     assert selection.excluded == {"POLYADENYLATION": "needs poly(A) sites: pass --polya"}
 
 
-def test_outputs_that_are_not_predicted_are_left_out(scorers: list[Scorer], checkpoint: Checkpoint) -> None:
+def test_outputs_that_are_not_predicted_are_excluded(scorers: list[Scorer], checkpoint: Checkpoint) -> None:
     """Junctions are predicted between sites of the classifier, so they go with it."""
     selection = select(scorers, without(checkpoint, Output.SPLICE_SITES, Output.CAGE))
     assert selection.excluded == dict.fromkeys(
@@ -136,7 +136,7 @@ def test_named_scorers_take_the_place_of_the_defaults() -> None:
     assert (names(choice.scorers), choice.required, choice.others) == (["CAGE"], {"CAGE"}, ())
 
 
-def test_default_that_is_not_installed_is_left_out_with_a_warning(
+def test_default_that_is_not_installed_is_excluded_with_a_warning(
     checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     choice = choose_scorers(None, ["OF_A_PLUGIN", "SPLICE_SITES"])

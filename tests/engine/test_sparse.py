@@ -11,7 +11,7 @@ import pytest
 from tests.builders import sequences, vcf_row
 from tests.engine.alleles import INDELS, ROWS, UNCHANGED, prepare
 from tests.engine.comparison import (
-    assert_nothing_compiles_anew,
+    assert_nothing_compiles_again,
     assert_scores_close,
     assert_unchanged_scores_nothing,
     break_head,
@@ -127,10 +127,10 @@ def test_scores_equal_the_dense_engine_on_the_minus_strand(
     engine: DenseEngine, paired_checkpoint: Checkpoint, preparer: AllelePreparer, kind: str
 ) -> None:
     (allele,) = prepare(preparer, ROWS[kind])
-    turned = [
+    engines = [
         kind_of(paired_checkpoint, engine.scorers, strand="-") for kind_of in (SparseEngine, DenseEngine)
     ]
-    found, expected = (scores_of(each.score([allele])[0]) for each in turned)
+    found, expected = (scores_of(each.score([allele])[0]) for each in engines)
     assert_scores_close(found, expected)
 
 
@@ -159,10 +159,10 @@ def test_indels_in_two_windows_equal_the_dense_engine_on_the_minus_strand(
     engine: DenseEngine, paired_checkpoint: Checkpoint, both_preparer: AllelePreparer, kind: str
 ) -> None:
     (allele,) = prepare(both_preparer, INDELS[kind])
-    turned = [
+    engines = [
         kind_of(paired_checkpoint, engine.scorers, strand="-") for kind_of in (SparseEngine, DenseEngine)
     ]
-    found, expected = (scores_of(each.score([allele])[0]) for each in turned)
+    found, expected = (scores_of(each.score([allele])[0]) for each in engines)
     assert_scores_close(found, expected)
 
 
@@ -191,7 +191,7 @@ def test_each_window_of_an_indel_is_decoded_on_its_own_side_only(
     assert right == {number for number in once if number > middle}
 
 
-def test_scores_do_not_hang_on_what_was_scored_before(
+def test_scores_do_not_depend_on_what_was_scored_before(
     sparse: SparseEngine, preparer: AllelePreparer, both_preparer: AllelePreparer
 ) -> None:
     alleles = [*prepare(preparer, *IN_TURN), *prepare(both_preparer, *IN_TURN[-3:])]
@@ -345,8 +345,11 @@ def test_place_that_was_not_planned_is_no_score(
     assert isinstance(result, NotFiniteError)
 
 
-def test_broken_head_fails_alone(sparse: SparseEngine, preparer: AllelePreparer) -> None:
-    broken = break_head(sparse, Output.SPLICE_SITES, ["DNASE", "SPLICE_SITES"])
+def test_broken_head_fails_alone(
+    engine: DenseEngine, checkpoint: Checkpoint, preparer: AllelePreparer
+) -> None:
+    scorers = [scorer for scorer in engine.scorers if scorer.name in ("DNASE", "SPLICE_SITES")]
+    broken = SparseEngine(break_head(checkpoint, Output.SPLICE_SITES), scorers)
     fine, failed = broken.score(prepare(preparer, ROWS["no gene"], ROWS["SNV in two genes"]))
     assert [matrix.scorer for matrix in fine] == ["DNASE"]
     assert str(failed) == "SPLICE_SITES: the device returned numbers that are not finite"
@@ -355,7 +358,7 @@ def test_broken_head_fails_alone(sparse: SparseEngine, preparer: AllelePreparer)
 def test_alleles_of_other_lengths_and_genes_compile_nothing(
     sparse: SparseEngine, preparer: AllelePreparer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert_nothing_compiles_anew(sparse, preparer, caplog)
+    assert_nothing_compiles_again(sparse, preparer, caplog)
 
 
 @pytest.mark.parametrize(
@@ -367,7 +370,7 @@ def test_alleles_of_other_lengths_and_genes_compile_nothing(
         ([1_000, 9_000], [(3, 12), (66, 75)]),
     ],
 )
-def test_bins_that_hang_on_a_base(changed: list[int], expected: list[tuple[int, int]]) -> None:
+def test_bins_that_depend_on_a_base(changed: list[int], expected: list[tuple[int, int]]) -> None:
     """A bin of the official trunk reads 513 bases to either side of it."""
     reference = np.zeros(16_384, np.uint8)
     alternate = reference.copy()

@@ -1,4 +1,4 @@
-"""Windows on the minus strand: by hand, and as what the plus strand says of the genome turned round."""
+"""Scores on the minus strand equal a plain computation, and those of the plus strand of the mirrored genome."""
 
 import copy
 import dataclasses
@@ -75,43 +75,41 @@ def test_batches_change_no_score(minus: DenseEngine, preparer: AllelePreparer) -
 
 
 @pytest.mark.parametrize("kind", SNVS)
-def test_minus_strand_is_the_plus_strand_of_the_turned_genome(
+def test_minus_strand_is_the_plus_strand_of_the_mirrored_genome(
     minus: DenseEngine,
     plus: DenseEngine,
     preparer: AllelePreparer,
-    turned_preparer: AllelePreparer,
+    mirrored_preparer: AllelePreparer,
     kind: str,
 ) -> None:
     (allele,) = prepare(preparer, vcf_row(*SNVS[kind], 1, "~"))
     found, expected = (
         symmetric_scores(matrices)
-        for matrices in (minus.score([allele])[0], plus.score([turn_allele(allele, turned_preparer)])[0])
+        for matrices in (minus.score([allele])[0], plus.score([mirror_allele(allele, mirrored_preparer)])[0])
     )
-    assert_scores_close(found, turn_scores(expected, CONTIGS[allele.site.allele.chrom]))
+    assert_scores_close(found, mirror_scores(expected, CONTIGS[allele.site.allele.chrom]))
     if kind == "in two genes":
         assert len(found) == 14
 
 
 @pytest.fixture(scope="session")
 def plus(engine: DenseEngine, paired_checkpoint: Checkpoint) -> DenseEngine:
-    """With the tracks of the paired checkpoint; a copy, so that nothing is compiled again."""
-    copied = copy.copy(engine)
-    copied._scoring = copy.copy(engine._scoring)
-    copied.tracks = copied._scoring.tracks = paired_checkpoint.tracks
-    return copied
+    return DenseEngine(paired_checkpoint, engine.scorers)
 
 
 @pytest.fixture(scope="session")
-def turned_preparer(
+def mirrored_preparer(
     preparer: AllelePreparer, genome: TinyGenome, tmp_path_factory: pytest.TempPathFactory
 ) -> AllelePreparer:
-    """The tiny genome and all that is annotated in it, as read on the other strand."""
-    folder = tmp_path_factory.mktemp("turned")
-    fasta, gtf, polya = folder / "turned.fa", folder / "turned.gtf", folder / "turned.tsv"
-    fasta.write_text("".join(f">{name}\n{turn_bases(bases)}\n" for name, bases in sequences().items()))
-    gtf.write_text("".join(f"{turn_gtf_line(line)}\n" for line in gtf_text().splitlines()))
+    """Prepare alleles of the reverse complement of the tiny genome, with its annotation mirrored."""
+    folder = tmp_path_factory.mktemp("mirrored")
+    fasta, gtf, polya = folder / "mirrored.fa", folder / "mirrored.gtf", folder / "mirrored.tsv"
+    fasta.write_text(
+        "".join(f">{name}\n{reverse_complement_text(bases)}\n" for name, bases in sequences().items())
+    )
+    gtf.write_text("".join(f"{mirror_gtf_line(line)}\n" for line in gtf_text().splitlines()))
     header, *sites = genome.polya.read_text().splitlines()
-    polya.write_text("".join(f"{line}\n" for line in (header, *map(turn_polya_line, sites))))
+    polya.write_text("".join(f"{line}\n" for line in (header, *map(mirror_polya_line, sites))))
     return dataclasses.replace(
         preparer,
         reference=Reference(fasta, folder / "cache"),
@@ -120,31 +118,31 @@ def turned_preparer(
     )
 
 
-def turn_bases(bases: str) -> str:
+def reverse_complement_text(bases: str) -> str:
     return bases.translate(COMPLEMENT)[::-1]
 
 
-def turn_gtf_line(line: str) -> str:
+def mirror_gtf_line(line: str) -> str:
     fields = line.split("\t")
-    turned = (CONTIGS[fields[0]] + 1 - int(position1) for position1 in (fields[4], fields[3]))
-    return "\t".join([*fields[:3], *map(str, turned), fields[5], FLIPPED[fields[6]], *fields[7:]])
+    mirrored = (CONTIGS[fields[0]] + 1 - int(position1) for position1 in (fields[4], fields[3]))
+    return "\t".join([*fields[:3], *map(str, mirrored), fields[5], FLIPPED[fields[6]], *fields[7:]])
 
 
-def turn_polya_line(line: str) -> str:
+def mirror_polya_line(line: str) -> str:
     gene, chrom, start0, strand = line.split("\t")
     return "\t".join([gene, chrom, str(CONTIGS[chrom] - 1 - int(start0)), FLIPPED[strand]])
 
 
-def turn_allele(allele: ReadyAllele, preparer: AllelePreparer) -> ReadyAllele:
-    """The allele in the turned genome, in the same window; its own window there would lie one base further."""
+def mirror_allele(allele: ReadyAllele, preparer: AllelePreparer) -> ReadyAllele:
+    """Return the allele in the mirrored genome, in the same window; its own window there would be one base further."""
     place, window = allele.site.allele, allele.site.window
     length = CONTIGS[place.chrom]
     return place_allele(
         Allele(
             chrom=place.chrom,
             pos0=length - place.end0,
-            ref=turn_bases(place.ref),
-            alt=turn_bases(place.alt),
+            ref=reverse_complement_text(place.ref),
+            alt=reverse_complement_text(place.alt),
         ),
         Window(chrom=window.chrom, start0=length - window.end0, end0=length - window.start0),
         preparer,
@@ -166,23 +164,23 @@ def symmetric_scores(matrices: Iterable[ScoreMatrix]) -> dict[str, Scores]:
     return scores_of(matrix for matrix in matrices if matrix.output not in LOPSIDED)
 
 
-def turn_scores(scores: Mapping[str, Scores], contig_bp: int) -> dict[str, Scores]:
-    """Scores of the turned genome, with the tracks and junctions that they stand for in the genome."""
+def mirror_scores(scores: Mapping[str, Scores], contig_bp: int) -> dict[str, Scores]:
+    """Return scores of the mirrored genome under the tracks and junctions of the genome."""
     return {
-        scorer: {turn_row(row, contig_bp): turn_tracks(scorer, values) for row, values in rows.items()}
+        scorer: {mirror_row(row, contig_bp): mirror_tracks(scorer, values) for row, values in rows.items()}
         for scorer, rows in scores.items()
     }
 
 
-def turn_row(row: tuple, contig_bp: int) -> tuple:
-    """A junction's ends change places; the kind of an event stays."""
+def mirror_row(row: tuple, contig_bp: int) -> tuple:
+    """Swap and mirror a junction's ends; the kind of an event stays."""
     gene, places = row[:1], row[1:]
     if any(isinstance(place, str) for place in places):
         return row
     return *gene, *(contig_bp - position0 for position0 in reversed(places))
 
 
-def turn_tracks(scorer: str, values: np.ndarray) -> np.ndarray:
+def mirror_tracks(scorer: str, values: np.ndarray) -> np.ndarray:
     outputs = {"POLYADENYLATION": "RNA_SEQ", "SPLICE_EVENTS": "SPLICE_SITES"}
     name = outputs.get(scorer, scorer.removesuffix("_ACTIVE"))
     return values[COUNTERPARTS.get(Output(name), slice(None))]
@@ -190,7 +188,7 @@ def turn_tracks(scorer: str, values: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Signals(Scorer):
-    """The signals themselves, reference and then alternate, in the first bins of the window."""
+    """Return the signals in the first bins of the window, of the reference and then of the alternate."""
 
     name: str = "SIGNALS"
     output: Output
@@ -231,7 +229,7 @@ def test_cuts_are_counted_before_a_base_of_the_plus_strand(
     assert (found[1:16] > 0).all()
 
 
-def test_contact_maps_are_turned_along_both_axes(
+def test_contact_maps_are_mirrored_along_both_axes(
     minus: DenseEngine, plain_minus: PlainScorer, preparer: AllelePreparer
 ) -> None:
     (allele,) = prepare(preparer, ROWS["deletion"])
@@ -242,7 +240,7 @@ def test_contact_maps_are_turned_along_both_axes(
     np.testing.assert_allclose(found, np.reshape(expected, found.shape), rtol=1e-4, atol=1e-5)
 
 
-def test_tracks_without_counterparts_are_refused(checkpoint: Checkpoint) -> None:
+def test_tracks_without_strand_partners_are_refused(checkpoint: Checkpoint) -> None:
     message = r"^SPLICE_SITE_USAGE cannot .* 2 tracks on \+ and 1 on -\n"
     with pytest.raises(CheckpointError, match=message):
         DenseEngine(checkpoint, load_scorers(["SPLICE_SITE_USAGE"]), strand="-")

@@ -133,7 +133,7 @@ def score(scorer: Scorer, reference: Any, alternate: Any, footprint: Footprint) 
 
 
 def shapes(footprint: Footprint) -> dict[str, tuple[int, ...]]:
-    """What a compilation hangs on: the shape of every array of `footprint` that goes to the device."""
+    """Return the shape of every array that goes to the device, which decide what is compiled."""
     return {"positions": footprint.positions.shape} | {
         name: mask.shape for name, mask in footprint.masks.items()
     }

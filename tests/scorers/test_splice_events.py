@@ -118,7 +118,7 @@ def test_deleted_site_is_lost_where_it_was(site):
 
 
 def test_what_an_insertion_pushes_out_of_the_window_is_not_lost(site):
-    window = Window(chrom="chr1", start0=9_416, end0=13_512)  # MINUS goes on past its end
+    window = Window(chrom="chr1", start0=9_416, end0=13_512)  # MINUS continues past its end
     insertion = GeneSite(allele=allele(12_048, "A", "ACG"), window=window, annotation=site.annotation)
     reference = signal([(4095, DONOR_MINUS, 0.5), (4093, DONOR_MINUS, 0.25)])
     found = events(run(SPLICE_EVENTS, insertion, reference, signal(), STRANDS))
