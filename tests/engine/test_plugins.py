@@ -3,19 +3,21 @@
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.builtin_scorers import BUILTIN
 from tests.cli.commands import ROOT, SCORER_SOURCE, install_plugin, install_scorer
 from vepscore.contract import Scorer
-from vepscore.engine.plugins import find_entries, list_scorers, load_scorer, load_scorers
+from vepscore.engine.plugins import ScorerEntry, find_entries, list_scorers, load_scorer, load_scorers
 from vepscore.errors import PluginError, UsageError
 
 
 @pytest.fixture
-def plugins(tmp_path, monkeypatch):
-    """A folder on the path; what is imported from it is forgotten afterwards."""
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Put a folder on the path; forget modules imported from it afterwards."""
     monkeypatch.syspath_prepend(str(tmp_path))
     before = set(sys.modules)
     yield tmp_path
@@ -24,28 +26,28 @@ def plugins(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-def entries_named(name):
+def entries_named(name: str) -> list[ScorerEntry]:
     return [entry for entry in list_scorers() if entry.name == name]
 
 
-def break_scorer(folder, source, *, name="BROKEN"):
+def break_scorer(folder: Path, source: str, *, name: str = "BROKEN") -> ScorerEntry:
     (folder / "broken_module.py").write_text(source)
     install_plugin(folder, "broken-dist", {name: f"broken_module:{name}"})
     return entries_named(name)[0]
 
 
-def test_builtin_scorers_are_those_of_the_packaging():
+def test_builtin_scorers_are_those_of_the_packaging() -> None:
     assert {entry.name: entry.target for entry in list_scorers() if entry.is_builtin} == BUILTIN
 
 
-def test_builtin_scorers_come_first_and_all_by_name(plugins):
+def test_builtin_scorers_come_first_and_all_by_name(plugins: Path) -> None:
     install_scorer(plugins, "aardvark", "AAA", "aaa_module")
     install_scorer(plugins, "zebra", "AAB", "aab_module")
     entries = list_scorers()
     assert [entry.name for entry in entries] == [*sorted(BUILTIN), "AAA", "AAB"]
 
 
-def test_listing_imports_no_scorer():
+def test_listing_imports_no_scorer() -> None:
     program = (
         "import sys; from vepscore.engine.plugins import list_scorers; list_scorers();"
         "print([name for name in sys.modules if name.startswith(('vepscore.scorers', 'jax'))])"
@@ -56,7 +58,7 @@ def test_listing_imports_no_scorer():
     assert found.stdout.strip() == "[]"
 
 
-def test_third_party_scorer_is_listed_and_loaded(plugins):
+def test_third_party_scorer_is_listed_and_loaded(plugins: Path) -> None:
     install_scorer(plugins, "Site.Loss", "PLUGGED", "plugged_module")
     (entry,) = entries_named("PLUGGED")
     assert (entry.module, entry.distribution, entry.version) == ("plugged_module", "site-loss", "1.0")
@@ -66,7 +68,7 @@ def test_third_party_scorer_is_listed_and_loaded(plugins):
     assert isinstance(scorer, Scorer) and scorer.name == "PLUGGED"
 
 
-def test_second_distribution_with_a_name_is_shadowed(plugins, caplog):
+def test_second_distribution_with_a_name_is_shadowed(plugins: Path, caplog: pytest.LogCaptureFixture) -> None:
     install_scorer(plugins, "first-dist", "TWICE", "first_module")
     install_scorer(plugins, "second-dist", "TWICE", "second_module")
     first, second = entries_named("TWICE")
@@ -81,13 +83,15 @@ def test_second_distribution_with_a_name_is_shadowed(plugins, caplog):
     ]
 
 
-def test_builtin_scorer_cannot_be_replaced(plugins):
+def test_builtin_scorer_cannot_be_replaced(plugins: Path) -> None:
     install_scorer(plugins, "aardvark", "ATAC", "aardvark_module")
     used, shadowed = entries_named("ATAC")
     assert used.is_builtin and shadowed.shadowed_by == used.origin
 
 
-def test_distribution_seen_twice_on_the_path_counts_once(plugins, tmp_path_factory, monkeypatch):
+def test_distribution_seen_twice_on_the_path_counts_once(
+    plugins: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     older = tmp_path_factory.mktemp("older")
     install_plugin(older, "same-dist", {"SAME": "same_module:SAME"}, version="0.9")
     monkeypatch.syspath_prepend(str(older))
@@ -106,7 +110,7 @@ def test_distribution_seen_twice_on_the_path_counts_once(plugins, tmp_path_facto
             SCORER_SOURCE.format(name="BROKEN").replace("footprint(self", "where(self"),
             "abstract method 'footprint'",
         ),
-        ("raise RuntimeError('needs a licence')", "RuntimeError: needs a licence"),
+        ("raise RuntimeError('needs a license')", "RuntimeError: needs a license"),
         ("raise SystemExit('goodbye')", "SystemExit: goodbye"),
         ("def broken(:", "SyntaxError"),
         ("OTHER = 1", "AttributeError"),
@@ -121,7 +125,7 @@ def test_distribution_seen_twice_on_the_path_counts_once(plugins, tmp_path_facto
         (SCORER_SOURCE.format(name="BROKEN") + "Plugged.__hash__ = None", "found an unhashable Plugged"),
     ],
 )
-def test_broken_plugin_is_reported_with_its_origin_and_cause(plugins, source, found):
+def test_broken_plugin_is_reported_with_its_origin_and_cause(plugins: Path, source: str, found: str) -> None:
     entry = break_scorer(plugins, source)
     with pytest.raises(PluginError) as raised:
         load_scorers(["ATAC", "BROKEN"])
@@ -132,7 +136,9 @@ def test_broken_plugin_is_reported_with_its_origin_and_cause(plugins, source, fo
     assert entry.shadowed_by is None
 
 
-def test_broken_plugin_is_one_warning_when_all_are_loaded(plugins, caplog):
+def test_broken_plugin_is_one_warning_when_all_are_loaded(
+    plugins: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     break_scorer(plugins, "raise ValueError('two\\nlines')")
     with caplog.at_level(logging.WARNING):
         loaded = load_scorers(None)
@@ -144,14 +150,14 @@ def test_broken_plugin_is_one_warning_when_all_are_loaded(plugins, caplog):
 
 
 @pytest.mark.parametrize("target", ["no colon!", "", ":", "module:"])
-def test_entry_point_without_sense_is_listed_and_reported(plugins, target):
+def test_entry_point_without_sense_is_listed_and_reported(plugins: Path, target: str) -> None:
     install_plugin(plugins, "senseless", {"SENSELESS": target})
     (entry,) = entries_named("SENSELESS")
     with pytest.raises(PluginError, match="scorer SENSELESS of senseless"):
         load_scorer(entry)
 
 
-def test_unreadable_entry_points_are_one_warning(plugins, caplog):
+def test_unreadable_entry_points_are_one_warning(plugins: Path, caplog: pytest.LogCaptureFixture) -> None:
     install_plugin(plugins, "garbled", {})
     (plugins / "garbled-1.0.dist-info" / "entry_points.txt").write_text(
         "[vepscore.scorers]\nno equals sign\n"
@@ -161,22 +167,22 @@ def test_unreadable_entry_points_are_one_warning(plugins, caplog):
     assert len(caplog.messages) == 1 and "garbled" in caplog.messages[0]
 
 
-def test_broken_builtin_scorer_is_an_error(monkeypatch):
+def test_broken_builtin_scorer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vepscore.scorers.center_mask", None)
     with pytest.raises(PluginError, match="hint: reinstall vepscore"):
         load_scorers(None)
 
 
-def test_named_scorers_come_once_in_the_order_asked():
+def test_named_scorers_come_once_in_the_order_asked() -> None:
     loaded = load_scorers(["SPLICE_SITES", "ATAC", "SPLICE_SITES"])
     assert [scorer.name for scorer in loaded] == ["SPLICE_SITES", "ATAC"]
 
 
-def test_no_names_is_not_all():
+def test_no_names_is_not_all() -> None:
     assert load_scorers([]) == []
 
 
-def test_unknown_names_are_reported_together_with_close_matches():
+def test_unknown_names_are_reported_together_with_close_matches() -> None:
     with pytest.raises(UsageError) as raised:
         load_scorers(["splice_site", "ATAC", "zzz"])
     first, second, hint = str(raised.value).splitlines()

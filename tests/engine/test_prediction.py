@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyBigWig
@@ -15,7 +16,7 @@ from tests.engine.plain import Case, PlainScorer
 from vepscore.engine.prediction import Prediction, predict
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.signal_scorers import SIGNALS, read_region
-from vepscore.errors import GenomeError, InputError, UsageError
+from vepscore.errors import GenomeError, InputError, UsageError, VepscoreError
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.regions import Region, parse_variant
 from vepscore.io.records import Record
@@ -258,7 +259,9 @@ def test_bins_end_where_the_contig_ends(bench: Bench) -> None:
         (REGION, {"tissue": "tissue9"}, UsageError, "nearest: tissue 3, tissue 2, tissue 1, tissue 0"),
     ],
 )
-def test_what_cannot_be_predicted_is_said_and_leaves_nothing(bench: Bench, place, changes, error, says):
+def test_what_cannot_be_predicted_is_said_and_leaves_nothing(
+    bench: Bench, place: str, changes: dict[str, Any], error: type[VepscoreError], says: str
+) -> None:
     with pytest.raises(error) as caught:
         bench.predict(place, **changes)
     assert says in str(caught.value)

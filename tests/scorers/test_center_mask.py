@@ -1,13 +1,15 @@
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
 
 from tests.scorers.cases import WINDOW, allele, run, shapes
 from vepscore.contract import Site
-from vepscore.scorers.center_mask import ATAC, ATAC_ACTIVE, CHIP_HISTONE, CHIP_TF
+from vepscore.scorers.center_mask import ATAC, ATAC_ACTIVE, CHIP_HISTONE, CHIP_TF, CenterMask
 
 
-def read_bins(scorer, pos0):
+def read_bins(scorer: CenterMask, pos0: int) -> np.ndarray:
     positions = scorer.footprint(Site(allele=allele(pos0), window=WINDOW)).positions
     return positions[positions >= 0]
 
@@ -16,7 +18,7 @@ def read_bins(scorer, pos0):
     ("scorer", "first", "last", "size"),
     [(ATAC, 1798, 2298, 512), (CHIP_TF, 14, 17, 4), (CHIP_HISTONE, 8, 23, 16)],
 )
-def test_reads_the_width_around_the_variant(scorer, first, last, size):
+def test_reads_the_width_around_the_variant(scorer: CenterMask, first: int, last: int, size: int) -> None:
     footprint = scorer.footprint(Site(allele=allele(12_048), window=WINDOW))
     np.testing.assert_array_equal(footprint.positions[: last - first + 1], np.arange(first, last + 1))
     assert (footprint.positions[last - first + 1 :] == -1).all()
@@ -34,18 +36,18 @@ def test_reads_the_width_around_the_variant(scorer, first, last, size):
         (CHIP_HISTONE, 14_095, 23, 31),
     ],
 )
-def test_is_cut_to_the_window(scorer, pos0, first, last):
+def test_is_cut_to_the_window(scorer: CenterMask, pos0: int, first: int, last: int) -> None:
     np.testing.assert_array_equal(read_bins(scorer, pos0), np.arange(first, last + 1))
 
 
 @pytest.mark.parametrize("scorer", [ATAC, CHIP_TF, CHIP_HISTONE])
-def test_shape_is_the_same_everywhere(scorer):
+def test_shape_is_the_same_everywhere(scorer: CenterMask) -> None:
     alleles = [allele(10_000), allele(10_300), allele(12_048, "A", "ACGT"), allele(14_095)]
     found = {tuple(shapes(scorer.footprint(Site(allele=each, window=WINDOW))).items()) for each in alleles}
     assert len(found) == 1
 
 
-def signals():
+def signals() -> tuple[np.ndarray, np.ndarray]:
     """Reference 1 and 0 in the two tracks, alternate 3 at the variant; huge outside of what is read."""
     reference = np.full((4096, 2), 1e6, np.float32)
     reference[1798:2299] = [1, 0]
@@ -54,7 +56,7 @@ def signals():
     return reference, alternate
 
 
-def test_fold_change_of_sums():
+def test_fold_change_of_sums() -> None:
     matrix = run(ATAC, Site(allele=allele(12_048), window=WINDOW), *signals(), strands="..")
     expected = [[np.log2(1 + 503) - np.log2(1 + 501), np.log2(1 + 3) - np.log2(1 + 0)]]
     np.testing.assert_allclose(matrix.values, expected, atol=1e-6)
@@ -63,14 +65,14 @@ def test_fold_change_of_sums():
     assert (matrix.scorer, matrix.output) == ("ATAC", "ATAC")
 
 
-def test_active_is_the_larger_sum():
+def test_active_is_the_larger_sum() -> None:
     reference, alternate = signals()
     reference[2048, 1] = 5
     matrix = run(ATAC_ACTIVE, Site(allele=allele(12_048), window=WINDOW), reference, alternate, strands="..")
     np.testing.assert_array_equal(matrix.values, [[503, 5]])
 
 
-def test_indel_is_read_where_it_is():
+def test_indel_is_read_where_it_is() -> None:
     reference, alternate = signals()
     alternate[2049:2052] = 3
     matrix = run(
@@ -83,11 +85,11 @@ def test_indel_is_read_where_it_is():
     np.testing.assert_array_equal(matrix.values, [[509, 12]])
 
 
-def test_alleles_share_one_compilation():
+def test_alleles_share_one_compilation() -> None:
     traced = []
 
     @jax.jit
-    def score(reference, alternate, masks):
+    def score(reference: Any, alternate: Any, masks: Any) -> Any:
         traced.append(reference.shape)
         return ATAC.score(reference, alternate, masks)
 

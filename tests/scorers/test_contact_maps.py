@@ -10,13 +10,13 @@ WINDOW = Window(chrom="chr1", start0=0, end0=16_384)
 
 
 @pytest.mark.parametrize(("pos0", "row"), [(0, 0), (2047, 0), (2048, 1), (8192, 4), (16_383, 7)])
-def test_reads_the_row_of_the_variant(pos0, row):
+def test_reads_the_row_of_the_variant(pos0: int, row: int) -> None:
     footprint = CONTACT_MAPS.footprint(Site(allele=allele(pos0), window=WINDOW))
     np.testing.assert_array_equal(footprint.positions, [row, -1, -1, -1])
     assert not footprint.aligned
 
 
-def test_mean_change_along_the_row():
+def test_mean_change_along_the_row() -> None:
     reference = np.zeros((8, 8, 2), np.float32)
     alternate = reference.copy()
     alternate[4, :, 0] = alternate[:, 4, 0] = [1, -1, 2, 0, 4, 0, 0, 0]

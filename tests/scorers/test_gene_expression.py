@@ -1,18 +1,21 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.scorers.cases import WINDOW, allele, read_annotation, run, shapes
 from vepscore.contract import GeneSite
+from vepscore.genome.annotation import Annotation
 from vepscore.genome.windows import Window
 from vepscore.scorers.gene_expression import RNA_SEQ, RNA_SEQ_ACTIVE
 
 
 @pytest.fixture
-def site(annotation):
+def site(annotation: Annotation) -> GeneSite:
     return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation)
 
 
-def test_reads_the_exons_of_genes_that_start_in_the_window(site):
+def test_reads_the_exons_of_genes_that_start_in_the_window(site: GeneSite) -> None:
     footprint = RNA_SEQ.footprint(site)
     assert [gene.gene_id for gene in footprint.genes] == ["PLUS", "MINUS", "NONCODING"]
     exons = [(500, 700), (1000, 1100), (1900, 2000), (2300, 2600), (3000, 3100), (3800, 3900)]
@@ -22,7 +25,7 @@ def test_reads_the_exons_of_genes_that_start_in_the_window(site):
     assert footprint.aligned
 
 
-def test_mask_has_each_genes_exons(site):
+def test_mask_has_each_genes_exons(site: GeneSite) -> None:
     footprint = RNA_SEQ.footprint(site)
     exonic = footprint.masks["exonic"]
     assert exonic.shape == (4, 4096)
@@ -31,7 +34,7 @@ def test_mask_has_each_genes_exons(site):
     np.testing.assert_array_equal(noncoding, np.arange(2450, 2600))
 
 
-def test_exons_are_cut_to_the_window(site):
+def test_exons_are_cut_to_the_window(site: GeneSite) -> None:
     window = Window(chrom="chr1", start0=10_520, end0=11_050)
     footprint = RNA_SEQ.footprint(GeneSite(allele=allele(10_700), window=window, annotation=site.annotation))
     # Of PLUS only the second transcript starts here, so that its exons alone count.
@@ -39,7 +42,7 @@ def test_exons_are_cut_to_the_window(site):
     np.testing.assert_array_equal(footprint.positions[footprint.positions >= 0], np.arange(30, 180))
 
 
-def test_nothing_to_read(site):
+def test_nothing_to_read(site: GeneSite) -> None:
     no_start = Window(chrom="chr1", start0=10_600, end0=11_000)
     only_before = Window(chrom="chr1", start0=10_000, end0=10_400)
     unknown_contig = Window(chrom="chr9", start0=10_000, end0=14_096)
@@ -48,7 +51,7 @@ def test_nothing_to_read(site):
         assert where is None
 
 
-def test_log_fold_change_of_means(site):
+def test_log_fold_change_of_means(site: GeneSite) -> None:
     reference = np.ones((4096, 3), np.float32)
     alternate = reference.copy()
     alternate[2450:2500] = 2  # 50 of PLUS's 500 exonic bases and of NONCODING's 150
@@ -61,7 +64,7 @@ def test_log_fold_change_of_means(site):
     assert [gene.gene_id for gene in matrix.genes] == ["PLUS", "MINUS", "NONCODING"]
 
 
-def test_active_is_the_larger_mean(site):
+def test_active_is_the_larger_mean(site: GeneSite) -> None:
     reference = np.ones((4096, 1), np.float32)
     alternate = np.full((4096, 1), 0.5, np.float32)
     alternate[2450:2600] = 3
@@ -79,7 +82,7 @@ def test_active_is_the_larger_mean(site):
         ("ATT", "A", 148 * 2),
     ],
 )
-def test_indels_are_aligned(site, ref, alt, alternate_sum):
+def test_indels_are_aligned(site: GeneSite, ref: str, alt: str, alternate_sum: float) -> None:
     reference = np.ones((4096, 1), np.float32)
     alternate = np.full((4096, 1), 2, np.float32)
     if len(alt) > len(ref):
@@ -89,12 +92,12 @@ def test_indels_are_aligned(site, ref, alt, alternate_sum):
     np.testing.assert_allclose(matrix.values[2], alternate_sum / 150, rtol=1e-6)
 
 
-def test_shapes_do_not_depend_on_the_allele(site):
+def test_shapes_do_not_depend_on_the_allele(site: GeneSite) -> None:
     other = GeneSite(allele=allele(12_100, "ACG", "A"), window=WINDOW, annotation=site.annotation)
     assert shapes(RNA_SEQ.footprint(site)) == shapes(RNA_SEQ.footprint(other))
 
 
-def test_more_genes_than_the_official_256(tmp_path):
+def test_more_genes_than_the_official_256(tmp_path: Path) -> None:
     genes = {
         f"G{index}": ("lncRNA", "+", [[(10_000 + 10 * index, 10_005 + 10 * index)]]) for index in range(300)
     }

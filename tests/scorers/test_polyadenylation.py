@@ -1,24 +1,32 @@
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.scorers.cases import WINDOW, allele, read_polya, run, shapes
 from vepscore.contract import PolyASite
+from vepscore.genome.alleles import Allele
+from vepscore.genome.annotation import Annotation
 from vepscore.genome.windows import Window
 from vepscore.scorers.polyadenylation import POLYADENYLATION
 
+Sites = Mapping[str, tuple[str, list[int]]]  # gene → strand and positions of poly(A) sites
+MakeSite = Callable[..., PolyASite]
+
 
 @pytest.fixture
-def site_with(annotation, tmp_path):
-    """A site whose genes have the given poly(A) sites."""
+def site_with(annotation: Annotation, tmp_path: Path) -> MakeSite:
+    """Return a function that makes a site whose genes have the given poly(A) sites."""
 
-    def make(sites, each=None, window=WINDOW):
+    def make(sites: Sites, each: Allele | None = None, window: Window = WINDOW) -> PolyASite:
         polya = read_polya(tmp_path, sites)
         return PolyASite(allele=each or allele(12_048), window=window, annotation=annotation, polya=polya)
 
     return make
 
 
-def test_reads_the_400_bp_upstream_of_each_site(site_with):
+def test_reads_the_400_bp_upstream_of_each_site(site_with: MakeSite) -> None:
     footprint = POLYADENYLATION.footprint(
         site_with({"PLUS": ("+", [12_000, 11_200, 12_100]), "MINUS": ("-", [12_500, 13_500])})
     )
@@ -45,25 +53,25 @@ def test_reads_the_400_bp_upstream_of_each_site(site_with):
         {"PLUS": ("+", [11_200, 12_000, 12_400, 14_095])},  # 75% before its end, which the last base is not
     ],
 )
-def test_nothing_to_read(site_with, sites):
+def test_nothing_to_read(site_with: MakeSite, sites: Sites) -> None:
     assert POLYADENYLATION.footprint(site_with(sites)) is None
 
 
 @pytest.mark.parametrize("outside", [9_999, 14_095])
-def test_80_percent_of_the_sites_will_do(site_with, outside):
+def test_80_percent_of_the_sites_will_do(site_with: MakeSite, outside: int) -> None:
     sites = {"PLUS": ("+", sorted([10_500, 11_200, 12_000, 12_400, outside]))}
     footprint = POLYADENYLATION.footprint(site_with(sites))
     upstream = footprint.masks["upstream"][0]
     assert (upstream[:, 0] < upstream[:, 1]).sum() == 4
 
 
-def test_upstream_is_cut_to_the_window(site_with):
+def test_upstream_is_cut_to_the_window(site_with: MakeSite) -> None:
     footprint = POLYADENYLATION.footprint(site_with({"PLUS": ("+", [10_000, 10_099])}))
     np.testing.assert_array_equal(footprint.positions[footprint.positions >= 0], np.arange(100))
     np.testing.assert_array_equal(footprint.masks["upstream"][0, :2], [(0, 1), (0, 100)])
 
 
-def test_largest_ratio_over_the_splits(site_with):
+def test_largest_ratio_over_the_splits(site_with: MakeSite) -> None:
     """Fold changes 2, 1, 1 and 1, 1/2, 1: the first split gives 1, the second log2(1.5) and log2(0.75)."""
     reference = np.ones((4096, 2), np.float32)
     alternate = reference.copy()
@@ -77,7 +85,7 @@ def test_largest_ratio_over_the_splits(site_with):
     assert (matrix.scorer, matrix.output) == ("POLYADENYLATION", "RNA_SEQ")
 
 
-def test_genes_do_not_mix(site_with):
+def test_genes_do_not_mix(site_with: MakeSite) -> None:
     """A gene of two sites beside one of three: what is padding for one is none for the other."""
     reference = np.ones((4096, 1), np.float32)
     alternate = reference.copy()
@@ -87,7 +95,7 @@ def test_genes_do_not_mix(site_with):
     np.testing.assert_allclose(matrix.values, [[0], [2]], atol=1e-6)
 
 
-def test_splits_without_coverage_count_as_zero(site_with):
+def test_splits_without_coverage_count_as_zero(site_with: MakeSite) -> None:
     """No coverage of the second site, in the reference or in either: no split has a ratio."""
     reference = np.ones((4096, 2), np.float32)
     alternate = 2 * reference
@@ -98,7 +106,7 @@ def test_splits_without_coverage_count_as_zero(site_with):
     np.testing.assert_array_equal(matrix.values, [[0, 0]])
 
 
-def test_insertion_is_aligned(site_with):
+def test_insertion_is_aligned(site_with: MakeSite) -> None:
     """The signal after the insertion shifts with it, so that nothing changes."""
     reference = np.ones((4096, 1), np.float32)
     reference[1601:2001] = 3
@@ -108,14 +116,14 @@ def test_insertion_is_aligned(site_with):
     np.testing.assert_allclose(run(POLYADENYLATION, site, reference, alternate).values, [[0]], atol=1e-6)
 
 
-def test_shapes_do_not_depend_on_the_allele(site_with):
+def test_shapes_do_not_depend_on_the_allele(site_with: MakeSite) -> None:
     sites = {"PLUS": ("+", [11_200, 12_000]), "MINUS": ("-", [12_600, 13_500])}
     first = POLYADENYLATION.footprint(site_with(sites))
     second = POLYADENYLATION.footprint(site_with(sites, allele(12_470, "AC", "A")))
     assert shapes(first) == shapes(second)
 
 
-def test_positions_count_from_the_window(site_with):
+def test_positions_count_from_the_window(site_with: MakeSite) -> None:
     window = Window(chrom="chr1", start0=11_000, end0=12_512)
     footprint = POLYADENYLATION.footprint(site_with({"PLUS": ("+", [11_600, 12_000])}, window=window))
     np.testing.assert_array_equal(footprint.positions[footprint.positions >= 0][[0, -1]], [201, 1000])

@@ -3,17 +3,18 @@ import pytest
 
 from tests.scorers.cases import WINDOW, allele, run, shapes
 from vepscore.contract import GeneSite
+from vepscore.genome.annotation import Annotation
 from vepscore.genome.windows import Window
 from vepscore.scorers.splicing import SPLICE_SITE_USAGE, SPLICE_SITES
 
 
 @pytest.fixture
-def site(annotation):
+def site(annotation: Annotation) -> GeneSite:
     """An SNV that PLUS and MINUS overlap, but not NONCODING."""
     return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation)
 
 
-def test_reads_the_bodies_of_overlapping_genes(site):
+def test_reads_the_bodies_of_overlapping_genes(site: GeneSite) -> None:
     footprint = SPLICE_SITES.footprint(site)
     assert [gene.gene_id for gene in footprint.genes] == ["PLUS", "MINUS"]
     np.testing.assert_array_equal(footprint.positions[:3400], np.arange(500, 3900))
@@ -22,7 +23,7 @@ def test_reads_the_bodies_of_overlapping_genes(site):
     assert footprint.aligned
 
 
-def test_bodies_are_cut_to_the_window(site):
+def test_bodies_are_cut_to_the_window(site: GeneSite) -> None:
     window = Window(chrom="chr1", start0=12_000, end0=12_512)
     footprint = SPLICE_SITES.footprint(
         GeneSite(allele=site.allele, window=window, annotation=site.annotation)
@@ -41,14 +42,14 @@ def test_bodies_are_cut_to_the_window(site):
         (14_000, "A", "C", []),
     ],
 )
-def test_overlap_counts_ref_and_alt(site, pos0, ref, alt, genes):
+def test_overlap_counts_ref_and_alt(site: GeneSite, pos0: int, ref: str, alt: str, genes: list[str]) -> None:
     footprint = SPLICE_SITES.footprint(
         GeneSite(allele=allele(pos0, ref, alt), window=WINDOW, annotation=site.annotation)
     )
     assert [gene.gene_id for gene in footprint.genes] == genes if genes else footprint is None
 
 
-def test_largest_change_in_each_gene(site):
+def test_largest_change_in_each_gene(site: GeneSite) -> None:
     reference = np.full((4096, 4), 0.5, np.float32)
     alternate = reference.copy()
     alternate[600] = 0.75  # PLUS alone
@@ -62,7 +63,7 @@ def test_largest_change_in_each_gene(site):
     assert [gene.gene_id for gene in matrix.genes] == ["PLUS", "MINUS"]
 
 
-def test_unstranded_tracks_count_for_both_strands(site):
+def test_unstranded_tracks_count_for_both_strands(site: GeneSite) -> None:
     reference = np.zeros((4096, 1), np.float32)
     alternate = reference.copy()
     alternate[600] = 1
@@ -71,7 +72,7 @@ def test_unstranded_tracks_count_for_both_strands(site):
     assert matrix.scorer == "SPLICE_SITE_USAGE"
 
 
-def test_insertion_is_folded_into_its_largest(site):
+def test_insertion_is_folded_into_its_largest(site: GeneSite) -> None:
     """A shift alone is no change; the largest of the inserted bases is compared with the base before them."""
     reference = np.zeros((4096, 1), np.float32)
     reference[2048], reference[3000] = 0.5, 1
@@ -82,7 +83,7 @@ def test_insertion_is_folded_into_its_largest(site):
     np.testing.assert_array_equal(matrix.values, [[0.25], [0.25]])
 
 
-def test_deleted_bases_count_as_zero(site):
+def test_deleted_bases_count_as_zero(site: GeneSite) -> None:
     reference = np.zeros((4096, 1), np.float32)
     reference[2050], reference[3000] = 0.5, 1
     alternate = np.zeros((4096, 1), np.float32)
@@ -92,6 +93,6 @@ def test_deleted_bases_count_as_zero(site):
     np.testing.assert_array_equal(matrix.values, [[0.5], [0.5]])
 
 
-def test_shapes_do_not_depend_on_the_allele(site):
+def test_shapes_do_not_depend_on_the_allele(site: GeneSite) -> None:
     other = GeneSite(allele=allele(12_470, "AC", "A"), window=WINDOW, annotation=site.annotation)
     assert shapes(SPLICE_SITES.footprint(site)) == shapes(SPLICE_SITES.footprint(other))
