@@ -26,7 +26,7 @@ _FEWER_TILES = (4, 8)  # call sizes for the tiles that remain
 _SKIP_MARGIN = max(SKIP_MARGIN_BINS)
 _FIRST_ROWS = 512
 
-Bins = Int[np.ndarray, " bins"]
+Bins = Int[np.ndarray, " _"]  # ascending
 
 
 class DecoderInput(NamedTuple):

@@ -44,7 +44,7 @@ from vepscore.outputs import PAIR_BIN_BP, Output
 _CACHED_WINDOWS = 2  # reference windows kept in the cache
 _CACHED_SIGNAL_BYTES = 1 << 28  # limit of the reference signals kept in the cache
 
-Bins = Int[np.ndarray, " bins"]
+Bins = Int[np.ndarray, " _"]  # ascending
 
 
 class SparseReader(NamedTuple):
