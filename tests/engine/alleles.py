@@ -38,7 +38,7 @@ UNCHANGED = [
 
 
 def prepare(preparer: AllelePreparer, *rows: Sequence[str]) -> list[ReadyAllele]:
-    """All alleles of the rows, none of which may be refused."""
+    """Return all alleles of the rows, none of which may be refused."""
     alleles = [allele for record in make_records(*rows) for allele in preparer.prepare(record)]
     ready = [allele for allele in alleles if isinstance(allele, ReadyAllele)]
     assert ready == alleles

@@ -44,7 +44,7 @@ def preparer(genome: TinyGenome, reference: Reference, folder: Path) -> AllelePr
 
 @pytest.fixture(scope="session")
 def both_preparer(preparer: AllelePreparer) -> AllelePreparer:
-    """The same, with two windows for an indel's alternate allele."""
+    """Prepare alleles with two windows for an indel's alternate allele."""
     return dataclasses.replace(preparer, indel_anchor=IndelAnchor.BOTH)
 
 
@@ -60,7 +60,7 @@ def checkpoint(checkpoint_folder: Path) -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def paired_checkpoint(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint, but each output has as many tracks on the one strand as on the other."""
+    """Return the checkpoint with as many tracks on one strand as on the other, for each output."""
     usage = checkpoint.tracks[Output.SPLICE_SITE_USAGE]
     usage = dataclasses.replace(usage, strand=np.array(["+", "-", "."], dtype=object))
     return dataclasses.replace(checkpoint, tracks={**checkpoint.tracks, Output.SPLICE_SITE_USAGE: usage})
@@ -68,6 +68,6 @@ def paired_checkpoint(checkpoint: Checkpoint) -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def engine(checkpoint: Checkpoint) -> DenseEngine:
-    """With all built-in scorers. Shared by the tests, because compiling it takes seconds."""
+    """Return an engine with all built-in scorers, shared by the tests because compiling it takes seconds."""
     names = [entry.name for entry in list_scorers() if entry.is_builtin]
     return DenseEngine(checkpoint, load_scorers(names))

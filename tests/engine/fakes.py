@@ -1,4 +1,4 @@
-"""An engine without a network, and records that are counted."""
+"""A fake engine without a network, and an iterator that counts records."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -14,7 +14,7 @@ from vepscore.outputs import Output
 
 
 class FakeEngine:
-    """Scores an allele with the length of its ALT, and notes its batches."""
+    """Returns the length of an allele's ALT as its score, and records its batches."""
 
     def __init__(self, batch: int = 1, fails: str | None = None) -> None:
         self.batch = batch
@@ -36,7 +36,7 @@ class FakeEngine:
 
 
 class Counting:
-    """Passes records on, and knows how many were taken."""
+    """Yields records, and counts them."""
 
     def __init__(self, records: Iterable[Record]) -> None:
         self.taken = 0

@@ -1,4 +1,4 @@
-"""All built-in scores the plain way: whole-window predictions of both alleles, then formulas in numpy.
+"""Compute all built-in scores plainly: predictions of whole windows of both alleles, then formulas in numpy.
 
 Nothing here is taken from the engine, the scorers, the alignment's index map or the annotation: genes and
 poly(A) sites come from the tables of `tests.builders`. Only the network, its heads and the table of its tracks
@@ -48,14 +48,14 @@ COUNTERPARTS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What the network makes of one window."""
+    """The network's predictions of one window."""
 
     embedding: np.ndarray  # float32 (S, C), at 1 bp
     tracks: dict[Output, np.ndarray]  # float32 (S, T); (S, S, T) for contact maps; no junctions
 
 
 class PlainScorer:
-    """Scores single alleles, with nothing shared between them.
+    """Scores alleles one by one, and shares nothing between them.
 
     On strand "-" the network is given the reverse complement of every window, and its predictions are mirrored.
     """
@@ -84,7 +84,7 @@ class PlainScorer:
         return {name: rows for name, rows in scores.items() if rows}
 
     def predict(self, allele: ReadyAllele) -> "Case":
-        """The predictions of all windows."""
+        """Predict all windows."""
         changed = allele.site.allele
         if len(allele.alternates) < 2:
             (codes,) = allele.alternates or (allele.reference_codes,)
@@ -103,7 +103,7 @@ class PlainScorer:
         )
 
     def _predict_joined(self, allele: ReadyAllele) -> list[Prediction]:
-        """Both windows of an indel, from one trunk that has each bin from the window most of its bases belong to."""
+        """Predict both windows of an indel from one trunk, each bin from the window that most of its bases are in."""
         changed, window = allele.site.allele, allele.site.window
         first = changed.pos0 - window.start0
         side = np.zeros(window.width_bp)
@@ -121,7 +121,7 @@ class PlainScorer:
         return self._prediction(*jax.device_get(self._predict_window(self._state, codes, self._organism)))
 
     def _seen(self, codes: np.ndarray) -> np.ndarray:
-        """The window as the network is given it."""
+        """Return the window as the network sees it."""
         return codes if self.strand == "+" else np.array([3, 2, 1, 0, 4], np.uint8)[codes[::-1]]
 
     def _prediction(self, embedding: np.ndarray, tracks: dict[Output, np.ndarray]) -> Prediction:
@@ -131,7 +131,7 @@ class PlainScorer:
         return Prediction(embedding=embedding, tracks=real)
 
     def _count(self, embedding: np.ndarray, sites: np.ndarray) -> np.ndarray:
-        """float32 (K, K, 2, T): the counts between the sites, by donor, acceptor, strand and tissue."""
+        """Return the counts between the sites, float32 (K, K, 2, T), by donor, acceptor, strand and tissue."""
         at_sites = np.where((sites >= 0)[..., None], embedding[sites], 0)
         if self.strand == "-":
             at_sites, sites = at_sites[[2, 3, 0, 1]], sites[[2, 3, 0, 1]]
@@ -167,7 +167,7 @@ class Case:
     right: Prediction | None  # of the alternate's right-anchored window
 
     def align(self, signal: np.ndarray, right: np.ndarray | None) -> np.ndarray:
-        """The alternate's signal in reference coordinates: inserted bases become their maximum, deleted ones zero."""
+        """Return the alternate's signal in reference coordinates: the maximum of inserted bases, 0 at deleted ones."""
         aligned = self._align_left(signal)
         if right is None:
             return aligned
@@ -180,7 +180,7 @@ class Case:
         return self.allele.pos0 - self.window.start0 + min(len(self.allele.ref), len(self.allele.alt)) - 1
 
     def in_phase(self, output: Output) -> np.ndarray:
-        """The alternate's signal in bins of 128 bp, each from the window that most of its bases belong to."""
+        """Return the alternate's signal in bins of 128 bp, each from the window that most of its bases are in."""
         left, right = (each.tracks[output] for each in (self.alternate, self.right))
         first = self.allele.pos0 - self.window.start0
         owner = np.full(self.window.width_bp, "L")
@@ -200,7 +200,7 @@ class Case:
         return found
 
     def contacts_in_phase(self) -> np.ndarray:
-        """float32 (M, T): the alternate's contacts of the variant's bin, each column from its own side."""
+        """Return the alternate's contacts of the variant's bin, float32 (M, T), each column from its own side."""
         left, right = (each.tracks[Output.CONTACT_MAPS] for each in (self.alternate, self.right))
         row = (self.allele.pos0 - self.window.start0) // 2048
         ends = np.arange(1, left.shape[0] + 1) * 2048
@@ -220,12 +220,12 @@ class Case:
         return shifted[: len(signal)]
 
     def signals(self, output: Output) -> tuple[np.ndarray, np.ndarray]:
-        """Reference, and alternate aligned to it."""
+        """Return the reference's signal, and the alternate's signal aligned to it."""
         alternate, right = (each and each.tracks[output] for each in (self.alternate, self.right))
         return self.reference.tracks[output], self.align(alternate, right)
 
     def overlapped(self) -> list[str]:
-        """The genes that the longer allele reaches."""
+        """Return the genes that the longer allele overlaps."""
         end0 = self.allele.pos0 + max(len(self.allele.ref), len(self.allele.alt))
         return [
             gene
@@ -234,7 +234,7 @@ class Case:
         ]
 
     def inside(self, start0: int, end0: int) -> np.ndarray:
-        """bool (S,): the window's positions in the interval."""
+        """Return which positions of the window are in the interval, bool (S,)."""
         position0 = np.arange(self.window.start0, self.window.end0)
         return (position0 >= start0) & (position0 < end0)
 
@@ -291,7 +291,7 @@ class Case:
         return scores
 
     def site_changes(self, gene: str) -> dict[str, np.ndarray]:
-        """float32 (S,) by kind of event: how much it happens at each position; 0 outside the gene."""
+        """Return the size of each kind of event at each position, float32 (S,); 0 outside the gene."""
         reference, alternate = self.signals(Output.SPLICE_SITES)
         body = self.inside(*_span(gene))
         if self.right is None:
@@ -334,7 +334,7 @@ class Case:
         return scores
 
     def junction_sites(self, count: int, threshold: float) -> np.ndarray:
-        """int (4, K): the best positions of each class within the overlapped genes, ascending, then -1."""
+        """Return the best positions of each class in the overlapped genes, int (4, K), ascending, then -1."""
         probability = np.maximum(*self.signals(Output.SPLICE_SITES))
         for position, kind in _annotated_sites(self.window):
             probability[position, kind] = 1
@@ -347,7 +347,7 @@ class Case:
         return sites
 
     def junctions_of(self, gene: str, sites: np.ndarray, change: np.ndarray) -> Scores:
-        """The junctions within the gene that are the largest in some tissue."""
+        """Return the junctions in the gene that are the largest in some tissue."""
         strand = "+-".index(GENES[gene][2])
         found: Scores = {}
         for i, donor in enumerate(sites[2 * strand]):
@@ -403,7 +403,7 @@ def _predict_counts(
 
 
 def _annotated_sites(window: Window) -> Iterator[tuple[int, int]]:
-    """Position in the window and class (donor+, acceptor+, donor-, acceptor-) of every intron's ends."""
+    """Return position in the window and class (donor+, acceptor+, donor-, acceptor-) of every intron's ends."""
     for chrom, _, strand, transcripts in GENES.values():
         for exons in transcripts if chrom == window.chrom else ():
             for (_, last), (first, _) in itertools.pairwise(exons):
@@ -418,12 +418,12 @@ def _span(gene: str) -> tuple[int, int]:
 
 
 def _on_strand(values: np.ndarray, tracks: Tracks, strand: str) -> np.ndarray:
-    """NaN for tracks of the other strand."""
+    """Return the scores with NaN for tracks of the other strand."""
     return np.where([track in (".", strand) for track in tracks.strand], values, np.nan)
 
 
 def _mirror(output: Output, signal: np.ndarray) -> np.ndarray:
-    """What is predicted of the reverse complement, in the coordinates and tracks of the plus strand."""
+    """Return a prediction of the reverse complement in the coordinates and tracks of the plus strand."""
     if output is Output.CONTACT_MAPS:
         return signal[::-1, ::-1]
     mirrored = signal[::-1, COUNTERPARTS.get(output, slice(None))]

@@ -1,4 +1,4 @@
-"""The dense engine gives what a plain computation over whole windows gives, for every scorer and kind of allele."""
+"""The dense engine returns the scores of a plain computation, for every scorer and kind of allele."""
 
 import copy
 import dataclasses
@@ -89,7 +89,7 @@ def test_same_allele_gives_the_same_bytes(engine: DenseEngine, preparer: AlleleP
 
 
 def test_batches_change_no_score(batched: DenseEngine, engine: DenseEngine, preparer: AllelePreparer) -> None:
-    """But for the rounding of float32 in the network: sums stay within 1e-6."""
+    """Batching changes only how float32 sums in the network are rounded, by less than 1e-6."""
     chrom, pos1, name, ref, alt = vcf_row("chr1", 16_000, 1, "~")
     row = (chrom, pos1, name, ref, f"{alt},{ref}GAT")
     alleles = prepare(preparer, row, ROWS["deletion"], ROWS["MNV"])
@@ -104,7 +104,7 @@ def test_batches_change_no_score(batched: DenseEngine, engine: DenseEngine, prep
 
 @pytest.fixture(scope="session")
 def batched(engine: DenseEngine) -> DenseEngine:
-    """Three windows in a pass; a copy, so that no scorer is compiled again."""
+    """Return a copy with three windows in a pass, so that no scorer is compiled again."""
     copied = copy.copy(engine)
     copied.batch = 3
     return copied
@@ -136,7 +136,7 @@ def test_alleles_of_other_lengths_and_genes_compile_nothing(
 
 
 class OnAnyStrand(SpliceJunctions):
-    """As a plug-in may be that does not say which sites it reads."""
+    """A scorer that uses all classes of splice sites, as a plug-in may."""
 
     def footprint(self, site: Site) -> Footprint | None:
         footprint = super().footprint(site)

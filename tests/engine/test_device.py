@@ -1,4 +1,4 @@
-"""What a command sets before a device is first used; in processes of their own, since that happens once."""
+"""Test what a command sets before a device is first used, in new processes because that happens once."""
 
 import logging
 import os

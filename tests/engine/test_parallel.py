@@ -1,4 +1,4 @@
-"""Several devices give the scores of one. XLA simulates devices only before it starts, so this is also a program."""
+"""Several devices return the scores of one. Simulated devices need a new process, so this is also a program."""
 
 import dataclasses
 import itertools
@@ -44,7 +44,7 @@ Report = dict[str, Any]
 
 @dataclasses.dataclass
 class Recorder:
-    """An engine that gives an allele's number as its matrices, and keeps what it was given."""
+    """An engine that returns an allele's number in place of its matrices, and records the alleles."""
 
     batch: int = 1
     seen: list[list[int]] = dataclasses.field(default_factory=list)
@@ -63,7 +63,7 @@ class Recorder:
 
 
 def stubs(windows: str) -> list[Any]:
-    """An allele for each letter, which is its window."""
+    """Return an allele for each letter, which is its window."""
     codes = [np.frombuffer(window.encode(), np.uint8) for window in windows]
     return [SimpleNamespace(number=number, reference_codes=window) for number, window in enumerate(codes)]
 
@@ -85,7 +85,7 @@ def test_engines_work_at_the_same_time() -> None:
 
 @pytest.mark.parametrize(("own_batch", "expected"), [(1, 16), (3, 18), (20, 20)])
 def test_batch_of_one_window_is_work_for_all(own_batch: int, expected: int) -> None:
-    """In pieces that an engine takes in whole batches of its own."""
+    """Engines get chunks of whole batches."""
     engines = [Recorder(batch=own_batch) for _ in range(3)]
     parallel = ParallelEngine(engines)
     assert parallel.batch == 3 * expected
@@ -120,7 +120,7 @@ def devices(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(scope="module")
 def report(devices: int, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """What `main` measures."""
+    """The measurements of `main`."""
     quickly_compiled = "--xla_backend_optimization_level=0"
     environment = {
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {quickly_compiled}",
@@ -163,7 +163,7 @@ def test_positions_divided_give_the_scores_of_one_device(report: Report, devices
 
 
 def main() -> None:
-    """Scores on all devices that XLA simulates and prints a `Report` as JSON."""
+    """Score on all simulated devices, and print a `Report` as JSON."""
     with tempfile.TemporaryDirectory() as folder:
         preparer = open_preparer(pathlib.Path(folder))
         checkpoint = load_checkpoint(build_checkpoint(pathlib.Path(folder)))
@@ -225,13 +225,13 @@ def divide_positions(
 
 
 def values_of(results: list[AlleleScores], name: str) -> np.ndarray:
-    """All scores of one scorer."""
+    """Return all scores of one scorer."""
     matrices = itertools.chain(*results)
     return np.concatenate([matrix.values.ravel() for matrix in matrices if matrix.scorer == name])
 
 
 def distance(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference, of the largest score."""
+    """Return the largest difference as a fraction of the largest score."""
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
@@ -245,7 +245,7 @@ def devices_of(engine: SparseEngine) -> list[int]:
 
 
 def arrays_of(tree: Any) -> Iterator[jax.Array]:
-    """All arrays that the objects of the engine hold between them."""
+    """Yield all arrays in the engine and its parts."""
     for leaf in jax.tree.leaves(tree):
         if isinstance(leaf, jax.Array):
             yield leaf

@@ -1,4 +1,4 @@
-"""Scorers are found without being imported, and a broken plug-in breaks nothing but itself."""
+"""Scorers are listed without being imported, and a broken plug-in affects only itself."""
 
 import logging
 import subprocess
@@ -150,7 +150,7 @@ def test_broken_plugin_is_one_warning_when_all_are_loaded(
 
 
 @pytest.mark.parametrize("target", ["no colon!", "", ":", "module:"])
-def test_entry_point_without_sense_is_listed_and_reported(plugins: Path, target: str) -> None:
+def test_malformed_entry_point_is_listed_and_reported(plugins: Path, target: str) -> None:
     install_plugin(plugins, "senseless", {"SENSELESS": target})
     (entry,) = entries_named("SENSELESS")
     with pytest.raises(PluginError, match="scorer SENSELESS of senseless"):
@@ -173,12 +173,12 @@ def test_broken_builtin_scorer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
         load_scorers(None)
 
 
-def test_named_scorers_come_once_in_the_order_asked() -> None:
+def test_named_scorers_are_loaded_once_in_the_given_order() -> None:
     loaded = load_scorers(["SPLICE_SITES", "ATAC", "SPLICE_SITES"])
     assert [scorer.name for scorer in loaded] == ["SPLICE_SITES", "ATAC"]
 
 
-def test_no_names_is_not_all() -> None:
+def test_empty_list_of_names_loads_nothing() -> None:
     assert load_scorers([]) == []
 
 

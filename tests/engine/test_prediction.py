@@ -1,4 +1,4 @@
-"""What `predict` writes is what whole forward passes give, at every resolution, for both alleles."""
+"""`predict` writes the signals of full forward passes, at every resolution, for both alleles."""
 
 import dataclasses
 import json
@@ -38,7 +38,7 @@ VARIANTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Predicts with the tiny network, into a folder."""
+    """Predict with the tiny network, into a folder."""
 
     genome: TinyGenome
     checkpoint: Path
@@ -75,7 +75,7 @@ def case_of(plain: PlainScorer, preparer: AllelePreparer, text: str) -> Case:
 
 
 def by_base(case: Case, signal: np.ndarray, output: Output, *, is_alternate: bool) -> np.ndarray:
-    """A signal (B, T) as one (S, T) by base, in the reference's coordinates; what is inserted counts at 1 bp only."""
+    """Expand a signal (B, T) to one (S, T) by base, in reference coordinates; insertions count at 1 bp only."""
     spread = np.repeat(signal, output.resolution_bp, axis=0)
     if not is_alternate:
         return spread
@@ -90,7 +90,7 @@ def by_base(case: Case, signal: np.ndarray, output: Output, *, is_alternate: boo
 
 
 def expected_bins(case: Case, file: WrittenFile, track: int) -> np.ndarray:
-    """The values (S,) of a track by base: those of its bin."""
+    """Return a track's values (S,) by base: those of its bin."""
     output, is_alternate = Output(file.output), file.allele == "alternate"
     if is_alternate and case.right is not None:
         if output.resolution_bp == 1:
@@ -106,7 +106,7 @@ def expected_bins(case: Case, file: WrittenFile, track: int) -> np.ndarray:
     ("kind", "anchor"),
     [*((kind, IndelAnchor.LEFT) for kind in VARIANTS), *((kind, IndelAnchor.BOTH) for kind in VARIANTS)],
 )
-def test_bigwigs_hold_what_whole_passes_give(
+def test_bigwigs_have_the_signals_of_full_passes(
     bench: Bench,
     plain: PlainScorer,
     preparer: AllelePreparer,
@@ -135,7 +135,7 @@ def test_bigwigs_hold_what_whole_passes_give(
         assert np.isnan(bench.read(file, start0=first - 10, end0=first)).all()
 
 
-def test_contact_maps_of_a_substitution_are_those_of_whole_passes(
+def test_contact_maps_of_a_substitution_are_those_of_full_passes(
     bench: Bench, plain: PlainScorer, preparer: AllelePreparer
 ) -> None:
     case = case_of(plain, preparer, VARIANTS["SNV"])
@@ -193,7 +193,7 @@ def test_region_alone_has_the_reference_only(bench: Bench) -> None:
 
 
 def test_region_gives_what_a_variant_gives_for_the_reference(bench: Bench) -> None:
-    """Their windows are one where their middles are."""
+    """Their windows are the same if their centers are."""
     (of_region,) = bench.predict("chr1:15,993-16,008", outputs=("SPLICE_SITE_USAGE",), tissue="UBERON:1")
     expected = bench.read(of_region, start0=15_992, end0=16_008)
     variant = f"chr1:{16_000}:{BASES[15_999]}>{'ACGT'['ACGT'.find(BASES[15_999]) - 1]}"
@@ -259,7 +259,7 @@ def test_bins_end_where_the_contig_ends(bench: Bench) -> None:
         (REGION, {"tissue": "tissue9"}, UsageError, "nearest: tissue 3, tissue 2, tissue 1, tissue 0"),
     ],
 )
-def test_what_cannot_be_predicted_is_said_and_leaves_nothing(
+def test_impossible_prediction_is_an_error_and_writes_nothing(
     bench: Bench, place: str, changes: dict[str, Any], error: type[VepscoreError], says: str
 ) -> None:
     with pytest.raises(error) as caught:

@@ -1,4 +1,4 @@
-"""Every ALT of a record gets its sequences, or a status that says why not."""
+"""Every ALT of a record gets its sequences, or a status with the reason."""
 
 import dataclasses
 import math
@@ -28,7 +28,7 @@ from vepscore.genome.fasta import Reference
 from vepscore.options.option_types import MismatchPolicy
 
 LIMIT_BP = WINDOW_BP // 4
-CENTRE = WINDOW_BP // 2 - 1  # the position of an SNV in its window
+CENTER = WINDOW_BP // 2 - 1  # the position of an SNV in its window
 
 
 def prepare(preparer: AllelePreparer, *row: str) -> list[PreparedAllele]:
@@ -60,7 +60,7 @@ def text(codes: np.ndarray) -> str:
 
 
 def known(start0: int, end0: int) -> str:
-    """What of chr1 lies in the interval, as the network sees it."""
+    """Return the bases of chr1 in the interval, as the network sees them."""
     return sequences()["chr1"][max(start0, 0) : end0].replace("R", "N").replace("Y", "N")
 
 
@@ -76,9 +76,9 @@ def test_snv_is_the_last_base_of_the_first_half(preparer: AllelePreparer) -> Non
     prepared = prepare_one(preparer, *vcf_row("chr1", 15_000, 1, "~"))
     assert outcome(prepared) == (Status.OK, "")
     reference, alternate = text(prepared.reference_codes), text(prepared.alternates[0])
-    start0 = 15_000 - CENTRE
+    start0 = 15_000 - CENTER
     assert reference == known(start0, start0 + WINDOW_BP)
-    assert [i for i in range(WINDOW_BP) if reference[i] != alternate[i]] == [CENTRE]
+    assert [i for i in range(WINDOW_BP) if reference[i] != alternate[i]] == [CENTER]
     assert (prepared.site.window.start0, prepared.site.window.width_bp) == (start0, WINDOW_BP)
     assert isinstance(prepared.site, PolyASite)
     assert prepared.site.annotation is preparer.annotation and prepared.site.polya is preparer.polya
@@ -93,7 +93,7 @@ def test_window_start_is_rounded_where_asked_for(preparer: AllelePreparer) -> No
 
 
 def test_one_change_has_one_window_however_it_is_written(preparer: AllelePreparer) -> None:
-    """A deletion in a run of one base: its first base, its last, with bases around, and all of it as an MNV."""
+    """A deletion in a homopolymer is written at its first base, at its last base, and with bases on either side."""
     run = re.search("(?:AAA+|CCC+|GGG+|TTT+)", sequences()["chr1"][15_000:])
     start0, end0 = 15_000 + run.start(), 15_000 + run.end()
     rows = [
@@ -123,8 +123,8 @@ def test_mismatch_is_written_over_the_reference_on_request(preparer: AllelePrepa
     wrong = other_than(15_000)
     prepared = prepare_one(substituting, "chr1", "15001", ".", wrong, base(15_000))
     assert outcome(prepared) == (Status.OK, "")
-    assert text(prepared.reference_codes)[CENTRE] == wrong
-    assert text(prepared.alternates[0])[CENTRE] == base(15_000)
+    assert text(prepared.reference_codes)[CENTER] == wrong
+    assert text(prepared.alternates[0])[CENTER] == base(15_000)
 
 
 @pytest.mark.parametrize("as_written", [False, True])
@@ -164,7 +164,7 @@ def test_alt_equal_to_a_ref_that_is_substituted_changes_nothing(preparer: Allele
     other = other_than(16_000)
     prepared = prepare_one(preparer, "chr1", "16001", ".", other, other)
     assert prepared.changes_nothing
-    assert text(prepared.reference_codes)[CENTRE] == other
+    assert text(prepared.reference_codes)[CENTER] == other
     assert not prepare_one(preparer, "chr1", "16001", ".", other, base(16_000)).changes_nothing
 
 
@@ -186,7 +186,7 @@ def test_mismatch_ends_the_run_on_request(preparer: AllelePreparer) -> None:
     ]
 
 
-def test_mismatch_error_says_nothing_of_an_assembly_that_the_header_does_not_name(
+def test_mismatch_error_omits_an_assembly_that_the_header_does_not_state(
     preparer: AllelePreparer,
 ) -> None:
     strict = dataclasses.replace(preparer, on_mismatch=MismatchPolicy.ERROR)
@@ -265,7 +265,7 @@ def test_place_past_either_end_is_off_the_reference(
 def test_first_and_last_base_of_a_contig_are_on_it(preparer: AllelePreparer, pos0: int) -> None:
     prepared = prepare_one(preparer, *vcf_row("chr1", pos0, 1, "~"))
     assert outcome(prepared) == (Status.OK, "")
-    start0 = pos0 - CENTRE
+    start0 = pos0 - CENTER
     expected = "N" * max(-start0, 0) + known(start0, start0 + WINDOW_BP)
     assert text(prepared.reference_codes) == expected + "N" * (WINDOW_BP - len(expected))
 
@@ -275,7 +275,7 @@ def test_deletion_of_the_last_bases_is_on_the_contig(preparer: AllelePreparer) -
     assert outcome(prepared) == (Status.OK, "")
 
 
-def test_window_that_is_nearly_all_n_is_left_unscored_with_its_share(preparer: AllelePreparer) -> None:
+def test_window_that_is_nearly_all_n_is_refused_with_its_fraction(preparer: AllelePreparer) -> None:
     chrom, start0, end0 = ISLAND
     prepared = prepare_one(preparer, *vcf_row(chrom, start0 + 50, 1, "~"))
     share = 1 - (end0 - start0) / WINDOW_BP
@@ -283,13 +283,13 @@ def test_window_that_is_nearly_all_n_is_left_unscored_with_its_share(preparer: A
     assert prepared.n_fraction == pytest.approx(share, rel=1e-9)
 
 
-def test_share_of_n_counts_what_lies_past_the_ends(preparer: AllelePreparer) -> None:
+def test_fraction_of_n_counts_what_lies_past_the_ends(preparer: AllelePreparer) -> None:
     prepared = prepare_one(preparer, *vcf_row("chr3", 3_000, 1, "~"))
     assert outcome(prepared) == (Status.OK, "")
     assert prepared.n_fraction == pytest.approx(1 - CONTIGS["chr3"] / WINDOW_BP, rel=1e-9)
 
 
-def test_unplaced_allele_has_no_share_of_n(preparer: AllelePreparer) -> None:
+def test_unplaced_allele_has_no_fraction_of_n(preparer: AllelePreparer) -> None:
     assert math.isnan(prepare_one(preparer, "chr9", "100", ".", "A", "C").n_fraction)
 
 
@@ -299,8 +299,8 @@ def test_unknown_bases_of_the_reference_confirm_no_ref(preparer: AllelePreparer)
 
 
 @pytest.mark.parametrize("pos0", [5_500, 15_000])
-def test_case_means_nothing(preparer: AllelePreparer, pos0: int) -> None:
-    """Of the genome at 5,500, and of the VCF at both places."""
+def test_case_is_ignored(preparer: AllelePreparer, pos0: int) -> None:
+    """Test lower case in the genome at 5,500, and in the VCF at both positions."""
     chrom, pos1, name, ref, alt = vcf_row("chr1", pos0, 1, "~")
     upper = prepare_one(preparer, chrom, pos1, name, ref, alt)
     lower = prepare_one(preparer, chrom, pos1, name, ref.lower(), alt.lower())
@@ -365,7 +365,7 @@ def test_contig_is_found_under_its_other_names(
 
 
 def test_longer_alt_counts_for_the_genes_that_it_overlaps(preparer: AllelePreparer) -> None:
-    """An insertion right before a gene reaches it, as officially."""
+    """An insertion right before a gene overlaps it, as in the official code."""
     before = prepare_one(preparer, *vcf_row("chr1", 11_999, 1, "~"))
     reaching = prepare_one(preparer, *vcf_row("chr1", 11_999, 1, "~~~"))
     assert before.site.overlapping_genes() == []
@@ -379,7 +379,7 @@ def with_scorers(preparer: AllelePreparer, *names: str) -> AllelePreparer:
 def test_allele_that_no_scorer_applies_to_is_not_read_from_the_genome(
     preparer: AllelePreparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only REF is fetched, to compare it."""
+    """Only REF is fetched, for the comparison."""
     fetched = []
     fetch = preparer.reference.fetch
     monkeypatch.setattr(preparer.reference, "fetch", lambda *place: fetched.append(place) or fetch(*place))
@@ -407,7 +407,7 @@ def test_scorer_without_enough_sites_does_not_apply_in_a_gene(preparer: AllelePr
 
 
 def test_each_alt_is_judged_by_itself(preparer: AllelePreparer) -> None:
-    """An ALT so long that it reaches into the gene, as genes are overlapped over the longer of REF and ALT."""
+    """A long ALT overlaps the gene, because the longer of REF and ALT counts."""
     before = GENES["PLUS"][3][0][0][0] - 5
     alleles = prepare(with_scorers(preparer, "SPLICE_SITES"), *vcf_row("chr1", before, 1, "~", "~GTTGCAA"))
     assert [allele.status for allele in alleles] == [Status.NOT_APPLICABLE, Status.OK]

@@ -1,4 +1,4 @@
-"""What is not finite in bfloat16 is scored again in float32, and only that."""
+"""Alleles without finite scores in bfloat16 are scored again in float32, and no others."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from vepscore.engine.scoring import AlleleScores, NotFiniteError
 
 
 class Failing:
-    """Gives no finite numbers for some ALTs; the matrices of the others are its name."""
+    """Fails for some ALTs, and returns its name in place of the matrices of others."""
 
     def __init__(self, name: str, *fails: str) -> None:
         self.scorers, self.tracks, self.batch = (), tiny_tracks(), 2

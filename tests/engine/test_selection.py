@@ -51,7 +51,7 @@ def without(checkpoint: Checkpoint, *outputs: Output) -> Checkpoint:
     return dataclasses.replace(checkpoint, tracks=tracks)
 
 
-def test_all_are_kept_in_order_where_everything_is_there(
+def test_all_scorers_are_kept_in_order_if_nothing_is_missing(
     scorers: list[Scorer], checkpoint: Checkpoint
 ) -> None:
     assert select(scorers, checkpoint) == Selection(scorers=tuple(scorers), excluded={})
@@ -70,7 +70,7 @@ def test_polyadenylation_needs_its_sites(scorers: list[Scorer], checkpoint: Chec
 
 
 def test_outputs_that_are_not_predicted_are_excluded(scorers: list[Scorer], checkpoint: Checkpoint) -> None:
-    """Junctions are predicted between sites of the classifier, so they go with it."""
+    """Junctions are predicted between classified sites, so they are excluded with the classifier."""
     selection = select(scorers, without(checkpoint, Output.SPLICE_SITES, Output.CAGE))
     assert selection.excluded == dict.fromkeys(
         ("CAGE", "CAGE_ACTIVE", "SPLICE_EVENTS", "SPLICE_JUNCTIONS", "SPLICE_SITES"),
@@ -78,9 +78,7 @@ def test_outputs_that_are_not_predicted_are_excluded(scorers: list[Scorer], chec
     )
 
 
-def test_scorer_that_was_asked_for_and_cannot_run_is_an_error(
-    scorers: list[Scorer], checkpoint: Checkpoint
-) -> None:
+def test_requested_scorer_that_cannot_run_is_an_error(scorers: list[Scorer], checkpoint: Checkpoint) -> None:
     with pytest.raises(UsageError) as raised:
         select(
             scorers,

@@ -1,4 +1,4 @@
-"""JAX's settings are those of the run in each of its threads, whatever the process or its caller has set."""
+"""Each thread of a run has the run's JAX settings, whatever the process or the caller has set."""
 
 import contextlib
 import dataclasses
@@ -28,12 +28,12 @@ ROWS = (vcf_row("chr1", 16_000, 1, "~"), vcf_row("chr1", 16_100, 1, "~"))
 
 
 class Seen(Exception):
-    """Ends the scoring of an allele, so that nothing is compiled."""
+    """Raised to stop the scoring of an allele before anything is compiled."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Watcher(Scorer):
-    """Keeps the settings that it is called with."""
+    """Records the settings that it is called with."""
 
     seen: list[dict[str, Any]]
     name = "WATCHER"
@@ -72,7 +72,7 @@ def test_products_of_a_bfloat16_network_are_those_of_the_device(
 def assert_fixed(
     create: Callable[..., Any], checkpoint: Checkpoint, preparer: AllelePreparer, *, precision: str | None
 ) -> None:
-    """An engine scores with settings of its own, though its caller has others."""
+    """Check that an engine scores with its own settings, not with those of the caller."""
     watcher = Watcher([])
     engine = create(checkpoint, [watcher])
     with (

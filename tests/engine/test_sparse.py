@@ -1,4 +1,4 @@
-"""The sparse engine gives what the dense one gives, whatever it shares, drops or computes again on the way."""
+"""The sparse engine returns the scores of the dense engine, whatever it shares, evicts or computes again."""
 
 import contextlib
 import dataclasses
@@ -41,7 +41,7 @@ IN_TURN = [
 
 @pytest.fixture(scope="session")
 def compiled_sparse(engine: DenseEngine, checkpoint: Checkpoint, preparer: AllelePreparer) -> SparseEngine:
-    """It has scored a variant, so that it has its encoder."""
+    """Create an engine that has scored a variant, so that its programs are compiled."""
     sparse = SparseEngine(checkpoint, engine.scorers)
     sparse.score(prepare(preparer, BETWEEN_GENES[0]))
     return sparse
@@ -49,20 +49,20 @@ def compiled_sparse(engine: DenseEngine, checkpoint: Checkpoint, preparer: Allel
 
 @pytest.fixture
 def sparse(compiled_sparse: SparseEngine) -> SparseEngine:
-    """With an empty cache; compiled once for all tests."""
+    """Return the compiled engine with an empty cache."""
     compiled_sparse.clear_cache()
     return compiled_sparse
 
 
 @pytest.fixture(scope="session")
 def wide_preparer(preparer: AllelePreparer) -> AllelePreparer:
-    """Windows of five runs, the last of which overlaps the one before it."""
+    """Prepare windows of five segments, the last of which overlaps the one before it."""
     return dataclasses.replace(preparer, window_bp=4 * 16_384 + 2_048)
 
 
 @pytest.fixture(scope="session")
 def compiled_wide(engine: DenseEngine, checkpoint: Checkpoint, wide_preparer: AllelePreparer) -> SparseEngine:
-    """The same for its windows."""
+    """Create an engine for wide windows that has scored a variant."""
     wide = SparseEngine(checkpoint, engine.scorers)
     wide.score(prepare(wide_preparer, BETWEEN_GENES[0]))
     return wide
@@ -70,7 +70,7 @@ def compiled_wide(engine: DenseEngine, checkpoint: Checkpoint, wide_preparer: Al
 
 @pytest.fixture
 def wide(compiled_wide: SparseEngine) -> SparseEngine:
-    """With an empty cache; compiled once for all tests."""
+    """Return the compiled engine with an empty cache."""
     compiled_wide.clear_cache()
     return compiled_wide
 
@@ -114,7 +114,7 @@ def assert_events_at_the_same_places(found: list[ScoreMatrix], expected: list[Sc
 
 
 @pytest.mark.parametrize("kind", ["SNV in two genes", "insertion", "deletion over three genes", "first base"])
-def test_scores_equal_the_dense_engine_over_several_runs(
+def test_scores_equal_the_dense_engine_over_several_segments(
     wide: SparseEngine, engine: DenseEngine, wide_preparer: AllelePreparer, kind: str
 ) -> None:
     (allele,) = prepare(wide_preparer, ROWS[kind])
@@ -145,7 +145,7 @@ def test_indels_in_two_windows_equal_the_dense_engine(
 
 
 @pytest.mark.parametrize("kind", ["insertion", "deletion over three genes"])
-def test_indels_in_two_windows_equal_the_dense_engine_over_several_runs(
+def test_indels_in_two_windows_equal_the_dense_engine_over_several_segments(
     wide: SparseEngine, engine: DenseEngine, wide_preparer: AllelePreparer, kind: str
 ) -> None:
     in_two = dataclasses.replace(wide_preparer, indel_anchor=IndelAnchor.BOTH)
@@ -216,7 +216,7 @@ def test_cleared_cache_holds_nothing(sparse: SparseEngine, preparer: AllelePrepa
 def test_small_store_changes_no_byte(
     wide: SparseEngine, wide_preparer: AllelePreparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Skips of a gene do not all fit, and are encoded again for each stretch of it."""
+    """The skips of a gene do not all fit, and are encoded again for each interval of it."""
     alleles = prepare(wide_preparer, *IN_TURN)
     expected = score_one_by_one(wide, alleles)
     wide.clear_cache()
@@ -229,7 +229,7 @@ def test_small_store_changes_no_byte(
 
 
 def test_alts_and_neighbours_share_the_reference(sparse: SparseEngine, preparer: AllelePreparer) -> None:
-    """On a grid, the window is encoded and goes through the tower once; each alternate brings a patch."""
+    """On a grid, the window is encoded and run through the tower once; each alternate adds a small segment."""
     aligned = dataclasses.replace(preparer, align_bp=2048)
     alleles = prepare(aligned, vcf_row("chr1", 9_300, 1, "~", "~GG"), *BETWEEN_GENES)
     assert len({allele.site.window for allele in alleles}) == 1
@@ -242,7 +242,7 @@ def test_alts_and_neighbours_share_the_reference(sparse: SparseEngine, preparer:
 
 
 def test_neighbours_find_the_reference_decoded(sparse: SparseEngine, preparer: AllelePreparer) -> None:
-    """The reference's calls are filled with what the next variant reads, the alternate's last ones are small."""
+    """Calls for the reference also decode what the next variant reads; the alternate's last calls are small."""
     aligned = dataclasses.replace(preparer, align_bp=4096)
     alleles = prepare(aligned, *(vcf_row("chr1", position, 1, "~") for position in (9_300, 9_900, 10_200)))
     assert len({allele.site.window for allele in alleles}) == 1
@@ -259,7 +259,7 @@ def test_neighbours_find_the_reference_decoded(sparse: SparseEngine, preparer: A
 def test_last_layer_of_the_tower_runs_where_it_is_read(
     wide: SparseEngine, wide_preparer: AllelePreparer
 ) -> None:
-    """For an alternate, in a quarter or half of the bins."""
+    """For an alternate, it runs in a quarter or half of the bins."""
     alleles = prepare(wide_preparer, *IN_TURN)
     with counted(wide._tower, "_run") as towers:
         score_one_by_one(wide, alleles)
@@ -270,7 +270,7 @@ def test_last_layer_of_the_tower_runs_where_it_is_read(
 
 
 def test_overlapping_windows_share_tiles(wide: SparseEngine, wide_preparer: AllelePreparer) -> None:
-    """A run's width apart, all runs but those at the ends of either window are the same."""
+    """If windows are a segment apart, all segments except those at their ends are the same."""
     aligned = dataclasses.replace(wide_preparer, align_bp=16_384)
     left, right = prepare(aligned, vcf_row("chr1", 5_000, 1, "~"), vcf_row("chr1", 21_500, 1, "~"))
     assert right.site.window.start0 - left.site.window.start0 == 16_384
@@ -289,7 +289,7 @@ def test_overlapping_windows_share_tiles(wide: SparseEngine, wide_preparer: Alle
 
 @contextlib.contextmanager
 def counted(owner: Any, name: str) -> Iterator[list[tuple[Any, ...]]]:
-    """The arguments of each call of a method."""
+    """Collect the arguments of each call of a method."""
     calls: list[tuple[Any, ...]] = []
     function = getattr(owner, name)
 
@@ -320,7 +320,7 @@ def test_alt_equal_to_ref_scores_nothing(sparse: SparseEngine, preparer: AlleleP
 def test_alt_equal_to_ref_costs_the_reference_alone(
     sparse: SparseEngine, preparer: AllelePreparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beside other ALTs of its record it runs nothing, and changes none of their bytes."""
+    """Together with other ALTs of its record it runs nothing, and changes none of their bytes."""
     row = vcf_row("chr1", 9_300, 1, "~", sequences()["chr1"][9_300], "~GG")
     alleles = prepare(preparer, row)
     alone = [score_afresh(sparse, [allele])[0] for allele in alleles]
@@ -335,10 +335,10 @@ def test_alt_equal_to_ref_costs_the_reference_alone(
     assert len(towers) == 1 + 2
 
 
-def test_place_that_was_not_planned_is_no_score(
+def test_bin_missing_from_the_plan_fails_the_allele(
     sparse: SparseEngine, preparer: AllelePreparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Were the plan to miss a bin, the allele would fail: nothing stale is read."""
+    """If the plan misses a bin, the allele fails: no stale value is read."""
     bins = SparseEngine._decoded_bins
     monkeypatch.setattr(SparseEngine, "_decoded_bins", lambda *args: bins(*args)[1:])
     (result,) = sparse.score(prepare(preparer, ROWS["SNV in two genes"]))

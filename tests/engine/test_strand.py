@@ -218,7 +218,7 @@ def read_signals(scorer: Signals, engine: DenseEngine, allele: ReadyAllele) -> n
 def test_cuts_are_counted_before_a_base_of_the_plus_strand(
     minus: DenseEngine, plain_minus: PlainScorer, preparer: AllelePreparer, position: int, alt: str
 ) -> None:
-    """Also where the window starts, and where bases are inserted."""
+    """This holds at the start of the window and at an insertion too."""
     window = Window(chrom="chr1", start0=9_000, end0=9_000 + preparer.window_bp)
     chrom, pos1, _, ref, alt = vcf_row("chr1", 9_000 + position, 1, alt)
     allele = place_allele(Allele(chrom=chrom, pos0=int(pos1) - 1, ref=ref, alt=alt), window, preparer)

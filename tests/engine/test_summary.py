@@ -1,4 +1,4 @@
-"""One value per field, its gene, the composite, and the details: from hand-made matrices."""
+"""Test fields, genes, the composite and details on hand-made matrices."""
 
 import dataclasses
 import math
@@ -32,7 +32,7 @@ A, B, C = map(gene, "ABC")
 
 
 def matrix(name: str, values: Sequence[Sequence[float]], *genes: Gene) -> ScoreMatrix:
-    """A matrix of three tracks; about no gene where none is named."""
+    """Return a matrix of three tracks; about no gene if none is given."""
     scores = np.array(values, np.float32).reshape(-1, 3)
     return ScoreMatrix(
         scorer=name, output=SCORERS[name].output, values=scores, genes=genes or (None,) * len(scores)
@@ -44,7 +44,7 @@ def fields(*matrices: ScoreMatrix) -> dict[str, float | str]:
 
 
 def details(*matrices: ScoreMatrix, overlapping: Sequence[Gene] = ()) -> list[tuple[str, str, float, str]]:
-    """Scorer, gene, score and track of each entry, after a look at what must agree with them."""
+    """Return scorer, gene, score and track of each entry, and check that the others agree with them."""
     entries = summarize_details(matrices, TRACKS, overlapping)
     for entry in entries:
         assert entry.gene_id == (f"ENSG_{entry.symbol}" if entry.symbol else "")
@@ -52,7 +52,7 @@ def details(*matrices: ScoreMatrix, overlapping: Sequence[Gene] = ()) -> list[tu
     return [(entry.scorer, entry.symbol, entry.score, entry.track) for entry in entries]
 
 
-def test_field_is_the_score_largest_in_size_with_its_sign() -> None:
+def test_field_is_the_score_of_largest_magnitude_with_its_sign() -> None:
     assert fields(matrix("ATAC", [[0.5, -0.75, NAN]])) == {"VS_ATAC": -0.75}
 
 
@@ -72,7 +72,7 @@ def test_gene_of_expression_is_that_of_the_score() -> None:
 
 
 @pytest.mark.parametrize("values", [[[NAN, NAN, NAN]], []])
-def test_block_without_a_score_says_nothing(values: list[list[float]]) -> None:
+def test_matrix_without_a_score_adds_nothing(values: list[list[float]]) -> None:
     empty = matrix("RNA_SEQ", values, *([A] if values else []))
     assert fields(empty, matrix("SPLICE_JUNCTIONS", values, *empty.genes)) == {}
     assert details(empty, overlapping=[A]) == []
@@ -84,7 +84,7 @@ def test_nothing_scored_has_no_fields() -> None:
 
 
 def test_composite_sums_the_largest_parts_over_all_genes() -> None:
-    """The gene named is the one whose own parts make the most."""
+    """The composite's gene is the one with the largest composite of its own."""
     found = fields(
         matrix("SPLICE_SITES", [[0.5, 0.25, NAN], [0.125, NAN, NAN]], A, B),
         matrix("SPLICE_SITE_USAGE", [[0.25, 0, NAN], [0.75, NAN, 0]], A, B),
@@ -149,7 +149,7 @@ def test_details_have_one_entry_for_all_junctions_of_a_gene() -> None:
     ]
 
 
-def test_details_leave_out_an_overlapped_gene_without_a_score() -> None:
+def test_details_omit_an_overlapped_gene_without_a_score() -> None:
     sites = matrix("SPLICE_SITES", [[NAN, NAN, NAN], [0.5, NAN, NAN]], A, B)
     assert details(sites, overlapping=[A, B]) == [("SPLICE_SITES", "B", 0.5, "SPLICE_SITES 0")]
 
@@ -171,6 +171,6 @@ def test_details_of_labelled_rows_are_one_for_each_row() -> None:
     ]
 
 
-def test_details_come_by_scorer_in_the_order_of_the_blocks() -> None:
+def test_details_come_by_scorer_in_the_order_of_the_matrices() -> None:
     entries = details(matrix("ATAC", [[1, 2, 3]]), matrix("SPLICE_SITES", [[1, 0, 0]], A), overlapping=[A])
     assert [entry[0] for entry in entries] == ["ATAC", "SPLICE_SITES"]

@@ -1,4 +1,4 @@
-"""A small piece of genome for the scorers' tests, and a stand-in for the engine that runs their three phases.
+"""A small genome for the scorers' tests, and a substitute for the engine that runs their three phases.
 
     PLUS       chr1:10,500-12,500 +  protein_coding, two transcripts
     MINUS      chr1:11,900-13,900 -  protein_coding
@@ -42,7 +42,7 @@ GENES = {
 
 
 def gtf_text(genes: Mapping[str, tuple] = GENES) -> str:
-    """A GTF of `genes`."""
+    """Return a GTF of `genes`."""
     lines = []
     for gene_id, (gene_type, strand, transcripts) in genes.items():
         names = f'gene_id "{gene_id}"; gene_name "{gene_id.title()}"; gene_type "{gene_type}";'
@@ -60,14 +60,14 @@ def _line(feature: str, exons: list[tuple[int, int]], strand: str, attributes: s
 
 
 def read_annotation(folder: Path, genes: Mapping[str, tuple] = GENES) -> Annotation:
-    """The annotation of `genes`, by way of a GTF in `folder`."""
+    """Return the annotation of `genes`, read from a GTF in `folder`."""
     path = folder / "genes.gtf"
     path.write_text(gtf_text(genes))
     return Annotation.from_gtf(path, folder / "cache")
 
 
 def read_polya(folder: Path, sites: Mapping[str, tuple[str, list[int]]]) -> PolyASites:
-    """Poly(A) sites by gene, each with its strand, by way of a table in `folder`."""
+    """Return poly(A) sites by gene, each with its strand, read from a table in `folder`."""
     path = folder / "polya.tsv"
     rows = [
         f"{gene}\tchr1\t{start}\t{strand}" for gene, (strand, starts) in sites.items() for start in starts
@@ -77,12 +77,12 @@ def read_polya(folder: Path, sites: Mapping[str, tuple[str, list[int]]]) -> Poly
 
 
 def allele(pos0: int, ref: str = "A", alt: str = "C") -> Allele:
-    """An allele on chr1, an SNV unless said otherwise."""
+    """Return an allele on chr1, by default an SNV."""
     return Allele(chrom="chr1", pos0=pos0, ref=ref, alt=alt)
 
 
 def make_tracks(output: Output, strands: str) -> Tracks:
-    """Tracks on the given strands."""
+    """Return tracks on the given strands."""
     count = len(strands)
     empty = np.full(count, "")
     return Tracks(
@@ -98,14 +98,14 @@ def make_tracks(output: Output, strands: str) -> Tracks:
 
 
 def gather(signal: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """`signal` at the positions, zero at -1."""
+    """Return the signal at the positions, 0 at -1."""
     gathered = signal[positions].astype(np.float32)
     gathered[positions < 0] = 0
     return gathered
 
 
 def gather_alternate(signal: np.ndarray, footprint: Footprint, site: Site) -> np.ndarray:
-    """The alternate's `signal` as the engine gives it, in reference coordinates where asked for."""
+    """Return the alternate's signal as the engine does, in reference coordinates if requested."""
     if not footprint.aligned:
         return gather(signal, footprint.positions)
     index = align_positions(footprint.positions, site.allele, site.window)
@@ -118,7 +118,7 @@ def gather_alternate(signal: np.ndarray, footprint: Footprint, site: Site) -> np
 def run(
     scorer: Scorer, site: Site, reference: np.ndarray, alternate: np.ndarray, strands: str = "."
 ) -> ScoreMatrix:
-    """The three phases, from signals over the whole window."""
+    """Run the three phases on signals over the whole window."""
     footprint = scorer.footprint(site)
     signals = gather(reference, footprint.positions), gather_alternate(alternate, footprint, site)
     return scorer.rows(
@@ -127,7 +127,7 @@ def run(
 
 
 def score(scorer: Scorer, reference: Any, alternate: Any, footprint: Footprint) -> Any:
-    """The second phase, compiled, with dtypes that must not be promoted by chance."""
+    """Run the second phase compiled, with strict promotion of dtypes."""
     with jax.numpy_dtype_promotion("strict"):
         return jax.device_get(jax.jit(scorer.score)(reference, alternate, dict(footprint.masks)))
 

@@ -48,7 +48,7 @@ def test_shape_is_the_same_everywhere(scorer: CenterMask) -> None:
 
 
 def signals() -> tuple[np.ndarray, np.ndarray]:
-    """Reference 1 and 0 in the two tracks, alternate 3 at the variant; huge outside of what is read."""
+    """Return reference 1 and 0 in two tracks, alternate 3 at the variant; huge values where nothing is read."""
     reference = np.full((4096, 2), 1e6, np.float32)
     reference[1798:2299] = [1, 0]
     alternate = reference.copy()

@@ -86,7 +86,7 @@ def test_largest_ratio_over_the_splits(site_with: MakeSite) -> None:
 
 
 def test_genes_do_not_mix(site_with: MakeSite) -> None:
-    """A gene of two sites beside one of three: what is padding for one is none for the other."""
+    """A gene has two sites and another has three: padding of one is not padding of the other."""
     reference = np.ones((4096, 1), np.float32)
     alternate = reference.copy()
     alternate[3500:3900] = 4
@@ -96,7 +96,7 @@ def test_genes_do_not_mix(site_with: MakeSite) -> None:
 
 
 def test_splits_without_coverage_count_as_zero(site_with: MakeSite) -> None:
-    """No coverage of the second site, in the reference or in either: no split has a ratio."""
+    """The second site has no coverage in the reference, or in both: no split has a ratio."""
     reference = np.ones((4096, 2), np.float32)
     alternate = 2 * reference
     reference[1601:2001] = 0

@@ -1,4 +1,4 @@
-"""Every scorer that the packaging registers exists, under its own name."""
+"""Every scorer that the packaging registers exists under its name."""
 
 import importlib
 import pkgutil

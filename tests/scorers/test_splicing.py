@@ -73,7 +73,7 @@ def test_unstranded_tracks_count_for_both_strands(site: GeneSite) -> None:
 
 
 def test_insertion_is_folded_into_its_largest(site: GeneSite) -> None:
-    """A shift alone is no change; the largest of the inserted bases is compared with the base before them."""
+    """A shift is no change; the largest value of the inserted bases is compared with the base before them."""
     reference = np.zeros((4096, 1), np.float32)
     reference[2048], reference[3000] = 0.5, 1
     alternate = np.zeros((4096, 1), np.float32)
