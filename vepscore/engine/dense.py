@@ -39,9 +39,7 @@ class DenseReader(NamedTuple):
         """Width of a window."""
         return len(self.embeddings.pair) * PAIR_BIN_BP
 
-    def read(
-        self, network: Any, output: Output, index: Int[Array, "*positions"]
-    ) -> Float[Array, "..."]:
+    def read(self, network: Any, output: Output, index: Int[Array, "*positions"]) -> Float[Array, "..."]:
         """Return the embeddings that `output` reads, at its bins `index`."""
         return self.embeddings.of(output)[index]
 

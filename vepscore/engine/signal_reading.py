@@ -70,9 +70,7 @@ class _Heads:
             signal = signal[:, ::-1]
         return _masked(signal, index)
 
-    def embed(
-        self, output: Output, reader: Reader, index: Int32[Array, "*positions"]
-    ) -> Float[Array, "..."]:
+    def embed(self, output: Output, reader: Reader, index: Int32[Array, "*positions"]) -> Float[Array, "..."]:
         """Return the embeddings that `output` reads."""
         if self.reverse:
             index = mirror_index(index, reader.width_bp // output.resolution_bp)
@@ -205,9 +203,7 @@ def _maximum(predict: Callable[[Array], Any], span: Int32[Array, " span"]) -> An
     return jax.lax.fori_loop(0, -(-(span >= 0).sum() // size), take, lowest)
 
 
-def _masked(
-    values: Float[Array, "..."], positions: Int32[Array, "*positions"]
-) -> Float[Array, "..."]:
+def _masked(values: Float[Array, "..."], positions: Int32[Array, "*positions"]) -> Float[Array, "..."]:
     """Return the values, 0 where the position is padding."""
     return jnp.where(_expand(positions >= 0, values), values, 0)
 
