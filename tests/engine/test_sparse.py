@@ -22,8 +22,8 @@ from vepscore.engine.dense import DenseEngine
 from vepscore.engine.pages import PageStore
 from vepscore.engine.preparer import AllelePreparer, ReadyAllele
 from vepscore.engine.scoring import NotFiniteError
-from vepscore.engine.segments import changed_bins, intervals_of
 from vepscore.engine.sparse import SparseEngine
+from vepscore.engine.window_segments import changed_bins, intervals_of
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.outputs import Output

@@ -14,7 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Int32
 
 from vepscore.engine.pages import ABSENT, PageStore, read_pages
-from vepscore.engine.segments import BANDS, BandBins, Segmentation
+from vepscore.engine.window_segments import BANDS, BandBins, Segmentation
 from vepscore.model.checkpoint import LOADED_ORGANISM
 from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import AlphaGenome

@@ -1,4 +1,4 @@
-"""Encode windows into the trunk and the skips, a segment of bins at a time; see `vepscore.engine.segments`.
+"""Encode windows into the trunk and the skips, a segment of bins at a time; see `vepscore.engine.window_segments`.
 
 The decoder reads the skips. They are large, so only the pages that it will read are kept, already projected, in stores
 of bounded size; if a page is missing, its segment is encoded again. There are two stores, because the decoder reads the
@@ -19,7 +19,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
 
 from vepscore.engine.pages import ABSENT, PageStore, page_bytes
-from vepscore.engine.segments import (
+from vepscore.engine.window_segments import (
     BANDS,
     Band,
     BandBins,
