@@ -42,6 +42,7 @@ from vepscore.io.info import format_info
 from vepscore.io.long_table import LongTableWriter
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
+from vepscore.options import ComputeOptions, ModelOptions, WindowOptions
 from vepscore.outputs import Output
 from vepscore.report.filters import GeneList, MaxFrequency, RegionFilter
 from vepscore.report.modalities import MODALITIES, find_modality
@@ -49,6 +50,7 @@ from vepscore.report.ranking import Ranking, RankingOptions, is_long_table, rank
 from vepscore.report.ranking_table import ranking_frame, tsv_lines
 
 ALL = [(0, 0), (4, 0), (1, 0)]
+UNKNOWN = (ModelOptions(checkpoint="of-no-name"), WindowOptions(), ComputeOptions())
 TWIN = ("protein_coding", "-", [[(1500, 1600), (2040, 2060), (2800, 2900)]])  # of MAIN, on the other strand
 GENE_TWIN = dataclasses.replace(GENE, start0=1500, end0=2900, strand="-")
 SITES = ScoreMatrix(
@@ -535,20 +537,14 @@ class TestFilesThatDoNotFit:
     ):
         output = tmp_path / ("out.svg" if draw is plot else "out.html")
         with pytest.raises(CheckpointError):
-            draw(str(shorter), output, reference=fasta, annotation=scored.gtf, checkpoint="of-no-name")
+            draw(str(shorter), output, *UNKNOWN, reference=fasta, annotation=scored.gtf)
         assert "genome.fa: chr1 has 10,000 bp" in caplog.text
 
     def test_picture_of_a_variant_compares_reference_and_annotation(self, scored, tmp_path, caplog):
         fasta = tmp_path / "short.fa"
         fasta.write_text(f">1\n{'A' * 4_400}\n")
         with pytest.raises(CheckpointError):
-            plot(
-                "chr1:5:A>C",
-                tmp_path / "out.svg",
-                reference=fasta,
-                annotation=scored.gtf,
-                checkpoint="of-no-name",
-            )
+            plot("chr1:5:A>C", tmp_path / "out.svg", *UNKNOWN, reference=fasta, annotation=scored.gtf)
         assert "  short.fa: 1 has 4,400 bp\n  genes.gtf: genes on chr1 up to 4,500" in caplog.text
 
     def test_files_that_fit(self, scored, fasta, caplog):
