@@ -84,22 +84,20 @@ class Job:
 
 
 def resolve_defaults(job: Job) -> Job:
-    """Return the job with the checkpoint's defaults where an option leaves the choice to it.
+    """Return the job with the window of the checkpoint if it names none, and with what `official` implies.
 
     Raises:
         UsageError: the grid of window starts is neither 1 nor a multiple of the trunk's bins up to a quarter of the
             window, or options contradict one another.
         CheckpointError: the defaults of the checkpoint cannot be read.
     """
-    alleles, window = job.alleles.resolved(), job.windows.window
-    if window is None or alleles.indel_anchor is None:
+    window = job.windows.window
+    if window is None:
         defaults = read_defaults(job.model.checkpoint)
-        if window is None:
-            window = defaults.window_bp
-            log.info("window of %s bp, the default of %s", f"{window:,}", defaults.checkpoint)
-        alleles = dataclasses.replace(alleles, indel_anchor=alleles.indel_anchor or defaults.indel_anchor)
+        window = defaults.window_bp
+        log.info("window of %s bp, the default of %s", f"{window:,}", defaults.checkpoint)
     _check_align(job.windows.align, window)
-    return job.changed(alleles=alleles, window=window)
+    return job.changed(alleles=job.alleles.resolved(), window=window)
 
 
 def _check_align(align_bp: int, window_bp: int) -> None:

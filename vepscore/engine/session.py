@@ -22,7 +22,6 @@ from vepscore.errors import UsageError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
-from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.polya import PolyASites
 from vepscore.io.quantiles import Quantiles
 from vepscore.io.run_metadata import NamedFile, RunMetadata
@@ -88,6 +87,7 @@ def open_preparer(job: Job, *, source: str, assembly: str) -> AllelePreparer:
     Raises:
         GenomeError: the reference cannot be read.
         AnnotationError: the annotation cannot be read.
+        CheckpointError: the checkpoint is missing, or its `config.json` is damaged.
     """
     genome, alleles = job.genome, job.alleles
     return AllelePreparer(
@@ -98,7 +98,7 @@ def open_preparer(job: Job, *, source: str, assembly: str) -> AllelePreparer:
         polya=PolyASites.from_tsv(genome.polya) if genome.polya else None,
         on_mismatch=alleles.on_ref_mismatch or MismatchPolicy.SKIP,
         as_written=alleles.as_written,
-        indel_anchor=alleles.indel_anchor or IndelAnchor.LEFT,
+        indel_anchor=alleles.indel_anchor or read_defaults(job.model.checkpoint).indel_anchor,
         assembly=assembly,
         source=source,
     )
