@@ -1,6 +1,5 @@
 """A job from its options to its outputs, which appear together or not at all."""
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -176,9 +175,8 @@ def test_scorers_that_cannot_run_are_reported(job: Job) -> None:
 
 def test_failure_leaves_nothing(job: Job) -> None:
     chrom, pos1, name, _, alt = ROWS[1]
-    strict = dataclasses.replace(
-        unscored(job, ROWS[2], (chrom, pos1, name, "TTTT", alt)), on_ref_mismatch=MismatchPolicy.ERROR
-    )
+    strict = unscored(job, ROWS[2], (chrom, pos1, name, "TTTT", alt))
+    strict = strict.changed(on_ref_mismatch=MismatchPolicy.ERROR)
     before = set(Path(job.source).parent.iterdir())
     with pytest.raises(GenomeError) as raised:
         run_job(strict, lambda counts, total: None)
@@ -253,9 +251,7 @@ def test_files_that_contradict_one_another_are_warned_of_once(
 ) -> None:
     genes = tmp_path / "past.gtf"
     genes.write_text(job.genome.genes.read_text().replace("\t29800\t", "\t31800\t"))
-    job = dataclasses.replace(
-        unscored(job, *ROWS[:1], meta=GRCH37), genes=genes, json_summary=tmp_path / "run.json"
-    )
+    job = unscored(job, *ROWS[:1], meta=GRCH37).changed(genes=genes, json_summary=tmp_path / "run.json")
     report, _ = finish(job)
     (warning,) = report.warnings
     assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [warning.message]
