@@ -16,7 +16,7 @@ from tests.compiled import delete_if_large, keep_for_all_tests, link_compiled
 from tests.paths import need
 
 # Check annotations, with the shapes of arrays, at run time; before these modules are imported.
-install_import_hook(["vepscore.model"], "beartype.beartype")
+install_import_hook(["vepscore.model", "vepscore.contract", "vepscore.scorers"], "beartype.beartype")
 
 LONGEST = "test_readme.py"
 

@@ -92,7 +92,7 @@ def tracks_of(output: Output, count: int) -> Tracks:
 
 def block_of(output: Output, values: list[list[float]], **names: object) -> ScoreMatrix:
     """Return scores, without genes unless `genes` is given."""
-    scores = np.array(values, np.float32)
+    scores = np.array(values, np.float32).reshape(len(values), len(values[0]) if values else 0)
     return ScoreMatrix(
         scorer=str(output), output=output, values=scores, **{"genes": (None,) * len(scores)} | names
     )

@@ -127,7 +127,7 @@ def _decode(
     graph: nnx.GraphDef,
     state: nnx.State,
     trunk: Float[Array, "window channels"],
-    stored: Sequence[Float[Array, "rows positions _"]],
+    stored: Sequence[Float[Array, "_ _ _"]],
     first_bins: Int[Array, " tiles"],
     rows: Int32[Array, "bands tiles around"],
 ) -> tuple[Float[Array, "bins 128 _"], Float[Array, "bins _"]]:

@@ -22,7 +22,7 @@ from vepscore.outputs import Output
 
 _CHUNK_POSITIONS = 1024  # positions that are embedded and predicted together
 
-Signals = dict[Output, Float32[Array, "positions *bins tracks"]]
+Signals = dict[Output, Float32[Array, "..."]]  # (positions, tracks); contact maps (positions, bins, tracks)
 
 
 @runtime_checkable
