@@ -39,7 +39,7 @@ def test_scaled_prediction_by_hand(network: AlphaGenome, embeddings: Embeddings)
     layer = head.resolutions["128"]
     linear = x @ np.asarray(layer.linear.weight[1]) + np.asarray(layer.linear.bias[1])
     expected = softplus(linear) * softplus(layer.learnt_scale[1])
-    assert np.allclose(head.scaled(x, MOUSE, resolution_bp=128), expected, rtol=1e-3, atol=1e-5)
+    assert np.allclose(head.scaled(jnp.asarray(x), MOUSE, resolution_bp=128), expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(
