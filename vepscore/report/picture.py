@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vepscore.io.drawing import Drawing, Label, Point, Stroke
+from vepscore.io.drawing import Anchor, Drawing, Label, Point, Stroke
 from vepscore.report.gene_model import Interval
 from vepscore.report.scene import BIN_BP, GeneLane, PlacedEffect, Profile, Scene, SpliceSite
 
@@ -361,7 +361,7 @@ def _mark_variant(canvas: _Canvas, scene: Scene) -> list[Stroke | Label]:
         opacity=0.15 if width > 3 else 0.6,
         title=scene.name,
     )
-    anchor = "start" if middle < LEFT + 120 else "end" if middle > RIGHT - 120 else "middle"
+    anchor: Anchor = "start" if middle < LEFT + 120 else "end" if middle > RIGHT - 120 else "middle"
     return [bar, Label(x=middle, y=14, text=scene.name, color=INK, anchor=anchor, is_bold=True)]
 
 
