@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "engine": {"contract", "genome", "io", "model", "options"},
     "evaluate": {"genome", "io"},
     "report": {"genome", "io"},
+    "api": {"engine", "genome", "io", "model", "options"},
     "train": {"engine", "genome", "model"},
     "cli": {"api", "contract", "engine", "evaluate", "genome", "io", "model", "options", "report", "train"},
 }
@@ -75,6 +76,14 @@ def test_part_imports_only_parts_below_it(part: str) -> None:
         if name.startswith("vepscore.") and name.split(".")[1] not in allowed
     ]
     assert broken == []
+
+
+@pytest.mark.parametrize("command", ["score", "predict", "ism"])
+def test_commands_call_the_python_api(command: str) -> None:
+    names = imported_modules(ROOT / "vepscore" / "cli" / f"{command}.py")
+    assert "vepscore.api.Model" in names
+    of_engine = {name for name in names if is_within(name, ("vepscore.engine",))}
+    assert of_engine == {"vepscore.engine.job.Job", "vepscore.engine.settings.set_up_process"}
 
 
 @pytest.mark.parametrize("part", sorted(VOCABULARY))

@@ -64,9 +64,9 @@ def ism(
 
     The scores are those of `vepscore score` with the same window and the same --align.
     """
+    from vepscore.api import Model
     from vepscore.cli.progress import observing, print_report
     from vepscore.engine.job import Job
-    from vepscore.engine.saturation import run_saturation
     from vepscore.engine.settings import set_up_process
 
     job = Job(
@@ -75,13 +75,12 @@ def ism(
         windows=windows,
         scoring=scoring,
         compute=compute,
-        run=run,
         command=("vepscore", *sys.argv[1:]),
     )
     set_up_process(compute.device)
     with observing() as observe:
-        report = run_saturation(
-            job, region, output, picture=drawing.picture, by=drawing.by, align_bp=align, observe=observe
+        report = Model(job).ism_files(
+            region, output, picture=drawing.picture, by=drawing.by, align=align, run=run, observe=observe
         )
     if logging.getLogger(__name__).isEnabledFor(logging.INFO):
         print_report(report)

@@ -17,7 +17,7 @@ from vepscore.cli.pictures import (
     predict_rows,
     predictor_inputs,
 )
-from vepscore.cli.ranking_options import ByOption, ranking_options
+from vepscore.cli.ranking_options import ByOption
 from vepscore.errors import InputError, UsageError
 from vepscore.options import DATA, ComputeOptions, GenomeOptions, ModelOptions, WindowOptions
 
@@ -156,6 +156,7 @@ def _scored_scene(
         UsageError: the file has fewer alleles.
     """
     from vepscore.report.document import collect_alleles, read_facts
+    from vepscore.report.ranked_frame import ranking_options
     from vepscore.report.ranking import rank as rank_alleles
 
     options = ranking_options(source, by=by, annotation=annotation, reference=reference, top=rank)

@@ -73,9 +73,8 @@ def predict(
     A variant gets three files a track: reference, alternate in the reference's coordinates, and alternate minus
     reference. The table on standard output names the files.
     """
+    from vepscore.api import Model
     from vepscore.engine.job import Job
-    from vepscore.engine.prediction import Prediction
-    from vepscore.engine.prediction import predict as run
     from vepscore.engine.settings import set_up_process
     from vepscore.io.bigwig import require_bigwig
 
@@ -88,11 +87,8 @@ def predict(
         compute=compute,
         command=("vepscore", *sys.argv[1:]),
     )
-    prediction = Prediction(
-        place=place, region=region, outputs=tuple(output) if output else None, tissue=tissue
-    )
     set_up_process(compute.device)
-    written = run(job, prediction, folder)
+    written = Model(job).predict_files(folder, place, outputs=output, tissue=tissue, region=region)
     columns = ("file", "output", "track", "biosample", "allele", "bp", "bins", "min", "mean", "max")
     rows = [
         (

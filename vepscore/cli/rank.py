@@ -17,7 +17,6 @@ from vepscore.cli.ranking_options import (
     ScoredArgument,
     TissueOption,
     TopOption,
-    ranking_options,
 )
 from vepscore.cli.tables import print_table
 
@@ -70,6 +69,7 @@ def rank(
     output_suffix(output or STDOUT, SUFFIXES)
     check_output_paths([output or STDOUT], [source, annotation, *(genes or ())])
 
+    from vepscore.report.ranked_frame import ranking_options
     from vepscore.report.ranking import rank as rank_alleles
 
     ranking = rank_alleles(

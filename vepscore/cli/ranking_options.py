@@ -1,12 +1,8 @@
 """Options shared by the commands that rank scored alleles."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from vepscore.report.ranking import RankingOptions
 
 ORDER, FILTERS = "Order", "Filters"  # groups in the help
 
@@ -81,39 +77,3 @@ SampleOption = Annotated[
         show_default=False,
     ),
 ]
-
-
-def ranking_options(
-    source: str,
-    *,
-    by: str,
-    annotation: Path | None = None,
-    reference: Path | None = None,
-    genes: list[str] | None = None,
-    region: list[str] | None = None,
-    max_af: str | None = None,
-    sample: str | None = None,
-    tissue: str | None = None,
-    top: int | None = None,
-) -> "RankingOptions":
-    """Return the options of a ranking.
-
-    Raises:
-        UsageError: an option is malformed.
-    """
-    from vepscore.report.filters import GeneList, MaxFrequency, RegionFilter
-    from vepscore.report.modalities import find_modality
-    from vepscore.report.ranking import RankingOptions
-
-    return RankingOptions(
-        source=source,
-        modality=find_modality(by),
-        annotation=annotation,
-        reference=reference,
-        genes=GeneList.parse(genes) if genes else None,
-        regions=tuple(map(RegionFilter.parse, region or ())),
-        max_frequency=MaxFrequency.parse(max_af) if max_af else None,
-        sample=sample,
-        tissue=tissue,
-        top=top,
-    )

@@ -25,7 +25,6 @@ from vepscore.cli.ranking_options import (
     SampleOption,
     ScoredArgument,
     TissueOption,
-    ranking_options,
 )
 from vepscore.options import DATA, MODEL, ComputeOptions, GenomeOptions, ModelOptions, WindowOptions
 
@@ -71,6 +70,7 @@ def report(
     from vepscore.io.output_paths import check_output_paths
     from vepscore.report.document import build_document, collect_alleles, read_facts
     from vepscore.report.page import PageWriter, render_page, require_jinja
+    from vepscore.report.ranked_frame import ranking_options
     from vepscore.report.ranking import rank
 
     require_jinja()

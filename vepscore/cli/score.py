@@ -37,26 +37,23 @@ def score(
     quiet: Quiet = False,
 ) -> None:
     """Score the variants of a VCF: how each allele changes splicing, expression, accessibility and more."""
+    from vepscore.api import Model
     from vepscore.cli.progress import observing, print_report
     from vepscore.engine.job import Job
-    from vepscore.engine.run_job import run_job
     from vepscore.engine.settings import set_up_process
 
     job = Job(
-        source=source,
-        outputs=outputs.outputs,
         genome=genome,
         model=model,
         windows=windows,
         scoring=scoring,
         alleles=alleles,
         compute=compute,
-        run=run,
         command=("vepscore", *sys.argv[1:]),
     )
     set_up_process(compute.device)
     with observing() as observe:
-        report = run_job(job, observe)
+        report = Model(job).score_vcf(source, outputs.outputs, run=run, observe=observe)
     if logging.getLogger(__name__).isEnabledFor(logging.INFO):
         print_report(report)
     if run.strict and report.counts.unscored:

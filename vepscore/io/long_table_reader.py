@@ -27,11 +27,13 @@ class LongTableReader:
 
     Attributes:
         name: the table's name in messages.
+        has_status: the column `status` is there, and with it alleles that were not scored.
     """
 
     def __init__(self, source: str | Path | pd.DataFrame) -> None:
         self._source = source
         self.name = "the DataFrame" if isinstance(source, pd.DataFrame) else str(source)
+        self.has_status = isinstance(source, pd.DataFrame) and "status" in source
 
     def provenance(self) -> tuple[str, ...]:
         """Return lines that say how the scores were made, as in a VCF header; none for a DataFrame.

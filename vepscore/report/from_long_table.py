@@ -30,7 +30,7 @@ _SHOWN_TISSUES = 20
 
 
 class LongTableAlleles:
-    """Iterate once over the alleles of a long table that pass the filters. The table has scored alleles only.
+    """Iterate once over the alleles of a long table that pass the filters. A Parquet file has scored alleles only.
 
     Args:
         table: the long table.
@@ -59,6 +59,7 @@ class LongTableAlleles:
         self.contigs: ContigSource | None = None
         self.regions = RegionFilters(regions)
         self._table, self._modality = table, modality
+        self._status = ["status"] if table.has_status else []
         self._tissue = None if tissue is None else _TissueFilter(tissue, modality)
 
     def __iter__(self) -> Iterator[ScoredAllele]:
@@ -69,7 +70,7 @@ class LongTableAlleles:
         """
         self.provenance = self._table.provenance()
         rest: pd.DataFrame | None = None
-        for group in self._table.groups(_COLUMNS):
+        for group in self._table.groups([*_COLUMNS, *self._status]):
             if not len(group):
                 continue
             rows = self._needed(group)
@@ -89,7 +90,7 @@ class LongTableAlleles:
         rows = _frame(group.filter(is_wanted))
         if self._tissue is not None:
             rows = rows[self._tissue.keeps(rows)]
-        alleles = _frame(group.select(_ALLELE)).drop_duplicates(_KEY)
+        alleles = _frame(group.select([*_ALLELE, *self._status])).drop_duplicates(_KEY)
         rows = pd.concat([alleles, rows]).fillna(dict.fromkeys(_TEXTS, ""))
         return rows.sort_values(_KEY, kind="stable")
 
@@ -108,7 +109,7 @@ class LongTableAlleles:
                 id=".",
                 ref=first.ref,
                 alt=first.alt,
-                status=Status.OK.value,
+                status=first.status if self._status else Status.OK.value,
                 read_entries=functools.partial(tuple, list(_entries(scored))),
                 junctions=_junctions(scored),
             )
