@@ -265,6 +265,14 @@ class TestCommands:
         for chrom, pos, ref, alt in EXAMPLE_VARIANTS:
             assert sum(line.startswith(f"{chrom}:{pos} {ref}>{alt} OK 0.") for line in lines) == 1
 
+    def test_lines_of_python_score_a_variant(
+        self, folder: Path, output: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(folder)
+        names: dict[str, object] = {}
+        exec(python_block(FRONT, "import vepscore"), names)
+        assert isinstance(names["frame"], pd.DataFrame) and set(names["frame"]["status"]) == {"OK"}
+
     def test_split_vep_shows_scores_and_pandas_a_table(self, output: str) -> None:
         _, pos, _, alt = EXAMPLE_VARIANTS[0]
         assert f"\n{pos} {alt} SPLICE_SITES ABCA4 " in output
