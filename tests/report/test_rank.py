@@ -431,7 +431,7 @@ class TestTissue:
     def test_nothing_of_that_name(self, scored):
         with pytest.raises(InputError, match=r"--tissue liver: no track of(.|\n)*left liver UBERON:l"):
             ranked(scored.parquet, tissue="liver")
-        with pytest.raises(InputError, match=r"there are 2\n  heart UBERON:h; left liver UBERON:l"):
+        with pytest.raises(InputError, match=r"found 2 tissues\n  heart UBERON:h; left liver UBERON:l"):
             ranked(scored.parquet, tissue="brain")
 
     def test_vcf_has_no_tissues(self, scored):
