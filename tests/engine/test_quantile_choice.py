@@ -19,8 +19,10 @@ from tests.io.samples import read_all
 from vepscore.engine.calibration import calibrate
 from vepscore.engine.job import Job
 from vepscore.engine.plugins import load_scorers
+from vepscore.engine.prediction import Prediction, predict_signals
 from vepscore.engine.quantile_choice import find_quantiles, match_composite
 from vepscore.engine.run_job import run_job
+from vepscore.engine.saturation import run_saturation
 from vepscore.engine.scored_records import RunCounts
 from vepscore.errors import CheckpointError, InputError, OutputError, UsageError
 from vepscore.genome.alleles import AlleleKind, Status
@@ -216,12 +218,12 @@ class TestRankedRun:
         run_job(job, ignore)
         bare = renamed(job, "bare.", quantiles=None)
         run_job(bare, ignore)
-        with_ranks, without = (pd.read_parquet(each.outputs[1]) for each in (job, bare))
+        with_ranks, without = (pd.read_parquet(path_of(each, "long_table")) for each in (job, bare))
         pd.testing.assert_frame_equal(
             with_ranks.drop(columns="quantile_score"), without.drop(columns="quantile_score")
         )
         assert without["quantile_score"].isna().all()
-        assert b"_Q" not in Path(bare.outputs[0]).read_bytes() + bare.table.read_bytes()
+        assert b"_Q" not in path_of(bare, "vcf").read_bytes() + path_of(bare, "table").read_bytes()
 
 
 class TestChoice:
@@ -241,6 +243,18 @@ class TestChoice:
         unwanted = renamed(bare, "unwanted.", checkpoint=str(copy), no_quantiles=True)
         run_job(unwanted, ignore)
         assert contents(unwanted) == contents(bare)
+
+    def test_signals_and_mutagenesis_are_not_ranked(
+        self, job: Job, quantiles_path: Path, tmp_path: Path
+    ) -> None:
+        """They read no quantiles, so that even damaged ones do not stop them."""
+        copy = with_quantiles(Path(job.model.checkpoint), quantiles_path, tmp_path)
+        (copy / quantiles_path.name).write_bytes(b"damaged")
+        job = job.changed(checkpoint=str(copy), quantiles=None, outputs=())
+        prediction = Prediction(place="chr1:14,001-14,100", region=None, outputs=("DNASE",), tissue=None)
+        assert "vepscoreQuantiles" not in predict_signals(job, prediction).facts
+        run_saturation(job, "chr1:14,200-14,200", tmp_path / "ism.parquet")
+        assert b"vepscoreQuantiles" not in pq.read_schema(tmp_path / "ism.parquet").metadata
 
     @pytest.mark.parametrize(
         ("key", "other"),

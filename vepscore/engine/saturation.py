@@ -74,10 +74,11 @@ def run_saturation(
     scorers, by = _find_scorers(job.scoring.scorers, by, is_drawn=picture is not None)
     if picture is not None:
         outputs.append(SaturationPicture(str(picture), by, region.chrom, region.start0, bases))
+    unranked = {"scorers": scorers, "quantiles": None, "no_quantiles": True}
     with tempfile.TemporaryDirectory(prefix="vepscore-") as folder:
         source = Path(folder) / "substitutions.vcf"
         source.write_text("".join(f"{line}\n" for line in _vcf_lines(region, bases)), encoding="utf-8")
-        return run_job(job.changed(source=str(source), scorers=scorers, outputs=tuple(outputs)), observe)
+        return run_job(job.changed(source=str(source), outputs=tuple(outputs), **unranked), observe)
 
 
 def _check_names(table: Path, picture: Path | None) -> None:

@@ -116,7 +116,8 @@ def open_session(
     Args:
         job: the options, from `resolve_defaults`.
         preparer: prepares the job's alleles.
-        scorers: those to run; None for those that the job names, or the checkpoint's defaults.
+        scorers: those to run, whose scores are not ranked in a background; None for those that the job names, or the
+            checkpoint's defaults.
         choose_tracks: returns the tracks to predict; None for all.
 
     Raises:
@@ -167,7 +168,7 @@ def _open_session(
         precision=precision,
         rotary_dtype=rotary_dtype,
     )
-    quantiles = find_quantiles(job, metadata)
+    quantiles = find_quantiles(job, metadata) if scorers is None else None
     if quantiles is not None:
         quantiles = match_composite(quantiles, selection.scorers)
         metadata = dataclasses.replace(metadata, quantiles=NamedFile(quantiles.name, quantiles.digest))
