@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from vepscore.io.atomic import writing
 from vepscore.io.fields import MISSING, STATUS, format_float, value_fields
-from vepscore.io.formats.allele_table_file import AlleleTable
 from vepscore.io.header import provenance_lines
 from vepscore.io.long_table import open_parquet
 from vepscore.io.results import AlleleResult, RecordResult, ResultWriter
 from vepscore.io.streams import open_target, open_text_output, output_suffix
+from vepscore.io.suffixes import ALLELE_TABLE_SUFFIXES
 
 ROW_GROUP_ROWS = 50_000
 
@@ -58,7 +58,7 @@ class AlleleTableWriter(ResultWriter):
     """
 
     def __init__(self, path: str | Path, provenance: Mapping[str, str], *, ranked: bool = False) -> None:
-        self._suffix = output_suffix(path, AlleleTable.suffixes)
+        self._suffix = output_suffix(path, ALLELE_TABLE_SUFFIXES)
         super().__init__(open_target(path), path)
         self._provenance = provenance
         self._schema = RANKED_SCHEMA if ranked else SCHEMA

@@ -23,13 +23,13 @@ from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
 from vepscore.io.atomic import writing
 from vepscore.io.fields import EVENTS_SCORER, Field
-from vepscore.io.formats.spliceai_file import SpliceAiFile
 from vepscore.io.header import FIXED_COLUMNS, VcfHeader, provenance_lines
 from vepscore.io.info import encode
 from vepscore.io.output_paths import INDEX_SUFFIXES
 from vepscore.io.results import AlleleResult, Detail, RecordResult, ResultWriter
 from vepscore.io.run_metadata import RunMetadata
 from vepscore.io.streams import open_target, open_text_output, output_suffix
+from vepscore.io.suffixes import SPLICEAI_SUFFIXES
 from vepscore.io.vcf import make_index
 from vepscore.outputs import EVENT_KINDS
 from vepscore.paths import escape_bytes
@@ -128,7 +128,7 @@ class SpliceAiWriter(ResultWriter):
     """
 
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
-        self._suffix = output_suffix(path, SpliceAiFile.suffixes)
+        self._suffix = output_suffix(path, SPLICEAI_SUFFIXES)
         super().__init__(open_target(path, INDEX_SUFFIXES), path)
         self.counts = Counts()
         self._header = header

@@ -12,13 +12,13 @@ import pysam
 from vepscore.errors import InputError
 from vepscore.io.atomic import StagedWriter, writing
 from vepscore.io.bcf import DeclaredNames, convert_to_bcf
-from vepscore.io.formats.annotated_vcf import AnnotatedVcf
 from vepscore.io.header import VcfHeader
 from vepscore.io.info import append_info, find_existing, format_info, strip_info
 from vepscore.io.output_paths import INDEX_SUFFIXES
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult, ResultWriter
 from vepscore.io.streams import open_target, open_text_output, output_suffix
+from vepscore.io.suffixes import VCF_SUFFIXES
 
 _INFO_COLUMN = 7
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class VcfWriter(StagedWriter):
     """
 
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
-        self._suffix = output_suffix(path, AnnotatedVcf.suffixes)
+        self._suffix = output_suffix(path, VCF_SUFFIXES)
         check_header(header)
         self._header = header
         self._scratch: Path | None = None  # the text that a BCF is made from

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vepscore.io.output_file import OutputFile, WriterContext
+from vepscore.io.suffixes import ALLELE_TABLE_SUFFIXES
 from vepscore.options import DATA
 from vepscore.options.option_spec import OptionSpec
 
@@ -17,7 +18,7 @@ class AlleleTable(OutputFile):
     """The INFO fields of each allele as a row of text or Parquet."""
 
     name = "table"
-    suffixes = (".tsv", ".tsv.gz", ".parquet")
+    suffixes = ALLELE_TABLE_SUFFIXES
     option = OptionSpec(
         flags=("--table",),
         help="Also write a table with one row per allele: .tsv, .tsv.gz or .parquet.",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vepscore.io.output_file import OutputFile, WriterContext
+from vepscore.io.suffixes import VCF_SUFFIXES
 
 if TYPE_CHECKING:
     from vepscore.io.parts import Part
@@ -16,7 +17,7 @@ class AnnotatedVcf(OutputFile):
 
     name = "vcf"
     description = ".vcf, .vcf.gz or .bcf for the annotated VCF"
-    suffixes = (".vcf", ".vcf.gz", ".bcf")
+    suffixes = VCF_SUFFIXES
     is_default = True
     has_shards = True
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vepscore.io.output_file import OutputFile, WriterContext
+from vepscore.io.suffixes import SPLICEAI_SUFFIXES
 from vepscore.options import DATA
 from vepscore.options.option_spec import OptionSpec
 
@@ -17,7 +18,7 @@ class SpliceAiFile(OutputFile):
     """Splice events as VEP's plug-in for SpliceAI reads them."""
 
     name = "spliceai"
-    suffixes = (".vcf", ".vcf.gz")
+    suffixes = SPLICEAI_SUFFIXES
     option = OptionSpec(
         flags=("--spliceai",),
         help="Also write splice events in the format that VEP's SpliceAI plug-in reads: .vcf.gz (as it requires) "
