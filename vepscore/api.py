@@ -257,7 +257,7 @@ class Model:
         Args:
             region: as for `ism`, and so is `align`.
             table: .parquet, gets the table that `ism` returns.
-            picture: .svg or .png, gets a sequence logo over a heat map.
+            picture: .svg, .png or .pdf, gets a sequence logo over a heat map.
             by: the scorer of the picture; None for the composite, or the first of `scorers`.
             observe: as for `score_vcf`.
             **options: resume.

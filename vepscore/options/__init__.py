@@ -319,7 +319,7 @@ class SaturationOptions(OptionGroup):
 
     picture: Path | None = option(
         None,
-        "Draw a logo over a heat map into this file: .svg or .png. Default: draw none.",
+        "Draw a logo over a heat map into this file: .svg, .png or .pdf. Default: draw none.",
         affects_scores=False,
         metavar="FILE",
     )
