@@ -96,11 +96,11 @@ def test_run_goes_on_where_signals_ended_it(
             assert run.returncode == 128 + number
             assert time.monotonic() - begun < 5
             word = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupted"}[number]
-            assert said.decode().endswith(f"the same command goes on from there\n{word}\n")
+            assert said.decode().endswith(f"rerun the same command to resume\n{word}\n")
             assert {path.name for path in tmp_path.iterdir()} == {"in.vcf", f".{OUTPUTS[0]}{SUFFIX}"}
         assert not any((tmp_path / name).exists() for name in OUTPUTS)
     said = finish(bench, tmp_path)
-    assert b"going on with a run that was cut off: " in said
+    assert b"resuming an interrupted run: " in said
     assert contents(tmp_path) == expected
     assert {path.name for path in tmp_path.iterdir()} == {"in.vcf", *expected}
     assert int(run_tool("bcftools", "index", "-n", tmp_path / OUTPUTS[0])) == RECORDS

@@ -115,7 +115,7 @@ def test_terms_of_the_checkpoint_are_repeated(options: dict[str, object], checkp
 
 
 def test_command_is_that_of_any_run_with_the_same_scores(options: dict[str, object]) -> None:
-    """Where outputs go and how the work is divided is left out, so that the same scores are the same bytes."""
+    """Leave out where outputs go and how the work is divided, so that the same scores are the same bytes."""
     bare = ("vepscore", "score", "in.vcf", "-r", "tiny.fa", "--align", "128")
     divided = ("vepscore", "score", "in.vcf", "-o", "a.vcf", "-ob.vcf", "--output=c.bcf", "--table", "t.tsv")
     divided += ("-r", "tiny.fa", "--shard", "1/2", "--cluster=local:2", "--no-resume", "-q", "--align", "128")

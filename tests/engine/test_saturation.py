@@ -45,7 +45,7 @@ def made(genome: TinyGenome, checkpoint_folder: Path, tmp_path_factory: pytest.T
 
 
 def by_substitution(table: pd.DataFrame) -> pd.DataFrame:
-    """The table in an order that does not hang on that of its rows."""
+    """Return the table in an order that does not depend on the order of its rows."""
     return (
         table.astype(dict.fromkeys(("alt", "variant_scorer", "gene_id"), str))
         .set_index(SUBSTITUTION)

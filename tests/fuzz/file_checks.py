@@ -104,7 +104,7 @@ def journal_bytes(folder: Path) -> bytes:
 
 
 def check_journal(data: bytes, folder: Path) -> None:
-    """What a damaged journal knows is what was put in; the run goes on with it, and a next one too."""
+    """Check that a damaged journal knows only what was put in, and that this run and the next one resume from it."""
     output = folder / "out.vcf"
     path = output.with_name(f".{output.name}{SUFFIX}")
     path.write_bytes(data)

@@ -1,4 +1,4 @@
-// One shard. Each try of a task has a new folder, but vepscore goes on from the journal that it keeps beside its output:
+// One shard. Each try of a task has a new folder, but vepscore resumes from the journal that it keeps beside its output:
 // the output is therefore a link into `folder`. Where tasks run in containers, mount that folder.
 process SCORE {
     tag "${shard}/${shards}"
