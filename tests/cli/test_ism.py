@@ -49,5 +49,5 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: pathlib.Path) -> No
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "error: pictures are drawn with matplotlib, which is not installed\n"
-        "  hint: pip install 'vepscore[plot]', or leave out --picture\n"
+        "  hint: pip install 'vepscore[plot]', or omit --picture\n"
     )

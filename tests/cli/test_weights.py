@@ -172,7 +172,7 @@ def test_info_shows_the_terms(tmp_path: Path) -> None:
     assert done.returncode == 0
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["terms:", "Not", "for", "sale."] in lines and ["Not", "for", "hire."] in lines
-    assert ["training:", "not", "said"] in lines
+    assert ["training:", "not", "stated"] in lines
 
 
 def test_verify_passes_the_embedded_checkpoint_and_names_damaged_files(tmp_path: Path) -> None:

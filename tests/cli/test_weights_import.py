@@ -121,7 +121,7 @@ def test_wrong_options_are_found_before_anything_is_read(
     human = str(metadata["human"])
     (tmp_path / "file").touch()
     for arguments, message in [
-        ((str(tmp_path / "absent"), "--metadata", human, "-o", str(tmp_path / "mine")), "no such folder"),
+        ((str(tmp_path / "absent"), "--metadata", human, "-o", str(tmp_path / "mine")), "no such directory"),
         ((str(official), "--metadata", human, "-o", str(tmp_path / "file")), "exists already"),
         ((str(official), "-o", str(tmp_path / "mine")), "--metadata"),
         ((str(official), "--metadata", human), "--output"),

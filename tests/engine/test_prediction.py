@@ -219,7 +219,7 @@ def test_only_the_region_is_read(preparer: AllelePreparer) -> None:
     readers = read_region(region, SIGNALS)
     assert {reader.output for reader in readers} == set(SIGNALS)
     for reader in readers:
-        positions = reader.where(allele.site).positions
+        positions = reader.footprint(allele.site).positions
         bins = positions[positions >= 0]
         assert 0 <= len(bins) - 300 // reader.output.resolution_bp <= 2, reader.name
 

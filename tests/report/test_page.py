@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.report.browser import chromium, open_page, requests  # noqa: F401 (a fixture)
 from tests.report.reports import HOSTILE, make_report, write_hostile
@@ -44,7 +45,15 @@ def focus_first(reader: Any) -> None:
 
 
 def panels(reader: Any) -> list[Any]:
-    return reader.find_elements("css selector", "tr.panel")
+    """Return the panels, once each expanded row has one: they are unpacked in the background."""
+
+    def find(selector: str) -> list[Any]:
+        return reader.find_elements("css selector", selector)
+
+    WebDriverWait(reader, 30).until(
+        lambda _: len(find("tr.panel")) == len(find("tr.variant[aria-expanded='true']"))
+    )
+    return find("tr.panel")
 
 
 KEYS = {
