@@ -58,8 +58,7 @@ def calibrate(
     """Score a background of variants and keep its quantiles, in which `vepscore score` then ranks its scores.
 
     The quantiles are valid for this checkpoint, organism, window and precision. Substitutions (SNVs and MNVs) and
-    indels are ranked separately, so give 1,000 or more of each. The background of AlphaGenome's quantiles are common
-    variants.
+    indels are ranked separately, so give 1,000 or more of each. AlphaGenome's own background is common variants.
     """
     from vepscore.cli.progress import observing, print_report
     from vepscore.engine.calibration import calibrate as run_calibration

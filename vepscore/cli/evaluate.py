@@ -30,9 +30,14 @@ def evaluate(
             help="Output of `score`, or any .vcf, .vcf.gz or .bcf with scores; - for standard input.",
         ),
     ],
-    reference: Annotated[Path, typer.Option("-r", "--reference", help="Reference FASTA, plain or bgzipped.")],
+    reference: Annotated[
+        Path, typer.Option("-r", "--reference", help="Reference FASTA, uncompressed or bgzipped.")
+    ],
     genes: Annotated[
-        Path, typer.Option("-g", "--genes", help="GENCODE, Ensembl or RefSeq GTF, plain or gzipped.")
+        Path,
+        typer.Option(
+            "-g", "--genes", help="Gene annotation: GENCODE, Ensembl or RefSeq GTF, plain or gzipped."
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -47,7 +52,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="FIELD",
-            help="INFO field with the class label, such as CLNSIG.",
+            help="INFO field with the class label, such as CLNSIG. Required without --effect.",
             rich_help_panel=_TRUTH,
             show_default=False,
         ),
@@ -65,7 +70,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="VALUES",
-            help="Values of the label that are negative.",
+            help="Values of the label that are negative, likewise.",
             rich_help_panel=_TRUTH,
             show_default=False,
         ),
@@ -146,7 +151,7 @@ def evaluate(
     """Evaluate scores against labels (AUROC, AUPRC) or measured effects (Spearman correlation, sign accuracy).
 
     Two baselines are evaluated too: the distance from the nearest splice site, and position weight matrices (pwm).
-    Each metric has a bootstrap interval, by location of the alleles, and for SNVs and indels separately.
+    Each metric is given with its bootstrap interval, for all alleles and by location, SNVs and indels apart.
     """
     truth = _truth(label, positive, negative, ignore, effect)
     _check_output(output, [source, reference, genes, *(pwm_fasta or ())])

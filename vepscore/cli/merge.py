@@ -18,6 +18,7 @@ def merge(
         typer.Option(
             "-o",
             "--output",
+            metavar="FILE",
             help="Output file, in the format of the parts: .vcf, .vcf.gz, .bcf or - for a VCF; "
             ".parquet, .tsv or .tsv.gz for a table.",
         ),

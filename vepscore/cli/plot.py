@@ -36,7 +36,7 @@ def plot(
         str,
         typer.Argument(
             metavar="VARIANT|SCORED",
-            help="A variant, chr1:1500:G>A or chr1-1500-G-A; or a file of `score`: .vcf, .vcf.gz, .bcf, .parquet.",
+            help="A variant, e.g. chr1:1500:G>A or chr1-1500-G-A; or output of `score`: .vcf, .vcf.gz, .bcf, .parquet.",
         ),
     ],
     output: Annotated[

@@ -35,7 +35,7 @@ def rank(
         typer.Option(
             "-g",
             "--genes",
-            help="GENCODE, Ensembl or RefSeq GTF, plain or gzipped, to name the likely effect on the transcript.",
+            help="Gene annotation, to name the likely effect on the transcript: GENCODE, Ensembl or RefSeq GTF.",
             show_default=False,
         ),
     ] = None,
@@ -44,6 +44,7 @@ def rank(
         typer.Option(
             "-o",
             "--output",
+            metavar="FILE",
             help="Table: .tsv, .tsv.gz, or - for standard output. Default: a table on a terminal, TSV in a pipe.",
             show_default=False,
         ),

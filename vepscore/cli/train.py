@@ -26,7 +26,12 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
     """
 
     def train(
-        recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="Data, network and schedules.")],
+        recipe: Annotated[
+            Path,
+            typer.Argument(
+                metavar="RECIPE.toml", help="Recipe: the data, the network and the training schedules."
+            ),
+        ],
         data: Annotated[
             Path, typer.Argument(metavar="DATA", help="Directory with the files that the recipe names.")
         ],

@@ -56,7 +56,7 @@ class GenomeOptions(OptionGroup):
     )
     polya: Path | None = option(
         None,
-        "Poly(A) sites as TSV with the columns gene_id, chrom, start (0-based) and strand.",
+        "Poly(A) sites for POLYADENYLATION, as TSV with the columns gene_id, chrom, start (0-based) and strand.",
         affects_scores=True,
         told_by="polya",
     )
@@ -75,6 +75,7 @@ class ModelOptions(OptionGroup):
         "--checkpoint",
         affects_scores=True,
         told_by="checkpoint",
+        metavar="NAME|DIR",
     )
     metadata: Path | None = option(
         None,
@@ -152,7 +153,9 @@ class AlleleOptions(OptionGroup):
     )
     on_ref_mismatch: MismatchPolicy | None = option(
         None,
-        "What to do if REF does not match the reference genome. Default: skip.",
+        "What to do if REF does not match the reference genome. skip: give the allele the "
+        "status REF_MISMATCH; substitute: write REF over the sequence, as the official code does; error: stop. "
+        "Default: skip.",
         affects_scores=True,
         told_by="on_ref_mismatch",
     )
