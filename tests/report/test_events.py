@@ -19,12 +19,11 @@ from vepscore.report.events import (
     DONOR,
     EventKind,
     JunctionChange,
-    Rules,
     SiteChange,
     call_event,
+    describe_event,
 )
 from vepscore.report.gene_model import GeneModel, Interval
-from vepscore.report.words import describe_event
 
 # what is seen → kind, region, change of the exon's length, distance of the leading change from an exon
 PLUS = {
@@ -273,13 +272,6 @@ def test_an_annotated_site_of_the_same_exon_that_stands_in_is_an_alternative_one
     assert call_event([weak, loss], gene).kind == SKIPPED
     elsewhere = SiteChange(loss.site, 3089 if (loss.site == DONOR) == (strand == "+") else 3000, 0.4)
     assert call_event([elsewhere, loss], gene).kind == SKIPPED
-
-
-def test_rules_can_be_changed():
-    changes = [donor(2119, -0.15)]
-    assert call_event(changes, GENES["+"]).kind == NONE
-    assert call_event(changes, GENES["+"], rules=Rules(threshold=0.1)).kind == SKIPPED
-    assert dataclasses.replace(Rules(), threshold=0.1).pseudoexon_max_bp == 500
 
 
 def test_gene_of_one_exon():

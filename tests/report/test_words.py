@@ -1,8 +1,7 @@
 import pytest
 
 from tests.report.splice_changes import GENES, acceptor, donor
-from vepscore.report.events import JunctionChange, call_event
-from vepscore.report.words import describe_event
+from vepscore.report.events import JunctionChange, call_event, describe_event
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from vepscore.io.drawing import to_svg
 from vepscore.io.fields import format_float
 from vepscore.io.lines import STDIN
 from vepscore.report.details import Details, details_of_entries
+from vepscore.report.events import describe_event
 from vepscore.report.modalities import ACTIVE_SUFFIX, SCORER_WORDS, Modality, describe_scorer
 from vepscore.report.packing import Names, pack_details
 from vepscore.report.picture import draw_picture
@@ -18,7 +19,6 @@ from vepscore.report.ranking import RankedAllele, Ranking, is_long_table
 from vepscore.report.ranking_table import exclusions_in_words, variant_in_words
 from vepscore.report.scene import Scene, Signals, compose_scene
 from vepscore.report.scored_alleles import Entry, ScoredAllele
-from vepscore.report.words import describe_event
 
 TERMS_KEY = "vepscoreTerms"
 MUST_AGREE = ("vepscoreCheckpoint", "vepscoreOrganism", "vepscoreReference")

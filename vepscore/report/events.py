@@ -28,6 +28,11 @@ from vepscore.report.gene_model import GeneModel, Interval
 
 DONOR, ACCEPTOR = "donor", "acceptor"
 _OTHER = {DONOR: ACCEPTOR, ACCEPTOR: DONOR}
+_THRESHOLD = 0.2  # smallest size of a change that counts
+_PARTNER = 0.05  # smallest size of the weaker gain of a pseudoexon's pair
+_JUNCTION = 0.5  # smallest log fold change of a junction to an existing partner
+_PSEUDOEXON_MIN_BP, _PSEUDOEXON_MAX_BP = 20, 500
+_SHIFT_MAX_BP = 500  # by which an exon may extend into its intron
 
 
 class EventKind(enum.StrEnum):
@@ -60,18 +65,6 @@ class JunctionChange:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """Thresholds and lengths of the rules."""
-
-    threshold: float = 0.2  # smallest size of a change that counts
-    partner: float = 0.05  # smallest size of the weaker gain of a pseudoexon's pair
-    junction: float = 0.5  # smallest log fold change of a junction to an existing partner
-    pseudoexon_min_bp: int = 20
-    pseudoexon_max_bp: int = 500
-    shift_max_bp: int = 500  # by which an exon may extend into its intron
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EventCall:
     """The likely event and its evidence."""
 
@@ -89,10 +82,7 @@ class EventCall:
 
 
 def call_event(
-    changes: Iterable[SiteChange],
-    gene: GeneModel,
-    junctions: Iterable[JunctionChange] = (),
-    rules: Rules | None = None,
+    changes: Iterable[SiteChange], gene: GeneModel, junctions: Iterable[JunctionChange] = ()
 ) -> EventCall:
     """Return the likely event of one variant in one gene.
 
@@ -100,35 +90,30 @@ def call_event(
         changes: at most four: the strongest gain and loss of each kind of site on the gene's strand.
         gene: its annotated exons.
         junctions: changes of the gene's junctions, if known.
-        rules: thresholds and lengths; None: the defaults.
     """
     if gene.strand == "+":
-        return _EventRules(changes, gene, junctions, rules or Rules()).call()
+        return _EventRules(changes, gene, junctions).call()
     mirrored = map(_mirror_change, changes), gene.along_strand(), map(_mirror_junction, junctions)
-    return _mirror_call(_EventRules(*mirrored, rules or Rules()).call())
+    return _mirror_call(_EventRules(*mirrored).call())
 
 
 class _EventRules:
     """The rules for one variant and one gene on the plus strand: donors end exons, acceptors begin them."""
 
     def __init__(
-        self,
-        changes: Iterable[SiteChange],
-        gene: GeneModel,
-        junctions: Iterable[JunctionChange],
-        rules: Rules,
+        self, changes: Iterable[SiteChange], gene: GeneModel, junctions: Iterable[JunctionChange]
     ) -> None:
-        self.rules, self.gene, self.changes = rules, gene, list(changes)
+        self.gene, self.changes = gene, list(changes)
         self.junctions = sorted(junctions, key=lambda one: (-one.score, one.start0, one.end0))
         self.annotated = _annotated_sites(gene)
         known = [change for change in self.changes if (change.site, change.pos0) in self.annotated]
         new = [change for change in self.changes if change not in known]
-        self.losses = {change.site: change for change in known if -change.score >= rules.threshold}
-        self.annotated_gains = {change.site: change for change in known if change.score >= rules.threshold}
-        self.gains = {change.site: change for change in new if change.score >= rules.partner}
+        self.losses = {change.site: change for change in known if -change.score >= _THRESHOLD}
+        self.annotated_gains = {change.site: change for change in known if change.score >= _THRESHOLD}
+        self.gains = {change.site: change for change in new if change.score >= _PARTNER}
 
     def call(self) -> EventCall:
-        strong = [gain for gain in self.gains.values() if gain.score >= self.rules.threshold]
+        strong = [gain for gain in self.gains.values() if gain.score >= _THRESHOLD]
         eligible = [*self.losses.values(), *strong]
         if not eligible:
             return self._unexplained()
@@ -143,14 +128,14 @@ class _EventRules:
 
     def _unexplained(self) -> EventCall:
         """Return no event: no change is strong, an annotated site is strengthened, or another site is lost."""
-        strong = [change for change in self.changes if abs(change.score) >= self.rules.threshold]
+        strong = [change for change in self.changes if abs(change.score) >= _THRESHOLD]
         strong.sort(key=lambda change: (-abs(change.score), change.site, change.pos0))
         distance_bp = self.gene.distance_bp(strong[0].pos0) if strong else None
         return EventCall(kind=EventKind.NONE, evidence=tuple(strong), distance_bp=distance_bp)
 
     def _moved(self, site: str) -> EventCall | None:
         loss, gain = self.losses.get(site), self.gains.get(site)
-        if loss and gain and gain.score >= self.rules.threshold:
+        if loss and gain and gain.score >= _THRESHOLD:
             return self._cryptic(gain, loss)
         if loss and (gain := self.annotated_gains.get(site)) and (call := self._cryptic(gain, loss)):
             return dataclasses.replace(call, kind=EventKind.ALTERNATIVE_SITE)
@@ -174,7 +159,7 @@ class _EventRules:
         for junction in self.junctions:
             partner0 = junction.end0 if gain.site == DONOR else junction.start0 - 1
             region = self._new_exon(gain.site, gain.pos0, partner0)
-            if region and junction.score >= self.rules.junction:
+            if region and junction.score >= _JUNCTION:
                 return EventCall(
                     kind=EventKind.PSEUDOEXON, region=region, evidence=(gain,), partner0=partner0
                 )
@@ -184,7 +169,7 @@ class _EventRules:
         """Return the exon from acceptor to donor, if its length is plausible and it overlaps no annotated exon."""
         donor0, acceptor0 = (pos0, partner0) if site == DONOR else (partner0, pos0)
         exon = Interval(acceptor0, donor0 + 1)
-        is_plausible = self.rules.pseudoexon_min_bp <= exon.length_bp <= self.rules.pseudoexon_max_bp
+        is_plausible = _PSEUDOEXON_MIN_BP <= exon.length_bp <= _PSEUDOEXON_MAX_BP
         first0, end0 = self.gene.exons[0].start0, max(known.end0 for known in self.gene.exons)
         is_free = all(exon.end0 <= known.start0 or known.end0 <= exon.start0 for known in self.gene.exons)
         return exon if is_plausible and is_free and first0 < exon.start0 and exon.end0 < end0 else None
@@ -198,15 +183,14 @@ class _EventRules:
                 upper0 = exons[index + 1].start0 if index + 1 < len(exons) else exon.end0
                 if gain.site == DONOR:
                     has_site, old0 = index + 1 < len(exons), exon.end0 - 1
-                    becomes, is_inside = (
-                        Interval(exon.start0, gain.pos0 + 1),
-                        exon.start0 <= gain.pos0 < upper0,
-                    )
+                    becomes = Interval(exon.start0, gain.pos0 + 1)
+                    is_inside = exon.start0 <= gain.pos0 < upper0
                 else:
                     has_site, old0 = index > 0, exon.start0
-                    becomes, is_inside = Interval(gain.pos0, exon.end0), lower0 <= gain.pos0 < exon.end0
+                    becomes = Interval(gain.pos0, exon.end0)
+                    is_inside = lower0 <= gain.pos0 < exon.end0
                 growth = becomes.length_bp - exon.length_bp
-                fits = has_site and is_inside and growth <= self.rules.shift_max_bp
+                fits = has_site and is_inside and growth <= _SHIFT_MAX_BP
                 if fits and (loss is None or old0 == loss.pos0):
                     found.append((abs(growth), growth, becomes))
         if not found:
@@ -240,23 +224,15 @@ class _EventRules:
 
     def _retained_at_end(self, loss: SiteChange) -> EventCall:
         """Return the shortest intron of a site of no inner exon: a first exon's donor or a last exon's acceptor."""
-        introns = [
-            intron
-            for intron in self._introns()
-            if loss.pos0 == (intron.start0 - 1 if loss.site == DONOR else intron.end0)
-        ]
-        intron = min(introns, key=lambda one: (one.length_bp, one))
+        is_donor = loss.site == DONOR
+        own = [one for one in self._introns() if loss.pos0 == (one.start0 - 1 if is_donor else one.end0)]
+        intron = min(own, key=lambda one: (one.length_bp, one))
         return EventCall(kind=EventKind.INTRON_RETENTION, region=intron, evidence=(loss,))
 
     def _introns(self) -> list[Interval]:
         """Return the distinct introns, ascending."""
-        return sorted(
-            {
-                Interval(before.end0, after.start0)
-                for exons in self.gene.transcripts
-                for before, after in itertools.pairwise(exons)
-            }
-        )
+        pairs = (pair for exons in self.gene.transcripts for pair in itertools.pairwise(exons))
+        return sorted({Interval(before.end0, after.start0) for before, after in pairs})
 
     def _supporting(self, call: EventCall) -> Iterator[JunctionChange]:
         """Yield junctions at the sites that changed, over the skipped exons, or of the retained intron."""
@@ -311,3 +287,50 @@ def _mirror_call(call: EventCall) -> EventCall:
         partner0=None if call.partner0 is None else -call.partner0,
         junctions=tuple(map(_mirror_junction, call.junctions)),
     )
+
+
+def describe_event(call: EventCall) -> str:
+    """Return one line: the event, its evidence, and its distance from the annotated exons; 1-based, ends inclusive."""
+    parts = [_event(call), ", ".join(map(_change, call.evidence))]
+    if call.junctions:
+        strongest = call.junctions[0]
+        parts.append(f"junction {_span(strongest)} |ln fold change| {strongest.score:.2f}")
+    if call.distance_bp:
+        parts.append(f"{_bases(call.distance_bp)} from the nearest exon")
+    return "; ".join(part for part in parts if part)
+
+
+def _event(call: EventCall) -> str:
+    if call.kind in (EventKind.CRYPTIC_SITE, EventKind.ALTERNATIVE_SITE):
+        return _moved_site(call)
+    if call.region is None:
+        return "no event: no annotated site lost, no new site gained" if call.evidence else "no event"
+    place = f"{_span(call.region)}, {_bases(call.region.length_bp)}"
+    if call.kind is EventKind.EXON_SKIPPING:
+        return f"exon skipping: {'exon' if call.exons == 1 else f'{call.exons} exons'} {place}"
+    if call.kind is EventKind.INTRON_RETENTION:
+        return f"intron retention: intron {place}"
+    if call.partner0 is None:
+        return f"pseudoexon: {place}"
+    return f"pseudoexon: {place} with an existing {_OTHER[call.evidence[0].site]} at {call.partner0 + 1}"
+
+
+def _moved_site(call: EventCall) -> str:
+    (gain,) = (change for change in call.evidence if change.score > 0)
+    site = f"{call.kind.removesuffix(' site')} {gain.site}"
+    if call.exon_change_bp is None or call.region is None:
+        return f"{site}: not near an annotated exon; no partner site found"
+    size, direction = abs(call.exon_change_bp), "longer" if call.exon_change_bp > 0 else "shorter"
+    return f"{site}: exon {_bases(size)} {direction}, {_span(call.region)}"
+
+
+def _change(change: SiteChange) -> str:
+    return f"{change.site} {'gain' if change.score > 0 else 'loss'} {change.score:+.2f} at {change.pos0 + 1}"
+
+
+def _span(interval: Interval | JunctionChange) -> str:
+    return f"{interval.start0 + 1}-{interval.end0}"
+
+
+def _bases(count: int) -> str:
+    return f"{count:,} bp"

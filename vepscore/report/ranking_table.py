@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from vepscore.genome.regions import VariantText
 from vepscore.io.fields import format_float
 from vepscore.io.info import encode
+from vepscore.report.events import describe_event
 from vepscore.report.ranking import RankedAllele, Ranking
 from vepscore.report.scored_alleles import Entry, ScoredAllele
-from vepscore.report.words import describe_event
 
 if TYPE_CHECKING:
     import pandas as pd
