@@ -11,7 +11,6 @@ from vepscore.genome.annotation import Annotation
 from vepscore.io.signal_files import RegionSignals
 from vepscore.outputs import Output
 from vepscore.report.document import build_document, collect_alleles
-from vepscore.report.modalities import find_modality
 from vepscore.report.page import PageWriter, render_page
 from vepscore.report.ranking import Ranking, RankingOptions, rank
 from vepscore.report.scene import Signals
@@ -23,7 +22,7 @@ WITHOUT = "import sys; sys.modules['{module}'] = None\nfrom vepscore.cli.main im
 
 def ranking_of(source: Path, annotation: Path | None = None) -> Ranking:
     """Rank the alleles of a file by the composite splicing score."""
-    return rank(RankingOptions(source=str(source), modality=find_modality("splice"), annotation=annotation))
+    return rank(RankingOptions(source=str(source), annotation=annotation))
 
 
 def make_report(

@@ -124,21 +124,12 @@ def _predicted_scene(variant: "VariantText", genes: "Genes | None", predictor: "
     from vepscore.report.scene import compose_scene
 
     (signals,) = predictor.predict([variant])
-    name = variant_in_words(variant)
     if isinstance(signals, str):
         raise InputError(
-            f"variant {name}\n{signals}",
+            f"variant {variant_in_words(variant)}\n{signals}",
             hint="give a 1-based position, and REF as the reference has it",
         )
-    return compose_scene(
-        chrom=variant.chrom,
-        pos1=variant.pos1,
-        ref=variant.ref,
-        name=name,
-        details=Details(),
-        annotation=genes,
-        signals=signals,
-    )
+    return compose_scene(variant, Details(), annotation=genes, signals=signals)
 
 
 def _scored_scene(
@@ -156,10 +147,10 @@ def _scored_scene(
         UsageError: the file has fewer alleles.
     """
     from vepscore.report.document import collect_alleles, read_facts
-    from vepscore.report.ranked_frame import ranking_options
+    from vepscore.report.ranking import RankingOptions
     from vepscore.report.ranking import rank as rank_alleles
 
-    options = ranking_options(source, by=by, annotation=annotation, reference=reference, top=rank)
+    options = RankingOptions(source=source, by=by, annotation=annotation, reference=reference, top=rank)
     ranking = rank_alleles(options)
     if len(ranking.rows) < rank:
         raise UsageError(

@@ -70,16 +70,16 @@ def rank(
     output_suffix(output or STDOUT, SUFFIXES)
     check_output_paths([output or STDOUT], [source, annotation, *(genes or ())])
 
-    from vepscore.report.ranked_frame import ranking_options
+    from vepscore.report.ranking import RankingOptions
     from vepscore.report.ranking import rank as rank_alleles
 
     ranking = rank_alleles(
-        ranking_options(
-            source,
+        RankingOptions(
+            source=source,
             by=by,
             annotation=annotation,
             genes=genes,
-            region=region,
+            regions=region,
             max_af=max_af,
             sample=sample,
             tissue=tissue,

@@ -70,20 +70,19 @@ def report(
     from vepscore.io.output_paths import check_output_paths
     from vepscore.report.document import build_document, collect_alleles, read_facts
     from vepscore.report.page import PageWriter, render_page, require_jinja
-    from vepscore.report.ranked_frame import ranking_options
-    from vepscore.report.ranking import rank
+    from vepscore.report.ranking import RankingOptions, rank
 
     require_jinja()
     predicted_from = predictor_inputs(reference, model) if tracks else ()
     check_output_paths([output], [source, annotation, reference, *(genes or ()), *predicted_from])
     with PageWriter(output) as writer:
-        options = ranking_options(
-            source,
+        options = RankingOptions(
+            source=source,
             by=by,
             annotation=annotation,
             reference=reference if tracks else None,
             genes=genes,
-            region=region,
+            regions=region,
             max_af=max_af,
             sample=sample,
             tissue=tissue,

@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vepscore.io.fields import EVENTS_SCORER, format_float
+from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.long_table_reader import LongTableReader
 from vepscore.outputs import SPLICE_CLASSES
+from vepscore.report.from_long_table import entry_of_row
 from vepscore.report.gene_model import Interval
 from vepscore.report.modalities import JUNCTIONS_SCORER
 from vepscore.report.scored_alleles import Entry, ScoredAllele
@@ -32,57 +33,30 @@ Key = tuple[int, int]  # record and alt_index
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """A row of the long table, or an entry of the INFO field VS."""
-
-    scorer: str
-    gene_id: str  # "" if the score is about no gene
-    gene: str
-    track: str
-    strand: str  # of the track; "" if unknown
-    tissue: str
-    term: str  # the tissue's ontology term
-    score: float
-    text: str  # the score with the digits of the file: of a float32, the fewest that identify it
-    quantile: str = ""  # "" if there is none
-    row: int | None = None  # 0-based, of the long table
-    place: Interval | None = None  # the intron of a junction, or the base of a splice event
-    kind: str = ""  # of a splice event: donor or acceptor
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Details:
     """The effects of one allele."""
 
-    effects: tuple[Effect, ...] = ()  # by scorer, each with its strongest tissues; all splice events
-    junctions: tuple[Effect, ...] = ()  # each in its strongest tissue, the strongest first
+    effects: tuple[Entry, ...] = ()  # by scorer, each with its strongest tissues; all splice events
+    junctions: tuple[Entry, ...] = ()  # each in its strongest tissue, the strongest first
     more_tissues: Mapping[str, int] = dataclasses.field(default_factory=dict)  # number excluded, by scorer
 
-    def strongest(self, scorer: str) -> Effect | None:
+    def strongest(self, scorer: str) -> Entry | None:
         """Return the effect of a scorer that is largest in size."""
         return next((effect for effect in self.effects if effect.scorer == scorer), None)
 
 
 def details_of_entries(allele: ScoredAllele) -> Details:
     """Return the details that an annotated VCF has: the largest entry of each scorer and gene."""
-    return _sort([_effect_of_entry(entry) for entry in allele.read_entries()])
+    return _sort([_with_place(entry) for entry in allele.read_entries()])
 
 
-def _effect_of_entry(entry: Entry) -> Effect:
-    site = entry.track.partition(":")[2] if entry.scorer == EVENTS_SCORER else ""
-    return Effect(
-        scorer=entry.scorer,
-        gene_id=entry.gene_id,
-        gene=entry.symbol,
-        track=entry.track,
-        strand="",
-        tissue=entry.tissue,
-        term="",
-        score=entry.score,
-        text=format_float(entry.score),
-        place=Interval(int(site) - 1, int(site)) if site.isdigit() else None,
-        kind=entry.track.partition("_")[0] if site else "",
-    )
+def _with_place(entry: Entry) -> Entry:
+    """Return the entry, with its place if it is a splice event that has one."""
+    site = entry.track.partition(":")[2]
+    if entry.scorer != EVENTS_SCORER or not site.isdigit():
+        return entry
+    place = Interval(int(site) - 1, int(site))
+    return dataclasses.replace(entry, place=place, kind=entry.track.partition("_")[0])
 
 
 def read_details(table: LongTableReader, chosen: Iterable[Key]) -> dict[Key, Details]:
@@ -118,21 +92,14 @@ def _strongest(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _of_rows(rows: pd.DataFrame) -> Details:
     rows = _strongest(rows.reset_index(drop=True))  # again, because an allele may lie in two row groups
-    return _sort([_effect_of_row(row) for row in rows.itertuples()])
+    return _sort([_entry(row) for row in rows.itertuples()])
 
 
-def _effect_of_row(row: Any) -> Effect:
-    return Effect(
-        scorer=row.variant_scorer,
-        gene_id=row.gene_id,
-        gene=row.gene_name,
-        track=row.track_name,
+def _entry(row: Any) -> Entry:
+    return entry_of_row(
+        row,
         strand=row.track_strand,
-        tissue=row.biosample_name,
         term=row.ontology_curie,
-        score=float(row.raw_score),
-        text=str(np.float32(row.raw_score)),
-        quantile="" if np.isnan(row.quantile_score) else str(np.float32(row.quantile_score)),
         row=row.row,
         place=_place(row),
         kind=SPLICE_CLASSES[row.track_index][:-1] if row.variant_scorer == EVENTS_SCORER else "",
@@ -145,12 +112,12 @@ def _place(row: Any) -> Interval | None:
     return None if np.isnan(row.site_pos) else Interval(int(row.site_pos) - 1, int(row.site_pos))
 
 
-def _sort(effects: list[Effect]) -> Details:
+def _sort(effects: list[Entry]) -> Details:
     """Keep the order of the scorers, and sort the effects of each by size."""
-    by_scorer: dict[str, list[Effect]] = {}
+    by_scorer: dict[str, list[Entry]] = {}
     for effect in effects:
         by_scorer.setdefault(effect.scorer, []).append(effect)
-    kept: list[Effect] = []
+    kept: list[Entry] = []
     more: dict[str, int] = {}
     for scorer, own in by_scorer.items():
         own.sort(key=lambda effect: -abs(effect.score))
@@ -167,9 +134,9 @@ def _sort(effects: list[Effect]) -> Details:
     return Details(effects=tuple(kept), junctions=tuple(junctions[:MAX_JUNCTIONS]), more_tissues=more)
 
 
-def _distinct(effects: Iterable[Effect], key: Callable[[Effect], Hashable]) -> list[Effect]:
+def _distinct(effects: Iterable[Entry], key: Callable[[Entry], Hashable]) -> list[Entry]:
     """Return the first effect of each key."""
-    first: dict[Hashable, Effect] = {}
+    first: dict[Hashable, Entry] = {}
     for effect in effects:
         first.setdefault(key(effect), effect)
     return list(first.values())

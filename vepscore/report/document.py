@@ -1,19 +1,21 @@
 """The content of a report as plain values, for the template and the scripts of the page."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from vepscore.genome.alleles import Status
 from vepscore.genome.annotation import Annotation
 from vepscore.io.drawing import to_svg
 from vepscore.io.fields import format_float
 from vepscore.io.lines import STDIN
-from vepscore.report.details import Details, details_of_entries
-from vepscore.report.events import describe_event
+from vepscore.io.long_table_reader import LongTableReader
+from vepscore.report.details import Details, details_of_entries, read_details
 from vepscore.report.modalities import ACTIVE_SUFFIX, SCORER_WORDS, Modality, describe_scorer
-from vepscore.report.packing import Names, pack_details
 from vepscore.report.picture import draw_picture
 from vepscore.report.ranking import RankedAllele, Ranking, is_long_table
 from vepscore.report.ranking_table import exclusions_in_words, variant_in_words
@@ -53,37 +55,26 @@ def collect_alleles(
         annotation: source of the genes in the pictures; None: draw none.
         signals: predictions around each ranked allele, in order.
     """
-    all_details = _read_details(source, ranking.rows)
-    return [
-        ReportedAllele(row=row, details=details, scene=scene_of(row, details, annotation, around))
-        for row, details, around in zip(ranking.rows, all_details, signals, strict=True)
-    ]
+    reported = []
+    for row, details, around in zip(ranking.rows, _read_details(source, ranking.rows), signals, strict=True):
+        scene = compose_scene(
+            row.allele,
+            details,
+            gene=row.event_gene or row.gene,
+            region=row.event.region if row.event else None,
+            annotation=annotation,
+            signals=around,
+        )
+        reported.append(ReportedAllele(row=row, details=details, scene=scene))
+    return reported
 
 
 def _read_details(source: str, rows: Sequence[RankedAllele]) -> list[Details]:
     if not is_long_table(source):
         return [details_of_entries(row.allele) for row in rows]
-    from vepscore.io.long_table_reader import LongTableReader
-    from vepscore.report.details import read_details
-
     keys = [(row.allele.record, row.allele.alt_index) for row in rows]
     found = read_details(LongTableReader(source), keys)
     return [found[key] for key in keys]
-
-
-def scene_of(row: RankedAllele, details: Details, annotation: Annotation | None, signals: Signals) -> Scene:
-    """Return the scene of a ranked allele."""
-    return compose_scene(
-        chrom=row.allele.chrom,
-        pos1=row.allele.pos1,
-        ref=row.allele.ref,
-        name=variant_in_words(row.allele),
-        details=details,
-        gene=row.event_gene or _gene(row),
-        region=row.event.region if row.event else None,
-        annotation=annotation,
-        signals=signals,
-    )
 
 
 def build_document(
@@ -103,7 +94,7 @@ def build_document(
     """
     facts = read_facts(ranking)
     scorers = {effect.scorer for one in alleles for effect in one.details.effects}
-    names = Names()
+    names = {"": 0}
     return {
         "name": "standard input" if source == STDIN else Path(source).name,
         "field": ranking.modality.field,
@@ -117,7 +108,7 @@ def build_document(
         "largest": max((abs(one.row.measure.value) for one in alleles), default=0.0),
         "rows": [_cells(one) for one in alleles],
         "panels": [_panel(one, names) for one in alleles],
-        "names": names.texts,
+        "names": list(names),
         "words": {name: describe_scorer(name) for name in sorted(scorers)},
         "order": sorted(scorers, key=lambda name: _scorer_order(name, ranking.modality)),
         "unscored": [_unscored(allele) for allele in ranking.unscored],
@@ -157,21 +148,20 @@ def _identity(fact: str) -> str:
 def _cells(one: ReportedAllele) -> dict[str, Any]:
     """Return a row of the page's table."""
     row = one.row
-    first = row.measure.parts[0] if row.measure.parts else Entry(scorer="", score=0.0)
     return {
         "rank": row.rank,
         "variant": one.scene.name,
         "chrom": row.allele.chrom,
         "pos1": row.allele.pos1,
         "id": "" if row.allele.id == "." else row.allele.id,
-        "gene": _gene(row),
+        "gene": row.gene,
         "value": format_float(row.measure.value, missing=""),
         "size": abs(row.measure.value),
         "quantile": _quantile(row),
         "event": str(row.event.kind) if row.event else "",
         "event_gene": row.event_gene,
-        "tissue": first.tissue,
-        "scorer": first.scorer,
+        "tissue": row.strongest.tissue,
+        "scorer": row.strongest.scorer,
     }
 
 
@@ -182,15 +172,11 @@ def _scorer_order(name: str, modality: Modality) -> tuple[bool, bool, int, str]:
     return name.endswith(ACTIVE_SUFFIX), name not in modality.weights, place, name
 
 
-def _gene(row: RankedAllele) -> str:
-    return row.measure.gene or (row.measure.parts[0].symbol if row.measure.parts else "")
-
-
 def _quantile(row: RankedAllele) -> str:
     return format_float(row.measure.quantile, missing="")
 
 
-def _panel(one: ReportedAllele, names: Names) -> dict[str, Any]:
+def _panel(one: ReportedAllele, names: dict[str, int]) -> dict[str, Any]:
     """Return the data that the page's script builds a panel from."""
     row, scene = one.row, one.scene
     return {
@@ -198,12 +184,40 @@ def _panel(one: ReportedAllele, names: Names) -> dict[str, Any]:
         "alt_index": row.allele.alt_index,
         "ref": row.allele.ref,
         "alt": row.allele.alt,
-        "event": describe_event(row.event) if row.event else "",
+        "event": row.event_in_words,
         "event_gene": row.event_gene,
-        **pack_details(one.details, names),
+        "effects": [pack_entry(entry, names) for entry in one.details.effects],
+        "more": dict(one.details.more_tissues),
         "pictures": [to_svg(draw_picture(scene, view)) for view in (scene.focus, scene.extent)],
         "has_tracks": scene.predicted is not None,
     }
+
+
+def pack_entry(entry: Entry, names: dict[str, int]) -> list[Any]:
+    """Return a score as a short JSON value, because a page has many and most are never seen.
+
+    Texts that recur are numbered, in the order of `names`, from 1; None and empty values are 0, and zeros at the end
+    are dropped. `assets/panel.js` unpacks this:
+
+        effect    [scorer, score, quantile, track, strand, tissue, term, gene, gene_id, row + 1, start0 + 1, end0]
+
+    Scores and quantiles are texts with the digits of the file.
+    """
+
+    def number(text: str) -> int:
+        return names.setdefault(text, len(names))
+
+    packed = [
+        number(entry.scorer),
+        entry.text,
+        "" if math.isnan(entry.quantile) else str(np.float32(entry.quantile)),
+        *map(number, (entry.track, entry.strand, entry.tissue, entry.term, entry.gene, entry.gene_id)),
+        0 if entry.row is None else entry.row + 1,
+        *((entry.place.start0 + 1, entry.place.end0) if entry.place else (0, 0)),
+    ]
+    while not packed[-1]:
+        packed.pop()
+    return packed
 
 
 def _unscored(allele: ScoredAllele) -> dict[str, str]:

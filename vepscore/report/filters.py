@@ -5,121 +5,99 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.contigs import ContigNames
 from vepscore.genome.gene_ids import without_version
 from vepscore.genome.regions import RegionText, parse_contig, parse_interval
 from vepscore.genome.text_file import open_text
-from vepscore.report.scored_alleles import Entry
+
+if TYPE_CHECKING:
+    from vepscore.report.scored_alleles import Entry
 
 _SHOWN_CONTIGS = 5
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RegionFilter:
-    """A contig or a part of one, 0-based and half-open."""
-
-    text: str  # as given
-    readings: tuple[
-        tuple[ContigNames, RegionText], ...
-    ]  # possible meanings, each with its contig under any name
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `chr1`, `chr1:1000` or `chr1:1,000-2,000`, 1-based, both ends included.
-
-        The name of a contig may have colons, so a text may have two readings.
-
-        Raises:
-            UsageError: the text is none of these.
-        """
-        found = [reading for reading in (parse_contig(text), parse_interval(text)) if reading is not None]
-        if not found:
-            raise UsageError(f"--region {text}\nexpected CONTIG, CONTIG:POS or CONTIG:START-END, 1-based")
-        return cls(text, tuple((ContigNames([reading.contig]), reading) for reading in found))
-
-    def among(self, contigs: Iterable[str]) -> Self:
-        """Return the region in a file with these contigs; a reading whose contig is in the file is preferred."""
-        known = ContigNames(contigs)
-        found = [one for one in self.readings if known.match(one[1].contig) is not None]
-        return dataclasses.replace(self, readings=tuple(found[:1])) if found else self
-
-    def names(self, chrom: str) -> bool:
-        """Return whether the region may be on the contig."""
-        return any(contig.match(chrom) is not None for contig, _ in self.readings)
-
-    def overlaps(self, chrom: str, pos1: int, ref: str) -> bool:
-        """Return whether REF has a base in the region."""
-        start0, end0 = pos1 - 1, pos1 - 1 + max(len(ref), 1)
-        return any(
-            contig.match(chrom) is not None
-            and end0 > part.start0
-            and (part.end0 is None or start0 < part.end0)
-            for contig, part in self.readings
-        )
 
 
 class RegionFilters:
     """Keep alleles in any of some regions; without regions, keep all.
 
+    The name of a contig may have colons, so a text may have two readings. One whose contig is in the file is preferred.
+
     Args:
-        regions: the regions as given.
+        texts: `chr1`, `chr1:1000` or `chr1:1,000-2,000`, 1-based, both ends included.
+
+    Raises:
+        UsageError: a text is none of these.
     """
 
-    def __init__(self, regions: Sequence[RegionFilter]) -> None:
-        self._regions = tuple(regions)
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._readings = {text: _read_region(text) for text in texts}
         self._contigs: dict[str, None] = {}  # of the file, in order
 
     def declare(self, contigs: Iterable[str]) -> None:
         """Add contigs that the file declares."""
         self._contigs |= dict.fromkeys(contigs)
-        self._regions = tuple(region.among(self._contigs) for region in self._regions)
+        known = ContigNames(self._contigs)
+        for text, readings in self._readings.items():
+            found = [one for one in readings if known.match(one[1].contig) is not None]
+            self._readings[text] = found[:1] or readings
 
     def include(self, chrom: str, pos1: int, ref: str) -> bool:
         """Return whether REF has a base in a region, or there are no regions."""
-        if not self._regions:
+        if not self._readings:
             return True
         self._contigs[chrom] = None
-        return any(region.overlaps(chrom, pos1, ref) for region in self._regions)
+        start0, end0 = pos1 - 1, pos1 - 1 + max(len(ref), 1)
+        return any(
+            names.match(chrom) is not None
+            and end0 > part.start0
+            and (part.end0 is None or start0 < part.end0)
+            for readings in self._readings.values()
+            for names, part in readings
+        )
 
     def find_unknown(self) -> str | None:
         """Return a warning about regions on contigs that the file does not have; None if there are none."""
-        unknown = [one.text for one in self._regions if not any(map(one.names, self._contigs))]
+        contigs = list(self._contigs)
+        unknown = [
+            text
+            for text, readings in self._readings.items()
+            if not any(names.match(chrom) for names, _ in readings for chrom in contigs)
+        ]
         if not unknown:
             return None
-        contigs = list(self._contigs)
         shown = ", ".join(contigs[:_SHOWN_CONTIGS]) + (" …" if len(contigs) > _SHOWN_CONTIGS else "")
         return f"--region {', '.join(unknown)}: the file has no such contig; its contigs: {shown or 'none'}"
+
+
+def _read_region(text: str) -> list[tuple[ContigNames, RegionText]]:
+    """Return the possible readings of a region, each with its contig under any name."""
+    found = [reading for reading in (parse_contig(text), parse_interval(text)) if reading is not None]
+    if not found:
+        raise UsageError(f"--region {text}\nexpected CONTIG, CONTIG:POS or CONTIG:START-END, 1-based")
+    return [(ContigNames([reading.contig]), reading) for reading in found]
 
 
 class GeneList:
     """Genes by name or id, in any case; Ensembl ids with or without their version.
 
     Args:
-        names: the names and ids as given.
+        texts: each is a file with a gene in the first column of each line, or names separated by commas.
+
+    Raises:
+        UsageError: a file is a GTF or cannot be read, or there is no gene.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = {_key(name): name for name in names}
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._names = {_key(name): name for text in texts for name in _read_names(text)}
         self._found: set[str] = set()
-
-    @classmethod
-    def parse(cls, texts: Sequence[str]) -> Self:
-        """Read texts: each is a file with a gene in the first column of each line, or names separated by commas.
-
-        Raises:
-            UsageError: a file is a GTF or cannot be read, or there is no gene.
-        """
-        names = [name for text in texts for name in _names(text)]
-        if not names:
+        if not self._names:
             raise UsageError(f"--gene {' '.join(texts)}\nfound no gene, expected names or ids")
-        return cls(names)
 
-    def has(self, entry: Entry) -> bool:
+    def has(self, entry: "Entry") -> bool:
         """Return whether the entry is about one of the genes."""
-        keys = {_key(entry.gene_id), _key(entry.symbol)} & self._names.keys()
+        keys = {_key(entry.gene_id), _key(entry.gene)} & self._names.keys()
         self._found |= keys
         return bool(keys)
 
@@ -133,7 +111,7 @@ def _key(name: str) -> str:
     return without_version(name).casefold()
 
 
-def _names(text: str) -> list[str]:
+def _read_names(text: str) -> list[str]:
     path = Path(text)
     if not os.path.isfile(path):
         return [name.strip() for name in text.split(",") if name.strip()]

@@ -1,9 +1,9 @@
 """The alleles of a long table, in the order of their rows: of a Parquet file or of a DataFrame."""
 
-import collections
+import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -12,14 +12,12 @@ import pyarrow.compute as pc
 
 from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
-from vepscore.genome.consistency import ContigSource
 from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.long_table_reader import LongTableReader
 from vepscore.outputs import EVENT_KINDS, SPLICE_CLASSES
 from vepscore.report.events import JunctionChange
-from vepscore.report.filters import RegionFilter, RegionFilters
 from vepscore.report.modalities import JUNCTIONS_SCORER, WITHOUT_TISSUE, Modality
-from vepscore.report.scored_alleles import Entry, ScoredAllele
+from vepscore.report.scored_alleles import AlleleReader, Entry, ScoredAllele
 
 _ALLELE = ["record", "alt_index", "chrom", "pos", "ref", "alt"]
 _TEXTS = ("variant_scorer", "gene_id", "gene_name", "track_name", "ontology_curie", "biosample_name")
@@ -29,8 +27,8 @@ _KEY = ["record", "alt_index"]
 _SHOWN_TISSUES = 20
 
 
-class LongTableAlleles:
-    """Iterate once over the alleles of a long table that pass the filters. A Parquet file has scored alleles only.
+class LongTableAlleles(AlleleReader):
+    """The alleles of a long table. A Parquet file has scored alleles only, and declares no contigs.
 
     Args:
         table: the long table.
@@ -39,11 +37,8 @@ class LongTableAlleles:
         tissue: keep only tracks of this biosample or ontology term, in any case. Tracks without a tissue, such as
             those of SPLICE_SITES, are kept too.
 
-    Attributes:
-        excluded: reason → alleles.
-        provenance: lines that say how the scores were made.
-        regions: the regions, with the contigs found so far.
-        contigs: None, because the table declares none.
+    Raises:
+        UsageError: a region is malformed.
     """
 
     def __init__(
@@ -51,23 +46,15 @@ class LongTableAlleles:
         table: LongTableReader,
         modality: Modality,
         *,
-        regions: Sequence[RegionFilter] = (),
+        regions: Iterable[str] = (),
         tissue: str | None = None,
     ) -> None:
-        self.excluded: collections.Counter[str] = collections.Counter()
-        self.provenance: tuple[str, ...] = ()
-        self.contigs: ContigSource | None = None
-        self.regions = RegionFilters(regions)
-        self._table, self._modality = table, modality
+        super().__init__(modality, regions)
+        self._table = table
         self._status = ["status"] if table.has_status else []
         self._tissue = None if tissue is None else _TissueFilter(tissue, modality)
 
     def __iter__(self) -> Iterator[ScoredAllele]:
-        """Yield the alleles in the order of the table.
-
-        Raises:
-            InputError: the table is not a long table, or no track is of the tissue.
-        """
         self.provenance = self._table.provenance()
         rest: pd.DataFrame | None = None
         for group in self._table.groups([*_COLUMNS, *self._status]):
@@ -155,9 +142,9 @@ def _entries(rows: pd.DataFrame) -> Iterator[Entry]:
     sizes = others["raw_score"].abs()
     largest = sizes.groupby([others["variant_scorer"], others["gene_id"]], sort=False).idxmax()
     for row in others.loc[largest].itertuples():
-        yield _entry(row, str(row.track_name))
+        yield entry_of_row(row)
     for number, row in enumerate(rows[is_event].itertuples()):
-        yield _entry(row, _event_name(row, number))
+        yield dataclasses.replace(entry_of_row(row), track=_event_name(row, number))
 
 
 def _event_name(row: Any, number: int) -> str:
@@ -168,15 +155,17 @@ def _event_name(row: Any, number: int) -> str:
     return f"{site}_{'gain' if row.raw_score > 0 else 'loss'}:{int(row.site_pos)}"
 
 
-def _entry(row: Any, track: str) -> Entry:
+def entry_of_row(row: Any, /, **more: Any) -> Entry:
+    """Return a row of the table as an entry, with more fields of it."""
     return Entry(
         scorer=row.variant_scorer,
         gene_id=row.gene_id,
-        symbol=row.gene_name,
+        gene=row.gene_name,
         score=float(row.raw_score),
-        track=track,
+        track=row.track_name,
         tissue=row.biosample_name,
         quantile=float(row.quantile_score),
+        **more,
     )
 
 

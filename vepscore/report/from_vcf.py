@@ -1,14 +1,11 @@
 """Read the alleles of an annotated VCF or BCF."""
 
-import collections
 import functools
 import math
 import urllib.parse
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 from vepscore.errors import InputError
-from vepscore.genome.consistency import ContigSource
 from vepscore.io.fields import DETAIL, MISSING, QUANTILE_FIELDS, STATUS
 from vepscore.io.genotypes import Genotypes
 from vepscore.io.header import PROVENANCE_PREFIX, VcfHeader
@@ -16,58 +13,48 @@ from vepscore.io.header_contigs import contigs_of_header
 from vepscore.io.info import encode
 from vepscore.io.info_values import InfoValues
 from vepscore.io.records import Record, RecordReader, open_records
-from vepscore.report.filters import MaxFrequency, RegionFilter, RegionFilters
+from vepscore.report.filters import MaxFrequency
 from vepscore.report.modalities import Modality
-from vepscore.report.scored_alleles import Entry, Measure, ScoredAllele
+from vepscore.report.scored_alleles import AlleleReader, Entry, Measure, ScoredAllele
 
 
-class VcfAlleles:
-    """Iterate once over the alleles of an annotated VCF that pass the filters.
+class VcfAlleles(AlleleReader):
+    """The alleles of an annotated VCF.
 
     Args:
         path: VCF or BCF; "-" is standard input.
         modality: its fields are read.
         regions: keep only alleles that overlap one of these; empty: keep all.
-        max_frequency: keep only alleles up to this frequency.
+        max_af: keep only alleles up to this frequency, such as "AF=0.001".
         sample: keep only alleles that this sample carries.
 
-    Attributes:
-        excluded: reason → alleles.
-        provenance: header lines that say how the scores were made.
-        regions: the regions, with the contigs found so far.
-        contigs: the header's contigs; known once the alleles are read.
+    Raises:
+        UsageError: a region or the frequency is malformed.
     """
 
     def __init__(
         self,
-        path: str | Path,
+        path: str,
         modality: Modality,
         *,
-        regions: Sequence[RegionFilter] = (),
-        max_frequency: MaxFrequency | None = None,
+        regions: Iterable[str] = (),
+        max_af: str | None = None,
         sample: str | None = None,
     ) -> None:
-        self.excluded: collections.Counter[str] = collections.Counter()
-        self.provenance: tuple[str, ...] = ()
-        self.contigs: ContigSource | None = None
-        self.regions = RegionFilters(regions)
-        self._path, self._modality = path, modality
-        self._max_frequency, self._sample = max_frequency, sample
+        super().__init__(modality, regions)
+        self._path, self._sample = path, sample
+        self._max_frequency = MaxFrequency.parse(max_af) if max_af else None
 
     def __iter__(self) -> Iterator[ScoredAllele]:
-        """Yield the alleles in the order of the file.
-
-        Raises:
-            InputError: the file cannot be read, lacks a field or the sample, or a value is malformed.
-        """
         with open_records(self._path) as records:
             values = InfoValues(records.header)
             self._check(records.header, values)
             genotypes = None if self._sample is None else Genotypes(records.header, self._sample)
             self.contigs = contigs_of_header(records.header)
             self.regions.declare(self.contigs.contigs)
-            meta = records.header.meta
-            self.provenance = tuple(line for line in meta if line.startswith(PROVENANCE_PREFIX))
+            self.provenance = tuple(
+                line for line in records.header.meta if line.startswith(PROVENANCE_PREFIX)
+            )
             for record in records:
                 yield from self._alleles(records, record, values, genotypes)
         if genotypes is not None:
@@ -153,16 +140,16 @@ def _number(text: str, field: str, where: str) -> float:
         ) from None
 
 
-def _parse_entries(text: str, alt: str, where: str) -> tuple[Entry, ...]:
+def _parse_entries(detail: str, alt: str, where: str) -> tuple[Entry, ...]:
     """Return the entries of the INFO field VS for one ALT."""
     entries = []
-    for entry in text.split(","):
+    for entry in detail.split(","):
         parts = entry.split("|")
         if len(parts) < 7 or parts[0] != encode(alt) or not parts[4]:
             continue
-        _, scorer, gene_id, symbol, score, track, tissue = map(urllib.parse.unquote, parts[:7])
-        number = _number(score, DETAIL.id, where)
+        _, scorer, gene_id, gene, text, track, tissue = map(urllib.parse.unquote, parts[:7])
+        score = _number(text, DETAIL.id, where)
         entries.append(
-            Entry(scorer=scorer, gene_id=gene_id, symbol=symbol, score=number, track=track, tissue=tissue)
+            Entry(scorer=scorer, gene_id=gene_id, gene=gene, score=score, track=track, tissue=tissue)
         )
     return tuple(entries)

@@ -11,7 +11,8 @@ import numpy as np
 
 from vepscore.io.drawing import Anchor, Drawing, Label, Point, Stroke
 from vepscore.report.gene_model import Interval
-from vepscore.report.scene import BIN_BP, GeneLane, PlacedEffect, Profile, Scene, SpliceSite
+from vepscore.report.scene import BIN_BP, GeneLane, Profile, Scene, SpliceSite
+from vepscore.report.scored_alleles import Entry
 
 WIDTH, LEFT, RIGHT = 1100.0, 150.0, 1076.0  # pixels: of the picture; edges of what is drawn to scale
 # Okabe and Ito's colors, with a darker purple, which is easier to read on white.
@@ -47,9 +48,7 @@ def draw_picture(scene: Scene, view: Interval | None = None) -> Drawing:
 
 
 def _title(scene: Scene) -> str:
-    changes = [
-        f"{_change_name(one)} {one.effect.text} at {one.place.start0 + 1}" for one in scene.site_changes
-    ]
+    changes = [f"{_change_name(one)} {one.text} at {site.start0 + 1}" for site, one in scene.site_changes]
     return f"Picture of {scene.name}. {'; '.join(changes) or 'No splice site changes by 0.05 or more.'}"
 
 
@@ -132,30 +131,21 @@ def _draw_junctions(canvas: _Canvas, scene: Scene) -> None:
         return
     base = canvas.y + _JUNCTION_HEIGHT
     canvas.lane_name(canvas.y + 40, "junctions", "|ln fold change|")
-    largest = max(one.effect.score for one in scene.junctions)
-    seen = [one for one in scene.junctions if canvas.sees(one.place)]
-    for index, one in enumerate(seen):
-        width = one.place.length_bp * canvas.pixels_per_base
-        rise = min(_JUNCTION_HEIGHT - 22, 26 + 0.25 * width) - 7 * (index % 3)
-        canvas.line(
-            _arc(canvas, one.place, base, rise),
-            JUNCTION,
-            width=1 + 3 * one.effect.score / largest,
-            title=_junction_title(one),
-        )
-        left, right = canvas.x(one.place.start0), canvas.x(one.place.end0)
-        label = f"{one.effect.score:.3g}"
+    largest = max(one.score for _, one in scene.junctions)
+    seen = [(place, one) for place, one in scene.junctions if canvas.sees(place)]
+    for index, (place, one) in enumerate(seen):
+        rise = min(_JUNCTION_HEIGHT - 22, 26 + 0.25 * place.length_bp * canvas.pixels_per_base)
+        rise -= 7 * (index % 3)
+        where = " ".join(filter(None, (one.gene, one.tissue)))
+        title = f"junction {place.start0 + 1:,}-{place.end0:,}, {where}: {one.text}"
+        canvas.line(_arc(canvas, place, base, rise), JUNCTION, width=1 + 3 * one.score / largest, title=title)
+        left, right = canvas.x(place.start0), canvas.x(place.end0)
         middle = (max(left, LEFT + 30) + min(right, RIGHT - 30)) / 2
-        part = (middle - LEFT) / canvas.pixels_per_base + canvas.view.start0 - one.place.start0
-        height = rise * math.sin(math.acos(1 - 2 * min(max(part / one.place.length_bp, 0), 1)))
-        canvas.text(middle, base - height - 5, label, JUNCTION, anchor="middle", size=SMALL, has_halo=True)
+        part = (middle - LEFT) / canvas.pixels_per_base + canvas.view.start0 - place.start0
+        height = rise * math.sin(math.acos(1 - 2 * min(max(part / place.length_bp, 0), 1)))
+        style: dict[str, Any] = {"anchor": "middle", "size": SMALL, "has_halo": True}
+        canvas.text(middle, base - height - 5, f"{one.score:.3g}", JUNCTION, **style)
     canvas.y = base + 8
-
-
-def _junction_title(one: PlacedEffect) -> str:
-    place, effect = one.place, one.effect
-    where = " ".join(filter(None, (effect.gene, effect.tissue)))
-    return f"junction {place.start0 + 1:,}-{place.end0:,}, {where}: {effect.text}"
 
 
 def _arc(canvas: _Canvas, place: Interval, base: float, rise: float) -> list[Point]:
@@ -230,16 +220,16 @@ def _draw_site_changes(canvas: _Canvas, scene: Scene) -> None:
         return
     canvas.lane_name(canvas.y + 14, "site changes", "SPLICE_EVENTS")
     ends: list[float] = []  # right end of the last label on each level
-    seen = [one for one in scene.site_changes if canvas.sees(one.place)]
-    for one in sorted(seen, key=lambda change: change.place):
-        text = f"{_change_name(one)} {one.effect.score:+.3g}"
-        x, width = canvas.x(one.place.start0 + 0.5), 7.0 * len(text) + 16
+    seen = [(site, one) for site, one in scene.site_changes if canvas.sees(site)]
+    for site, one in sorted(seen, key=lambda change: change[0]):
+        text = f"{_change_name(one)} {one.score:+.3g}"
+        x, width = canvas.x(site.start0 + 0.5), 7.0 * len(text) + 16
         is_left = x + width > RIGHT
         start, end = (x - width, x + 8) if is_left else (x - 8, x + width)
         level = next((index for index, last in enumerate(ends) if last <= start), len(ends))
         ends[level : level + 1] = [end]
         y = canvas.y + 4 + 17 * level
-        is_gain = one.effect.score > 0
+        is_gain = one.score > 0
         tip, foot = (y, y + 11) if is_gain else (y + 11, y)
         canvas.shapes.append(
             Stroke(
@@ -247,17 +237,16 @@ def _draw_site_changes(canvas: _Canvas, scene: Scene) -> None:
                 color=ALTERNATE,
                 fill=ALTERNATE if is_gain else "#fff",
                 width=1.5,
-                title=f"{text} at {one.place.start0 + 1:,}, {one.effect.gene}",
+                title=f"{text} at {site.start0 + 1:,}, {one.gene}",
             )
         )
-        canvas.text(
-            x - 10 if is_left else x + 10, y + 10, text, anchor="end" if is_left else "start", has_halo=True
-        )
+        shift, anchor = (-10, "end") if is_left else (10, "start")
+        canvas.text(x + shift, y + 10, text, anchor=anchor, has_halo=True)
     canvas.y += 16 + 17 * max(1, len(ends))
 
 
-def _change_name(one: PlacedEffect) -> str:
-    return f"{one.effect.kind} {'gain' if one.effect.score > 0 else 'loss'}"
+def _change_name(one: Entry) -> str:
+    return f"{one.kind} {'gain' if one.score > 0 else 'loss'}"
 
 
 def _draw_genes(canvas: _Canvas, scene: Scene) -> None:

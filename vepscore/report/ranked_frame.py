@@ -1,13 +1,11 @@
-"""The function `vepscore.rank` of the Python API, and its options as text."""
+"""The function `vepscore.rank` of the Python API."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vepscore.report.filters import GeneList, MaxFrequency, RegionFilter
-from vepscore.report.modalities import find_modality
-from vepscore.report.ranking import RankingOptions, Source
+from vepscore.report.ranking import RankingOptions
 from vepscore.report.ranking import rank as rank_alleles
 from vepscore.report.ranking_table import ranking_frame
 
@@ -55,12 +53,12 @@ def rank(
         [1, 2]
     """
     source = os.fspath(scored) if isinstance(scored, str | os.PathLike) else _renumber(scored)
-    options = ranking_options(
-        source,
+    options = RankingOptions(
+        source=source,
         by=by,
         annotation=None if genes is None else Path(genes),
         genes=gene,
-        region=region,
+        regions=region,
         max_af=max_af,
         sample=sample,
         tissue=tissue,
@@ -73,35 +71,3 @@ def _renumber(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return the frame with a number for each variant, since tables of several calls count from 0 each."""
     key = [name for name in ("record", "alt_index", "variant_id") if name in frame]
     return frame.assign(record=frame.groupby(key, sort=False, observed=True).ngroup(), alt_index=0)
-
-
-def ranking_options(
-    source: Source,
-    *,
-    by: str,
-    annotation: Path | None = None,
-    reference: Path | None = None,
-    genes: Sequence[str] | None = None,
-    region: Sequence[str] | None = None,
-    max_af: str | None = None,
-    sample: str | None = None,
-    tissue: str | None = None,
-    top: int | None = None,
-) -> RankingOptions:
-    """Parse the options of a ranking.
-
-    Raises:
-        UsageError: one of them is malformed.
-    """
-    return RankingOptions(
-        source=source,
-        modality=find_modality(by),
-        annotation=annotation,
-        reference=reference,
-        genes=GeneList.parse(list(genes)) if genes else None,
-        regions=tuple(map(RegionFilter.parse, region or ())),
-        max_frequency=MaxFrequency.parse(max_af) if max_af else None,
-        sample=sample,
-        tissue=tissue,
-        top=top,
-    )

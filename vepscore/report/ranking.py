@@ -6,7 +6,7 @@ import functools
 import heapq
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
@@ -19,17 +19,15 @@ from vepscore.genome.fasta import Reference
 from vepscore.genome.gene_ids import without_version
 from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.lines import STDIN
-from vepscore.report.events import EventCall, SiteChange, call_event
-from vepscore.report.filters import GeneList, MaxFrequency, RegionFilter
+from vepscore.report.events import EventCall, SiteChange, call_event, describe_event
+from vepscore.report.filters import GeneList
 from vepscore.report.from_vcf import VcfAlleles
 from vepscore.report.gene_model import GeneModel, read_gene_model
-from vepscore.report.modalities import Modality
-from vepscore.report.scored_alleles import Entry, Measure, ScoredAllele, measure, site_changes
+from vepscore.report.modalities import Modality, find_modality
+from vepscore.report.scored_alleles import AlleleReader, Entry, Measure, ScoredAllele, measure, site_changes
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from vepscore.report.from_long_table import LongTableAlleles
 
 log = logging.getLogger(__name__)
 
@@ -37,20 +35,20 @@ log = logging.getLogger(__name__)
 Source: TypeAlias = Union[str, Path, "pd.DataFrame"]
 
 _PARQUET_MAGIC = b"PAR1"
-_NOT_APPLICABLE = "without an applicable scorer"
+_NO_ENTRY = Entry(scorer="", score=math.nan)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RankingOptions:
-    """The source of a ranking, and the filters on its alleles."""
+    """The source of a ranking, and the filters on its alleles, as users write them."""
 
     source: Source
-    modality: Modality
+    by: str = "splice"  # name of a modality
     annotation: Path | None = None  # GTF, for the events
     reference: Path | None = None  # FASTA, checked against the other files
-    genes: GeneList | None = None
-    regions: tuple[RegionFilter, ...] = ()
-    max_frequency: MaxFrequency | None = None
+    genes: Sequence[str] | None = None
+    regions: Sequence[str] | None = None
+    max_af: str | None = None
     sample: str | None = None
     tissue: str | None = None
     top: int | None = None
@@ -65,6 +63,21 @@ class RankedAllele:
     measure: Measure
     event: EventCall | None = None  # None without an annotation, or without splice events of the gene
     event_gene: str = ""  # name of the gene that the event is about
+
+    @property
+    def strongest(self) -> Entry:
+        """The entry that contributes most; an empty one if there is none."""
+        return self.measure.parts[0] if self.measure.parts else _NO_ENTRY
+
+    @property
+    def gene(self) -> str:
+        """Name of the gene of the value."""
+        return self.measure.gene or self.strongest.gene
+
+    @property
+    def event_in_words(self) -> str:
+        """The event in one line; "" without one."""
+        return describe_event(self.event) if self.event else ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,18 +98,23 @@ def rank(options: RankingOptions) -> Ranking:
     Raises:
         VepscoreError: a file cannot be read or lacks what is requested, or the options do not fit it.
     """
-    source = _open(options)
-    selection = _Selection(options, source.excluded)
+    modality = find_modality(options.by)
+    genes = GeneList(options.genes) if options.genes else None
+    source = _open(options, modality)
+    selection = _Selection(modality, genes, source.excluded)
     chosen = selection.strongest(source, options.top)
     annotation = Annotation.from_gtf(options.annotation) if options.annotation else None
-    _check_files(options, source, annotation, [allele for allele, _ in chosen])
-    rows = _rows(chosen, _EventCaller(annotation) if annotation else None, options)
+    reference = Reference(options.reference) if options.reference else None
+    check_files(header=source.contigs, reference=reference, annotation=annotation)
+    contigs = collections.Counter(allele.chrom for allele, _ in chosen)
+    check_record_contigs(contigs, unit="alleles", reference=reference, annotation=annotation)
+    rows = _rows(chosen, modality, _EventCaller(annotation) if annotation else None)
     if problem := source.regions.find_unknown():
         log.warning("%s", problem)
-    if options.genes and (unseen := options.genes.unseen):
-        log.info("no score of %s", ", ".join(unseen))
+    if genes and genes.unseen:
+        log.info("no score of %s", ", ".join(genes.unseen))
     return Ranking(
-        modality=options.modality,
+        modality=modality,
         rows=tuple(rows),
         unscored=tuple(selection.unscored),
         alleles=len(rows) + len(selection.unscored) + sum(source.excluded.values()),
@@ -108,25 +126,13 @@ def rank(options: RankingOptions) -> Ranking:
 Candidate = tuple[ScoredAllele, Measure]
 
 
-def _check_files(
-    options: RankingOptions,
-    source: "VcfAlleles | LongTableAlleles",
-    annotation: Annotation | None,
-    alleles: Iterable[ScoredAllele],
-) -> None:
-    reference = Reference(options.reference) if options.reference else None
-    check_files(header=source.contigs, reference=reference, annotation=annotation)
-    contigs = collections.Counter(allele.chrom for allele in alleles)
-    check_record_contigs(contigs, unit="alleles", reference=reference, annotation=annotation)
-
-
 def _rows(
-    chosen: Iterable[Candidate], caller: "_EventCaller | None", options: RankingOptions
+    chosen: Iterable[Candidate], modality: Modality, caller: "_EventCaller | None"
 ) -> list[RankedAllele]:
     rows = []
     for place, (allele, found) in enumerate(chosen, start=1):
-        if options.genes is None and not found.parts:  # so far only the stated value was read
-            found = measure(allele, options.modality)
+        if not found.parts:  # so far only the stated value was read
+            found = measure(allele, modality)
         event, gene = caller.call(allele, found) if caller else (None, "")
         rows.append(RankedAllele(rank=place, allele=allele, measure=found, event=event, event_gene=gene))
     if caller and rows and all(row.event is None for row in rows):
@@ -142,10 +148,12 @@ def _order(candidate: Candidate) -> tuple[float, int, int]:
 class _Selection:
     """Separate the alleles that can be ranked from the others, and count both."""
 
-    def __init__(self, options: RankingOptions, excluded: collections.Counter[str]) -> None:
+    def __init__(
+        self, modality: Modality, genes: GeneList | None, excluded: collections.Counter[str]
+    ) -> None:
         self.unscored: list[ScoredAllele] = []
         self._count = 0  # of candidates
-        self._modality, self._genes, self._excluded = options.modality, options.genes, excluded
+        self._modality, self._genes, self._excluded = modality, genes, excluded
 
     def strongest(self, alleles: Iterable[ScoredAllele], top: int | None) -> list[Candidate]:
         """Return the candidates in their order, at most `top` of them."""
@@ -159,7 +167,7 @@ class _Selection:
     def _candidates(self, alleles: Iterable[ScoredAllele]) -> Iterator[Candidate]:
         for allele in alleles:
             if allele.status == Status.NOT_APPLICABLE:  # most of a whole genome: counted, not listed
-                self._excluded[_NOT_APPLICABLE] += 1
+                self._excluded["without an applicable scorer"] += 1
             elif allele.status != Status.OK:
                 self.unscored.append(dataclasses.replace(allele, read_entries=tuple))
             elif self._genes and not any([self._genes.has(entry) for entry in allele.read_entries()]):
@@ -171,14 +179,10 @@ class _Selection:
                 yield allele, found
 
     def _measure(self, allele: ScoredAllele) -> Measure:
-        if self._genes is None and allele.stated is not None:
-            return allele.stated
-        return measure(allele, self._modality, self._is_listed(self._genes))
-
-    @staticmethod
-    def _is_listed(genes: GeneList | None) -> Callable[[Entry], bool] | None:
-        """Return which entries count: those of the genes, and those about no gene. None: all."""
-        return None if genes is None else lambda entry: not entry.gene_id or genes.has(entry)
+        genes = self._genes
+        if genes is None:
+            return allele.stated or measure(allele, self._modality)
+        return measure(allele, self._modality, lambda entry: not entry.gene_id or genes.has(entry))
 
 
 class _EventCaller:
@@ -195,7 +199,7 @@ class _EventCaller:
         If the gene has several loci, the one that changes most counts.
         """
         entries = allele.read_entries()
-        names = {entry.gene_id: entry.symbol for entry in entries if entry.scorer == EVENTS_SCORER}
+        names = {entry.gene_id: entry.gene for entry in entries if entry.scorer == EVENTS_SCORER}
         loci = site_changes(entries)
         if not loci:
             self.problem = f"the file has no scores of {EVENTS_SCORER}"
@@ -226,40 +230,32 @@ def _strongest(changes: Iterable[SiteChange]) -> float:
     return max((abs(change.score) for change in changes), default=0.0)
 
 
-def _open(options: RankingOptions) -> "VcfAlleles | LongTableAlleles":
+def _open(options: RankingOptions, modality: Modality) -> AlleleReader:
     """Open the alleles of the source.
 
     Raises:
-        UsageError: an option is for the other kind of source.
+        UsageError: an option is malformed, or for the other kind of source.
     """
-    if is_long_table(options.source):
-        return _open_long_table(options)
-    if options.tissue is not None:
-        raise UsageError(
-            f"--tissue with {options.source}\nan annotated VCF has only the largest score over all tissues",
-            hint="rank the long table of the same run, which `vepscore score -o OUT.parquet` writes",
-        )
-    return VcfAlleles(
-        str(options.source),
-        options.modality,
-        regions=options.regions,
-        max_frequency=options.max_frequency,
-        sample=options.sample,
-    )
-
-
-def _open_long_table(options: RankingOptions) -> "LongTableAlleles":
+    regions = options.regions or ()
+    if not is_long_table(options.source):
+        if options.tissue is not None:
+            raise UsageError(
+                f"--tissue with {options.source}\nan annotated VCF has only the largest score over all tissues",
+                hint="rank the long table of the same run, which `vepscore score -o OUT.parquet` writes",
+            )
+        path = str(options.source)
+        return VcfAlleles(path, modality, regions=regions, max_af=options.max_af, sample=options.sample)
     from vepscore.io.long_table_reader import LongTableReader
     from vepscore.report.from_long_table import LongTableAlleles
 
     table = LongTableReader(options.source)
-    for name, value in (("--max-af", options.max_frequency), ("--sample", options.sample)):
+    for name, value in (("--max-af", options.max_af), ("--sample", options.sample)):
         if value is not None:
             raise UsageError(
                 f"{name} with {table.name}\na long table has neither INFO fields nor genotypes",
                 hint="rank the annotated VCF instead",
             )
-    return LongTableAlleles(table, options.modality, regions=options.regions, tissue=options.tissue)
+    return LongTableAlleles(table, modality, regions=regions, tissue=options.tissue)
 
 
 def is_long_table(source: Source) -> bool:

@@ -4,14 +4,12 @@ TSV: `##key=value` lines, the column names, a row for each ranked allele, then t
 have no rank.
 """
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vepscore.genome.regions import VariantText
 from vepscore.io.fields import format_float
 from vepscore.io.info import encode
-from vepscore.report.events import describe_event
 from vepscore.report.ranking import RankedAllele, Ranking
 from vepscore.report.scored_alleles import Entry, ScoredAllele
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 
 Value = str | int | float | None
 _SHOWN_ALLELE = 20  # characters of REF and ALT on a terminal
-_NO_ENTRY = Entry(scorer="", score=math.nan)
 
 
 def ranking_frame(ranking: Ranking) -> "pd.DataFrame":
@@ -87,19 +84,18 @@ def _allele_values(allele: ScoredAllele) -> list[Value]:
 
 
 def _score_values(row: RankedAllele) -> list[Value]:
-    found = row.measure
-    first = found.parts[0] if found.parts else _NO_ENTRY
+    found, first = row.measure, row.strongest
     return [
         found.value,
         found.quantile,
-        found.gene or first.symbol,
-        next((part.gene_id for part in found.parts if part.symbol == found.gene), first.gene_id),
+        row.gene,
+        next((part.gene_id for part in found.parts if part.gene == found.gene), first.gene_id),
         first.track,
         first.tissue,
         ",".join(map(_maximum, found.parts)),
         str(row.event.kind) if row.event else "",
         row.event_gene,
-        describe_event(row.event) if row.event else "",
+        row.event_in_words,
     ]
 
 
@@ -109,24 +105,22 @@ def _key(allele: ScoredAllele) -> list[Value]:
 
 def _maximum(entry: Entry) -> str:
     """Return an entry as in the INFO field VS, but without the allele."""
-    texts = (entry.scorer, entry.gene_id, entry.symbol, format_float(entry.score), entry.track, entry.tissue)
+    texts = (entry.scorer, entry.gene_id, entry.gene, format_float(entry.score), entry.track, entry.tissue)
     return "|".join(map(encode, texts))
 
 
 def _short_cells(row: RankedAllele) -> tuple[str, ...]:
-    first = row.measure.parts[0] if row.measure.parts else _NO_ENTRY
-    gene = row.measure.gene or first.symbol
-    event = describe_event(row.event) if row.event else ""
-    if event and row.event_gene != gene:
+    event = row.event_in_words
+    if event and row.event_gene != row.gene:
         event = f"{row.event_gene}: {event}"
     return (
         str(row.rank),
         variant_in_words(row.allele),
         format_float(row.measure.value, missing=""),
         format_float(row.measure.quantile, missing=""),
-        gene,
-        first.track,
-        first.tissue,
+        row.gene,
+        row.strongest.track,
+        row.strongest.tissue,
         event,
     )
 

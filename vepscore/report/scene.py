@@ -9,11 +9,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from vepscore.genome.annotation import Annotation, Gene
+from vepscore.genome.regions import VariantText
+from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.signal_files import RegionSignals
 from vepscore.outputs import SPLICE_CLASSES, Output
-from vepscore.report.details import Details, Effect
+from vepscore.report.details import Details
 from vepscore.report.gene_model import GeneModel, Interval, read_gene_model
-from vepscore.report.modalities import EVENTS_SCORER
+from vepscore.report.ranking_table import variant_in_words
+from vepscore.report.scored_alleles import Entry, ScoredAllele
 
 EXTENT_BP = 16_384  # around the variant
 MAX_REACH_BP = 100_000  # from the variant to a site or junction that changes
@@ -26,6 +29,7 @@ _FOCUS_MIN_BP = 600
 _MAX_GENES, _MAX_TRANSCRIPTS = 6, 3
 _PROFILES = (Output.RNA_SEQ, Output.DNASE, Output.ATAC)
 
+Placed = tuple[Interval, Entry]  # the base of a splice site, or the intron of a junction, and its score
 Signals = Sequence[RegionSignals] | str  # around a variant, or the reason why there are none
 
 
@@ -51,14 +55,6 @@ class SpliceSite:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PlacedEffect:
-    """An effect and where it is."""
-
-    place: Interval  # the base of a splice site, or the intron of a junction
-    effect: Effect
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """A track along the sequence, in bins of BIN_BP."""
 
@@ -80,8 +76,8 @@ class Scene:
     extent: Interval  # all that is known
     focus: Interval  # the variant and what it changes
     genes: tuple[GeneLane, ...]
-    site_changes: tuple[PlacedEffect, ...]  # rows of SPLICE_EVENTS
-    junctions: tuple[PlacedEffect, ...]
+    site_changes: tuple[Placed, ...]  # rows of SPLICE_EVENTS
+    junctions: tuple[Placed, ...]
     sites: tuple[SpliceSite, ...] = ()
     profiles: tuple[Profile, ...] = ()
     predicted: Interval | None = None  # where sites and profiles are known; None: nowhere
@@ -89,12 +85,9 @@ class Scene:
 
 
 def compose_scene(
-    *,
-    chrom: str,
-    pos1: int,
-    ref: str,
-    name: str,
+    variant: ScoredAllele | VariantText,
     details: Details,
+    *,
     gene: str = "",
     region: Interval | None = None,
     annotation: Annotation | None = None,
@@ -103,58 +96,49 @@ def compose_scene(
     """Collect what is known of a variant.
 
     Args:
-        chrom: contig.
-        pos1: POS, 1-based.
-        ref: REF.
-        name: the variant's name in the picture.
+        variant: the variant.
         details: its effects.
         gene: name of the gene to draw first.
         region: of the splice event, if there is one.
         annotation: source of the genes; None: draw none.
         signals: predictions around the variant, or the reason why there are none.
     """
-    variant = Interval(pos1 - 1, pos1 - 1 + len(ref))
-    site_changes = _placed(
-        (one for one in details.effects if one.scorer == EVENTS_SCORER), variant, smallest=_SHOWN_CHANGE
-    )
-    junctions = _placed(details.junctions, variant, smallest=_SHOWN_JUNCTION)
+    place = Interval(variant.pos1 - 1, variant.pos1 - 1 + len(variant.ref))
+    events = [one for one in details.effects if one.scorer == EVENTS_SCORER]
+    site_changes = _placed(events, place, smallest=_SHOWN_CHANGE)
+    junctions = _placed(details.junctions, place, smallest=_SHOWN_JUNCTION)
     sites, profiles, predicted = _read_signals([] if isinstance(signals, str) else signals, details)
-    changed = [one.place for one in site_changes]
-    changed += [region] if region and _is_near(region, variant) else []
+    changed = [site for site, _ in site_changes]
+    changed += [region] if region and _is_near(region, place) else []
     changed += [
         Interval(one.pos0, one.pos0 + 1)
         for one in sites
         if abs(one.alternate - one.reference) >= _STRONG_CHANGE
     ]
-    extent = _hull([_around(variant), *changed, *(one.place for one in junctions)])
+    extent = _hull([_around(place), *changed, *(intron for intron, _ in junctions)])
+    notes = [] if annotation else ["no genes: no annotation was given (-g)"]
+    notes += [f"no predicted tracks: {signals}"] if isinstance(signals, str) else []
     return Scene(
-        chrom=chrom,
-        variant=variant,
-        name=name,
+        chrom=variant.chrom,
+        variant=place,
+        name=variant_in_words(variant),
         extent=extent,
-        focus=_focus([variant, *changed], extent),
-        genes=_lanes(annotation, chrom, extent, variant, gene) if annotation else (),
+        focus=_focus([place, *changed], extent),
+        genes=_lanes(annotation, variant.chrom, extent, place, gene) if annotation else (),
         site_changes=site_changes,
         junctions=junctions,
         sites=sites,
         profiles=profiles,
         predicted=predicted,
-        notes=tuple(_notes(annotation, signals)),
+        notes=tuple(notes),
     )
 
 
-def _notes(annotation: Annotation | None, signals: Signals) -> Iterable[str]:
-    if annotation is None:
-        yield "no genes: no annotation was given (-g)"
-    if isinstance(signals, str):
-        yield f"no predicted tracks: {signals}"
-
-
-def _placed(effects: Iterable[Effect], variant: Interval, *, smallest: float) -> tuple[PlacedEffect, ...]:
-    """Return the effects that have a place near the variant and at least a given size."""
+def _placed(entries: Iterable[Entry], variant: Interval, *, smallest: float) -> tuple[Placed, ...]:
+    """Return the scores that have a place near the variant and at least a given size."""
     return tuple(
-        PlacedEffect(place=one.place, effect=one)
-        for one in effects
+        (one.place, one)
+        for one in entries
         if one.place is not None and abs(one.score) >= smallest and _is_near(one.place, variant)
     )
 
@@ -253,7 +237,7 @@ def _sites(signals: RegionSignals) -> tuple[SpliceSite, ...]:
     )
 
 
-def _profile(signals: RegionSignals, strongest: Effect | None) -> Profile:
+def _profile(signals: RegionSignals, strongest: Entry | None) -> Profile:
     """Return the track of the strongest row; without such a row, the track that changes most."""
     tracks, alternate = signals.tracks, _alternate(signals)
     index = int(np.abs(alternate - signals.reference).sum(axis=0).argmax())

@@ -1,26 +1,44 @@
 """Scored alleles, from whichever file they were read, and their value in one modality."""
 
+import abc
+import collections
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from vepscore.io.fields import EVENTS_SCORER
+import numpy as np
+
+from vepscore.genome.consistency import ContigSource
+from vepscore.io.fields import EVENTS_SCORER, format_float
 from vepscore.outputs import EVENT_KINDS
 from vepscore.report.events import JunctionChange, SiteChange
+from vepscore.report.filters import RegionFilters
+from vepscore.report.gene_model import Interval
 from vepscore.report.modalities import Modality
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A scorer's score for one gene, or for no gene, from the track largest in size."""
+    """A row of a long table, or an entry of the INFO field VS: a scorer's score for one gene, or for no gene."""
 
     scorer: str
     gene_id: str = ""  # "" if the score is about no gene
-    symbol: str = ""
+    gene: str = ""  # its name
     score: float
-    track: str = ""  # its name; for a splice event, kind and 1-based position: donor_gain:1234
+    # Name of the track; for a splice event of a ranked allele its kind and 1-based position: donor_gain:1234.
+    track: str = ""
+    strand: str = ""  # of the track; "" if unknown
     tissue: str = ""  # the biosample
+    term: str = ""  # the tissue's ontology term
     quantile: float = math.nan  # NaN if unknown
+    row: int | None = None  # 0-based, of the long table
+    place: Interval | None = None  # the intron of a junction, or the base of a splice event
+    kind: str = ""  # of a splice event with a place: donor or acceptor
+
+    @property
+    def text(self) -> str:
+        """The score with the digits of the file: of a long table's float32, the fewest that identify it."""
+        return format_float(self.score) if self.row is None else str(np.float32(self.score))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +65,38 @@ class ScoredAllele:
     status: str  # VS_STATUS; "." if missing
     stated: Measure | None = None  # value in the file; None: it is computed from the entries
     read_entries: Callable[[], tuple[Entry, ...]] = tuple
-    junctions: Mapping[str, tuple[JunctionChange, ...]] = dataclasses.field(
-        default_factory=dict
-    )  # by gene_id
+    # By gene_id.
+    junctions: Mapping[str, tuple[JunctionChange, ...]] = dataclasses.field(default_factory=dict)
+
+
+class AlleleReader(abc.ABC):
+    """Iterate once over the alleles of a source that pass the filters.
+
+    Args:
+        modality: its scores are read.
+        regions: keep only alleles that overlap one of these; empty: keep all.
+
+    Attributes:
+        excluded: reason → alleles.
+        provenance: lines that say how the scores were made.
+        regions: the regions, with the contigs found so far.
+        contigs: the contigs that the source declares, once the alleles are read; None if it declares none.
+    """
+
+    def __init__(self, modality: Modality, regions: Iterable[str]) -> None:
+        self.excluded: collections.Counter[str] = collections.Counter()
+        self.provenance: tuple[str, ...] = ()
+        self.contigs: ContigSource | None = None
+        self.regions = RegionFilters(regions)
+        self._modality = modality
+
+    @abc.abstractmethod
+    def __iter__(self) -> Iterator[ScoredAllele]:
+        """Yield the alleles in the order of the source.
+
+        Raises:
+            InputError: the source cannot be read, or lacks something that is requested.
+        """
 
 
 def measure(
@@ -83,7 +130,7 @@ def _from_entries(entries: Iterable[Entry], modality: Modality) -> Measure:
     for entry in entries:
         if entry.scorer not in largest or abs(entry.score) > abs(largest[entry.scorer].score):
             largest[entry.scorer] = entry
-        sizes = by_gene.setdefault(entry.symbol, {})
+        sizes = by_gene.setdefault(entry.gene, {})
         sizes[entry.scorer] = max(sizes.get(entry.scorer, 0.0), abs(entry.score))
     if not largest:
         return Measure(value=math.nan)
@@ -94,7 +141,7 @@ def _from_entries(entries: Iterable[Entry], modality: Modality) -> Measure:
     parts = sorted(largest.values(), key=lambda entry: -modality.weights[entry.scorer] * abs(entry.score))
     if not modality.is_composite:
         (entry,) = parts
-        return Measure(value=entry.score, quantile=entry.quantile, gene=entry.symbol, parts=(entry,))
+        return Measure(value=entry.score, quantile=entry.quantile, gene=entry.gene, parts=(entry,))
     return Measure(
         value=weigh({scorer: abs(entry.score) for scorer, entry in largest.items()}),
         gene=max(by_gene, key=lambda gene: weigh(by_gene[gene])),
