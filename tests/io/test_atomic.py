@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from vepscore.errors import OutputError
-from vepscore.io.atomic import StagedFile, StagedWriter
+from vepscore.io.staged_writer import StagedWriter
 
 
 class NoteWriter(StagedWriter):
     """Writes texts and calls `on_close` at the end."""
 
     def __init__(self, path: Path, on_close: Callable[[], None] = lambda: None) -> None:
-        super().__init__(StagedFile(path, companions=(".idx",)), path)
+        super().__init__(path, companions=(".idx",))
         self.on_close = on_close
 
     def write(self, text: str) -> None:

@@ -11,18 +11,15 @@ from tests.conftest import ReadFifo
 from tests.io.samples import META, read_all, result_of, vcf_bytes
 from vepscore.errors import OutputError, UsageError
 from vepscore.io.allele_table import AlleleTableWriter
-from vepscore.io.atomic import StagedWriter
 from vepscore.io.drawing import Drawing, DrawingWriter
 from vepscore.io.header import VcfHeader
-from vepscore.io.json_file import JsonWriter
 from vepscore.io.long_table import LongTableWriter
 from vepscore.io.results import RecordResult
 from vepscore.io.run_metadata import RunMetadata
 from vepscore.io.spliceai import SpliceAiWriter, spliceai_header
+from vepscore.io.staged_writer import StagedWriter, TextWriter
 from vepscore.io.streams import check_stream, find_descriptor, is_stream, output_suffix
-from vepscore.io.tsv import TsvWriter
 from vepscore.io.vcf import AnnotatedVcfWriter
-from vepscore.report.page import PageWriter
 
 FACTS = {"vepscoreVersion": "0", "vepscoreCheckpoint": "tiny sha256:0"}
 HEADER = VcfHeader(meta=META, columns="#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
@@ -51,9 +48,9 @@ WRITERS = {
         None,
     ),
     "table.tsv": (lambda path: AlleleTableWriter(path, FACTS), None),
-    "rank.tsv": (TsvWriter, ["a\tb"]),
-    "summary.json": (JsonWriter, {"a": 1}),
-    "page.html": (PageWriter, "<p>text</p>"),
+    "rank.tsv": (TextWriter, ["a\tb\n"]),
+    "summary.json": (TextWriter, ['{"a": 1}\n']),
+    "page.html": (TextWriter, ["<p>text</p>"]),
     "picture.svg": (DrawingWriter, DRAWING),
     "picture.png": (DrawingWriter, DRAWING),
 }
@@ -87,7 +84,7 @@ def test_reader_of_a_fifo_is_released_by_a_failure(
 def test_reader_that_stops_causes_a_broken_pipe(tmp_path: pathlib.Path) -> None:
     os.mkfifo(tmp_path / "out.tsv")
     reader = os.open(tmp_path / "out.tsv", os.O_RDONLY | os.O_NONBLOCK)
-    with pytest.raises(BrokenPipeError), TsvWriter(tmp_path / "out.tsv") as writer:
+    with pytest.raises(BrokenPipeError), TextWriter(tmp_path / "out.tsv") as writer:
         os.close(reader)
         writer.write(["x" * 100_000])
 
@@ -128,8 +125,8 @@ def test_open_descriptor_is_appended_to(tmp_path: pathlib.Path) -> None:
     with path.open("wb") as file:
         file.write(b"before\n")
         file.flush()
-        with TsvWriter(f"/dev/fd/{file.fileno()}") as writer:
-            writer.write(["within"])
+        with TextWriter(f"/dev/fd/{file.fileno()}") as writer:
+            writer.write(["within\n"])
         file.write(b"after\n")
     assert path.read_bytes() == b"before\nwithin\nafter\n"
     assert os.listdir(tmp_path) == ["all.tsv"]
@@ -194,5 +191,5 @@ def test_block_device_is_refused(tmp_path: pathlib.Path) -> None:
 def test_full_device_is_an_output_error() -> None:
     if not pathlib.Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
-    with pytest.raises(OutputError, match="No space left"), TsvWriter("/dev/full") as writer:
+    with pytest.raises(OutputError, match="No space left"), TextWriter("/dev/full") as writer:
         writer.write(["text"])

@@ -9,9 +9,10 @@ import numpy as np
 from tests.report.scored import TRACKS, Scored, write_scored
 from vepscore.genome.annotation import Annotation
 from vepscore.io.signal_files import RegionSignals
+from vepscore.io.staged_writer import TextWriter
 from vepscore.outputs import Output
 from vepscore.report.document import build_document, collect_alleles
-from vepscore.report.page import PageWriter, render_page
+from vepscore.report.page import SUFFIXES, render_page
 from vepscore.report.ranking import Ranking, RankingOptions, rank
 from vepscore.report.scene import Signals
 
@@ -34,8 +35,8 @@ def make_report(
     signals = planted_signals(ranking) if has_tracks else ["no reference was given (-r)"] * len(ranking.rows)
     cases = collect_alleles(str(source), ranking, genes, signals)
     facts = {"vepscoreCheckpoint": "of-another-test"} if has_tracks else None
-    with PageWriter(output) as writer:
-        writer.write(render_page(build_document(str(source), ranking, cases, tracks=facts)))
+    with TextWriter(output, SUFFIXES) as writer:
+        writer.write([render_page(build_document(str(source), ranking, cases, tracks=facts))])
     return output
 
 

@@ -26,10 +26,11 @@ from vepscore.genome.annotation import Annotation
 from vepscore.genome.regions import VariantText
 from vepscore.io import long_table as parquet
 from vepscore.io.long_table_reader import LongTableReader
+from vepscore.io.staged_writer import TextWriter
 from vepscore.report.details import details_of_entries, read_details
 from vepscore.report.document import MAY_DIFFER, collect_alleles, differing_facts, pack_entry
 from vepscore.report.modalities import SCORER_WORDS
-from vepscore.report.page import PageWriter
+from vepscore.report.page import SUFFIXES
 from vepscore.report.scene import BIN_BP, compose_scene
 
 PANEL = re.compile(r'<script type="text/plain" id="panel-\d+">(.*?)</script>')
@@ -169,7 +170,7 @@ class TestPage:
 
     def test_output_of_another_kind(self, tmp_path):
         with pytest.raises(UsageError, match=r"a.pdf\n  expected a name that ends in .html"):
-            PageWriter(tmp_path / "a.pdf")
+            TextWriter(tmp_path / "a.pdf", SUFFIXES)
 
 
 class TestCommand:

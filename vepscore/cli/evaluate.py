@@ -176,10 +176,11 @@ def evaluate(
     )
     if output is not None:
         from vepscore.evaluate.evaluation_table import tsv_lines
-        from vepscore.io.tsv import TsvWriter
+        from vepscore.io.staged_writer import TextWriter
+        from vepscore.io.suffixes import TSV_SUFFIXES
 
-        with TsvWriter(output) as writer:
-            writer.write(tsv_lines(evaluation))
+        with TextWriter(output, TSV_SUFFIXES) as writer:
+            writer.write(f"{line}\n" for line in tsv_lines(evaluation))
     _print(evaluation)
 
 
@@ -206,10 +207,10 @@ def _check_output(output: Path | None, inputs: Sequence[str | Path]) -> None:
     """Raise UsageError if the table has another format, or would replace an input."""
     from vepscore.io.output_paths import check_output_paths
     from vepscore.io.streams import output_suffix
-    from vepscore.io.tsv import SUFFIXES
+    from vepscore.io.suffixes import TSV_SUFFIXES
 
     if output is not None:
-        output_suffix(output, SUFFIXES)
+        output_suffix(output, TSV_SUFFIXES)
     check_output_paths(["-", output], inputs)
 
 

@@ -65,9 +65,9 @@ def rank(
     """
     from vepscore.io.output_paths import check_output_paths
     from vepscore.io.streams import output_suffix
-    from vepscore.io.tsv import SUFFIXES
+    from vepscore.io.suffixes import TSV_SUFFIXES
 
-    output_suffix(output or STDOUT, SUFFIXES)
+    output_suffix(output or STDOUT, TSV_SUFFIXES)
     check_output_paths([output or STDOUT], [source, annotation, *(genes or ())])
 
     from vepscore.report.ranking import RankingOptions
@@ -89,11 +89,11 @@ def rank(
     if output is None and sys.stdout.isatty():
         _show(ranking)
     else:
-        from vepscore.io.tsv import TsvWriter
+        from vepscore.io.staged_writer import TextWriter
         from vepscore.report.ranking_table import tsv_lines
 
-        with TsvWriter(output or STDOUT) as writer:
-            writer.write(tsv_lines(ranking))
+        with TextWriter(output or STDOUT, TSV_SUFFIXES) as writer:
+            writer.write(f"{line}\n" for line in tsv_lines(ranking))
     _report(ranking)
 
 

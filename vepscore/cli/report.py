@@ -68,14 +68,15 @@ def report(
     """
     from vepscore.genome.annotation import Annotation
     from vepscore.io.output_paths import check_output_paths
+    from vepscore.io.staged_writer import TextWriter
     from vepscore.report.document import build_document, collect_alleles, read_facts
-    from vepscore.report.page import PageWriter, render_page, require_jinja
+    from vepscore.report.page import SUFFIXES, render_page, require_jinja
     from vepscore.report.ranking import RankingOptions, rank
 
     require_jinja()
     predicted_from = predictor_inputs(reference, model) if tracks else ()
     check_output_paths([output], [source, annotation, reference, *(genes or ()), *predicted_from])
-    with PageWriter(output) as writer:
+    with TextWriter(output, SUFFIXES) as writer:
         options = RankingOptions(
             source=source,
             by=by,
@@ -104,5 +105,5 @@ def report(
         )
         for difference in document["differences"]:
             log.warning("the tracks and the scores were predicted differently: %s", difference)
-        writer.write(render_page(document))
+        writer.write([render_page(document)])
     log.info("%d of %d alternate alleles are in %s", len(alleles), ranking.alleles, output)

@@ -21,12 +21,12 @@ from vepscore.genome.consistency import check_record_contigs
 from vepscore.io.atomic import remove_leftovers
 from vepscore.io.header_contigs import stated_assembly
 from vepscore.io.journal import Journal, open_journal
-from vepscore.io.json_file import JsonWriter
 from vepscore.io.output_file import WriterContext
 from vepscore.io.quantiles import Quantiles
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult, ResultWriter
 from vepscore.io.run_metadata import ON_REQUEST, RunMetadata
+from vepscore.io.staged_writer import TextWriter, to_json
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ def run_job(job: Job, observe: Observe = lambda counts, total: None) -> JobRepor
         reference = scoring.preparer.reference
         report.warnings.extend(check_record_contigs(source.contigs, unit="records", reference=reference))
         if summary is not None:
-            summary.write(summarize_job(job, report, context.metadata, input_digest=source.digest))
+            document = summarize_job(job, report, context.metadata, input_digest=source.digest)
+            summary.write([to_json(document)])
     return report
 
 
@@ -232,10 +233,10 @@ def _open_journal(
 @contextlib.contextmanager
 def _open_writers(
     job: Job, context: WriterContext
-) -> Iterator[tuple[JsonWriter | None, Sequence[ResultWriter]]]:
+) -> Iterator[tuple[TextWriter | None, Sequence[ResultWriter]]]:
     """Open the summary, if any, and the writers of results; their files appear together."""
     writers = [output.open(context) for output in job.outputs]
-    summary = None if job.run.json_summary is None else JsonWriter(job.run.json_summary)
+    summary = None if job.run.json_summary is None else TextWriter(job.run.json_summary)
     opened = [*writers, *([summary] if summary else [])]
     with contextlib.ExitStack() as stack:
         for writer in opened:

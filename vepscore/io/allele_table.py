@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
@@ -12,7 +12,6 @@ from vepscore.io.fields import MISSING, STATUS, format_float, value_fields
 from vepscore.io.header import provenance_lines
 from vepscore.io.long_table import open_parquet
 from vepscore.io.results import AlleleResult, RecordResult, ResultWriter
-from vepscore.io.streams import open_target, open_text_output, output_suffix
 from vepscore.io.suffixes import ALLELE_TABLE_SUFFIXES
 
 ROW_GROUP_ROWS = 50_000
@@ -58,77 +57,47 @@ class AlleleTableWriter(ResultWriter):
     """
 
     def __init__(self, path: str | Path, provenance: Mapping[str, str], *, ranked: bool = False) -> None:
-        self._suffix = output_suffix(path, ALLELE_TABLE_SUFFIXES)
-        super().__init__(open_target(path), path)
+        super().__init__(path, ALLELE_TABLE_SUFFIXES)
         self._provenance = provenance
         self._schema = RANKED_SCHEMA if ranked else SCHEMA
         self._fields = [field.id for field in value_fields(ranked=ranked)]
         self._no_values = (None,) * len(self._fields)
+        self._rows: list[tuple[Any, ...]] = []  # of the next row group of a Parquet file
 
     def write(self, result: RecordResult) -> None:
-        """Add a row for each ALT of a record.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
+        """Add a row for each ALT of a record."""
         with writing(self.name):
             for alt_index, allele in enumerate(result.alleles):
-                self._rows.add((*_place(result, alt_index, allele), *self._values(allele)))
+                self._add((*_place(result, alt_index, allele), *self._values(allele)))
 
     def _values(self, allele: AlleleResult) -> Sequence[Any]:
         if not allele.fields:
             return self._no_values
         return [_present(allele.fields.get(name)) for name in self._fields]
 
-    def _open(self) -> None:
-        if self._suffix == ".parquet":
-            self._rows: _Rows = _ParquetRows(self._temporary, self._schema, self._provenance)
-        else:
-            self._rows = _TextRows(
-                open_text_output(self._target, self._suffix), self._schema, self._provenance
-            )
-
-    def _close(self) -> None:
-        self._rows.close()
-
-
-class _Rows(Protocol):
-    """A file that takes rows: values in the order of its schema, None where missing."""
-
-    def add(self, row: tuple[Any, ...]) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class _TextRows:
-    def __init__(self, file: Any, schema: pa.Schema, provenance: Mapping[str, str]) -> None:
-        self._file = file
-        self._write([*provenance_lines(provenance), "\t".join(schema.names)])
-
-    def add(self, row: tuple[Any, ...]) -> None:
-        self._write(["\t".join(["" if value is None else _cell(value) for value in row])])
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _write(self, lines: list[str]) -> None:
-        self._file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
-
-
-class _ParquetRows:
-    def __init__(self, path: Path, schema: pa.Schema, provenance: Mapping[str, str]) -> None:
-        self._file = open_parquet(path, schema, provenance)
-        self._rows: list[tuple[Any, ...]] = []
-
-    def add(self, row: tuple[Any, ...]) -> None:
+    def _add(self, row: tuple[Any, ...]) -> None:
+        if self._suffix != ".parquet":
+            self._write_line("\t".join("" if value is None else _cell(value) for value in row))
+            return
         self._rows.append(row)
         if len(self._rows) == ROW_GROUP_ROWS:
             self._flush()
 
-    def close(self) -> None:
+    def _open(self) -> None:
+        if self._suffix == ".parquet":
+            self._file = open_parquet(self._temporary, self._schema, self._provenance)
+            return
+        super()._open()
+        for line in (*provenance_lines(self._provenance), "\t".join(self._schema.names)):
+            self._write_line(line)
+
+    def _close(self) -> None:
         if self._rows:
             self._flush()
-        self._file.close()
+        super()._close()
+
+    def _write_line(self, line: str) -> None:
+        self._file.write(f"{line}\n".encode("utf-8", "surrogateescape"))
 
     def _flush(self) -> None:
         schema, columns = self._file.schema, zip(*self._rows, strict=True)

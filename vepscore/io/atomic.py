@@ -1,6 +1,5 @@
 """Write files all-or-none: under a temporary name in the same folder, renamed when complete."""
 
-import abc
 import contextlib
 import glob
 import os
@@ -8,8 +7,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self
+from typing import BinaryIO
 
 from vepscore.errors import OutputError, UsageError
 from vepscore.paths import safe_name, utf8_path
@@ -63,25 +61,6 @@ def check_folder(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"output {folder}\nis not a folder", hint="name a folder; it is created if missing")
-
-
-class Target(Protocol):
-    """The destination of a writer: a staged file or a stream."""
-
-    def create(self) -> None:
-        """Prepare the destination, before anything is written."""
-
-    def open(self) -> Any:
-        """Return a binary file to write to."""
-
-    def scratch(self, suffix: str) -> Path:
-        """Return the path of a temporary file, which the writer removes."""
-
-    def publish(self) -> None:
-        """Finish the output, after everything was written."""
-
-    def discard(self) -> None:
-        """Remove an unfinished output."""
 
 
 class StagedFile:
@@ -152,76 +131,6 @@ def remove_leftovers(path: str | Path) -> None:
     for leftover in path.parent.glob(f".*.{glob.escape(name)}*"):
         if re.fullmatch(rf"\.[0-9a-f]{{8}}\.{re.escape(name)}(\.\w+)*", leftover.name):
             leftover.unlink(missing_ok=True)
-
-
-class StagedWriter(abc.ABC):
-    """A context manager that publishes its file on a clean exit and removes it otherwise.
-
-    If several outputs must be published all-or-none, call `finish` on each before leaving the first context. Then only
-    the renaming remains.
-    """
-
-    def __init__(self, target: Target, name: str | Path) -> None:
-        self.name = "standard output" if str(name) == "-" else str(name)  # for messages
-        self._target = target
-        self._is_open = False
-
-    @property
-    def _temporary(self) -> Path:
-        """The temporary file of an output that is a regular file."""
-        assert isinstance(self._target, StagedFile)
-        return self._target.temporary
-
-    @abc.abstractmethod
-    def _open(self) -> None:
-        """Open the temporary file and write everything before the first record."""
-
-    @abc.abstractmethod
-    def _close(self) -> None:
-        """Write buffered data and close what `_open` opened; called once, even after an error."""
-
-    def _complete(self) -> None:  # noqa: B027 (optional)
-        """Create what requires the complete temporary file, such as an index, after it was closed."""
-
-    def finish(self) -> None:
-        """Write buffered data and close the temporary file, unless it is closed already.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        if self._is_open:
-            self._is_open = False
-            with writing(self.name):
-                self._close()
-                self._complete()
-
-    def __enter__(self) -> Self:
-        self._target.create()
-        self._is_open = True
-        try:
-            with writing(self.name):
-                self._open()
-        except BaseException:
-            self._abandon()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self.finish()
-                self._target.publish()
-        finally:
-            self._abandon()
-
-    def _abandon(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            with contextlib.suppress(Exception):  # only the first error is reported
-                self._close()
-        self._target.discard()
 
 
 def _beside(path: Path, suffix: str) -> Path:

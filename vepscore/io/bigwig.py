@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 
 from vepscore.errors import OutputError, UsageError
-from vepscore.io.atomic import StagedFile, StagedWriter
+from vepscore.io.staged_writer import StagedWriter
 
 
 def require_bigwig() -> ModuleType:
@@ -36,8 +36,7 @@ class BigWigWriter(StagedWriter):
     """
 
     def __init__(self, path: Path, contigs: Mapping[str, int]) -> None:
-        self._staged = StagedFile(path)
-        super().__init__(self._staged, path)
+        super().__init__(path)
         self._contigs = contigs
 
     def write(self, chrom: str, start0: np.ndarray, end0: np.ndarray, values: np.ndarray) -> None:
@@ -65,12 +64,12 @@ class BigWigWriter(StagedWriter):
 
     def _open(self) -> None:
         with self._library_errors():
-            self._file = require_bigwig().open(str(self._staged.temporary), "w")
+            self._file = require_bigwig().open(str(self._temporary), "w")
             self._file.addHeader(list(self._contigs.items()))
 
     def _close(self) -> None:
         with self._library_errors():
-            self._file.close()
+            super()._close()
 
     @contextlib.contextmanager
     def _library_errors(self) -> Iterator[None]:

@@ -3,7 +3,6 @@
 Coordinates are in pixels: x to the right, y downward.
 """
 
-import contextlib
 import dataclasses
 import functools
 import re
@@ -12,12 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 from xml.sax.saxutils import escape
 
-from vepscore.io.atomic import StagedWriter
-from vepscore.io.figures import require_matplotlib, save_figure
-from vepscore.io.streams import open_target, output_suffix
+from vepscore.io.figures import SUFFIXES, require_matplotlib, save_figure
+from vepscore.io.staged_writer import StagedWriter
 from vepscore.paths import escape_bytes
 
-SUFFIXES = (".svg", ".png", ".pdf")
 Point = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]
 
@@ -82,28 +79,22 @@ class DrawingWriter(StagedWriter):
     """
 
     def __init__(self, path: Path) -> None:
-        self._suffix = output_suffix(path, SUFFIXES)
+        super().__init__(path, SUFFIXES)
         if self._suffix != ".svg":
             require_matplotlib("; or write .svg, which needs none")
-        super().__init__(open_target(path), path)
         self._drawing: Drawing | None = None
 
     def write(self, drawing: Drawing) -> None:
         """Take the drawing, to be written when the writer closes."""
         self._drawing = drawing
 
-    def _open(self) -> None:
-        """Do nothing: there is no drawing yet."""
-
     def _close(self) -> None:
         drawing = self._drawing
-        if drawing is None:
-            return
-        if self._suffix != ".svg":
-            save_figure(lambda: to_figure(drawing), self._target, self._suffix)
-            return
-        with contextlib.closing(self._target.open()) as file:
-            file.write(escape_bytes(to_svg(drawing)).encode("utf-8"))
+        if drawing is not None and self._suffix == ".svg":
+            self._file.write(escape_bytes(to_svg(drawing)).encode("utf-8"))
+        elif drawing is not None:
+            save_figure(lambda: to_figure(drawing), self._file, self._suffix)
+        super()._close()
 
 
 def to_svg(drawing: Drawing) -> str:

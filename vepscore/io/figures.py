@@ -8,10 +8,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 from vepscore.errors import UsageError
-from vepscore.io.atomic import Target
 
 SUFFIXES = (".svg", ".png", ".pdf")
 _POSITION_DIGITS = 4  # of fractions of the figure's width and height
@@ -37,13 +36,12 @@ def require_matplotlib(alternative: str = "") -> None:
         ) from error
 
 
-def save_figure(draw: Callable[[], Any], target: Target, suffix: str) -> None:
-    """Draw a figure, and write it in the format of a suffix."""
+def save_figure(draw: Callable[[], Any], file: BinaryIO, suffix: str) -> None:
+    """Draw a figure, and write it to a file in the format of a suffix."""
     with _own_style():
         figure = draw()
         _fix_layout(figure)
-        with contextlib.closing(target.open()) as file:
-            figure.savefig(file, format=suffix[1:], dpi=150, metadata=_UNDATED[suffix])
+        figure.savefig(file, format=suffix[1:], dpi=150, metadata=_UNDATED[suffix])
 
 
 @contextlib.contextmanager

@@ -6,16 +6,45 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vepscore.io.atomic import StagedFile, writing
+from vepscore.io.atomic import writing
 from vepscore.io.quantiles import Quantiles
 from vepscore.io.results import RecordResult, ResultWriter
+from vepscore.io.staged_writer import StagedWriter
 from vepscore.io.tidy import SCHEMA, Segment, TidyRows
 from vepscore.outputs import Output, Tracks
 
 ROW_GROUP_ROWS = 1_000_000
 
 
-class LongTableWriter(ResultWriter):
+def open_parquet(path: Path, schema: pa.Schema, provenance: Mapping[str, str]) -> pq.ParquetWriter:
+    """Open a Parquet file compressed with zstd, `provenance` in its metadata, dictionaries for all but scores."""
+    floats = {field.name for field in schema if pa.types.is_floating(field.type)}
+    return pq.ParquetWriter(
+        path,
+        schema.with_metadata({key: value.encode("utf-8", "replace") for key, value in provenance.items()}),
+        compression="zstd",
+        use_dictionary=[name for name in schema.names if name not in floats],
+    )
+
+
+class ParquetWriter(StagedWriter):
+    """Write a table in row groups; `provenance` is the file's key-value metadata."""
+
+    def __init__(self, path: str | Path, schema: pa.Schema, provenance: Mapping[str, str]) -> None:
+        super().__init__(path, (".parquet",))
+        self._schema = schema
+        self._provenance = provenance
+
+    def write_group(self, table: pa.Table) -> None:
+        """Write the rows of a table as one row group."""
+        with writing(self.name):
+            self._file.write_table(table, len(table))
+
+    def _open(self) -> None:
+        self._file = open_parquet(self._temporary, self._schema, self._provenance)
+
+
+class LongTableWriter(ParquetWriter, ResultWriter):
     """Write the long table; see `TidyRows`.
 
     Args:
@@ -31,8 +60,7 @@ class LongTableWriter(ResultWriter):
         provenance: Mapping[str, str],
         quantiles: Quantiles | None = None,
     ) -> None:
-        super().__init__(StagedFile(path), path)
-        self._provenance = provenance
+        super().__init__(path, SCHEMA, provenance)
         self._rows = TidyRows(tracks, quantiles)
         self._segments: list[Segment] = []
         self._buffered = 0
@@ -58,26 +86,10 @@ class LongTableWriter(ResultWriter):
             self._buffered += len(segment)
 
     def _flush(self) -> None:
-        table = self._rows.table(self._segments)
+        self.write_group(self._rows.table(self._segments))
         self._segments, self._buffered = [], 0
-        with writing(self.name):
-            self._file.write_table(table, ROW_GROUP_ROWS)
-
-    def _open(self) -> None:
-        self._file = open_parquet(self._temporary, SCHEMA, self._provenance)
 
     def _close(self) -> None:
         if self._segments:
             self._flush()
-        self._file.close()
-
-
-def open_parquet(path: Path, schema: pa.Schema, provenance: Mapping[str, str]) -> pq.ParquetWriter:
-    """Open a Parquet file compressed with zstd, `provenance` in its metadata, dictionaries for all but scores."""
-    floats = {field.name for field in schema if pa.types.is_floating(field.type)}
-    return pq.ParquetWriter(
-        path,
-        schema.with_metadata({key: value.encode("utf-8", "replace") for key, value in provenance.items()}),
-        compression="zstd",
-        use_dictionary=[name for name in schema.names if name not in floats],
-    )
+        super()._close()

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vepscore.errors import InputError
-from vepscore.io.tidy import RENAMED, current_names, read_columns
+from vepscore.io.tidy import RENAMED
 from vepscore.paths import utf8_path
 
 log = logging.getLogger(__name__)
 
+_READ_HINT = "copy it again, or use the annotated VCF"
 _HINT = "score the VCF again with `-o OUT.parquet`, or use the annotated VCF"
 
 
@@ -43,7 +44,7 @@ class LongTableReader:
         """
         if isinstance(self._source, pd.DataFrame):
             return ()
-        with self._reading():
+        with reading_parquet(self.name, _READ_HINT):
             metadata = pq.read_schema(utf8_path(self._source)).metadata or {}
         return tuple(
             f"##{key.decode()}={value.decode('utf-8', 'replace')}"
@@ -62,17 +63,17 @@ class LongTableReader:
             self._check(list(frame.columns), columns)
             yield pa.Table.from_pandas(frame[list(columns)], preserve_index=False)
             return
-        with self._reading():
-            file = pq.ParquetFile(utf8_path(self._source))
-        with file:
-            self._check(file.schema_arrow.names, columns)
+        with reading_parquet(self.name, _READ_HINT), pq.ParquetFile(utf8_path(self._source)) as file:
+            stored = self._check(file.schema_arrow.names, columns)
+            names = [stored[column] for column in columns]
             for group in range(file.num_row_groups):
-                with self._reading():
-                    table = read_columns(file, group, columns)
-                yield table
+                table = file.read_row_group(group, columns=names)
+                yield table.select(names).rename_columns(list(columns))
 
-    def _check(self, found: Sequence[str], columns: Sequence[str]) -> None:
-        missing = [name for name in columns if name not in current_names(found)]
+    def _check(self, found: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
+        """Return the found name of each column by its current name; raise InputError if one is missing."""
+        stored = {RENAMED.get(name, name): name for name in found}
+        missing = [name for name in columns if name not in stored]
         if missing:
             raise InputError(
                 f"{self.name}\nhas no column {', '.join(missing)}; expected the columns of vepscore's long table",
@@ -80,16 +81,16 @@ class LongTableReader:
             )
         if old := [f"{name} (now {RENAMED[name]})" for name in found if name in RENAMED]:
             _warn_of_old_names(self.name, ", ".join(old))
+        return stored
 
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(
-                f"{self.name}\ncannot be read as Parquet: {error}",
-                hint="copy it again, or use the annotated VCF",
-            ) from error
+
+@contextlib.contextmanager
+def reading_parquet(name: str | Path, hint: str) -> Iterator[None]:
+    """Raise what pyarrow raises as InputError: the file `name` cannot be read as Parquet."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{name}\ncannot be read as Parquet: {error}", hint=hint) from error
 
 
 @functools.cache  # a report reads its table twice

@@ -9,7 +9,7 @@ import itertools
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -18,20 +18,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vepscore.errors import InputError
-from vepscore.io.atomic import StagedFile, StagedWriter, writing
 from vepscore.io.formats import formats
 from vepscore.io.header import VcfHeader
 from vepscore.io.lines import check_bgzip_end
-from vepscore.io.long_table import open_parquet
+from vepscore.io.long_table import ParquetWriter
+from vepscore.io.long_table_reader import reading_parquet
 from vepscore.io.output_file import OutputFile
 from vepscore.io.output_paths import check_output_paths
 from vepscore.io.parts import SHARD_KEY, Part, check_count, foreign_row, in_order
-from vepscore.io.records import open_records
+from vepscore.io.records import Record, open_records
 from vepscore.io.spliceai import Counts, SpliceAiWriter, without_counts
-from vepscore.io.streams import open_target, open_text_output, output_suffix
+from vepscore.io.staged_writer import TextWriter
+from vepscore.io.streams import output_suffix
+from vepscore.io.suffixes import TSV_SUFFIXES
 from vepscore.io.vcf import VcfWriter
 from vepscore.paths import utf8_path
 
+_HINT = "score this shard again"
 _RECORD = re.compile(r"\d{1,15}", re.ASCII)
 
 
@@ -73,58 +76,52 @@ def _find_format(paths: Sequence[Path], kinds: Sequence[type[OutputFile]]) -> ty
 
 def merge_vcf(paths: Sequence[Path], output: str) -> list[Part]:
     """Join annotated VCFs; see `merge`."""
-    headers = []
-    for path in paths:
-        with open_records(path) as records:
-            headers.append((path, records.header))
-        _check_last_line(path)
-    parts, header = _joined(headers)
+    parts, header = _joined(map(_read_header, paths))
     with VcfWriter(output, header) as writer:
         for part in parts:
-            found = 0
-            with open_records(part.path) as records:
-                for record in records:
-                    writer.write_line(record.line)
-                    found += 1
-            check_count(part, found, len(part.records))
+            _copy(part, len(part.records), lambda record: writer.write_line(record.line))
     return parts
-
-
-def _check_last_line(path: Path) -> None:
-    """Raise InputError if uncompressed text ends within a line: nothing else marks its end."""
-    with path.open("rb") as file:
-        is_text = file.read(2) == b"##"
-        file.seek(-1, os.SEEK_END)
-        if is_text and file.read(1) != b"\n":
-            raise InputError(f"{path}\nis cut short: its last line has no end", hint="score this shard again")
-
-
-def _joined(headers: Iterable[tuple[Path, VcfHeader]]) -> tuple[list[Part], VcfHeader]:
-    """Return the parts in their order, and the header that they have in common."""
-    parts = in_order([Part.parse(path, [*header.meta, header.columns]) for path, header in headers])
-    *meta, columns = parts[0].header
-    return parts, VcfHeader(meta=tuple(meta), columns=columns)
 
 
 def merge_spliceai(paths: Sequence[Path], output: str) -> list[Part]:
     """Join files of `vepscore.io.spliceai`; see `merge`."""
-    headers = []
-    for path in paths:
-        with open_records(path) as records:
-            headers.append((path, records.header))
-        _check_last_line(path)
-    counts = {path: Counts.parse(header) for path, header in headers}
-    parts, header = _joined((path, without_counts(header)) for path, header in headers)
+    headers = [_read_header(path) for path in paths]
+    counts = {header.source: Counts.parse(header) for header in headers}
+    parts, header = _joined(map(without_counts, headers))
     with SpliceAiWriter(output, header) as writer:
         for part in parts:
-            stated, found = counts[part.path], 0
-            with open_records(part.path) as records:
-                for record in records:
-                    writer.write_line(record.chrom, record.pos1, record.line)
-                    found += 1
-            check_count(part, found, stated.lines)
+            stated = counts[str(part.path)]
+            _copy(
+                part, stated.lines, lambda record: writer.write_line(record.chrom, record.pos1, record.line)
+            )
             writer.add(stated)
     return parts
+
+
+def _read_header(path: Path) -> VcfHeader:
+    """Return the header; raise InputError if uncompressed text ends within a line: nothing else marks its end."""
+    with open_records(path) as records, path.open("rb") as file:
+        is_text = file.read(2) == b"##"
+        file.seek(-1, os.SEEK_END)
+        if is_text and file.read(1) != b"\n":
+            raise InputError(f"{path}\nis cut short: its last line has no end", hint=_HINT)
+        return records.header
+
+
+def _joined(headers: Iterable[VcfHeader]) -> tuple[list[Part], VcfHeader]:
+    """Return the parts in their order, and the header that they have in common."""
+    parts = in_order([Part.parse(Path(header.source), [*header.meta, header.columns]) for header in headers])
+    *meta, columns = parts[0].header
+    return parts, VcfHeader(meta=tuple(meta), columns=columns)
+
+
+def _copy(part: Part, expected: int, write: Callable[[Record], None]) -> None:
+    with open_records(part.path) as records:
+        found = 0
+        for record in records:
+            write(record)
+            found += 1
+    check_count(part, found, expected)
 
 
 def merge_text(paths: Sequence[Path], output: Path) -> list[Part]:
@@ -135,7 +132,7 @@ def merge_text(paths: Sequence[Path], output: Path) -> list[Part]:
             head = list(itertools.takewhile(lambda line: line.startswith("##"), file))
             parts.append(Part.parse(path, [line.rstrip("\n") for line in head]))
     parts = in_order(parts)
-    with _TextFile(output) as writer:
+    with TextWriter(output, TSV_SUFFIXES) as writer:
         for part in parts:
             with _open_text(part.path) as file:
                 lines = (line for line in file if not line.startswith("##"))
@@ -156,7 +153,7 @@ def _open_text(path: Path) -> Iterator[TextIO]:
         with opened(path, "rt", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             yield file
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}\ncannot be read: {error}", hint="score this shard again") from error
+        raise InputError(f"{path}\ncannot be read: {error}", hint=_HINT) from error
 
 
 def _rows_in(part: Part, rows: Iterable[str]) -> Iterator[str]:
@@ -165,26 +162,6 @@ def _rows_in(part: Part, rows: Iterable[str]) -> Iterator[str]:
         if not _RECORD.fullmatch(record) or int(record) not in part.records or not row.endswith("\n"):
             raise foreign_row(part, record[:40])
         yield row
-
-
-class _TextFile(StagedWriter):
-    """Plain or bgzipped text."""
-
-    def __init__(self, path: Path) -> None:
-        self._suffix = output_suffix(path, (".tsv", ".tsv.gz"))
-        super().__init__(open_target(path), path)
-
-    def write(self, lines: Iterable[str]) -> None:
-        """Write lines, with their ends."""
-        with writing(self.name):
-            for line in lines:
-                self._file.write(line.encode("utf-8", "surrogateescape"))
-
-    def _open(self) -> None:
-        self._file = open_text_output(self._target, self._suffix)
-
-    def _close(self) -> None:
-        self._file.close()
 
 
 def merge_parquet(paths: Sequence[Path], output: Path, group_rows: int) -> list[Part]:
@@ -201,9 +178,10 @@ def merge_parquet(paths: Sequence[Path], output: Path, group_rows: int) -> list[
             raise InputError(f"{part.path}\nhas other columns than {parts[0].path}")
     metadata = _text_of(schema.metadata)
     del metadata[SHARD_KEY]
-    with _ParquetFile(output, schema, metadata) as writer:
+    with ParquetWriter(output, schema, metadata) as writer:
         for group in _regroup(parts, group_rows):
-            writer.write(group)
+            columns = [_first_seen_first(group[name].combine_chunks()) for name in schema.names]
+            writer.write_group(pa.table(columns, schema=schema))
     return parts
 
 
@@ -219,25 +197,15 @@ def read_schema(path: Path) -> pa.Schema:
     Raises:
         InputError: the file cannot be read as Parquet.
     """
-    with _reading_parquet(path):
+    with reading_parquet(path, _HINT):
         return pq.read_schema(utf8_path(path))
-
-
-@contextlib.contextmanager
-def _reading_parquet(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"{path}\ncannot be read as Parquet: {error}", hint="score this shard again"
-        ) from error
 
 
 def _regroup(parts: Sequence[Part], rows: int) -> Iterator[pa.Table]:
     """Yield the rows of all parts, so many at a time."""
     waiting: list[pa.Table] = []
     for part in parts:
-        with _reading_parquet(part.path), pq.ParquetFile(utf8_path(part.path)) as file:
+        with reading_parquet(part.path, _HINT), pq.ParquetFile(utf8_path(part.path)) as file:
             for number in range(file.num_row_groups):
                 group = file.read_row_group(number)
                 bounds = pc.min_max(group["record"]).as_py()
@@ -253,28 +221,8 @@ def _regroup(parts: Sequence[Part], rows: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting, promote_options="permissive")
 
 
-class _ParquetFile(StagedWriter):
-    """Row groups, each with dictionaries of its own in order of first appearance."""
-
-    def __init__(self, path: Path, schema: pa.Schema, provenance: Mapping[str, str]) -> None:
-        super().__init__(StagedFile(path), path)
-        self._schema = schema
-        self._provenance = provenance
-
-    def write(self, group: pa.Table) -> None:
-        """Write one row group."""
-        columns = [_first_seen_first(group[name].combine_chunks()) for name in self._schema.names]
-        with writing(self.name):
-            self._file.write_table(pa.table(columns, schema=self._file.schema), len(group))
-
-    def _open(self) -> None:
-        self._file = open_parquet(self._temporary, self._schema, self._provenance)
-
-    def _close(self) -> None:
-        self._file.close()
-
-
 def _first_seen_first(column: pa.Array) -> pa.Array:
+    """Return a column whose dictionary, if it has one, holds what is used, in order of first appearance."""
     if not pa.types.is_dictionary(column.type):
         return column
     return column.cast(column.type.value_type).dictionary_encode()

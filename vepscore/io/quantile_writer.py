@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from vepscore.contract import ScoreMatrix
 from vepscore.errors import InputError, PluginError
 from vepscore.genome.alleles import AlleleKind, Status, kind_of
-from vepscore.io.atomic import StagedFile, writing
+from vepscore.io.atomic import writing
 from vepscore.io.fields import QUANTILE_FIELDS
 from vepscore.io.output_file import OutputFile, WriterContext
 from vepscore.io.quantiles import COLUMNS, COUNT_KEYS, GRID, GRID_KEY
@@ -49,7 +49,6 @@ class QuantilesFile(OutputFile):
         return dataclasses.replace(metadata, background=background, versions=tuple(versions().items()))
 
     def open(self, context: WriterContext) -> ResultWriter:
-        """Return the writer."""
         return BackgroundWriter(self.path, context.tracks, context.signed, context.metadata.to_header())
 
 
@@ -70,7 +69,7 @@ class BackgroundWriter(ResultWriter):
         signed: Collection[str],
         provenance: Mapping[str, str],
     ) -> None:
-        super().__init__(StagedFile(path), path)
+        super().__init__(path, (".parquet",))
         self._provenance = provenance
         temporary = self._temporary
         self._kinds = {
@@ -90,10 +89,8 @@ class BackgroundWriter(ResultWriter):
                 if allele.status is Status.OK:
                     self._kinds[kind_of(result.record.ref, allele.alt)].add(allele)
 
-    def _open(self) -> None:
-        """Do nothing: everything is written at the end."""
-
     def _close(self) -> None:
+        super()._close()
         for scores in self._kinds.values():
             scores.close()
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from vepscore.contract import ScoreMatrix
 from vepscore.genome.alleles import Status
 from vepscore.genome.windows import Window
-from vepscore.io.atomic import StagedWriter
 from vepscore.io.fields import VALUE_FIELD_IDS
 from vepscore.io.records import Record
+from vepscore.io.staged_writer import StagedWriter
 
 _NO_FIELDS: Mapping[str, float | str] = {}  # shared by all: millions of alleles may have none
 
@@ -61,7 +61,7 @@ class RecordResult:
             raise ValueError(f"{len(self.alleles)} results for {len(self.record.alts)} ALTs")
 
 
-class ResultWriter(StagedWriter):
+class ResultWriter(StagedWriter, abc.ABC):
     """Writes the results of records, in their order, to one output."""
 
     @abc.abstractmethod

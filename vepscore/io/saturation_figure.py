@@ -13,7 +13,6 @@ from vepscore.io.figures import SUFFIXES, save_figure
 from vepscore.io.output_file import OutputFile, WriterContext
 from vepscore.io.results import RecordResult, ResultWriter
 from vepscore.io.saturation_table import BASES, SaturationMatrix, largest_score
-from vepscore.io.streams import open_target, output_suffix
 
 _COLORS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}  # Okabe and Ito's
 _DIVERGING = "PuOr_r"
@@ -37,7 +36,6 @@ class SaturationPicture(OutputFile):
     suffixes = SUFFIXES
 
     def open(self, context: WriterContext) -> ResultWriter:
-        """Return the writer."""
         return SaturationFigureWriter(
             self.path, scorer=self.scorer, chrom=self.chrom, start0=self.start0, reference=self.bases
         )
@@ -55,8 +53,7 @@ class SaturationFigureWriter(ResultWriter):
     """
 
     def __init__(self, path: str | Path, *, scorer: str, chrom: str, start0: int, reference: str) -> None:
-        self._suffix = output_suffix(path, SUFFIXES)
-        super().__init__(open_target(path), path)
+        super().__init__(path, SUFFIXES)
         self._matrix = SaturationMatrix(
             chrom=chrom,
             start0=start0,
@@ -71,11 +68,9 @@ class SaturationFigureWriter(ResultWriter):
         for allele in result.alleles:
             self._matrix.scores[BASES.index(allele.alt), column] = largest_score(allele, self._matrix.scorer)
 
-    def _open(self) -> None:
-        """Do nothing: everything is drawn at the end."""
-
     def _close(self) -> None:
-        save_figure(lambda: draw_saturation(self._matrix), self._target, self._suffix)
+        save_figure(lambda: draw_saturation(self._matrix), self._file, self._suffix)
+        super()._close()
 
 
 def draw_saturation(matrix: SaturationMatrix) -> Any:

@@ -12,9 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from vepscore.genome.regions import variant_id
-from vepscore.io.atomic import StagedFile
 from vepscore.io.fields import COMPOSITE_FIELD, COMPOSITE_GENE_FIELD
-from vepscore.io.long_table import open_parquet
+from vepscore.io.long_table import ParquetWriter
 from vepscore.io.output_file import OutputFile, WriterContext
 from vepscore.io.results import AlleleResult, Detail, RecordResult, ResultWriter
 from vepscore.io.tidy import STRING
@@ -79,11 +78,10 @@ class SaturationTable(OutputFile):
     suffixes = (".parquet",)
 
     def open(self, context: WriterContext) -> ResultWriter:
-        """Return the writer."""
         return SaturationWriter(self.path, context.metadata.to_header())
 
 
-class SaturationWriter(ResultWriter):
+class SaturationWriter(ParquetWriter, ResultWriter):
     """Write the long table: one row per substitution, scorer and gene.
 
     Args:
@@ -92,8 +90,7 @@ class SaturationWriter(ResultWriter):
     """
 
     def __init__(self, path: str | Path, provenance: Mapping[str, str]) -> None:
-        super().__init__(StagedFile(path), path)
-        self._provenance = provenance
+        super().__init__(path, SCHEMA, provenance)
         self._rows: list[tuple] = []
 
     def write(self, result: RecordResult) -> None:
@@ -106,18 +103,8 @@ class SaturationWriter(ResultWriter):
                 texts = (str(name) or None for name in names)
                 self._rows.append((variant_id(*place), *texts, *place, entry.score))
 
-    def _open(self) -> None:
-        self._file = open_parquet(self._temporary, SCHEMA, self._provenance)
-
     def _close(self) -> None:
-        with self._file as file:
-            columns = list(zip(*self._rows, strict=True)) or [()] * len(SCHEMA)
-            arrays = [
-                pa.array(column, _plain(kind)).cast(kind)
-                for column, kind in zip(columns, SCHEMA.types, strict=True)
-            ]
-            file.write_table(pa.table(arrays, schema=file.schema))
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+        columns = list(zip(*self._rows, strict=True)) or [()] * len(SCHEMA)
+        arrays = [pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)]
+        self._file.write_table(pa.table(arrays, schema=SCHEMA))
+        super()._close()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vepscore.io.atomic import StagedFile, StagedWriter
+from vepscore.io.atomic import writing
 from vepscore.io.bigwig import BigWigWriter
-from vepscore.io.json_file import JsonWriter
+from vepscore.io.staged_writer import StagedWriter, TextWriter, to_json
 from vepscore.outputs import Output, Tracks
 
 LIST_FILE = "prediction.json"
@@ -62,14 +62,10 @@ class WrittenFile:
 class ContactMapWriter(StagedWriter):
     """Write the contact maps of a region as one NPZ: (B, B, T) for each allele, and names of bins and tracks."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(StagedFile(path), path)
-        self._arrays: dict[str, np.ndarray] = {}
-
     def write(self, signals: RegionSignals) -> None:
-        """Take the maps, to be written when the writer closes."""
+        """Write the maps."""
         tracks = signals.tracks
-        self._arrays = {
+        arrays = {
             "chrom": np.array(signals.chrom),
             "start0": signals.start0.astype(np.int64),
             "end0": signals.end0.astype(np.int64),
@@ -78,13 +74,8 @@ class ContactMapWriter(StagedWriter):
             "ontology_curie": tracks.ontology_curie.astype(str),
             **signals.by_allele(),
         }
-
-    def _open(self) -> None:
-        """Do nothing: there are no maps yet."""
-
-    def _close(self) -> None:
-        with self._target.open() as file:
-            np.savez_compressed(file, allow_pickle=False, **self._arrays)
+        with writing(self.name):
+            np.savez_compressed(self._file, allow_pickle=False, **arrays)
 
 
 def list_signal_files(folder: Path) -> list[Path]:
@@ -126,8 +117,9 @@ def write_signals(
                 writer.write(of_output.chrom, of_output.start0, of_output.end0, values)
                 writer.finish()
                 written.append(_written_file(name, of_output, track, allele, values))
-        listing = stack.enter_context(JsonWriter(folder / LIST_FILE))
-        listing.write({"made of": dict(facts), "files": [dataclasses.asdict(file) for file in written]})
+        listing = stack.enter_context(TextWriter(folder / LIST_FILE))
+        document = {"made of": dict(facts), "files": [dataclasses.asdict(file) for file in written]}
+        listing.write([to_json(document)])
         listing.finish()
     return written
 

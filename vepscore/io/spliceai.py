@@ -28,7 +28,6 @@ from vepscore.io.info import encode
 from vepscore.io.output_paths import INDEX_SUFFIXES
 from vepscore.io.results import AlleleResult, Detail, RecordResult, ResultWriter
 from vepscore.io.run_metadata import RunMetadata
-from vepscore.io.streams import open_target, open_text_output, output_suffix
 from vepscore.io.suffixes import SPLICEAI_SUFFIXES
 from vepscore.io.vcf import make_index
 from vepscore.outputs import EVENT_KINDS
@@ -128,8 +127,7 @@ class SpliceAiWriter(ResultWriter):
     """
 
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
-        self._suffix = output_suffix(path, SPLICEAI_SUFFIXES)
-        super().__init__(open_target(path, INDEX_SUFFIXES), path)
+        super().__init__(path, SPLICEAI_SUFFIXES, INDEX_SUFFIXES)
         self.counts = Counts()
         self._header = header
         self._ranks = {name: rank for rank, name in enumerate(header.declared("contig"))}
@@ -173,14 +171,9 @@ class SpliceAiWriter(ResultWriter):
     def _open(self) -> None:
         self._file = self._body.open("wb")
 
-    def _close(self) -> None:
-        self._file.close()
-
     def _complete(self) -> None:
-        with (
-            contextlib.closing(open_text_output(self._target, self._suffix)) as file,
-            self._body.open("rb") as body,
-        ):
+        super()._open()
+        with contextlib.closing(self._file) as file, self._body.open("rb") as body:
             file.write(self._whole_header().encode())
             for line in body if self._is_sorted else sorted(body, key=self._place):
                 file.write(line)

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from vepscore.errors import OutputError, UsageError
-from vepscore.io.atomic import StagedFile, Target, writing
+from vepscore.io.atomic import StagedFile, writing
 from vepscore.paths import scratch_folder
 
 STDOUT = "-"
+_STDOUT_DESCRIPTOR = 1
 
 _DESCRIPTOR_FOLDERS = re.compile(r"/dev/fd|/proc/(\d+)(?:/task/\d+)?/fd")
 _MAX_LINKS = 40  # the limit of Linux
@@ -107,37 +108,25 @@ def _check_descriptor(name: str | Path, descriptor: int) -> None:
         raise UsageError(f"output {name}\nis open only for reading")
 
 
-def open_target(name: str | Path, companions: tuple[str, ...] = ()) -> "StagedFile | Stream":
+def open_target(name: str | Path, companions: tuple[str, ...] = ()) -> "Target":
     """Return the target of an output: a staged file, or the stream itself.
 
     Args:
         name: the output; "-" is standard output.
         companions: suffixes of the companion files of a regular file, as in `StagedFile`.
     """
-    if str(name) == STDOUT or find_descriptor(name) == 1:
-        return StandardOutput()
     return Stream(name) if is_stream(name) else StagedFile(name, companions)
-
-
-def open_text_output(target: Target, suffix: str) -> Any:
-    """Open a binary file for text, compressed with bgzip if `suffix` ends in .gz; only a staged file may be."""
-    if not suffix.endswith(".gz"):
-        return target.open()
-    from pysam import BGZFile  # imported here to keep `vepscore --help` fast
-
-    assert isinstance(target, StagedFile)
-    return BGZFile(str(target.temporary), "wb", index=None)
 
 
 class Stream:
     """A target that is written directly: nothing is renamed, and nothing can be discarded.
 
     Args:
-        name: a path. A FIFO is opened by `create`, which waits for its reader.
+        name: a path, or "-". A FIFO is opened by `create`, which waits for its reader.
     """
 
     def __init__(self, name: str | Path) -> None:
-        self.name = str(name)
+        self._name = str(name)
         self._file: Any = None
 
     def create(self) -> None:
@@ -146,10 +135,12 @@ class Stream:
         Raises:
             OutputError: the stream cannot be opened.
         """
-        descriptor = find_descriptor(self.name)
-        with writing(self.name):
+        descriptor = _STDOUT_DESCRIPTOR if self._name == STDOUT else find_descriptor(self._name)
+        if descriptor == _STDOUT_DESCRIPTOR and sys.stdout is None:
+            raise OutputError("standard output\nis closed", hint="name a file with -o")
+        with writing(self._name):
             # A descriptor is duplicated, because opening its path would truncate a file.
-            self._file = open(self.name if descriptor is None else os.dup(descriptor), "wb")  # noqa: SIM115
+            self._file = open(self._name if descriptor is None else os.dup(descriptor), "wb")  # noqa: SIM115
 
     def open(self) -> Any:
         """Return the open binary file."""
@@ -168,40 +159,4 @@ class Stream:
             self._file.close()
 
 
-class StandardOutput(Stream):
-    """Standard output, which is never closed."""
-
-    def __init__(self) -> None:
-        super().__init__("standard output")
-
-    def create(self) -> None:
-        """Check that standard output is open.
-
-        Raises:
-            OutputError: it was closed before the program started.
-        """
-        if sys.stdout is None:
-            raise OutputError("standard output\nis closed", hint="name a file with -o")
-        self._file = _KeptOpen()
-
-    def publish(self) -> None:
-        """Flush Python's buffer.
-
-        Raises:
-            OutputError: standard output cannot be written.
-        """
-        with writing(self.name):
-            sys.stdout.buffer.flush()
-
-    def discard(self) -> None:
-        """Do nothing; the reader has already received what was written."""
-
-
-class _KeptOpen:
-    """Standard output for a writer that closes its file; closing does nothing."""
-
-    def __init__(self) -> None:
-        self.write = sys.stdout.buffer.write
-
-    def close(self) -> None:
-        """Do nothing."""
+Target = StagedFile | Stream

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from vepscore.contract import ScoreMatrix
 from vepscore.errors import PluginError
@@ -322,19 +321,6 @@ def _names_of(record: Record, allele: AlleleResult) -> tuple[str, ...]:
 def _interval(window: Window | None) -> str:
     """Return a window as `str(alphagenome.data.genome.Interval)` has it: 0-based half-open; "" for none."""
     return "" if window is None else f"{window.chrom}:{window.start0}-{window.end0}:."
-
-
-def current_names(names: Iterable[str]) -> list[str]:
-    """Return the current names of a long table's columns."""
-    return [RENAMED.get(name, name) for name in names]
-
-
-def read_columns(file: pq.ParquetFile, group: int, columns: Sequence[str]) -> pa.Table:
-    """Read columns of one row group of a long table by their current names, from a file of release 0.1 too."""
-    found = file.schema_arrow.names
-    stored = dict(zip(current_names(found), found, strict=True))
-    names = [stored[column] for column in columns]
-    return file.read_row_group(group, columns=names).select(names).rename_columns(list(columns))
 
 
 def _names(texts: Sequence[str], counts: Sequence[int]) -> pa.Array:

@@ -10,14 +10,14 @@ from typing import Any
 import pysam
 
 from vepscore.errors import InputError
-from vepscore.io.atomic import StagedWriter, writing
+from vepscore.io.atomic import writing
 from vepscore.io.bcf import DeclaredNames, convert_to_bcf
 from vepscore.io.header import VcfHeader
 from vepscore.io.info import append_info, find_existing, format_info, strip_info
 from vepscore.io.output_paths import INDEX_SUFFIXES
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult, ResultWriter
-from vepscore.io.streams import open_target, open_text_output, output_suffix
+from vepscore.io.staged_writer import StagedWriter
 from vepscore.io.suffixes import VCF_SUFFIXES
 
 _INFO_COLUMN = 7
@@ -38,11 +38,10 @@ class VcfWriter(StagedWriter):
     """
 
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
-        self._suffix = output_suffix(path, VCF_SUFFIXES)
+        super().__init__(path, VCF_SUFFIXES, INDEX_SUFFIXES)
         check_header(header)
         self._header = header
         self._scratch: Path | None = None  # the text that a BCF is made from
-        super().__init__(open_target(path, INDEX_SUFFIXES), path)
 
     def write_line(self, line: bytes) -> None:
         """Write one record, given without its line end.
@@ -57,17 +56,12 @@ class VcfWriter(StagedWriter):
                 raise
 
     def _open(self) -> None:
-        self._file = self._open_file()
+        if self._suffix == ".bcf":
+            self._scratch = self._target.scratch(".vcf.gz")
+            self._file = pysam.BGZFile(str(self._scratch), "wb", index=None)
+        else:
+            super()._open()
         self._file.write(self._header.encode())
-
-    def _open_file(self) -> Any:
-        if self._suffix != ".bcf":
-            return open_text_output(self._target, self._suffix)
-        self._scratch = self._target.scratch(".vcf.gz")
-        return pysam.BGZFile(str(self._scratch), "wb", index=None)
-
-    def _close(self) -> None:
-        self._file.close()
 
     def _complete(self) -> None:
         if self._scratch:

@@ -5,19 +5,15 @@ Text of the input that got past the escaping would still not run.
 """
 
 import base64
-import contextlib
 import hashlib
 import importlib.resources
 import json
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import vepscore
 from vepscore.errors import UsageError
-from vepscore.io.atomic import StagedWriter
-from vepscore.io.streams import open_target, output_suffix
 from vepscore.paths import escape_bytes
 
 if TYPE_CHECKING:
@@ -42,7 +38,7 @@ def require_jinja() -> None:
 
 
 def render_page(document: Mapping[str, Any]) -> str:
-    """Return the HTML page of a document that `build_document` made."""
+    """Return the HTML page of a document that `build_document` made, as valid Unicode."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -55,46 +51,20 @@ def render_page(document: Mapping[str, Any]) -> str:
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     style, script = _read_assets(_STYLE), _read_assets(_SCRIPTS)
     policy = f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'"
-    return environment.get_template("page.html").render(
+    page = environment.get_template("page.html").render(
         {**document, "panels": [pack_panel(panel) for panel in document["panels"]]},
         style=style,
         script=script,
         policy=policy,
         version=vepscore.__version__,
     )
+    return escape_bytes(page)
 
 
 def pack_panel(panel: Mapping[str, Any]) -> str:
     """Return a panel as base64 of deflated JSON, a fifth of its size. The page unpacks it when it is opened."""
     text = json.dumps(panel, sort_keys=True, separators=(",", ":"))
     return base64.b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")
-
-
-class PageWriter(StagedWriter):
-    """Write a page.
-
-    Args:
-        path: output file; .html or .htm.
-
-    Raises:
-        UsageError: the path has another suffix.
-    """
-
-    def __init__(self, path: Path) -> None:
-        output_suffix(path, SUFFIXES)
-        super().__init__(open_target(path), path)
-        self._text = ""
-
-    def write(self, text: str) -> None:
-        """Take the page, to be written when the writer closes."""
-        self._text = text
-
-    def _open(self) -> None:
-        """Do nothing: there is no text yet."""
-
-    def _close(self) -> None:
-        with contextlib.closing(self._target.open()) as file:
-            file.write(escape_bytes(self._text).encode("utf-8"))
 
 
 def _read_assets(names: tuple[str, ...]) -> "Markup":

@@ -29,7 +29,6 @@ class AlleleTable(OutputFile):
     has_shards = True
 
     def open(self, context: WriterContext) -> "ResultWriter":
-        """Return the writer."""
         from vepscore.io.allele_table import AlleleTableWriter
 
         return AlleleTableWriter(self.path, context.metadata.to_header(), ranked=context.is_ranked)
@@ -44,7 +43,6 @@ class AlleleTable(OutputFile):
 
     @classmethod
     def merge(cls, paths: Sequence[Path], output: str) -> "list[Part]":
-        """Join the shards of one run."""
         from vepscore.io.allele_table import ROW_GROUP_ROWS
         from vepscore.io.merging import merge_parquet, merge_text
 

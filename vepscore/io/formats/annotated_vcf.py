@@ -22,7 +22,6 @@ class AnnotatedVcf(OutputFile):
     has_shards = True
 
     def open(self, context: WriterContext) -> "ResultWriter":
-        """Return the writer."""
         from vepscore.io.vcf import AnnotatedVcfWriter
 
         return AnnotatedVcfWriter(
@@ -40,7 +39,6 @@ class AnnotatedVcf(OutputFile):
 
     @classmethod
     def merge(cls, paths: Sequence[Path], output: str) -> "list[Part]":
-        """Join the shards of one run."""
         from vepscore.io.merging import merge_vcf
 
         return merge_vcf(paths, output)

@@ -21,7 +21,6 @@ class LongTable(OutputFile):
     has_shards = True
 
     def open(self, context: WriterContext) -> "ResultWriter":
-        """Return the writer."""
         from vepscore.io.long_table import LongTableWriter
 
         return LongTableWriter(self.path, context.tracks, context.metadata.to_header(), context.quantiles)
@@ -36,7 +35,6 @@ class LongTable(OutputFile):
 
     @classmethod
     def merge(cls, paths: Sequence[Path], output: str) -> "list[Part]":
-        """Join the shards of one run."""
         from vepscore.io.long_table import ROW_GROUP_ROWS
         from vepscore.io.merging import merge_parquet
 

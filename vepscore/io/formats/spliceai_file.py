@@ -31,7 +31,6 @@ class SpliceAiFile(OutputFile):
     has_shards = True
 
     def open(self, context: WriterContext) -> "ResultWriter":
-        """Return the writer."""
         from vepscore.io.spliceai import SpliceAiWriter, spliceai_header
 
         return SpliceAiWriter(self.path, spliceai_header(context.header, context.metadata))
@@ -47,7 +46,6 @@ class SpliceAiFile(OutputFile):
 
     @classmethod
     def merge(cls, paths: Sequence[Path], output: str) -> "list[Part]":
-        """Join the shards of one run."""
         from vepscore.io.merging import merge_spliceai
 
         return merge_spliceai(paths, output)
