@@ -138,7 +138,7 @@ def test_help_imports_no_library_of_the_network() -> None:
 
 def test_progress_is_shown_on_a_terminal_only() -> None:
     program = (
-        "from vepscore.cli.transfer import observing_bytes\n"
+        "from vepscore.cli.progress import observing_bytes\n"
         "with observing_bytes('importing') as observe:\n    observe(1_000_000, 2_000_000)"
     )
     assert vepscore(program=program).stderr == ""

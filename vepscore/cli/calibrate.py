@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.option_groups import Changed, Only, Without
 from vepscore.options import (
     DATA,
@@ -52,8 +51,6 @@ def calibrate(
     alleles: Annotated[AlleleOptions, Only("indel_anchor")],
     compute: Annotated[ComputeOptions, Without("engine")],
     run: Annotated[RunOptions, Only("resume")],
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Score a background of variants and keep its quantiles, in which `vepscore score` then ranks its scores.
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.tables import print_table
 from vepscore.errors import UsageError
 
@@ -45,7 +44,6 @@ def evaluate(
             "-o",
             "--output",
             help="Table with a row for each metric and stratum: .tsv or .tsv.gz.",
-            show_default=False,
         ),
     ] = None,
     label: Annotated[
@@ -54,7 +52,6 @@ def evaluate(
             metavar="FIELD",
             help="INFO field with the class label, such as CLNSIG. Required without --effect.",
             rich_help_panel=_TRUTH,
-            show_default=False,
         ),
     ] = None,
     positive: Annotated[
@@ -63,7 +60,6 @@ def evaluate(
             metavar="VALUES",
             help="Values of the label that are positive, separated by commas, in any case.",
             rich_help_panel=_TRUTH,
-            show_default=False,
         ),
     ] = None,
     negative: Annotated[
@@ -72,7 +68,6 @@ def evaluate(
             metavar="VALUES",
             help="Values of the label that are negative, likewise.",
             rich_help_panel=_TRUTH,
-            show_default=False,
         ),
     ] = None,
     ignore: Annotated[
@@ -89,7 +84,6 @@ def evaluate(
             metavar="FIELD",
             help="INFO field with a measured effect, a signed number; replaces --label.",
             rich_help_panel=_TRUTH,
-            show_default=False,
         ),
     ] = None,
     score: Annotated[
@@ -100,7 +94,6 @@ def evaluate(
             metavar="FIELD",
             help="INFO field with a score of any tool. May be repeated. Default: VS_SPLICE, if present.",
             rich_help_panel=_STRATA,
-            show_default=False,
         ),
     ] = None,
     within: Annotated[
@@ -118,7 +111,6 @@ def evaluate(
             metavar="NAMES",
             help="Evaluate only alleles on these chromosomes, separated by commas. Default: all.",
             rich_help_panel=_STRATA,
-            show_default=False,
         ),
     ] = None,
     bootstrap: Annotated[
@@ -134,7 +126,6 @@ def evaluate(
             metavar="NAMES",
             help="Chromosomes not to train the baseline pwm on. Default: those of the evaluated alleles.",
             rich_help_panel=_BASELINES,
-            show_default=False,
         ),
     ] = None,
     pwm_fasta: Annotated[
@@ -142,11 +133,8 @@ def evaluate(
         typer.Option(
             help="FASTA with more sequence to train pwm on; a contig may be a slice, chrom:start-end. May be repeated.",
             rich_help_panel=_BASELINES,
-            show_default=False,
         ),
     ] = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Evaluate scores against labels (AUROC, AUPRC) or measured effects (Spearman correlation, sign accuracy).
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.option_groups import Changed, Only, Without
 from vepscore.options import (
     DATA,
@@ -57,8 +56,6 @@ def ism(
             rich_help_panel=MODEL,
         ),
     ] = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Score every substitution of a region (saturation mutagenesis), and draw the effect of each base.
 

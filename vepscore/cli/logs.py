@@ -48,27 +48,16 @@ def set_up_logging(*, verbose: bool = False, quiet: bool = False) -> None:
     """Send logs to standard error: our notices, and the warnings of all packages."""
     _handler.setFormatter(_Formatter())
     logging.getLogger().addHandler(_handler)
-    _set_level(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
+    set_level(verbose=verbose, quiet=quiet)
 
 
-def _set_level(level: int) -> None:
+def set_level(*, verbose: bool, quiet: bool) -> None:
+    """Set how much of our own notices is logged."""
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     logging.getLogger("vepscore").setLevel(level)
-
-
-def _on_verbose(value: bool) -> bool:
-    if value:
-        _set_level(logging.DEBUG)
-    return value
-
-
-def _on_quiet(value: bool) -> bool:
-    if value:
-        _set_level(logging.WARNING)
-    return value
 
 
 _VERBOSE, _QUIET = (declared.spec for declared in LogOptions.declared())
 
-# A command with these parameters accepts the flags after its name too, and needs no code for them.
-Verbose = Annotated[bool, typer.Option(*_VERBOSE.flags, callback=_on_verbose, help=_VERBOSE.help)]
-Quiet = Annotated[bool, typer.Option(*_QUIET.flags, callback=_on_quiet, help=_QUIET.help)]
+Verbose = Annotated[bool, typer.Option(*_VERBOSE.flags, help=_VERBOSE.help)]
+Quiet = Annotated[bool, typer.Option(*_QUIET.flags, help=_QUIET.help)]

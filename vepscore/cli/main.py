@@ -54,17 +54,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(expand(score))
-app.command()(expand(calibrate))
-app.command()(expand(predict))
-app.command()(expand(ism))
-app.command()(merge)
-app.command()(rank)
-app.command()(expand(report))
-app.command()(expand(plot))
-app.command()(evaluate)
+for command in (score, calibrate, predict, ism, merge, rank, report, plot, evaluate):
+    app.command()(expand(command))
 app.command()(scorers)
-app.command()(train)
+app.command()(expand(train))
 app.add_typer(weights.app, name="weights")
 
 
@@ -98,7 +91,7 @@ def set_up(version: Version = False, verbose: Verbose = False, quiet: Quiet = Fa
 def run_script(function: Callable[..., None]) -> None:
     """Run a function as a command of its own: options by typer; streams, signals and errors as `vepscore` has them."""
     script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    script.command()(_errors_as_messages()(function))
+    script.command()(_errors_as_messages()(expand(function)))
     set_up_logging()
     main(script, name=os.path.basename(sys.argv[0]))
 

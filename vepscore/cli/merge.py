@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.logs import Quiet, Verbose
-
 
 def merge(
     parts: Annotated[
@@ -23,8 +21,6 @@ def merge(
             ".parquet, .tsv or .tsv.gz for a table.",
         ),
     ],
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Join the outputs of a job array into exactly what a single run would write."""
     from vepscore.io.merging import merge as join

@@ -1,8 +1,8 @@
 """Turn groups of options into parameters of commands.
 
 A command is a function with parameters that are annotated with an `OptionGroup`. `expand` replaces each of them by the
-options of its group, as typer takes them. `Annotated[Group, Without("name")]` and `Only` choose among them, and
-`Annotated[Group, Changed("name", help="…")]` declares one otherwise for this command.
+options of its group, as typer takes them, and adds -v and -q. `Annotated[Group, Without("name")]` and `Only` choose
+among them, and `Annotated[Group, Changed("name", help="…")]` declares one otherwise for this command.
 """
 
 import dataclasses
@@ -14,10 +14,16 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import typer
 
+from vepscore.cli.logs import Quiet, Verbose, set_level
 from vepscore.errors import UsageError
 from vepscore.options.option_spec import REQUIRED, Declared, Former, OptionGroup, OptionSpec
 
 log = logging.getLogger(__name__)
+
+_LOG_PARAMETERS = [
+    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=False)
+    for name, kind in (("verbose", Verbose), ("quiet", Quiet))
+]
 
 
 class Without:
@@ -63,9 +69,12 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
     for name, group in found.items():
         own = signature.parameters[name].replace(kind=inspect.Parameter.KEYWORD_ONLY)
         parameters += [own] if group is None else _parameters(group)
+    parameters += _LOG_PARAMETERS
 
     @functools.wraps(command)
-    def run(**values: Any) -> None:
+    def run(*, verbose: bool, quiet: bool, **values: Any) -> None:
+        if verbose or quiet:
+            set_level(verbose=verbose, quiet=quiet)
         for group in groups:
             values[group.parameter] = group.kind.build(_take_values(group, values))
         command(**values)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.option_groups import Only, Without, typer_option
 from vepscore.cli.pictures import (
     PICTURE_WINDOW,
@@ -63,12 +62,9 @@ def plot(
             min=20,
             metavar="BP",
             help="Width of the sequence to draw, centered on the variant. Default: the variant and what it changes.",
-            show_default=False,
         ),
     ] = None,
     place: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Draw a variant: genes, predicted splice sites and tracks of both alleles, and junctions that change.
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.option_groups import Only, Without
 from vepscore.cli.tables import print_table
 from vepscore.options import (
@@ -65,8 +64,6 @@ def predict(
             rich_help_panel=DATA,
         ),
     ] = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Predict tracks over a region, or for both alleles of a variant, as bigWig; contact maps as NPZ.
 

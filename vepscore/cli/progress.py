@@ -1,17 +1,22 @@
 """Report a run on standard error: a progress bar on a terminal, and a summary at its end."""
 
 import contextlib
+import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Table
 
@@ -20,22 +25,15 @@ from vepscore.engine.run_job import Observe
 from vepscore.engine.scored_records import RunCounts
 from vepscore.genome.alleles import Status
 
+log = logging.getLogger(__name__)
+
 
 @contextlib.contextmanager
 def observing() -> Iterator[Observe]:
-    """Yield a function that shows the progress of a run; it shows nothing if standard error is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda counts, total: None
-        return
-    columns = (
-        TextColumn("scoring"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    """Yield a function that shows the progress of a run."""
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (MofNCompleteColumn(), rate, TimeElapsedColumn(), TimeRemainingColumn())
+    with _progress(TextColumn("scoring"), BarColumn(), *columns) as progress:
         task = progress.add_task("scoring", total=None, rate="")
 
         def observe(counts: RunCounts, total: int | None) -> None:
@@ -43,6 +41,39 @@ def observing() -> Iterator[Observe]:
             progress.update(task, completed=counts.records, total=total, rate=rate)
 
         yield observe
+
+
+@contextlib.contextmanager
+def observing_bytes(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function to call with the bytes done so far and in all."""
+    columns = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with _progress(TextColumn(what), BarColumn(), *columns) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def observing_training() -> Iterator[Callable[[str, int, int, dict[str, float]], None]]:
+    """Yield a function that shows the progress of each network, which stays on the terminal; none with -q."""
+    loss = TextColumn("loss {task.fields[loss]:.4g}")
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), loss)
+    shown = log.isEnabledFor(logging.INFO)
+    with _progress(TextColumn("{task.description}"), *columns, shown=shown, transient=False) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def observe(network: str, step: int, steps: int, losses: dict[str, float]) -> None:
+            if network not in tasks:
+                tasks[network] = progress.add_task(network, total=steps, loss=0.0)
+            progress.update(tasks[network], completed=step, loss=losses["total"])
+
+        yield observe
+
+
+def _progress(*columns: ProgressColumn, shown: bool = True, transient: bool = True) -> Progress:
+    """Return a display on standard error, which shows nothing if that is no terminal."""
+    hidden = not (shown and sys.stderr.isatty())
+    console = Console(stderr=True, quiet=hidden)  # older versions of rich write a line even if disabled
+    return Progress(*columns, console=console, transient=transient, disable=hidden)
 
 
 def print_report(report: JobReport) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.ranking_options import (
     ByOption,
     GeneListOption,
@@ -36,7 +35,6 @@ def rank(
             "-g",
             "--genes",
             help="Gene annotation, to name the likely effect on the transcript: GENCODE, Ensembl or RefSeq GTF.",
-            show_default=False,
         ),
     ] = None,
     output: Annotated[
@@ -46,7 +44,6 @@ def rank(
             "--output",
             metavar="FILE",
             help="Table: .tsv, .tsv.gz, or - for standard output. Default: a table on a terminal, TSV in a pipe.",
-            show_default=False,
         ),
     ] = None,
     by: ByOption = "splice",
@@ -56,8 +53,6 @@ def rank(
     region: RegionsOption = None,
     max_af: MaxFrequencyOption = None,
     sample: SampleOption = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Rank scored alleles by predicted effect, and name the likely splice event.
 

@@ -26,7 +26,6 @@ TissueOption = Annotated[
     typer.Option(
         help="Use only tracks of this biosample or ontology term. Needs the long table. Default: all tissues.",
         rich_help_panel=ORDER,
-        show_default=False,
     ),
 ]
 TopOption = Annotated[
@@ -36,7 +35,6 @@ TopOption = Annotated[
         metavar="N",
         help="Keep only the first N. Default: all.",
         rich_help_panel=ORDER,
-        show_default=False,
     ),
 ]
 GeneListOption = Annotated[
@@ -46,7 +44,6 @@ GeneListOption = Annotated[
         metavar="LIST",
         help="Use only scores of these genes: names or ids, separated by commas, or a file of them. May be repeated.",
         rich_help_panel=FILTERS,
-        show_default=False,
     ),
 ]
 RegionsOption = Annotated[
@@ -56,7 +53,6 @@ RegionsOption = Annotated[
         metavar="CONTIG[:START-END]",
         help="Keep only alleles in this region, 1-based. May be repeated.",
         rich_help_panel=FILTERS,
-        show_default=False,
     ),
 ]
 MaxFrequencyOption = Annotated[
@@ -65,7 +61,6 @@ MaxFrequencyOption = Annotated[
         metavar="FIELD=VALUE",
         help="Keep only alleles with at most VALUE in the INFO field, or with no value, such as gnomAD_AF=0.001.",
         rich_help_panel=FILTERS,
-        show_default=False,
     ),
 ]
 SampleOption = Annotated[
@@ -74,6 +69,5 @@ SampleOption = Annotated[
         metavar="NAME",
         help="Keep only alleles that this sample carries.",
         rich_help_panel=FILTERS,
-        show_default=False,
     ),
 ]

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.option_groups import Only, Without, typer_option
 from vepscore.cli.pictures import (
     NO_REFERENCE,
@@ -59,8 +58,6 @@ def report(
     region: RegionsOption = None,
     max_af: MaxFrequencyOption = None,
     sample: SampleOption = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Write an HTML page of scored alleles: a ranked table, and a panel with a picture for each allele.
 

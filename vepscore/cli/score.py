@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.logs import Quiet, Verbose
 from vepscore.io.formats import OutputOptions
 from vepscore.options import (
     AlleleOptions,
@@ -33,8 +32,6 @@ def score(
     alleles: AlleleOptions,
     compute: ComputeOptions,
     run: RunOptions,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Score the variants of a VCF: how each allele changes splicing, expression, accessibility and more."""
     from vepscore.api import Model

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vepscore.cli.option_groups import expand
 from vepscore.cli.tables import print_fields, print_table
 from vepscore.cli.weights_fetch import fetch
 from vepscore.cli.weights_import import import_weights
@@ -25,7 +26,6 @@ Name = Annotated[
     typer.Argument(
         metavar="[NAME]",
         help="Name from `vepscore weights list`, or a directory. Default: the embedded checkpoint.",
-        show_default=False,
     ),
 ]
 Plain = Annotated[
@@ -77,8 +77,8 @@ def verify(name: Name = None) -> None:
     print(f"{path}: all checksums match")
 
 
-app.command("import")(import_weights)
-app.command()(fetch)
+app.command("import")(expand(import_weights))
+app.command()(expand(fetch))
 
 
 def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str]]:

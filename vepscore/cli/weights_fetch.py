@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.logs import Quiet, Verbose
 from vepscore.cli.weights_import import (
     DtypeOption,
     check_output,
@@ -37,9 +36,7 @@ class Source(enum.StrEnum):
 def fetch(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME", help="alphagenome-all-folds, or alphagenome-fold-0 to -3.", show_default=False
-        ),
+        typer.Argument(metavar="NAME", help="alphagenome-all-folds, or alphagenome-fold-0 to -3."),
     ],
     source: Annotated[
         Source, typer.Option("--from", help="Site to download from, with the token of your account there.")
@@ -50,7 +47,6 @@ def fetch(
             "--metadata",
             metavar="FILE",
             help="Track metadata, as in `weights import`. Default: human and mouse, from the official repository.",
-            show_default=False,
         ),
     ] = None,
     dtype: DtypeOption = Precision.float32,
@@ -61,7 +57,6 @@ def fetch(
             "--output",
             metavar="OUT",
             help="Directory to create. Default: one where `-c NAME` finds it.",
-            show_default=False,
         ),
     ] = None,
     accept_terms: Annotated[
@@ -70,8 +65,6 @@ def fetch(
     keep_download: Annotated[
         bool, typer.Option("--keep-download", help="Keep the official files after the import.")
     ] = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Download an official AlphaGenome checkpoint with your account, and import it.
 
@@ -137,7 +130,7 @@ def _agree_to_terms(accepted: bool) -> None:
 
 
 def _download(name: str, source: Source, folder: Path) -> Path:
-    from vepscore.cli.transfer import observing_bytes
+    from vepscore.cli.progress import observing_bytes
 
     log.info("downloading %s from %s", name, source)
     if source is Source.kaggle:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.logs import Quiet, Verbose
 from vepscore.errors import UsageError
 from vepscore.model.precision import Precision
 from vepscore.paths import escape_bytes
@@ -20,9 +19,7 @@ DtypeOption = Annotated[
 
 
 def import_weights(
-    directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The official (Orbax) checkpoint.", show_default=False)
-    ],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The official (Orbax) checkpoint.")],
     metadata: Annotated[
         list[str],
         typer.Option(
@@ -30,20 +27,17 @@ def import_weights(
             metavar="FILE",
             help="Track metadata of an organism, a textproto file, uncompressed or gzipped; repeat for each organism. "
             "Use human:FILE or mouse:FILE if the file name does not contain the organism.",
-            show_default=False,
         ),
     ],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="OUT", help="Directory to create.", show_default=False),
+        typer.Option("-o", "--output", metavar="OUT", help="Directory to create."),
     ],
     dtype: DtypeOption = Precision.float32,
     name: Annotated[
         str | None,
-        typer.Option(help="Name recorded in output files. Default: the name of OUT.", show_default=False),
+        typer.Option(help="Name recorded in output files. Default: the name of OUT."),
     ] = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
 ) -> None:
     """Convert an official checkpoint and its track metadata to our layout, which opens fast and offline."""
     check_output(output, source=directory)
@@ -99,8 +93,8 @@ def write_imported(
     directory: Path, output: Path, *, metadata: Mapping[str, Path], name: str, dtype: str
 ) -> None:
     """Import the official checkpoint in `directory`, and print a summary."""
+    from vepscore.cli.progress import observing_bytes
     from vepscore.cli.tables import print_fields
-    from vepscore.cli.transfer import observing_bytes
     from vepscore.engine.settings import set_up_process
     from vepscore.model.official.orbax_checkpoint import import_checkpoint
 
