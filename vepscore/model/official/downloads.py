@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EXTRA_HINT = "pip install 'vepscore[fetch]'"
-_CHUNK_BYTES = 1 << 20
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _HTTP_LIBRARIES = ("httpx", "httpx2")  # of several versions of huggingface_hub
@@ -37,9 +36,9 @@ class RemoteFile:
     """The properties of a file that are known before it is downloaded."""
 
     name: str  # path in the folder of the download
-    size: int | None = None  # bytes
-    sha256: str | None = None  # hex
-    git_sha1: str | None = None  # hex hash of the git blob: a line with its size, then its bytes
+    size: int  # bytes
+    digest: str  # hex
+    is_git: bool = False  # whether the digest is that of the git blob, else sha256
 
 
 def download(
@@ -64,18 +63,25 @@ def download(
     Raises:
         CheckpointError: the server cannot be reached or refuses, the disk is full, or the hash does not match.
     """
+    check_library()
+    from huggingface_hub.file_download import http_get
+
     path = folder / remote.name
-    if path.is_file() and remote.size in (None, path.stat().st_size):
-        observe(path.stat().st_size)
+    if path.is_file() and _size(path) == remote.size:
+        observe(remote.size)
         return path
-    partial = path.with_name(f"{path.name}.partial")
+    partial = _partial(path)
     with room_for(folder):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _receive(remote, partial, url, headers, explain, observe)
-        if (problem := _difference(partial, remote)) is not None:
+        if _size(partial) > remote.size:
             partial.unlink()
+        with _ObservedFile(partial, observe) as file, reaching(url, explain):  # the client retries
+            http_get(url, file, resume_size=file.tell(), headers=headers, expected_size=remote.size)
+        if (found := _digest(partial, remote)) != remote.digest:
+            partial.unlink()
+            kind = "git hash" if remote.is_git else "sha256"
             raise CheckpointError(
-                f"{path}: does not match its hash or size\n{problem}",
+                f"{path}: does not match its hash\n{kind} is {found}, expected {remote.digest}",
                 hint="the file was deleted; rerun to download it again",
             )
         os.replace(partial, path)
@@ -88,7 +94,8 @@ def check_space(folder: Path, remotes: Iterable[RemoteFile]) -> None:
     Raises:
         CheckpointError: they do not.
     """
-    missing = sum(_missing_bytes(folder / remote.name, remote.size or 0) for remote in remotes)
+    paths = {folder / remote.name: remote.size for remote in remotes}
+    missing = sum(size - max(_size(path), _size(_partial(path))) for path, size in paths.items())
     free = shutil.disk_usage(folder).free
     if missing > free:
         raise CheckpointError(
@@ -157,7 +164,7 @@ def unreachable(url: str, error: object) -> CheckpointError:
     hint = _RESUME_HINT
     if "CERTIFICATE_VERIFY_FAILED" in text:
         hint = "behind a proxy with its own certificates, set SSL_CERT_FILE to the file that contains them"
-    return CheckpointError(f"{_host(url)} cannot be reached, or the transfer broke off\n{text}", hint=hint)
+    return CheckpointError(f"{host_of(url)} cannot be reached, or the transfer broke off\n{text}", hint=hint)
 
 
 def refused(url: str, status: int, reason: str) -> CheckpointError:
@@ -167,7 +174,7 @@ def refused(url: str, status: int, reason: str) -> CheckpointError:
     else:
         hint = "rerun; if the error persists, the file has moved, or a proxy blocks it"
     unsigned = url.partition("?")[0]
-    return CheckpointError(f"{_host(url)} answers {status} {reason}\n{unsigned}", hint=hint)
+    return CheckpointError(f"{host_of(url)} answers {status} {reason}\n{unsigned}", hint=hint)
 
 
 def check_library() -> None:
@@ -181,7 +188,8 @@ def check_library() -> None:
     disable_progress_bars()
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """Return the host of an address; all of a text that is none."""
     return urlsplit(url).hostname or url
 
 
@@ -199,47 +207,16 @@ class _ObservedFile(io.FileIO):
         return count
 
 
-def _receive(
-    remote: RemoteFile,
-    partial: Path,
-    url: str,
-    headers: dict[str, str] | None,
-    explain: "Callable[[HfHubHTTPError], CheckpointError | None]",
-    observe: Callable[[int], None],
-) -> None:
-    """Append to `partial` the bytes that it lacks; the client retries after broken transfers."""
-    check_library()
-    from huggingface_hub.file_download import http_get
-
-    if remote.size is not None and _size(partial) > remote.size:
-        partial.unlink()
-    with _ObservedFile(partial, observe) as file, reaching(url, explain):
-        http_get(url, file, resume_size=file.tell(), headers=headers, expected_size=remote.size)
+def _digest(path: Path, remote: RemoteFile) -> str:
+    if not remote.is_git:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    content = path.read_bytes()  # a small file
+    return hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
 
 
-def _difference(path: Path, remote: RemoteFile) -> str | None:
-    """Describe how a file differs from the expected one; None if it does not."""
-    size = path.stat().st_size
-    if remote.size not in (None, size):
-        return f"found {size:,} bytes, expected {remote.size:,}"
-    if remote.sha256 is not None and (found := _digest(path, "sha256")) != remote.sha256:
-        return f"sha256 is {found}, expected {remote.sha256}"
-    if remote.git_sha1 is not None:
-        found = _digest(path, "sha1", f"blob {size}\0".encode())
-        return f"git hash is {found}, expected {remote.git_sha1}" if found != remote.git_sha1 else None
-    return None
-
-
-def _digest(path: Path, algorithm: str, prefix: bytes = b"") -> str:
-    digest = hashlib.new(algorithm, prefix)
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _missing_bytes(path: Path, size: int) -> int:
-    return size - max(_size(path), _size(path.with_name(f"{path.name}.partial")))
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.partial")
 
 
 def _size(path: Path) -> int:

@@ -4,17 +4,21 @@ The weights are on the hub, for accounts that have accepted the model terms.
 """
 
 import contextlib
-import dataclasses
-import functools
 import os
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from vepscore.errors import CheckpointError
-from vepscore.model.official.downloads import RemoteFile, check_library, check_space, download, reaching
+from vepscore.model.official.downloads import (
+    RemoteFile,
+    check_library,
+    check_space,
+    download,
+    host_of,
+    reaching,
+)
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
@@ -31,12 +35,12 @@ METADATA_FILES = {
     "human": RemoteFile(
         name="OutputMetadataResponse_ORGANISM_HOMO_SAPIENS.textproto",
         size=2_637_391,
-        sha256="413b4063096bbf7a75a7fdf5560030f8e3866c6af2455fb313e58686ae3d49e8",
+        digest="413b4063096bbf7a75a7fdf5560030f8e3866c6af2455fb313e58686ae3d49e8",
     ),
     "mouse": RemoteFile(
         name="OutputMetadataResponse_ORGANISM_MUS_MUSCULUS.textproto",
         size=824_428,
-        sha256="a22eb7b2e435ed5d34325eb2ffc575679adc1fc6d91958f8c3bf4c7c8a55a929",
+        digest="a22eb7b2e435ed5d34325eb2ffc575679adc1fc6d91958f8c3bf4c7c8a55a929",
     ),
 }
 _OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -103,11 +107,7 @@ def fetch_from_huggingface(
     target = folder / commit
     target.mkdir(parents=True, exist_ok=True)
     check_space(target, remotes)
-    total, before = sum(remote.size or 0 for remote in remotes), 0
-
-    def observe_file(before: int, size: int) -> None:
-        observe(before + size, total)
-
+    total, before = sum(remote.size for remote in remotes), 0
     for remote in remotes:
         download(
             remote,
@@ -115,9 +115,9 @@ def fetch_from_huggingface(
             hf_hub_url(repository.id, remote.name, revision=commit, endpoint=repository.endpoint),
             headers=build_hf_headers(token=repository.token),
             explain=repository.explain,
-            observe=functools.partial(observe_file, before),
+            observe=lambda size, before=before: observe(before + size, total),
         )
-        before += remote.size or 0
+        before += remote.size
     return target
 
 
@@ -154,7 +154,7 @@ class _Repository:
 
         status = error.response.status_code
         page = f"{self.endpoint}/{self.id}"
-        answer = "\n".join(filter(None, (f"{_host(page)} answers {status}", error.server_message)))
+        answer = "\n".join(filter(None, (f"{host_of(page)} answers {status}", error.server_message)))
         if status == HTTPStatus.UNAUTHORIZED:
             return CheckpointError(
                 f"{self.id}: {answer}\nthe token is not valid", hint=_token_hint(self.endpoint)
@@ -184,14 +184,9 @@ class _Repository:
 
 def _remote_file(sibling: "RepoSibling") -> RemoteFile:
     """Return a file with its hash: the sha256 of a large file, the git hash of a small one."""
-    remote = RemoteFile(name=sibling.rfilename, size=sibling.size)
-    if sibling.lfs is not None:
-        return dataclasses.replace(remote, size=sibling.lfs.size, sha256=sibling.lfs.sha256)
-    return dataclasses.replace(remote, git_sha1=sibling.blob_id)
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or url
+    digest = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
+    name, size = sibling.rfilename, sibling.size or 0
+    return RemoteFile(name=name, size=size, digest=digest or "", is_git=sibling.lfs is None)
 
 
 def _token_hint(endpoint: str) -> str:
