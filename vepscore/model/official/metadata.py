@@ -1,9 +1,12 @@
 """The track metadata of an official checkpoint: names, strands, biosamples and means of one organism's tracks.
 
-The file is a `MetadataResponse` message of the `alphagenome` package as text, uncompressed or gzipped.
+The file is a `MetadataResponse` message of the `alphagenome` package as text, uncompressed or gzipped. It is parsed by
+`protobuf`, with the fields that are used here.
+Source: `dna_model.proto` of the `alphagenome` package.
 """
 
 import dataclasses
+import functools
 import gzip
 import re
 import zlib
@@ -12,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from vepscore.errors import CheckpointError
 from vepscore.genome.text_file import GZIP_MAGIC
-from vepscore.model.official.metadata_message import MetadataSyntaxError, parse_metadata
 from vepscore.outputs import Output, Tracks
 
 _HINT = "pass OutputMetadataResponse_ORGANISM_….textproto of the official checkpoint, uncompressed or gzipped"
@@ -27,6 +30,35 @@ _ORGANISMS = {
 _STRANDS = {"STRAND_POSITIVE": "+", "STRAND_NEGATIVE": "-", "STRAND_UNSTRANDED": "."}
 _PADDING = "padding"
 _SMALLEST_MEAN, _LARGEST_MEAN = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
+_ENUMS = {
+    "OutputType": [f"OUTPUT_TYPE_{output}" for output in Output],
+    "Strand": [*_STRANDS],
+    "OntologyType": [f"ONTOLOGY_TYPE_{name}" for name in ("CLO", "UBERON", "CL", "EFO", "NTR")],
+}
+# By message, the fields and their types; a + marks a repeated field.
+_MESSAGES = {
+    "MetadataResponse": {"output_metadata": "OutputMetadata+"},
+    "OutputMetadata": {
+        "output_type": "OutputType",
+        "tracks": "TracksMetadata",
+        "junctions": "TracksMetadata",
+    },
+    "TracksMetadata": {"metadata": "TrackMetadata+"},
+    "TrackMetadata": {
+        "name": "string",
+        "strand": "Strand",
+        "ontology_term": "OntologyTerm",
+        "biosample": "Biosample",
+        "assay": "string",
+        "nonzero_mean": "double",
+    },
+    "OntologyTerm": {"ontology_type": "OntologyType", "id": "int64"},
+    "Biosample": {"name": "string"},
+}
+_PACKAGE = "vepscore"
+_LONGEST_MESSAGE = 200
+_FIELD = descriptor_pb2.FieldDescriptorProto
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,12 +77,16 @@ def read_metadata(path: Path) -> TrackMetadata:
 
     Source: `construct_output_metadata` of the `alphagenome` package.
     """
+    text = _read_text(path)
     try:
-        return _metadata(parse_metadata(_read_text(path)))
-    except MetadataSyntaxError as error:
-        place = f" line {error.line}" if error.line else ""
-        place += f" column {error.column}" if error.column else ""
-        raise CheckpointError(f"{path}{place}\n{error}", hint=_HINT) from error
+        return _metadata(text_format.Parse(text, _response_class()(), allow_unknown_field=True))
+    except text_format.ParseError as error:
+        place = f" line {error.GetLine()}" if error.GetLine() else ""
+        place += f" column {error.GetColumn()}" if error.GetColumn() else ""
+        message = str(error).rpartition("': ")[2]  # without the line, which can be long
+        raise CheckpointError(f"{path}{place}\n{message[:_LONGEST_MESSAGE]}", hint=_HINT) from error
+    except RecursionError as error:
+        raise CheckpointError(f"{path}\nmessages are nested too deeply", hint=_HINT) from error
     except ValueError as error:
         raise CheckpointError(f"{path}\n{error}", hint=_HINT) from error
 
@@ -157,3 +193,28 @@ def _enum_name(message: Any, field: str) -> str:
     if not message.HasField(field):
         raise ValueError(f"{field} is missing in\n{message}".rstrip())
     return descriptor.enum_type.values_by_number[getattr(message, field)].name
+
+
+@functools.cache
+def _response_class() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(name="metadata.proto", package=_PACKAGE, syntax="proto2")
+    for name, values in _ENUMS.items():
+        enum = file.enum_type.add(name=name)
+        for number, value in enumerate(values):
+            enum.value.add(name=value, number=number)
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for number, (field, kind) in enumerate(fields.items(), start=1):
+            message.field.add(name=field, number=number, **_field_type(kind))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.MetadataResponse"))
+
+
+def _field_type(kind: str) -> dict[str, Any]:
+    label = _FIELD.LABEL_REPEATED if kind.endswith("+") else _FIELD.LABEL_OPTIONAL
+    name = kind.removesuffix("+")
+    if name in _ENUMS or name in _MESSAGES:
+        number = _FIELD.TYPE_ENUM if name in _ENUMS else _FIELD.TYPE_MESSAGE
+        return {"label": label, "type": number, "type_name": f".{_PACKAGE}.{name}"}
+    return {"label": label, "type": _FIELD.Type.Value(f"TYPE_{name.upper()}")}
