@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import pickle
@@ -262,7 +263,7 @@ def test_missing_config_field_is_named(directory: Path, name: str) -> None:
 
 
 def test_unknown_architecture_field_is_named(directory: Path) -> None:
-    edit_config(directory, architecture=CONFIG.to_json() | {"dropout": 0.1})
+    edit_config(directory, architecture=dataclasses.asdict(CONFIG) | {"dropout": 0.1})
     with pytest.raises(CheckpointError, match=r"unknown: \['dropout'\]"):
         read_config(directory)
 
@@ -280,7 +281,7 @@ def test_unknown_architecture_field_is_named(directory: Path) -> None:
         ("organisms", ["human"] * 3, "organisms: found a list, expected at most 2"),
         ("terms_notice", False, "terms_notice: found false, expected text"),
         ("training", [], "training: found an empty list, expected a table"),
-        ("architecture", [], "the architecture in config.json must be a JSON object"),
+        ("architecture", [], "the architecture must be a JSON object"),
         ("architecture.channels", "32", 'architecture.channels: found "32", expected a whole number from 1'),
         ("architecture.channels", 1 << 17, "architecture.channels: found 131072, expected a whole number"),
         (
@@ -300,13 +301,13 @@ def test_unknown_architecture_field_is_named(directory: Path) -> None:
 )
 def test_config_that_no_checkpoint_can_have(directory: Path, name: str, value: Any, said: str) -> None:
     outer, _, inner = name.partition(".")
-    edit_config(directory, **{outer: CONFIG.to_json() | {inner: value} if inner else value})
+    edit_config(directory, **{outer: dataclasses.asdict(CONFIG) | {inner: value} if inner else value})
     with pytest.raises(CheckpointError, match=re.escape(said)):
         read_config(directory)
 
 
 def test_all_impossible_sizes_are_named_together(directory: Path) -> None:
-    edit_config(directory, architecture=CONFIG.to_json() | {"channels": 0, "tower_layers": None})
+    edit_config(directory, architecture=dataclasses.asdict(CONFIG) | {"channels": 0, "tower_layers": None})
     with pytest.raises(
         CheckpointError, match=r"(?s)architecture\.channels: found 0.*tower_layers: found null"
     ):

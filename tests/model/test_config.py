@@ -6,10 +6,11 @@ from flax import nnx
 
 from tests.model.tiny import CONFIG
 from vepscore.errors import CheckpointError
-from vepscore.model.config import ALPHAGENOME_HEADS, TRACK_RESOLUTIONS_BP, ModelConfig
+from vepscore.model.config import ALPHAGENOME_HEADS, TRACK_RESOLUTIONS_BP, ModelConfig, check_fields
 from vepscore.model.heads import parameter_count
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import Output
+from vepscore.schema import parse
 
 
 def test_published_network_has_its_number_of_parameters() -> None:
@@ -30,20 +31,20 @@ def test_changing_a_config_leaves_the_published_heads_alone() -> None:
 
 @pytest.mark.parametrize("config", [ModelConfig(), ModelConfig.alphagenome(), CONFIG])
 def test_json_round_trip(config: ModelConfig) -> None:
-    assert ModelConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert parse(ModelConfig, json.loads(json.dumps(dataclasses.asdict(config)))) == config
 
 
 def test_unknown_and_missing_fields_are_named_together() -> None:
-    values = CONFIG.to_json()
+    values = dataclasses.asdict(CONFIG)
     del values["channels"]
     with pytest.raises(CheckpointError, match=r"missing: \['channels'\]; unknown: \['chanels'\]") as caught:
-        ModelConfig.from_json(values | {"chanels": 8})
+        check_fields(ModelConfig, values | {"chanels": 8}, "config.json")
     assert caught.value.hint
 
 
 def test_unknown_head_is_named() -> None:
-    with pytest.raises(CheckpointError, match="'METHYLATION'") as caught:
-        ModelConfig.from_json(CONFIG.to_json() | {"heads": {"METHYLATION": 3}})
+    with pytest.raises(ValueError, match="'METHYLATION'") as caught:
+        parse(ModelConfig, dataclasses.asdict(CONFIG) | {"heads": {"METHYLATION": 3}})
     assert "ATAC" in str(caught.value)
 
 

@@ -69,11 +69,6 @@ class CheckpointConfig:
                 "organisms", self.organisms, f"at most {self.architecture.organisms}, as in the architecture"
             )
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        values = dataclasses.asdict(self) | {"architecture": self.architecture.to_json()}
-        return {"format": FORMAT} | values
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Checkpoint:
@@ -106,7 +101,8 @@ def write_checkpoint(
 ) -> None:
     """Write the arrays of a folded network, named by their path in it, with the tracks of each organism."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / CONFIG_FILE).write_text(json.dumps(config.to_json(), indent=2) + "\n")
+    values = {"format": FORMAT} | dataclasses.asdict(config)
+    (directory / CONFIG_FILE).write_text(json.dumps(values, indent=2) + "\n")
     write_tracks(directory / TRACKS_FILE, tracks)
     safetensors.numpy.save_file(arrays, directory / ARRAYS_FILE)
     # The library makes the file readable only by its owner.
@@ -144,7 +140,7 @@ def read_config(directory: Path) -> CheckpointConfig:
     if "licence" in values:  # as earlier versions spelled it
         values["license"] = values.pop("licence")
     check_fields(CheckpointConfig, values, str(path), optional=_LATER_FIELDS)
-    values["architecture"] = ModelConfig.from_json(values["architecture"])
+    check_fields(ModelConfig, values["architecture"], f"{path}: the architecture")
     try:
         return parse(CheckpointConfig, values)
     except ValueError as error:

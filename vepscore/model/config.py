@@ -6,11 +6,11 @@ Source: google-deepmind/alphagenome_research 0.2.0, `model/model.py` and `model/
 
 import dataclasses
 from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Annotated
 
 from vepscore.errors import CheckpointError
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, Output
-from vepscore.schema import CLOSED, Number, Whole, parse
+from vepscore.schema import CLOSED, Number, Whole
 
 POOLINGS = 7  # the encoder halves the resolution seven times, from 1 bp to 128 bp
 TRUNK_BIN_BP = 2**POOLINGS
@@ -84,23 +84,6 @@ class ModelConfig:
     def trunk_channels(self) -> int:
         """Return the channels at 128 bp."""
         return self.channels + (POOLINGS - 1) * self.channel_step
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the sizes as plain JSON values."""
-        return dataclasses.asdict(self) | {"heads": {str(output): n for output, n in self.heads.items()}}
-
-    @classmethod
-    def from_json(cls, values: object) -> "ModelConfig":
-        """Create the architecture from the values of `to_json`.
-
-        Raises:
-            CheckpointError: a field is unknown, missing or out of range, or a head is of an unknown output.
-        """
-        check_fields(cls, values, "the architecture in config.json")
-        try:
-            return parse(cls, values, at="architecture")
-        except ValueError as error:
-            raise CheckpointError(f"config.json: invalid architecture\n{error}") from error
 
 
 def check_fields(kind: type, values: object, where: str, *, optional: Collection[str] = ()) -> None:
