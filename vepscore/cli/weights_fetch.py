@@ -16,7 +16,7 @@ from vepscore.cli.weights_import import (
     write_imported,
 )
 from vepscore.errors import CheckpointError, UsageError
-from vepscore.model.precision import Precision
+from vepscore.options.option_types import Precision
 from vepscore.paths import is_scratch
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def fetch(
             help="Track metadata, as in `weights import`. Default: human and mouse, from the official repository.",
         ),
     ] = None,
-    dtype: DtypeOption = Precision.float32,
+    dtype: DtypeOption = Precision.FLOAT32,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vepscore.errors import UsageError
-from vepscore.model.precision import Precision
+from vepscore.options.option_types import Precision
 from vepscore.paths import escape_bytes
 
 ORGANISMS = ("human", "mouse")
@@ -33,7 +33,7 @@ def import_weights(
         Path,
         typer.Option("-o", "--output", metavar="OUT", help="Directory to create."),
     ],
-    dtype: DtypeOption = Precision.float32,
+    dtype: DtypeOption = Precision.FLOAT32,
     name: Annotated[
         str | None,
         typer.Option(help="Name recorded in output files. Default: the name of OUT."),
