@@ -25,8 +25,7 @@ from vepscore.genome.fasta import Reference
 from vepscore.genome.polya import PolyASites
 from vepscore.io.quantiles import Quantiles
 from vepscore.io.run_metadata import NamedFile, RunMetadata
-from vepscore.model.checkpoint import Checkpoint, load_checkpoint
-from vepscore.model.defaults import read_defaults
+from vepscore.model.checkpoint import Checkpoint, load_checkpoint, read_defaults
 from vepscore.model.registry import is_official, resolve_checkpoint
 from vepscore.options import ModelOptions
 from vepscore.options.option_types import EngineKind, MismatchPolicy, Parallelism, Rotary

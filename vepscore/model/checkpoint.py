@@ -32,7 +32,7 @@ from vepscore.model.loading import (
     stored_variables,
 )
 from vepscore.model.network import AlphaGenome
-from vepscore.model.registry import FILES, is_official
+from vepscore.model.registry import FILES, is_official, resolve_checkpoint
 from vepscore.model.stored_arrays import StoredArrays
 from vepscore.model.track_table import read_tracks, write_tracks
 from vepscore.outputs import MAX_WINDOW_BP, Output, Tracks
@@ -78,6 +78,16 @@ class Checkpoint:
     network: AlphaGenome  # convolutions folded, parameters in the run's dtype and of one organism
     tracks: Mapping[Output, Tracks]
     digest: str  # hex sha256 of the list of the hashes of its files
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """The default settings that a checkpoint states, in the official layout those of the official code."""
+
+    checkpoint: str  # name of the checkpoint
+    window_bp: int = MAX_WINDOW_BP
+    indel_anchor: IndelAnchor = IndelAnchor.LEFT
+    scorers: tuple[str, ...] | None = None  # names; None: every scorer that can run
 
 
 def save_checkpoint(
@@ -145,6 +155,27 @@ def read_config(directory: Path) -> CheckpointConfig:
         return parse(CheckpointConfig, values)
     except ValueError as error:
         raise CheckpointError(f"{path}: invalid field values\n{error}") from error
+
+
+def read_defaults(checkpoint: str | None) -> Defaults:
+    """Read the defaults of a checkpoint, without opening its network.
+
+    Args:
+        checkpoint: name or directory; None for the embedded checkpoint.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, or its `config.json` cannot be read.
+    """
+    path = resolve_checkpoint(checkpoint)
+    if is_official(path):
+        return Defaults(checkpoint=path.name)
+    config = read_config(path)
+    return Defaults(
+        checkpoint=config.name,
+        window_bp=config.window_bp,
+        indel_anchor=config.indel_anchor,
+        scorers=config.scorers,
+    )
 
 
 def load_checkpoint(
