@@ -146,9 +146,9 @@ def _parameter(declared: Declared) -> inspect.Parameter:
     if kind == tuple[str, ...] | None:
         kind = list[str] | None
     elif spec.parse is not None:
-        kind = str if spec.default_text else str | None
+        kind = str if spec.command_default else str | None
     option = _typer_option(spec)
-    default = spec.default_text or default
+    default = spec.command_default or default
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

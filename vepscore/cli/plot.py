@@ -16,9 +16,8 @@ from vepscore.cli.pictures import (
     predict_rows,
     predictor_inputs,
 )
-from vepscore.cli.ranking_options import ByOption
 from vepscore.errors import InputError, UsageError
-from vepscore.options import DATA, ComputeOptions, GenomeOptions, ModelOptions, WindowOptions
+from vepscore.options import DATA, ComputeOptions, GenomeOptions, ModelOptions, RankOptions, WindowOptions
 
 if TYPE_CHECKING:
     from vepscore.engine.context import ContextPredictor
@@ -55,7 +54,7 @@ def plot(
             min=1, metavar="N", help="Allele of a scored file to draw, by its rank: 1 is the strongest."
         ),
     ] = 1,
-    by: ByOption = "splice",
+    by: Annotated[str, typer_option(RankOptions, "by")] = "splice",
     width: Annotated[
         int | None,
         typer.Option(

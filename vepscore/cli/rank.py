@@ -1,5 +1,6 @@
 """`vepscore rank`: the alleles of a scored file, ordered by predicted effect."""
 
+import dataclasses
 import logging
 import sys
 from pathlib import Path
@@ -7,17 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vepscore.cli.ranking_options import (
-    ByOption,
-    GeneListOption,
-    MaxFrequencyOption,
-    RegionsOption,
-    SampleOption,
-    ScoredArgument,
-    TissueOption,
-    TopOption,
-)
 from vepscore.cli.tables import print_table
+from vepscore.options import RankOptions
 
 if TYPE_CHECKING:
     from vepscore.report.ranking import Ranking
@@ -25,6 +17,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STDOUT = "-"
+_ALL = RankOptions()
+
+ScoredArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SCORED",
+        help="Output of `score`: .vcf, .vcf.gz, .bcf, - for standard input, or the long table .parquet.",
+    ),
+]
 
 
 def rank(
@@ -46,13 +47,7 @@ def rank(
             help="Table: .tsv, .tsv.gz, or - for standard output. Default: a table on a terminal, TSV in a pipe.",
         ),
     ] = None,
-    by: ByOption = "splice",
-    tissue: TissueOption = None,
-    top: TopOption = None,
-    genes: GeneListOption = None,
-    region: RegionsOption = None,
-    max_af: MaxFrequencyOption = None,
-    sample: SampleOption = None,
+    order: RankOptions = _ALL,
 ) -> None:
     """Rank scored alleles by predicted effect, and name the likely splice event.
 
@@ -63,24 +58,13 @@ def rank(
     from vepscore.io.suffixes import TSV_SUFFIXES
 
     output_suffix(output or STDOUT, TSV_SUFFIXES)
-    check_output_paths([output or STDOUT], [source, annotation, *(genes or ())])
+    check_output_paths([output or STDOUT], [source, annotation, *(order.genes or ())])
 
     from vepscore.report.ranking import RankingOptions
     from vepscore.report.ranking import rank as rank_alleles
 
-    ranking = rank_alleles(
-        RankingOptions(
-            source=source,
-            by=by,
-            annotation=annotation,
-            genes=genes,
-            regions=region,
-            max_af=max_af,
-            sample=sample,
-            tissue=tissue,
-            top=top,
-        )
-    )
+    options = RankingOptions(source=source, annotation=annotation, **dataclasses.asdict(order))
+    ranking = rank_alleles(options)
     if output is None and sys.stdout.isatty():
         _show(ranking)
     else:

@@ -1,12 +1,13 @@
 """`vepscore report`: an HTML page of scored alleles, with a picture of each."""
 
+import dataclasses
 import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vepscore.cli.option_groups import Only, Without, typer_option
+from vepscore.cli.option_groups import Changed, Only, Without, typer_option
 from vepscore.cli.pictures import (
     NO_REFERENCE,
     PICTURE_WINDOW,
@@ -15,19 +16,22 @@ from vepscore.cli.pictures import (
     predict_rows,
     predictor_inputs,
 )
-from vepscore.cli.ranking_options import (
-    ORDER,
-    ByOption,
-    GeneListOption,
-    MaxFrequencyOption,
-    RegionsOption,
-    SampleOption,
-    ScoredArgument,
-    TissueOption,
+from vepscore.cli.rank import ScoredArgument
+from vepscore.options import (
+    DATA,
+    MODEL,
+    ComputeOptions,
+    GenomeOptions,
+    ModelOptions,
+    RankOptions,
+    WindowOptions,
 )
-from vepscore.options import DATA, MODEL, ComputeOptions, GenomeOptions, ModelOptions, WindowOptions
 
 log = logging.getLogger(__name__)
+
+
+_ALL = RankOptions()
+_FIRST = Changed("top", help="Keep only the first N.", command_default=100, shows_default=True)
 
 
 def report(
@@ -49,15 +53,7 @@ def report(
             rich_help_panel=MODEL,
         ),
     ] = True,
-    by: ByOption = "splice",
-    tissue: TissueOption = None,
-    top: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Keep only the first N.", rich_help_panel=ORDER)
-    ] = 100,
-    genes: GeneListOption = None,
-    region: RegionsOption = None,
-    max_af: MaxFrequencyOption = None,
-    sample: SampleOption = None,
+    order: Annotated[RankOptions, _FIRST] = _ALL,
 ) -> None:
     """Write an HTML page of scored alleles: a ranked table, and a panel with a picture for each allele.
 
@@ -72,19 +68,13 @@ def report(
 
     require_jinja()
     predicted_from = predictor_inputs(reference, model) if tracks else ()
-    check_output_paths([output], [source, annotation, reference, *(genes or ()), *predicted_from])
+    check_output_paths([output], [source, annotation, reference, *(order.genes or ()), *predicted_from])
     with TextWriter(output, SUFFIXES) as writer:
         options = RankingOptions(
             source=source,
-            by=by,
             annotation=annotation,
             reference=reference if tracks else None,
-            genes=genes,
-            regions=region,
-            max_af=max_af,
-            sample=sample,
-            tissue=tissue,
-            top=top,
+            **dataclasses.asdict(order),
         )
         ranking = rank(options)
         predictor = None

@@ -1,8 +1,9 @@
 """The options of the commands and of the Python API, each declared once.
 
-A group is a frozen dataclass. Each of its fields is made by `option`, which says what the option does and whether it
-affects scores. From these declarations follow the parameters of the commands (`vepscore.cli.option_groups`), the
-command that outputs record, and the key of the journal. A new option needs a field here, and the code that uses it.
+A group is a frozen dataclass that says whether its options affect scores. Each of its fields is made by `option`, which
+says what the option does. From these declarations follow the parameters of the commands
+(`vepscore.cli.option_groups`), the command that outputs record, and the key of the journal. A new option needs a field
+here, and the code that uses it.
 
 Nothing heavy is imported here: `vepscore --help` reads this module.
 """
@@ -30,6 +31,7 @@ from vepscore.options.option_types import (
 
 ALL_SCORERS = "all"  # in `ScorerOptions.scorers`: every scorer that can run
 DATA, MODEL, ALLELES, RUN, SCALE = "Data", "Model", "Alleles", "Run", "Many jobs"  # panels of the help
+ORDER, FILTERS = "Order", "Filters"  # panels of the help of rankings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,6 @@ class GenomeOptions(OptionGroup):
         "Reference FASTA, uncompressed or bgzipped. An index is built if missing.",
         "-r",
         "--reference",
-        affects_scores=True,
         told_by="reference",
     )
     genes: Path | None = option(
@@ -51,13 +52,11 @@ class GenomeOptions(OptionGroup):
         "Gene annotation: GENCODE, Ensembl or RefSeq GTF, plain or gzipped.",
         "-g",
         "--genes",
-        affects_scores=True,
         told_by="annotation",
     )
     polya: Path | None = option(
         None,
         "Poly(A) sites for POLYADENYLATION, as TSV with the columns gene_id, chrom, start (0-based) and strand.",
-        affects_scores=True,
         told_by="polya",
     )
 
@@ -73,33 +72,28 @@ class ModelOptions(OptionGroup):
         "Checkpoint: a name from `vepscore weights list`, or a directory. Default: the embedded one.",
         "-c",
         "--checkpoint",
-        affects_scores=True,
         told_by="checkpoint",
         metavar="NAME|DIR",
     )
     metadata: Path | None = option(
         None,
         "Track metadata (textproto); needed only for a checkpoint in the official layout.",
-        affects_scores=True,
         told_by="checkpoint",
     )
     organism: Organism = option(
         Organism.HUMAN,
         "Organism whose tracks are predicted.",
-        affects_scores=True,
         told_by="organism",
         shows_default=True,
     )
     precision: Precision | None = option(
         None,
         "Data type of the network's parameters. Default: bfloat16 on GPU and TPU, float32 on CPU.",
-        affects_scores=True,
         told_by="precision",
     )
     rotary: Rotary = option(
         Rotary.AUTO,
         "Data type of the rotary tables. Default: auto, the one that the checkpoint was made with.",
-        affects_scores=True,
         told_by="rotary",
     )
 
@@ -114,17 +108,15 @@ class WindowOptions(OptionGroup):
         None,
         "Width of the window: 1Mb, 512kb, 256kb, 128kb, 64kb, 32kb, 16kb, or a number of bp divisible by 2048. "
         "Default: auto, the checkpoint's own.",
-        affects_scores=True,
         told_by="window_bp",
         metavar="WIDTH",
         parse=parse_window,
-        default_text=AUTO,
+        command_default=AUTO,
     )
     align: int = option(
         1,
         "Snap window starts to a grid of this many bp (a multiple of 128), so that nearby variants share work. "
         "Default: 1, center the window on the variant.",
-        affects_scores=True,
         told_by="align_bp",
         metavar="BP",
         minimum=1,
@@ -132,7 +124,6 @@ class WindowOptions(OptionGroup):
     strand: Strand = option(
         Strand.PLUS,
         "Strand of the sequence that the network gets. Coordinates and genes in the output stay the same.",
-        affects_scores=True,
         told_by="strand",
         shows_default=True,
     )
@@ -148,7 +139,6 @@ class AlleleOptions(OptionGroup):
         None,
         "Windows in which an indel's alternate allele is predicted. left: one window, as the official code does; "
         "both: two, so that neither flank is shifted. Default: what the checkpoint says.",
-        affects_scores=True,
         told_by="indel_anchor",
     )
     on_ref_mismatch: MismatchPolicy | None = option(
@@ -156,20 +146,17 @@ class AlleleOptions(OptionGroup):
         "What to do if REF does not match the reference genome. skip: give the allele the "
         "status REF_MISMATCH; substitute: write REF over the sequence, as the official code does; error: stop. "
         "Default: skip.",
-        affects_scores=True,
         told_by="on_ref_mismatch",
     )
     as_written: bool = option(
         False,
         "Score REF and ALT as written, as the official code does. Default: trim and left-align them first.",
-        affects_scores=True,
         told_by="as_written",
     )
     official: bool = option(
         False,
         "Follow the official code's conventions for alleles: --as-written, --indel-anchor left and "
         "--on-ref-mismatch substitute.",
-        affects_scores=True,
         told_by="as_written",
     )
 
@@ -207,21 +194,18 @@ class ScorerOptions(OptionGroup):
         "Default: the scorers that the checkpoint names, or else all.",
         "-s",
         "--scorer",
-        affects_scores=True,
         told_by="scorers",
         metavar="NAME",
     )
     quantiles: Path | None = option(
         None,
         "Background quantiles made by `vepscore calibrate`. Default: those in the checkpoint's directory.",
-        affects_scores=True,
         told_by="quantiles",
         metavar="DIR",
     )
     no_quantiles: bool = option(
         False,
         "Write no quantiles.",
-        affects_scores=True,
         told_by="quantiles",
     )
 
@@ -239,13 +223,11 @@ class ComputeOptions(OptionGroup):
     device: Device = option(
         Device.AUTO,
         "Device that runs the network. Default: auto, the best there is.",
-        affects_scores=True,
         told_by="device",
     )
     batch: int = option(
         1,
         "Number of alternate alleles per batch.",
-        affects_scores=True,
         metavar="N",
         minimum=1,
         shows_default=True,
@@ -254,14 +236,12 @@ class ComputeOptions(OptionGroup):
         Parallelism.DATA,
         "With several devices: data gives each device windows of its own; sequence divides the positions of each "
         "window among them, for windows that do not fit into the memory of one.",
-        affects_scores=True,
         shows_default=True,
         former=Former("--split", {"windows": "data", "positions": "sequence"}),
     )
     engine: EngineKind = option(
         EngineKind.SPARSE,
         "sparse computes only the positions that scorers read; dense computes whole windows.",
-        affects_scores=True,
         told_by="engine",
         shows_default=True,
     )
@@ -272,12 +252,12 @@ class RunOptions(OptionGroup):
     """How the work is divided and resumed, and what is told of it."""
 
     panel: ClassVar[str] = RUN
+    affects_scores: ClassVar[bool] = False
 
     shard: Shard | None = option(
         None,
         "Score the I-th of N parts of the input, which have roughly equal cost. "
         "`vepscore merge` joins the outputs.",
-        affects_scores=False,
         panel=SCALE,
         metavar="I/N",
         parse=Shard.parse,
@@ -286,31 +266,26 @@ class RunOptions(OptionGroup):
         True,
         "Resume an interrupted run, or start over. Default: resume.",
         "--resume/--no-resume",
-        affects_scores=False,
         panel=SCALE,
     )
     cluster: str | None = option(
         None,
         "Score on a Dask cluster: the address of its scheduler, or local:N for N processes on this machine.",
-        affects_scores=False,
         panel=SCALE,
         metavar="ADDRESS",
     )
     json_summary: Path | None = option(
         None,
         "Write versions, hashes, counts and timings as JSON; - is standard output.",
-        affects_scores=False,
         metavar="FILE",
     )
     strict: bool = option(
         False,
         "Exit with status 3 if an allele was not scored, other than NOT_APPLICABLE.",
-        affects_scores=False,
     )
     overwrite_existing: bool = option(
         False,
         "Replace the annotation of an earlier run in the input. Default: refuse such an input.",
-        affects_scores=False,
     )
 
 
@@ -319,17 +294,16 @@ class SaturationOptions(OptionGroup):
     """The picture of `vepscore ism`."""
 
     panel: ClassVar[str] = DATA
+    affects_scores: ClassVar[bool] = False
 
     picture: Path | None = option(
         None,
         "Draw a logo over a heat map into this file: .svg, .png or .pdf. Default: draw none.",
-        affects_scores=False,
         metavar="FILE",
     )
     by: str | None = option(
         None,
         "Scorer that the picture shows. Default: VS_SPLICE, the composite; with -s the first scorer.",
-        affects_scores=False,
         metavar="SCORER",
     )
 
@@ -338,5 +312,49 @@ class SaturationOptions(OptionGroup):
 class LogOptions(OptionGroup):
     """How much is logged."""
 
-    verbose: bool = option(False, "Log more.", "-v", affects_scores=False)
-    quiet: bool = option(False, "Log only warnings and errors.", "-q", affects_scores=False)
+    affects_scores: ClassVar[bool] = False
+
+    verbose: bool = option(False, "Log more.", "-v")
+    quiet: bool = option(False, "Log only warnings and errors.", "-q")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RankOptions(OptionGroup):
+    """Which scored alleles are ranked, and by what."""
+
+    panel: ClassVar[str] = FILTERS
+    affects_scores: ClassVar[bool] = False
+
+    by: str = option(
+        "splice",
+        "Effect to rank by: splice, rna, atac, dnase, chip_tf, chip_histone, cage, procap, contact or polya.",
+        panel=ORDER,
+        metavar="MODALITY",
+        shows_default=True,
+    )
+    tissue: str | None = option(
+        None,
+        "Use only tracks of this biosample or ontology term. Needs the long table. Default: all tissues.",
+        panel=ORDER,
+    )
+    top: int | None = option(
+        None, "Keep only the first N. Default: all.", panel=ORDER, metavar="N", minimum=1
+    )
+    genes: tuple[str, ...] | None = option(
+        None,
+        "Use only scores of these genes: names or ids, separated by commas, or a file of them. May be repeated.",
+        "--gene",
+        metavar="LIST",
+    )
+    regions: tuple[str, ...] | None = option(
+        None,
+        "Keep only alleles in this region, 1-based. May be repeated.",
+        "--region",
+        metavar="CONTIG[:START-END]",
+    )
+    max_af: str | None = option(
+        None,
+        "Keep only alleles with at most VALUE in the INFO field, or with no value, such as gnomAD_AF=0.001.",
+        metavar="FIELD=VALUE",
+    )
+    sample: str | None = option(None, "Keep only alleles that this sample carries.", metavar="NAME")

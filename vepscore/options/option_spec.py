@@ -27,30 +27,25 @@ class OptionSpec:
     help: str
     panel: str  # of the help
     affects_scores: bool
-    told_by: str = (
-        ""  # the field of `RunMetadata` or `SessionInfo` that tells its effect; "": none, so its value does
-    )
+    told_by: str = ""  # field of `RunMetadata` or `SessionInfo` that tells its effect; "": its value does
     metavar: str | None = None
     minimum: int | None = None
     parse: Callable[[str], Any] | None = None  # from text; None: as the type says
-    default_text: str | None = None  # the default on the command line, if it is not the field's own
+    command_default: Any = None  # the default on the command line, if it is not the field's own
     shows_default: bool = False  # the help shows the default
     former: Former | None = None
 
 
-def option(default: Any, help: str, *flags: str, affects_scores: bool, **details: Any) -> Any:
+def option(default: Any, help: str, *flags: str, **details: Any) -> Any:
     """Declare an option as the field of a group.
 
     Args:
         default: REQUIRED if there is none.
         help: what it does, then its default.
         *flags: its names on the command line, if they are not just the field's name; the long one comes last.
-        affects_scores: whether another value may give other scores. Runs that differ only in options that do not
-            affect scores record the same command and may continue one another.
         **details: other fields of `OptionSpec`.
     """
-    details |= {"help": help, "flags": flags, "affects_scores": affects_scores}
-    return dataclasses.field(default=default, metadata={_KEY: details})
+    return dataclasses.field(default=default, metadata={_KEY: {"help": help, "flags": flags, **details}})
 
 
 class Declared(NamedTuple):
@@ -93,12 +88,15 @@ class OptionGroup:
     """Options that are declared together."""
 
     panel: ClassVar[str] = "Options"  # of the help
+    # Whether another value may give other scores. Runs that differ only in options that do not affect scores record
+    # the same command and may continue one another.
+    affects_scores: ClassVar[bool] = True
 
     @classmethod
     def declared(cls) -> Iterator[Declared]:
         """Yield the options of the group in their order."""
         for field in dataclasses.fields(cls):
-            details = {"panel": cls.panel, **field.metadata[_KEY]}
+            details = {"panel": cls.panel, "affects_scores": cls.affects_scores, **field.metadata[_KEY]}
             if not any(flag.startswith("--") for flag in details["flags"]):
                 details["flags"] = (*details["flags"], f"--{field.name.replace('_', '-')}")
             yield Declared(field.name, field.type, field.default, OptionSpec(**details))
