@@ -4,6 +4,7 @@ The weights are on the hub, for accounts that have accepted the model terms.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -108,6 +109,10 @@ def fetch_from_huggingface(
     target.mkdir(parents=True, exist_ok=True)
     check_space(target, remotes)
     total, before = sum(remote.size for remote in remotes), 0
+
+    def observe_file(before: int, size: int) -> None:
+        observe(before + size, total)
+
     for remote in remotes:
         download(
             remote,
@@ -115,7 +120,7 @@ def fetch_from_huggingface(
             hf_hub_url(repository.id, remote.name, revision=commit, endpoint=repository.endpoint),
             headers=build_hf_headers(token=repository.token),
             explain=repository.explain,
-            observe=lambda size, before=before: observe(before + size, total),
+            observe=functools.partial(observe_file, before),
         )
         before += remote.size
     return target
