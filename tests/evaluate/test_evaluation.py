@@ -14,8 +14,7 @@ from tests.paths import need
 from vepscore.errors import InputError
 from vepscore.evaluate.changes import change_of
 from vepscore.evaluate.judged_alleles import read_judged_alleles
-from vepscore.evaluate.pwm import SiteModel
-from vepscore.evaluate.training_sites import train_matrices
+from vepscore.evaluate.pwm import SiteModel, train_matrices
 from vepscore.evaluate.truth import Labels
 from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation

@@ -17,8 +17,7 @@ from tests.evaluate.planted import (
 )
 from tests.paths import need
 from vepscore.evaluate.changes import Change, change_of
-from vepscore.evaluate.pwm import SHAPES, Matrix, SiteModel
-from vepscore.evaluate.training_sites import MIN_INTRONS, train_matrices
+from vepscore.evaluate.pwm import MIN_INTRONS, SHAPES, Matrix, SiteModel, train_matrices
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
 from vepscore.genome.windows import encode_bases

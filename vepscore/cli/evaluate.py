@@ -163,7 +163,7 @@ def evaluate(
         )
     )
     if output is not None:
-        from vepscore.evaluate.evaluation_table import tsv_lines
+        from vepscore.evaluate.evaluation import tsv_lines
         from vepscore.io.staged_writer import TextWriter
         from vepscore.io.suffixes import TSV_SUFFIXES
 
@@ -211,7 +211,7 @@ def _print(evaluation: "Evaluation") -> None:
 
     The part of a stratum that is empty, or equal to the stratum, is only in the table of `-o`.
     """
-    from vepscore.evaluate.evaluation_table import distinct_rows
+    from vepscore.evaluate.evaluation import distinct_rows
 
     read = evaluation.read
     log.info("%d of %d alternate alleles are evaluated", len(read.cases), read.alleles)

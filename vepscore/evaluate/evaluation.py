@@ -1,4 +1,8 @@
-"""Evaluate the scores of a VCF: read its alleles, and compute metrics by stratum."""
+"""Evaluate the scores of a VCF: read its alleles, compute metrics by stratum, and write them as tab-separated text.
+
+If positives and negatives of a stratum have unequal fractions of indels, a score that is larger for indels than for
+SNVs separates the classes by the kind of variant alone.
+"""
 
 import dataclasses
 import logging
@@ -6,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import fisher_exact
 
 import vepscore
-from vepscore.evaluate.balance import Imbalance, find_imbalances
 from vepscore.evaluate.changes import Kind
 from vepscore.evaluate.judged_alleles import JudgedAlleles, read_judged_alleles
 from vepscore.evaluate.metrics import Estimate, Metric, auprc, auroc, estimate, sign_accuracy, spearman
@@ -17,11 +21,16 @@ from vepscore.evaluate.strata import SpliceLocation, SpliceLocator, Stratum
 from vepscore.evaluate.truth import POSITIVE, Effects, Labels
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
+from vepscore.io.fields import format_float
+from vepscore.io.header import provenance_lines
 
 log = logging.getLogger(__name__)
 
 ALL = "all"
 PARTS = (Kind.SNV, Kind.INDEL)  # kinds of change with their own rows in each stratum
+COLUMNS = ("predictor", "stratum", "metric", "n", "n_positive", "value", "low", "high")
+MAX_P = 0.01  # of Fisher's exact test, two-sided, to exclude differences by chance
+MIN_DIFFERENCE = 0.05  # between fractions of indels; a smaller one hardly changes a metric
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,30 +134,47 @@ def choose_strata(places: Sequence[SpliceLocation], within_bp: int) -> dict[str,
 
 
 def with_parts(stratum: str, inside: np.ndarray, kinds: np.ndarray) -> dict[str, np.ndarray]:
-    """Return name to bool (N,): a stratum, then its alleles of each kind in PARTS, as in `all_snv`.
+    """Return name to bool (N,): a stratum, then its alleles of each kind in PARTS, as in `all_snv`."""
+    return {stratum: inside, **{f"{stratum}_{kind}": inside & (kinds == kind) for kind in PARTS}}
+
+
+def find_imbalances(
+    indel: np.ndarray, positive: np.ndarray, strata: Mapping[str, np.ndarray]
+) -> dict[str, str]:
+    """Return the strata, each in words, whose fractions of indels differ by MIN_DIFFERENCE with a p-value below MAX_P.
 
     Args:
-        stratum: its name.
-        inside: bool (N,), the alleles in it.
-        kinds: (N,), the `Kind` of each allele. `Kind.OTHER` is in the whole stratum only.
+        indel: bool (N,), whether each allele is an indel.
+        positive: bool (N,), whether each allele is positive; the others are negative.
+        strata: name to bool (N,), the alleles in each stratum. A stratum without both classes is skipped.
     """
-    return {stratum: inside, **{f"{stratum}_{kind}": inside & (kinds == kind) for kind in PARTS}}
+    found = {}
+    for name, inside in strata.items():
+        positives, negatives = indel[inside & positive], indel[inside & ~positive]
+        if not len(positives) or not len(negatives):
+            continue
+        counts = [[chosen.sum(), (~chosen).sum()] for chosen in (positives, negatives)]
+        difference = abs(float(positives.mean()) - float(negatives.mean()))
+        if difference >= MIN_DIFFERENCE and fisher_exact(counts).pvalue < MAX_P:
+            fractions = f"{positives.mean():.1%} of the positives and {negatives.mean():.1%} of the negatives"
+            found[name] = f"{name}: indels are {fractions}"
+    return found
 
 
 def _check_indels(
     options: EvaluationOptions, read: JudgedAlleles, strata: Mapping[str, np.ndarray]
-) -> list[Imbalance]:
-    """Return the strata in which the classes have unequal fractions of indels, and warn about them."""
+) -> Sequence[str]:
+    """Return the strata in which the classes have unequal fractions of indels, in words, and warn about them."""
     if not isinstance(options.truth, Labels):
         return []
     indel = np.array([case.change.kind is Kind.INDEL for case in read.cases])
     positive = np.array([case.truth == POSITIVE for case in read.cases])
-    found = find_imbalances(indel, positive, strata)
+    found = list(find_imbalances(indel, positive, strata).values())
     if found:
         log.warning(
             "positives and negatives have unequal fractions of indels, which affects metrics over both kinds: "
             "use the rows of SNVs (_snv) and of indels (_indel)\n%s",
-            "\n".join(f"  {imbalance}" for imbalance in found),
+            "\n".join(f"  {text}" for text in found),
         )
     return found
 
@@ -162,8 +188,8 @@ def _rows(
     kinds = np.array([case.change.kind for case in read.cases])
     for whole, inside in strata.items():
         for name, part in with_parts(whole, inside, kinds).items():
-            for row in _stratum_rows(options, read, predictors, name, part):
-                yield row if name == whole else dataclasses.replace(row, part_of=whole)
+            part_of = None if name == whole else whole
+            yield from _stratum_rows(options, read, predictors, name, part_of, part)
 
 
 def _stratum_rows(
@@ -171,6 +197,7 @@ def _stratum_rows(
     read: JudgedAlleles,
     predictors: Sequence[Predictor],
     name: str,
+    part_of: str | None,
     inside: np.ndarray,
 ) -> Iterator[EvaluationRow]:
     """Yield the rows of one stratum; `inside` is bool (N,)."""
@@ -193,7 +220,7 @@ def _stratum_rows(
             yield EvaluationRow(
                 predictor=predictor.name,
                 stratum=name,
-                part_of=None,
+                part_of=part_of,
                 metric=measure.name,
                 n=len(truth),
                 positive=int(classes.sum()) if labelled else None,
@@ -205,7 +232,7 @@ def _provenance(
     options: EvaluationOptions,
     read: JudgedAlleles,
     predictors: Sequence[Predictor],
-    imbalances: Sequence[Imbalance],
+    imbalances: Sequence[str],
 ) -> dict[str, str]:
     """Return the table's key-value lines, which depend only on inputs and options."""
     reasons = "; ".join(f"{count} {reason}" for reason, count in read.excluded.items())
@@ -215,6 +242,31 @@ def _provenance(
         "evaluateAlleles": f"{len(read.cases)} of {read.alleles}",
         "evaluateExcluded": reasons or "none",
         "evaluateBootstrap": f"{options.resamples} resamples within classes, seed {options.seed}, 95% interval",
-        **({"evaluateUnequalIndels": "; ".join(map(str, imbalances))} if imbalances else {}),
+        **({"evaluateUnequalIndels": "; ".join(imbalances)} if imbalances else {}),
         **{f"evaluate{each.name.capitalize()}": each.remark for each in predictors if each.remark},
     }
+
+
+def tsv_lines(evaluation: Evaluation) -> Iterator[str]:
+    """Yield `##key=value` lines, column names, and a row per metric, without line ends; missing values are empty."""
+    yield from provenance_lines(evaluation.provenance)
+    yield from evaluation.read.provenance
+    yield "\t".join(COLUMNS)
+    for row in evaluation.rows:
+        yield "\t".join(row_cells(row))
+
+
+def distinct_rows(evaluation: Evaluation) -> Iterator[EvaluationRow]:
+    """Yield the rows without parts of a stratum that have no alleles, or all of the stratum's."""
+    alleles = {row.stratum: row.n for row in evaluation.rows}
+    for row in evaluation.rows:
+        if row.part_of is None or 0 < row.n < alleles[row.part_of]:
+            yield row
+
+
+def row_cells(row: EvaluationRow) -> tuple[str, ...]:
+    """Return a row's cells in the order of COLUMNS."""
+    positive = "" if row.positive is None else str(row.positive)
+    values = (row.estimate.value, row.estimate.low, row.estimate.high)
+    numbers = (format_float(value, missing="") for value in values)
+    return row.predictor, row.stratum, row.metric, str(row.n), positive, *numbers

@@ -7,9 +7,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from vepscore.evaluate.judged_alleles import JudgedAlleles
-from vepscore.evaluate.pwm import SiteModel
+from vepscore.evaluate.pwm import MIN_INTRONS, SiteModel, train_matrices
 from vepscore.evaluate.strata import SpliceLocation
-from vepscore.evaluate.training_sites import MIN_INTRONS, train_matrices
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
 

@@ -22,20 +22,23 @@ Source: the matrices, Shapiro and Senapathy 1987; log odds, Staden 1984.
 """
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Self
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from vepscore.evaluate.changes import Change
 from vepscore.evaluate.strata import boundaries
 from vepscore.genome.annotation import Annotation
+from vepscore.genome.contigs import slice_origin
 from vepscore.genome.fasta import Reference
 from vepscore.genome.windows import UNKNOWN, encode_bases, reverse_complement
 from vepscore.outputs import SPLICE_CLASSES
 
 PSEUDOCOUNT = 1.0
 FLOOR_FRACTION = 0.05
+MIN_INTRONS = 100
+MAX_INTRONS = 10_000  # enough for 32 positions
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +86,16 @@ class Matrix:
             context: the sequences around the change.
             sites: int64 (N,): the boundaries of annotated sites of this kind, in the context's coordinates.
         """
-        reference, alternate = (
-            self._touching(context, codes) for codes in (context.reference, context.alternate)
-        )
+        reference, alternate = map(self._touching, (context.reference, context.alternate))
         changes = [self._site_change(context, reference, alternate, int(site)) for site in sites]
         best = [max(float(scores.max()), self.floor) for scores in (reference, alternate)]
         changes.append(max(best[1] - best[0], 0.0))
         return max(changes, key=abs)
 
-    def _touching(self, context: "Context", codes: np.ndarray) -> np.ndarray:
+    def _touching(self, codes: np.ndarray) -> np.ndarray:
         """Return the scores at all positions where a site has a changed base or spans a deletion or an insertion."""
         reach = self.shape.width_bp - 1
-        first, last = context.flank_bp - reach, len(codes) - context.flank_bp + reach
+        first, last = FLANK_BP - reach, len(codes) - FLANK_BP + reach
         return self.score(np.lib.stride_tricks.sliding_window_view(codes[first:last], self.shape.width_bp))
 
     def _site_change(
@@ -102,12 +103,11 @@ class Matrix:
     ) -> float:
         """Return alternate minus reference at an annotated site; 0 if none of its bases changes."""
         reach = self.shape.width_bp - 1
-        place = (
-            boundary - self.shape.before_bp - (context.flank_bp - reach)
-        )  # index among the positions that touch the change
+        # Index among the positions that touch the change.
+        place = boundary - self.shape.before_bp - (FLANK_BP - reach)
         if not 0 <= place < len(reference):
             return 0.0
-        start, end = context.flank_bp, len(context.reference) - context.flank_bp
+        start, end = FLANK_BP, len(context.reference) - FLANK_BP
         shift_bp = len(context.alternate) - len(context.reference)
         places = {place} if boundary <= start or shift_bp == 0 else set()
         places |= {place + shift_bp} if boundary >= end else set()
@@ -119,8 +119,7 @@ class Context:
     """The sequences around a change, in the direction of one strand."""
 
     reference: np.ndarray  # uint8: flank, replaced bases, flank
-    alternate: np.ndarray  # uint8: flank, replacement, flank
-    flank_bp: int
+    alternate: np.ndarray  # uint8: flank, replacement, flank; flanks have FLANK_BP
 
     @classmethod
     def around(cls, change: Change, reference: Reference) -> Self:
@@ -128,12 +127,13 @@ class Context:
         codes = encode_bases(reference.fetch(change.chrom, change.start0 - FLANK_BP, change.end0 + FLANK_BP))
         before, after = codes[:FLANK_BP], codes[len(codes) - FLANK_BP :]
         alternate = np.concatenate([before, encode_bases(change.alt.encode("ascii")), after])
-        return cls(reference=codes, alternate=alternate, flank_bp=FLANK_BP)
+        return cls(reference=codes, alternate=alternate)
 
     def reverse_complement(self) -> Self:
         """Return the context on the other strand."""
-        reference, alternate = (reverse_complement(codes) for codes in (self.reference, self.alternate))
-        return dataclasses.replace(self, reference=reference, alternate=alternate)
+        return type(self)(
+            reference=reverse_complement(self.reference), alternate=reverse_complement(self.alternate)
+        )
 
 
 class SiteModel:
@@ -174,17 +174,98 @@ class SiteModel:
         return offsets if strand == "+" else length - offsets
 
 
-def site_span(boundary: int, strand: str, shape: Shape) -> tuple[int, int]:
-    """Return the interval of a site's bases on the plus strand, 0-based and half-open."""
-    before_bp, after_bp = shape.before_bp, shape.after_bp
-    return (
-        (boundary - before_bp, boundary + after_bp)
-        if strand == "+"
-        else (boundary - after_bp, boundary + before_bp)
-    )
+class ContigSlice(NamedTuple):
+    """A contig of a FASTA file, which may be a part of a chromosome."""
+
+    reference: Reference
+    contig: str  # name in the FASTA
+    chrom: str  # name in the annotation
+    start0: int  # the contig's start on the chromosome
+    end0: int
+
+    def codes(self, start0: int, end0: int) -> np.ndarray:
+        """Return the codes, uint8, of an interval of the chromosome."""
+        return encode_bases(self.reference.fetch(self.contig, start0 - self.start0, end0 - self.start0))
 
 
-def intron_boundaries(start0: int, end0: int, strand: str) -> Iterator[tuple[str, int]]:
-    """Yield the kind and boundary of an intron's two sites."""
-    yield "donor", start0 if strand == "+" else end0
-    yield "acceptor", end0 if strand == "+" else start0
+class Intron(NamedTuple):
+    """An intron of the annotation."""
+
+    chrom: str  # name in the annotation
+    start0: int
+    end0: int
+    strand: str  # "+" or "-"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedMatrices:
+    """The matrices, and their training data."""
+
+    matrices: dict[str, Matrix]  # by kind; empty if there were too few introns
+    introns: int  # with known sequence
+    chroms: tuple[str, ...]  # of the introns
+
+
+def train_matrices(
+    annotation: Annotation, references: Sequence[Reference], excluded: Collection[str]
+) -> TrainedMatrices:
+    """Train on the distinct introns whose sites have known sequence in one of the FASTA files.
+
+    At most MAX_INTRONS are used, evenly spaced. With fewer than MIN_INTRONS there are no matrices.
+
+    Args:
+        annotation: source of the introns.
+        references: a contig named `chrom:start-end` (1-based, inclusive) is a slice of `chrom`.
+        excluded: chromosomes not to train on, under any of their names.
+    """
+    other_chroms = {annotation.contigs.match(chrom) for chrom in excluded}
+    found: dict[Intron, list[ContigSlice]] = {}
+    for part in _contig_slices(annotation, references):
+        if part.chrom not in other_chroms:
+            for intron in _introns_within(annotation, part):
+                found.setdefault(intron, []).append(part)
+    introns = sorted(found)
+    if len(introns) > MAX_INTRONS:
+        introns = [introns[i] for i in np.linspace(0, len(introns) - 1, MAX_INTRONS).astype(int)]
+    known = {intron: codes for intron in introns if (codes := _known_codes(found[intron], intron))}
+    matrices = {}
+    if len(known) >= MIN_INTRONS:
+        for kind, shape in SHAPES.items():
+            matrices[kind] = Matrix.train(shape, np.stack([codes[kind] for codes in known.values()]))
+    chroms = tuple(dict.fromkeys(intron.chrom for intron in known))
+    return TrainedMatrices(matrices=matrices, introns=len(known), chroms=chroms)
+
+
+def _contig_slices(annotation: Annotation, references: Sequence[Reference]) -> Iterator[ContigSlice]:
+    for reference in references:
+        for contig, length in reference.contigs.items():
+            name, start0 = slice_origin(contig)
+            chrom = annotation.contigs.match(name)
+            if chrom is not None:
+                yield ContigSlice(reference, contig, chrom, start0, start0 + length)
+
+
+def _introns_within(annotation: Annotation, part: ContigSlice) -> Iterator[Intron]:
+    """Yield the introns whose sites are in the slice."""
+    introns = annotation.introns(part.chrom, part.start0, part.end0)
+    reach_bp = max(max(shape.before_bp, shape.after_bp) for shape in SHAPES.values())
+    whole = (introns.start0 - reach_bp >= part.start0) & (introns.end0 + reach_bp <= part.end0)
+    chosen = whole & np.isin(introns.strand, ["+", "-"])
+    columns = (introns.start0[chosen], introns.end0[chosen], introns.strand[chosen])
+    for start0, end0, strand in zip(*columns, strict=True):
+        yield Intron(part.chrom, int(start0), int(end0), str(strand))
+
+
+def _known_codes(parts: Sequence[ContigSlice], intron: Intron) -> dict[str, np.ndarray]:
+    """Return codes (K,) of both sites in the direction of transcription, by kind; empty if a base is unknown."""
+    is_plus = intron.strand == "+"
+    for part in parts:
+        sites = {}
+        for kind, shape in SHAPES.items():
+            boundary = intron.start0 if (kind == "donor") == is_plus else intron.end0
+            left_bp, right_bp = (shape.before_bp, shape.after_bp)[:: 1 if is_plus else -1]
+            codes = part.codes(boundary - left_bp, boundary + right_bp)
+            sites[kind] = codes if is_plus else reverse_complement(codes)
+        if all(np.all(codes != UNKNOWN) for codes in sites.values()):
+            return sites
+    return {}
