@@ -23,14 +23,7 @@ OTHER_STRAND = [2, 3, 0, 1]  # of splice-site classes
 
 @pytest.fixture(scope="module")
 def objective(data: TrainingData) -> Objective:
-    tracks = data.tracks
-    return Objective(
-        weights=Weights(log_coverage=0.5),
-        tracks=tracks.tracks,
-        columns=tracks.columns,
-        strand_pair=tracks.strand_pair,
-        log_spread=tracks.log_spread,
-    )
+    return Objective(weights=Weights(log_coverage=0.5), coverage=data.tracks)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +127,7 @@ def test_the_loss_of_log_coverage_is_the_squared_error_at_both_resolutions(
     coverage, measured = data.tracks.window(region.chrom, region.start0, WINDOW_BP)
     measured[:6] = False  # a bin of 128 bp and a half
     splice = data.splice_on([region.chrom]).window(0, region.start0, WINDOW_BP)
-    batch = {name: getattr(splice, name) for name in splice.names()} | {
+    batch = splice._asdict() | {
         "codes": codes[None],
         "coverage": coverage[None],
         "measured": measured[None],

@@ -147,7 +147,7 @@ def test_every_site_of_every_segment_is_listed(annotation: Annotation, data: Spl
 
 
 def test_tiles_contain_every_base_and_site_once(data: SpliceData) -> None:
-    tiles = [tile for _, _, tile in data.tiles(256, 32)]
+    tiles = [tile for index in range(len(data.segments)) for _, tile in data.tiles_of(index, 256, 32)]
     assert {tile.codes.shape for tile in tiles} == {(1, 256)}
     assert sum(tile.valid.sum() for tile in tiles) == 600
     assert sum(((tile.classes != NO_SITE) & tile.valid).sum() for tile in tiles) == 6
@@ -187,7 +187,7 @@ def test_junctions_of_a_full_list_of_sites_refer_to_listed_sites(
     data: SpliceData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vepscore.train.splice._MIN_SITES", 1)
-    _, _, tile = next(data.tiles(256, 0))
+    _, tile = next(data.tiles_of(0, 256, 0))
     assert tile.sites.shape == (1, 4, 1)
     assert (tile.fractions[0] > 0).sum() == 1
 

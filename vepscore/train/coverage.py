@@ -14,6 +14,7 @@ import numpy as np
 
 from vepscore.genome.text_file import ENCODING
 from vepscore.outputs import Output, Tracks
+from vepscore.train.labels import make_tracks
 from vepscore.train.segments import Interval
 
 BIN_BP = 32
@@ -59,9 +60,8 @@ class TrackData:
             for row in rows
         ]
         with np.load(signal) as arrays:
-            self.coverage = undo_transforms(
-                arrays["signal"], table
-            )  # float32 (R, L, T), summed over each bin
+            # float32 (R, L, T), summed over each bin
+            self.coverage = undo_transforms(arrays["signal"], table)
         self.strand_pair = np.array([int(row["strand_pair"]) for row in table])
         self.nonzero_mean = self._nonzero_mean()
         self.log_spread = self._log_spread()
@@ -113,20 +113,9 @@ class TrackData:
 
     def _tracks(self, table: list[dict[str, str]], output: Output) -> Tracks:
         columns = self.columns[output]
-        text = {
-            key: np.array([table[c][key] for c in columns], dtype=object)
-            for key in ("name", "strand", "biosample", "assay")
-        }
-        return Tracks(
-            output=output,
-            name=text["name"],
-            strand=text["strand"],
-            ontology_curie=np.array([""] * len(columns), dtype=object),
-            biosample_name=text["biosample"],
-            assay=text["assay"],
-            nonzero_mean=self.nonzero_mean[columns],
-            channel=np.arange(len(columns), dtype=np.int32),
-        )
+        keys = {"name": "name", "strand": "strand", "biosample_name": "biosample", "assay": "assay"}
+        texts = {name: [table[c][key] for c in columns] for name, key in keys.items()}
+        return make_tracks(output, self.nonzero_mean[columns], **texts)
 
 
 def undo_transforms(signal: np.ndarray, table: Sequence[dict[str, str]]) -> np.ndarray:

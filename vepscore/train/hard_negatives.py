@@ -45,11 +45,12 @@ class HardNegatives(NamedTuple):
             return jnp.sum((sites * (1 - labels))[0, :, :-1], axis=-1)
 
         positions, probabilities = [], []
-        for index, start0, window in data.tiles(_WINDOW_BP, _CONTEXT_BP):
-            found = np.where(window.valid[0], wrong_probability(arrays, window.codes, window.classes), 0)
-            at = np.flatnonzero(found > _MIN_PROBABILITY)
-            positions.append(np.stack([np.full(len(at), index), start0 + at], axis=1))
-            probabilities.append(found[at])
+        for index in range(len(data.segments)):
+            for start0, window in data.tiles_of(index, _WINDOW_BP, _CONTEXT_BP):
+                found = np.where(window.valid[0], wrong_probability(arrays, window.codes, window.classes), 0)
+                at = np.flatnonzero(found > _MIN_PROBABILITY)
+                positions.append(np.stack([np.full(len(at), index), start0 + at], axis=1))
+                probabilities.append(found[at])
         return cls(np.concatenate(positions), np.cumsum(np.concatenate(probabilities), dtype=np.float64))
 
     def draw(self, rng: np.random.Generator) -> tuple[int, int]:

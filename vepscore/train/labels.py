@@ -5,6 +5,7 @@ Axes: N sites, J junctions.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -162,25 +163,30 @@ def _is_primary(position: np.ndarray, transcripts: np.ndarray) -> np.ndarray:
 
 def label_tracks() -> dict[Output, Tracks]:
     """Return the tracks of the labels: splice sites, their usage, and junctions."""
-    tables = [
-        _tracks(Output.SPLICE_SITES, ("donor", "acceptor") * 2, strands=("+", "+", "-", "-")),
-        _tracks(Output.SPLICE_SITE_USAGE, ("usage",) * 2, strands=("+", "-")),
-        _tracks(Output.SPLICE_JUNCTIONS, ("junction",), strands=(".",)),
-    ]
-    return {table.output: table for table in tables}
+    names_and_strands = {
+        Output.SPLICE_SITES: (("donor", "acceptor") * 2, "++--"),
+        Output.SPLICE_SITE_USAGE: (("usage",) * 2, "+-"),
+        Output.SPLICE_JUNCTIONS: (("junction",), "."),
+    }
+    return {
+        output: make_tracks(
+            output,
+            np.ones(len(names), np.float32),
+            name=names,
+            strand=strands,
+            biosample_name=["RefSeq transcripts"] * len(names),
+            assay=["annotation"] * len(names),
+        )
+        for output, (names, strands) in names_and_strands.items()
+    }
 
 
-def _tracks(output: Output, names: tuple[str, ...], *, strands: tuple[str, ...]) -> Tracks:
-    def repeat(text: str) -> np.ndarray:
-        return np.array([text] * len(names), dtype=object)
-
+def make_tracks(output: Output, nonzero_mean: np.ndarray, **texts: Sequence[str]) -> Tracks:
+    """Return tracks without ontology terms; `texts` are the other columns of text of `Tracks`."""
+    texts["ontology_curie"] = [""] * len(nonzero_mean)
     return Tracks(
         output=output,
-        name=np.array(names, dtype=object),
-        strand=np.array(strands, dtype=object),
-        ontology_curie=repeat(""),
-        biosample_name=repeat("RefSeq transcripts"),
-        assay=repeat("annotation"),
-        nonzero_mean=np.ones(len(names), np.float32),
-        channel=np.arange(len(names), dtype=np.int32),
+        nonzero_mean=nonzero_mean,
+        channel=np.arange(len(nonzero_mean), dtype=np.int32),
+        **{name: np.array(list(values), dtype=object) for name, values in texts.items()},
     )

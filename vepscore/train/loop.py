@@ -6,10 +6,10 @@ an uninterrupted one would have taken.
 Axes: B windows, L bins of 32 bp.
 """
 
+import collections
+import concurrent.futures
 import dataclasses
 import json
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -181,7 +181,7 @@ def _create(training: Training) -> AlphaGenome:
         network.train()
         return network
     network = AlphaGenome(training.network, rngs=nnx.Rngs(training.seed))
-    set_track_means(network, training.objective.tracks)
+    set_track_means(network, training.objective.coverage.tracks)
     # Initialize the biases so that sites are rare.
     bias = network.head(Output.SPLICE_SITES, LinearHead).linear.bias
     bias[...] = bias[...].at[:, -1].set(_NO_SITE_LOGIT)
@@ -235,9 +235,7 @@ def _batches(
         yield jax.block_until_ready(add_targets(rng, batch, stage))
 
 
-def _target_function(
-    training: Training,
-) -> Callable[[np.random.Generator, Batch, Stage], DistillationBatch]:
+def _target_function(training: Training) -> Callable[[np.random.Generator, Batch, Stage], DistillationBatch]:
     """Return the function that adds targets to windows: from labels, or from teachers if there are any.
 
     With several teachers, one is sampled per step, which is cheap: the gradients of the losses are linear in the
@@ -301,20 +299,16 @@ class _Log:
 
 def _prefetched(batches: Iterator[DistillationBatch]) -> Iterator[DistillationBatch]:
     """Yield batches that a thread prepares, including the teachers' predictions; raise its exception here."""
-    ready: queue.Queue[Any] = queue.Queue(_PREFETCHED)
-    done = object()
+    pool = concurrent.futures.ThreadPoolExecutor(1)
 
     @fixed_settings()
-    def fill() -> None:
-        try:
-            for batch in batches:
-                ready.put(batch)
-            ready.put(done)
-        except BaseException as error:  # raised by the consumer, with this traceback
-            ready.put(error)
+    def take() -> DistillationBatch | None:
+        return next(batches, None)
 
-    threading.Thread(target=fill, daemon=True).start()
-    while (item := ready.get()) is not done:
-        if isinstance(item, BaseException):
-            raise item
-        yield item
+    try:
+        ahead = collections.deque(pool.submit(take) for _ in range(_PREFETCHED))
+        while (batch := ahead.popleft().result()) is not None:
+            ahead.append(pool.submit(take))
+            yield batch
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

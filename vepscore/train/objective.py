@@ -15,8 +15,8 @@ import numpy as np
 from vepscore.genome.windows import UNKNOWN
 from vepscore.model.heads import JunctionHead, LinearHead, TrackHead
 from vepscore.model.network import AlphaGenome, Embeddings, one_hot
-from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
-from vepscore.train.coverage import BIN_BP, COARSE_BP
+from vepscore.outputs import SPLICE_CLASSES, Output
+from vepscore.train.coverage import BIN_BP, COARSE_BP, TrackData
 from vepscore.train.labels import NO_SITE, REVERSED_CLASS
 from vepscore.train.losses import (
     contact_loss,
@@ -48,21 +48,10 @@ class Targets(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective:
-    """The targets and losses of a training.
-
-    Attributes:
-        weights: weight of each loss.
-        tracks: tracks of each output that is trained on coverage.
-        columns: indices of each of these outputs' tracks among all tracks.
-        strand_pair: int (T,), the track of the other strand; the same track if it has no strand.
-        log_spread: float32 (T,), standard deviation of log(1 + coverage) in COARSE_BP bins.
-    """
+    """The targets and losses of a training on some coverage tracks."""
 
     weights: Weights
-    tracks: Mapping[Output, Tracks]
-    columns: Mapping[Output, Any]
-    strand_pair: Any
-    log_spread: Any
+    coverage: TrackData
 
     def read_labels(self, batch: Arrays) -> Targets:
         """Return the targets that the labels give."""
@@ -101,22 +90,21 @@ class Objective:
             sites=of.sites[:, ::-1, REVERSED_CLASS],
             usage=of.usage[:, ::-1, ::-1],
             junctions=None if of.junctions is None else of.junctions[..., ::-1, :],
-            coverage=of.coverage[:, ::-1, self.strand_pair],
+            coverage=of.coverage[:, ::-1, self.coverage.strand_pair],
             contacts=None if of.contacts is None else of.contacts[:, ::-1, ::-1],
         )
 
     def predict(self, network: AlphaGenome, batch: Arrays) -> Targets:
         """Return a network's predictions; junctions only if the batch has sites, contacts only if it has that head."""
         embeddings = _embed(network, batch)
-        fine = [self._fine(network.head(output, TrackHead), embeddings) for output in self.columns]
+        has_contacts = str(Output.CONTACT_MAPS) in network.heads
+        fine = [_fine(network.head(output, TrackHead), embeddings) for output in self.coverage.columns]
         return Targets(
             sites=network.head(Output.SPLICE_SITES, LinearHead)(embeddings.bp1, _ORGANISM),
             usage=network.head(Output.SPLICE_SITE_USAGE, LinearHead)(embeddings.bp1, _ORGANISM),
             junctions=_predict_junctions(network, embeddings, batch) if "sites" in batch else None,
-            coverage=_in_order(fine, self.columns),
-            contacts=_predict_contacts(network, embeddings)
-            if str(Output.CONTACT_MAPS) in network.heads
-            else None,
+            coverage=_in_order(fine, self.coverage.columns),
+            contacts=_predict_contacts(network, embeddings) if has_contacts else None,
         )
 
     def losses(
@@ -133,7 +121,7 @@ class Objective:
             "usage": usage_loss(usage, targets.usage, targets.sites, batch["valid"]),
             "junctions": junction_loss(counts, targets.junctions, batch["sites"]),
         }
-        for output in self.columns:
+        for output in self.coverage.columns:
             head = network.head(output, TrackHead)
             losses |= self._track_losses(output, head, embeddings, targets.coverage, measured)
         if self.weights.tss:
@@ -148,46 +136,41 @@ class Objective:
         weights = {"sites": 1.0} | {
             name: getattr(self.weights, name) for name in ("usage", "junctions", "contacts", "tss")
         }
-        for output in self.columns:
+        for output in self.coverage.columns:
             weights |= dict.fromkeys(_loss_names(output), self.weights.tracks[output])
             weights[_log_name(output)] = self.weights.log_coverage
         return sum((weights[name] * value for name, value in losses.items()), start=jnp.zeros(()))
 
-    def _fine(self, head: TrackHead, embeddings: Embeddings) -> jax.Array:
-        """Return coverage summed over bins of BIN_BP."""
-        fine = head(embeddings.bp1, _ORGANISM, resolution_bp=1)
-        return _pool(fine, BIN_BP)
-
     def _track_losses(
-        self,
-        output: Output,
-        head: TrackHead,
-        embeddings: Embeddings,
-        coverage: jax.Array,
-        measured: Any,
+        self, output: Output, head: TrackHead, embeddings: Embeddings, coverage: jax.Array, measured: Any
     ) -> dict[str, jax.Array]:
-        target = coverage[..., self.columns[output]]
+        target = coverage[..., self.coverage.columns[output]]
         scale = functools.partial(
-            scale_targets, means=jnp.asarray(self.tracks[output].nonzero_mean), squash=head.squash
+            scale_targets, means=jnp.asarray(self.coverage.tracks[output].nonzero_mean), squash=head.squash
         )
-        fine = self._fine(head, embeddings)
+        fine = _fine(head, embeddings)
         fine_scaled, fine_target = (scale(each, resolution_bp=BIN_BP) for each in (fine, target))
         by = COARSE_BP // BIN_BP
         coarse_scaled = head.scaled(embeddings.bp128, _ORGANISM, resolution_bp=COARSE_BP)
         coarse = _pool(target, by)
         coarse_target = scale(coarse, resolution_bp=COARSE_BP)
         whole = measured.reshape(measured.shape[0], -1, by).all(axis=2)
-        values = (
-            track_loss(fine_scaled, fine_target, measured),
-            track_loss(coarse_scaled, coarse_target, whole),
-        )
-        losses = dict(zip(_loss_names(output), values, strict=True))
+        fine_name, coarse_name = _loss_names(output)
+        losses = {
+            fine_name: track_loss(fine_scaled, fine_target, measured),
+            coarse_name: track_loss(coarse_scaled, coarse_target, whole),
+        }
         if self.weights.log_coverage:
-            spread = jnp.asarray(self.log_spread)[self.columns[output]]
+            spread = jnp.asarray(self.coverage.log_spread)[self.coverage.columns[output]]
             from_coarse = head.unscale(coarse_scaled, _ORGANISM, resolution_bp=COARSE_BP)
             both = [log_loss(each, coarse, spread, whole) for each in (_pool(fine, by), from_coarse)]
             losses[_log_name(output)] = (both[0] + both[1]) / 2
         return losses
+
+
+def _fine(head: TrackHead, embeddings: Embeddings) -> jax.Array:
+    """Return coverage summed over bins of BIN_BP."""
+    return _pool(head(embeddings.bp1, _ORGANISM, resolution_bp=1), BIN_BP)
 
 
 def _loss_names(output: Output) -> tuple[str, str]:

@@ -39,6 +39,7 @@ _Names = Annotated[tuple[_Text, ...], Field(min_length=1)]
 _Count = Annotated[int, Whole(1, _MOST)]
 _WindowBp = Annotated[int, Whole(PAIR_BIN_BP, MAX_WINDOW_BP, step=PAIR_BIN_BP)]
 _Weight = Annotated[float, Number(least=0)]
+_MeanWeight = Annotated[float, Number(above=0, below=1)]
 
 
 def _check_track(output: Output) -> Output:
@@ -64,9 +65,8 @@ class Sources:
     genes: _Text  # GTF
     tracks: _Text  # .npz with coverage in bins of 32 bp; .regions.tsv and .tracks.tsv are read from beside it
     test: tuple[_Text, ...]  # chromosomes that no network is trained on
-    folds: Annotated[
-        tuple[_Names, ...], Field(min_length=1)
-    ]  # chromosomes that each teacher excludes as well
+    # Chromosomes that each teacher excludes as well.
+    folds: Annotated[tuple[_Names, ...], Field(min_length=1)]
     # Files of contact maps; the keys are those of their reader, see `training_data.read_data`.
     contacts: Mapping[str, _Text] = dataclasses.field(default_factory=dict)
 
@@ -83,15 +83,13 @@ class Sampling:
     __pydantic_config__ = CLOSED
 
     hard_negatives: Fraction = 0.0  # fraction of windows around a hard negative, once some were mined
-    sites: Fraction = (
-        0.5  # fraction of the other windows that contain a splice site; sites are equally likely
-    )
+    # Fraction of the other windows that contain a splice site; sites are equally likely.
+    sites: Fraction = 0.5
     regions: Fraction = 0.3  # fraction of the other windows in a region with coverage
     tss: Fraction = 0.0  # fraction of the other windows that contain a TSS; TSSs are equally likely
     mutated: Fraction = 0.0  # largest fraction of mutated bases in a window; each window draws its own
-    splice_site_mutation_rate: Fraction = (
-        0.0  # fraction of splice sites whose intronic dinucleotide is randomized
-    )
+    # Fraction of splice sites whose intronic dinucleotide is randomized.
+    splice_site_mutation_rate: Fraction = 0.0
     # Positions per class of splice site that are not sites: targets are that they have no junctions.
     negative_sites: Annotated[int, Whole(0, _MOST)] = 0
 
@@ -139,26 +137,20 @@ class Schedule:
     __pydantic_config__ = CLOSED
 
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
-    peak_rate: Annotated[
-        float, Number(above=0)
-    ]  # learning rate of AdamW, after warm-up and before cosine decay
+    # Learning rate of AdamW, after warm-up and before cosine decay.
+    peak_rate: Annotated[float, Number(above=0)]
     warmup: Annotated[float, Number(least=0, below=1)] = 0.05  # fraction of the steps
     weight_decay: _Weight = 0.01
     weights: Weights = Weights()
     sampling: Sampling = Sampling()
-    from_teacher: _Count | None = (
-        None  # the student is initialized from this teacher; None: from random parameters
-    )
-    repeats: _Count = (
-        1  # times that a student is trained, each with its own windows; the result is their mean
-    )
+    # The student is initialized from this teacher; None: from random parameters.
+    from_teacher: _Count | None = None
+    # Times that a student is trained, each with its own windows; the result is their mean.
+    repeats: _Count = 1
     # Weights of earlier students in that mean, by name; `student-1` is the first.
-    weight_average: Mapping[str, Annotated[float, Number(above=0, below=1)]] = dataclasses.field(
-        default_factory=dict
-    )
-    teachers: tuple[
-        _Text, ...
-    ] = ()  # earlier students that predict the targets; empty: the recipe's teachers do
+    weight_average: Mapping[str, _MeanWeight] = dataclasses.field(default_factory=dict)
+    # Earlier students that predict the targets; empty: the recipe's teachers do.
+    teachers: tuple[_Text, ...] = ()
 
     def __post_init__(self) -> None:
         if (total := sum(self.weight_average.values())) >= 1:

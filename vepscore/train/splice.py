@@ -3,8 +3,8 @@
 Coordinates are 0-based and half-open. Axes: B windows, S bp, K sites per class, J junctions.
 """
 
-import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ _SITE_BP = 256  # window width per site of each class, and per two junctions, th
 _MIN_SITES = 16
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SpliceBatch:
+class SpliceBatch(NamedTuple):
     """Windows with their splice labels; every shape depends only on B and S."""
 
     codes: np.ndarray  # uint8 (B, S)
@@ -26,15 +25,10 @@ class SpliceBatch:
     classes: np.ndarray  # int8 (B, S): by SPLICE_CLASSES, 4 = none
     usage: np.ndarray  # float32 (B, S, 2): by strand (+, -); 0 away from sites
     sites: np.ndarray  # int32 (B, 4, K): annotated sites by SPLICE_CLASSES, ascending, padded with -1
-    # int32 (B, J, 3): indices along K of donor and acceptor, and strand (0 +, 1 -); padded with 0
-    junctions: np.ndarray
-    # float32 (B, J): fraction of transcripts with each junction; 0 at padding
-    fractions: np.ndarray
-
-    @classmethod
-    def names(cls) -> list[str]:
-        """Return the names of the arrays."""
-        return [field.name for field in dataclasses.fields(cls)]
+    junctions: (
+        np.ndarray
+    )  # int32 (B, J, 3): indices along K of donor and acceptor, strand (0 +, 1 -); padded with 0
+    fractions: np.ndarray  # float32 (B, J): fraction of transcripts with each junction; 0 at padding
 
 
 class SpliceData:
@@ -76,14 +70,8 @@ class SpliceData:
                 inside[first:last, "+-".index(gene.strand)] = True
         return inside
 
-    def tiles(self, width_bp: int, context_bp: int) -> Iterator[tuple[int, int, SpliceBatch]]:
-        """Yield segment index, start and window, so that every known base of the segments is valid exactly once."""
-        for index in range(len(self.segments)):
-            for start0, window in self.tiles_of(index, width_bp, context_bp):
-                yield index, start0, window
-
     def tiles_of(self, index: int, width_bp: int, context_bp: int) -> Iterator[tuple[int, SpliceBatch]]:
-        """Yield start and window of the tiles of one segment.
+        """Yield start and window of the tiles of one segment, so that every known base is valid exactly once.
 
         Tiles lie within the segment; if it is shorter than a tile, N follows it. The outer `context_bp` of a tile are
         not valid, except at the ends of the segment.
@@ -97,7 +85,7 @@ class SpliceData:
             valid = window.valid.copy()
             valid[:, : done - start0] = False
             valid[:, until - start0 :] = False
-            yield start0, dataclasses.replace(window, valid=valid)
+            yield start0, window._replace(valid=valid)
             done = until
 
 

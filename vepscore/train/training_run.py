@@ -31,9 +31,7 @@ from vepscore.train.training_data import TrainingData
 
 STUDENT_FOLDER = "student"
 LOG_FILE = "log.jsonl"  # log of the first repeat; the second has `log-2.jsonl`
-_PROGRESS = (
-    "progress-"  # prefix of the directory with the state to resume from; the hash of the training follows
-)
+_PROGRESS = "progress-"  # and the hash of the training: the directory with the state to resume from
 
 Observe = Callable[[str, int, int, dict[str, float]], None]  # network, step, number of steps, losses
 
@@ -136,7 +134,15 @@ def _train_once(recipe: Recipe, data: TrainingData, job: _Job, observe: Observe)
     started = time.monotonic()
     progress = folder / f"{_PROGRESS}{digest}"
     teachers = [folder.with_name(name) for name in schedule.teachers] or job.teachers
-    training = _load_training(recipe, data, job, teachers)
+    training = Training(
+        network=recipe.network,
+        schedule=schedule,
+        objective=Objective(weights=schedule.weights, coverage=data.tracks),
+        windows=data.windows(job.fold),
+        seed=0,  # of each repeat its own
+        teachers=[_load_network(teacher) for teacher in teachers],
+        start=_load_network(job.start) if job.start else None,
+    )
 
     def train_repeat(number: int) -> AlphaGenome:
         name = folder.name if number == 1 else f"{folder.name}-run-{number}"
@@ -163,25 +169,6 @@ def _train_once(recipe: Recipe, data: TrainingData, job: _Job, observe: Observe)
     save_checkpoint(folder, network, _checkpoint_config(recipe, training_facts), {"human": data.tables})
     shutil.rmtree(progress)
     return folder
-
-
-def _load_training(recipe: Recipe, data: TrainingData, job: _Job, teachers: Sequence[Path]) -> Training:
-    """Return the training of a network, without its seed."""
-    return Training(
-        network=recipe.network,
-        schedule=job.schedule,
-        objective=Objective(
-            weights=job.schedule.weights,
-            tracks=data.tracks.tracks,
-            columns=data.tracks.columns,
-            strand_pair=data.tracks.strand_pair,
-            log_spread=data.tracks.log_spread,
-        ),
-        windows=data.windows(job.fold),
-        seed=0,
-        teachers=[_load_network(teacher) for teacher in teachers],
-        start=_load_network(job.start) if job.start else None,
-    )
 
 
 def _load_network(folder: Path) -> AlphaGenome:

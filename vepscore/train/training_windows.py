@@ -14,7 +14,7 @@ from vepscore.train.coverage import BIN_BP, TrackData
 from vepscore.train.hard_negatives import HardNegatives
 from vepscore.train.labels import NO_SITE
 from vepscore.train.recipe import Sampling
-from vepscore.train.splice import SpliceBatch, SpliceData
+from vepscore.train.splice import SpliceData
 from vepscore.train.tss import TssData
 
 Batch = dict[str, np.ndarray]
@@ -140,7 +140,7 @@ class TrainingWindows:
 
     def _window(self, index: int, start0: int, width_bp: int, *, reverse: bool) -> Batch:
         splice = self.splice.window(index, start0, width_bp, reverse=reverse)
-        batch = {name: getattr(splice, name)[0] for name in SpliceBatch.names()}
+        batch = {name: array[0] for name, array in splice._asdict().items()}
         chrom = self.splice.segments[index].chrom
         coverage, measured = self._tracks.window(chrom, start0, width_bp, reverse=reverse)
         known = batch["valid"].reshape(-1, BIN_BP).all(axis=1)
