@@ -91,7 +91,7 @@ def test_column_line_that_htslib_refuses_is_refused(tmp_path: Path, columns: str
     path = write(tmp_path / "in.vcf", columns)
     assert not htslib_opens(path)
     with pytest.raises(InputError, match=rf"in\.vcf line {len(META) + 2}\n"):
-        open_records(path)
+        open_records(path).__enter__()
 
 
 def htslib_opens(path: Path) -> bool:

@@ -184,7 +184,7 @@ def test_other_formats_are_refused(tmp_path: Path, data: bytes, message: str) ->
     path = tmp_path / "in.vcf"
     path.write_bytes(data)
     with pytest.raises(InputError, match=f"(?s){message}"):
-        open_records(path)
+        open_records(path).__enter__()
 
 
 @pytest.mark.parametrize(
@@ -217,9 +217,9 @@ def test_a_record_with_too_few_samples_is_reported(tmp_path: Path) -> None:
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
-        open_records(tmp_path / "absent.vcf")
+        open_records(tmp_path / "absent.vcf").__enter__()
     with pytest.raises(InputError, match="is a folder"):
-        open_records(tmp_path)
+        open_records(tmp_path).__enter__()
 
 
 @pytest.mark.parametrize("piped", [False, True], ids=["file", "stdin"])

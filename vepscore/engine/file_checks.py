@@ -12,8 +12,7 @@ from vepscore.genome.consistency import (
     log_warnings,
     shorten_list,
 )
-from vepscore.io.header import VcfHeader
-from vepscore.io.header_contigs import contigs_of_header
+from vepscore.io.header import VcfHeader, contigs_of_header
 from vepscore.io.records import Scan
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from vepscore.engine.scored_records import RunCounts, score_records, write_resul
 from vepscore.engine.session import Session, SessionInfo, open_preparer, open_session
 from vepscore.genome.consistency import check_record_contigs
 from vepscore.io.atomic import remove_leftovers
-from vepscore.io.header_contigs import stated_assembly
+from vepscore.io.header import stated_assembly
 from vepscore.io.journal import Journal, open_journal
 from vepscore.io.output_file import WriterContext
 from vepscore.io.quantiles import Quantiles

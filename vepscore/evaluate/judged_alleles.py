@@ -15,8 +15,7 @@ from vepscore.genome.annotation import Annotation
 from vepscore.genome.consistency import check_files, check_record_contigs
 from vepscore.genome.fasta import Reference, reference_matches
 from vepscore.io.fields import MISSING, STATUS
-from vepscore.io.header import PROVENANCE_PREFIX, VcfHeader
-from vepscore.io.header_contigs import contigs_of_header
+from vepscore.io.header import PROVENANCE_PREFIX, VcfHeader, contigs_of_header
 from vepscore.io.info_values import InfoValues
 from vepscore.io.records import Record, open_records
 

@@ -7,7 +7,7 @@ COMPOSITE_FIELD, COMPOSITE_GENE_FIELD = "VS_SPLICE", "VS_SPLICE_GENE"
 EVENTS_SCORER = "SPLICE_EVENTS"  # its entries in VS tell events and their positions
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Field:
     """One INFO field."""
 
@@ -27,57 +27,39 @@ def _largest(what: str) -> str:
 
 
 STATUS = Field(
-    id="VS_STATUS",
-    type="String",
-    description="OK, or why the allele was not scored; NOT_APPLICABLE: no scorer of the run applies there",
+    "VS_STATUS",
+    "String",
+    "OK, or why the allele was not scored; NOT_APPLICABLE: no scorer of the run applies there",
 )
 
 # Fields with one value per ALT; their IDs are the keys of `AlleleResult.fields`.
 VALUE_FIELDS = (
+    Field(COMPOSITE_FIELD, "Float", "Composite splicing score: VS_SS + VS_SSU + VS_SJ / 5"),
+    Field(COMPOSITE_GENE_FIELD, "String", "Gene of VS_SPLICE"),
+    Field("VS_SS", "Float", "Splice sites: largest absolute change of probability within a gene"),
+    Field("VS_SSU", "Float", "Splice site usage: largest absolute change within a gene, over tracks"),
+    Field("VS_SJ", "Float", "Splice junctions: largest absolute log fold change within a gene, over tracks"),
     Field(
-        id=COMPOSITE_FIELD,
-        type="Float",
-        description="Composite splicing score: VS_SS + VS_SSU + VS_SJ / 5",
+        "VS_RNA",
+        "Float",
+        "Gene expression: log fold change, signed, the largest in size over genes and tracks",
     ),
-    Field(id=COMPOSITE_GENE_FIELD, type="String", description="Gene of VS_SPLICE"),
+    Field("VS_RNA_GENE", "String", "Gene of VS_RNA"),
+    Field("VS_ATAC", "Float", _largest("ATAC-seq signal: log2 fold change")),
+    Field("VS_DNASE", "Float", _largest("DNase-seq signal: log2 fold change")),
+    Field("VS_CHIP_TF", "Float", _largest("Transcription factor ChIP-seq: log2 fold change")),
+    Field("VS_CHIP_HISTONE", "Float", _largest("Histone ChIP-seq: log2 fold change")),
+    Field("VS_CAGE", "Float", _largest("CAGE signal: log2 fold change")),
+    Field("VS_PROCAP", "Float", _largest("PRO-cap signal: log2 fold change")),
     Field(
-        id="VS_SS",
-        type="Float",
-        description="Splice sites: largest absolute change of probability within a gene",
-    ),
-    Field(
-        id="VS_SSU",
-        type="Float",
-        description="Splice site usage: largest absolute change within a gene, over tracks",
-    ),
-    Field(
-        id="VS_SJ",
-        type="Float",
-        description="Splice junctions: largest absolute log fold change within a gene, over tracks",
-    ),
-    Field(
-        id="VS_RNA",
-        type="Float",
-        description="Gene expression: log fold change, signed, the largest in size over genes and tracks",
-    ),
-    Field(id="VS_RNA_GENE", type="String", description="Gene of VS_RNA"),
-    Field(id="VS_ATAC", type="Float", description=_largest("ATAC-seq signal: log2 fold change")),
-    Field(id="VS_DNASE", type="Float", description=_largest("DNase-seq signal: log2 fold change")),
-    Field(
-        id="VS_CHIP_TF", type="Float", description=_largest("Transcription factor ChIP-seq: log2 fold change")
-    ),
-    Field(id="VS_CHIP_HISTONE", type="Float", description=_largest("Histone ChIP-seq: log2 fold change")),
-    Field(id="VS_CAGE", type="Float", description=_largest("CAGE signal: log2 fold change")),
-    Field(id="VS_PROCAP", type="Float", description=_largest("PRO-cap signal: log2 fold change")),
-    Field(
-        id="VS_CONTACT",
-        type="Float",
-        description="Contact maps: mean absolute change in the variant's bin, the largest over tracks",
+        "VS_CONTACT",
+        "Float",
+        "Contact maps: mean absolute change in the variant's bin, the largest over tracks",
     ),
     Field(
-        id="VS_POLYA",
-        type="Float",
-        description="Polyadenylation: largest absolute log2 fold change of proximal against distal sites",
+        "VS_POLYA",
+        "Float",
+        "Polyadenylation: largest absolute log2 fold change of proximal against distal sites",
     ),
 )
 

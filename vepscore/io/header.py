@@ -4,9 +4,11 @@ import collections
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Self
 
 from vepscore.errors import InputError
+from vepscore.genome.consistency import ContigSource
 from vepscore.io.fields import DETAIL, FIELD_IDS, STATUS, value_fields
 from vepscore.io.meta_lines import parse_meta_line
 
@@ -157,22 +159,44 @@ def _check_columns(line: str, where: str) -> None:
     expected = "INFO as the last column, or FORMAT and the names of samples after it"
     samples = columns[FIRST_SAMPLE_COLUMN:]
     if columns[8] != "FORMAT":
-        raise InputError(
-            f"{where}\nfound the column {columns[8][:40]!r} after INFO instead of FORMAT\nexpected {expected}",
-            hint="remove the columns and tabs after INFO in that line, or add FORMAT",
-        )
-    if not samples:
-        raise InputError(
-            f"{where}\nfound FORMAT without a sample\nexpected {expected}",
-            hint="remove FORMAT from that line, or add the names of the samples",
-        )
-    if not all(name.strip() for name in samples):
-        raise InputError(
-            f"{where}\nfound a sample without a name\nexpected {expected}",
-            hint="remove the tabs at the end of that line, or name every sample",
-        )
-    if twice := [name for name, count in collections.Counter(samples).items() if count > 1]:
-        raise InputError(
-            f"{where}\nfound two samples named {twice[0]!r}, expected distinct names",
-            hint="rename one of them in that line",
-        )
+        found = f"the column {columns[8][:40]!r} after INFO instead of FORMAT\nexpected {expected}"
+        hint = "remove the columns and tabs after INFO in that line, or add FORMAT"
+    elif not samples:
+        found = f"FORMAT without a sample\nexpected {expected}"
+        hint = "remove FORMAT from that line, or add the names of the samples"
+    elif not all(name.strip() for name in samples):
+        found = f"a sample without a name\nexpected {expected}"
+        hint = "remove the tabs at the end of that line, or name every sample"
+    elif len(set(samples)) < len(samples):
+        ((twice, _),) = collections.Counter(samples).most_common(1)
+        found = f"two samples named {twice!r}, expected distinct names"
+        hint = "rename one of them in that line"
+    else:
+        return
+    raise InputError(f"{where}\nfound {found}", hint=hint)
+
+
+def contigs_of_header(header: VcfHeader) -> ContigSource:
+    """Return the declared contigs, their lengths if given, and the stated assembly."""
+    declared = header.definitions("contig")
+    lengths = {name: fields.get("length", "") for name, fields in declared.items()}
+    stated = {"assembly": stated_assembly(header), "reference": _meta_value(header, "reference")}
+    return ContigSource(
+        file=f"header of {Path(header.source).name}",
+        contigs=tuple(declared),
+        lengths={name: int(text) for name, text in lengths.items() if text.isascii() and text.isdigit()},
+        stated=", ".join(f"{key}={value}" for key, value in stated.items() if value),
+    )
+
+
+def stated_assembly(header: VcfHeader) -> str:
+    """Return the assembly that the contig lines name, or else `##assembly`; "" if there is neither."""
+    for fields in header.definitions("contig").values():
+        if fields.get("assembly"):
+            return fields["assembly"]
+    return _meta_value(header, "assembly")
+
+
+def _meta_value(header: VcfHeader, key: str) -> str:
+    lines = (line.removeprefix(f"##{key}=") for line in header.meta if line.startswith(f"##{key}="))
+    return next(lines, "")

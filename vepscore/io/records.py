@@ -8,10 +8,8 @@ the input.
 import collections
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from vepscore.errors import InputError
 from vepscore.genome.regions import VariantText
@@ -65,13 +63,12 @@ class Scan:
 
 
 class RecordReader:
-    """A context manager that iterates once over the records of an input. Use `open_records` to create one."""
+    """Iterates once over the records of an input. Use `open_records` to create one."""
 
-    def __init__(self, source: Lines, header: VcfHeader, close: Callable[[], None]) -> None:
+    def __init__(self, source: Lines, header: VcfHeader) -> None:
         self.name = source.name  # for messages
         self.header = header
         self._source = source
-        self._close = close
         self._tabs = header.column_count - 1  # tabs in each record
 
     def __iter__(self) -> Iterator[Record]:
@@ -84,7 +81,7 @@ class RecordReader:
             self._record(index, *self._split(index, number, line)) for index, number, line in self._numbered()
         )
 
-    def scan(self) -> "Scan":
+    def scan(self) -> Scan:
         """Read to the end, check every line as iteration does, and count the records by contig.
 
         Raises:
@@ -96,18 +93,6 @@ class RecordReader:
             counts[name] += 1
         named = {name.decode("utf-8", "replace"): count for name, count in counts.items()}
         return Scan(counts=named, records=counts.total())
-
-    def close(self) -> None:
-        """Close the input, unless it is standard input."""
-        self._close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _numbered(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield each record's index, its 1-based line number and its line; empty lines are skipped."""
@@ -186,7 +171,8 @@ def _shown(text: bytes) -> str:
     return repr(text[:40].decode("utf-8", "replace"))
 
 
-def open_records(path: str | Path) -> RecordReader:
+@contextlib.contextmanager
+def open_records(path: str | Path) -> Iterator[RecordReader]:
     """Open a VCF (plain, gzip or bgzip) or BCF, detected from its content; "-" is standard input.
 
     Raises:
@@ -195,7 +181,7 @@ def open_records(path: str | Path) -> RecordReader:
     with contextlib.ExitStack() as stack:
         source = open_lines(str(path), stack)
         header = parse_header((line.decode("utf-8", "surrogateescape") for line in source.lines), source.name)
-        return RecordReader(source, header, stack.pop_all().close)
+        yield RecordReader(source, header)
 
 
 def scan_records(path: str | Path) -> Scan | None:

@@ -117,14 +117,9 @@ class _Vocabulary:
 
     def array(self, codes: np.ndarray) -> pa.DictionaryArray:
         """Return `codes` as a column whose dictionary holds what is used, in order of first appearance."""
-        first = np.full(len(self.texts) + 1, len(codes))  # the last place takes the nulls
-        first[codes[::-1]] = np.arange(len(codes))[::-1]
-        used = np.flatnonzero(first[:-1] < len(codes))
-        used = used[np.argsort(first[used])]
-        rank = np.zeros(len(self.texts) + 1, np.int32)
-        rank[used] = np.arange(len(used))
-        indices = pa.array(rank[codes], mask=codes == _NULL)
-        return pa.DictionaryArray.from_arrays(indices, pa.array([self.texts[i] for i in used], pa.string()))
+        used = pa.array(codes, mask=codes == _NULL).dictionary_encode()
+        texts = [self.texts[code] for code in used.dictionary.to_pylist()]
+        return pa.DictionaryArray.from_arrays(used.indices, pa.array(texts, pa.string()))
 
 
 class _TrackTable:

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from vepscore.errors import InputError
 from vepscore.io.fields import DETAIL, MISSING, QUANTILE_FIELDS, STATUS
 from vepscore.io.genotypes import Genotypes
-from vepscore.io.header import PROVENANCE_PREFIX, VcfHeader
-from vepscore.io.header_contigs import contigs_of_header
+from vepscore.io.header import PROVENANCE_PREFIX, VcfHeader, contigs_of_header
 from vepscore.io.info import encode
 from vepscore.io.info_values import InfoValues
 from vepscore.io.records import Record, RecordReader, open_records
