@@ -56,7 +56,9 @@ def record_at(index: int, alts: tuple[str, ...]) -> Record:
 
 
 def draw(path: pathlib.Path, scorer: str = "SPLICE_SITES") -> SaturationFigureWriter:
-    writer = SaturationFigureWriter(path, scorer=scorer, chrom="chr1", start0=START0, reference=REFERENCE)
+    scores = np.full((4, 4), np.nan, np.float32)
+    matrix = SaturationMatrix(chrom="chr1", start0=START0, scorer=scorer, reference=REFERENCE, scores=scores)
+    writer = SaturationFigureWriter(path, matrix)
     with writer:
         for result in make_results():
             writer.write(result)

@@ -21,6 +21,7 @@ from vepscore.outputs import Output
 
 _LENGTH = struct.Struct("<I")
 _FLOAT, _INTEGER = np.dtype("<f4"), np.dtype("<i8")
+_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, struct.error)
 
 
 def encode_results(alleles: Sequence[AlleleResult]) -> bytes:
@@ -51,15 +52,7 @@ def decode_results(data: bytes) -> tuple[AlleleResult, ...]:
         alleles = tuple(_restore(allele, genes, arrays) for allele in document["alleles"])
         if encode_results(alleles) != data:
             raise ValueError("encoding them again gives other bytes")
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-        struct.error,
-    ) as error:
+    except _DAMAGE as error:
         raise ValueError(f"not the results of a record: {error}") from error
     return alleles
 
@@ -84,10 +77,9 @@ def _describe(allele: AlleleResult, genes: dict[Gene | None, int], arrays: list[
     matrices = []
     for matrix in allele.matrices:
         arrays.append(np.ascontiguousarray(matrix.values, _FLOAT).tobytes())
-        if matrix.junctions is not None:
-            arrays.append(np.ascontiguousarray(matrix.junctions, _INTEGER).tobytes())
-        if matrix.positions is not None:
-            arrays.append(np.ascontiguousarray(matrix.positions, _INTEGER).tobytes())
+        for places in (matrix.junctions, matrix.positions):
+            if places is not None:
+                arrays.append(np.ascontiguousarray(places, _INTEGER).tobytes())
         matrices.append(
             {
                 "scorer": matrix.scorer,

@@ -1,18 +1,19 @@
 """Collect the scores of a background of variants and write its quantiles (`vepscore.io.quantiles`).
 
-The scores of each scorer and kind of alleles go to a scratch file beside the output as they come, so that memory does
-not grow with them. At the end the file is read a few tracks at a time. The bytes of the output depend only on the
-scores and the provenance, not on the order of the scores.
+The scores of each scorer and kind of alleles go to a scratch file in the folder of the output as they come, so that
+memory does not grow with them. At the end the file is read a few tracks at a time. The bytes of the output depend only
+on the scores and the provenance, not on the order of the scores.
 
 Array axes: T tracks of a scorer, N scores of a track, K points of the grid.
 """
 
+import contextlib
 import dataclasses
 import logging
-import operator
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -71,11 +72,8 @@ class BackgroundWriter(ResultWriter):
     ) -> None:
         super().__init__(path, (".parquet",))
         self._provenance = provenance
-        temporary = self._temporary
-        self._kinds = {
-            kind: _KindScores(temporary.with_name(f"{temporary.name}.{kind}"), tracks, signed)
-            for kind in AlleleKind
-        }
+        folder = self._temporary.parent
+        self._kinds = {kind: _KindScores(folder, tracks, signed) for kind in AlleleKind}
 
     def write(self, result: RecordResult) -> None:
         """Add the scores of all ALTs of a record.
@@ -88,11 +86,6 @@ class BackgroundWriter(ResultWriter):
             for allele in result.alleles:
                 if allele.status is Status.OK:
                     self._kinds[kind_of(result.record.ref, allele.alt)].add(allele)
-
-    def _close(self) -> None:
-        super()._close()
-        for scores in self._kinds.values():
-            scores.close()
 
     def _complete(self) -> None:
         counts = {kind: scores.alleles for kind, scores in self._kinds.items()}
@@ -115,7 +108,7 @@ class BackgroundWriter(ResultWriter):
     def _abandon(self) -> None:
         super()._abandon()
         for scores in self._kinds.values():
-            scores.remove()
+            scores.close()
 
 
 def _checked_rows(kind: AlleleKind, scores: "_KindScores") -> list[dict[str, Any]]:
@@ -140,18 +133,18 @@ class _KindScores:
     """The scores of all alleles of one kind.
 
     Args:
-        scratch: the path of the scratch files, which get a number after it.
+        folder: of the scratch files, which have no name and vanish when they are closed.
         tracks: the tracks that the columns of each output's scores are about.
         signed: the names of the scorers and fields whose scores are signed.
     """
 
-    def __init__(self, scratch: Path, tracks: Mapping[Output, Tracks], signed: Collection[str]) -> None:
+    def __init__(self, folder: Path, tracks: Mapping[Output, Tracks], signed: Collection[str]) -> None:
         self.alleles = 0
-        self._path = scratch
+        self._folder = folder
         self._tracks = tracks
         self._signed = signed
         self._outputs: dict[str, Output] = {}  # by scorer
-        self._scratch: dict[str, BinaryIO] = {}  # by scorer: its scores, float32 (N, T), row after row
+        self._scratch: dict[str, IO[bytes]] = {}  # by scorer: its scores, float32 (N, T), row after row
         self._fields: dict[str, list[float]] = {name: [] for name in QUANTILE_FIELDS}
 
     def add(self, allele: AlleleResult) -> None:
@@ -176,35 +169,27 @@ class _KindScores:
             )
         if matrix.scorer not in self._scratch:
             self._outputs[matrix.scorer] = matrix.output
-            self._scratch[matrix.scorer] = self._scratch_path(len(self._scratch)).open("wb")
+            self._scratch[matrix.scorer] = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
         self._scratch[matrix.scorer].write(np.ascontiguousarray(matrix.values, np.float32).tobytes())
-
-    def _scratch_path(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.{number}")
 
     def close(self) -> None:
         """Close the scratch files."""
         for file in self._scratch.values():
-            file.close()
-
-    def remove(self) -> None:
-        """Remove the scratch files."""
-        for number in range(len(self._scratch)):
-            self._scratch_path(number).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # of a full disk, which `rows` reports
+                file.close()
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of the table, without their `kind`; the scratch files have to be closed."""
-        yield from self._rows_of_scorers()
-        yield from self._rows_of_fields()
+        """Yield the rows of the table, without their `kind`.
 
-    def _rows_of_scorers(self) -> Iterator[dict[str, Any]]:
-        for number, scorer in sorted(enumerate(self._outputs), key=operator.itemgetter(1)):
-            output = self._outputs[scorer]
-            tracks = self._tracks[output]
-            path = self._scratch_path(number)
-            if not len(tracks) or not path.stat().st_size:
+        Raises:
+            OSError: the scores cannot be kept.
+        """
+        for scorer, output in sorted(self._outputs.items()):
+            tracks, file = self._tracks[output], self._scratch[scorer]
+            file.flush()
+            if not file.tell():
                 continue
-            scores = np.memmap(path, np.float32, mode="r").reshape(-1, len(tracks))
+            scores = np.memmap(file, np.float32, mode="r").reshape(-1, len(tracks))
             quantiles, counts = quantiles_of(scores)
             for index in range(len(tracks)):
                 yield {
@@ -217,10 +202,8 @@ class _KindScores:
                     "scores": int(counts[index]),
                     "quantiles": quantiles[index],
                 }
-
-    def _rows_of_fields(self) -> Iterator[dict[str, Any]]:
-        for name, scores in self._fields.items():
-            quantiles, counts = quantiles_of(np.array(scores, np.float32)[:, None])
+        for name, values in self._fields.items():
+            quantiles, counts = quantiles_of(np.array(values, np.float32)[:, None])
             yield {
                 "field": name,
                 "is_signed": name in self._signed,

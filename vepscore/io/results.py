@@ -23,9 +23,7 @@ class Detail:
     score: float
     gene_id: str = ""  # "" if the score is about no gene
     symbol: str = ""  # the gene's name
-    track: str = (
-        ""  # name of the track with the largest score in size; for a site, its kind and 1-based position
-    )
+    track: str = ""  # the one with the score largest in size; for a site, its kind and 1-based position
     biosample: str = ""
 
 
@@ -38,9 +36,7 @@ class AlleleResult:
     reason: str = ""  # why the status is not OK, in words
     n_fraction: float = math.nan  # fraction of the window that is N; NaN if there is no window
     window: Window | None = None
-    fields: Mapping[str, float | str] = dataclasses.field(
-        default_factory=lambda: _NO_FIELDS
-    )  # by INFO key, if any
+    fields: Mapping[str, float | str] = dataclasses.field(default_factory=lambda: _NO_FIELDS)  # by INFO key
     details: tuple[Detail, ...] = ()
     matrices: tuple[ScoreMatrix, ...] = ()
 

@@ -4,6 +4,7 @@ A field of `RunMetadata` has its key in the header and how it is written and rea
 for the field's default.
 """
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Callable, Mapping
@@ -15,7 +16,6 @@ from vepscore.genome.windows import parse_width
 from vepscore.paths import escape_bytes
 
 ON_REQUEST = "no default of this checkpoint; -s NAME or -s all runs them"
-_PREFIX = "vepscore"
 _AS_WRITTEN, _NORMALIZED = "as written", "normalised"
 _NUMBER = r"(\d{1,15})"
 _SHARD = re.compile(
@@ -62,14 +62,6 @@ class ShardRecords(NamedTuple):
         return cls(number, total, start, end, match[5]) if 1 <= number <= total and start <= end else None
 
 
-class _Fact(NamedTuple):
-    """How a field is written in a header."""
-
-    key: str
-    write: Callable[[Any], str]
-    read: Callable[[str], Any]  # ValueError or UsageError: the text says nothing
-
-
 def _fact(
     key: str,
     default: Any = None,
@@ -77,34 +69,13 @@ def _fact(
     write: Callable[[Any], str] = str,
     read: Callable[[str], Any] = str,
 ) -> Any:
-    return dataclasses.field(default=default, metadata={"fact": _Fact(_PREFIX + key, write, read)})
+    """Return a field with its key in a header; `read` raises ValueError or UsageError if the text says nothing."""
+    return dataclasses.field(
+        default=default, metadata={"key": f"vepscore{key}", "write": write, "read": read}
+    )
 
 
-def _write_bp(width: int) -> str:
-    return f"{width} bp"
-
-
-def _read_bp(text: str) -> int:
-    return int(text.removesuffix(" bp"))
-
-
-def _read_window(text: str) -> int:
-    return parse_width(text.removesuffix(" bp"))
-
-
-def _write_not_run(names: tuple[str, ...]) -> str:
-    return f"{','.join(names)} ({ON_REQUEST})"
-
-
-def _read_not_run(text: str) -> tuple[str, ...]:
-    return tuple(text.partition(" (")[0].split(","))
-
-
-def _write_versions(versions: tuple[tuple[str, str], ...]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions)
-
-
-def _read_versions(text: str) -> tuple[tuple[str, str], ...]:
+def _list_versions(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, version) for name, _, version in (part.partition(" ") for part in text.split(", ")))
 
 
@@ -119,8 +90,10 @@ class RunMetadata:
     annotation: NamedFile | None = _fact("Annotation", read=NamedFile.parse)
     polya: NamedFile | None = _fact("PolyA", read=NamedFile.parse)
     organism: str = _fact("Organism", "")
-    window_bp: int | None = _fact("Window", write=_write_bp, read=_read_window)
-    align_bp: int = _fact("Align", 1, write=_write_bp, read=_read_bp)
+    window_bp: int | None = _fact(
+        "Window", write="{} bp".format, read=lambda text: parse_width(text.removesuffix(" bp"))
+    )
+    align_bp: int = _fact("Align", 1, write="{} bp".format, read=lambda text: int(text.removesuffix(" bp")))
     strand: str = _fact("Strand", "+")  # "+" or "-": the strand that the network got
     on_ref_mismatch: str = _fact("OnRefMismatch", "")
     as_written: bool = _fact(
@@ -129,25 +102,35 @@ class RunMetadata:
         write=lambda as_written: _AS_WRITTEN if as_written else _NORMALIZED,
         read=_AS_WRITTEN.__eq__,
     )
-    indel_anchor: IndelAnchor = _fact(
-        "IndelAnchor", IndelAnchor.LEFT, read=IndelAnchor
-    )  # none: an early version
+    # Early versions anchored to the left, and did not write it.
+    indel_anchor: IndelAnchor = _fact("IndelAnchor", IndelAnchor.LEFT, read=IndelAnchor)
     precision: str = _fact("Precision", "")
     rotary: str = _fact("Rotary", "")
     engine: str = _fact("Engine", "")
     scorers: tuple[str, ...] = _fact("Scorers", (), write=",".join, read=lambda text: tuple(text.split(",")))
-    scorers_not_run: tuple[str, ...] = _fact("ScorersNotRun", (), write=_write_not_run, read=_read_not_run)
+    scorers_not_run: tuple[str, ...] = _fact(
+        "ScorersNotRun",
+        (),
+        write=lambda names: f"{','.join(names)} ({ON_REQUEST})",
+        read=lambda text: tuple(text.partition(" (")[0].split(",")),
+    )
     use: str = _fact("Use", "research; not for clinical use")
     terms: str = _fact("Terms", "")
     quantiles: NamedFile | None = _fact("Quantiles", read=NamedFile.parse)
     shard: ShardRecords | None = _fact("Shard", read=ShardRecords.parse)
     background: NamedFile | None = _fact("Input", read=NamedFile.parse)  # the variants that quantiles are of
-    versions: tuple[tuple[str, str], ...] = _fact("Versions", (), write=_write_versions, read=_read_versions)
+    versions: tuple[tuple[str, str], ...] = _fact(
+        "Versions", (), write=lambda versions: ", ".join(map(" ".join, versions)), read=_list_versions
+    )
 
     def to_header(self) -> dict[str, str]:
         """Return the text of each field by its key, in the order in which headers have them."""
-        values = {_fact_of(field): getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {fact.key: fact.write(value) for fact, value in values.items() if value not in (None, "", ())}
+        values = {field: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {
+            field.metadata["key"]: field.metadata["write"](value)
+            for field, value in values.items()
+            if value not in (None, "", ())
+        }
 
     def text_of(self, name: str) -> str:
         """Return how a header tells a field; "none" if it does not."""
@@ -158,21 +141,12 @@ class RunMetadata:
         """Return what a header tells, by its keys. Text that says nothing is passed over."""
         values = {}
         for field in dataclasses.fields(cls):
-            fact = _fact_of(field)
-            try:
-                value = fact.read(header[fact.key])
-            except (KeyError, ValueError, UsageError):
-                continue
-            values[field.name] = value
+            with contextlib.suppress(KeyError, ValueError, UsageError):
+                values[field.name] = field.metadata["read"](header[field.metadata["key"]])
         return cls(**values)
 
 
 def header_key(name: str) -> str:
     """Return the key in a header of a field of `RunMetadata`."""
-    (field,) = (field for field in dataclasses.fields(RunMetadata) if field.name == name)
-    return _fact_of(field).key
-
-
-def _fact_of(field: "dataclasses.Field[Any]") -> _Fact:
-    fact: _Fact = field.metadata["fact"]
-    return fact
+    keys: dict[str, str] = {field.name: field.metadata["key"] for field in dataclasses.fields(RunMetadata)}
+    return keys[name]

@@ -36,31 +36,22 @@ class SaturationPicture(OutputFile):
     suffixes = SUFFIXES
 
     def open(self, context: WriterContext) -> ResultWriter:
-        return SaturationFigureWriter(
-            self.path, scorer=self.scorer, chrom=self.chrom, start0=self.start0, reference=self.bases
+        matrix = SaturationMatrix(
+            chrom=self.chrom,
+            start0=self.start0,
+            scorer=self.scorer,
+            reference=self.bases,
+            scores=np.full((len(BASES), len(self.bases)), np.nan, np.float32),
         )
+        return SaturationFigureWriter(self.path, matrix)
 
 
 class SaturationFigureWriter(ResultWriter):
-    """Draw the scores of one scorer.
+    """Draw the scores of one scorer, as .svg, .png or .pdf; `matrix` has none of them yet."""
 
-    Args:
-        path: output file; .svg, .png or .pdf.
-        scorer: the name of the scorer, or of the composite.
-        chrom: the region's contig.
-        start0: the region's first base, 0-based.
-        reference: the region's bases, (L,).
-    """
-
-    def __init__(self, path: str | Path, *, scorer: str, chrom: str, start0: int, reference: str) -> None:
+    def __init__(self, path: str | Path, matrix: SaturationMatrix) -> None:
         super().__init__(path, SUFFIXES)
-        self._matrix = SaturationMatrix(
-            chrom=chrom,
-            start0=start0,
-            scorer=scorer,
-            reference=reference,
-            scores=np.full((len(BASES), len(reference)), np.nan, np.float32),
-        )
+        self._matrix = matrix
 
     def write(self, result: RecordResult) -> None:
         """Take the scores of a record's ALTs."""

@@ -73,10 +73,6 @@ class Counts(NamedTuple):
             f"left out: {self.unscored} not scored, {self.outside} in no gene"
         )
 
-    def plus(self, other: "Counts") -> "Counts":
-        """Return the sum of both."""
-        return Counts(*map(sum, zip(self, other, strict=True)))
-
 
 def spliceai_header(annotated: VcfHeader, metadata: RunMetadata) -> VcfHeader:
     """Return the header of the file: the contigs of the annotated VCF, the field, and how the scores were made.
@@ -154,7 +150,7 @@ class SpliceAiWriter(ResultWriter):
 
     def add(self, counts: Counts) -> None:
         """Add to the counts."""
-        self.counts = self.counts.plus(counts)
+        self.counts = Counts(*map(sum, zip(self.counts, counts, strict=True)))
 
     def write_line(self, chrom: str, pos1: int, line: bytes) -> None:
         """Write one line, given without its end.
