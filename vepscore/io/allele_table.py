@@ -51,9 +51,6 @@ class AlleleTableWriter(ResultWriter):
     Args:
         provenance: key → value, for the text's first lines or the Parquet file's metadata.
         ranked: the results have quantiles, which get columns.
-
-    Raises:
-        UsageError: another suffix.
     """
 
     def __init__(self, path: str | Path, provenance: Mapping[str, str], *, ranked: bool = False) -> None:

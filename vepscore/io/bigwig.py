@@ -28,12 +28,7 @@ def require_bigwig() -> ModuleType:
 
 
 class BigWigWriter(StagedWriter):
-    """Write one track.
-
-    Args:
-        path: output file.
-        contigs: length in bp by name, of the contigs that have values.
-    """
+    """Write one track; `contigs` are the lengths in bp, by name, of the contigs that have values."""
 
     def __init__(self, path: Path, contigs: Mapping[str, int]) -> None:
         super().__init__(path)

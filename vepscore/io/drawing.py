@@ -69,14 +69,7 @@ class Drawing:
 
 
 class DrawingWriter(StagedWriter):
-    """Writes one drawing.
-
-    Args:
-        path: output file; .svg, .png or .pdf.
-
-    Raises:
-        UsageError: the path has another suffix, or matplotlib is needed and not installed.
-    """
+    """Write one drawing as .svg, .png or .pdf; raise UsageError if matplotlib is needed and not installed."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, SUFFIXES)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from vepscore.errors import InputError
 from vepscore.genome.text_file import BYTE_ORDER_MARK, GZIP_MAGIC
@@ -167,7 +167,8 @@ def _bcf_lines(path: str, name: str) -> Iterator[bytes]:
 
     handler = pysam.set_encoding_error_handler("surrogateescape")  # keep bytes that are not UTF-8
     try:
-        records = _open_bcf(path)
+        with quiet_htslib():
+            records = pysam.VariantFile(str(utf8_path(path)))
         try:
             for text in itertools.chain(str(records.header).rstrip("\n").split("\n"), records):
                 yield str(text).rstrip("\n").encode("utf-8", "surrogateescape")
@@ -180,12 +181,14 @@ def _bcf_lines(path: str, name: str) -> Iterator[bytes]:
         pysam.set_encoding_error_handler(handler)
 
 
-def _open_bcf(path: str) -> Any:
+@contextlib.contextmanager
+def quiet_htslib() -> Iterator[None]:
+    """Silence htslib's own messages, such as that there is no index; the caller reports failures."""
     import pysam
 
-    verbosity = pysam.set_verbosity(0)  # otherwise htslib prints that there is no index
+    verbosity = pysam.set_verbosity(0)
     try:
-        return pysam.VariantFile(str(utf8_path(path)))
+        yield
     finally:
         pysam.set_verbosity(verbosity)
 

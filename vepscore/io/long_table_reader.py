@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vepscore.errors import InputError
+from vepscore.io.header import PROVENANCE_PREFIX
 from vepscore.io.tidy import RENAMED
 from vepscore.paths import utf8_path
 
@@ -45,12 +46,8 @@ class LongTableReader:
         if isinstance(self._source, pd.DataFrame):
             return ()
         with reading_parquet(self.name, _READ_HINT):
-            metadata = pq.read_schema(utf8_path(self._source)).metadata or {}
-        return tuple(
-            f"##{key.decode()}={value.decode('utf-8', 'replace')}"
-            for key, value in metadata.items()
-            if key.startswith(b"vepscore")
-        )
+            lines = metadata_lines(pq.read_schema(utf8_path(self._source)))
+        return tuple(line for line in lines if line.startswith(PROVENANCE_PREFIX))
 
     def groups(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the columns of each row group.
@@ -82,6 +79,14 @@ class LongTableReader:
         if old := [f"{name} (now {RENAMED[name]})" for name in found if name in RENAMED]:
             _warn_of_old_names(self.name, ", ".join(old))
         return stored
+
+
+def metadata_lines(schema: pa.Schema) -> list[str]:
+    """Return the metadata of a Parquet file as lines of a VCF header, `##key=value`."""
+    metadata = (schema.metadata or {}).items()
+    return [
+        f"##{key.decode('utf-8', 'replace')}={value.decode('utf-8', 'replace')}" for key, value in metadata
+    ]
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import itertools
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -22,10 +22,10 @@ from vepscore.io.formats import formats
 from vepscore.io.header import VcfHeader
 from vepscore.io.lines import check_bgzip_end
 from vepscore.io.long_table import ParquetWriter
-from vepscore.io.long_table_reader import reading_parquet
+from vepscore.io.long_table_reader import metadata_lines, reading_parquet
 from vepscore.io.output_file import OutputFile
 from vepscore.io.output_paths import check_output_paths
-from vepscore.io.parts import SHARD_KEY, Part, check_count, foreign_row, in_order
+from vepscore.io.parts import Part, check_count, foreign_row, in_order
 from vepscore.io.records import Record, open_records
 from vepscore.io.spliceai import Counts, SpliceAiWriter, without_counts
 from vepscore.io.staged_writer import TextWriter
@@ -169,26 +169,18 @@ def merge_parquet(paths: Sequence[Path], output: Path, group_rows: int) -> list[
     parts, schemas = [], {}
     for path in paths:
         schemas[path] = read_schema(path)
-        metadata = _text_of(schemas[path].metadata or {})
-        parts.append(Part.parse(path, [f"##{key}={value}" for key, value in metadata.items()]))
+        parts.append(Part.parse(path, metadata_lines(schemas[path])))
     parts = in_order(parts)
     schema = schemas[parts[0].path]
     for part in parts:
         if not schema.equals(schemas[part.path]):
             raise InputError(f"{part.path}\nhas other columns than {parts[0].path}")
-    metadata = _text_of(schema.metadata)
-    del metadata[SHARD_KEY]
+    metadata = dict(line.removeprefix("##").split("=", 1) for line in parts[0].header)
     with ParquetWriter(output, schema, metadata) as writer:
         for group in _regroup(parts, group_rows):
             columns = [_first_seen_first(group[name].combine_chunks()) for name in schema.names]
             writer.write_group(pa.table(columns, schema=schema))
     return parts
-
-
-def _text_of(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {
-        key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in metadata.items()
-    }
 
 
 def read_schema(path: Path) -> pa.Schema:

@@ -33,11 +33,6 @@ class WriterContext:
     quantiles: "Quantiles | None"  # that the scores are ranked in
     overwrite: bool  # replace the annotation of an earlier run
 
-    @property
-    def is_ranked(self) -> bool:
-        """Whether the results have quantiles."""
-        return self.quantiles is not None
-
 
 @dataclasses.dataclass(frozen=True)
 class OutputFile(abc.ABC):

@@ -82,12 +82,7 @@ class SaturationTable(OutputFile):
 
 
 class SaturationWriter(ParquetWriter, ResultWriter):
-    """Write the long table: one row per substitution, scorer and gene.
-
-    Args:
-        path: where the file shall appear.
-        provenance: key to value, for the file's metadata.
-    """
+    """Write the long table: one row per substitution, scorer and gene."""
 
     def __init__(self, path: str | Path, provenance: Mapping[str, str]) -> None:
         super().__init__(path, SCHEMA, provenance)

@@ -113,13 +113,8 @@ class SpliceAiWriter(ResultWriter):
     """Write `.vcf` or `.vcf.gz`, the latter bgzipped and indexed, with the counts of alleles in the header.
 
     Lines are sorted by contig, in the order of the header, and position; lines of one position keep the order in which
-    they came. They are held in memory together, at the end, only if they came unsorted.
-
-    Args:
-        header: from `spliceai_header`.
-
-    Raises:
-        UsageError: another suffix.
+    they came. They are held in memory together, at the end, only if they came unsorted. The header is that of
+    `spliceai_header`.
     """
 
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
@@ -133,11 +128,7 @@ class SpliceAiWriter(ResultWriter):
         self._body = self._target.scratch(".body")
 
     def write(self, result: RecordResult) -> None:
-        """Add the lines of a record's ALTs.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
+        """Add the lines of a record's ALTs."""
         record = result.record
         for allele in result.alleles:
             entries = _entries(allele, record.pos1)

@@ -3,17 +3,17 @@
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pysam
+import pysam.bcftools
 
-from vepscore.errors import InputError
+from vepscore.errors import InputError, OutputError
 from vepscore.io.atomic import writing
-from vepscore.io.bcf import DeclaredNames, convert_to_bcf
 from vepscore.io.header import VcfHeader
 from vepscore.io.info import append_info, find_existing, format_info, strip_info
+from vepscore.io.lines import quiet_htslib
 from vepscore.io.output_paths import INDEX_SUFFIXES
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult, ResultWriter
@@ -29,12 +29,9 @@ class VcfWriter(StagedWriter):
 
     `.vcf.gz` and `.bcf` are bgzipped and indexed. Unsorted records get no index, and a warning is logged.
 
-    Args:
-        header: the header to write.
-
     Raises:
         UsageError: another suffix, or a stream with the suffix of a compressed format.
-        InputError: htslib refuses such a header.
+        InputError: htslib refuses the header.
     """
 
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
@@ -65,7 +62,7 @@ class VcfWriter(StagedWriter):
 
     def _complete(self) -> None:
         if self._scratch:
-            convert_to_bcf(self._scratch, self._temporary)
+            _convert_to_bcf(self._scratch, self._temporary)
         if self._suffix != ".vcf":
             make_index(self._temporary, self.name)
 
@@ -82,9 +79,6 @@ class AnnotatedVcfWriter(VcfWriter, ResultWriter):
         header: from `VcfHeader.with_annotation`.
         overwrite: replace our fields in records that have them already, instead of refusing such records.
         ranked: the results have quantiles, and the header declares their fields.
-
-    Raises:
-        UsageError: the path has another suffix than those of a VCF or BCF.
     """
 
     def __init__(
@@ -93,7 +87,7 @@ class AnnotatedVcfWriter(VcfWriter, ResultWriter):
         super().__init__(path, header)
         self._overwrite = overwrite
         self._ranked = ranked
-        self._names = DeclaredNames(header) if self._suffix == ".bcf" else None
+        self._names = _DeclaredNames(header) if self._suffix == ".bcf" else None
 
     def write(self, result: RecordResult) -> None:
         """Write one record with the results of its ALTs; a record without ALT stays as it is.
@@ -107,20 +101,55 @@ class AnnotatedVcfWriter(VcfWriter, ResultWriter):
             self._names.check(record)
         parts = record.line.split(b"\t", _INFO_COLUMN + 1)
         if existing := find_existing(parts[_INFO_COLUMN]):
-            self._check_overwrite(record, existing)
+            if not self._overwrite:
+                raise InputError(
+                    f"{self._header.source} record {record.index}, {record.chrom}:{record.pos1}\n"
+                    f"already has {', '.join(existing)} in INFO",
+                    hint="score the original file, or replace them with --overwrite-existing",
+                )
             parts[_INFO_COLUMN] = strip_info(parts[_INFO_COLUMN])
         if result.alleles:
             added = format_info(result.alleles, ranked=self._ranked)
             parts[_INFO_COLUMN] = append_info(parts[_INFO_COLUMN], added)
         self.write_line(b"\t".join(parts))
 
-    def _check_overwrite(self, record: Record, existing: list[str]) -> None:
-        if not self._overwrite:
-            raise InputError(
-                f"{self._header.source} record {record.index}, {record.chrom}:{record.pos1}\n"
-                f"already has {', '.join(existing)} in INFO",
-                hint="score the original file, or replace them with --overwrite-existing",
-            )
+
+class _DeclaredNames:
+    """The names that a header declares. BCF stores the index of a declaration instead of the name."""
+
+    def __init__(self, header: VcfHeader) -> None:
+        self._source = header.source
+        others = {"contig": (), "FILTER": ("PASS", "."), "INFO": (".",), "FORMAT": (".",)}
+        self._known = {kind: {*header.declared(kind), *names} for kind, names in others.items()}
+
+    def check(self, record: Record) -> None:
+        """Raise OutputError if the record has a contig, a FILTER, or a key that is not declared."""
+        parts = record.line.split(b"\t", 9)
+        found = {
+            "contig": parts[:1],
+            "FILTER": parts[6].split(b";"),
+            "INFO": [pair.partition(b"=")[0] for pair in parts[_INFO_COLUMN].split(b";") if pair],
+            "FORMAT": parts[8].split(b":") if len(parts) > 8 else [],
+        }
+        for kind, names in found.items():
+            for name in names:
+                text = name.decode("utf-8", "surrogateescape")
+                if text not in self._known[kind]:
+                    raise OutputError(
+                        f"{self._source} record {record.index}, {record.chrom}:{record.pos1} cannot be written as BCF\n"
+                        f"found {kind} {text!r}, which the header does not declare",
+                        hint="write .vcf.gz instead, or add the line to the input's header with `bcftools annotate -h`",
+                    )
+
+
+def _convert_to_bcf(text: Path, bcf: Path) -> None:
+    """Convert the VCF at `text` to BCF with bcftools: `pysam.VariantFile` adds INFO/END to symbolic alleles."""
+    try:
+        pysam.bcftools.view("--no-version", "-Ob", "-o", str(bcf), str(text), catch_stdout=False)
+    except pysam.SamtoolsError as error:
+        raise OutputError(
+            f"the records cannot be written as BCF\n{error}", hint="write .vcf.gz instead"
+        ) from error
 
 
 def check_header(header: VcfHeader) -> None:
@@ -129,7 +158,7 @@ def check_header(header: VcfHeader) -> None:
     Raises:
         InputError: htslib refuses it.
     """
-    with tempfile.NamedTemporaryFile(suffix=".vcf") as file, _quiet_htslib():
+    with tempfile.NamedTemporaryFile(suffix=".vcf") as file, quiet_htslib():
         file.write(header.encode())
         file.flush()
         try:
@@ -149,7 +178,7 @@ def make_index(path: Path, name: str) -> None:
         name: its final name, which tells BCF from VCF; named in the warning if no index can be made.
     """
     preset: Any = "bcf" if name.endswith(".bcf") else "vcf"  # pysam's types lack "bcf"
-    with _quiet_htslib():
+    with quiet_htslib():
         for csi in (False, True):
             with contextlib.suppress(OSError):
                 pysam.tabix_index(str(path), preset=preset, force=True, csi=csi)
@@ -157,13 +186,3 @@ def make_index(path: Path, name: str) -> None:
             for suffix in INDEX_SUFFIXES:  # an incomplete index
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
     _log.warning("%s: no index could be made; its records are not sorted by contig and position", name)
-
-
-@contextlib.contextmanager
-def _quiet_htslib() -> Iterator[None]:
-    """Silence htslib's own messages; the caller reports the failure."""
-    verbosity = pysam.set_verbosity(0)
-    try:
-        yield
-    finally:
-        pysam.set_verbosity(verbosity)

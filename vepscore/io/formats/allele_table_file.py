@@ -31,7 +31,8 @@ class AlleleTable(OutputFile):
     def open(self, context: WriterContext) -> "ResultWriter":
         from vepscore.io.allele_table import AlleleTableWriter
 
-        return AlleleTableWriter(self.path, context.metadata.to_header(), ranked=context.is_ranked)
+        ranked = context.quantiles is not None
+        return AlleleTableWriter(self.path, context.metadata.to_header(), ranked=ranked)
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:

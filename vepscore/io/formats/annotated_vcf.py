@@ -24,9 +24,8 @@ class AnnotatedVcf(OutputFile):
     def open(self, context: WriterContext) -> "ResultWriter":
         from vepscore.io.vcf import AnnotatedVcfWriter
 
-        return AnnotatedVcfWriter(
-            self.path, context.header, overwrite=context.overwrite, ranked=context.is_ranked
-        )
+        ranked = context.quantiles is not None
+        return AnnotatedVcfWriter(self.path, context.header, overwrite=context.overwrite, ranked=ranked)
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
