@@ -292,7 +292,7 @@ class TestCommands:
         page = (folder / "report.html").read_text()
         for chrom, pos, ref, alt in EXAMPLE_VARIANTS:
             assert f"{chrom}:{pos} {ref}&gt;{alt}" in page
-        assert (folder / "strongest.svg").stat().st_size > 10_000
+        assert ">ABCA4" in (folder / "strongest.svg").read_text()
         assert (folder / "variant.png").stat().st_size > 10_000
 
     def test_quantiles_are_written(self, folder: Path, output: str) -> None:

@@ -87,7 +87,7 @@ def predict_rows(
 
     if predictor is None:
         return itertools.repeat(reason, len(rows))
-    log.info("predicting the tracks of %d variants", len(rows))
+    log.info("predicting tracks (variants: %d)", len(rows))
     variants = [
         VariantText(
             chrom=row.allele.chrom,
