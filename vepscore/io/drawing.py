@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 from xml.sax.saxutils import escape
 
+from vepscore.io.atomic import writing
 from vepscore.io.figures import SUFFIXES, require_matplotlib, save_figure
 from vepscore.io.staged_writer import StagedWriter
 from vepscore.paths import escape_bytes
@@ -75,34 +76,28 @@ class DrawingWriter(StagedWriter):
         super().__init__(path, SUFFIXES)
         if self._suffix != ".svg":
             require_matplotlib("; or write .svg, which needs none")
-        self._drawing: Drawing | None = None
 
     def write(self, drawing: Drawing) -> None:
-        """Take the drawing, to be written when the writer closes."""
-        self._drawing = drawing
-
-    def _close(self) -> None:
-        drawing = self._drawing
-        if drawing is not None and self._suffix == ".svg":
-            self._file.write(escape_bytes(to_svg(drawing)).encode("utf-8"))
-        elif drawing is not None:
-            save_figure(lambda: to_figure(drawing), self._file, self._suffix)
-        super()._close()
+        """Write the drawing."""
+        with writing(self.name):
+            if self._suffix == ".svg":
+                self._file.write(escape_bytes(to_svg(drawing)).encode("utf-8"))
+            else:
+                save_figure(lambda: to_figure(drawing), self._file, self._suffix)
 
 
 def to_svg(drawing: Drawing) -> str:
     """Return the drawing as an SVG element. Texts are escaped, and nothing in it names another file."""
     size = f"{_number(drawing.width)} {_number(drawing.height)}"
-    shapes = "".join(map(_shape_to_svg, drawing.shapes))
+    shapes = "".join(
+        _stroke_to_svg(shape) if isinstance(shape, Stroke) else _label_to_svg(shape)
+        for shape in drawing.shapes
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="picture" viewBox="0 0 {size}" role="img" '
         f'aria-label="{_escape(drawing.title)}" font-family="{_FONTS}" font-size="{_number(_FONT_SIZE)}">'
         f"{shapes}</svg>"
     )
-
-
-def _shape_to_svg(shape: Stroke | Label) -> str:
-    return _stroke_to_svg(shape) if isinstance(shape, Stroke) else _label_to_svg(shape)
 
 
 def _stroke_to_svg(stroke: Stroke) -> str:

@@ -19,10 +19,7 @@ _BACKEND_VARIABLE = "MPLBACKEND"
 
 
 def require_matplotlib(alternative: str = "") -> None:
-    """Check that matplotlib is installed, which is an optional dependency.
-
-    Args:
-        alternative: what else the user may do, for the message.
+    """Check that matplotlib is installed, which is an optional dependency; `alternative` ends the hint.
 
     Raises:
         UsageError: it is not.

@@ -107,31 +107,24 @@ class Journal:
         Raises:
             OutputError: the journal has another key.
         """
-        found = self._scan()
+        self._file.seek(0)
+        is_ours = self._file.read(len(_MAGIC)) == _MAGIC
+        frames = self._complete_frames() if is_ours else iter(())
+        offset, payload = next(frames, (0, b""))
+        found = _parse_key(payload)
         if found is None:
             self.clear()
-        else:
-            _check_key(found, self._key, self._path)
-            self.is_empty = not self._entries
-
-    def _scan(self) -> dict[str, str] | None:
-        """Find the entries, and return the key of the run that wrote the file; None if there is no complete key."""
-        self._file.seek(0)
-        if self._file.read(len(_MAGIC)) != _MAGIC:
-            return None
-        key, end = None, len(_MAGIC)
-        for offset, payload in self._complete_frames():
-            if key is None:
-                if (key := _parse_key(payload)) is None:
-                    break
-            elif len(payload) > _ENTRY.size:
-                self._entries[_ENTRY.unpack_from(payload)[0]] = offset, len(payload)
-            else:
+            return
+        end = offset + len(payload)
+        for offset, payload in frames:
+            if len(payload) <= _ENTRY.size:
                 break
+            self._entries[_ENTRY.unpack_from(payload)[0]] = offset, len(payload)
             end = offset + len(payload)
         self._file.seek(end)
         self._file.truncate()
-        return key
+        _check_key(found, self._key, self._path)
+        self.is_empty = not self._entries
 
     def _complete_frames(self) -> Iterator[tuple[int, bytes]]:
         """Yield offset and payload of each frame up to the first one that is truncated or damaged."""

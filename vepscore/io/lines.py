@@ -125,22 +125,17 @@ def _open_file(path: str, stack: contextlib.ExitStack) -> io.BufferedReader:
         raise InputError(f"{path}\ncannot be opened: {error.strerror}") from error
 
 
-def _read_end(raw: BinaryIO) -> bytes:
-    here = raw.tell()
-    size = raw.seek(0, io.SEEK_END)
-    raw.seek(max(0, size - len(_BGZF_END)))
-    end = raw.read()
-    raw.seek(here)
-    return end
-
-
 def check_bgzip_end(file: BinaryIO, name: str) -> None:
     """Check that a bgzip file ends with its marker.
 
     Raises:
         InputError: the marker is missing.
     """
-    _check_bgzf_end(_read_end(file), name)
+    here = file.tell()
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - len(_BGZF_END)))
+    _check_bgzf_end(file.read(), name)
+    file.seek(here)
 
 
 def _check_bgzf_end(end: bytes, name: str) -> None:

@@ -61,11 +61,7 @@ def merge(paths: Sequence[Path], output: str) -> list[Part]:
 
 
 def _find_format(paths: Sequence[Path], kinds: Sequence[type[OutputFile]]) -> type[OutputFile]:
-    """Return the first of the formats that recognizes the parts.
-
-    Raises:
-        InputError: a part is in no such format, or in another one than the first.
-    """
+    """Return the first of the formats that recognizes the parts; raise InputError if there is none."""
     first = [kind for kind in kinds if kind.recognizes(paths[0])]
     for path in paths:
         if not any(kind.recognizes(path) for kind in first):

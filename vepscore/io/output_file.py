@@ -60,11 +60,7 @@ class OutputFile(abc.ABC):
         output_suffix(self.path, self.suffixes)
 
     def check_scorers(self, scorers: Collection[str], excluded: Mapping[str, str]) -> None:
-        """Refuse an output for which a scorer is missing.
-
-        Args:
-            scorers: the names of those that run.
-            excluded: the name of each other to the reason why it does not run.
+        """Refuse an output for which a scorer is missing; `excluded` has the reasons by name.
 
         Raises:
             UsageError: one of `needs_scorers` does not run.
@@ -81,13 +77,7 @@ class OutputFile(abc.ABC):
             )
 
     def complete(self, metadata: "RunMetadata", source: str, digest: str) -> "RunMetadata":
-        """Return the metadata with what only this format tells.
-
-        Args:
-            metadata: of the run.
-            source: the path of its input.
-            digest: sha256 of the input.
-        """
+        """Return a run's metadata with what only this format tells; `digest` is the sha256 of the input `source`."""
         return metadata
 
     @abc.abstractmethod

@@ -130,13 +130,7 @@ def _checked_rows(kind: AlleleKind, scores: "_KindScores") -> list[dict[str, Any
 
 
 class _KindScores:
-    """The scores of all alleles of one kind.
-
-    Args:
-        folder: of the scratch files, which have no name and vanish when they are closed.
-        tracks: the tracks that the columns of each output's scores are about.
-        signed: the names of the scorers and fields whose scores are signed.
-    """
+    """The scores of all alleles of one kind, in scratch files without names, which vanish when they are closed."""
 
     def __init__(self, folder: Path, tracks: Mapping[Output, Tracks], signed: Collection[str]) -> None:
         self.alleles = 0
@@ -148,12 +142,7 @@ class _KindScores:
         self._fields: dict[str, list[float]] = {name: [] for name in QUANTILE_FIELDS}
 
     def add(self, allele: AlleleResult) -> None:
-        """Add the scores of an allele.
-
-        Raises:
-            PluginError: a block's shape is not that of its tracks.
-            OSError: the scores cannot be kept.
-        """
+        """Add the scores of an allele; raise PluginError if a block's shape is not that of its tracks."""
         self.alleles += 1
         for name in allele.fields.keys() & self._fields.keys():
             self._fields[name].append(float(allele.fields[name]))
@@ -179,11 +168,7 @@ class _KindScores:
                 file.close()
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of the table, without their `kind`.
-
-        Raises:
-            OSError: the scores cannot be kept.
-        """
+        """Yield the rows of the table, without their `kind`."""
         for scorer, output in sorted(self._outputs.items()):
             tracks, file = self._tracks[output], self._scratch[scorer]
             file.flush()

@@ -80,11 +80,7 @@ class Backgrounds:
         return np.where(np.isfinite(self.values), self.values, ends).astype(np.float32)
 
     def rank(self, scores: np.ndarray) -> np.ndarray:
-        """Return the quantile of each score: float32 (R, T); NaN for a NaN score, or without a background.
-
-        Args:
-            scores: float32 (R, T).
-        """
+        """Return the quantile of each score, both float32 (R, T); NaN for a NaN score, or without a background."""
         ranked = [self._rank_row(row) for row in np.asarray(scores, np.float32)]
         return np.array(ranked, np.float32).reshape(len(ranked), len(self.values))
 
@@ -185,12 +181,7 @@ class Quantiles:
         return dataclasses.replace(self, kinds=kinds)
 
     def rank_scores(self, kind: AlleleKind, scorer: str, scores: np.ndarray) -> np.ndarray:
-        """Return the quantiles of one scorer's scores: float32 (R, T), NaN if there are none.
-
-        Args:
-            kind: of the allele that has the scores.
-            scorer: its name.
-            scores: float32 (R, T).
+        """Return the quantiles of one scorer's `scores` of an allele, both float32 (R, T); NaN if there are none.
 
         Raises:
             CheckpointError: the background is of other tracks.
@@ -278,10 +269,8 @@ def _read_rows(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def _of_kind(rows: Sequence[dict[str, Any]], grid: np.ndarray) -> KindQuantiles:
-    by_scorer: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        if row["scorer"] is not None:
-            by_scorer.setdefault(row["scorer"], []).append(row)
+    names = dict.fromkeys(row["scorer"] for row in rows if row["scorer"] is not None)
+    by_scorer = {name: [row for row in rows if row["scorer"] == name] for name in names}
     for scorer, of_scorer in by_scorer.items():
         if [row["track_index"] for row in of_scorer] != list(range(len(of_scorer))):
             raise ValueError(f"the tracks of {scorer} are not numbered from 0")

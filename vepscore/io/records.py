@@ -103,11 +103,7 @@ class RecordReader:
                 index += 1
 
     def _split(self, index: int, number: int, line: bytes) -> tuple[bytes, list[bytes]]:
-        """Check a record's format. Return its line and its columns; the ninth is everything after INFO.
-
-        Raises:
-            InputError: the record is malformed.
-        """
+        """Check a record's format. Return its line and its columns; the ninth is everything after INFO."""
         if line.count(b"\t") != self._tabs or line.endswith(b" "):
             line = self._trimmed(index, number, line)
         if b"\0" in line:

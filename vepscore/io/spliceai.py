@@ -75,12 +75,7 @@ class Counts(NamedTuple):
 
 
 def spliceai_header(annotated: VcfHeader, metadata: RunMetadata) -> VcfHeader:
-    """Return the header of the file: the contigs of the annotated VCF, the field, and how the scores were made.
-
-    Args:
-        annotated: from `VcfHeader.with_annotation`.
-        metadata: of the run.
-    """
+    """Return the header of the file: the contigs of the annotated VCF, the field, and how the scores were made."""
     name = escape_bytes(metadata.checkpoint.name) if metadata.checkpoint else "unknown"
     maker = f"vepscore {metadata.version}, checkpoint {name}"
     field = Field(

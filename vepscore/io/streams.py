@@ -109,28 +109,19 @@ def _check_descriptor(name: str | Path, descriptor: int) -> None:
 
 
 def open_target(name: str | Path, companions: tuple[str, ...] = ()) -> "Target":
-    """Return the target of an output: a staged file, or the stream itself.
-
-    Args:
-        name: the output; "-" is standard output.
-        companions: suffixes of the companion files of a regular file, as in `StagedFile`.
-    """
+    """Return the target of an output: a staged file with `companions`, or the stream itself."""
     return Stream(name) if is_stream(name) else StagedFile(name, companions)
 
 
 class Stream:
-    """A target that is written directly: nothing is renamed, and nothing can be discarded.
-
-    Args:
-        name: a path, or "-". A FIFO is opened by `create`, which waits for its reader.
-    """
+    """A target that is written directly: nothing is renamed, and nothing can be discarded."""
 
     def __init__(self, name: str | Path) -> None:
         self._name = str(name)
         self._file: Any = None
 
     def create(self) -> None:
-        """Open the stream.
+        """Open the stream; a FIFO waits for its reader.
 
         Raises:
             OutputError: the stream cannot be opened.

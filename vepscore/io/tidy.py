@@ -177,11 +177,7 @@ class TidyRows:
         self._gene_codes: dict[Gene | None, tuple[int, ...]] = {None: (_NULL,) * len(_GENE_COLUMNS)}
 
     def segments(self, result: RecordResult, *, with_unscored: bool = False) -> Iterator[Segment]:
-        """Yield the scores of all ALTs of a record, matrix by matrix.
-
-        Args:
-            result: the record's.
-            with_unscored: yield one row without a score for an ALT that has none.
+        """Yield the scores of all ALTs of a record, matrix by matrix; if `with_unscored`, one row for an ALT without.
 
         Raises:
             PluginError: a matrix's shape is not that of its genes and tracks.
