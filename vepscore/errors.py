@@ -3,6 +3,9 @@
 The command line prints these without a traceback. Any other exception is a bug and keeps its traceback.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 _LONGEST_LINE = 500
 
 
@@ -70,3 +73,20 @@ class ClusterError(VepscoreError):
 
 class OutputError(VepscoreError):
     """A result cannot be written."""
+
+
+@contextlib.contextmanager
+def requiring(use: str, extra: str, alternative: str = "") -> Iterator[None]:
+    """Raise UsageError if an optional dependency that is imported within is not installed.
+
+    Args:
+        use: what is done with it, up to its name.
+        extra: the extra of vepscore that installs it.
+        alternative: what else the user may do.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{use}, which is not installed", hint=f"pip install 'vepscore[{extra}]'{alternative}"
+        ) from error

@@ -45,7 +45,7 @@ def test_file_is_refused_in_the_first_pass(name: str) -> None:
 def test_end_of_record_is_trimmed(name: str) -> None:
     scan = scan_records(CASES / f"{name}.vcf")
     _, records = read_all(CASES / f"{name}.vcf")
-    assert (scan.records, scan.contigs) == (2, ("chr1",))
+    assert (scan.records, scan.counts) == (2, {"chr1": 2})
     assert [record.line.split(b"\t")[5:] for record in records] == [[b".", b".", b"DB"]] * 2
 
 

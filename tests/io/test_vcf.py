@@ -33,7 +33,7 @@ def annotate(source: Path, target: Path | str, *, overwrite: bool = False) -> No
         header = reader.header.with_annotation(
             provenance=PROVENANCE,
             contigs=CONTIGS,
-            body_contigs=scan_records(source).contigs,
+            body_contigs=scan_records(source).counts,
             overwrite=overwrite,
         )
         with AnnotatedVcfWriter(target, header, overwrite=overwrite) as writer:
@@ -251,7 +251,7 @@ def test_a_real_file_comes_out_as_it_went_in(tmp_path):
     target = tmp_path / "out.vcf.gz"
     with open_records(source) as reader:
         header = reader.header.with_annotation(
-            provenance=PROVENANCE, contigs=contigs, body_contigs=scan_records(source).contigs
+            provenance=PROVENANCE, contigs=contigs, body_contigs=scan_records(source).counts
         )
         with AnnotatedVcfWriter(target, header) as writer:
             for record in reader:

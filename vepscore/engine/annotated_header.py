@@ -33,7 +33,7 @@ def annotate_header(
     Raises:
         InputError: the input is annotated already, and `overwrite` is false.
     """
-    used = dict.fromkeys([*header.declared("contig"), *(scan.contigs if scan else ())])
+    used = dict.fromkeys([*header.declared("contig"), *(scan.counts if scan else ())])
     names = {found: name for name in used if (found := reference.match(name)) is not None}
     contigs = {
         names.get(found) or _in_style(found, names): length for found, length in reference.contigs.items()
@@ -41,7 +41,7 @@ def annotate_header(
     return header.with_annotation(
         provenance=metadata.to_header(),
         contigs=contigs,
-        body_contigs=scan.contigs if scan else None,
+        body_contigs=scan.counts if scan else None,
         overwrite=overwrite,
         ranked=ranked,
     )

@@ -41,7 +41,7 @@ def _find_bare_contigs(preparer: AllelePreparer, scan: Scan) -> FileWarning | No
     reference, annotation = preparer.reference, preparer.annotation
     if annotation is None:
         return None
-    matches = [(name, reference.match(name)) for name in scan.contigs]
+    matches = [(name, reference.match(name)) for name in scan.counts]
     bare = [name for name, match in matches if match is not None and annotation.contigs.match(match) is None]
     if not bare:
         return None

@@ -10,7 +10,7 @@ import pyarrow as pa
 from vepscore.io.atomic import writing
 from vepscore.io.fields import MISSING, STATUS, format_float, value_fields
 from vepscore.io.header import provenance_lines
-from vepscore.io.long_table import open_parquet
+from vepscore.io.long_table import open_parquet, table_of
 from vepscore.io.results import AlleleResult, RecordResult, ResultWriter
 from vepscore.io.suffixes import ALLELE_TABLE_SUFFIXES
 
@@ -97,10 +97,8 @@ class AlleleTableWriter(ResultWriter):
         self._file.write(f"{line}\n".encode("utf-8", "surrogateescape"))
 
     def _flush(self) -> None:
-        schema, columns = self._file.schema, zip(*self._rows, strict=True)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        self._file.write_table(table_of(self._rows, self._schema), ROW_GROUP_ROWS)
         self._rows = []
-        self._file.write_table(pa.table(arrays, schema=schema), ROW_GROUP_ROWS)
 
 
 def _place(result: RecordResult, alt_index: int, allele: AlleleResult) -> tuple[Any, ...]:

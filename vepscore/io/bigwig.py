@@ -7,23 +7,14 @@ from types import ModuleType
 
 import numpy as np
 
-from vepscore.errors import OutputError, UsageError
+from vepscore.errors import OutputError, requiring
 from vepscore.io.staged_writer import StagedWriter
 
 
 def require_bigwig() -> ModuleType:
-    """Return pyBigWig, which is an optional dependency.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
+    """Return pyBigWig, an optional dependency; raise UsageError if it is not installed."""
+    with requiring("bigWig files are written with pyBigWig", "tracks"):
         import pyBigWig
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            "bigWig files are written with pyBigWig, which is not installed",
-            hint="pip install 'vepscore[tracks]'",
-        ) from error
     return pyBigWig
 
 

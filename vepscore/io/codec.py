@@ -4,6 +4,7 @@ The format is the length of a JSON document, the document, and the arrays that i
 """
 
 import dataclasses
+import io
 import json
 import math
 import struct
@@ -48,7 +49,7 @@ def decode_results(data: bytes) -> tuple[AlleleResult, ...]:
         (length,) = _LENGTH.unpack_from(data)
         document = json.loads(data[_LENGTH.size : _LENGTH.size + length])
         genes = [gene and Gene(**gene) for gene in document["genes"]]
-        arrays = _Arrays(data, _LENGTH.size + length)
+        arrays = io.BytesIO(data[_LENGTH.size + length :])
         alleles = tuple(_restore(allele, genes, arrays) for allele in document["alleles"])
         if encode_results(alleles) != data:
             raise ValueError("encoding them again gives other bytes")
@@ -57,20 +58,10 @@ def decode_results(data: bytes) -> tuple[AlleleResult, ...]:
     return alleles
 
 
-class _Arrays:
-    """Reads consecutive arrays."""
-
-    def __init__(self, data: bytes, offset: int) -> None:
-        self._data, self._offset = data, offset
-
-    def take(self, dtype: np.dtype, *shape: int) -> np.ndarray:
-        """Return a writable copy of the next array."""
-        if min(shape) < 0:
-            raise ValueError(f"an array of shape {shape}")
-        count = math.prod(shape)
-        array = np.frombuffer(self._data, dtype, count, self._offset).reshape(shape).copy()
-        self._offset += count * dtype.itemsize
-        return array
+def _take(arrays: io.BytesIO, dtype: np.dtype, *shape: int) -> np.ndarray:
+    """Return a writable copy of the next array."""
+    data = arrays.read(math.prod(shape) * dtype.itemsize)
+    return np.frombuffer(data, dtype).reshape(shape).copy()
 
 
 def _describe(allele: AlleleResult, genes: dict[Gene | None, int], arrays: list[bytes]) -> dict[str, Any]:
@@ -103,7 +94,7 @@ def _describe(allele: AlleleResult, genes: dict[Gene | None, int], arrays: list[
     }
 
 
-def _restore(allele: dict[str, Any], genes: list[Gene | None], arrays: _Arrays) -> AlleleResult:
+def _restore(allele: dict[str, Any], genes: list[Gene | None], arrays: io.BytesIO) -> AlleleResult:
     return AlleleResult(
         alt=allele["alt"],
         status=Status(allele["status"]),
@@ -116,10 +107,10 @@ def _restore(allele: dict[str, Any], genes: list[Gene | None], arrays: _Arrays) 
             ScoreMatrix(
                 scorer=matrix["scorer"],
                 output=Output(matrix["output"]),
-                values=arrays.take(_FLOAT, *matrix["shape"]),
+                values=_take(arrays, _FLOAT, *matrix["shape"]),
                 genes=tuple(genes[index] for index in matrix["genes"]),
-                junctions=arrays.take(_INTEGER, len(matrix["genes"]), 2) if matrix["junctions"] else None,
-                positions=arrays.take(_INTEGER, len(matrix["genes"])) if matrix["positions"] else None,
+                junctions=_take(arrays, _INTEGER, len(matrix["genes"]), 2) if matrix["junctions"] else None,
+                positions=_take(arrays, _INTEGER, len(matrix["genes"])) if matrix["positions"] else None,
                 labels=None if matrix["labels"] is None else tuple(matrix["labels"]),
             )
             for matrix in allele["blocks"]

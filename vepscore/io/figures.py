@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from vepscore.errors import UsageError
+from vepscore.errors import requiring
 
 SUFFIXES = (".svg", ".png", ".pdf")
 _POSITION_DIGITS = 4  # of fractions of the figure's width and height
@@ -24,13 +24,8 @@ def require_matplotlib(alternative: str = "") -> None:
     Raises:
         UsageError: it is not.
     """
-    try:
+    with requiring("pictures are drawn with matplotlib", "plot", alternative):
         _import_matplotlib()
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            "pictures are drawn with matplotlib, which is not installed",
-            hint=f"pip install 'vepscore[plot]'{alternative}",
-        ) from error
 
 
 def save_figure(draw: Callable[[], Any], file: BinaryIO, suffix: str) -> None:

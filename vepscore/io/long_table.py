@@ -1,7 +1,8 @@
 """The long table as a Parquet file. Every row group but the last has ROW_GROUP_ROWS rows and its own dictionaries."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +26,13 @@ def open_parquet(path: Path, schema: pa.Schema, provenance: Mapping[str, str]) -
         compression="zstd",
         use_dictionary=[name for name in schema.names if name not in floats],
     )
+
+
+def table_of(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    """Return rows, with their values in the order of the schema, as a table."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.table(arrays, schema=schema)
 
 
 class ParquetWriter(StagedWriter):

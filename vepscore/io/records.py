@@ -56,11 +56,6 @@ class Scan:
     counts: Mapping[str, int]  # number of records by contig, in order of appearance
     records: int
 
-    @property
-    def contigs(self) -> tuple[str, ...]:
-        """Return the contigs of the records, in order of appearance."""
-        return tuple(self.counts)
-
 
 class RecordReader:
     """Iterates once over the records of an input. Use `open_records` to create one."""

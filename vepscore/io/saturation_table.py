@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from vepscore.genome.regions import variant_id
 from vepscore.io.fields import COMPOSITE_FIELD, COMPOSITE_GENE_FIELD
-from vepscore.io.long_table import ParquetWriter
+from vepscore.io.long_table import ParquetWriter, table_of
 from vepscore.io.output_file import OutputFile, WriterContext
 from vepscore.io.results import AlleleResult, Detail, RecordResult, ResultWriter
 from vepscore.io.tidy import STRING
@@ -99,7 +99,5 @@ class SaturationWriter(ParquetWriter, ResultWriter):
                 self._rows.append((variant_id(*place), *texts, *place, entry.score))
 
     def _close(self) -> None:
-        columns = list(zip(*self._rows, strict=True)) or [()] * len(SCHEMA)
-        arrays = [pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)]
-        self._file.write_table(pa.table(arrays, schema=SCHEMA))
+        self._file.write_table(table_of(self._rows, SCHEMA))
         super()._close()

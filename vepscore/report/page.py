@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import vepscore
-from vepscore.errors import UsageError
+from vepscore.errors import requiring
 from vepscore.paths import escape_bytes
 
 if TYPE_CHECKING:
@@ -24,17 +24,9 @@ _STYLE, _SCRIPTS = ("page.css",), ("panel.js", "page.js")
 
 
 def require_jinja() -> None:
-    """Check that jinja2 is installed, which is an optional dependency.
-
-    Raises:
-        UsageError: it is not.
-    """
-    try:
+    """Check that jinja2 is installed, an optional dependency; raise UsageError if not."""
+    with requiring("reports are made with jinja2", "report"):
         import jinja2  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            "reports are made with jinja2, which is not installed", hint="pip install 'vepscore[report]'"
-        ) from error
 
 
 def render_page(document: Mapping[str, Any]) -> str:
