@@ -133,11 +133,6 @@ def choose_strata(places: Sequence[SpliceLocation], within_bp: int) -> dict[str,
     }
 
 
-def with_parts(stratum: str, inside: np.ndarray, kinds: np.ndarray) -> dict[str, np.ndarray]:
-    """Return name to bool (N,): a stratum, then its alleles of each kind in PARTS, as in `all_snv`."""
-    return {stratum: inside, **{f"{stratum}_{kind}": inside & (kinds == kind) for kind in PARTS}}
-
-
 def find_imbalances(
     indel: np.ndarray, positive: np.ndarray, strata: Mapping[str, np.ndarray]
 ) -> dict[str, str]:
@@ -187,7 +182,8 @@ def _rows(
 ) -> Iterator[EvaluationRow]:
     kinds = np.array([case.change.kind for case in read.cases])
     for whole, inside in strata.items():
-        for name, part in with_parts(whole, inside, kinds).items():
+        parts = {f"{whole}_{kind}": inside & (kinds == kind) for kind in PARTS}
+        for name, part in {whole: inside, **parts}.items():
             part_of = None if name == whole else whole
             yield from _stratum_rows(options, read, predictors, name, part_of, part)
 

@@ -25,6 +25,7 @@ Sequence Ontology, as Ensembl VEP uses them.
 
 import dataclasses
 import enum
+import functools
 import math
 
 import numpy as np
@@ -71,14 +72,11 @@ class SpliceLocator:
     """
 
     def __init__(self, annotation: Annotation) -> None:
-        self._annotation = annotation
-        self._contigs: dict[str, _ContigSites] = {}
+        self._sites_of = functools.cache(functools.partial(_ContigSites.of, annotation))
 
     def locate(self, change: Change) -> SpliceLocation:
         """Return the stratum and the distance of a change."""
-        if change.chrom not in self._contigs:
-            self._contigs[change.chrom] = _ContigSites.of(self._annotation, change.chrom)
-        return self._contigs[change.chrom].locate(change.start0, change.end0)
+        return self._sites_of(change.chrom).locate(change.start0, change.end0)
 
 
 def boundaries(pos0: np.ndarray, site_class: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The strongest scores of an allele, with the digits that the file of scores has."""
 
 import dataclasses
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.long_table_reader import LongTableReader
 from vepscore.outputs import SPLICE_CLASSES
-from vepscore.report.from_long_table import entry_of_row
+from vepscore.report.from_long_table import KEY, entry_of_row, whole_alleles
 from vepscore.report.gene_model import Interval
 from vepscore.report.modalities import JUNCTIONS_SCORER
 from vepscore.report.scored_alleles import Entry, ScoredAllele
@@ -63,23 +63,28 @@ def read_details(table: LongTableReader, chosen: Iterable[Key]) -> dict[Key, Det
     """Return the strongest rows of the chosen alleles. The table is read once, a row group at a time."""
     keys = set(chosen)
     records = pa.array(sorted({record for record, _ in keys}), pa.int64())
-    parts: dict[Key, list[pd.DataFrame]] = {}
+    details = {}
+    for rows in whole_alleles(_frames(table, records)):
+        alleles: Iterable[Any] = rows.groupby(KEY, sort=False)
+        details.update({key: _of_rows(own) for key, own in alleles if key in keys})
+    return details
+
+
+def _frames(table: LongTableReader, records: pa.Array) -> Iterator[pd.DataFrame]:
+    """Yield the rows of some records, with their number in the table, by row group."""
     first_row = 0
     for group in table.groups((*_TEXTS, *_NUMBERS)):
         rows = pa.array(np.arange(first_row, first_row + len(group)))
         first_row += len(group)
-        frame = group.append_column("row", rows).filter(pc.is_in(group["record"], records)).to_pandas()
-        frame = frame.astype({name: object for name in _TEXTS}).fillna(dict.fromkeys(_TEXTS, ""))
-        alleles: Iterable[Any] = frame.groupby(["record", "alt_index"], sort=False)
-        for key, own in alleles:
-            if key in keys:
-                parts.setdefault(key, []).append(_strongest(own))
-    return {key: _of_rows(pd.concat(own)) for key, own in parts.items()}
+        found = group.append_column("row", rows).filter(pc.is_in(group["record"], records))
+        if len(found):
+            frame = found.to_pandas().astype({name: object for name in _TEXTS})
+            yield frame.fillna(dict.fromkeys(_TEXTS, ""))
 
 
-def _strongest(rows: pd.DataFrame) -> pd.DataFrame:
+def _of_rows(rows: pd.DataFrame) -> Details:
     """Return the largest row of each scorer and tissue, the largest of each junction, and all placed events."""
-    rows = rows[rows["raw_score"].notna()]
+    rows = rows[rows["raw_score"].notna()].reset_index(drop=True)
     scorers = rows["variant_scorer"]
     is_event, is_junction = scorers == EVENTS_SCORER, scorers == JUNCTIONS_SCORER
     sizes = rows["raw_score"].abs()
@@ -87,12 +92,8 @@ def _strongest(rows: pd.DataFrame) -> pd.DataFrame:
     places = rows.loc[is_junction, ["gene_id", "junction_Start", "junction_End"]]
     by_place = sizes[is_junction].groupby([places[name] for name in places], sort=False).idxmax()
     kept = rows.index.isin([*by_tissue, *by_place]) & ~is_event
-    return rows[kept | (is_event & rows["site_pos"].notna())]
-
-
-def _of_rows(rows: pd.DataFrame) -> Details:
-    rows = _strongest(rows.reset_index(drop=True))  # again, because an allele may lie in two row groups
-    return _sort([_entry(row) for row in rows.itertuples()])
+    chosen = rows[kept | (is_event & rows["site_pos"].notna())]
+    return _sort([_entry(row) for row in chosen.itertuples()])
 
 
 def _entry(row: Any) -> Entry:

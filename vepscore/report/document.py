@@ -24,13 +24,8 @@ from vepscore.report.scored_alleles import Entry, ScoredAllele
 
 TERMS_KEY = "vepscoreTerms"
 MUST_AGREE = ("vepscoreCheckpoint", "vepscoreOrganism", "vepscoreReference")
-MAY_DIFFER = (
-    "vepscoreWindow",
-    "vepscoreAlign",
-    "vepscoreStrand",
-    "vepscoreAlleles",
-    "vepscorePrecision",
-    "vepscoreRotary",
+MAY_DIFFER = tuple(
+    f"vepscore{name}" for name in ("Window", "Align", "Strand", "Alleles", "Precision", "Rotary")
 )
 _NO_STATUS = "the file has no status for it: it was not scored"
 

@@ -23,7 +23,7 @@ _ALLELE = ["record", "alt_index", "chrom", "pos", "ref", "alt"]
 _TEXTS = ("variant_scorer", "gene_id", "gene_name", "track_name", "ontology_curie", "biosample_name")
 _PLACES = ("junction_Start", "junction_End", "site_pos", "track_index")
 _COLUMNS = (*_ALLELE, *_TEXTS, *_PLACES, "raw_score", "quantile_score")
-_KEY = ["record", "alt_index"]
+KEY = ["record", "alt_index"]
 _SHOWN_TISSUES = 20
 
 
@@ -56,17 +56,9 @@ class LongTableAlleles(AlleleReader):
 
     def __iter__(self) -> Iterator[ScoredAllele]:
         self.provenance = self._table.provenance()
-        rest: pd.DataFrame | None = None
-        for group in self._table.groups([*_COLUMNS, *self._status]):
-            if not len(group):
-                continue
-            rows = self._needed(group)
-            rows = rows if rest is None else pd.concat([rest, rows])
-            is_last = (rows[_KEY] == rows[_KEY].iloc[-1]).all(axis=1)  # it may continue in the next group
-            rest = rows[is_last]
-            yield from self._alleles(rows[~is_last])
-        if rest is not None:
-            yield from self._alleles(rest)
+        groups = self._table.groups([*_COLUMNS, *self._status])
+        for rows in whole_alleles(self._needed(group) for group in groups if len(group)):
+            yield from self._alleles(rows)
         if self._tissue is not None:
             self._tissue.check(self._table.name)
 
@@ -77,12 +69,12 @@ class LongTableAlleles(AlleleReader):
         rows = _frame(group.filter(is_wanted))
         if self._tissue is not None:
             rows = rows[self._tissue.keeps(rows)]
-        alleles = _frame(group.select([*_ALLELE, *self._status])).drop_duplicates(_KEY)
+        alleles = _frame(group.select([*_ALLELE, *self._status])).drop_duplicates(KEY)
         rows = pd.concat([alleles, rows]).fillna(dict.fromkeys(_TEXTS, ""))
-        return rows.sort_values(_KEY, kind="stable")
+        return rows.sort_values(KEY, kind="stable")
 
     def _alleles(self, rows: pd.DataFrame) -> Iterator[ScoredAllele]:
-        for _, group in rows.groupby(_KEY, sort=True):
+        for _, group in rows.groupby(KEY, sort=True):
             first: Any = next(group.itertuples())
             if not self.regions.include(first.chrom, first.pos, first.ref):
                 self.excluded["outside the regions"] += 1
@@ -100,6 +92,18 @@ class LongTableAlleles(AlleleReader):
                 read_entries=functools.partial(tuple, list(_entries(scored))),
                 junctions=_junctions(scored),
             )
+
+
+def whole_alleles(groups: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Yield the rows of consecutive groups so that no allele lies in two of them."""
+    rest: pd.DataFrame | None = None
+    for group in groups:
+        rows = group if rest is None else pd.concat([rest, group])
+        is_last = (rows[KEY] == rows[KEY].iloc[-1]).all(axis=1)  # it may continue in the next group
+        rest = rows[is_last]
+        yield rows[~is_last]
+    if rest is not None:
+        yield rest
 
 
 class _TissueFilter:

@@ -36,20 +36,13 @@ def draw_picture(scene: Scene, view: Interval | None = None) -> Drawing:
         view: the part of the sequence to draw; None: the scene's focus.
     """
     canvas = _Canvas(view or scene.focus)
-    for draw in _LANES:
+    lanes = [_draw_axis, _draw_junctions, _draw_sites, _draw_site_changes, _draw_genes, _draw_profiles]
+    for draw in [*lanes, _draw_notes]:
         draw(canvas, scene)
-    height = math.ceil(canvas.y + 6)
-    return Drawing(
-        width=WIDTH,
-        height=height,
-        title=_title(scene),
-        shapes=(*_mark_variant(canvas, scene), *canvas.shapes),
-    )
-
-
-def _title(scene: Scene) -> str:
     changes = [f"{_change_name(one)} {one.text} at {site.start0 + 1}" for site, one in scene.site_changes]
-    return f"Picture of {scene.name}. {'; '.join(changes) or 'No splice site changes by 0.05 or more.'}"
+    title = f"Picture of {scene.name}. {'; '.join(changes) or 'No splice site changes by 0.05 or more.'}"
+    shapes = (*_mark_variant(canvas, scene), *canvas.shapes)
+    return Drawing(width=WIDTH, height=math.ceil(canvas.y + 6), title=title, shapes=shapes)
 
 
 class _Canvas:
@@ -352,14 +345,3 @@ def _mark_variant(canvas: _Canvas, scene: Scene) -> list[Stroke | Label]:
     )
     anchor: Anchor = "start" if middle < LEFT + 120 else "end" if middle > RIGHT - 120 else "middle"
     return [bar, Label(x=middle, y=14, text=scene.name, color=INK, anchor=anchor, is_bold=True)]
-
-
-_LANES = (
-    _draw_axis,
-    _draw_junctions,
-    _draw_sites,
-    _draw_site_changes,
-    _draw_genes,
-    _draw_profiles,
-    _draw_notes,
-)

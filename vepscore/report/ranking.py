@@ -101,8 +101,7 @@ def rank(options: RankingOptions) -> Ranking:
     modality = find_modality(options.by)
     genes = GeneList(options.genes) if options.genes else None
     source = _open(options, modality)
-    selection = _Selection(modality, genes, source.excluded)
-    chosen = selection.strongest(source, options.top)
+    chosen, unscored = _select(source, modality, genes, options.top)
     annotation = Annotation.from_gtf(options.annotation) if options.annotation else None
     reference = Reference(options.reference) if options.reference else None
     check_files(header=source.contigs, reference=reference, annotation=annotation)
@@ -116,14 +115,51 @@ def rank(options: RankingOptions) -> Ranking:
     return Ranking(
         modality=modality,
         rows=tuple(rows),
-        unscored=tuple(selection.unscored),
-        alleles=len(rows) + len(selection.unscored) + sum(source.excluded.values()),
+        unscored=tuple(unscored),
+        alleles=len(rows) + len(unscored) + sum(source.excluded.values()),
         excluded=dict(sorted(source.excluded.items(), key=lambda item: (-item[1], item[0]))),
         provenance=(f"##rankVersion={vepscore.__version__}", *source.provenance),
     )
 
 
 Candidate = tuple[ScoredAllele, Measure]
+
+
+def _select(
+    source: AlleleReader, modality: Modality, genes: GeneList | None, top: int | None
+) -> tuple[list[Candidate], list[ScoredAllele]]:
+    """Return the strongest alleles, at most `top` of them, and those that were not scored; count the others."""
+    unscored: list[ScoredAllele] = []
+    count = 0
+
+    def find_candidates() -> Iterator[Candidate]:
+        nonlocal count
+        for allele in source:
+            if allele.status == Status.NOT_APPLICABLE:  # most of a whole genome: counted, not listed
+                source.excluded["without an applicable scorer"] += 1
+            elif allele.status != Status.OK:
+                unscored.append(dataclasses.replace(allele, read_entries=tuple))
+            elif genes and not any([genes.has(entry) for entry in allele.read_entries()]):
+                source.excluded["without a score of the genes"] += 1
+            else:
+                found = (None if genes else allele.stated) or measure(allele, modality, genes)
+                if math.isnan(found.value):
+                    source.excluded[f"no {modality.field}"] += 1
+                else:
+                    count += 1
+                    yield allele, found
+
+    if top is None:
+        return sorted(find_candidates(), key=_order), unscored
+    chosen = heapq.nsmallest(top, find_candidates(), key=_order)
+    if count > len(chosen):
+        source.excluded["below the top"] += count - len(chosen)
+    return chosen, unscored
+
+
+def _order(candidate: Candidate) -> tuple[float, int, int]:
+    allele, found = candidate
+    return -abs(found.value), allele.record, allele.alt_index
 
 
 def _rows(
@@ -138,51 +174,6 @@ def _rows(
     if caller and rows and all(row.event is None for row in rows):
         log.warning("no event can be called: %s", caller.problem)
     return rows
-
-
-def _order(candidate: Candidate) -> tuple[float, int, int]:
-    allele, found = candidate
-    return -abs(found.value), allele.record, allele.alt_index
-
-
-class _Selection:
-    """Separate the alleles that can be ranked from the others, and count both."""
-
-    def __init__(
-        self, modality: Modality, genes: GeneList | None, excluded: collections.Counter[str]
-    ) -> None:
-        self.unscored: list[ScoredAllele] = []
-        self._count = 0  # of candidates
-        self._modality, self._genes, self._excluded = modality, genes, excluded
-
-    def strongest(self, alleles: Iterable[ScoredAllele], top: int | None) -> list[Candidate]:
-        """Return the candidates in their order, at most `top` of them."""
-        if top is None:
-            return sorted(self._candidates(alleles), key=_order)
-        chosen = heapq.nsmallest(top, self._candidates(alleles), key=_order)
-        if self._count > len(chosen):
-            self._excluded["below the top"] += self._count - len(chosen)
-        return chosen
-
-    def _candidates(self, alleles: Iterable[ScoredAllele]) -> Iterator[Candidate]:
-        for allele in alleles:
-            if allele.status == Status.NOT_APPLICABLE:  # most of a whole genome: counted, not listed
-                self._excluded["without an applicable scorer"] += 1
-            elif allele.status != Status.OK:
-                self.unscored.append(dataclasses.replace(allele, read_entries=tuple))
-            elif self._genes and not any([self._genes.has(entry) for entry in allele.read_entries()]):
-                self._excluded["without a score of the genes"] += 1
-            elif math.isnan((found := self._measure(allele)).value):
-                self._excluded[f"no {self._modality.field}"] += 1
-            else:
-                self._count += 1
-                yield allele, found
-
-    def _measure(self, allele: ScoredAllele) -> Measure:
-        genes = self._genes
-        if genes is None:
-            return allele.stated or measure(allele, self._modality)
-        return measure(allele, self._modality, lambda entry: not entry.gene_id or genes.has(entry))
 
 
 class _EventCaller:

@@ -72,35 +72,25 @@ def _columns(ranking: Ranking) -> list[str]:
 
 
 def _table_rows(ranking: Ranking) -> Iterator[list[Value]]:
-    for row in ranking.rows:
-        yield [row.rank, *_allele_values(row.allele), *_score_values(row), *_key(row.allele)]
-    for allele in ranking.unscored:
-        yield [None, *_allele_values(allele), None, None, *[""] * 8, *_key(allele)]
-
-
-def _allele_values(allele: ScoredAllele) -> list[Value]:
-    identifier = "" if allele.id == "." else allele.id
-    return [allele.chrom, allele.pos1, identifier, allele.ref, allele.alt, allele.status]
+    rows: list[tuple[ScoredAllele, int | None, list[Value]]]
+    rows = [(row.allele, row.rank, _score_values(row)) for row in ranking.rows]
+    rows += [(allele, None, [None, None, *[""] * 8]) for allele in ranking.unscored]
+    for allele, rank, values in rows:
+        identifier = "" if allele.id == "." else allele.id
+        place = (allele.chrom, allele.pos1, identifier, allele.ref, allele.alt, allele.status)
+        yield [rank, *place, *values, allele.record, allele.alt_index]
 
 
 def _score_values(row: RankedAllele) -> list[Value]:
     found, first = row.measure, row.strongest
+    gene_id = next((part.gene_id for part in found.parts if part.gene == found.gene), first.gene_id)
     return [
-        found.value,
-        found.quantile,
-        row.gene,
-        next((part.gene_id for part in found.parts if part.gene == found.gene), first.gene_id),
-        first.track,
-        first.tissue,
+        *(found.value, found.quantile, row.gene, gene_id, first.track, first.tissue),
         ",".join(map(_maximum, found.parts)),
         str(row.event.kind) if row.event else "",
         row.event_gene,
         row.event_in_words,
     ]
-
-
-def _key(allele: ScoredAllele) -> list[Value]:
-    return [allele.record, allele.alt_index]
 
 
 def _maximum(entry: Entry) -> str:

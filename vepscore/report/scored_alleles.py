@@ -12,7 +12,7 @@ from vepscore.genome.consistency import ContigSource
 from vepscore.io.fields import EVENTS_SCORER, format_float
 from vepscore.outputs import EVENT_KINDS
 from vepscore.report.events import JunctionChange, SiteChange
-from vepscore.report.filters import RegionFilters
+from vepscore.report.filters import GeneList, RegionFilters
 from vepscore.report.gene_model import Interval
 from vepscore.report.modalities import Modality
 
@@ -99,24 +99,21 @@ class AlleleReader(abc.ABC):
         """
 
 
-def measure(
-    allele: ScoredAllele, modality: Modality, is_listed: Callable[[Entry], bool] | None = None
-) -> Measure:
+def measure(allele: ScoredAllele, modality: Modality, genes: GeneList | None = None) -> Measure:
     """Return the value that the allele is ranked by: that of its file, or else that of its entries.
 
     Args:
         allele: the allele, whose entries are read.
         modality: the scorers that count.
-        is_listed: the entries that count; None: all.
+        genes: only entries about these genes, or about no gene, count; None: all.
     """
     entries = [entry for entry in allele.read_entries() if entry.scorer in modality.weights]
-    if is_listed is not None:
-        entries = [entry for entry in entries if is_listed(entry)]
-    own = _from_entries(entries, modality)
-    stated = allele.stated
-    if stated is None or (is_listed is not None and not _is_same(own.value, stated.value)):
+    if genes is not None:
+        entries = [entry for entry in entries if not entry.gene_id or genes.has(entry)]
+    own, stated = _from_entries(entries, modality), allele.stated
+    if stated is None or (genes is not None and not _is_same(own.value, stated.value)):
         return own
-    return dataclasses.replace(stated, gene=stated.gene if is_listed is None else own.gene, parts=own.parts)
+    return dataclasses.replace(stated, gene=stated.gene if genes is None else own.gene, parts=own.parts)
 
 
 def _is_same(value: float, stated: float) -> bool:

@@ -108,13 +108,12 @@ def _train_students(
 ) -> Path:
     first = recipe.student[0].from_teacher
     student = None if first is None else teachers[first - 1]
-    for number, schedule in enumerate(recipe.student[:-1], 1):
-        folder = output / f"{STUDENT_FOLDER}-{number}"
-        job = _Job(folder=folder, schedule=schedule, teachers=teachers, start=student)
+    for number, schedule in enumerate(recipe.student, 1):
+        name = STUDENT_FOLDER if number == len(recipe.student) else f"{STUDENT_FOLDER}-{number}"
+        job = _Job(folder=output / name, schedule=schedule, teachers=teachers, start=student)
         student = _train_once(recipe, data, job, observe)
-    folder = output / STUDENT_FOLDER
-    job = _Job(folder=folder, schedule=recipe.student[-1], teachers=teachers, start=student)
-    return _train_once(recipe, data, job, observe)
+    assert student is not None  # there is at least one
+    return student
 
 
 def _train_once(recipe: Recipe, data: TrainingData, job: _Job, observe: Observe) -> Path:

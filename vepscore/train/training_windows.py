@@ -156,10 +156,7 @@ class TrainingWindows:
 def mutate(rng: np.random.Generator, codes: np.ndarray, fraction: float | np.ndarray) -> np.ndarray:
     """Redraw a fraction of the known bases uniformly, so that a quarter of those stay the same.
 
-    Args:
-        rng: the random generator.
-        codes: uint8 of any shape.
-        fraction: of the known bases; broadcasts to the shape of `codes`.
+    codes uint8 of any shape, to which `fraction` broadcasts.
     """
     redrawn = (rng.random(codes.shape) < fraction) & (codes < 4)
     return np.where(redrawn, rng.integers(0, 4, codes.shape, np.uint8), codes)
@@ -170,11 +167,7 @@ def mutate_splice_sites(
 ) -> np.ndarray:
     """Redraw the intronic dinucleotide of a fraction of the splice sites; unknown bases stay unknown.
 
-    Args:
-        rng: the random generator.
-        codes: uint8 (B, S).
-        classes: int8 (B, S), by SPLICE_CLASSES, 4 = none.
-        rate: the fraction of sites.
+    codes uint8 (B, S); classes int8 (B, S), by SPLICE_CLASSES, 4 = none.
     """
     window, position = np.nonzero((classes != NO_SITE) & (rng.random(classes.shape) < rate))
     # The intron is to the right of a plus-strand donor and of a minus-strand acceptor.
@@ -196,12 +189,8 @@ def add_negative_sites(
     Scorers read junctions of every site that the network predicts in either allele. Trained on annotated sites only,
     the network would never see negative examples of junctions.
 
-    Args:
-        rng: draws the positions, uniformly among known bases.
-        sites: int32 (4, K), padded with -1.
-        classes: int8 (S,), by SPLICE_CLASSES, 4 = none.
-        valid: bool (S,), known bases.
-        count: number of negative sites of each class.
+    Up to `count` of each class are drawn uniformly among known bases. sites int32 (4, K), padded with -1; classes int8
+    (S,), by SPLICE_CLASSES, 4 = none; valid bool (S,), known bases.
     """
     none = np.flatnonzero(valid & (classes == NO_SITE))
     extended = sites.copy()

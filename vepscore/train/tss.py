@@ -67,13 +67,7 @@ def remove_tss_head(network: AlphaGenome) -> None:
 def tss_loss(network: AlphaGenome, embeddings: Embeddings, tss: jax.Array, valid: jax.Array) -> jax.Array:
     """Return the binary cross entropy over bins whose bases are all valid, per bin with a TSS.
 
-    The head reads the mean embedding of a bin's bases.
-
-    Args:
-        network: has the auxiliary head.
-        embeddings: of B windows.
-        tss: bool (B, L, 2), the labels.
-        valid: bool (B, S).
+    The head reads the mean embedding of a bin's bases. tss bool (B, L, 2), the labels; valid bool (B, S).
     """
     bins = embeddings.bp1.reshape(*tss.shape[:2], BIN_BP, -1).mean(axis=2)
     head = network.heads[_HEAD]
