@@ -1,6 +1,10 @@
+"""Test the table with a row per allele: its columns, its forms and its provenance."""
+
 import gzip
 import math
 import os
+from collections.abc import Iterable
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -50,14 +54,14 @@ RESULTS = (
 )
 
 
-def write(path, rows=RESULTS) -> None:
+def write(path: Path, rows: Iterable[RecordResult] = RESULTS) -> None:
     with AlleleTableWriter(path, PROVENANCE) as writer:
         for row in rows:
             writer.write(row)
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".tsv.gz"])
-def test_text_starts_with_provenance_and_column_names(tmp_path, suffix):
+def test_text_starts_with_provenance_and_column_names(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
     write(path)
     data = path.read_bytes()
@@ -71,7 +75,7 @@ def test_text_starts_with_provenance_and_column_names(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", AlleleTable.suffixes)
-def test_pandas_reads_it(tmp_path, suffix):
+def test_pandas_reads_it(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out{suffix}"
     write(path)
     frame = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path, sep="\t", comment="#")
@@ -90,7 +94,7 @@ def test_pandas_reads_it(tmp_path, suffix):
     assert frame["reason"][2] == reason
 
 
-def test_duckdb_reads_both_forms(tmp_path):
+def test_duckdb_reads_both_forms(tmp_path: Path) -> None:
     for suffix in (".parquet", ".tsv"):
         path = tmp_path / f"out{suffix}"
         write(path)
@@ -99,13 +103,13 @@ def test_duckdb_reads_both_forms(tmp_path):
         assert duckdb.sql(query).fetchall() == [(3, 1, "MYGENE")]
 
 
-def test_a_leading_quotation_mark_does_not_swallow_cells(tmp_path):
+def test_a_leading_quotation_mark_does_not_swallow_cells(tmp_path: Path) -> None:
     write(tmp_path / "out.tsv", [result(scored("C"), identifier='"odd'), result(scored("C"), index=1)])
     frame = pd.read_csv(tmp_path / "out.tsv", sep="\t", comment="#")
     assert frame["id"].tolist() == ["%22odd", "rs1"]
 
 
-def test_parquet_is_written_in_row_groups(tmp_path, monkeypatch):
+def test_parquet_is_written_in_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "ROW_GROUP_ROWS", 2)
     write(tmp_path / "out.parquet")
     metadata = pq.read_metadata(tmp_path / "out.parquet")
@@ -114,7 +118,7 @@ def test_parquet_is_written_in_row_groups(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", AlleleTable.suffixes)
-def test_the_same_results_give_the_same_bytes_and_none_an_empty_table(tmp_path, suffix):
+def test_the_same_results_give_the_same_bytes_and_none_an_empty_table(tmp_path: Path, suffix: str) -> None:
     for name in ("a", "b"):
         write(tmp_path / f"{name}{suffix}")
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
@@ -125,13 +129,13 @@ def test_the_same_results_give_the_same_bytes_and_none_an_empty_table(tmp_path, 
 
 
 @pytest.mark.parametrize("suffix", AlleleTable.suffixes)
-def test_a_failure_leaves_nothing(tmp_path, suffix):
+def test_a_failure_leaves_nothing(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(KeyError), AlleleTableWriter(tmp_path / f"out{suffix}", PROVENANCE) as writer:
         writer.write(RESULTS[0])
         raise KeyError
     assert os.listdir(tmp_path) == []
 
 
-def test_another_suffix_is_refused(tmp_path):
+def test_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\.tsv\.gz"):
         AlleleTableWriter(tmp_path / "out.csv", PROVENANCE)

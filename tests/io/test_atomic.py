@@ -1,3 +1,5 @@
+"""Test that an output appears complete or not at all."""
+
 import os
 import stat
 from collections.abc import Callable

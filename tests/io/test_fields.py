@@ -1,3 +1,5 @@
+"""Test how scores and details are written into INFO, and how they are removed from it."""
+
 import math
 import urllib.parse
 
@@ -13,7 +15,7 @@ from vepscore.io import info as info_column
 from vepscore.io.results import AlleleResult, Detail
 
 
-def test_the_fields_are_those_that_the_documentation_names():
+def test_the_fields_are_those_that_the_documentation_names() -> None:
     assert ",".join(field.id for field in fields.FIELDS) == (
         "VS_STATUS,VS_SPLICE,VS_SPLICE_GENE,VS_SS,VS_SSU,VS_SJ,VS_RNA,VS_RNA_GENE,VS_ATAC,VS_DNASE,"
         "VS_CHIP_TF,VS_CHIP_HISTONE,VS_CAGE,VS_PROCAP,VS_CONTACT,VS_POLYA,VS"
@@ -40,7 +42,7 @@ def test_the_fields_are_those_that_the_documentation_names():
         (15210.052734, "15210.1"),
     ],
 )
-def test_floats_have_six_digits(value, text):
+def test_floats_have_six_digits(value: float | np.float32 | None, text: str) -> None:
     assert fields.format_float(value) == text
 
 
@@ -54,12 +56,12 @@ def test_floats_have_six_digits(value, text):
         ("Zürich", "Zürich"),
     ],
 )
-def test_reserved_characters_are_percent_encoded(text, encoded):
+def test_reserved_characters_are_percent_encoded(text: str, encoded: str) -> None:
     assert info_column.encode(text) == encoded
 
 
 @given(st.text())
-def test_encoding_can_be_undone_and_leaves_nothing_reserved(text):
+def test_encoding_can_be_undone_and_leaves_nothing_reserved(text: str) -> None:
     encoded = info_column.encode(text)
     assert not set(encoded) & set(";=,| \t\n\r\v\f")
     assert encoded.isprintable() or not text.isprintable()
@@ -67,7 +69,7 @@ def test_encoding_can_be_undone_and_leaves_nothing_reserved(text):
     assert urllib.parse.unquote(encoded, errors="surrogatepass") == text
 
 
-def test_info_of_one_alt():
+def test_info_of_one_alt() -> None:
     info = info_column.format_info([scored("C", VS_SPLICE=1.5, VS_SPLICE_GENE="A;B")]).decode().split(";")
     assert info[:4] == ["VS_STATUS=OK", "VS_SPLICE=1.5", "VS_SPLICE_GENE=A%3BB", "VS_SS=."]
     assert [pair.partition("=")[0] for pair in info] == [field.id for field in fields.FIELDS]
@@ -76,7 +78,7 @@ def test_info_of_one_alt():
     )
 
 
-def test_info_of_several_alts_keeps_their_order():
+def test_info_of_several_alts_keeps_their_order() -> None:
     alleles = [
         AlleleResult(alt="<DEL>", status=Status.SYMBOLIC),
         scored("G", VS_RNA=2.0),
@@ -90,18 +92,18 @@ def test_info_of_several_alts_keeps_their_order():
     assert info["VS"].endswith("T|ATAC||||||")
 
 
-def test_without_details_the_field_is_left_out():
+def test_without_details_the_field_is_left_out() -> None:
     assert info_column.format_info([AlleleResult(alt="*", status=Status.SYMBOLIC)]).endswith(b";VS_POLYA=.")
 
 
 @pytest.mark.parametrize(
     ("info", "appended"), [(b".", b"X=1"), (b"", b"X=1"), (b"A", b"A;X=1"), (b"A=2;", b"A=2;X=1")]
 )
-def test_appending(info, appended):
+def test_appending(info: bytes, appended: bytes) -> None:
     assert info_column.append_info(info, b"X=1") == appended
 
 
-def test_stripping_takes_only_ours():
+def test_stripping_takes_only_ours() -> None:
     info = b"VSX=1;VS_STATUS=OK;A=VS;VS=a|b;VS_SPLICE;B"
     assert info_column.find_existing(info) == ["VS_STATUS", "VS", "VS_SPLICE"]
     assert info_column.strip_info(info) == b"VSX=1;A=VS;B"
@@ -109,6 +111,6 @@ def test_stripping_takes_only_ours():
     assert info_column.find_existing(b"AC=1") == []
 
 
-def test_an_unknown_value_field_is_refused():
+def test_an_unknown_value_field_is_refused() -> None:
     with pytest.raises(ValueError, match="VS_SPILCE"):
         AlleleResult(alt="C", status=Status.OK, fields={"VS_SPILCE": 1.0})

@@ -1,3 +1,5 @@
+"""Test that a VCF header keeps its lines and declares what is added, once."""
+
 import pytest
 
 from tests.io.samples import COLUMNS, CONTIGS, META, PROVENANCE

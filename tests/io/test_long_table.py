@@ -1,6 +1,9 @@
+"""Test the table of all scores: its columns, row groups and bytes, and the scores that it refuses."""
+
 import dataclasses
 import math
 import os
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -51,13 +54,13 @@ def results(count: int = 1, matrices: tuple[ScoreMatrix, ...] = (ATAC, RNA, JUNC
     ]
 
 
-def write(path, rows: list[RecordResult]) -> None:
+def write(path: Path, rows: list[RecordResult]) -> None:
     with LongTableWriter(path, TRACKS, PROVENANCE) as writer:
         for row in rows:
             writer.write(row)
 
 
-def test_columns_and_types(tmp_path):
+def test_columns_and_types(tmp_path: Path) -> None:
     write(tmp_path / "out.parquet", results())
     schema = pq.read_schema(tmp_path / "out.parquet")
     text = pa.dictionary(pa.int32(), pa.string())
@@ -92,7 +95,7 @@ def test_columns_and_types(tmp_path):
     assert metadata.items() >= PROVENANCE.items()
 
 
-def test_rows_are_named(tmp_path):
+def test_rows_are_named(tmp_path: Path) -> None:
     path = tmp_path / "out.parquet"
     write(path, results())
     table = pd.read_parquet(path).astype(object)
@@ -139,7 +142,7 @@ def test_rows_are_named(tmp_path):
     assert table["quantile_score"].isna().all()
 
 
-def test_variant_and_window_are_named_as_alphagenome_names_them(tmp_path):
+def test_variant_and_window_are_named_as_alphagenome_names_them(tmp_path: Path) -> None:
     with LongTableWriter(tmp_path / "out.parquet", TRACKS, PROVENANCE) as writer:
         for result in results(2, matrices=(ATAC,)):
             window = Window(chrom="chr1", start0=-20, end0=180)
@@ -151,7 +154,7 @@ def test_variant_and_window_are_named_as_alphagenome_names_them(tmp_path):
     assert set(table["scored_interval"]) == {"chr1:-20-180:."}
 
 
-def test_columns_of_the_previous_release_are_read_by_their_current_names(tmp_path):
+def test_columns_of_the_previous_release_are_read_by_their_current_names(tmp_path: Path) -> None:
     write(tmp_path / "out.parquet", results())
     table = pq.read_table(tmp_path / "out.parquet")
     old_name = {current: old for old, current in tidy.RENAMED.items()}
@@ -166,7 +169,7 @@ def test_columns_of_the_previous_release_are_read_by_their_current_names(tmp_pat
     assert old.to_pydict() == current.to_pydict()
 
 
-def test_site_positions_are_1_based_and_null_where_there_is_none(tmp_path):
+def test_site_positions_are_1_based_and_null_where_there_is_none(tmp_path: Path) -> None:
     sites = block_of(Output.RNA_SEQ, [[1, 2], [3, math.nan], [4, math.nan]], genes=(MYGENE,) * 3)
     sites = dataclasses.replace(sites, positions=np.array([0, 2**40, -1]))
     write(tmp_path / "out.parquet", results(1, matrices=(ATAC, JUNCTIONS, sites)))
@@ -178,7 +181,7 @@ def test_site_positions_are_1_based_and_null_where_there_is_none(tmp_path):
     assert table.loc["RNA_SEQ", "junction_Start"].isna().all()
 
 
-def test_duckdb_queries_it(tmp_path):
+def test_duckdb_queries_it(tmp_path: Path) -> None:
     path = tmp_path / "out.parquet"
     write(path, results(10))
     answer = duckdb.sql(
@@ -189,7 +192,9 @@ def test_duckdb_queries_it(tmp_path):
 
 
 @pytest.mark.parametrize("group_rows", [1, 4, 9, 10, 1000])
-def test_row_groups_are_full_but_for_the_last(tmp_path, monkeypatch, group_rows):
+def test_row_groups_are_full_but_for_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group_rows: int
+) -> None:
     path, whole = tmp_path / "out.parquet", tmp_path / "whole.parquet"
     write(whole, results(5))
     monkeypatch.setattr(long_table, "ROW_GROUP_ROWS", group_rows)
@@ -204,7 +209,7 @@ def test_row_groups_are_full_but_for_the_last(tmp_path, monkeypatch, group_rows)
     )
 
 
-def test_each_row_group_has_only_the_words_it_uses(tmp_path, monkeypatch):
+def test_each_row_group_has_only_the_words_it_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_table, "ROW_GROUP_ROWS", 2)
     write(tmp_path / "out.parquet", results(2, matrices=(RNA, ATAC)))
     file = pq.ParquetFile(tmp_path / "out.parquet", read_dictionary=["variant_scorer"])
@@ -215,7 +220,7 @@ def test_each_row_group_has_only_the_words_it_uses(tmp_path, monkeypatch):
     assert words == [["RNA_SEQ"], ["RNA_SEQ", "ATAC"], ["ATAC", "RNA_SEQ"], ["RNA_SEQ"], ["ATAC"]]
 
 
-def test_the_same_results_give_the_same_bytes(tmp_path):
+def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.parquet", "b.parquet"):
         write(tmp_path / name, results(20))
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
@@ -224,12 +229,12 @@ def test_the_same_results_give_the_same_bytes(tmp_path):
 @pytest.mark.parametrize(
     "rows", [[], results(3, matrices=()), results(3, matrices=(EMPTY,))], ids=["none", "no blocks", "nan"]
 )
-def test_nothing_scored_is_an_empty_table(tmp_path, rows):
+def test_nothing_scored_is_an_empty_table(tmp_path: Path, rows: list[RecordResult]) -> None:
     write(tmp_path / "out.parquet", rows)
     assert pd.read_parquet(tmp_path / "out.parquet").shape == (0, 25)
 
 
-def test_scores_that_do_not_fit_the_tracks_are_refused(tmp_path):
+def test_scores_that_do_not_fit_the_tracks_are_refused(tmp_path: Path) -> None:
     wrong = block_of(Output.ATAC, [[1, 2]])
     with pytest.raises(PluginError, match=r"scorer ATAC\n.*\(1, 2\), expected \(1, 3\)"):
         write(tmp_path / "out.parquet", results(1, matrices=(wrong,)))
@@ -238,6 +243,6 @@ def test_scores_that_do_not_fit_the_tracks_are_refused(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_an_impossible_place_is_refused(tmp_path):
+def test_an_impossible_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         write(tmp_path / "absent" / "out.parquet", [])

@@ -1,3 +1,5 @@
+"""Test that VCF and BCF are read record by record, and that truncated or malformed files are refused."""
+
 import contextlib
 import gzip
 import os

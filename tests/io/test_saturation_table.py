@@ -65,7 +65,7 @@ def draw(path: pathlib.Path, scorer: str = "SPLICE_SITES") -> SaturationFigureWr
     return writer
 
 
-def test_table_has_a_row_per_substitution_scorer_and_gene(tmp_path):
+def test_table_has_a_row_per_substitution_scorer_and_gene(tmp_path: pathlib.Path) -> None:
     with SaturationWriter(tmp_path / "out.parquet", {"vepscoreVersion": "1"}) as writer:
         for result in make_results():
             writer.write(result)
@@ -80,7 +80,7 @@ def test_table_has_a_row_per_substitution_scorer_and_gene(tmp_path):
     assert set(first["variant_id"]) == {f"chr1:1001:{first['ref'].iloc[0]}>G"}
 
 
-def test_table_without_scores_is_whole(tmp_path):
+def test_table_without_scores_is_whole(tmp_path: pathlib.Path) -> None:
     with SaturationWriter(tmp_path / "out.parquet", {}):
         pass
     table = pd.read_parquet(tmp_path / "out.parquet")
@@ -88,7 +88,7 @@ def test_table_without_scores_is_whole(tmp_path):
     assert list(table.columns[[0, -1]]) == ["variant_id", "raw_score"]
 
 
-def test_largest_score_is_largest_in_size():
+def test_largest_score_is_largest_in_size() -> None:
     allele = make_results()[0].alleles[1]
     assert largest_score(allele, "SPLICE_SITES") == -1.0
     assert largest_score(allele, "VS_SPLICE") == -2.0
@@ -103,11 +103,11 @@ def make_matrix() -> SaturationMatrix:
     )
 
 
-def test_mean_effect_is_over_what_was_scored():
+def test_mean_effect_is_over_what_was_scored() -> None:
     np.testing.assert_allclose(make_matrix().mean_effect, [-0.5 / 3, 0, 2, 0])
 
 
-def test_letters_are_as_high_as_the_mean_effect_and_stand_at_their_position():
+def test_letters_are_as_high_as_the_mean_effect_and_stand_at_their_position() -> None:
     logo, heat, _ = draw_saturation(make_matrix()).axes
     boxes = [patch.get_path().get_extents() for patch in logo.patches]
     assert [(box.y0, box.y1) for box in boxes] == [
@@ -118,7 +118,7 @@ def test_letters_are_as_high_as_the_mean_effect_and_stand_at_their_position():
     assert heat.get_xlim() == (1_000.5, 1_004.5)
 
 
-def test_heat_map_is_centred_on_zero_and_marks_the_reference():
+def test_heat_map_is_centred_on_zero_and_marks_the_reference() -> None:
     _, heat, _ = draw_saturation(make_matrix()).axes
     (image,) = heat.images
     assert image.get_clim() == (-3.0, 3.0)
@@ -127,13 +127,13 @@ def test_heat_map_is_centred_on_zero_and_marks_the_reference():
     assert [label.get_text() for label in heat.get_yticklabels()] == list("ACGT")
 
 
-def test_picture_without_scores_can_be_drawn(tmp_path):
+def test_picture_without_scores_can_be_drawn(tmp_path: pathlib.Path) -> None:
     draw(tmp_path / "none.png", scorer="CAGE")
     assert (tmp_path / "none.png").stat().st_size > 1_000
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png"])
-def test_same_scores_give_the_same_picture(tmp_path, suffix):
+def test_same_scores_give_the_same_picture(tmp_path: pathlib.Path, suffix: str) -> None:
     draw(tmp_path / f"one.{suffix}")
     draw(tmp_path / f"two.{suffix}")
     data = (tmp_path / f"one.{suffix}").read_bytes()

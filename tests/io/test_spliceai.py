@@ -13,6 +13,7 @@ from vepscore.contract import GeneSite
 from vepscore.engine.summary import summarize_details
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.alleles import Allele, Status
+from vepscore.genome.annotation import Annotation
 from vepscore.io.header import FIXED_COLUMNS, VcfHeader
 from vepscore.io.records import Record, open_records
 from vepscore.io.results import AlleleResult, Detail, RecordResult
@@ -37,7 +38,7 @@ NOWHERE = ("0.00", 0)
 
 
 @pytest.fixture(scope="module")
-def annotation(tmp_path_factory: pytest.TempPathFactory):
+def annotation(tmp_path_factory: pytest.TempPathFactory) -> Annotation:
     return read_annotation(tmp_path_factory.mktemp("annotation"))
 
 
@@ -49,7 +50,9 @@ def signal(*places: tuple[str, int, float]) -> np.ndarray:
     return values
 
 
-def result_of(annotation, ref: str, alt: str, reference: np.ndarray, alternate: np.ndarray) -> RecordResult:
+def result_of(
+    annotation: Annotation, ref: str, alt: str, reference: np.ndarray, alternate: np.ndarray
+) -> RecordResult:
     """The record of one ALT at POS1, scored."""
     site = GeneSite(
         allele=Allele(chrom="chr1", pos0=POS1 - 1, ref=ref, alt=alt), window=WINDOW, annotation=annotation
@@ -137,15 +140,23 @@ TABLE = {
 
 @pytest.mark.parametrize(("alleles", "reference", "alternate", "plus", "minus"), TABLE.values(), ids=TABLE)
 def test_scores_and_positions_of_both_strands(
-    annotation, tmp_path, alleles, reference, alternate, plus, minus
-):
+    annotation: Annotation,
+    tmp_path: Path,
+    alleles: tuple[str, str],
+    reference: list[tuple[str, int, float]],
+    alternate: list[tuple[str, int, float]],
+    plus: list[tuple[str, int]],
+    minus: list[tuple[str, int]],
+) -> None:
     result = result_of(annotation, *alleles, signal(*reference), signal(*alternate))
     path = write(tmp_path / "out.vcf", result)
     assert values_of(path) == {(alleles[1], "Plus"): plus, (alleles[1], "Minus"): minus}
 
 
 @pytest.mark.parametrize("alleles", [("A", "C"), ("A", "ACGTA"), ("ACGTA", "A")])
-def test_positions_are_where_spliceai_lines_alleles_up(annotation, tmp_path, alleles):
+def test_positions_are_where_spliceai_lines_alleles_up(
+    annotation: Annotation, tmp_path: Path, alleles: tuple[str, str]
+) -> None:
     """Deleted bases have no signal; inserted ones and the base before them have their largest."""
     ref_bp, alt_bp = map(len, alleles)
     rng = np.random.default_rng(5)
@@ -162,7 +173,7 @@ def test_positions_are_where_spliceai_lines_alleles_up(annotation, tmp_path, all
         assert values_of(path)[alleles[1], gene] == expected
 
 
-def test_one_line_for_each_alt_and_gene(tmp_path):
+def test_one_line_for_each_alt_and_gene(tmp_path: Path) -> None:
     alleles = (scored("C", "A1", "A2"), scored("g", "A1", "A2"), scored("<DEL>", status=Status.SYMBOLIC))
     path = write(tmp_path / "out.vcf.gz", record_of("chr1", 150, "a", *alleles), record_of("chr1", 160, "T"))
     numbers = "0.00|0.00|0.50|0.00|0|0|50|0"
@@ -189,7 +200,9 @@ def events_of(gene_id: str, symbol: str, **scores: float) -> list[Detail]:
 
 @pytest.mark.parametrize("other_id", ["ENSG1", "ENSG2"])
 @pytest.mark.parametrize("turned", [False, True])
-def test_gene_with_several_loci_has_one_line_of_the_largest(tmp_path, other_id, turned):
+def test_gene_with_several_loci_has_one_line_of_the_largest(
+    tmp_path: Path, other_id: str, turned: bool
+) -> None:
     """VEP's plug-in takes the last line of a symbol, whichever locus or gene of that name it is about."""
     loci = [
         events_of("ENSG1", "A1", acceptor_gain=0.75, donor_loss=-0.25),
@@ -205,7 +218,7 @@ def test_gene_with_several_loci_has_one_line_of_the_largest(tmp_path, other_id, 
         assert Counts.parse(records.header).lines == 1
 
 
-def test_lines_are_sorted_and_indexed(tmp_path):
+def test_lines_are_sorted_and_indexed(tmp_path: Path) -> None:
     places = [("chr2", 7), ("chr1", 300), ("chr1", 100), ("chr2", 5), ("chr1", 300)]
     results = [
         record_of(chrom, pos1, "A", scored("CGT"[index % 3], "A1"))
@@ -223,7 +236,7 @@ def test_lines_are_sorted_and_indexed(tmp_path):
     assert {each.name for each in tmp_path.iterdir()} == {"out.vcf.gz", "out.vcf.gz.tbi"}
 
 
-def test_header_says_whose_scores_these_are(tmp_path):
+def test_header_says_whose_scores_these_are(tmp_path: Path) -> None:
     path = write(tmp_path / "out.vcf.gz", record_of("chr1", 150, "A", scored("C", "A1")))
     header = run_tool("bcftools", "view", "-h", "--no-version", path)
     assert (
@@ -241,7 +254,7 @@ def test_header_says_whose_scores_these_are(tmp_path):
     assert "##contig=<ID=chr1,length=248956422>\n" in header
 
 
-def test_alleles_without_lines_are_counted(tmp_path):
+def test_alleles_without_lines_are_counted(tmp_path: Path) -> None:
     alleles = (scored("C", "A1", "A2"), scored("G"), AlleleResult(alt="*", status=Status.SYMBOLIC))
     path = write(tmp_path / "out.vcf", record_of("chr1", 150, "A", *alleles))
     line = "##vepscoreSpliceAICounts=2 lines of 1 alleles; left out: 1 not scored, 1 in no gene"
@@ -254,13 +267,13 @@ def test_alleles_without_lines_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["out.vcf", "out.vcf.gz"])
-def test_file_without_lines(tmp_path, name):
+def test_file_without_lines(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / name, record_of("chr1", 150, "A", scored("C")))
     assert lines_of(path) == []
     assert run_tool("bcftools", "view", "-H", path) == ""
 
 
-def test_contig_that_the_header_lacks_is_declared(tmp_path):
+def test_contig_that_the_header_lacks_is_declared(tmp_path: Path) -> None:
     places = [("odd", 5), ("chr1", 7), ("odd", 3)]
     path = write(
         tmp_path / "out.vcf.gz",
@@ -269,7 +282,7 @@ def test_contig_that_the_header_lacks_is_declared(tmp_path):
     assert run_tool("bcftools", "query", "-f", "%CHROM:%POS\n", path) == "chr1:7\nodd:3\nodd:5\n"
 
 
-def test_names_are_encoded_and_a_gene_without_one_has_its_id(tmp_path):
+def test_names_are_encoded_and_a_gene_without_one_has_its_id(tmp_path: Path) -> None:
     detail = Detail(scorer="SPLICE_EVENTS", score=0.5, gene_id="ENSG1", track="donor_gain:160")
     details = [
         Detail(scorer="SPLICE_EVENTS", score=0.0, gene_id="ENSG1", track=kind)
@@ -280,14 +293,14 @@ def test_names_are_encoded_and_a_gene_without_one_has_its_id(tmp_path):
     assert {gene for _, gene in values_of(path)} == {"ENSG1", "a%7Cb%2C%20c"}
 
 
-def test_same_results_same_bytes(tmp_path):
+def test_same_results_same_bytes(tmp_path: Path) -> None:
     results = [record_of("chr1", 150, "A", scored("C", "A1")), record_of("chr1", 90, "A", scored("C", "A1"))]
     first, again = (write(tmp_path / name, *results).read_bytes() for name in ("a.vcf.gz", "b.vcf.gz"))
     assert first == again
     assert (tmp_path / "a.vcf.gz.tbi").read_bytes() == (tmp_path / "b.vcf.gz.tbi").read_bytes()
 
 
-def test_failure_leaves_nothing(tmp_path):
+def test_failure_leaves_nothing(tmp_path: Path) -> None:
     def fail() -> None:
         with SpliceAiWriter(tmp_path / "out.vcf.gz", HEADER) as writer:
             writer.write(record_of("chr1", 150, "A", scored("C", "A1")))
@@ -299,7 +312,7 @@ def test_failure_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["out.bcf", "-", "out.tsv"])
-def test_other_kinds_are_refused(tmp_path, name):
+def test_other_kinds_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"expected a name that ends in .vcf or .vcf.gz"):
         SpliceAiWriter(tmp_path / name, HEADER)
 
@@ -314,7 +327,7 @@ def as_the_plug_in_reads(lines: Sequence[str]) -> dict[tuple[str, ...], str]:
     return found
 
 
-def test_plug_in_finds_each_alt_and_gene(tmp_path):
+def test_plug_in_finds_each_alt_and_gene(tmp_path: Path) -> None:
     alleles = (scored("C", "A1", "A2"), scored("AT", "A1"))
     path = write(tmp_path / "out.vcf.gz", record_of("chr1", 150, "A", *alleles))
     lines = run_tool("tabix", path, "chr1:150-151").splitlines()

@@ -1,3 +1,5 @@
+"""Test annotated VCF and BCF: records come out as they went in, with our fields and an index."""
+
 import gzip
 import logging
 import os
@@ -42,7 +44,7 @@ def annotate(source: Path, target: Path | str, *, overwrite: bool = False) -> No
 
 
 @pytest.fixture
-def source(tmp_path):
+def source(tmp_path: Path) -> Path:
     path = tmp_path / "in.vcf"
     path.write_bytes(vcf_bytes(*RECORDS, columns=WITH_SAMPLE))
     return path
@@ -55,7 +57,7 @@ def without_ours(line: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_bcftools_reads_what_is_written_without_a_word(tmp_path, source, suffix):
+def test_bcftools_reads_what_is_written_without_a_word(tmp_path: Path, source: Path, suffix: str) -> None:
     target = tmp_path / f"out{suffix}"
     annotate(source, target)
     text = run_tool("bcftools", "view", "--no-version", target)
@@ -71,7 +73,7 @@ def test_bcftools_reads_what_is_written_without_a_word(tmp_path, source, suffix)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_header_with_spaces_declares_what_it_says(tmp_path, suffix):
+def test_header_with_spaces_declares_what_it_says(tmp_path: Path, suffix: str) -> None:
     """Every name is declared for BCF, and no contig is declared twice."""
     source, target = tmp_path / "in.vcf", tmp_path / f"out{suffix}"
     spaced = tuple(line.replace(",", ", ") for line in META[1:])
@@ -90,7 +92,7 @@ def test_header_with_spaces_declares_what_it_says(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(("suffix", "index"), [(".vcf.gz", ".tbi"), (".bcf", ".csi")])
-def test_compressed_output_is_indexed(tmp_path, source, suffix, index):
+def test_compressed_output_is_indexed(tmp_path: Path, source: Path, suffix: str, index: str) -> None:
     target = tmp_path / f"out{suffix}"
     annotate(source, target)
     assert sorted(os.listdir(tmp_path)) == ["in.vcf", f"out{suffix}", f"out{suffix}{index}"]
@@ -105,7 +107,7 @@ def test_compressed_output_is_indexed(tmp_path, source, suffix, index):
 
 
 @pytest.mark.parametrize("suffix", [".vcf", ".vcf.gz"])
-def test_records_keep_their_bytes(tmp_path, source, suffix):
+def test_records_keep_their_bytes(tmp_path: Path, source: Path, suffix: str) -> None:
     target = tmp_path / f"out{suffix}"
     annotate(source, target)
     before, after = read_all(source)[1], read_all(target)[1]
@@ -115,7 +117,7 @@ def test_records_keep_their_bytes(tmp_path, source, suffix):
     assert after[1].line.split(b"\t")[7].startswith(b"VS_STATUS=OK,OK;")
 
 
-def test_split_vep_reads_the_detail_field(tmp_path, source):
+def test_split_vep_reads_the_detail_field(tmp_path: Path, source: Path) -> None:
     target = tmp_path / "out.vcf.gz"
     annotate(source, target)
     form = r"%POS %ALLELE %SCORER %SYMBOL %SCORE %TRACK %BIOSAMPLE\n"
@@ -130,7 +132,9 @@ def test_split_vep_reads_the_detail_field(tmp_path, source):
     ]
 
 
-def test_standard_output_is_plain_vcf(source, tmp_path, capfdbinary):
+def test_standard_output_is_plain_vcf(
+    source: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
     annotate(source, "-")
     annotate(source, tmp_path / "out.vcf")
     captured = capfdbinary.readouterr()
@@ -139,14 +143,16 @@ def test_standard_output_is_plain_vcf(source, tmp_path, capfdbinary):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_the_same_input_gives_the_same_bytes(tmp_path, source, suffix):
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path, source: Path, suffix: str) -> None:
     first, second = tmp_path / f"first{suffix}", tmp_path / f"second{suffix}"
     annotate(source, first)
     annotate(source, second)
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_unsorted_records_are_written_without_index(tmp_path, caplog, capfd):
+def test_unsorted_records_are_written_without_index(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     source, target = tmp_path / "in.vcf", tmp_path / "out.vcf.gz"
     source.write_bytes(vcf_bytes("chr1 9 . A C . . .", "chr1 5 . A C . . ."))
     target.with_name("out.vcf.gz.tbi").write_text("of an older output")
@@ -158,7 +164,7 @@ def test_unsorted_records_are_written_without_index(tmp_path, caplog, capfd):
     assert [record.pos1 for record in read_all(target)[1]] == [9, 5]
 
 
-def test_positions_too_large_for_tbi_get_a_csi(tmp_path):
+def test_positions_too_large_for_tbi_get_a_csi(tmp_path: Path) -> None:
     source, target = tmp_path / "in.vcf", tmp_path / "out.vcf.gz"
     source.write_bytes(vcf_bytes("chr1 9 . A C . . .", "chr1 600000000 . A C . . ."))
     annotate(source, target)
@@ -174,7 +180,7 @@ def test_positions_too_large_for_tbi_get_a_csi(tmp_path):
         ("chr1 1 . A C . . . GT:AD 0/1:3", "FORMAT 'AD'"),
     ],
 )
-def test_bcf_cannot_hold_what_is_not_declared(tmp_path, record, name):
+def test_bcf_cannot_hold_what_is_not_declared(tmp_path: Path, record: str, name: str) -> None:
     source = tmp_path / "in.vcf"
     source.write_bytes(vcf_bytes(record, columns=WITH_SAMPLE if "GT" in record else COLUMNS))
     with pytest.raises(OutputError, match=rf"record 0, chr1:1 .*\n.*{name}") as caught:
@@ -184,7 +190,7 @@ def test_bcf_cannot_hold_what_is_not_declared(tmp_path, record, name):
     annotate(source, tmp_path / "out.vcf.gz")
 
 
-def test_what_htslib_refuses_is_an_error(tmp_path, capfd):
+def test_what_htslib_refuses_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "in.vcf"
     source.write_bytes(vcf_bytes("chr1 1 . A C . . . GT 0/1:3", columns=WITH_SAMPLE))
     with pytest.raises(OutputError, match="cannot be written as BCF"):
@@ -193,7 +199,7 @@ def test_what_htslib_refuses_is_an_error(tmp_path, capfd):
     assert "number of FORMAT fields" in capfd.readouterr().err
 
 
-def test_a_contig_not_declared_cannot_be_written_to_bcf(tmp_path):
+def test_a_contig_not_declared_cannot_be_written_to_bcf(tmp_path: Path) -> None:
     source, target = tmp_path / "in.vcf", tmp_path / "out.bcf"
     source.write_bytes(vcf_bytes("chrUn 1 . A C . . ."))
     annotate(source, target)  # declared, since the file was scanned
@@ -205,7 +211,7 @@ def test_a_contig_not_declared_cannot_be_written_to_bcf(tmp_path):
         writer.write(result_of(records[0]))
 
 
-def test_annotated_input_is_refused_or_overwritten(tmp_path, source):
+def test_annotated_input_is_refused_or_overwritten(tmp_path: Path, source: Path) -> None:
     first, second = tmp_path / "first.vcf", tmp_path / "second.vcf"
     annotate(source, first)
     with pytest.raises(InputError, match="without these fields"):
@@ -214,7 +220,7 @@ def test_annotated_input_is_refused_or_overwritten(tmp_path, source):
     assert second.read_bytes() == first.read_bytes()
 
 
-def test_our_fields_without_a_declaration_are_refused(tmp_path):
+def test_our_fields_without_a_declaration_are_refused(tmp_path: Path) -> None:
     source = tmp_path / "in.vcf"
     source.write_bytes(vcf_bytes("chr1 1 . A C . . VS_STATUS=OK"))
     with pytest.raises(InputError, match=r"record 0, chr1:1\n.*already has VS_STATUS in INFO"):
@@ -223,13 +229,13 @@ def test_our_fields_without_a_declaration_are_refused(tmp_path):
     assert (tmp_path / "out.vcf").read_bytes().count(b"VS_STATUS=") == 1
 
 
-def test_another_suffix_is_refused(tmp_path, source):
+def test_another_suffix_is_refused(tmp_path: Path, source: Path) -> None:
     with pytest.raises(UsageError, match=r"\.vcf\.gz"):
         AnnotatedVcfWriter(tmp_path / "out.txt", read_all(source)[0])
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_failure_leaves_nothing(tmp_path, source, suffix):
+def test_a_failure_leaves_nothing(tmp_path: Path, source: Path, suffix: str) -> None:
     header, records = read_all(source)
     out = tmp_path / "results"
     out.mkdir()
@@ -240,12 +246,12 @@ def test_a_failure_leaves_nothing(tmp_path, source, suffix):
     assert os.listdir(out) == []
 
 
-def test_results_must_fit_the_record(source):
+def test_results_must_fit_the_record(source: Path) -> None:
     with pytest.raises(ValueError, match="0 results for 2 ALTs"):
         RecordResult(record=read_all(source)[1][1], alleles=())
 
 
-def test_a_real_file_comes_out_as_it_went_in(tmp_path):
+def test_a_real_file_comes_out_as_it_went_in(tmp_path: Path) -> None:
     source = need("data/clinvar_2016.hg38.vcf.gz")
     contigs = {name: 300_000_000 for name in ("chr1", "chr2", "chr16")}
     target = tmp_path / "out.vcf.gz"
@@ -285,7 +291,7 @@ ALT = st.text("ACGTNacgt", min_size=1, max_size=5) | st.sampled_from(
 
 
 @st.composite
-def vcf_lines(draw, samples: int) -> bytes:
+def vcf_lines(draw: st.DrawFn, samples: int) -> bytes:
     """A record with arbitrary text where a VCF allows it."""
     fixed = [
         draw(TEXT),
@@ -302,7 +308,7 @@ def vcf_lines(draw, samples: int) -> bytes:
 
 
 @st.composite
-def vcf_bodies(draw) -> tuple[str, list[bytes]]:
+def vcf_bodies(draw: st.DrawFn) -> tuple[str, list[bytes]]:
     """The column line of a file, and its records."""
     samples = draw(st.integers(0, 3))
     names = "".join(f"\tS{number}" for number in range(samples))
@@ -312,7 +318,7 @@ def vcf_bodies(draw) -> tuple[str, list[bytes]]:
 
 @settings(max_examples=150, deadline=None)
 @given(vcf_bodies())
-def test_records_of_any_kind_come_out_as_they_went_in(body):
+def test_records_of_any_kind_come_out_as_they_went_in(body: tuple[str, list[bytes]]) -> None:
     columns, lines = body
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.vcf"), Path(folder, "out.vcf")
