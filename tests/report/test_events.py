@@ -120,7 +120,14 @@ CASES = [
 
 
 @pytest.mark.parametrize(("strand", "changes", "kind", "region", "exon_change_bp", "distance_bp"), CASES)
-def test_truth_table(strand, changes, kind, region, exon_change_bp, distance_bp):
+def test_truth_table(
+    strand: str,
+    changes: list[SiteChange],
+    kind: EventKind,
+    region: tuple[int, int] | None,
+    exon_change_bp: int | None,
+    distance_bp: int | None,
+) -> None:
     call = call_event(changes, GENES[strand])
     found = (call.kind, call.region, call.exon_change_bp, call.distance_bp)
     assert found == (kind, region, exon_change_bp, distance_bp)
@@ -128,12 +135,12 @@ def test_truth_table(strand, changes, kind, region, exon_change_bp, distance_bp)
     assert call_event(changes[::-1], GENES[strand]) == call
 
 
-def test_leading_change_comes_first_in_the_evidence():
+def test_leading_change_comes_first_in_the_evidence() -> None:
     changes = [donor(2119, -0.4), donor(2109, 0.9), acceptor(3000, -0.3), acceptor(2501, 0.1)]
     assert call_event(changes, GENES["+"]).evidence == (changes[1], changes[0])
 
 
-def test_skipped_exons_are_counted():
+def test_skipped_exons_are_counted() -> None:
     assert call_event([acceptor(2000, -0.5), donor(3089, -0.6)], GENES["+"]).exons == 2
     assert call_event([acceptor(2000, -0.5)], GENES["+"]).exons == 1
 
@@ -147,7 +154,9 @@ def test_skipped_exons_are_counted():
         ("-", acceptor(2600, 0.5), (2120, 2501), (2501, 2601), 2501),
     ],
 )
-def test_junction_names_the_partner_of_a_gained_site(strand, gain, junction, region, partner0):
+def test_junction_names_the_partner_of_a_gained_site(
+    strand: str, gain: SiteChange, junction: tuple[int, int], region: tuple[int, int] | None, partner0: int
+) -> None:
     known = JunctionChange(2120, 3000, 9.0)
     junction = JunctionChange(*junction, 1.5)
     call = call_event([gain], GENES[strand], [known, junction])
@@ -157,7 +166,7 @@ def test_junction_names_the_partner_of_a_gained_site(strand, gain, junction, reg
     assert call_event([gain], GENES[strand], [known, weak]).partner0 is None
 
 
-def test_junctions_at_what_changed_are_evidence_strongest_first():
+def test_junctions_at_what_changed_are_evidence_strongest_first() -> None:
     junctions = [
         JunctionChange(1100, 2000, 1.0),  # to the lost acceptor
         JunctionChange(1100, 3000, 2.0),  # over the skipped exon
@@ -234,13 +243,13 @@ def test_a_junction_supports_skipping_where_it_covers_the_exon(
     assert call.junctions == ((junction,) if supports else ())
 
 
-def test_exon_of_most_transcripts_is_the_one_skipped():
+def test_exon_of_most_transcripts_is_the_one_skipped() -> None:
     short, long = Interval(2000, 2050), Interval(2000, 2120)
     transcripts = [(EXONS[0], middle, EXONS[3]) for middle in (short, long, long)]
     assert call_event([acceptor(2000, -0.8)], GeneModel("+", tuple(transcripts))).region == long
 
 
-def test_exon_inside_some_transcript_is_skipped_rather_than_retained_at_the_end_of_another():
+def test_exon_inside_some_transcript_is_skipped_rather_than_retained_at_the_end_of_another() -> None:
     gene = GeneModel("+", ((EXONS[1], EXONS[2]), EXONS))
     assert call_event([donor(2119, -0.8)], gene).kind == SKIPPED
 
@@ -255,8 +264,8 @@ def test_exon_inside_some_transcript_is_skipped_rather_than_retained_at_the_end_
     ],
 )
 def test_an_annotated_site_of_the_same_exon_that_stands_in_is_an_alternative_one(
-    strand, loss, gain, becomes, change_bp
-):
+    strand: str, loss: SiteChange, gain: SiteChange, becomes: tuple[int, int], change_bp: int
+) -> None:
     other = (EXONS[0], Interval(2012, 2105), *EXONS[2:])
     gene = GeneModel(strand, (EXONS, other))
     call = call_event([gain, loss], gene)
@@ -274,7 +283,7 @@ def test_an_annotated_site_of_the_same_exon_that_stands_in_is_an_alternative_one
     assert call_event([elsewhere, loss], gene).kind == SKIPPED
 
 
-def test_gene_of_one_exon():
+def test_gene_of_one_exon() -> None:
     gene = GeneModel("-", ((Interval(10, 90),),))
     assert call_event([donor(50, 0.9)], gene).region is None
     assert call_event([donor(10, -0.9)], gene).kind == NONE

@@ -3,9 +3,10 @@
 import base64
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.report.browser import chromium, open_page, requests  # noqa: F401 (a fixture)
@@ -14,7 +15,7 @@ from tests.report.scored import write_scored
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory) -> Path:
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of the small run, with tracks."""
     folder = tmp_path_factory.mktemp("page")
     scored = write_scored(folder)
@@ -22,32 +23,32 @@ def page(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def reader(chromium, page) -> Any:  # noqa: F811
+def reader(chromium: Chrome, page: Path) -> Chrome:  # noqa: F811
     open_page(chromium, page)
     return chromium
 
 
-def rows(reader: Any) -> list[Any]:
+def rows(reader: Chrome) -> list[WebElement]:
     return [row for row in reader.find_elements("css selector", "tr.variant") if row.is_displayed()]
 
 
-def variants(reader: Any) -> list[str]:
+def variants(reader: Chrome) -> list[str]:
     return [row.find_elements("css selector", "td")[1].text.lstrip("▸▾ ") for row in rows(reader)]
 
 
-def press(reader: Any, *keys: str) -> None:
+def press(reader: Chrome, *keys: str) -> None:
     for key in keys:
         reader.switch_to.active_element.send_keys(key)
 
 
-def focus_first(reader: Any) -> None:
+def focus_first(reader: Chrome) -> None:
     reader.execute_script("document.querySelector('tr.variant').focus()")
 
 
-def panels(reader: Any) -> list[Any]:
+def panels(reader: Chrome) -> list[WebElement]:
     """Return the panels, once each expanded row has one: they are unpacked in the background."""
 
-    def find(selector: str) -> list[Any]:
+    def find(selector: str) -> list[WebElement]:
         return reader.find_elements("css selector", selector)
 
     WebDriverWait(reader, 30).until(
@@ -67,18 +68,18 @@ KEYS = {
 
 
 class TestReading:
-    def test_nothing_is_fetched_and_nothing_fails(self, reader, page):
+    def test_nothing_is_fetched_and_nothing_fails(self, reader: Chrome, page: Path) -> None:
         rows(reader)[0].click()
         assert requests(reader) == [page.as_uri()]
         assert reader.get_log("browser") == []
 
-    def test_it_is_said_what_it_is_not_for(self, reader):
+    def test_it_is_said_what_it_is_not_for(self, reader: Chrome) -> None:
         assert "Not for clinical use" in reader.find_element("tag name", "header").text
 
-    def test_the_strongest_is_first(self, reader):
+    def test_the_strongest_is_first(self, reader: Chrome) -> None:
         assert variants(reader) == ["chr1:2001 A>C", "chr1:3050 A>G", "chr1:2131 G>A"]
 
-    def test_columns_sort_both_ways(self, reader):
+    def test_columns_sort_both_ways(self, reader: Chrome) -> None:
         button = reader.find_element("css selector", "button[data-key='variant']")
         button.click()
         assert variants(reader) == ["chr1:2001 A>C", "chr1:2131 G>A", "chr1:3050 A>G"]
@@ -86,7 +87,7 @@ class TestReading:
         assert variants(reader) == ["chr1:3050 A>G", "chr1:2131 G>A", "chr1:2001 A>C"]
         assert button.find_element("xpath", "..").get_attribute("aria-sort") == "descending"
 
-    def test_search_leaves_what_has_every_word(self, reader):
+    def test_search_leaves_what_has_every_word(self, reader: Chrome) -> None:
         reader.find_element("id", "search").send_keys("other chr1")
         assert variants(reader) == ["chr1:3050 A>G"]
         assert reader.find_element("id", "count").text == "1 of 3"
@@ -96,7 +97,7 @@ class TestReading:
 
 
 class TestKeyboard:
-    def test_rows_are_walked_opened_and_closed(self, reader):
+    def test_rows_are_walked_opened_and_closed(self, reader: Chrome) -> None:
         focus_first(reader)
         press(reader, KEYS["down"], KEYS["enter"])
         (panel,) = panels(reader)
@@ -108,7 +109,7 @@ class TestKeyboard:
         press(reader, KEYS["left"])
         assert panels(reader) == []
 
-    def test_escape_in_a_panel_closes_it_and_goes_back_to_its_row(self, reader):
+    def test_escape_in_a_panel_closes_it_and_goes_back_to_its_row(self, reader: Chrome) -> None:
         focus_first(reader)
         press(reader, KEYS["enter"], "\ue004")
         assert reader.switch_to.active_element.text == "Event"
@@ -116,12 +117,12 @@ class TestKeyboard:
         assert panels(reader) == []
         assert reader.switch_to.active_element.get_attribute("data-panel") == "0"
 
-    def test_slash_goes_to_the_search_and_down_to_the_rows(self, reader):
+    def test_slash_goes_to_the_search_and_down_to_the_rows(self, reader: Chrome) -> None:
         focus_first(reader)
         press(reader, "/", "3050", KEYS["down"])
         assert "chr1:3050" in reader.switch_to.active_element.text
 
-    def test_a_panel_moves_with_its_row(self, reader):
+    def test_a_panel_moves_with_its_row(self, reader: Chrome) -> None:
         focus_first(reader)
         press(reader, KEYS["enter"])
         button = reader.find_element("css selector", "button[data-key='rank']")
@@ -130,7 +131,7 @@ class TestKeyboard:
 
 
 class TestPanel:
-    def test_scores_stand_as_in_the_table(self, reader):
+    def test_scores_stand_as_in_the_table(self, reader: Chrome) -> None:
         rows(reader)[0].click()
         cells = [cell.text for cell in panels(reader)[0].find_elements("css selector", ".effects td")]
         assert {"0.75", "0.5", "1.25", "-0.75", "1,101–3,000", "2,001"} <= set(cells)
@@ -138,18 +139,18 @@ class TestPanel:
         tissues = [cell.text for cell in panels(reader)[0].find_elements("css selector", ".effects td")]
         assert {"heart UBERON:h", "left liver UBERON:l", "K562 UBERON:K"} <= set(tissues)
 
-    def test_event_is_in_words_and_in_the_name_of_the_picture(self, reader):
+    def test_event_is_in_words_and_in_the_name_of_the_picture(self, reader: Chrome) -> None:
         rows(reader)[0].click()
         assert "exon skipping" in panels(reader)[0].find_element("css selector", ".event").text
         label = reader.find_element("css selector", "svg.picture").get_attribute("aria-label")
         assert "acceptor loss -0.75 at 2001" in label
 
-    def test_picture_has_a_lane_for_all_that_is_known(self, reader):
+    def test_picture_has_a_lane_for_all_that_is_known(self, reader: Chrome) -> None:
         rows(reader)[0].click()
         texts = {text.text for text in reader.find_elements("css selector", "svg.picture text")}
         assert {"junctions", "splice sites", "site changes", "Main ▸", "DNASE", "D 0.90", "0.10"} <= texts
 
-    def test_a_button_shows_all_that_was_predicted(self, reader):
+    def test_a_button_shows_all_that_was_predicted(self, reader: Chrome) -> None:
         rows(reader)[0].click()
         height = reader.find_element("css selector", "svg.picture").rect["height"]
         reader.find_element("xpath", "//button[text()='All']").click()
@@ -158,13 +159,13 @@ class TestPanel:
         assert reader.find_element("css selector", "svg.picture").rect["height"] >= height
 
 
-def test_it_prints(reader):
+def test_it_prints(reader: Chrome) -> None:
     reader.find_element("id", "open-all").click()
     pdf = base64.b64decode(reader.print_page())
     assert pdf.startswith(b"%PDF") and len(pdf) > 20_000
 
 
-def test_text_of_the_input_is_never_markup(chromium, tmp_path):  # noqa: F811
+def test_text_of_the_input_is_never_markup(chromium: Chrome, tmp_path: Path) -> None:  # noqa: F811
     scored = write_hostile(tmp_path)
     path = make_report(scored.vcf, tmp_path / "hostile.html", annotation=scored.gtf)
     open_page(chromium, path)

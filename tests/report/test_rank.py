@@ -7,7 +7,9 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -59,12 +61,12 @@ SITES = ScoreMatrix(
 
 
 @pytest.fixture(scope="module")
-def scored(tmp_path_factory) -> Scored:
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Scored:
     return write_scored(tmp_path_factory.mktemp("scored"))
 
 
 @pytest.fixture(params=["vcf", "parquet"])
-def either(request, scored):
+def either(request: pytest.FixtureRequest, scored: Scored) -> Path:
     return getattr(scored, request.param)
 
 
@@ -85,12 +87,12 @@ def renamed(scored: Scored, folder: Path, **names: str) -> list[Path]:
 
 
 @pytest.fixture
-def on_contig(scored, tmp_path):
+def on_contig(scored: Scored, tmp_path: Path) -> Callable[[str], list[Path]]:
     return lambda name: renamed(scored, tmp_path, chr1=name)
 
 
 @pytest.fixture(scope="module")
-def clones(scored, tmp_path_factory) -> list[Path]:
+def clones(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The scored run, with names and ids of clone genes in place of MAIN and OTHER."""
     return renamed(
         scored,
@@ -102,7 +104,7 @@ def clones(scored, tmp_path_factory) -> list[Path]:
     )
 
 
-def ranked(source, by="splice", **options) -> Ranking:
+def ranked(source: Path, by: str = "splice", **options: Any) -> Ranking:
     return rank(RankingOptions(source=str(source), by=by, **options))
 
 
@@ -129,25 +131,25 @@ def rows_of(ranking: Ranking) -> list[dict[str, str]]:
 
 
 class TestOrder:
-    def test_strongest_first_and_of_equals_the_first_in_the_file(self, either):
+    def test_strongest_first_and_of_equals_the_first_in_the_file(self, either: Path) -> None:
         ranking = ranked(either)
         assert places(ranking) == ALL
         assert [row.rank for row in ranking.rows] == [1, 2, 3]
         assert [round(row.measure.value, 6) for row in ranking.rows] == [1.5, 1.5, 0.75]
         assert [row.measure.gene for row in ranking.rows] == ["Main", "Other", "Main"]
 
-    def test_signed_scores_by_their_size(self, either):
+    def test_signed_scores_by_their_size(self, either: Path) -> None:
         ranking = ranked(either, "dnase")
         assert places(ranking) == [(1, 0), (0, 0), (2, 0)]
         assert [row.measure.value for row in ranking.rows] == [-0.75, 0.5, -0.25]
         assert [row.measure.parts[0].tissue for row in ranking.rows] == ["K562", "heart", "heart"]
 
-    def test_top_keeps_the_first_and_counts_the_others(self, either):
+    def test_top_keeps_the_first_and_counts_the_others(self, either: Path) -> None:
         ranking = ranked(either, top=1)
         assert places(ranking) == ALL[:1]
         assert ranking.excluded["below the top"] == 2
 
-    def test_each_maximum_has_its_gene_track_and_tissue(self, either):
+    def test_each_maximum_has_its_gene_track_and_tissue(self, either: Path) -> None:
         first, second, _ = rows_of(ranked(either))[:3]
         assert first["maxima"].split(",") == [
             "SPLICE_SITES|MAIN|Main|0.75|acceptor|",
@@ -158,11 +160,11 @@ class TestOrder:
         assert found == ["Main", "MAIN", "acceptor", ""]
         assert (second["gene"], second["track"]) == ("Other", "donor")
 
-    def test_unknown_modality(self):
+    def test_unknown_modality(self) -> None:
         with pytest.raises(UsageError, match="--by splcie\n  expected one of splice, rna, atac"):
             find_modality("splcie")
 
-    def test_every_modality_is_a_field_and_a_scorer_that_exist(self):
+    def test_every_modality_is_a_field_and_a_scorer_that_exist(self) -> None:
         from vepscore.io.fields import VALUE_FIELD_IDS
 
         for modality in MODALITIES.values():
@@ -170,7 +172,7 @@ class TestOrder:
             fields = {load(BUILTIN[name]).info_field for name in modality.weights}
             assert modality.is_composite or fields == {modality.field}
 
-    def test_composite_is_that_of_the_engine(self):
+    def test_composite_is_that_of_the_engine(self) -> None:
         from vepscore.engine.summary import COMPOSITE_FIELD, COMPOSITE_WEIGHTS
         from vepscore.scorers import splice_junctions, splicing
 
@@ -222,7 +224,7 @@ def test_alleles_that_were_not_scored_have_no_rank_in_the_frame(scored: Scored) 
 
 
 class TestExclusions:
-    def test_vcf(self, scored):
+    def test_vcf(self, scored: Scored) -> None:
         ranking = ranked(scored.vcf)
         assert ranking.excluded == {"no VS_SPLICE": 1, "record without an ALT": 1}
         assert [(one.record, one.alt, one.status) for one in ranking.unscored] == [
@@ -239,7 +241,9 @@ class TestExclusions:
         assert "##rankExcluded=1 no VS_SPLICE; 1 record without an ALT" in lines
         assert "##vepscoreCheckpoint=of-a-test" in lines
 
-    def test_alleles_that_no_scorer_applies_to_are_counted_and_not_listed(self, scored, tmp_path):
+    def test_alleles_that_no_scorer_applies_to_are_counted_and_not_listed(
+        self, scored: Scored, tmp_path: Path
+    ) -> None:
         path = tmp_path / "genome.vcf"
         path.write_text(scored.vcf.read_text().replace("VS_STATUS=REF_MISMATCH", "VS_STATUS=NOT_APPLICABLE"))
         ranking = ranked(path)
@@ -247,7 +251,7 @@ class TestExclusions:
         assert ranking.excluded["without an applicable scorer"] == 1
         assert ranking.alleles == 7
 
-    def test_long_table_has_scored_alleles_only(self, scored):
+    def test_long_table_has_scored_alleles_only(self, scored: Scored) -> None:
         ranking = ranked(scored.parquet)
         assert (ranking.excluded, ranking.unscored) == ({"no VS_SPLICE": 1}, ())
         assert "##vepscoreCheckpoint=of-a-test" in ranking.provenance
@@ -265,15 +269,15 @@ class TestFilters:
             ("chr2", []),
         ],
     )
-    def test_region(self, either, region, expected):
+    def test_region(self, either: Path, region: str, expected: list[tuple[int, int]]) -> None:
         ranking = ranked(either, regions=[region])
         assert places(ranking) == expected
 
-    def test_region_holds_for_unscored_alleles_too(self, scored):
+    def test_region_holds_for_unscored_alleles_too(self, scored: Scored) -> None:
         assert [one.record for one in ranked(scored.vcf, regions=["chr2"]).unscored] == [3]
 
     @pytest.mark.parametrize("text", ["", "chr1:0-5", "chr1:5-4", "chr1:99999999999", "{chr1}:x"])
-    def test_malformed_region(self, text):
+    def test_malformed_region(self, text: str) -> None:
         with pytest.raises(UsageError, match=r"expected (CONTIG|a start of at least 1)"):
             RegionFilters([text])
 
@@ -282,29 +286,35 @@ class TestFilters:
         ("region", "expected"),
         [("{}", ALL), ("{}:2,001-2,131", ALL[::2]), ("{}:3050", ALL[1:2]), ("{{{}}}:2001-2131", ALL[::2])],
     )
-    def test_region_on_a_contig_with_colons(self, on_contig, name, region, expected):
+    def test_region_on_a_contig_with_colons(
+        self, on_contig: Callable[[str], list[Path]], name: str, region: str, expected: list[tuple[int, int]]
+    ) -> None:
         for source in on_contig(name):
             assert places(ranked(source, regions=[region.format(name)])) == expected
 
-    def test_name_of_a_contig_comes_before_a_part_of_a_contig(self, scored, tmp_path):
+    def test_name_of_a_contig_comes_before_a_part_of_a_contig(self, scored: Scored, tmp_path: Path) -> None:
         path = tmp_path / "both.vcf"
         first, *rest = scored.vcf.read_text().replace("chr1\t3050", "chr1:2001-2131\t3050").splitlines(True)
         path.write_text("".join((first, "##contig=<ID=chr1:2001-2131>\n", *rest)))
         assert places(ranked(path, regions=["chr1:2001-2131"])) == [(4, 0)]
 
     @pytest.mark.parametrize("region", ["chr9", "chr1:x"])
-    def test_region_on_a_contig_that_the_file_does_not_have(self, either, region, caplog):
+    def test_region_on_a_contig_that_the_file_does_not_have(
+        self, either: Path, region: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
         assert places(ranked(either, regions=[region])) == []
         assert f"--region {region}: the file has no such contig; its contigs: chr1" in caplog.text
 
-    def test_region_on_a_declared_contig_without_records(self, scored, tmp_path, caplog):
+    def test_region_on_a_declared_contig_without_records(
+        self, scored: Scored, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         path = tmp_path / "declared.vcf"
         first, *rest = scored.vcf.read_text().splitlines(True)
         path.write_text("".join((first, "##contig=<ID=chrY>\n", *rest)))
         assert places(ranked(path, regions=["chrY:5-9"])) == []
         assert caplog.text == ""
 
-    def test_genes_have_the_scores_of_those_genes(self, either):
+    def test_genes_have_the_scores_of_those_genes(self, either: Path) -> None:
         """Record 4 is strong in OTHER, and weak in MAIN."""
         ranking = ranked(either, genes=["main"])
         assert places(ranking) == [(0, 0), (1, 0), (4, 0)]
@@ -312,20 +322,24 @@ class TestFilters:
         assert {row.measure.gene for row in ranking.rows} == {"Main"}
         assert ranking.excluded["without a score of the genes"] == 1
 
-    def test_scores_without_genes_of_alleles_in_those_genes(self, either):
+    def test_scores_without_genes_of_alleles_in_those_genes(self, either: Path) -> None:
         ranking = ranked(either, "dnase", genes=["MAIN"])
         assert [row.measure.value for row in ranking.rows] == [-0.75, 0.5]
         assert ranking.rows[0].measure.parts[0].tissue == "K562"
         assert ranking.excluded["without a score of the genes"] == 1
 
-    def test_genes_may_be_in_a_file(self, tmp_path, scored, caplog):
+    def test_genes_may_be_in_a_file(
+        self, tmp_path: Path, scored: Scored, caplog: pytest.LogCaptureFixture
+    ) -> None:
         path = tmp_path / "panel.txt"
         path.write_text("# a panel\nOTHER\tdisease\n\nABSENT\n")
         caplog.set_level("INFO", logger="vepscore")
         assert places(ranked(scored.vcf, genes=[str(path)])) == [(4, 0)]
         assert "no score of ABSENT" in caplog.text
 
-    def test_a_gene_list_may_begin_with_a_byte_order_mark(self, tmp_path, scored, caplog):
+    def test_a_gene_list_may_begin_with_a_byte_order_mark(
+        self, tmp_path: Path, scored: Scored, caplog: pytest.LogCaptureFixture
+    ) -> None:
         path = tmp_path / "panel.txt"
         path.write_bytes(b"\xef\xbb\xbfOTHER\r\nABSENT\r\n")
         caplog.set_level("INFO", logger="vepscore")
@@ -347,27 +361,29 @@ class TestFilters:
             ("RP11-34P13.99", []),
         ],
     )
-    def test_ids_have_versions_and_names_have_dots(self, clones, listed, expected):
+    def test_ids_have_versions_and_names_have_dots(
+        self, clones: list[Path], listed: str, expected: list[tuple[int, int]]
+    ) -> None:
         for source in clones:
             assert places(ranked(source, genes=[listed])) == expected
 
-    def test_annotation_as_gene_list(self, scored):
+    def test_annotation_as_gene_list(self, scored: Scored) -> None:
         with pytest.raises(UsageError, match=r"is an annotation(.|\n)*pass it with -g"):
             GeneList([str(scored.gtf)])
 
-    def test_max_af_keeps_alleles_without_a_frequency(self, scored):
+    def test_max_af_keeps_alleles_without_a_frequency(self, scored: Scored) -> None:
         ranking = ranked(scored.vcf, "dnase", max_af="AF=0.001")
         assert places(ranking) == [(1, 0), (2, 0)]
         assert ranking.excluded["AF above 0.001"] == 2
 
-    def test_sample(self, scored):
+    def test_sample(self, scored: Scored) -> None:
         ranking = ranked(scored.vcf, sample="child")
         assert places(ranking) == [(4, 0)]
         assert [(one.record, one.alt) for one in ranking.unscored] == [(1, "<DEL>"), (3, "A")]
         assert ranking.excluded["not carried by child"] == 2
         assert ranked(scored.vcf, sample="mother").excluded["no genotype of mother"] == 1
 
-    def test_record_without_genotypes_is_carried_by_nobody(self, scored, tmp_path):
+    def test_record_without_genotypes_is_carried_by_nobody(self, scored: Scored, tmp_path: Path) -> None:
         """GT need not come first, and a record may have other fields only."""
         path = tmp_path / "mixed.vcf"
         lines = scored.vcf.read_text().replace("GT:DP\t0/1:9\t0/0:9", "DP\t9\t9", 1)
@@ -383,7 +399,7 @@ class TestFilters:
         with pytest.raises(InputError, match="found no GT in the FORMAT of any record"):
             ranked(bare, sample="child")
 
-    def test_max_af_of_a_header_with_spaces(self, scored, tmp_path):
+    def test_max_af_of_a_header_with_spaces(self, scored: Scored, tmp_path: Path) -> None:
         path = tmp_path / "spaces.vcf"
         path.write_text(scored.vcf.read_text().replace("ID=AF,Number=A,", "Number=A, ID=AF, "))
         assert places(ranked(path, "dnase", max_af="AF=0.001")) == [(1, 0), (2, 0)]
@@ -395,43 +411,43 @@ class TestFilters:
             ({"max_af": "gnomAD=0.1"}, "declares no INFO field gnomAD; it has AF, "),
         ],
     )
-    def test_what_the_file_lacks(self, scored, options, message):
+    def test_what_the_file_lacks(self, scored: Scored, options: dict[str, str], message: str) -> None:
         with pytest.raises(InputError, match=message):
             ranked(scored.vcf, **options)
 
     @pytest.mark.parametrize("options", [{"sample": "child"}, {"max_af": "AF=0.1"}], ids=str)
-    def test_long_table_has_neither_info_nor_genotypes(self, scored, options):
+    def test_long_table_has_neither_info_nor_genotypes(self, scored: Scored, options: dict[str, str]) -> None:
         with pytest.raises(UsageError, match="rank the annotated VCF"):
             ranked(scored.parquet, **options)
 
     @pytest.mark.parametrize("text", ["AF", "=0.1", "AF=rare"])
-    def test_malformed_frequency(self, text):
+    def test_malformed_frequency(self, text: str) -> None:
         with pytest.raises(UsageError, match="expected an INFO field and a number"):
             MaxFrequency.parse(text)
 
 
 class TestTissue:
     @pytest.mark.parametrize("tissue", ["Left Liver", "uberon:l"])
-    def test_by_name_or_term(self, scored, tissue):
+    def test_by_name_or_term(self, scored: Scored, tissue: str) -> None:
         """SPLICE_SITES is of no tissue."""
         first = ranked(scored.parquet, tissue=tissue).rows[0]
         assert [part.score for part in first.measure.parts] == [0.75, 0.5, 0.75]
         assert first.measure.value == pytest.approx(0.75 + 0.5 + 0.75 / 5)
         assert places(ranked(scored.parquet, "dnase", tissue="K562")) == [(1, 0), (0, 0), (2, 0)]
 
-    def test_nothing_of_that_name(self, scored):
+    def test_nothing_of_that_name(self, scored: Scored) -> None:
         with pytest.raises(InputError, match=r"--tissue liver: no track of(.|\n)*left liver UBERON:l"):
             ranked(scored.parquet, tissue="liver")
         with pytest.raises(InputError, match=r"found 2 tissues\n  heart UBERON:h; left liver UBERON:l"):
             ranked(scored.parquet, tissue="brain")
 
-    def test_vcf_has_no_tissues(self, scored):
+    def test_vcf_has_no_tissues(self, scored: Scored) -> None:
         with pytest.raises(UsageError, match="rank the long table"):
             ranked(scored.vcf, tissue="heart")
 
 
 class TestEvents:
-    def test_in_words(self, either, scored):
+    def test_in_words(self, either: Path, scored: Scored) -> None:
         rows = rows_of(ranked(either, annotation=scored.gtf))
         assert [row["event"] for row in rows[:3]] == ["exon skipping", "none", "cryptic site"]
         assert rows[0]["event_in_words"].startswith(
@@ -440,7 +456,7 @@ class TestEvents:
         assert rows[2]["event_in_words"].startswith("cryptic donor: exon 12 bp longer, 2001-2132")
         assert [row["event_gene"] for row in rows[:3]] == ["Main"] * 3
 
-    def test_junctions_of_the_long_table_are_evidence(self, scored):
+    def test_junctions_of_the_long_table_are_evidence(self, scored: Scored) -> None:
         first = ranked(scored.parquet, annotation=scored.gtf).rows[0]
         assert [(one.start0, one.end0, one.score) for one in first.event.junctions] == [
             (1100, 3000, 1.25),
@@ -448,7 +464,9 @@ class TestEvents:
         ]
         assert ranked(scored.vcf, annotation=scored.gtf).rows[0].event.junctions == ()
 
-    def test_annotation_of_another_version_of_the_gene(self, clones, scored, tmp_path):
+    def test_annotation_of_another_version_of_the_gene(
+        self, clones: list[Path], scored: Scored, tmp_path: Path
+    ) -> None:
         other = tmp_path / "older.gtf"
         other.write_text(scored.gtf.read_text().replace('gene_id "MAIN"', 'gene_id "ENSG00000182378.14"'))
         for source in clones:
@@ -456,7 +474,7 @@ class TestEvents:
 
     @pytest.mark.parametrize("suffix", ["vcf", "parquet"])
     @pytest.mark.parametrize("stronger", ["+", "-"])
-    def test_gene_with_loci_on_two_strands(self, tmp_path, suffix, stronger):
+    def test_gene_with_loci_on_two_strands(self, tmp_path: Path, suffix: str, stronger: str) -> None:
         """Each locus has events of its own; the call is about the stronger, by the exons of its own strand."""
         sizes = {"+": 0.25, "-": 0.25} | {stronger: 0.75}
         blocks = [
@@ -473,7 +491,7 @@ class TestEvents:
         assert row.event.kind == "exon skipping"
         assert tuple(row.event.region) == {"+": (2000, 2120), "-": (2040, 2060)}[stronger]
 
-    def test_rows_of_a_table_that_others_have_filtered(self, tmp_path):
+    def test_rows_of_a_table_that_others_have_filtered(self, tmp_path: Path) -> None:
         """Without the rows of what has no site, the others still say which site they are about."""
         block = events_of(GENE, donor_loss=(-0.75, 2120))
         source = write_one(tmp_path / "scored.parquet", allele_of("C", SITES, block))
@@ -491,7 +509,9 @@ class TestEvents:
         assert filtered.event == whole.event
         assert whole.event.evidence[0].site == "donor"
 
-    def test_annotation_of_other_genes(self, scored, tmp_path, caplog):
+    def test_annotation_of_other_genes(
+        self, scored: Scored, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         other = tmp_path / "other.gtf"
         other.write_text(scored.gtf.read_text().replace("MAIN", "ELSE"))
         assert ranked(scored.vcf, annotation=other).rows[0].event is None
@@ -500,7 +520,7 @@ class TestEvents:
 
 class TestFilesThatDoNotFit:
     @pytest.fixture
-    def shorter(self, scored, tmp_path):
+    def shorter(self, scored: Scored, tmp_path: Path) -> Path:
         """The scored VCF, whose header declares chr1 shorter than the genes and the reference have it."""
         path = tmp_path / "shorter.vcf"
         first, *rest = scored.vcf.read_text().splitlines(True)
@@ -508,12 +528,14 @@ class TestFilesThatDoNotFit:
         return path
 
     @pytest.fixture
-    def fasta(self, tmp_path):
+    def fasta(self, tmp_path: Path) -> Path:
         path = tmp_path / "genome.fa"
         path.write_text(f">chr1\n{'A' * 10_000}\n>chr2\nACGT\n")
         return path
 
-    def test_header_that_contradicts_annotation_and_reference(self, shorter, scored, fasta, caplog):
+    def test_header_that_contradicts_annotation_and_reference(
+        self, shorter: Path, scored: Scored, fasta: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         ranked(shorter, annotation=scored.gtf)
         expected = ["  header of shorter.vcf: 1 has 4,000 bp", "  genes.gtf: genes on chr1 up to 4,500"]
         assert [one.getMessage().splitlines()[1:3] for one in caplog.records] == [expected]
@@ -524,25 +546,35 @@ class TestFilesThatDoNotFit:
 
     @pytest.mark.parametrize("draw", [plot, report])
     def test_pictures_compare_the_reference_before_anything_is_predicted(
-        self, shorter, scored, fasta, tmp_path, caplog, draw
-    ):
+        self,
+        shorter: Path,
+        scored: Scored,
+        fasta: Path,
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+        draw: Callable[..., None],
+    ) -> None:
         output = tmp_path / ("out.svg" if draw is plot else "out.html")
         with pytest.raises(CheckpointError):
             draw(str(shorter), output, *UNKNOWN, reference=fasta, annotation=scored.gtf)
         assert "genome.fa: chr1 has 10,000 bp" in caplog.text
 
-    def test_picture_of_a_variant_compares_reference_and_annotation(self, scored, tmp_path, caplog):
+    def test_picture_of_a_variant_compares_reference_and_annotation(
+        self, scored: Scored, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         fasta = tmp_path / "short.fa"
         fasta.write_text(f">1\n{'A' * 4_400}\n")
         with pytest.raises(CheckpointError):
             plot("chr1:5:A>C", tmp_path / "out.svg", *UNKNOWN, reference=fasta, annotation=scored.gtf)
         assert "  short.fa: 1 has 4,400 bp\n  genes.gtf: genes on chr1 up to 4,500" in caplog.text
 
-    def test_files_that_fit(self, scored, fasta, caplog):
+    def test_files_that_fit(self, scored: Scored, fasta: Path, caplog: pytest.LogCaptureFixture) -> None:
         ranked(scored.vcf, annotation=scored.gtf, reference=fasta)
         assert caplog.records == []
 
-    def test_annotation_of_contigs_of_other_names(self, either, scored, tmp_path, caplog):
+    def test_annotation_of_contigs_of_other_names(
+        self, either: Path, scored: Scored, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         other = tmp_path / "t2t.gtf"
         other.write_text(scored.gtf.read_text().replace("chr1\t", "NC_060925.1\t"))
         ranked(either, annotation=other)
@@ -552,30 +584,32 @@ class TestFilesThatDoNotFit:
 
 
 class TestFiles:
-    def test_quantiles_are_shown(self, tmp_path):
+    def test_quantiles_are_shown(self, tmp_path: Path) -> None:
         path = tmp_path / "ranked.vcf"
         path.write_text(vcf_text({(0, 0): 0.99, (1, 0): 0.5}))
         assert [row["quantile"] for row in rows_of(ranked(path))[:3]] == ["0.99", "", "0.5"]
 
-    def test_alleles_that_lie_in_two_row_groups(self, tmp_path, monkeypatch, scored):
+    def test_alleles_that_lie_in_two_row_groups(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scored: Scored
+    ) -> None:
         for rows in (1, 3, 7):
             monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", rows)
             again = write_scored(tmp_path)
             assert list(tsv_lines(ranked(again.parquet))) == list(tsv_lines(ranked(scored.parquet)))
 
-    def test_vcf_that_was_not_scored(self, tmp_path):
+    def test_vcf_that_was_not_scored(self, tmp_path: Path) -> None:
         path = tmp_path / "bare.vcf"
         path.write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
         with pytest.raises(InputError, match="declares no VS_STATUS, expected an output of `vepscore score`"):
             ranked(path)
 
-    def test_value_that_is_no_number(self, tmp_path, scored):
+    def test_value_that_is_no_number(self, tmp_path: Path, scored: Scored) -> None:
         path = tmp_path / "odd.vcf"
         path.write_text(scored.vcf.read_text().replace("VS_SPLICE=1.5", "VS_SPLICE=high", 1))
         with pytest.raises(InputError, match=r"odd.vcf record 0, chr1:2001 A\n  VS_SPLICE is 'high'"):
             ranked(path)
 
-    def test_other_parquet(self, tmp_path, scored):
+    def test_other_parquet(self, tmp_path: Path, scored: Scored) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -588,7 +622,7 @@ class TestFiles:
 
 
 class TestCommand:
-    def test_file_pipe_and_standard_input_say_the_same(self, scored, tmp_path):
+    def test_file_pipe_and_standard_input_say_the_same(self, scored: Scored, tmp_path: Path) -> None:
         path = tmp_path / "out.tsv.gz"
         done = vepscore("rank", str(scored.vcf), "-g", str(scored.gtf), "-o", str(path))
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
@@ -603,11 +637,11 @@ class TestCommand:
         assert gzip.decompress(path.read_bytes()).decode() == piped.stdout
         assert piped.stdout.split("\n")[-2].startswith("\tchr2\t100\trs3\tC\tA\tREF_MISMATCH\t")
 
-    def test_output_is_no_vcf(self, scored):
+    def test_output_is_no_vcf(self, scored: Scored) -> None:
         done = vepscore("rank", str(scored.vcf), "-o", str(scored.vcf))
         assert done.returncode == 2 and "expected a name that ends in .tsv" in done.stderr
 
-    def test_terminal_gets_a_table(self, scored):
+    def test_terminal_gets_a_table(self, scored: Scored) -> None:
         master, slave = pty.openpty()
         command = [sys.executable, "-c", MAIN, "rank", str(scored.vcf), "-q"]
         environment = os.environ | {"COLUMNS": "120", "TERM": "dumb"}

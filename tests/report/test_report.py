@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,12 @@ def unpack(panel: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def scored(tmp_path_factory) -> Scored:
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Scored:
     return write_scored(tmp_path_factory.mktemp("scored"))
 
 
 class TestDetails:
-    def test_every_number_is_that_of_its_row(self, scored):
+    def test_every_number_is_that_of_its_row(self, scored: Scored) -> None:
         table = pd.read_parquet(scored.parquet)
         found = read_details(LongTableReader(scored.parquet), [(0, 0), (1, 0), (4, 0)])
         effects = [
@@ -61,7 +62,7 @@ class TestDetails:
             assert (row["variant_scorer"], row["track_name"]) == (effect.scorer, effect.track)
             assert np.float32(effect.text) == row["raw_score"]
 
-    def test_the_strongest_row_of_each_scorer_and_tissue_comes_first(self, scored):
+    def test_the_strongest_row_of_each_scorer_and_tissue_comes_first(self, scored: Scored) -> None:
         details = read_details(LongTableReader(scored.parquet), [(0, 0)])[0, 0]
         found = [(one.scorer, one.text, one.tissue) for one in details.effects if one.scorer == "DNASE"]
         assert found == [("DNASE", "0.5", "heart"), ("DNASE", "-0.25", "K562")]
@@ -70,21 +71,23 @@ class TestDetails:
             (1100, 2000, "0.75"),
         ]
 
-    def test_an_allele_may_lie_in_two_row_groups(self, scored, tmp_path, monkeypatch):
+    def test_an_allele_may_lie_in_two_row_groups(
+        self, scored: Scored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         whole = read_details(LongTableReader(scored.parquet), [(0, 0), (4, 0)])
         monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 5)
         parts = write_scored(tmp_path)
         found = read_details(LongTableReader(parts.parquet), [(0, 0), (4, 0)])
         assert str(found) == str(whole)  # as text, because quantiles are NaN
 
-    def test_an_annotated_vcf_has_the_largest_of_each_gene(self, scored):
+    def test_an_annotated_vcf_has_the_largest_of_each_gene(self, scored: Scored) -> None:
         (first, *_) = ranking_of(scored.vcf).rows
         effects = details_of_entries(first.allele).effects
         assert ("SPLICE_SITES", "0.75", "Main") in {(one.scorer, one.text, one.gene) for one in effects}
         places = {one.place for one in effects if one.scorer == "SPLICE_EVENTS"}
         assert places == {(2000, 2001), (2030, 2031), None}
 
-    def test_packed_names_are_numbered_once(self, scored):
+    def test_packed_names_are_numbered_once(self, scored: Scored) -> None:
         names = {"": 0}
         (effect, *_) = read_details(LongTableReader(scored.parquet), [(0, 0)])[0, 0].effects
         assert pack_entry(effect, names) == pack_entry(effect, names)
@@ -92,7 +95,7 @@ class TestDetails:
 
 
 class TestScene:
-    def test_places_of_the_picture(self, scored, tmp_path):
+    def test_places_of_the_picture(self, scored: Scored, tmp_path: Path) -> None:
         ranking = ranking_of(scored.parquet, scored.gtf)
         genes = Annotation.from_gtf(scored.gtf, tmp_path)
         case = collect_alleles(str(scored.parquet), ranking, genes, planted_signals(ranking))[0]
@@ -112,7 +115,7 @@ class TestScene:
         assert (profile.alternate[0], profile.alternate[-1]) == (1.0, 0.5)
         assert scene.extent.start0 <= scene.focus.start0 < scene.focus.end0 <= scene.extent.end0
 
-    def test_what_is_missing_is_said(self, scored):
+    def test_what_is_missing_is_said(self, scored: Scored) -> None:
         details = read_details(LongTableReader(scored.parquet), [(0, 0)])[0, 0]
         variant = VariantText(chrom="chr1", pos1=2001, ref="A", alt="C")
         scene = compose_scene(variant, details, signals="because")
@@ -121,34 +124,34 @@ class TestScene:
 
 
 class TestPage:
-    def test_the_same_input_gives_the_same_bytes(self, scored, tmp_path):
+    def test_the_same_input_gives_the_same_bytes(self, scored: Scored, tmp_path: Path) -> None:
         pages = [
             make_report(scored.parquet, tmp_path / name, annotation=scored.gtf, has_tracks=True).read_bytes()
             for name in ("a.html", "b.html")
         ]
         assert pages[0] == pages[1]
 
-    def test_it_names_no_other_file_and_no_address(self, scored, tmp_path):
+    def test_it_names_no_other_file_and_no_address(self, scored: Scored, tmp_path: Path) -> None:
         text = make_report(scored.parquet, tmp_path / "a.html", has_tracks=True).read_text()
         assert "default-src &#39;none&#39;" in text
         found = re.findall(r"""(?:src|href)=["']?[^"' >]+|url\([^#)]*\)|@import""", text)
         assert set(found) <= {'href="#unscored'}
         assert re.findall(r"https?://\S+", text) == []
 
-    def test_what_was_not_scored_is_listed_with_the_reason(self, scored, tmp_path):
+    def test_what_was_not_scored_is_listed_with_the_reason(self, scored: Scored, tmp_path: Path) -> None:
         text = make_report(scored.vcf, tmp_path / "a.html").read_text()
         assert "chr2:100 C&gt;A</td>" in text and "<code>REF_MISMATCH</code>" in text
         assert "most often the genome is another assembly" in text
 
-    def test_a_long_table_says_that_it_has_scored_alleles_only(self, scored, tmp_path):
+    def test_a_long_table_says_that_it_has_scored_alleles_only(self, scored: Scored, tmp_path: Path) -> None:
         text = make_report(scored.parquet, tmp_path / "a.html").read_text()
         assert "A long table has scored alleles only" in text
 
-    def test_tracks_of_another_checkpoint_are_said_to_be(self, scored, tmp_path):
+    def test_tracks_of_another_checkpoint_are_said_to_be(self, scored: Scored, tmp_path: Path) -> None:
         text = make_report(scored.parquet, tmp_path / "a.html", has_tracks=True).read_text()
         assert "checkpoint: tracks of-another-test, scores of-a-test" in text
 
-    def test_files_are_compared_by_their_hashes(self):
+    def test_files_are_compared_by_their_hashes(self) -> None:
         assert (
             differing_facts({"vepscoreReference": "a.fa sha256:1"}, {"vepscoreReference": "b.fa sha256:1"})
             == []
@@ -157,7 +160,7 @@ class TestPage:
         assert differing_facts(scores, tracks) == []
         assert differing_facts(scores, tracks, MAY_DIFFER) == ["window: tracks 16384 bp, scores 1048576 bp"]
 
-    def test_text_of_the_input_is_escaped(self, tmp_path):
+    def test_text_of_the_input_is_escaped(self, tmp_path: Path) -> None:
         scored = write_hostile(tmp_path)
         text = make_report(scored.vcf, tmp_path / "a.html", annotation=scored.gtf).read_text()
         assert HOSTILE not in text
@@ -165,16 +168,16 @@ class TestPage:
         assert HOSTILE in json.dumps([unpack(panel) for panel in PANEL.findall(text)])
         assert "Terms of the checkpoint." in text
 
-    def test_every_built_in_scorer_is_explained(self):
+    def test_every_built_in_scorer_is_explained(self) -> None:
         assert {name for name in BUILTIN if not name.endswith("_ACTIVE")} == SCORER_WORDS.keys()
 
-    def test_output_of_another_kind(self, tmp_path):
+    def test_output_of_another_kind(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"a.pdf\n  expected a name that ends in .html"):
             TextWriter(tmp_path / "a.pdf", SUFFIXES)
 
 
 class TestCommand:
-    def test_page_is_written_or_nothing(self, scored, tmp_path):
+    def test_page_is_written_or_nothing(self, scored: Scored, tmp_path: Path) -> None:
         done = vepscore(
             "report", str(scored.vcf), "-g", str(scored.gtf), "-o", str(tmp_path / "a.html"), "--top", "1"
         )
@@ -187,14 +190,14 @@ class TestCommand:
         assert failed.returncode == 1
         assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
 
-    def test_without_the_extra_it_says_what_to_install(self, scored):
+    def test_without_the_extra_it_says_what_to_install(self, scored: Scored) -> None:
         done = vepscore("report", str(scored.vcf), "-o", "a.html", program=WITHOUT.format(module="jinja2"))
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == (
             "error: reports are made with jinja2, which is not installed\n  hint: pip install 'vepscore[report]'\n"
         )
 
-    def test_an_input_is_not_replaced(self, scored, tmp_path):
+    def test_an_input_is_not_replaced(self, scored: Scored, tmp_path: Path) -> None:
         page = tmp_path / "genes.html"
         page.write_text("genes")
         done = vepscore("report", str(scored.vcf), "-g", str(page), "-o", str(page))

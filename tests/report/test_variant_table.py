@@ -11,7 +11,7 @@ are inserted after p is at p; one that is deleted is lost where it was; others s
 import pytest
 
 from tests.report.splice_changes import CRYPTIC, GENES, NONE, PSEUDOEXON, RETAINED, SKIPPED, acceptor, donor
-from vepscore.report.events import call_event
+from vepscore.report.events import EventKind, SiteChange, call_event
 
 SNV, INSERTION, DELETION = "SNV", "insertion", "deletion"
 
@@ -84,7 +84,9 @@ TABLE = [
 ]  # fmt: skip
 
 
-def outcome(kind: str, region: tuple[int, int] | None, change_bp: int | None, changes: list) -> str:
+def outcome(
+    kind: EventKind, region: tuple[int, int] | None, change_bp: int | None, changes: list[SiteChange]
+) -> str:
     """The event, and for a cryptic site which and which way."""
     if kind is not CRYPTIC:
         return kind
@@ -100,7 +102,14 @@ def outcome(kind: str, region: tuple[int, int] | None, change_bp: int | None, ch
         for strand, variant, bases, *expected in TABLE
     ],
 )
-def test_event_of_variant(strand, changes, kind, region, exon_change_bp, distance_bp):
+def test_event_of_variant(
+    strand: str,
+    changes: list[SiteChange],
+    kind: EventKind,
+    region: tuple[int, int] | None,
+    exon_change_bp: int | None,
+    distance_bp: int | None,
+) -> None:
     call = call_event(changes, GENES[strand])
     assert (call.kind, call.region, call.exon_change_bp, call.distance_bp) == (
         kind,
@@ -113,7 +122,7 @@ def test_event_of_variant(strand, changes, kind, region, exon_change_bp, distanc
         assert call.region.length_bp == 100
 
 
-def test_table_has_every_kind_of_event_variant_and_strand():
+def test_table_has_every_kind_of_event_variant_and_strand() -> None:
     outcomes = {outcome(kind, region, bp, changes) for _, _, _, changes, kind, region, bp, _ in TABLE}
     found = {(row[0], row[1], outcome(*row[4:7], row[3])) for row in TABLE}
     assert len(outcomes) == 8

@@ -1,7 +1,9 @@
+"""Test the sentence that describes each kind of event."""
+
 import pytest
 
 from tests.report.splice_changes import GENES, acceptor, donor
-from vepscore.report.events import JunctionChange, call_event, describe_event
+from vepscore.report.events import JunctionChange, SiteChange, call_event, describe_event
 
 
 @pytest.mark.parametrize(
@@ -51,5 +53,5 @@ from vepscore.report.events import JunctionChange, call_event, describe_event
         ([donor(2119, -0.1)], [], "no event"),
     ],
 )
-def test_words(changes, junctions, words):
+def test_words(changes: list[SiteChange], junctions: list[JunctionChange], words: str) -> None:
     assert describe_event(call_event(changes, GENES["+"], junctions)) == words
