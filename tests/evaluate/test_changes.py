@@ -23,7 +23,7 @@ BASES = st.text("ACGT", min_size=1, max_size=8)
         ("A", "A", 100, 100, ""),
     ],
 )
-def test_truth_table(ref, alt, start0, end0, inserted):
+def test_truth_table(ref: str, alt: str, start0: int, end0: int, inserted: str) -> None:
     change = change_of(Allele(chrom="chr1", pos0=100, ref=ref, alt=alt))
     assert (change.start0, change.end0, change.alt) == (start0, end0, inserted)
 
@@ -48,7 +48,9 @@ def test_kind_is_that_of_the_bases_that_change(ref: str, alt: str, kind: Kind) -
 
 
 @given(before=BASES, ref=BASES, alt=BASES, after=BASES)
-def test_change_makes_the_alternate_and_is_as_short_as_can_be(before, ref, alt, after):
+def test_change_makes_the_alternate_and_is_as_short_as_can_be(
+    before: str, ref: str, alt: str, after: str
+) -> None:
     allele = Allele(chrom="chr1", pos0=len(before), ref=ref, alt=alt)
     change = change_of(allele)
     reference = before + ref + after

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,11 @@ import pysam
 import pytest
 
 from tests.cli.commands import vepscore
-from tests.evaluate.planted import GENES, info_line, sites, write_scored
+from tests.evaluate.planted import GENES, Genome, info_line, sites, write_scored
 from tests.paths import need
 from vepscore.errors import InputError
 from vepscore.evaluate.changes import change_of
-from vepscore.evaluate.judged_alleles import read_judged_alleles
+from vepscore.evaluate.judged_alleles import JudgedAlleles, read_judged_alleles
 from vepscore.evaluate.pwm import SiteModel, train_matrices
 from vepscore.evaluate.truth import Labels
 from vepscore.genome.alleles import Allele
@@ -29,10 +31,11 @@ META = (
     "##vepscoreCheckpoint=of-a-test",
 )
 LABELS = ("--label", "CLNSIG", "--positive", "Pathogenic,Likely_pathogenic", "--negative", "benign")
+LabelledRun = tuple[subprocess.CompletedProcess[str], list[dict[str, str]], Path]
 
 
 @pytest.fixture(scope="module")
-def rows(planted) -> list[tuple[Allele, str]]:
+def rows(planted: Genome) -> list[tuple[Allele, str]]:
     """At each site of the judged contig: canonical bases changed, which is pathogenic, and bases nearby, benign.
 
     VS_SPLICE knows the truth but for one allele in ten, OTHER knows nothing.
@@ -53,11 +56,13 @@ def rows(planted) -> list[tuple[Allele, str]]:
 
 
 @pytest.fixture(scope="module")
-def scored(planted, rows, tmp_path_factory) -> Path:
+def scored(planted: Genome, rows: list[tuple[Allele, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_scored(tmp_path_factory.mktemp("scored") / "scored.vcf", rows, META)
 
 
-def run(planted, source, *arguments, environment=None):
+def run(
+    planted: Genome, source: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     options = ("-r", str(planted.fasta), "-g", str(planted.gtf), "--bootstrap", "50", *map(str, arguments))
     return vepscore("evaluate", str(source), *options, environment=environment)
 
@@ -67,13 +72,13 @@ def read_table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO("".join(one for one in lines if one[:2] != "##")), delimiter="\t"))
 
 
-def value(table, predictor: str, stratum: str, metric: str) -> float:
+def value(table: list[dict[str, str]], predictor: str, stratum: str, metric: str) -> float:
     (row,) = [r for r in table if (r["predictor"], r["stratum"], r["metric"]) == (predictor, stratum, metric)]
     return float(row["value"])
 
 
 @pytest.fixture(scope="module")
-def labelled(planted, scored, tmp_path_factory):
+def labelled(planted: Genome, scored: Path, tmp_path_factory: pytest.TempPathFactory) -> LabelledRun:
     """A run by labels: the process, its table, and where that lies."""
     path = tmp_path_factory.mktemp("out") / "table.tsv"
     done = run(planted, scored, *LABELS, "-s", "VS_SPLICE", "-s", "OTHER", "-o", path)
@@ -82,13 +87,15 @@ def labelled(planted, scored, tmp_path_factory):
 
 
 class TestLabels:
-    def test_a_row_for_each_predictor_stratum_and_metric(self, labelled):
+    def test_a_row_for_each_predictor_stratum_and_metric(self, labelled: LabelledRun) -> None:
         _, table, _ = labelled
         keys = {(row["predictor"], row["stratum"], row["metric"]) for row in table}
         assert len(keys) == len(table) == 4 * 10 * 3 * 2
         assert {predictor for predictor, *_ in keys} == {"VS_SPLICE", "OTHER", "distance", "pwm"}
 
-    def test_values_are_those_of_scikit_learn(self, labelled, planted, rows):
+    def test_values_are_those_of_scikit_learn(
+        self, labelled: LabelledRun, planted: Genome, rows: list[tuple[Allele, str]]
+    ) -> None:
         from sklearn.metrics import average_precision_score, roc_auc_score
 
         _, table, _ = labelled
@@ -118,7 +125,7 @@ class TestLabels:
             table, "pwm", "within_50_noncanonical", "auroc"
         )
 
-    def test_counts_and_intervals(self, labelled, rows):
+    def test_counts_and_intervals(self, labelled: LabelledRun, rows: list[tuple[Allele, str]]) -> None:
         _, table, _ = labelled
         whole = next(row for row in table if row["stratum"] == "all")
         assert (whole["n"], whole["n_positive"]) == (str(len(rows)), str(len(list(sites("judged"))) * 7))
@@ -128,7 +135,9 @@ class TestLabels:
         canonical = [row for row in table if row["stratum"] == "canonical"]
         assert {(row["n"], row["n_positive"], row["value"]) for row in canonical} == {("32", "32", "")}
 
-    def test_standard_output_is_the_table_and_the_rest_goes_to_standard_error(self, labelled):
+    def test_standard_output_is_the_table_and_the_rest_goes_to_standard_error(
+        self, labelled: LabelledRun
+    ) -> None:
         done, table, _ = labelled
         lines = [line.split("\t") for line in done.stdout.splitlines()]
         assert [(line[2], line[0], line[1], line[3]) for line in lines] == [
@@ -139,7 +148,9 @@ class TestLabels:
         assert "alternate alleles are evaluated" in done.stderr
         assert f"trained on {2 * GENES['training']} introns of training" in done.stderr
 
-    def test_same_bytes_again_and_from_bcf(self, labelled, planted, scored, tmp_path):
+    def test_same_bytes_again_and_from_bcf(
+        self, labelled: LabelledRun, planted: Genome, scored: Path, tmp_path: Path
+    ) -> None:
         _, _, path = labelled
         bcf = tmp_path / "scored.bcf"
         with (
@@ -153,7 +164,7 @@ class TestLabels:
             assert done.returncode == 0, done.stderr
             assert (tmp_path / name).read_bytes() == path.read_bytes()
 
-    def test_table_says_how_the_scores_were_made_and_what_was_judged(self, labelled):
+    def test_table_says_how_the_scores_were_made_and_what_was_judged(self, labelled: LabelledRun) -> None:
         text = labelled[2].read_text()
         assert "##vepscoreCheckpoint=of-a-test\n" in text
         assert "##evaluateTruth=CLNSIG; positive likely_pathogenic,pathogenic; negative benign;" in text
@@ -161,7 +172,9 @@ class TestLabels:
 
 
 class TestEffects:
-    def test_spearman_and_sign_accuracy(self, planted, scored, rows, tmp_path):
+    def test_spearman_and_sign_accuracy(
+        self, planted: Genome, scored: Path, rows: list[tuple[Allele, str]], tmp_path: Path
+    ) -> None:
         from scipy.stats import spearmanr
 
         path = tmp_path / "table.tsv"
@@ -185,7 +198,9 @@ class TestEffects:
 
 
 class TestExclusions:
-    def test_each_allele_is_judged_or_counted(self, planted, rows, tmp_path):
+    def test_each_allele_is_judged_or_counted(
+        self, planted: Genome, rows: list[tuple[Allele, str]], tmp_path: Path
+    ) -> None:
         """Every reason once, in one VCF."""
         good = "VS_STATUS=OK;VS_SPLICE=0.1;CLNSIG=Benign"
         base = planted.contigs["judged"][600]
@@ -228,14 +243,18 @@ class TestExclusions:
         header = next(one for one in (tmp_path / "table.tsv").read_text().splitlines() if "Excluded" in one)
         assert header.count(";") == len(odd) - 1
 
-    def test_another_tool_is_judged_where_no_scorer_of_ours_applied(self, planted, rows, tmp_path):
+    def test_another_tool_is_judged_where_no_scorer_of_ours_applied(
+        self, planted: Genome, rows: list[tuple[Allele, str]], tmp_path: Path
+    ) -> None:
         info = "VS_STATUS=NOT_APPLICABLE;VS_SPLICE=.;OTHER=0.5;CLNSIG=Benign"
         source = write_scored(tmp_path / "other.vcf", [*rows, (planted.snv("judged", 600), info)], META)
         done = run(planted, source, *LABELS, "-s", "OTHER")
         assert done.returncode == 0, done.stderr
         assert f"{len(rows) + 1} of {len(rows) + 1} alternate alleles are evaluated" in done.stderr
 
-    def test_alts_are_judged_one_by_one(self, planted, rows, tmp_path):
+    def test_alts_are_judged_one_by_one(
+        self, planted: Genome, rows: list[tuple[Allele, str]], tmp_path: Path
+    ) -> None:
         meta = [*META[1:], info_line("CLNSIG", "A", "String")]
         two = planted.allele(
             "judged", 600, 1, ",".join(sorted(set("ACGT") - {planted.contigs["judged"][600]})[:2])
@@ -249,7 +268,9 @@ class TestExclusions:
 
 
 class TestBaselinesAlone:
-    def test_vcf_without_our_fields(self, planted, rows, tmp_path):
+    def test_vcf_without_our_fields(
+        self, planted: Genome, rows: list[tuple[Allele, str]], tmp_path: Path
+    ) -> None:
         bare = [(allele, info.split(";")[0]) for allele, info in rows]
         source = write_scored(tmp_path / "bare.vcf", bare, META[:1])
         done = run(planted, source, *LABELS)
@@ -257,7 +278,7 @@ class TestBaselinesAlone:
         assert "has no VS_SPLICE: only the baselines are evaluated" in done.stderr
         assert {line.split("\t")[2] for line in done.stdout.splitlines()} == {"distance", "pwm"}
 
-    def test_without_introns_to_train_on_there_is_no_pwm(self, planted, scored):
+    def test_without_introns_to_train_on_there_is_no_pwm(self, planted: Genome, scored: Path) -> None:
         done = run(planted, scored, *LABELS, "--pwm-exclude", "judged,training")
         assert done.returncode == 0, done.stderr
         assert "no baseline pwm: 0 introns with known sequence outside of judged, training" in done.stderr
@@ -265,12 +286,18 @@ class TestBaselinesAlone:
 
 
 class TestFilesThatDoNotFit:
-    def read(self, planted, source, cache):
+    def read(self, planted: Genome, source: Path, cache: Path) -> JudgedAlleles:
         annotation = Annotation.from_gtf(planted.gtf, cache)
         labels = Labels.parse("CLNSIG", "Pathogenic", "Benign")
         return read_judged_alleles(source, labels, Reference(planted.fasta, cache), annotation=annotation)
 
-    def test_header_of_another_assembly(self, planted, rows, tmp_path, caplog):
+    def test_header_of_another_assembly(
+        self,
+        planted: Genome,
+        rows: list[tuple[Allele, str]],
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
         path = write_scored(tmp_path / "in.vcf", rows, META)
         length = len(planted.contigs["judged"])
         path.write_text(path.read_text().replace("<ID=judged>", "<ID=judged,length=77>"))
@@ -281,7 +308,13 @@ class TestFilesThatDoNotFit:
             f"  planted.fa: judged has {length:,} bp",
         ]
 
-    def test_contigs_of_other_names(self, planted, rows, tmp_path, caplog):
+    def test_contigs_of_other_names(
+        self,
+        planted: Genome,
+        rows: list[tuple[Allele, str]],
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
         path = write_scored(tmp_path / "in.vcf", rows, META)
         path.write_text(path.read_text().replace("\njudged\t", "\nNC_060925.1\t"))
         with pytest.raises(InputError, match="OFF_REFERENCE"):
@@ -310,18 +343,28 @@ class TestErrors:
             ((*LABELS, "--chromosomes", "training"), 1, "624 excluded: on another chromosome"),
         ],
     )
-    def test_message_and_no_output(self, planted, scored, tmp_path, arguments, status, message):
+    def test_message_and_no_output(
+        self,
+        planted: Genome,
+        scored: Path,
+        tmp_path: Path,
+        arguments: tuple[str, ...],
+        status: int,
+        message: str,
+    ) -> None:
         done = run(planted, scored, *arguments, "-o", tmp_path / "table.tsv")
         assert (done.returncode, done.stdout) == (status, "")
         assert done.stderr.startswith("error: ") and message in done.stderr
         assert list(tmp_path.iterdir()) == []
 
-    def test_output_of_another_kind(self, planted, scored, tmp_path):
+    def test_output_of_another_kind(self, planted: Genome, scored: Path, tmp_path: Path) -> None:
         done = run(planted, scored, *LABELS, "-o", tmp_path / "table.csv")
         assert (done.returncode, done.stdout) == (2, "")
         assert "expected a name that ends in .tsv or .tsv.gz" in done.stderr
 
-    def test_output_in_the_place_of_the_input(self, planted, rows, tmp_path):
+    def test_output_in_the_place_of_the_input(
+        self, planted: Genome, rows: list[tuple[Allele, str]], tmp_path: Path
+    ) -> None:
         source = write_scored(tmp_path / "scored.tsv", rows, META)
         before = source.read_bytes()
         done = run(planted, source, *LABELS, "-o", source)
@@ -329,7 +372,7 @@ class TestErrors:
         assert source.read_bytes() == before
 
 
-def test_clinvar(human_cache, tmp_path):
+def test_clinvar(human_cache: Path, tmp_path: Path) -> None:
     """The baselines on ClinVar's chr16: every allele accounted for, and at splice sites better than chance."""
     source, path = need("data/clinvar_2016.hg38.vcf.gz"), tmp_path / "table.tsv"
     options = ["-r", need("data/hg38_native.fa.gz"), "-g", need("data/refseq_hg38.gtf.gz"), "-o", path]

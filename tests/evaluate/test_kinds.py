@@ -97,7 +97,9 @@ def aurocs(evaluation: Evaluation) -> dict[str, float]:
     }
 
 
-def test_a_score_that_only_tells_the_kinds_apart_is_chance_for_each_of_them(planted, judge) -> None:
+def test_a_score_that_only_tells_the_kinds_apart_is_chance_for_each_of_them(
+    planted: Genome, judge: Callable[..., Evaluation]
+) -> None:
     found = judge(mixed(planted, positive_indels=16, negative_indels=4))
     chances = aurocs(found)
     assert chances["all"] == pytest.approx(0.8 * 0.8 + (0.8 * 0.2 + 0.2 * 0.8) / 2)
@@ -110,7 +112,9 @@ def test_a_score_that_only_tells_the_kinds_apart_is_chance_for_each_of_them(plan
     assert counts["deep_intron_indel"] == (0, 0)
 
 
-def test_each_stratum_is_followed_by_its_snvs_and_its_indels(planted, judge) -> None:
+def test_each_stratum_is_followed_by_its_snvs_and_its_indels(
+    planted: Genome, judge: Callable[..., Evaluation]
+) -> None:
     found = judge(mixed(planted, positive_indels=16, negative_indels=4))
     strata = list(dict.fromkeys(row.stratum for row in found.rows))
     assert strata[:6] == ["all", "all_snv", "all_indel", "within_50", "within_50_snv", "within_50_indel"]
@@ -119,7 +123,7 @@ def test_each_stratum_is_followed_by_its_snvs_and_its_indels(planted, judge) -> 
         assert parts == [f"{whole}_snv", f"{whole}_indel"]
 
 
-def test_mnvs_are_in_the_whole_stratum_only(planted, judge) -> None:
+def test_mnvs_are_in_the_whole_stratum_only(planted: Genome, judge: Callable[..., Evaluation]) -> None:
     bases = planted.contigs["judged"][250:252]
     mnv = planted.allele("judged", 250, 2, "".join("ACGT"["ACGT".index(base) - 1] for base in bases))
     found = judge([*mixed(planted, positive_indels=10, negative_indels=10), row(mnv, positive=True, score=1)])
@@ -127,7 +131,9 @@ def test_mnvs_are_in_the_whole_stratum_only(planted, judge) -> None:
     assert (counts["all"], counts["all_snv"], counts["all_indel"]) == (41, 20, 20)
 
 
-def test_printed_table_omits_parts_that_are_empty_or_the_whole(planted, judge) -> None:
+def test_printed_table_omits_parts_that_are_empty_or_the_whole(
+    planted: Genome, judge: Callable[..., Evaluation]
+) -> None:
     snvs = judge(mixed(planted, positive_indels=0, negative_indels=0))
     assert {row.stratum for row in distinct_rows(snvs)} == {
         row.stratum for row in snvs.rows if not row.part_of
@@ -138,7 +144,9 @@ def test_printed_table_omits_parts_that_are_empty_or_the_whole(planted, judge) -
     assert not shown & {"exon_snv", "deep_intron_indel"}
 
 
-def test_unequal_fractions_of_indels_are_warned_of_and_recorded(planted, judge, caplog) -> None:
+def test_unequal_fractions_of_indels_are_warned_of_and_recorded(
+    planted: Genome, judge: Callable[..., Evaluation], caplog: pytest.LogCaptureFixture
+) -> None:
     found = judge(mixed(planted, positive_indels=16, negative_indels=4))
     (warning,) = [record for record in caplog.records if "unequal fractions" in record.message]
     assert warning.levelname == "WARNING"
@@ -150,7 +158,12 @@ def test_unequal_fractions_of_indels_are_warned_of_and_recorded(planted, judge, 
 
 
 @pytest.mark.parametrize("truth", [LABELS, Effects(field="DPSI")])
-def test_no_warning_of_equal_fractions_or_measured_effects(planted, judge, caplog, truth) -> None:
+def test_no_warning_of_equal_fractions_or_measured_effects(
+    planted: Genome,
+    judge: Callable[..., Evaluation],
+    caplog: pytest.LogCaptureFixture,
+    truth: Labels | Effects,
+) -> None:
     positive_indels = 16 if isinstance(truth, Effects) else 10
     found = judge(mixed(planted, positive_indels=positive_indels, negative_indels=10), truth)
     assert "unequal" not in caplog.text

@@ -1,6 +1,7 @@
 """Position weight matrices find planted sites, and score changes as the rule in its plainest form does."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from tests.evaluate.planted import (
     BOUNDARY_IN,
     DONOR,
     GENES,
+    Genome,
     build_planted,
     genes,
     reverse_complement,
@@ -26,16 +28,16 @@ JUDGED_BP = GENES["judged"] * 1_000
 
 
 @pytest.fixture(scope="module")
-def matrices(planted):
+def matrices(planted: Genome) -> dict[str, Matrix]:
     return train_matrices(planted.annotation, [planted.reference], ["judged"]).matrices
 
 
 @pytest.fixture(scope="module")
-def model(planted, matrices):
+def model(planted: Genome, matrices: dict[str, Matrix]) -> SiteModel:
     return SiteModel(matrices, planted.annotation, planted.reference)
 
 
-def changes(planted, rng) -> list[Change]:
+def changes(planted: Genome, rng: np.random.Generator) -> list[Change]:
     """Every kind of change at every site, at its edges and inside, and some far from any."""
     places = [boundary + offset for *_, boundary in sites("judged") for offset in range(-24, 25)]
     found = []
@@ -53,14 +55,14 @@ def changes(planted, rng) -> list[Change]:
 
 
 class TestMatrices:
-    def test_most_frequent_bases_are_the_planted_ones(self, matrices):
+    def test_most_frequent_bases_are_the_planted_ones(self, matrices: dict[str, Matrix]) -> None:
         found = {
             kind: "".join("ACGT"[code] for code in matrix.weights.argmax(1))
             for kind, matrix in matrices.items()
         }
         assert found == {"donor": DONOR, "acceptor": ACCEPTOR}
 
-    def test_weights_are_log_odds_with_pseudocounts(self):
+    def test_weights_are_log_odds_with_pseudocounts(self) -> None:
         sites = np.array([[0, 1]] * 3 + [[0, 2]], np.uint8)  # AC AC AC AG
         matrix = Matrix.train(SHAPES["donor"].__class__(before_bp=1, after_bp=1), sites)
         expected = np.log2(np.array([[5, 1, 1, 1], [1, 4, 2, 1]]) / 8 / 0.25)
@@ -68,7 +70,9 @@ class TestMatrices:
         np.testing.assert_array_equal(matrix.weights[:, 4], 0)
         np.testing.assert_allclose(matrix.score(sites[2:]), expected[0, 0] + expected[1, [1, 2]])
 
-    def test_planted_sites_stand_out_of_the_contig(self, planted, matrices):
+    def test_planted_sites_stand_out_of_the_contig(
+        self, planted: Genome, matrices: dict[str, Matrix]
+    ) -> None:
         """On a contig that was not trained on, real sites are among the best places of their strand."""
         for kind, strand in itertools.product(SHAPES, "+-"):
             scores = scan(planted.contigs["judged"], matrices[kind], strand)
@@ -77,24 +81,26 @@ class TestMatrices:
             best = sorted(scores, key=scores.get, reverse=True)[: JUDGED_BP // 200]  # 0.5%
             assert set(real) <= set(best)
 
-    def test_floor_is_below_most_training_sites(self, planted, matrices):
+    def test_floor_is_below_most_training_sites(self, planted: Genome, matrices: dict[str, Matrix]) -> None:
         for kind, matrix in matrices.items():
             by_strand = {strand: scan(planted.contigs["training"], matrix, strand) for strand in "+-"}
             scores = [by_strand[strand][boundary] for k, strand, boundary in sites("training") if k == kind]
             assert np.mean(np.array(scores) > matrix.floor) == pytest.approx(0.95, abs=0.01)
 
-    def test_excluded_chromosomes_are_not_trained_on(self, planted):
+    def test_excluded_chromosomes_are_not_trained_on(self, planted: Genome) -> None:
         training = train_matrices(planted.annotation, [planted.reference], ["judged"])
         assert (training.introns, training.chroms) == (2 * GENES["training"], ("training",))
         everything = train_matrices(planted.annotation, [planted.reference], [])
         assert (everything.introns, everything.chroms) == (2 * sum(GENES.values()), ("judged", "training"))
 
-    def test_too_few_introns_make_no_matrices(self, planted):
+    def test_too_few_introns_make_no_matrices(self, planted: Genome) -> None:
         training = train_matrices(planted.annotation, [planted.reference], ["training"])
         assert training.introns == 2 * GENES["judged"] < MIN_INTRONS
         assert training.matrices == {}
 
-    def test_slices_train_what_the_whole_contig_trains(self, planted, matrices, tmp_path):
+    def test_slices_train_what_the_whole_contig_trains(
+        self, planted: Genome, matrices: dict[str, Matrix], tmp_path: Path
+    ) -> None:
         bases, cut = planted.contigs["training"], 30_950
         path = tmp_path / "slices.fa"
         path.write_text(
@@ -105,7 +111,7 @@ class TestMatrices:
         for kind, matrix in training.matrices.items():
             np.testing.assert_array_equal(matrix.weights, matrices[kind].weights)
 
-    def test_unknown_bases_are_passed_over_for_another_file(self, planted, tmp_path):
+    def test_unknown_bases_are_passed_over_for_another_file(self, planted: Genome, tmp_path: Path) -> None:
         """An intron whose site is N in one file is taken from the next; what is known nowhere is not trained on."""
         bases = planted.contigs["training"]
         path = tmp_path / "gaps.fa"
@@ -117,14 +123,14 @@ class TestMatrices:
 
 
 class TestChanges:
-    def test_breaking_the_canonical_bases_loses_the_site(self, planted, model):
+    def test_breaking_the_canonical_bases_loses_the_site(self, planted: Genome, model: SiteModel) -> None:
         for kind, strand, boundary in sites("judged"):
             intron_right = (kind == "donor") == (strand == "+")
             for pos0 in (boundary, boundary + 1) if intron_right else (boundary - 1, boundary - 2):
                 for step in (1, 2, 3):
                     assert model.score(change_of(planted.snv("judged", pos0, step))) < -6
 
-    def test_change_far_from_sites_is_nothing(self, planted, model):
+    def test_change_far_from_sites_is_nothing(self, planted: Genome, model: SiteModel) -> None:
         far = [
             pos0 for pos0 in range(30, JUDGED_BP) if min(abs(pos0 - at) for *_, at in sites("judged")) > 30
         ]
@@ -132,7 +138,7 @@ class TestChanges:
         assert np.mean(scores == 0) > 0.9
         assert np.all(scores >= 0)  # there is nothing to lose
 
-    def test_planted_new_donor_is_a_gain(self, planted, model):
+    def test_planted_new_donor_is_a_gain(self, planted: Genome, model: SiteModel) -> None:
         """A donor written into the middle of an intron."""
         for _, strand, exons in genes("judged"):
             middle = (exons[1][1] + exons[2][0]) // 2
@@ -140,21 +146,25 @@ class TestChanges:
             allele = planted.allele("judged", middle, len(donor), donor)
             assert model.score(change_of(allele)) > 3
 
-    def test_copy_of_a_site_beside_it_loses_nothing(self, planted, model):
+    def test_copy_of_a_site_beside_it_loses_nothing(self, planted: Genome, model: SiteModel) -> None:
         """A donor inserted again at the donor: the site is still there."""
         *_, (_, boundary), _ = next(exons for _, strand, exons in genes("judged") if strand == "+")
         site = planted.contigs["judged"][boundary - 3 : boundary + 6]
         change = Change(chrom="judged", start0=boundary - 3, end0=boundary - 3, alt=site)
         assert model.score(change) >= 0
 
-    def test_same_as_the_rule_in_its_plainest_form(self, planted, matrices, model):
+    def test_same_as_the_rule_in_its_plainest_form(
+        self, planted: Genome, matrices: dict[str, Matrix], model: SiteModel
+    ) -> None:
         some = changes(planted, np.random.default_rng(3))
         scores = np.array([model.score(change) for change in some])
         expected = np.array([plain_score(planted, matrices, change) for change in some])
         np.testing.assert_allclose(scores, expected, atol=1e-9)
         assert (scores < -1).sum() > 100 and (scores > 1).sum() > 10 and (scores == 0).sum() > 100
 
-    def test_strands_are_alike(self, planted, matrices, model, tmp_path):
+    def test_strands_are_alike(
+        self, planted: Genome, matrices: dict[str, Matrix], model: SiteModel, tmp_path: Path
+    ) -> None:
         """The whole genome turned round gives the same scores."""
         mirrored = build_planted(tmp_path, mirrored=True)
         turned = SiteModel(
@@ -176,12 +186,12 @@ class TestChanges:
             [turned.score(change) for change in there], [model.score(change) for change in some], atol=1e-9
         )
 
-    def test_ends_of_a_contig(self, planted, model):
+    def test_ends_of_a_contig(self, planted: Genome, model: SiteModel) -> None:
         for pos0 in (0, JUDGED_BP - 1):
             assert np.isfinite(model.score(change_of(planted.snv("judged", pos0))))
 
 
-def test_human_consensus(human_cache):
+def test_human_consensus(human_cache: Path) -> None:
     """RefSeq's introns on chr2 and chr20 give the consensus of the textbooks."""
     annotation = Annotation.from_gtf(need("data/refseq_hg38.gtf.gz"), human_cache)
     reference = Reference(need("data/hg38_native.fa.gz"), human_cache)
@@ -210,7 +220,7 @@ def scan(contig: str, matrix: Matrix, strand: str) -> dict[int, float]:
     return dict(zip(places, scores, strict=True))
 
 
-def plain_score(planted, matrices: dict[str, Matrix], change: Change) -> float:
+def plain_score(planted: Genome, matrices: dict[str, Matrix], change: Change) -> float:
     """The rule on both sequences, site by site."""
     first, last = max(change.start0 - 60, 0), change.end0 + 60
     contig = planted.contigs["judged"]
@@ -229,7 +239,9 @@ def plain_score(planted, matrices: dict[str, Matrix], change: Change) -> float:
         left, right = (before, after) if strand == "+" else (after, before)
         old, new = (scan(bases, matrices[kind], strand) for bases in (reference, alternate))
 
-        def touching(scores, length, left=left, right=right):
+        def touching(
+            scores: dict[int, float], length: int, left: int = left, right: int = right
+        ) -> dict[int, float]:
             return {b: bits for b, bits in scores.items() if b - left < start + length and b + right > start}
 
         old, new = touching(old, end - start), touching(new, len(change.alt))

@@ -3,6 +3,8 @@
 import itertools
 import math
 from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,7 +78,7 @@ LONGER = {
 }
 
 
-def gene(name: str, strand: str, exons) -> str:
+def gene(name: str, strand: str, exons: Sequence[tuple[int, int]]) -> str:
     return (
         line("gene", exons[0][0] + 1, exons[-1][1], f'gene_id "{name}";', strand=strand)
         + line("transcript", exons[0][0] + 1, exons[-1][1], ids(name, f"{name}.1"), strand=strand)
@@ -87,7 +89,7 @@ def gene(name: str, strand: str, exons) -> str:
 
 
 @pytest.fixture
-def places(tmp_path):
+def places(tmp_path: Path) -> Callable[[str], SpliceLocator]:
     def of(text: str) -> SpliceLocator:
         path = tmp_path / "genes.gtf"
         path.write_text(text)
@@ -106,19 +108,19 @@ def located(places: SpliceLocator, start0: int, end0: int) -> tuple[str, float]:
 
 
 @pytest.mark.parametrize("strand", ["+", "-"])
-def test_bases(places, strand):
+def test_bases(places: Callable[[str], SpliceLocator], strand: str) -> None:
     one_gene = places(gene("one", strand, EXONS))
     assert {pos0: located(one_gene, pos0, pos0 + 1) for pos0 in BASES} == BASES
 
 
 @pytest.mark.parametrize("strand", ["+", "-"])
-def test_insertions_deletions_and_longer_changes(places, strand):
+def test_insertions_deletions_and_longer_changes(places: Callable[[str], SpliceLocator], strand: str) -> None:
     one_gene = places(gene("one", strand, EXONS))
     assert {span: located(one_gene, *span) for span in LONGER} == LONGER
 
 
 @pytest.mark.parametrize("strands", ["++", "+-", "-+", "--"])
-def test_intron_counts_where_an_exon_is_as_near(places, strands):
+def test_intron_counts_where_an_exon_is_as_near(places: Callable[[str], SpliceLocator], strands: str) -> None:
     """Two boundaries 3 apart, as in NAGNAG: 300 to 302 are in the first gene's exon and in the second one's intron."""
     first, second = gene("first", strands[0], EXONS), gene("second", strands[1], ((100, 200), (303, 400)))
     both = places(first + second)
@@ -130,7 +132,7 @@ def test_intron_counts_where_an_exon_is_as_near(places, strands):
     )  # the exon's first base is nearer than the intron's third
 
 
-def test_nearest_site_of_all_transcripts_counts(places):
+def test_nearest_site_of_all_transcripts_counts(places: Callable[[str], SpliceLocator]) -> None:
     nested = gene("inner", "-", ((700, 800), (850, 900)))
     both = places(gene("outer", "+", EXONS) + nested)
     assert located(both, 840, 841) == ("intron_9_19", 10)
@@ -141,17 +143,17 @@ def test_nearest_site_of_all_transcripts_counts(places):
     )  # of the outer; 700 is the end of a gene, not a site
 
 
-def test_contig_without_genes_is_outside_at_no_distance(places):
+def test_contig_without_genes_is_outside_at_no_distance(places: Callable[[str], SpliceLocator]) -> None:
     place = places(gene("one", "+", EXONS)).locate(at(10, 11, chrom="chr9"))
     assert (place.stratum, place.distance_bp) == (Stratum.OUTSIDE_GENES, math.inf)
 
 
-def test_other_names_of_a_contig(places):
+def test_other_names_of_a_contig(places: Callable[[str], SpliceLocator]) -> None:
     place = places(gene("one", "+", EXONS)).locate(at(200, 201, chrom="1"))
     assert place.stratum is Stratum.CANONICAL
 
 
-def test_each_base_is_in_the_stratum_that_plain_counting_gives(tmp_path):
+def test_each_base_is_in_the_stratum_that_plain_counting_gives(tmp_path: Path) -> None:
     """Every base of chr1 of the tiny genome, whose genes overlap on both strands."""
     places = SpliceLocator(Annotation.from_gtf(build_genome(tmp_path).gtf, tmp_path / "cache"))
     found = [places.locate(at(pos0, pos0 + 1)) for pos0 in range(CONTIGS["chr1"])]
