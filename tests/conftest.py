@@ -16,7 +16,19 @@ from tests.compiled import delete_if_large, keep_for_all_tests, link_compiled
 from tests.paths import need
 
 # Check annotations, with the shapes of arrays, at run time; before these modules are imported.
-install_import_hook(["vepscore.model", "vepscore.contract", "vepscore.scorers"], "beartype.beartype")
+_ENGINE = (
+    *("allele_plan", "decoding", "dense", "encoding", "pages", "preparer", "scoring", "signal_reading"),
+    *("signal_scorers", "sparse", "strand", "summary", "window_segments", "window_tower"),
+)
+install_import_hook(
+    [
+        "vepscore.model",
+        "vepscore.contract",
+        "vepscore.scorers",
+        *(f"vepscore.engine.{name}" for name in _ENGINE),
+    ],
+    "beartype.beartype",
+)
 
 LONGEST = "test_readme.py"
 
