@@ -44,15 +44,10 @@ class GenomeOptions(OptionGroup):
         REQUIRED,
         "Reference FASTA, uncompressed or bgzipped. An index is built if missing.",
         "-r",
-        "--reference",
         told_by="reference",
     )
     genes: Path | None = option(
-        None,
-        "Gene annotation: GENCODE, Ensembl or RefSeq GTF, plain or gzipped.",
-        "-g",
-        "--genes",
-        told_by="annotation",
+        None, "Gene annotation: GENCODE, Ensembl or RefSeq GTF, plain or gzipped.", "-g", told_by="annotation"
     )
     polya: Path | None = option(
         None,
@@ -71,7 +66,6 @@ class ModelOptions(OptionGroup):
         None,
         "Checkpoint: a name from `vepscore weights list`, or a directory. Default: the embedded one.",
         "-c",
-        "--checkpoint",
         told_by="checkpoint",
         metavar="NAME|DIR",
     )
@@ -81,10 +75,7 @@ class ModelOptions(OptionGroup):
         told_by="checkpoint",
     )
     organism: Organism = option(
-        Organism.HUMAN,
-        "Organism whose tracks are predicted.",
-        told_by="organism",
-        shows_default=True,
+        Organism.HUMAN, "Organism whose tracks are predicted.", told_by="organism", shows_default=True
     )
     precision: Precision | None = option(
         None,
@@ -203,11 +194,7 @@ class ScorerOptions(OptionGroup):
         told_by="quantiles",
         metavar="DIR",
     )
-    no_quantiles: bool = option(
-        False,
-        "Write no quantiles.",
-        told_by="quantiles",
-    )
+    no_quantiles: bool = option(False, "Write no quantiles.", told_by="quantiles")
 
     def __post_init__(self) -> None:
         if self.quantiles is not None and self.no_quantiles:
@@ -221,16 +208,10 @@ class ComputeOptions(OptionGroup):
     panel: ClassVar[str] = RUN
 
     device: Device = option(
-        Device.AUTO,
-        "Device that runs the network. Default: auto, the best there is.",
-        told_by="device",
+        Device.AUTO, "Device that runs the network. Default: auto, the best there is.", told_by="device"
     )
     batch: int = option(
-        1,
-        "Number of alternate alleles per batch.",
-        metavar="N",
-        minimum=1,
-        shows_default=True,
+        1, "Number of alternate alleles per batch.", metavar="N", minimum=1, shows_default=True
     )
     parallelism: Parallelism = option(
         Parallelism.DATA,
@@ -275,17 +256,11 @@ class RunOptions(OptionGroup):
         metavar="ADDRESS",
     )
     json_summary: Path | None = option(
-        None,
-        "Write versions, hashes, counts and timings as JSON; - is standard output.",
-        metavar="FILE",
+        None, "Write versions, hashes, counts and timings as JSON; - is standard output.", metavar="FILE"
     )
-    strict: bool = option(
-        False,
-        "Exit with status 3 if an allele was not scored, other than NOT_APPLICABLE.",
-    )
+    strict: bool = option(False, "Exit with status 3 if an allele was not scored, other than NOT_APPLICABLE.")
     overwrite_existing: bool = option(
-        False,
-        "Replace the annotation of an earlier run in the input. Default: refuse such an input.",
+        False, "Replace the annotation of an earlier run in the input. Default: refuse such an input."
     )
 
 
