@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from vepscore.cli.option_groups import Changed, Only, Without, expand
+from vepscore.cli.option_groups import changed, expand, only, without
 from vepscore.errors import UsageError
 from vepscore.options import ComputeOptions, GenomeOptions, RunOptions, ScorerOptions
 from vepscore.options.option_types import Parallelism, Shard
@@ -19,8 +19,8 @@ taken: dict[str, object] = {}
 def command(
     source: Annotated[str, typer.Argument()],
     genome: GenomeOptions,
-    scoring: Annotated[ScorerOptions, Only("scorers"), Changed("scorers", help="Another help.")],
-    compute: Annotated[ComputeOptions, Without("batch")],
+    scoring: Annotated[ScorerOptions, only("scorers"), changed("scorers", help="Another help.")],
+    compute: Annotated[ComputeOptions, without("batch")],
     run: RunOptions,
     fast: bool = False,
 ) -> None:

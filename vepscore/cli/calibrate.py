@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.option_groups import Changed, Only, Without
+from vepscore.cli.option_groups import changed, only, without
 from vepscore.options import (
     DATA,
     AlleleOptions,
@@ -47,10 +47,10 @@ def calibrate(
     ],
     model: ModelOptions,
     windows: WindowOptions,
-    scoring: Annotated[ScorerOptions, Only("scorers"), Changed("scorers", help=_SCORERS)],
-    alleles: Annotated[AlleleOptions, Only("indel_anchor")],
-    compute: Annotated[ComputeOptions, Without("engine")],
-    run: Annotated[RunOptions, Only("resume")],
+    scoring: Annotated[ScorerOptions, only("scorers"), changed("scorers", help=_SCORERS)],
+    alleles: Annotated[AlleleOptions, only("indel_anchor")],
+    compute: Annotated[ComputeOptions, without("engine")],
+    run: Annotated[RunOptions, only("resume")],
 ) -> None:
     """Score a background of variants and keep its quantiles, in which `vepscore score` then ranks its scores.
 

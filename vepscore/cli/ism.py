@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.option_groups import Changed, Only, Without
+from vepscore.cli.option_groups import changed, only, without
 from vepscore.options import (
     DATA,
     MODEL,
@@ -42,10 +42,10 @@ def ism(
     ],
     drawing: SaturationOptions,
     model: ModelOptions,
-    windows: Annotated[WindowOptions, Without("align")],
-    scoring: Annotated[ScorerOptions, Only("scorers"), Changed("scorers", help=_SCORERS)],
-    compute: Annotated[ComputeOptions, Without("engine")],
-    run: Annotated[RunOptions, Only("resume")],
+    windows: Annotated[WindowOptions, without("align")],
+    scoring: Annotated[ScorerOptions, only("scorers"), changed("scorers", help=_SCORERS)],
+    compute: Annotated[ComputeOptions, without("engine")],
+    run: Annotated[RunOptions, only("resume")],
     align: Annotated[
         int | None,
         typer.Option(

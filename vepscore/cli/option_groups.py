@@ -1,8 +1,8 @@
 """Turn groups of options into parameters of commands.
 
 A command is a function with parameters that are annotated with an `OptionGroup`. `expand` replaces each of them by the
-options of its group, as typer takes them, and adds -v and -q. `Annotated[Group, Without("name")]` and `Only` choose
-among them, and `Annotated[Group, Changed("name", help="…")]` declares one otherwise for this command.
+options of its group, as typer takes them, and adds -v and -q. `Annotated[Group, without("name")]` and `only` choose
+among them, and `Annotated[Group, changed("name", help="…")]` declares one otherwise for this command.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -20,36 +20,28 @@ from vepscore.options.option_spec import REQUIRED, Declared, Former, OptionGroup
 
 log = logging.getLogger(__name__)
 
-_LOG_PARAMETERS = [
-    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=False)
-    for name, kind in (("verbose", Verbose), ("quiet", Quiet))
-]
+_FORMER = "former_"  # begins the parameter of an option's former name
 
 
-class Without:
-    """Marks the options of a group that a command does not take: they keep their defaults."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
+Choose = Callable[[list[Declared]], list[Declared]]
 
 
-class Only:
-    """Marks the only options of a group that a command takes."""
-
-    def __init__(self, *names: str) -> None:
-        self.names = names
+def without(*names: str) -> Choose:
+    """Return a mark for the options of a group that a command does not take: they keep their defaults."""
+    return lambda options: [declared for declared in options if declared.name not in names]
 
 
-class Changed:
-    """Marks an option of a group that a command declares otherwise.
+def only(*names: str) -> Choose:
+    """Return a mark for the only options of a group that a command takes."""
+    return lambda options: [declared for declared in options if declared.name in names]
 
-    Args:
-        name: of the option.
-        **declared: fields of `OptionSpec`.
-    """
 
-    def __init__(self, name: str, **declared: Any) -> None:
-        self.name, self.declared = name, declared
+def changed(name: str, **changes: Any) -> Choose:
+    """Return a mark for an option of a group that has other fields of `OptionSpec` in this command."""
+    return lambda options: [
+        each._replace(spec=dataclasses.replace(each.spec, **changes)) if each.name == name else each
+        for each in options
+    ]
 
 
 class _Group(NamedTuple):
@@ -57,7 +49,7 @@ class _Group(NamedTuple):
 
     parameter: str
     kind: type[OptionGroup]
-    options: tuple[Declared, ...]
+    options: list[Declared]
 
 
 def expand(command: Callable[..., None]) -> Callable[..., None]:
@@ -85,37 +77,22 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _find_group(parameter: inspect.Parameter) -> _Group | None:
-    kind, *marks = (
-        get_args(parameter.annotation)
-        if get_origin(parameter.annotation) is Annotated
-        else (parameter.annotation,)
-    )
+    annotation = parameter.annotation
+    kind = getattr(annotation, "__origin__", annotation)
     if not (isinstance(kind, type) and issubclass(kind, OptionGroup)):
         return None
-    options = [declared for declared in kind.declared() if all(_is_taken(declared, mark) for mark in marks)]
-    for mark in marks:
-        if isinstance(mark, Changed):
-            options = [_change(declared, mark) for declared in options]
-    return _Group(parameter.name, kind, tuple(options))
-
-
-def _is_taken(declared: Declared, mark: object) -> bool:
-    if isinstance(mark, Without):
-        return declared.name not in mark.names
-    return not isinstance(mark, Only) or declared.name in mark.names
-
-
-def _change(declared: Declared, mark: Changed) -> Declared:
-    if declared.name != mark.name:
-        return declared
-    return declared._replace(spec=dataclasses.replace(declared.spec, **mark.declared))
+    options = list(kind.declared())
+    for choose in getattr(annotation, "__metadata__", ()):
+        options = choose(options)
+    return _Group(parameter.name, kind, options)
 
 
 def _parameters(group: _Group) -> Iterator[inspect.Parameter]:
     for declared in group.options:
         yield _parameter(declared)
         if declared.spec.former is not None:
-            yield _former_parameter(declared.spec.former)
+            hidden = typer.Option(declared.spec.former.flag, hidden=True)
+            yield _keyword(_FORMER + declared.name, Annotated[str | None, hidden], None)
 
 
 def typer_option(group: type[OptionGroup], name: str, **changed: Any) -> Any:
@@ -147,28 +124,17 @@ def _parameter(declared: Declared) -> inspect.Parameter:
         kind = list[str] | None
     elif spec.parse is not None:
         kind = str if spec.command_default else str | None
-    option = _typer_option(spec)
     default = spec.command_default or default
-    return inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        annotation=Annotated[kind, option],
-        default=inspect.Parameter.empty if default is REQUIRED else default,
-    )
+    if default is REQUIRED:
+        default = inspect.Parameter.empty
+    return _keyword(name, Annotated[kind, _typer_option(spec)], default)
 
 
-def _former_parameter(former: Former) -> inspect.Parameter:
-    option = typer.Option(former.flag, hidden=True)
-    return inspect.Parameter(
-        _former_name(former),
-        inspect.Parameter.KEYWORD_ONLY,
-        annotation=Annotated[str | None, option],
-        default=None,
-    )
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
-def _former_name(former: Former) -> str:
-    return former.flag.lstrip("-").replace("-", "_")
+_LOG_PARAMETERS = [_keyword("verbose", Verbose, False), _keyword("quiet", Quiet, False)]
 
 
 def _take_values(group: _Group, values: dict[str, Any]) -> dict[str, Any]:
@@ -177,10 +143,8 @@ def _take_values(group: _Group, values: dict[str, Any]) -> dict[str, Any]:
     for declared in group.options:
         name, spec, value = declared.name, declared.spec, values.pop(declared.name)
         taken[name] = None if value == [] else value
-        if spec.former is not None:
-            former = values.pop(_former_name(spec.former))
-            if former is not None:
-                taken[name] = _renamed(former, spec.former, spec.flags[-1])
+        if spec.former is not None and (former := values.pop(_FORMER + name)) is not None:
+            taken[name] = _renamed(former, spec.former, spec.flags[-1])
     return taken
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from vepscore.cli.option_groups import Changed, typer_option
+from vepscore.cli.option_groups import changed, typer_option
 from vepscore.options import ComputeOptions, GenomeOptions, ModelOptions, WindowOptions
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ PictureReferenceOption = Annotated[
         help="Reference FASTA, from which the tracks of the pictures are predicted. Default: pictures have no tracks.",
     ),
 ]
-PICTURE_WINDOW = Changed(
+PICTURE_WINDOW = changed(
     "window",
     help="Width of the window in which tracks are predicted, 16kb to 1Mb. "
     "Default: auto, that of the scores; for a variant without scores, that of the checkpoint.",

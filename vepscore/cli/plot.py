@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vepscore.cli.option_groups import Only, Without, typer_option
+from vepscore.cli.option_groups import only, typer_option, without
 from vepscore.cli.pictures import (
     PICTURE_WINDOW,
     PictureReferenceOption,
@@ -43,9 +43,9 @@ def plot(
             "-o", "--output", metavar="FILE", help="Picture: .svg, .png or .pdf.", rich_help_panel=DATA
         ),
     ],
-    model: Annotated[ModelOptions, Without("rotary")],
-    windows: Annotated[WindowOptions, Only("window"), PICTURE_WINDOW],
-    compute: Annotated[ComputeOptions, Only("device")],
+    model: Annotated[ModelOptions, without("rotary")],
+    windows: Annotated[WindowOptions, only("window"), PICTURE_WINDOW],
+    compute: Annotated[ComputeOptions, only("device")],
     reference: PictureReferenceOption = None,
     annotation: Annotated[Path | None, typer_option(GenomeOptions, "genes")] = None,
     rank: Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.option_groups import Only, Without
+from vepscore.cli.option_groups import only, without
 from vepscore.cli.tables import print_table
 from vepscore.options import (
     DATA,
@@ -27,7 +27,7 @@ def predict(
             help="Region, e.g. chr1:1,000-2,000 (1-based, inclusive); or variant, e.g. chr1:1500:G>A or chr1-1500-G-A.",
         ),
     ],
-    genome: Annotated[GenomeOptions, Only("reference")],
+    genome: Annotated[GenomeOptions, only("reference")],
     folder: Annotated[
         Path,
         typer.Option(
@@ -36,8 +36,8 @@ def predict(
     ],
     model: ModelOptions,
     windows: WindowOptions,
-    alleles: Annotated[AlleleOptions, Only("indel_anchor")],
-    compute: Annotated[ComputeOptions, Without("batch", "engine")],
+    alleles: Annotated[AlleleOptions, only("indel_anchor")],
+    compute: Annotated[ComputeOptions, without("batch", "engine")],
     output: Annotated[
         list[str] | None,
         typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.option_groups import Changed, Only, Without, typer_option
+from vepscore.cli.option_groups import changed, only, typer_option, without
 from vepscore.cli.pictures import (
     NO_REFERENCE,
     PICTURE_WINDOW,
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 _ALL = RankOptions()
-_FIRST = Changed("top", help="Keep only the first N.", command_default=100, shows_default=True)
+_FIRST = changed("top", help="Keep only the first N.", command_default=100, shows_default=True)
 
 
 def report(
@@ -40,9 +40,9 @@ def report(
         Path,
         typer.Option("-o", "--output", metavar="OUT.html", help="HTML page to write.", rich_help_panel=DATA),
     ],
-    model: Annotated[ModelOptions, Without("rotary")],
-    windows: Annotated[WindowOptions, Only("window"), PICTURE_WINDOW],
-    compute: Annotated[ComputeOptions, Only("device")],
+    model: Annotated[ModelOptions, without("rotary")],
+    windows: Annotated[WindowOptions, only("window"), PICTURE_WINDOW],
+    compute: Annotated[ComputeOptions, only("device")],
     reference: PictureReferenceOption = None,
     annotation: Annotated[Path | None, typer_option(GenomeOptions, "genes")] = None,
     tracks: Annotated[
