@@ -11,11 +11,11 @@ from flax import nnx
 from tests.model.tiny import CONFIG, create_random, random_codes
 from vepscore.genome.windows import UNKNOWN
 from vepscore.model.config import TRUNK_BIN_BP
+from vepscore.model.cpu_layers import WinogradConv, use_winograd
 from vepscore.model.encoder import SequenceEncoder
 from vepscore.model.layers import fold_convolutions
 from vepscore.model.network import one_hot
 from vepscore.model.tiles import encode_tiles, encoder_margin_bp
-from vepscore.model.winograd import WinogradConv, use_winograd
 
 TILE_BINS = 4
 

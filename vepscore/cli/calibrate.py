@@ -77,6 +77,5 @@ def calibrate(
     set_up_process(compute.device)
     with observing() as observe:
         path, report = run_calibration(job, output, observe)
-    if log.isEnabledFor(logging.INFO):
-        print_report(report)
-        log.info("quantiles of %s: %s", read_quantiles(path).alleles, path)
+    print_report(report)
+    log.info("quantiles of %s: %s", read_quantiles(path).alleles, path)

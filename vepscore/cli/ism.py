@@ -1,6 +1,5 @@
 """`vepscore ism`: in-silico saturation mutagenesis of a region."""
 
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -79,5 +78,4 @@ def ism(
         report = Model(job).ism_files(
             region, output, picture=drawing.picture, by=drawing.by, align=align, run=run, observe=observe
         )
-    if logging.getLogger(__name__).isEnabledFor(logging.INFO):
-        print_report(report)
+    print_report(report)

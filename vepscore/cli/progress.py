@@ -77,7 +77,9 @@ def _progress(*columns: ProgressColumn, shown: bool = True, transient: bool = Tr
 
 
 def print_report(report: JobReport) -> None:
-    """Print the summary: the number of alleles by status, the excluded scorers, and the time per variant."""
+    """Print the summary: the number of alleles by status, the excluded scorers, the time per variant; not with -q."""
+    if not log.isEnabledFor(logging.INFO):
+        return
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     counts = report.counts
     console.print(f"{counts.records} records, {counts.alleles} alternate alleles")

@@ -1,6 +1,5 @@
 """`vepscore score`: score the variants of a VCF."""
 
-import logging
 import sys
 from typing import Annotated
 
@@ -51,7 +50,6 @@ def score(
     set_up_process(compute.device)
     with observing() as observe:
         report = Model(job).score_vcf(source, outputs.outputs, run=run, observe=observe)
-    if logging.getLogger(__name__).isEnabledFor(logging.INFO):
-        print_report(report)
+    print_report(report)
     if run.strict and report.counts.unscored:
         raise typer.Exit(NOT_ALL_SCORED)

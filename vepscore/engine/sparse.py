@@ -36,9 +36,8 @@ from vepscore.genome.alignment import choose_right_bins
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.config import TRUNK_BIN_BP
+from vepscore.model.cpu_layers import use_pointwise_convolutions, use_winograd
 from vepscore.model.network import AlphaGenome
-from vepscore.model.pointwise import use_pointwise_convolutions
-from vepscore.model.winograd import use_winograd
 from vepscore.outputs import PAIR_BIN_BP, Output
 
 _CACHED_WINDOWS = 2  # reference windows kept in the cache

@@ -27,12 +27,8 @@ _HEADS = {output: output.lower() for output in Output} | {
 _TISSUE_EMBEDDINGS = ("pos_donor_logits", "pos_acceptor_logits", "neg_donor_logits", "neg_acceptor_logits")
 
 _CONV = {"norm": "rms_batch_norm", "conv": "standardized_conv1_d"}
-_EMBEDDER = {
-    "project": "linear",
-    "project_coarse": "linear_1",
-    "norm": "rms_batch_norm",
-    "organism": "embed",
-}
+_BIAS = {"norm": "rms_batch_norm", "project": "linear"}
+_EMBEDDER = _BIAS | {"project_coarse": "linear_1", "organism": "embed"}
 _ATTENTION = {
     "norm_in": "rms_batch_norm",
     "query": "q_layer",
@@ -55,6 +51,7 @@ _SEQUENCE_TO_PAIR = {
 }
 _MLP = {"norm_in": "rms_batch_norm", "widen": "linear", "narrow": "linear_1", "norm_out": "rms_batch_norm_1"}
 _ROW_ATTENTION = {"norm": "layer_norm", "query": "linear_q", "key": "linear_k", "value": "linear_v"}
+_PAIR_UPDATE = "transformer_tower/pair_update_block@"
 
 # Our block → the official block, and the layers in it. `#` is an index; `@` is an index as Haiku writes it, "" for 0.
 _BLOCKS: dict[str, tuple[str, Mapping[str, str]]] = {
@@ -63,22 +60,10 @@ _BLOCKS: dict[str, tuple[str, Mapping[str, str]]] = {
     "encoder.embedder.block": ("sequence_encoder/dna_embedder/conv_block", _CONV),
     "encoder.down.#.first": ("sequence_encoder/downres_block_#/conv_block", _CONV),
     "encoder.down.#.second": ("sequence_encoder/downres_block_#/conv_block_1", _CONV),
-    "tower.pair_updates.#.from_sequence": (
-        "transformer_tower/pair_update_block@/sequence_to_pair_block",
-        _SEQUENCE_TO_PAIR,
-    ),
-    "tower.pair_updates.#.row_attention": (
-        "transformer_tower/pair_update_block@/row_attention_block",
-        _ROW_ATTENTION,
-    ),
-    "tower.pair_updates.#.mlp": (
-        "transformer_tower/pair_update_block@/pair_mlp_block",
-        _MLP | {"norm": "layer_norm"},
-    ),
-    "tower.biases.#": (
-        "transformer_tower/attention_bias_block@",
-        {"norm": "rms_batch_norm", "project": "linear"},
-    ),
+    "tower.pair_updates.#.from_sequence": (f"{_PAIR_UPDATE}/sequence_to_pair_block", _SEQUENCE_TO_PAIR),
+    "tower.pair_updates.#.row_attention": (f"{_PAIR_UPDATE}/row_attention_block", _ROW_ATTENTION),
+    "tower.pair_updates.#.mlp": (f"{_PAIR_UPDATE}/pair_mlp_block", _MLP | {"norm": "layer_norm"}),
+    "tower.biases.#": ("transformer_tower/attention_bias_block@", _BIAS),
     "tower.attentions.#": ("transformer_tower/mha_block@", _ATTENTION),
     "tower.mlps.#": ("transformer_tower/mlp_block@", _MLP),
     "decoder.up.#": ("sequence_decoder/up_res_block@", {}),

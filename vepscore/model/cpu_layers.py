@@ -1,6 +1,6 @@
-"""Convolutions of width 5 with fewer multiplications, in float32, for CPUs.
+"""Layers that a CPU computes faster, in float32: convolutions of width 5, and linear layers.
 
-Four outputs of such a convolution are the middle coefficients of a product of polynomials. Computed from its values at
+Four outputs of a convolution of width 5 are the middle coefficients of a product of polynomials. Computed from its values at
 eight points (Toom-Cook; for convolutions Winograd's F(4, 5)) they cost 8 multiplications instead of 20:
 
     y = Aᵀ ((G k) ⊙ (Bᵀ x))        x: 8 inputs, k: 5 taps, y: 4 outputs
@@ -9,10 +9,12 @@ G k is computed once, when the network is opened. Each of the eight products is 
 points were chosen for the least error: about five times that of the direct convolution, 1.6e-6 of the output's standard
 deviation.
 
+Linear layers become convolutions of width 1, which on a CPU are XLA's faster and steadier matrix product.
+
 Source: Lavin & Gray, Fast Algorithms for Convolutional Neural Networks (2016).
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +22,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float32
 
-from vepscore.model.layers import StandardizedConv
+from vepscore.model.layers import StandardizedConv, convolve
 
 _Network = TypeVar("_Network", bound=nnx.Module)
 
@@ -28,7 +30,7 @@ TAPS, OUTPUTS = 5, 4
 _POINTS = np.array([0, 1, -1, 2, -2, 0.5, -0.5])  # and infinity
 _INPUTS = TAPS + OUTPUTS - 1
 _ROWS = 512  # rows of a matrix product, so that its operands stay in the cache
-_MIN_CHANNELS = 256  # with fewer, the transforms cost as much as the multiplications save
+_MIN_CHANNELS = 256  # with fewer, little or nothing is saved
 
 
 def _values(coefficients: int) -> Float[np.ndarray, "8 {coefficients}"]:
@@ -74,18 +76,17 @@ class WinogradConv(nnx.Module):
         if chunks == 1:
             return _convolve(x, products)[:, :length] + self.bias[...]
 
-        def convolve(chunk: Array, y: Array) -> Array:
+        def convolve_chunk(chunk: Array, y: Array) -> Array:
             part = jax.lax.dynamic_slice_in_dim(x, chunk * step, step + OUTPUTS, axis=1)
             return jax.lax.dynamic_update_slice_in_dim(y, _convolve(part, products), chunk * step, axis=1)
 
         y = jnp.zeros((batch, chunks * step, products[0].shape[-1]), x.dtype)
-        return jax.lax.fori_loop(0, chunks, convolve, y)[:, :length] + self.bias[...]
+        return jax.lax.fori_loop(0, chunks, convolve_chunk, y)[:, :length] + self.bias[...]
 
 
 def use_winograd(network: _Network) -> _Network:
     """Return a copy of a folded network with fast large convolutions; it shares all other parameters."""
-    graph, state = nnx.split(network)
-    fast = nnx.merge(graph, state)
+    fast = _copy(network)
     for _, node in list(nnx.iter_graph(fast)):
         conv = getattr(node, "conv", None)
         if not isinstance(conv, StandardizedConv) or conv.dilation > 1:
@@ -93,6 +94,32 @@ def use_winograd(network: _Network) -> _Network:
         if min(conv.kernel.shape[1:]) >= _MIN_CHANNELS:
             node.conv = WinogradConv(conv)
     return fast
+
+
+def use_pointwise_convolutions(network: _Network) -> _Network:
+    """Return a copy of a network whose large linear layers are convolutions; it shares all parameters."""
+    fast = _copy(network)
+    for _, node in nnx.iter_graph(fast):
+        if isinstance(node, nnx.Linear) and min(node.in_features, node.out_features) >= _MIN_CHANNELS:
+            node.dot_general = _convolve_pointwise
+    return fast
+
+
+def _copy(network: _Network) -> _Network:
+    graph, state = nnx.split(network)
+    return nnx.merge(graph, state)
+
+
+def _convolve_pointwise(
+    x: Float[Array, "*batch in_channels"],
+    kernel: Float[Array, "in_channels out_channels"],
+    axes: Any,
+    **_: Any,
+) -> Float[Array, "*batch out_channels"]:
+    """Stand in for `lax.dot_general` over the channels."""
+    assert axes == (((x.ndim - 1,), (0,)), ((), ()))
+    y = convolve(x.reshape(1, -1, x.shape[-1]), kernel[None], padding="VALID")
+    return y.reshape(*x.shape[:-1], -1)
 
 
 def _convolve(
