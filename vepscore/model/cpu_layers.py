@@ -1,7 +1,7 @@
 """Layers that a CPU computes faster, in float32: convolutions of width 5, and linear layers.
 
-Four outputs of a convolution of width 5 are the middle coefficients of a product of polynomials. Computed from its values at
-eight points (Toom-Cook; for convolutions Winograd's F(4, 5)) they cost 8 multiplications instead of 20:
+Four outputs of a convolution of width 5 are the middle coefficients of a product of polynomials. Computed from its
+values at eight points (Toom-Cook; for convolutions Winograd's F(4, 5)) they cost 8 multiplications instead of 20:
 
     y = Aᵀ ((G k) ⊙ (Bᵀ x))        x: 8 inputs, k: 5 taps, y: 4 outputs
 
