@@ -14,7 +14,7 @@ import pytest
 from tests.hub_server import COMMIT, TOKEN, Hub, serving
 from tests.paths import need
 from vepscore.errors import CheckpointError
-from vepscore.model.official.downloads import RemoteFile, download, locked, refused, unreachable
+from vepscore.model.official.downloads import RemoteFile, download, locked, reaching, refused, unreachable
 from vepscore.model.official.hub import (
     METADATA_FILES,
     METADATA_VARIABLE,
@@ -273,7 +273,7 @@ def test_signature_of_an_address_is_not_shown() -> None:
 def test_silence_in_a_transfer_is_noticed(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 0.1)
     hub.silent = True
-    with pytest.raises(CheckpointError, match=r"the transfer broke off\n.*timed out"):
+    with pytest.raises(CheckpointError, match=r"the transfer broke off\n.*timed out"), reaching(hub.url):
         download(RemoteFile(name="_METADATA", size=2, digest=""), tmp_path, f"{hub.url}/plain/_METADATA")
 
 

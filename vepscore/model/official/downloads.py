@@ -47,7 +47,6 @@ def download(
     url: str,
     *,
     headers: dict[str, str] | None = None,
-    explain: "Callable[[HfHubHTTPError], CheckpointError | None]" = lambda error: None,
     observe: Callable[[int], None] = lambda size: None,
 ) -> Path:
     """Download a file into `folder`; it gets its name only when it is complete and its hash was checked.
@@ -57,13 +56,12 @@ def download(
         folder: the destination; a partial file of an earlier call is resumed.
         url: address of the file.
         headers: sent to the server of `url` only; after a redirect to another host they are dropped.
-        explain: returns the error to raise for an HTTP status; None for a general one.
         observe: called with the bytes of this file downloaded so far.
 
     Raises:
-        CheckpointError: the server cannot be reached or refuses, the disk is full, or the hash does not match.
+        CheckpointError: the disk is full, or the hash does not match.
+        Exception: errors of huggingface_hub; see `reaching`.
     """
-    check_library()
     from huggingface_hub.file_download import http_get
 
     path = folder / remote.name
@@ -75,7 +73,7 @@ def download(
         path.parent.mkdir(parents=True, exist_ok=True)
         if _size(partial) > remote.size:
             partial.unlink()
-        with _ObservedFile(partial, observe) as file, reaching(url, explain):  # the client retries
+        with _ObservedFile(partial, observe) as file:  # the client retries
             http_get(url, file, resume_size=file.tell(), headers=headers, expected_size=remote.size)
         if (found := _digest(partial, remote)) != remote.digest:
             partial.unlink()
@@ -133,6 +131,8 @@ def room_for(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # an error of the HTTP library
+            raise
         hint = "set VEPSCORE_CACHE to a directory that can be written"
         if error.errno in _DISK_FULL:
             hint = "free some space and rerun: the download resumes where it stopped; or " + hint
@@ -150,7 +150,8 @@ def reaching(
         yield
     except HfHubHTTPError as error:
         response = error.response
-        raise explain(error) or refused(url, response.status_code, response.reason_phrase) from error
+        status, reason = response.status_code, response.reason_phrase
+        raise explain(error) or refused(str(response.url), status, reason) from error
     except Exception as error:
         library = type(error).__module__.partition(".")[0]
         if library in _HTTP_LIBRARIES or (isinstance(error, OSError) and error.errno is None):

@@ -3,10 +3,9 @@
 The weights are on the hub, for accounts that have accepted the model terms.
 """
 
-import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from vepscore.model.official.downloads import (
 )
 
 if TYPE_CHECKING:
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.hf_api import RepoSibling
 
@@ -70,11 +70,13 @@ def fetch_metadata(folder: Path) -> dict[str, Path]:
         CheckpointError: as in `download`.
     """
     base = (os.environ.get(METADATA_VARIABLE) or _METADATA_URL).rstrip("/")
+    check_library()
     try:
-        return {
-            organism: download(remote, folder, f"{base}/{remote.name}")
-            for organism, remote in METADATA_FILES.items()
-        }
+        with reaching(base):
+            return {
+                organism: download(remote, folder, f"{base}/{remote.name}")
+                for organism, remote in METADATA_FILES.items()
+            }
     except CheckpointError as error:
         others = f"pass the track metadata with --metadata, or set {METADATA_VARIABLE} to a mirror"
         hint = f"{error.hint}; or {others}" if error.hint else others
@@ -100,91 +102,69 @@ def fetch_from_huggingface(
             be reached, the disk is full, or a hash does not match.
     """
     check_library()
-    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub import HfApi, constants, get_token, hf_hub_url
     from huggingface_hub.utils import build_hf_headers
 
-    repository = _Repository(name, endpoint or constants.ENDPOINT)
-    commit, remotes = repository.list_files()
-    target = folder / commit
-    target.mkdir(parents=True, exist_ok=True)
-    check_space(target, remotes)
-    total, before = sum(remote.size for remote in remotes), 0
+    repository, endpoint, token = f"google/{name}", endpoint or constants.ENDPOINT, get_token()
+    if token is None:
+        raise CheckpointError(f"{repository}: no Hugging Face token", hint=_token_hint(endpoint))
+    with reaching(endpoint, functools.partial(_explain, endpoint, repository)):
+        commit, remotes = _list_files(HfApi(endpoint=endpoint, token=token), repository)
+        target = folder / commit
+        target.mkdir(parents=True, exist_ok=True)
+        check_space(target, remotes)
+        total, before = sum(remote.size for remote in remotes), 0
 
-    def observe_file(before: int, size: int) -> None:
-        observe(before + size, total)
+        def observe_file(before: int, size: int) -> None:
+            observe(before + size, total)
 
-    for remote in remotes:
-        download(
-            remote,
-            target,
-            hf_hub_url(repository.id, remote.name, revision=commit, endpoint=repository.endpoint),
-            headers=build_hf_headers(token=repository.token),
-            explain=repository.explain,
-            observe=functools.partial(observe_file, before),
-        )
-        before += remote.size
+        for remote in remotes:
+            url = hf_hub_url(repository, remote.name, revision=commit, endpoint=endpoint)
+            observe_size = functools.partial(observe_file, before)
+            download(remote, target, url, headers=build_hf_headers(token=token), observe=observe_size)
+            before += remote.size
     return target
 
 
-class _Repository:
-    """A repository on the hub, with the user's token."""
+def _list_files(api: "HfApi", repository: str) -> tuple[str, list[RemoteFile]]:
+    """Return the newest commit of a repository and its files."""
+    from huggingface_hub import constants
 
-    def __init__(self, name: str, endpoint: str) -> None:
-        import huggingface_hub
+    try:
+        info = api.model_info(repository, timeout=constants.HF_HUB_ETAG_TIMEOUT, files_metadata=True)
+    except (ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{api.endpoint}: the answer is not that of a Hugging Face hub\n{error}",
+            hint="check HF_ENDPOINT, and whether a login page or a proxy is in between",
+        ) from error
+    commit, remotes = info.sha or "..", [_remote_file(sibling) for sibling in info.siblings or ()]
+    names = [remote.name for remote in remotes]
+    strange = [name for name in [commit, *names] if not _is_inside(name)]
+    if strange or not names:
+        raise CheckpointError(f"{repository}: invalid list of files\nfound {strange or names}")
+    return commit, remotes
 
-        token = huggingface_hub.get_token()
-        self.id = f"google/{name}"
-        self.endpoint = endpoint
-        if token is None:
-            raise CheckpointError(f"{self.id}: no Hugging Face token", hint=_token_hint(endpoint))
-        self.token = token
 
-    def list_files(self) -> tuple[str, list[RemoteFile]]:
-        """Return the newest commit and its files."""
-        from huggingface_hub import HfApi, constants
+def _explain(endpoint: str, repository: str, error: "HfHubHTTPError") -> CheckpointError | None:
+    """Return the error to raise if the hub refuses a request for a reason that the user can act on."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-        with self._is_hub(), reaching(self.endpoint, self.explain):
-            api = HfApi(endpoint=self.endpoint, token=self.token)
-            info = api.model_info(self.id, timeout=constants.HF_HUB_ETAG_TIMEOUT, files_metadata=True)
-        commit, remotes = info.sha or "..", [_remote_file(sibling) for sibling in info.siblings or ()]
-        names = [remote.name for remote in remotes]
-        strange = [name for name in [commit, *names] if not _is_inside(name)]
-        if strange or not names:
-            raise CheckpointError(f"{self.id}: invalid list of files\nfound {strange or names}")
-        return commit, remotes
-
-    def explain(self, error: "HfHubHTTPError") -> CheckpointError | None:
-        """Return the error to raise if the hub refuses a request for a reason that the user can act on."""
-        from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-        status = error.response.status_code
-        page = f"{self.endpoint}/{self.id}"
-        answer = "\n".join(filter(None, (f"{host_of(page)} answers {status}", error.server_message)))
-        if status == HTTPStatus.UNAUTHORIZED:
-            return CheckpointError(
-                f"{self.id}: {answer}\nthe token is not valid", hint=_token_hint(self.endpoint)
-            )
-        if isinstance(error, GatedRepoError) or status == HTTPStatus.FORBIDDEN:
-            hint = (
-                f"open {page} and accept the terms with the account of the token; a fine-grained token also "
-                "needs the permission to read gated repositories"
-            )
-            return CheckpointError(f"{self.id}: {answer}\nthe account has no access", hint=hint)
-        if isinstance(error, RepositoryNotFoundError):
-            hint = f"check whether {page} still exists; if not, use a newer vepscore"
-            return CheckpointError(f"{self.id}: {answer}\nno such repository", hint=hint)
+    page, status = f"{endpoint}/{repository}", error.response.status_code
+    if status == HTTPStatus.UNAUTHORIZED:
+        reason, hint = "the token is not valid", _token_hint(endpoint)
+    elif isinstance(error, GatedRepoError) or status == HTTPStatus.FORBIDDEN:
+        reason = "the account has no access"
+        hint = (
+            f"open {page} and accept the terms with the account of the token; a fine-grained token also "
+            "needs the permission to read gated repositories"
+        )
+    elif isinstance(error, RepositoryNotFoundError):
+        reason = "no such repository"
+        hint = f"check whether {page} still exists; if not, use a newer vepscore"
+    else:
         return None
-
-    @contextlib.contextmanager
-    def _is_hub(self) -> Iterator[None]:
-        """Raise CheckpointError if an answer is not that of a hub."""
-        try:
-            yield
-        except (ValueError, KeyError) as error:
-            raise CheckpointError(
-                f"{self.endpoint}: the answer is not that of a Hugging Face hub\n{error}",
-                hint="check HF_ENDPOINT, and whether a login page or a proxy is in between",
-            ) from error
+    answer = [f"{repository}: {host_of(endpoint)} answers {status}", error.server_message, reason]
+    return CheckpointError("\n".join(filter(None, answer)), hint=hint)
 
 
 def _remote_file(sibling: "RepoSibling") -> RemoteFile:
