@@ -74,17 +74,16 @@ def test_users_checkpoints_are_listed_after_the_embedded_one(user_weights: Path)
     add_checkpoint(user_weights, "b")
     add_checkpoint(user_weights, "a")
     (user_weights / "no-checkpoint").mkdir()
-    entries = registry.list_checkpoints()
-    assert [(entry.name, entry.embedded) for entry in entries] == [
-        ("vepscore-small", True),
-        ("a", False),
-        ("b", False),
+    assert registry.list_checkpoints() == [
+        registry.embedded_checkpoint(),
+        user_weights / "a",
+        user_weights / "b",
     ]
 
 
 def test_absent_user_folder_is_an_empty_one(user_weights: Path) -> None:
     user_weights.rmdir()
-    assert [entry.name for entry in registry.list_checkpoints()] == ["vepscore-small"]
+    assert [path.name for path in registry.list_checkpoints()] == ["vepscore-small"]
 
 
 def test_user_folder_is_in_the_data_directory_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:

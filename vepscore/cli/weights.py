@@ -44,11 +44,11 @@ def list_weights(plain: Plain = False) -> None:
     from vepscore.model.registry import EMBEDDED_NAME, list_checkpoints
 
     rows, seen = [], set()
-    for entry in list_checkpoints():
-        default = "default" if entry.name == EMBEDDED_NAME else ""
-        remark = "select it by directory: the name is taken" if entry.name in seen else default
-        rows.append((entry.name, str(entry.path), remark))
-        seen.add(entry.name)
+    for path in list_checkpoints():
+        default = "default" if path.name == EMBEDDED_NAME else ""
+        remark = "select it by directory: the name is taken" if path.name in seen else default
+        rows.append((path.name, str(path), remark))
+        seen.add(path.name)
     print_table(("checkpoint", "directory", "remark"), rows, plain=plain)
     sys.stdout.flush()  # so that a closed pipe fails here, before the log line
     absent = [name for name in CHECKPOINTS if name not in seen]

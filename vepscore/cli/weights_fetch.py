@@ -72,14 +72,19 @@ def fetch(
     """
     from vepscore.genome.cache import cache_dir
     from vepscore.model.official.downloads import locked
-    from vepscore.model.official.hub import check_online, fetch_metadata
+    from vepscore.model.official.hub import CHECKPOINTS, check_online, fetch_metadata
     from vepscore.model.registry import user_weights_dir
 
-    _check_name(name)
+    if name not in CHECKPOINTS:
+        raise UsageError(f"{name!r} cannot be fetched\nexpected one of {', '.join(CHECKPOINTS)}")
     folder = cache_dir() / "downloads" / source / name
     output = output or user_weights_dir() / name
     check_output(output, source=folder)
-    _check_stays(output)
+    if is_scratch(output):
+        raise UsageError(
+            "there is no home directory for the checkpoint",
+            hint="pass a directory to -o, or set VEPSCORE_WEIGHTS",
+        )
     files = metadata_by_organism(metadata or ())
     check_online()
     _agree_to_terms(accept_terms)
@@ -95,21 +100,6 @@ def fetch(
             log.info("the official files are kept in %s", official)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check_name(name: str) -> None:
-    from vepscore.model.official.hub import CHECKPOINTS
-
-    if name not in CHECKPOINTS:
-        raise UsageError(f"{name!r} cannot be fetched\nexpected one of {', '.join(CHECKPOINTS)}")
-
-
-def _check_stays(output: Path) -> None:
-    if is_scratch(output):
-        raise UsageError(
-            "there is no home directory for the checkpoint",
-            hint="pass a directory to -o, or set VEPSCORE_WEIGHTS",
-        )
 
 
 def _agree_to_terms(accepted: bool) -> None:

@@ -1,8 +1,6 @@
 """Find checkpoints: those that come with the package, and the user's own."""
 
-import dataclasses
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
@@ -16,15 +14,6 @@ _MARKER_FILE = "config.json"
 FILES = (_MARKER_FILE, "tracks.parquet", "model.safetensors", "SHA256SUMS")  # of a checkpoint in our layout
 _OFFICIAL_FILES = ("_METADATA", "_CHECKPOINT_METADATA", "manifest.ocdbt")
 _PACKAGE = Path(__file__).resolve().parents[1]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CheckpointEntry:
-    """A checkpoint that can be selected by name, the name of its directory."""
-
-    name: str
-    path: Path
-    embedded: bool  # whether it comes with the package
 
 
 def weights_dir() -> Path:
@@ -52,17 +41,20 @@ def embedded_checkpoint() -> Path:
     return path
 
 
-def list_checkpoints() -> list[CheckpointEntry]:
-    """Return the package's checkpoints, then the user's, each by name. If two share a name, the first is used."""
-    return [*_entries(weights_dir(), embedded=True), *_entries(user_weights_dir(), embedded=False)]
+def list_checkpoints() -> list[Path]:
+    """Return the directories of the package's checkpoints, then of the user's, each sorted by name.
+
+    A checkpoint can be selected by the name of its directory. If two share a name, the first is used.
+    """
+    return [*_list_directory(weights_dir()), *_list_directory(user_weights_dir())]
 
 
 def resolve_checkpoint(name_or_path: str | None) -> Path:
     """Return the directory of a checkpoint.
 
     Args:
-        name_or_path: a name from `list_checkpoints` or, if there is none such, a directory in either layout; None for
-            the embedded checkpoint.
+        name_or_path: the name of a directory from `list_checkpoints` or, if there is none such, a directory in either
+            layout; None for the embedded checkpoint.
 
     Raises:
         CheckpointError: it is neither.
@@ -73,14 +65,14 @@ def resolve_checkpoint(name_or_path: str | None) -> Path:
     if os.sep in name_or_path and path.is_dir():  # not a name, so the user's directory need not be readable
         return path
     known = list_checkpoints()
-    for entry in known:
-        if entry.name == name_or_path:
-            return entry.path
+    for listed in known:
+        if listed.name == name_or_path:
+            return listed
     if path.is_dir():
         return path
     found = "is a file" if path.is_file() else "is neither the name of a checkpoint nor a directory"
     folder = user_weights_dir()
-    names = "\n".join(f"{entry.name}  {entry.path}" for entry in known) or "none"
+    names = "\n".join(f"{listed.name}  {listed}" for listed in known) or "none"
     raise CheckpointError(
         f"{name_or_path!r} {found}; available checkpoints:\n{names}",
         hint="pass a name or the directory of a checkpoint"
@@ -102,15 +94,13 @@ def is_official(directory: Path) -> bool:
     )
 
 
-def _entries(directory: Path, *, embedded: bool) -> Iterator[CheckpointEntry]:
+def _list_directory(directory: Path) -> list[Path]:
     try:
-        paths = sorted(path for path in directory.iterdir() if (path / _MARKER_FILE).is_file())
+        return sorted(path for path in directory.iterdir() if (path / _MARKER_FILE).is_file())
     except (FileNotFoundError, NotADirectoryError):
-        return
+        return []
     except OSError as error:
         raise CheckpointError(
             f"{directory}: cannot be listed ({error.strerror})",
             hint=f"set ${ENVIRONMENT_VARIABLE} to another directory",
         ) from error
-    for path in paths:
-        yield CheckpointEntry(name=path.name, path=path, embedded=embedded)
