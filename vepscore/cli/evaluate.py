@@ -1,15 +1,17 @@
 """`vepscore evaluate`: compare the scores of a VCF with labels or measured effects."""
 
+import dataclasses
 import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from vepscore.cli.tables import print_table
 from vepscore.errors import UsageError
+from vepscore.options.option_spec import OptionGroup, option
 
 if TYPE_CHECKING:
     from vepscore.evaluate.evaluation import Evaluation, EvaluationRow
@@ -18,7 +20,95 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CLASSES = "--positive Pathogenic,Likely_pathogenic --negative Benign,Likely_benign"
-_TRUTH, _STRATA, _BASELINES = "Truth", "Scores and strata", "Baselines"
+_BASELINES = "Baselines"  # a panel of the help
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TruthOptions(OptionGroup):
+    """What the scores are compared with."""
+
+    panel: ClassVar[str] = "Truth"
+
+    label: str | None = option(
+        None, "INFO field with the class label, such as CLNSIG. Required without --effect.", metavar="FIELD"
+    )
+    positive: str | None = option(
+        None, "Values of the label that are positive, separated by commas, in any case.", metavar="VALUES"
+    )
+    negative: str | None = option(None, "Values of the label that are negative, likewise.", metavar="VALUES")
+    ignore: str = option(
+        "not_provided,other",
+        "Values to ignore beside other values. Alleles with any other value are excluded.",
+        metavar="VALUES",
+        shows_default=True,
+    )
+    effect: str | None = option(
+        None, "INFO field with a measured effect, a signed number; replaces --label.", metavar="FIELD"
+    )
+
+    def parse(self) -> "Labels | Effects":
+        """Return how the truth is read.
+
+        Raises:
+            UsageError: options are missing or conflict.
+        """
+        from vepscore.evaluate.truth import Effects, Labels
+
+        if self.effect is not None and self.label is None:
+            if self.positive or self.negative:
+                raise UsageError("--positive and --negative are for --label; --effect takes numbers")
+            return Effects(field=self.effect)
+        if self.label is None or self.effect is not None:
+            raise UsageError(
+                "expected one of --label and --effect"
+                + (", found both" if self.label else ", found neither"),
+                hint=f"--label CLNSIG {_CLASSES}",
+            )
+        if self.positive is None or self.negative is None:
+            raise UsageError(f"--label {self.label} needs --positive and --negative", hint=_CLASSES)
+        return Labels.parse(self.label, self.positive, self.negative, self.ignore)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(OptionGroup):
+    """Which scores of which alleles are evaluated, and how."""
+
+    panel: ClassVar[str] = "Scores and strata"
+
+    score: tuple[str, ...] | None = option(
+        None,
+        "INFO field with a score of any tool. May be repeated. Default: VS_SPLICE, if present.",
+        "-s",
+        metavar="FIELD",
+    )
+    within: int = option(
+        50,
+        "Also evaluate alleles within this many bp of a splice site, with and without canonical sites.",
+        metavar="BP",
+        minimum=1,
+        shows_default=True,
+    )
+    chromosomes: str | None = option(
+        None,
+        "Evaluate only alleles on these chromosomes, separated by commas. Default: all.",
+        metavar="NAMES",
+    )
+    bootstrap: int = option(
+        1000, "Number of bootstrap resamples for the 95% intervals.", minimum=1, shows_default=True
+    )
+    seed: int = option(0, "Seed of the bootstrap.", minimum=0, shows_default=True)
+    pwm_exclude: str | None = option(
+        None,
+        "Chromosomes not to train the baseline pwm on. Default: those of the evaluated alleles.",
+        panel=_BASELINES,
+        metavar="NAMES",
+    )
+    pwm_fasta: tuple[str, ...] | None = option(
+        None,
+        "FASTA with more sequence to train pwm on; a contig may be a slice, chrom:start-end. May be repeated.",
+        panel=_BASELINES,
+        metavar="PATH",
+    )
 
 
 def evaluate(
@@ -46,103 +136,17 @@ def evaluate(
             help="Table with a row for each metric and stratum: .tsv or .tsv.gz.",
         ),
     ] = None,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIELD",
-            help="INFO field with the class label, such as CLNSIG. Required without --effect.",
-            rich_help_panel=_TRUTH,
-        ),
-    ] = None,
-    positive: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VALUES",
-            help="Values of the label that are positive, separated by commas, in any case.",
-            rich_help_panel=_TRUTH,
-        ),
-    ] = None,
-    negative: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VALUES",
-            help="Values of the label that are negative, likewise.",
-            rich_help_panel=_TRUTH,
-        ),
-    ] = None,
-    ignore: Annotated[
-        str,
-        typer.Option(
-            metavar="VALUES",
-            help="Values to ignore beside other values. Alleles with any other value are excluded.",
-            rich_help_panel=_TRUTH,
-        ),
-    ] = "not_provided,other",
-    effect: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIELD",
-            help="INFO field with a measured effect, a signed number; replaces --label.",
-            rich_help_panel=_TRUTH,
-        ),
-    ] = None,
-    score: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-s",
-            "--score",
-            metavar="FIELD",
-            help="INFO field with a score of any tool. May be repeated. Default: VS_SPLICE, if present.",
-            rich_help_panel=_STRATA,
-        ),
-    ] = None,
-    within: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="BP",
-            help="Also evaluate alleles within this many bp of a splice site, with and without canonical sites.",
-            rich_help_panel=_STRATA,
-        ),
-    ] = 50,
-    chromosomes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="Evaluate only alleles on these chromosomes, separated by commas. Default: all.",
-            rich_help_panel=_STRATA,
-        ),
-    ] = None,
-    bootstrap: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Number of bootstrap resamples for the 95% intervals.", rich_help_panel=_STRATA
-        ),
-    ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.", rich_help_panel=_STRATA)] = 0,
-    pwm_exclude: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="Chromosomes not to train the baseline pwm on. Default: those of the evaluated alleles.",
-            rich_help_panel=_BASELINES,
-        ),
-    ] = None,
-    pwm_fasta: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="FASTA with more sequence to train pwm on; a contig may be a slice, chrom:start-end. May be repeated.",
-            rich_help_panel=_BASELINES,
-        ),
-    ] = None,
+    *,
+    truth: TruthOptions,
+    options: EvaluateOptions,
 ) -> None:
     """Evaluate scores against labels (AUROC, AUPRC) or measured effects (Spearman correlation, sign accuracy).
 
     Two baselines are evaluated too: the distance from the nearest splice site, and position weight matrices (pwm).
     Each metric is given with its bootstrap interval, for all alleles and by location, SNVs and indels apart.
     """
-    truth = _truth(label, positive, negative, ignore, effect)
-    _check_output(output, [source, reference, genes, *(pwm_fasta or ())])
+    parsed = truth.parse()
+    _check_output(output, [source, reference, genes, *(options.pwm_fasta or ())])
 
     from vepscore.evaluate.evaluation import EvaluationOptions
     from vepscore.evaluate.evaluation import evaluate as evaluate_scores
@@ -152,14 +156,14 @@ def evaluate(
             source=source,
             reference=reference,
             genes=genes,
-            truth=truth,
-            scores=tuple(score) if score else None,
-            chromosomes=_names(chromosomes) or (),
-            within_bp=within,
-            pwm_exclude=_names(pwm_exclude),
-            pwm_fastas=tuple(pwm_fasta or ()),
-            resamples=bootstrap,
-            seed=seed,
+            truth=parsed,
+            scores=options.score,
+            chromosomes=_names(options.chromosomes) or (),
+            within_bp=options.within,
+            pwm_exclude=_names(options.pwm_exclude),
+            pwm_fastas=tuple(map(Path, options.pwm_fasta or ())),
+            resamples=options.bootstrap,
+            seed=options.seed,
         )
     )
     if output is not None:
@@ -170,25 +174,6 @@ def evaluate(
         with TextWriter(output, TSV_SUFFIXES) as writer:
             writer.write(f"{line}\n" for line in tsv_lines(evaluation))
     _print(evaluation)
-
-
-def _truth(
-    label: str | None, positive: str | None, negative: str | None, ignore: str, effect: str | None
-) -> "Labels | Effects":
-    from vepscore.evaluate.truth import Effects, Labels
-
-    if effect is not None and label is None:
-        if positive or negative:
-            raise UsageError("--positive and --negative are for --label; --effect takes numbers")
-        return Effects(field=effect)
-    if label is None or effect is not None:
-        raise UsageError(
-            "expected one of --label and --effect" + (", found both" if label else ", found neither"),
-            hint=f"--label CLNSIG {_CLASSES}",
-        )
-    if positive is None or negative is None:
-        raise UsageError(f"--label {label} needs --positive and --negative", hint=_CLASSES)
-    return Labels.parse(label, positive, negative, ignore)
 
 
 def _check_output(output: Path | None, inputs: Sequence[str | Path]) -> None:
