@@ -308,11 +308,7 @@ def _records(variants: object) -> Iterator[Record]:
 
 
 def _prediction(
-    place: object,
-    *,
-    outputs: Sequence[str] | None = None,
-    tissue: str | None = None,
-    region: object = None,
+    place: object, *, outputs: Sequence[str] | None = None, tissue: str | None = None, region: object = None
 ) -> Prediction:
     return Prediction(
         place=place_text(place),

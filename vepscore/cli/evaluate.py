@@ -130,11 +130,7 @@ def evaluate(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="Table with a row for each metric and stratum: .tsv or .tsv.gz.",
-        ),
+        typer.Option("-o", "--output", help="Table with a row for each metric and stratum: .tsv or .tsv.gz."),
     ] = None,
     *,
     truth: TruthOptions,

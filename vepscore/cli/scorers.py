@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
 _BROKEN = "broken: "
 
-Name = Annotated[
-    str | None,
-    typer.Argument(metavar="[NAME]", help="Scorer to show. Default: list all."),
-]
+Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Scorer to show. Default: list all.")]
 Check = Annotated[
     bool, typer.Option("--check", help="Import each scorer, and exit with status 1 if one is broken.")
 ]

@@ -9,12 +9,7 @@ from typing import Annotated
 
 import typer
 
-from vepscore.cli.weights_import import (
-    DtypeOption,
-    check_output,
-    metadata_by_organism,
-    write_imported,
-)
+from vepscore.cli.weights_import import DtypeOption, check_output, metadata_by_organism, write_imported
 from vepscore.errors import CheckpointError, UsageError
 from vepscore.options.option_types import Precision
 from vepscore.paths import is_scratch
@@ -35,8 +30,7 @@ class Source(enum.StrEnum):
 
 def fetch(
     name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help="alphagenome-all-folds, or alphagenome-fold-0 to -3."),
+        str, typer.Argument(metavar="NAME", help="alphagenome-all-folds, or alphagenome-fold-0 to -3.")
     ],
     source: Annotated[
         Source, typer.Option("--from", help="Site to download from, with the token of your account there.")

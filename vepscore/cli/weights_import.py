@@ -29,14 +29,10 @@ def import_weights(
             "Use human:FILE or mouse:FILE if the file name does not contain the organism.",
         ),
     ],
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", metavar="OUT", help="Directory to create."),
-    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Directory to create.")],
     dtype: DtypeOption = Precision.FLOAT32,
     name: Annotated[
-        str | None,
-        typer.Option(help="Name recorded in output files. Default: the name of OUT."),
+        str | None, typer.Option(help="Name recorded in output files. Default: the name of OUT.")
     ] = None,
 ) -> None:
     """Convert an official checkpoint and its track metadata to our layout, which opens fast and offline."""

@@ -55,10 +55,7 @@ def run_tower_sharded(
         return nnx.merge(graph, state)(x, rotary_dtype=rotary_dtype, shard=_DeviceShard())
 
     return jax.shard_map(
-        run,
-        mesh=mesh,
-        in_specs=(PartitionSpec(), OVER_POSITIONS),
-        out_specs=(OVER_POSITIONS, OVER_POSITIONS),
+        run, mesh=mesh, in_specs=(PartitionSpec(), OVER_POSITIONS), out_specs=(OVER_POSITIONS, OVER_POSITIONS)
     )(state, x)
 
 

@@ -282,9 +282,7 @@ def _position_features(
     return jnp.concatenate([masks, jnp.sign(distance)[:, None] * masks], axis=-1)
 
 
-def _read_diagonals(
-    x: Float[Array, "*batch rows distances"],
-) -> Float[Array, "*batch rows distances-rows"]:
+def _read_diagonals(x: Float[Array, "*batch rows distances"]) -> Float[Array, "*batch rows distances-rows"]:
     """Return out[…, i, j] = x[…, i, rows + j − i]: by pair of bins, from values by distance."""
     *leading, rows, width = x.shape
     x = x.reshape(*leading, width, rows)[..., 1:, :]

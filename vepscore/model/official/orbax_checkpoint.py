@@ -14,12 +14,7 @@ from vepscore.errors import CheckpointError, OutputError
 from vepscore.genome.cache import file_digest, published
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig, find_organism, write_checkpoint
 from vepscore.model.config import ModelConfig
-from vepscore.model.loading import (
-    fill_network,
-    keep_outputs,
-    set_track_means,
-    stored_variables,
-)
+from vepscore.model.loading import fill_network, keep_outputs, set_track_means, stored_variables
 from vepscore.model.network import AlphaGenome
 from vepscore.model.official.arrays import OrbaxArrays
 from vepscore.model.official.hub import TERMS_URL
