@@ -29,7 +29,6 @@ from vepscore.options import (
 
 log = logging.getLogger(__name__)
 
-
 _ALL = RankOptions()
 _FIRST = changed("top", help="Keep only the first N.", command_default=100, shows_default=True)
 

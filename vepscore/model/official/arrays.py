@@ -46,9 +46,8 @@ class OrbaxArrays:
         self.shapes = {
             leaf: tuple(self._tree[leaf.half][leaf.module][leaf.name].shape) for leaf in _leaves(self._tree)
         }
-        self._official: dict[
-            str, tuple[OfficialLeaf, tuple[int, ...]]
-        ] = {}  # leaf and our shape, by our name
+        # Leaf and our shape, by our name.
+        self._official: dict[str, tuple[OfficialLeaf, tuple[int, ...]]] = {}
 
     def expected_network(self) -> AlphaGenome:
         """Return the network that the arrays fill, without arrays.
