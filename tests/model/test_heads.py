@@ -63,7 +63,7 @@ def test_splice_site_classes_are_probabilities(network: AlphaGenome, embeddings:
 
 def test_usage_is_a_sigmoid_rounded_to_float16(network: AlphaGenome, embeddings: Embeddings) -> None:
     head, x = network.heads[Output.SPLICE_SITE_USAGE], embeddings.bp1[0, :500]
-    usage, logits = np.asarray(head(x, HUMAN)), np.asarray(head.logits(x, HUMAN))
+    usage, logits = np.asarray(head(x, HUMAN)), np.asarray(head.linear(x, HUMAN))
     assert np.array_equal(usage, usage.astype(np.float16).astype(np.float32))
     assert np.allclose(usage, 1 / (1 + np.exp(-logits)), atol=5e-4)
 
@@ -71,7 +71,7 @@ def test_usage_is_a_sigmoid_rounded_to_float16(network: AlphaGenome, embeddings:
 def test_contact_maps_are_linear_and_symmetric(network: AlphaGenome, embeddings: Embeddings) -> None:
     head = network.heads[Output.CONTACT_MAPS]
     contacts = head(embeddings.pair[0], HUMAN)
-    assert np.array_equal(contacts, head.logits(embeddings.pair[0], HUMAN))
+    assert np.array_equal(contacts, head.linear(embeddings.pair[0], HUMAN))
     assert np.allclose(contacts, np.swapaxes(contacts, 0, 1), atol=1e-5)
 
 

@@ -140,7 +140,7 @@ def predict(
         else:
             predictions = {
                 "predictions": head(fine, LOADED_ORGANISM),
-                "logits": head.logits(fine, LOADED_ORGANISM),
+                "logits": head.linear(fine, LOADED_ORGANISM),
             }
         for name, array in predictions.items():
             key = f"{HEADS[output]}/{name}"

@@ -107,17 +107,11 @@ class LinearHead(nnx.Module):
         else:
             keep_channels(self.linear, channels)
 
-    def logits(
-        self, x: Float[Array, "*batch channels"], organism: OrganismIndex
-    ) -> Float32[Array, "*batch tracks"]:
-        """Return the output of the linear layer."""
-        return self.linear(x, organism)
-
     def __call__(
         self, x: Float[Array, "*batch channels"], organism: OrganismIndex
     ) -> Float32[Array, "*batch tracks"]:
         """Predict contacts, class probabilities, or usage rounded to float16."""
-        logits = self.logits(x, organism)
+        logits = self.linear(x, organism)
         if self.output is Output.SPLICE_SITES:
             probabilities = jax.nn.softmax(logits, axis=-1)
             return probabilities if self.classes is None else probabilities[..., jnp.array(self.classes)]

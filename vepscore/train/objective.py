@@ -112,8 +112,8 @@ class Objective:
     ) -> dict[str, jax.Array]:
         """Return each loss by name, not weighted; `measured` bool (B, L) are the bins whose coverage counts."""
         embeddings = _embed(network, batch)
-        logits = network.head(Output.SPLICE_SITES, LinearHead).logits(embeddings.bp1, _ORGANISM)
-        usage = network.head(Output.SPLICE_SITE_USAGE, LinearHead).logits(embeddings.bp1, _ORGANISM)
+        logits = network.head(Output.SPLICE_SITES, LinearHead).linear(embeddings.bp1, _ORGANISM)
+        usage = network.head(Output.SPLICE_SITE_USAGE, LinearHead).linear(embeddings.bp1, _ORGANISM)
         counts = _predict_junctions(network, embeddings, batch)
         assert targets.junctions is not None, "only predictions without sites lack junctions"
         losses = {
