@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from vepscore.errors import InputError
@@ -73,12 +73,13 @@ def read_judged_alleles(
     with open_records(path) as records:
         values = InfoValues(records.header)
         fields = _choose(records.header, values, truth, scores)
-        intake = _AlleleJudge(values, truth, reference, fields, chromosomes)
+        chosen = {reference.match(name) or name for name in chromosomes}
+        judge = _AlleleJudge(values, truth, reference, fields, chosen)
         check_files(header=contigs_of_header(records.header), reference=reference, annotation=annotation)
-        cases = [case for record in records for case in intake.read(record)]
-        check_record_contigs(intake.places, unit="records", reference=reference)
+        cases = [case for record in records for case in judge.read(record)]
+        check_record_contigs(judge.contigs, unit="records", reference=reference)
         provenance = [line for line in records.header.meta if line.startswith(PROVENANCE_PREFIX)]
-    excluded = dict(sorted(intake.excluded.items(), key=lambda item: (-item[1], item[0])))
+    excluded = dict(sorted(judge.excluded.items(), key=lambda item: (-item[1], item[0])))
     read = JudgedAlleles(
         cases=cases,
         fields=fields,
@@ -112,35 +113,31 @@ def _choose(
     return chosen
 
 
+@dataclasses.dataclass(frozen=True)
 class _AlleleJudge:
     """Judge records one by one, and count the excluded alleles by reason."""
 
-    def __init__(
-        self,
-        values: InfoValues,
-        truth: Labels | Effects,
-        reference: Reference,
-        fields: tuple[str, ...],
-        chromosomes: Sequence[str],
-    ) -> None:
-        self.excluded: collections.Counter[str] = collections.Counter()
-        self.places: collections.Counter[str] = collections.Counter()  # records by contig
-        self._values, self._truth, self._reference, self._fields = values, truth, reference, fields
-        self._chromosomes = {reference.match(name) or name for name in chromosomes}
+    values: InfoValues
+    truth: Labels | Effects
+    reference: Reference
+    fields: tuple[str, ...]
+    chromosomes: Collection[str]  # as the reference names them; empty: all
+    excluded: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    contigs: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)  # of records
 
     def read(self, record: Record) -> Iterator[JudgedAllele]:
         """Yield the judged alleles of a record."""
-        self.places[record.chrom] += 1
-        info = self._values.read(record)
-        if isinstance(self._truth, Effects):
-            self._values.numbers(record, info, self._truth.field)  # raises if one is not a number
-        truths = self._values.texts(record, info, self._truth.field)
-        statuses = self._values.texts(record, info, STATUS.id)
-        columns = [self._values.numbers(record, info, field) for field in self._fields]
+        self.contigs[record.chrom] += 1
+        info = self.values.read(record)
+        if isinstance(self.truth, Effects):
+            self.values.numbers(record, info, self.truth.field)  # raises if one is not a number
+        truths = self.values.texts(record, info, self.truth.field)
+        statuses = self.values.texts(record, info, STATUS.id)
+        columns = [self.values.numbers(record, info, field) for field in self.fields]
         for index, alt in enumerate(record.alts):
             try:
                 self._check_chromosome(record)
-                truth = self._truth.judge(truths[index])
+                truth = self.truth.judge(truths[index])
                 change = self._change(record, alt)
                 scores = self._scores(statuses[index], [column[index] for column in columns])
             except Excluded as reason:
@@ -149,26 +146,26 @@ class _AlleleJudge:
                 yield JudgedAllele(change=change, truth=truth, scores=scores)
 
     def _check_chromosome(self, record: Record) -> None:
-        chrom = self._reference.match(record.chrom) or record.chrom
-        if self._chromosomes and chrom not in self._chromosomes:
+        chrom = self.reference.match(record.chrom) or record.chrom
+        if self.chromosomes and chrom not in self.chromosomes:
             raise Excluded("on another chromosome")
 
     def _change(self, record: Record, alt: str) -> Change:
         status = more_severe(classify_text(record.ref), classify_text(alt))
         if status is not Status.OK:
             raise Excluded(f"no plain sequence ({status})")
-        chrom = self._reference.match(record.chrom)
+        chrom = self.reference.match(record.chrom)
         pos0, end0 = record.pos1 - 1, record.pos1 - 1 + len(record.ref)
-        if chrom is None or pos0 < 0 or end0 > self._reference.contigs[chrom]:
+        if chrom is None or pos0 < 0 or end0 > self.reference.contigs[chrom]:
             raise Excluded(f"not on the reference ({Status.OFF_REFERENCE})")
-        if not reference_matches(self._reference.fetch(chrom, pos0, end0), record.ref):
+        if not reference_matches(self.reference.fetch(chrom, pos0, end0), record.ref):
             raise Excluded(f"REF differs from the reference ({Status.REF_MISMATCH})")
         return change_of(Allele(chrom=chrom, pos0=pos0, ref=record.ref.upper(), alt=alt.upper()))
 
     def _scores(self, status: str, scores: list[float]) -> tuple[float, ...]:
-        if self._fields and status not in (MISSING, Status.OK, Status.NOT_APPLICABLE):
+        if self.fields and status not in (MISSING, Status.OK, Status.NOT_APPLICABLE):
             raise Excluded(f"not scored ({status})")
-        for field, score in zip(self._fields, scores, strict=True):
+        for field, score in zip(self.fields, scores, strict=True):
             if math.isnan(score):
                 raise Excluded(f"no {field}")
         return tuple(scores)

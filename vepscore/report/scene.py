@@ -14,7 +14,7 @@ from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.signal_files import RegionSignals
 from vepscore.outputs import SPLICE_CLASSES, Output
 from vepscore.report.details import Details
-from vepscore.report.gene_model import GeneModel, Interval, read_gene_model
+from vepscore.report.gene_model import Interval, read_gene_model
 from vepscore.report.ranking_table import variant_in_words
 from vepscore.report.scored_alleles import Entry, ScoredAllele
 
@@ -175,21 +175,14 @@ def _lanes(
     lanes: list[GeneLane] = []
     for gene in sorted(annotation.genes_overlapping(chrom, *extent), key=order):
         model = read_gene_model(annotation, gene)
-        if model is not None and len(lanes) < _MAX_GENES:
-            lanes.append(_lane(gene, model, extent, _MAX_TRANSCRIPTS if not lanes else 1))
+        if model is None or len(lanes) == _MAX_GENES:
+            continue
+        ordered = sorted(model.transcripts, key=lambda one: (-len(one), one))
+        clipped = tuple(dict.fromkeys(exons for one in ordered if (exons := _clip(one, extent))))
+        shown = 1 if lanes else _MAX_TRANSCRIPTS
+        more = max(0, len(clipped) - shown)
+        lanes.append(GeneLane(name=gene.name, strand=gene.strand, transcripts=clipped[:shown], more=more))
     return tuple(lanes)
-
-
-def _lane(gene: Gene, model: GeneModel, extent: Interval, shown: int) -> GeneLane:
-    ordered = sorted(model.transcripts, key=lambda one: (-len(one), one))
-    clipped = dict.fromkeys(exons for exons in (_clip(one, extent) for one in ordered) if exons)
-    transcripts = tuple(clipped)
-    return GeneLane(
-        name=gene.name,
-        strand=gene.strand,
-        transcripts=transcripts[:shown],
-        more=max(0, len(transcripts) - shown),
-    )
 
 
 def _clip(exons: Sequence[Interval], extent: Interval) -> tuple[Interval, ...]:

@@ -71,8 +71,8 @@ def label_sequence(annotation: Annotation, chrom: str, start0: int, end0: int) -
     An intron that extends beyond the interval still labels its site inside.
     """
     introns = _Introns.of(annotation, chrom, start0 - 1, end0 + 1)
-    spans = _TranscriptSpans(annotation, introns.gene)
-    return SpliceLabels(**_sites(introns, spans), **_junctions(introns, spans)).within(start0, end0)
+    labels = SpliceLabels(**_sites(introns, annotation), **_junctions(introns, annotation))
+    return labels.within(start0, end0)
 
 
 class _Introns(NamedTuple):
@@ -99,26 +99,22 @@ class _Introns(NamedTuple):
         )
 
 
-class _TranscriptSpans:
-    """Starts and ends of the transcripts of each gene, to count those over a position."""
-
-    def __init__(self, annotation: Annotation, genes: np.ndarray) -> None:
-        table = annotation.transcripts
-        rows = np.flatnonzero(np.isin(table.gene, genes))
-        rows = rows[np.argsort(table.gene[rows], kind="stable")]
-        self._gene, self._start0, self._end0 = table.gene[rows], table.start0[rows], table.end0[rows]
-
-    def count(self, gene: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Return the number of transcripts of each gene that contain both positions."""
-        low, high = np.searchsorted(self._gene, gene), np.searchsorted(self._gene, gene, side="right")
-        first, last = np.minimum(one, other), np.maximum(one, other)
-        count = np.zeros(len(gene), np.int64)
-        for i, (a, b) in enumerate(zip(low, high, strict=True)):
-            count[i] = np.count_nonzero((self._start0[a:b] <= first[i]) & (self._end0[a:b] > last[i]))
-        return count
+def _count_spanning(
+    annotation: Annotation, gene: np.ndarray, one: np.ndarray, other: np.ndarray
+) -> np.ndarray:
+    """Return the number of transcripts of each gene that contain both positions: int64 (N,)."""
+    table = annotation.transcripts
+    order = np.argsort(table.gene, kind="stable")
+    low, high = (np.searchsorted(table.gene, gene, side, sorter=order) for side in ("left", "right"))
+    first, last = np.minimum(one, other), np.maximum(one, other)
+    count = np.zeros(len(gene), np.int64)
+    for i, (a, b) in enumerate(zip(low, high, strict=True)):
+        rows = order[a:b]
+        count[i] = np.count_nonzero((table.start0[rows] <= first[i]) & (table.end0[rows] > last[i]))
+    return count
 
 
-def _sites(introns: _Introns, spans: _TranscriptSpans) -> dict[str, np.ndarray]:
+def _sites(introns: _Introns, annotation: Annotation) -> dict[str, np.ndarray]:
     """Return unique sites; usage is the largest over the genes of a site."""
     keys = np.stack(
         [
@@ -129,7 +125,7 @@ def _sites(introns: _Introns, spans: _TranscriptSpans) -> dict[str, np.ndarray]:
     )
     (position, site_class, gene), of_gene = np.unique(keys, axis=1, return_inverse=True)
     using = np.bincount(of_gene.ravel(), np.tile(introns.transcripts, 2), len(gene))
-    fraction = using / np.maximum(spans.count(gene, position, position), using)
+    fraction = using / np.maximum(_count_spanning(annotation, gene, position, position), using)
     sites = np.stack([position, site_class])
     (position, site_class), of_site = np.unique(sites, axis=1, return_inverse=True)
     usage = np.zeros(len(position), np.float32)
@@ -142,8 +138,8 @@ def _sites(introns: _Introns, spans: _TranscriptSpans) -> dict[str, np.ndarray]:
     }
 
 
-def _junctions(introns: _Introns, spans: _TranscriptSpans) -> dict[str, np.ndarray]:
-    over = spans.count(introns.gene, introns.donor, introns.acceptor)
+def _junctions(introns: _Introns, annotation: Annotation) -> dict[str, np.ndarray]:
+    over = _count_spanning(annotation, introns.gene, introns.donor, introns.acceptor)
     fraction = introns.transcripts / np.maximum(over, introns.transcripts)
     return {
         "donor": introns.donor,

@@ -124,26 +124,17 @@ def _site_rows(labels: SpliceLabels, room: int) -> np.ndarray:
 
 
 def _junction_list(labels: SpliceLabels, sites: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return int32 (J, 3) and float32 (J,): the first J junctions between sites of `sites`."""
-    indices = np.zeros((room, 3), np.int32)
-    fractions = np.zeros(room, np.float32)
-    filled = 0
-    for strand in (0, 1):
-        here = np.flatnonzero(labels.strand == strand)
-        donor, donor_kept = _indices_in(sites[2 * strand], labels.donor[here])
-        acceptor, acceptor_kept = _indices_in(sites[2 * strand + 1], labels.acceptor[here])
-        kept = np.flatnonzero(donor_kept & acceptor_kept)[: room - filled]
-        rows = slice(filled, filled + len(kept))
-        indices[rows] = np.stack([donor[kept], acceptor[kept], np.full(len(kept), strand)], axis=1)
-        fractions[rows] = labels.fraction[here[kept]]
-        filled += len(kept)
+    """Return int32 (J, 3) and float32 (J,): the first J junctions between sites of `sites`, plus strand first."""
+    index = {(row, position): k for row, of_class in enumerate(sites) for k, position in enumerate(of_class)}
+    order = np.argsort(labels.strand, kind="stable")
+    columns = (labels.donor[order], labels.acceptor[order], labels.strand[order])
+    found = [
+        (index.get((2 * strand, donor), -1), index.get((2 * strand + 1, acceptor), -1), strand)
+        for donor, acceptor, strand in zip(*columns, strict=True)
+    ]
+    kept = [k for k, (donor, acceptor, _) in enumerate(found) if donor >= 0 and acceptor >= 0][:room]
+    indices, fractions = np.zeros((room, 3), np.int32), np.zeros(room, np.float32)
+    for place, k in enumerate(kept):
+        indices[place] = found[k]
+    fractions[: len(kept)] = labels.fraction[order[kept]]
     return indices, fractions
-
-
-def _indices_in(row: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the index of each position in a row of `sites`, and whether it is there."""
-    real = row[row >= 0]
-    index = np.searchsorted(real, positions)
-    kept = index < len(real)
-    kept[kept] = real[index[kept]] == positions[kept]
-    return index, kept
