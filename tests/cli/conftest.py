@@ -11,7 +11,7 @@ from tests.official_checkpoint import write_metadata, write_official
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory) -> Bench:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """The genome has its index, so that no run says that it makes one, whichever comes first."""
     folder = tmp_path_factory.mktemp("bench")
     genome = build_genome(folder)
@@ -24,18 +24,18 @@ def bench(tmp_path_factory) -> Bench:
 
 
 @pytest.fixture(scope="session")
-def official(tmp_path_factory) -> Path:
+def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny checkpoint in the official layout; nothing may be changed in it."""
     return write_official(tmp_path_factory.mktemp("official") / "checkpoint")
 
 
 @pytest.fixture(scope="session")
-def metadata(tmp_path_factory) -> dict[str, Path]:
+def metadata(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Its track metadata, by organism."""
     return write_metadata(tmp_path_factory.mktemp("metadata"))
 
 
 @pytest.fixture(scope="session")
-def metadata_options(metadata) -> list[str]:
+def metadata_options(metadata: dict[str, Path]) -> list[str]:
     """Its track metadata as options of the command line."""
     return [argument for path in metadata.values() for argument in ("--metadata", str(path))]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from tests.cli.scoring import Bench
 
@@ -22,7 +23,7 @@ class Ended:
 
 
 def start(
-    bench: Bench, folder: pathlib.Path, *arguments: str | pathlib.Path, **options
+    bench: Bench, folder: pathlib.Path, *arguments: str | pathlib.Path, **options: Any
 ) -> subprocess.Popen[bytes]:
     environment = os.environ | bench.environment | options.pop("environment", {})
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options

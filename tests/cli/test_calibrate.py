@@ -53,7 +53,7 @@ def folder(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Pa
 
 
 @pytest.mark.parametrize("name", ["out.vcf.gz", "out.bcf"])
-def test_bcftools_reads_the_quantiles(folder, name):
+def test_bcftools_reads_the_quantiles(folder: pathlib.Path, name: str) -> None:
     text = run_tool("bcftools", "query", "-f", "%VS_DNASE %VS_DNASE_Q %VS_RNA_Q\n", folder / name)
     known = read_quantiles(folder / "made" / NAME)
     lines = [line.split(" ") for line in text.splitlines()]
@@ -65,14 +65,16 @@ def test_bcftools_reads_the_quantiles(folder, name):
     assert found.count("\n") == 2
 
 
-def test_same_background_gives_the_same_bytes(bench, folder, tmp_path):
+def test_same_background_gives_the_same_bytes(
+    bench: Bench, folder: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     (tmp_path / "background.vcf").write_bytes((folder / "background.vcf").read_bytes())
     done = calibrate(bench, "background.vcf", *QUICK, "-o", ".", "-q", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert (tmp_path / NAME).read_bytes() == (folder / "made" / NAME).read_bytes()
 
 
-def test_other_window_is_refused_with_what_was_found_and_expected(bench, folder):
+def test_other_window_is_refused_with_what_was_found_and_expected(bench: Bench, folder: pathlib.Path) -> None:
     done = bench.score("in.vcf", *QUICK, "--quantiles", "made", "--window", "32kb", "-o", "x.vcf", cwd=folder)
     assert (done.returncode, done.stdout) == (2, b"")
     message = done.stderr.decode()
@@ -82,7 +84,7 @@ def test_other_window_is_refused_with_what_was_found_and_expected(bench, folder)
     assert not (folder / "x.vcf").exists()
 
 
-def test_annotation_with_quantiles_can_be_replaced_by_one_without(bench, folder):
+def test_annotation_with_quantiles_can_be_replaced_by_one_without(bench: Bench, folder: pathlib.Path) -> None:
     again = bench.score("out.vcf.gz", *QUICK, "--overwrite-existing", "--no-quantiles", cwd=folder)
     bare = bench.score("in.vcf", *QUICK, cwd=folder)
     assert (again.returncode, bare.returncode) == (0, 0), again.stderr.decode()
@@ -90,7 +92,7 @@ def test_annotation_with_quantiles_can_be_replaced_by_one_without(bench, folder)
     assert split_vcf(again.stdout)[1] == split_vcf(bare.stdout)[1]
 
 
-def test_wrong_usage_exits_with_2(bench, folder):
+def test_wrong_usage_exits_with_2(bench: Bench, folder: pathlib.Path) -> None:
     both = bench.score("in.vcf", *QUICK, "--quantiles", "made", "--no-quantiles", cwd=folder)
     assert (both.returncode, both.stdout) == (2, b"")
     assert "--quantiles and --no-quantiles" in both.stderr.decode()
@@ -99,7 +101,7 @@ def test_wrong_usage_exits_with_2(bench, folder):
     assert not (folder / "x").exists()
 
 
-def test_place_that_cannot_be_made_is_an_error(bench, folder):
+def test_place_that_cannot_be_made_is_an_error(bench: Bench, folder: pathlib.Path) -> None:
     done = calibrate(bench, "background.vcf", "-o", "in.vcf/new", cwd=folder)
     assert done.returncode == 1
     assert done.stderr.startswith("error: in.vcf/new\n  cannot be written: ")

@@ -32,7 +32,7 @@ LIMIT_FILES = "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))"
 
 
 @pytest.fixture
-def noisy(tmp_path) -> pathlib.Path:
+def noisy(tmp_path: pathlib.Path) -> pathlib.Path:
     """A VCF of 3 MB whose record is passed on."""
     chrom, pos1, _, ref, alt = UNSCORED
     return write_vcf(
@@ -43,7 +43,7 @@ def noisy(tmp_path) -> pathlib.Path:
 
 
 @pytest.fixture
-def small_disk(tmp_path) -> Iterator[pathlib.Path]:
+def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A disk of 1 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -66,11 +66,15 @@ class TestFullDisk:
         ],
         ids=lambda outputs: outputs[-1],
     )
-    def test_nothing_is_left(self, bench, small_disk, noisy, outputs):
+    def test_nothing_is_left(
+        self, bench: Bench, small_disk: pathlib.Path, noisy: pathlib.Path, outputs: tuple[str, ...]
+    ) -> None:
         failed(end(start(bench, small_disk, noisy, *outputs)), "cannot be written")
         assert names(small_disk) == set()
 
-    def test_limit_on_the_size_of_files(self, bench, tmp_path, noisy):
+    def test_limit_on_the_size_of_files(
+        self, bench: Bench, tmp_path: pathlib.Path, noisy: pathlib.Path
+    ) -> None:
         out = tmp_path / "results"
         out.mkdir()
         failed(
@@ -81,7 +85,7 @@ class TestFullDisk:
     @pytest.mark.parametrize(
         "row", [UNSCORED, (*UNSCORED[:2], NOISE, *UNSCORED[3:])], ids=["buffered", "large"]
     )
-    def test_standard_output(self, bench, tmp_path, row):
+    def test_standard_output(self, bench: Bench, tmp_path: pathlib.Path, row: tuple[str, ...]) -> None:
         write_vcf(tmp_path / "in.vcf", row)
         if not pathlib.Path("/dev/full").exists():
             pytest.skip("needs /dev/full")
@@ -95,7 +99,7 @@ class TestPermissions:
     """As a user that may not write; root may everywhere."""
 
     @pytest.fixture
-    def public(self, bench) -> Iterator[tuple[Bench, pathlib.Path]]:
+    def public(self, bench: Bench) -> Iterator[tuple[Bench, pathlib.Path]]:
         """A folder with all that a run needs, which every user can read."""
         folder = pathlib.Path(tempfile.mkdtemp())
         folder.chmod(0o755)
@@ -123,7 +127,7 @@ class TestPermissions:
             pytest.skip("other users cannot read the Python that runs this")
         return prefix
 
-    def test_output_folder_that_is_read_only(self, public):
+    def test_output_folder_that_is_read_only(self, public: tuple[Bench, pathlib.Path]) -> None:
         own, folder = public
         ended = end(start(own, folder / "closed", "../in.vcf", "-o", "out.vcf", prefix=self.prefix()))
         failed(ended, "cannot be written: Permission denied", "out.vcf")
@@ -131,14 +135,14 @@ class TestPermissions:
 
     @pytest.mark.slow
     @pytest.mark.ci
-    def test_reference_beside_which_no_index_can_be_made(self, public):
+    def test_reference_beside_which_no_index_can_be_made(self, public: tuple[Bench, pathlib.Path]) -> None:
         own, folder = public
         ended = end(start(own, folder / "open", "../in.vcf", "-o", "out.vcf", prefix=self.prefix()))
         assert ended.status == 0, ended.said
         assert statuses(folder / "open" / "out.vcf") == ["OK,SYMBOLIC"]
         assert not (folder / "tiny.fa.fai").exists()
 
-    def test_input_that_may_not_be_read(self, public):
+    def test_input_that_may_not_be_read(self, public: tuple[Bench, pathlib.Path]) -> None:
         own, folder = public
         secret = write_vcf(folder / "open" / "secret.vcf", SCORED)
         secret.chmod(0o000)
@@ -160,14 +164,16 @@ NOT_VCF = {
 
 class TestFiles:
     @pytest.mark.parametrize("name", NOT_VCF)
-    def test_what_is_no_vcf(self, bench, tmp_path, name):
+    def test_what_is_no_vcf(self, bench: Bench, tmp_path: pathlib.Path, name: str) -> None:
         (tmp_path / "in.vcf").write_bytes(NOT_VCF[name])
         failed(end(start(bench, tmp_path, "in.vcf", "-o", "out.vcf")), "in.vcf")
         assert names(tmp_path) == {"in.vcf"}
 
     @pytest.mark.parametrize("container", [gzip.compress, bgzip], ids=["gzip", "bgzip"])
     @pytest.mark.parametrize("as_stream", [False, True], ids=["file", "stream"])
-    def test_what_is_cut_short(self, bench, tmp_path, container, as_stream):
+    def test_what_is_cut_short(
+        self, bench: Bench, tmp_path: pathlib.Path, container: Callable[[bytes], bytes], as_stream: bool
+    ) -> None:
         data = container(write_vcf(tmp_path / "plain.vcf", *[UNSCORED] * 2000).read_bytes())
         (tmp_path / "in.vcf.gz").write_bytes(data[: len(data) * 2 // 3])
         with open(tmp_path / "in.vcf.gz", "rb") as stream:
@@ -178,7 +184,7 @@ class TestFiles:
 
     @pytest.mark.slow
     @pytest.mark.ci
-    def test_annotation_with_features_that_nobody_knows(self, bench, tmp_path):
+    def test_annotation_with_features_that_nobody_knows(self, bench: Bench, tmp_path: pathlib.Path) -> None:
         write_vcf(tmp_path / "in.vcf", SCORED)
         known = bench.genome.gtf.read_text()
         odd = "".join(
@@ -196,7 +202,9 @@ class TestFiles:
         bodies = [split_vcf((tmp_path / name).read_bytes())[1] for name in ("out.vcf", "plain.vcf")]
         assert bodies[0] == bodies[1]
 
-    def test_poisoned_weight_fails_alleles_and_gives_no_number(self, bench, tmp_path):
+    def test_poisoned_weight_fails_alleles_and_gives_no_number(
+        self, bench: Bench, tmp_path: pathlib.Path
+    ) -> None:
         shutil.copytree(bench.checkpoint, tmp_path / "poisoned")
         path = tmp_path / "poisoned" / "model.safetensors"
         arrays = {name: array.copy() for name, array in safetensors.numpy.load_file(path).items()}
@@ -226,7 +234,7 @@ class TestChangesWhileRunning:
     """The run waits for standard input, and the reference is changed meanwhile."""
 
     @pytest.fixture
-    def own(self, bench, tmp_path) -> Bench:
+    def own(self, bench: Bench, tmp_path: pathlib.Path) -> Bench:
         (tmp_path / "genome").mkdir()
         (tmp_path / "out").mkdir()
         return dataclasses.replace(bench, genome=build_genome(tmp_path / "genome"))
@@ -243,31 +251,33 @@ class TestChangesWhileRunning:
             process.stdin.write(text[text.rindex(b"chr1") :])
         return end(process)
 
-    def test_reference_is_cut_off(self, own, tmp_path):
+    def test_reference_is_cut_off(self, own: Bench, tmp_path: pathlib.Path) -> None:
         failed(self.run(own, tmp_path, lambda fasta: os.truncate(fasta, 100)), "tiny.fa")
         assert names(tmp_path / "out") == set()
 
-    def test_reference_is_replaced(self, own, tmp_path):
+    def test_reference_is_replaced(self, own: Bench, tmp_path: pathlib.Path) -> None:
         ended = self.run(own, tmp_path, lambda fasta: os.utime(fasta, (0, 0)))
         failed(ended, "tiny.fa", "has changed while it was read")
         assert names(tmp_path / "out") == set()
 
 
 class TestStreams:
-    def test_standard_input_that_is_closed(self, bench, tmp_path):
+    def test_standard_input_that_is_closed(self, bench: Bench, tmp_path: pathlib.Path) -> None:
         ended = end(start(bench, tmp_path, "-", "-o", "out.vcf", prefix=after("os.close(0)")))
         failed(ended, "standard input", "closed")
         assert names(tmp_path) == set()
 
-    def test_standard_input_with_nothing(self, bench, tmp_path):
+    def test_standard_input_with_nothing(self, bench: Bench, tmp_path: pathlib.Path) -> None:
         failed(end(start(bench, tmp_path, "-", "-o", "out.vcf", stdin=subprocess.DEVNULL)), "is empty")
 
-    def test_standard_output_that_is_closed(self, bench, tmp_path):
+    def test_standard_output_that_is_closed(self, bench: Bench, tmp_path: pathlib.Path) -> None:
         write_vcf(tmp_path / "in.vcf", UNSCORED)
         ended = end(start(bench, tmp_path, "in.vcf", prefix=after("os.close(1)")))
         failed(ended, "standard output", "closed")
 
-    def test_messages_do_not_go_into_a_file_that_has_the_number_of_standard_error(self, bench, tmp_path):
+    def test_messages_do_not_go_into_a_file_that_has_the_number_of_standard_error(
+        self, bench: Bench, tmp_path: pathlib.Path
+    ) -> None:
         write_vcf(tmp_path / "in.vcf", UNSCORED)
         ended = end(
             start(bench, tmp_path, "in.vcf", "-o", "out.vcf", "-v", prefix=after("os.closerange(0, 3)"))
@@ -276,7 +286,7 @@ class TestStreams:
         header, records = split_vcf((tmp_path / "out.vcf").read_bytes())
         assert len(records) == 1 and header[0] == b"##fileformat=VCFv4.2" and header[-1].startswith(b"#CHROM")
 
-    def test_reader_that_has_had_enough(self, bench, tmp_path):
+    def test_reader_that_has_had_enough(self, bench: Bench, tmp_path: pathlib.Path) -> None:
         write_vcf(tmp_path / "in.vcf", *[UNSCORED] * 20_000)
         process = start(bench, tmp_path, "in.vcf", "-o", "-")
         assert process.stdout.readline() == b"##fileformat=VCFv4.2\n"
@@ -285,7 +295,9 @@ class TestStreams:
             said = process.stderr.read()
         assert process.wait() == 128 + signal.SIGPIPE and b"Traceback" not in said
 
-    def test_what_a_file_holds_does_not_steer_the_terminal(self, bench, tmp_path):
+    def test_what_a_file_holds_does_not_steer_the_terminal(
+        self, bench: Bench, tmp_path: pathlib.Path
+    ) -> None:
         row = ("chr1", "1\x1b[2J", ".", "A", "C")
         write_vcf(tmp_path / "in.vcf", row)
         ended = end(start(bench, tmp_path, "in.vcf", "-o", "out.vcf"))

@@ -23,11 +23,11 @@ FAILING = (
 )
 
 
-def failing(body, *arguments):
+def failing(body: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return vepscore(*arguments, program=FAILING.format(body=body))
 
 
-def test_version():
+def test_version() -> None:
     done = vepscore("--version")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -37,7 +37,7 @@ def test_version():
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["score", "--help"], ["weights", "--help"]])
-def test_help_imports_nothing_heavy(arguments):
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     heavy = "{'jax', 'flax', 'numpy', 'pandas', 'pyarrow', 'pysam', 'cyvcf2', 'pyfaidx', 'vepscore.scorers'}"
     program = (
         "import atexit, sys; from vepscore.cli.main import main;"
@@ -49,7 +49,7 @@ def test_help_imports_nothing_heavy(arguments):
     assert done.stderr.strip() == "set()"
 
 
-def test_help_lists_the_commands():
+def test_help_lists_the_commands() -> None:
     done = vepscore("--help")
     for command in ("score", "scorers", "weights"):
         assert f" {command} " in done.stdout
@@ -57,7 +57,7 @@ def test_help_lists_the_commands():
 
 
 @pytest.mark.parametrize("arguments", [["bogus"], ["--bogus"], ["scorers", "--bogus"], ["weights", "bogus"]])
-def test_wrong_usage_exits_with_2(arguments):
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     done = vepscore(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "bogus" in done.stderr
@@ -66,34 +66,34 @@ def test_wrong_usage_exits_with_2(arguments):
 @pytest.mark.parametrize(
     ("error", "status"), [("InputError", 1), ("CheckpointError", 1), ("UsageError", 2)], ids=str
 )
-def test_our_errors_are_messages(error, status):
+def test_our_errors_are_messages(error: str, status: int) -> None:
     done = failing(f"raise errors.{error}('in.vcf record 7\\nREF is [red]A', hint='pass another')")
     assert (done.returncode, done.stdout) == (status, "")
     assert done.stderr == "error: in.vcf record 7\n  REF is [red]A\n  hint: pass another\n"
 
 
-def test_long_messages_are_not_broken_into_lines():
+def test_long_messages_are_not_broken_into_lines() -> None:
     done = failing("raise errors.InputError('word ' * 90 + 'end')")
     assert done.stderr == "error: " + "word " * 90 + "end\n"
 
 
-def test_other_errors_keep_their_traceback():
+def test_other_errors_keep_their_traceback() -> None:
     done = failing("raise ValueError('our own bug')")
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
     assert done.stderr.endswith("ValueError: our own bug\n")
 
 
-def test_exit_status_of_a_command_is_kept():
+def test_exit_status_of_a_command_is_kept() -> None:
     assert failing("raise typer.Exit(3)").returncode == 3
 
 
-def test_interrupt_is_one_line():
+def test_interrupt_is_one_line() -> None:
     done = failing("raise KeyboardInterrupt")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
-def into_closed_pipe(*arguments):
+def into_closed_pipe(*arguments: str) -> subprocess.CompletedProcess[str]:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -111,12 +111,12 @@ def into_closed_pipe(*arguments):
 
 
 @pytest.mark.parametrize("arguments", [["scorers"], ["weights", "list"], ["--version"]])
-def test_closed_pipe_is_quiet(arguments):
+def test_closed_pipe_is_quiet(arguments: list[str]) -> None:
     done = into_closed_pipe(*arguments)
     assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_help_into_a_closed_pipe_is_quiet():
+def test_help_into_a_closed_pipe_is_quiet() -> None:
     done = into_closed_pipe("--help")
     assert done.returncode != 0  # rich, which draws the help, chooses the status
     assert done.stderr == ""
@@ -136,7 +136,7 @@ LOGGING = (
         (["-v"], "debug: vepscore.x: d\ni\nwarning: w\nwarning: v\n"),
     ],
 )
-def test_logs_go_to_stderr(flags, expected):
+def test_logs_go_to_stderr(flags: list[str], expected: str) -> None:
     done = failing(LOGGING, *flags)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", expected)
 
@@ -145,7 +145,9 @@ def test_logs_go_to_stderr(flags, expected):
     ("before", "after", "level"),
     [([], ["-q"], "WARNING"), ([], ["-v"], "DEBUG"), (["-q"], ["-v"], "DEBUG"), (["-v"], [], "DEBUG")],
 )
-def test_commands_can_take_the_flags_after_their_name(before, after, level):
+def test_commands_can_take_the_flags_after_their_name(
+    before: list[str], after: list[str], level: str
+) -> None:
     program = (
         "import logging; from vepscore.cli import main as cli\n"
         "def show():\n"
@@ -156,7 +158,7 @@ def test_commands_can_take_the_flags_after_their_name(before, after, level):
     assert vepscore(*before, "show", *after, program=program).stdout == f"{level}\n"
 
 
-def test_logging_is_set_up_once(capsys):
+def test_logging_is_set_up_once(capsys: pytest.CaptureFixture[str]) -> None:
     level, handlers = logging.getLogger("vepscore").level, list(logging.getLogger().handlers)
     try:
         set_up_logging()

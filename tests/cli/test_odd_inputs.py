@@ -62,7 +62,7 @@ def score(
 
 
 @pytest.fixture(scope="module")
-def folder(bench, tmp_path_factory) -> pathlib.Path:
+def folder(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """One run over all of them."""
     folder = tmp_path_factory.mktemp("odd")
     rows = [row for row, _ in ODD.values()]
@@ -73,14 +73,14 @@ def folder(bench, tmp_path_factory) -> pathlib.Path:
 
 class TestStatuses:
     @pytest.mark.parametrize("name", ODD)
-    def test_status(self, folder, name):
+    def test_status(self, folder: pathlib.Path, name: str) -> None:
         assert statuses(folder / "out.vcf.gz")[list(ODD).index(name)] == ODD[name][1]
 
-    def test_bcftools_agrees(self, folder):
+    def test_bcftools_agrees(self, folder: pathlib.Path) -> None:
         found = run_tool("bcftools", "query", "-f", "%VS_STATUS\n", folder / "out.vcf.gz").splitlines()
         assert found == [expected or "." for _, expected in ODD.values()]
 
-    def test_records_are_untouched(self, folder):
+    def test_records_are_untouched(self, folder: pathlib.Path) -> None:
         _, before = split_vcf((folder / "in.vcf").read_bytes())
         _, after = split_vcf((folder / "out.vcf").read_bytes())
         assert [without_annotation(record) for record in after] == before
@@ -96,17 +96,17 @@ class TestStatuses:
             ("unknown_contig", "the reference has no contig chrUn_KI270302v1"),
         ],
     )
-    def test_reason_is_in_the_table(self, folder, name, reason):
+    def test_reason_is_in_the_table(self, folder: pathlib.Path, name: str, reason: str) -> None:
         _, pos, *_ = ODD[name][0]
         cells = [line.split("\t") for line in (folder / "out.tsv").read_text().splitlines()]
         assert [row[8] for row in cells if row[3:4] == [pos] and row[2] == ODD[name][0][0]] == [reason]
 
-    def test_contig_that_neither_knows_is_declared(self, folder):
+    def test_contig_that_neither_knows_is_declared(self, folder: pathlib.Path) -> None:
         assert "##contig=<ID=chrUn_KI270302v1>" in (folder / "out.vcf").read_text().splitlines()
 
 
 @pytest.fixture(scope="module")
-def rough(bench, tmp_path_factory) -> tuple[pathlib.Path, str]:
+def rough(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, str]:
     """A run over a file that is odd as a whole, and what it says: no contig lines, names without chr, CRLF."""
     folder = tmp_path_factory.mktemp("rough")
     rows = [
@@ -122,22 +122,22 @@ def rough(bench, tmp_path_factory) -> tuple[pathlib.Path, str]:
 
 
 class TestRoughFile:
-    def test_wrong_ref_is_scored_when_it_is_to_be_substituted(self, rough):
+    def test_wrong_ref_is_scored_when_it_is_to_be_substituted(self, rough: tuple[pathlib.Path, str]) -> None:
         folder, _ = rough
         assert statuses(folder / "out.vcf.gz") == ["OK", "OK", "SYMBOLIC"]
 
-    def test_missing_contig_header_is_added(self, rough):
+    def test_missing_contig_header_is_added(self, rough: tuple[pathlib.Path, str]) -> None:
         folder, _ = rough
         header = run_tool("bcftools", "view", "-h", folder / "out.vcf.gz").splitlines()
         assert {line.replace("ID=chr", "ID=") for line in CONTIG_LINES} <= set(header)
         assert run_tool("tabix", folder / "out.vcf.gz", "3").count("\n") == 1
 
-    def test_names_without_chr_are_matched_and_kept(self, rough):
+    def test_names_without_chr_are_matched_and_kept(self, rough: tuple[pathlib.Path, str]) -> None:
         folder, said = rough
         assert "contigs: the VCF's 1 is the reference's chr1" in said
         assert run_tool("bcftools", "query", "-f", "%CHROM ", folder / "out.vcf.gz") == "1 1 3 "
 
-    def test_crlf_line_ends_become_lf(self, rough):
+    def test_crlf_line_ends_become_lf(self, rough: tuple[pathlib.Path, str]) -> None:
         folder, _ = rough
         _, before = split_vcf((folder / "unix.vcf").read_bytes())
         text = gzip.decompress((folder / "out.vcf.gz").read_bytes())
@@ -146,7 +146,7 @@ class TestRoughFile:
 
 
 class TestFiles:
-    def test_empty_body_gives_empty_outputs(self, bench, tmp_path):
+    def test_empty_body_gives_empty_outputs(self, bench: Bench, tmp_path: pathlib.Path) -> None:
         done = score(
             bench, tmp_path, options=("-o", "out.bcf", "-o", "out.parquet", "--table", "out.tsv", "--strict")
         )
@@ -171,7 +171,9 @@ class TestFiles:
         ],
         ids=["empty", "too_few_columns"],
     )
-    def test_broken_file_is_an_error(self, bench, tmp_path, content, said):
+    def test_broken_file_is_an_error(
+        self, bench: Bench, tmp_path: pathlib.Path, content: bytes, said: str
+    ) -> None:
         (tmp_path / "in.vcf").write_bytes(content)
         done = bench.score("in.vcf", *QUICK, "-o", "out.vcf", cwd=tmp_path)
         assert (done.returncode, done.stdout) == (1, b"")
@@ -191,7 +193,9 @@ EACH_CASE = [
 
 
 @pytest.mark.parametrize("name", EACH_CASE)
-def test_columns_are_refused_or_bcftools_opens_every_output(bench, tmp_path, name):
+def test_columns_are_refused_or_bcftools_opens_every_output(
+    bench: Bench, tmp_path: pathlib.Path, name: str
+) -> None:
     source = CASES / f"{name}.vcf"
     outputs = [tmp_path / f"out{suffix}" for suffix in (".vcf", ".vcf.gz", ".bcf")]
     options = [word for path in outputs for word in ("-o", str(path))]

@@ -25,7 +25,7 @@ def predict(
     )
 
 
-def test_table_names_the_files(bench, tmp_path):
+def test_table_names_the_files(bench: Bench, tmp_path: pathlib.Path) -> None:
     done = predict(bench, REGION, "--output", "ATAC", "--output", "CONTACT_MAPS", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = [line.split("\t") for line in done.stdout.splitlines()]
@@ -41,14 +41,14 @@ def test_table_names_the_files(bench, tmp_path):
     assert float(rows[0][8]) == pytest.approx(mean, rel=1e-3)
 
 
-def test_folder_that_cannot_be_made_is_an_error(bench, tmp_path):
+def test_folder_that_cannot_be_made_is_an_error(bench: Bench, tmp_path: pathlib.Path) -> None:
     (tmp_path / "out").write_text("a file")
     done = predict(bench, REGION, "--output", "ATAC", "-o", "out", cwd=tmp_path)
     assert done.returncode == 2
     assert "output out\n  is not a folder" in done.stderr
 
 
-def test_without_the_extra_it_says_what_to_install():
+def test_without_the_extra_it_says_what_to_install() -> None:
     program = MAIN_WITHOUT.format(module="pyBigWig")
     done = vepscore("predict", REGION, "-r", "absent.fa", "-o", "out", program=program)
     assert (done.returncode, done.stdout) == (2, "")

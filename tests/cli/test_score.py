@@ -63,7 +63,7 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(bench, tmp_path_factory) -> Run:
+def run(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("run")
     (folder / "in.vcf").write_bytes(INPUT)
     options = ("-g", str(bench.genome.gtf), "--polya", str(bench.genome.polya))
@@ -78,27 +78,27 @@ def values_of(name: str, records: list[bytes]) -> list[str | None]:
 
 
 class TestFiles:
-    def test_stdout_is_empty_and_the_summary_is_on_stderr(self, run):
+    def test_stdout_is_empty_and_the_summary_is_on_stderr(self, run: Run) -> None:
         assert run.done.stdout == b""
         summary = run.done.stderr.decode()
         assert "7 records, 8 alternate alleles" in summary
         assert "s per scored variant" in summary
         assert "\x1b" not in summary
 
-    def test_every_record_comes_out_untouched_but_for_info(self, run):
+    def test_every_record_comes_out_untouched_but_for_info(self, run: Run) -> None:
         _, expected = split_vcf(INPUT)
         assert [without_annotation(record) for record in run.records()] == expected
 
-    def test_every_alt_has_a_status(self, run):
+    def test_every_alt_has_a_status(self, run: Run) -> None:
         assert statuses(run.folder / "out.vcf.gz") == STATUSES
 
-    def test_every_field_has_values(self, run):
+    def test_every_field_has_values(self, run: Run) -> None:
         found = annotation(run.records()[0])
         assert found.keys() == {field.id for field in FIELDS}
         assert [name for name, value in found.items() if value == "."] == []
         assert found["VS_SPLICE_GENE"] == "Plus"
 
-    def test_header_keeps_its_lines_and_says_what_was_done(self, run):
+    def test_header_keeps_its_lines_and_says_what_was_done(self, run: Run) -> None:
         header, _ = run.header_and_records()
         lines = [line.decode() for line in header]
         assert lines[: len(META)] == list(META)
@@ -106,10 +106,10 @@ class TestFiles:
         assert any(line.startswith("##vepscoreCommand=vepscore score ") for line in lines)
         assert f"##vepscoreWindow={WINDOW_BP} bp" in lines
 
-    def test_bcftools_view_reads_it(self, run):
+    def test_bcftools_view_reads_it(self, run: Run) -> None:
         assert run_tool("bcftools", "view", "-H", run.folder / "out.vcf.gz").count("\n") == len(ROWS)
 
-    def test_split_vep_reads_it(self, run):
+    def test_split_vep_reads_it(self, run: Run) -> None:
         path = run.folder / "out.vcf.gz"
         lines = run_tool(
             "bcftools", "+split-vep", "-a", "VS", "-d", "-f", SPLIT_VEP_FORMAT, path
@@ -120,11 +120,11 @@ class TestFiles:
         assert {row[2] for row in rows} == BUILTIN.keys()
         assert ["PLUS", "Plus"] in [row[3:5] for row in rows]
 
-    def test_tabix_finds_records(self, run):
+    def test_tabix_finds_records(self, run: Run) -> None:
         found = run_tool("tabix", run.folder / "out.vcf.gz", "chr1:15000-18000").splitlines()
         assert [line.split("\t")[1] for line in found] == [str(ON_GRID0 + 1), "17149"]
 
-    def test_pandas_reads_the_long_table(self, run):
+    def test_pandas_reads_the_long_table(self, run: Run) -> None:
         table = pd.read_parquet(run.folder / "out.parquet")
         assert set(table["variant_scorer"]) == BUILTIN.keys()
         assert list(dict.fromkeys(zip(table["record"], table["alt_index"], strict=True))) == [
@@ -136,7 +136,7 @@ class TestFiles:
         assert np.isfinite(table["raw_score"]).all()
         assert table["quantile_score"].isna().all()
 
-    def test_duckdb_reads_the_long_table(self, run):
+    def test_duckdb_reads_the_long_table(self, run: Run) -> None:
         duckdb = pytest.importorskip("duckdb")
         source = f"'{run.folder}/out.parquet' where variant_scorer = 'DNASE'"
         query = f"select pos, max(abs(raw_score)) from {source} group by all"
@@ -145,7 +145,7 @@ class TestFiles:
         expected = abs(float(annotation(run.records()[0])["VS_DNASE"]))
         assert largest[14_200] == pytest.approx(expected, rel=1e-5)
 
-    def test_table_by_allele_says_the_same_as_the_vcf(self, run):
+    def test_table_by_allele_says_the_same_as_the_vcf(self, run: Run) -> None:
         table = pd.read_csv(run.folder / "out.tsv", sep="\t", comment="#")
         assert list(table["VS_STATUS"]) == [
             status for alts in STATUSES if alts is not None for status in alts.split(",")
@@ -163,7 +163,7 @@ class TestFiles:
 
 
 class TestOtherWaysInAndOut:
-    def test_stdin_to_stdout(self, run, tmp_path):
+    def test_stdin_to_stdout(self, run: Run, tmp_path: pathlib.Path) -> None:
         done = run.bench.score("-", *run.options, "--strict", cwd=tmp_path, stdin=INPUT)
         assert done.returncode == 3  # some alleles are symbolic
         header, records = split_vcf(done.stdout)
@@ -171,7 +171,7 @@ class TestOtherWaysInAndOut:
         assert records == run.records()
         assert list(tmp_path.iterdir()) == []
 
-    def test_bcf_to_bcf(self, run, tmp_path):
+    def test_bcf_to_bcf(self, run: Run, tmp_path: pathlib.Path) -> None:
         (tmp_path / "in.vcf").write_bytes(INPUT)
         run_tool("bcftools", "view", "--no-version", "-Ob", "-o", tmp_path / "in.bcf", tmp_path / "in.vcf")
         done = run.bench.score("in.bcf", *QUICK, "-o", "out.bcf", cwd=tmp_path)
@@ -185,7 +185,7 @@ class TestOtherWaysInAndOut:
             assert values_of(name, after) == values_of(name, run.records())
         assert run_tool("bcftools", "view", "-H", tmp_path / "out.bcf", "chr3").count("\n") == 1
 
-    def test_aligned_windows(self, run, tmp_path):
+    def test_aligned_windows(self, run: Run, tmp_path: pathlib.Path) -> None:
         done = run.bench.score("-", *QUICK, "--align", str(GRID_BP), cwd=tmp_path, stdin=INPUT)
         assert done.returncode == 0, done.stderr.decode()
         assert f"\n##vepscoreAlign={GRID_BP} bp\n".encode() in done.stdout
@@ -198,21 +198,21 @@ class TestOtherWaysInAndOut:
 
 
 class TestTwice:
-    def test_same_run_gives_the_same_bytes(self, run, tmp_path):
+    def test_same_run_gives_the_same_bytes(self, run: Run, tmp_path: pathlib.Path) -> None:
         (tmp_path / "in.vcf").write_bytes(INPUT)
         done = run.bench.score("in.vcf", *run.options, *OUTPUTS, cwd=tmp_path)
         assert done.returncode == 0, done.stderr.decode()
         for name in ("out.vcf.gz", "out.vcf.gz.tbi", "out.parquet", "out.tsv"):
             assert (tmp_path / name).read_bytes() == (run.folder / name).read_bytes(), name
 
-    def test_annotated_input_is_refused(self, run, tmp_path):
+    def test_annotated_input_is_refused(self, run: Run, tmp_path: pathlib.Path) -> None:
         done = run.bench.score(str(run.folder / "out.vcf.gz"), *QUICK, "-o", "again.vcf.gz", cwd=tmp_path)
         assert (done.returncode, done.stdout) == (1, b"")
         assert "the header declares VS_STATUS" in done.stderr.decode()
         assert "--overwrite-existing" in done.stderr.decode()
         assert list(tmp_path.iterdir()) == []
 
-    def test_annotation_can_be_replaced(self, run, tmp_path):
+    def test_annotation_can_be_replaced(self, run: Run, tmp_path: pathlib.Path) -> None:
         first = str(run.folder / "out.vcf.gz")
         done = run.bench.score(first, *run.options, "--overwrite-existing", cwd=tmp_path)
         assert done.returncode == 0, done.stderr.decode()
@@ -226,7 +226,7 @@ class TestTwice:
 
 
 class TestFailure:
-    def test_no_output_is_left_when_a_record_fails(self, bench, tmp_path):
+    def test_no_output_is_left_when_a_record_fails(self, bench: Bench, tmp_path: pathlib.Path) -> None:
         ref = BASES[15_000]
         wrong = ("chr1", "15001", ".", "ACGT"["ACGT".find(ref) - 2], ref)
         meta = ("##fileformat=VCFv4.2", "##contig=<ID=chr1,assembly=GRCh37>")
@@ -258,7 +258,9 @@ class TestFailure:
         ],
         ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
     )
-    def test_wrong_usage_exits_with_2(self, bench, tmp_path, options, said):
+    def test_wrong_usage_exits_with_2(
+        self, bench: Bench, tmp_path: pathlib.Path, options: tuple[str, ...], said: str
+    ) -> None:
         write_vcf(tmp_path / "in.vcf", vcf_row("chr1", 14_199, 1, "~"))
         done = bench.score("in.vcf", *options, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, b"")
@@ -266,7 +268,7 @@ class TestFailure:
         assert [path.name for path in tmp_path.iterdir()] == ["in.vcf"]
 
     @pytest.mark.parametrize("option", ["INPUT", "-r", "-g", "--polya", "-c"])
-    def test_missing_file_is_named(self, bench, tmp_path, option):
+    def test_missing_file_is_named(self, bench: Bench, tmp_path: pathlib.Path, option: str) -> None:
         write_vcf(tmp_path / "in.vcf", vcf_row("chr1", 14_199, 1, "~"))
         arguments = (
             ("nowhere/missing.vcf",) if option == "INPUT" else ("in.vcf", option, "nowhere/missing.vcf")

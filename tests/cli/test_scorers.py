@@ -2,17 +2,19 @@
 
 import contextlib
 import io
+import subprocess
+from pathlib import Path
 
 from tests.builtin_scorers import BUILTIN
 from tests.cli.commands import install_plugin, install_scorer, vepscore
 from vepscore.cli.tables import print_table
 
 
-def rows(done):
+def rows(done: subprocess.CompletedProcess[str]) -> list[list[str]]:
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
-def test_lists_the_builtin_scorers():
+def test_lists_the_builtin_scorers() -> None:
     done = vepscore("scorers")
     assert done.returncode == 0
     assert done.stderr == ""
@@ -22,7 +24,7 @@ def test_lists_the_builtin_scorers():
     assert len(builtin) == len(modules)
 
 
-def test_listing_imports_none_of_them(tmp_path):
+def test_listing_imports_none_of_them(tmp_path: Path) -> None:
     (tmp_path / "broken_module.py").write_text("raise SystemExit(9)")
     install_plugin(tmp_path, "broken-dist", {"BROKEN": "broken_module:BROKEN"})
     program = (
@@ -36,7 +38,7 @@ def test_listing_imports_none_of_them(tmp_path):
     assert done.stderr.strip() == "set()"
 
 
-def test_check_labels_each_scorer_on_one_line(tmp_path):
+def test_check_labels_each_scorer_on_one_line(tmp_path: Path) -> None:
     (tmp_path / "broken_module.py").write_text("raise ValueError('two\\nlines')")
     install_plugin(tmp_path, "broken-dist", {"BROKEN": "broken_module:BROKEN"})
     install_scorer(tmp_path, "other-dist", "ATAC", "other_module")
@@ -50,11 +52,11 @@ def test_check_labels_each_scorer_on_one_line(tmp_path):
     assert done.stderr == ""
 
 
-def test_check_succeeds_where_nothing_is_broken():
+def test_check_succeeds_where_nothing_is_broken() -> None:
     assert vepscore("scorers", "--check").returncode == 0
 
 
-def test_shows_one_scorer():
+def test_shows_one_scorer() -> None:
     done = vepscore("scorers", "SPLICE_SITES")
     assert done.returncode == 0
     assert "output: SPLICE_SITES at 1 bp\n" in done.stdout
@@ -62,7 +64,7 @@ def test_shows_one_scorer():
     assert "over a gene's body" in done.stdout
 
 
-def test_shows_a_third_party_scorer(tmp_path):
+def test_shows_a_third_party_scorer(tmp_path: Path) -> None:
     install_scorer(tmp_path, "other-dist", "PLUGGED", "other_module")
     done = vepscore("scorers", "PLUGGED", path=tmp_path)
     assert "needs:  nothing but the reference\n" in done.stdout
@@ -70,13 +72,13 @@ def test_shows_a_third_party_scorer(tmp_path):
     assert done.stdout.endswith("A scorer of a third party.\n")
 
 
-def test_unknown_name_is_a_usage_error():
+def test_unknown_name_is_a_usage_error() -> None:
     done = vepscore("scorers", "RNASEQ")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: no scorer is named 'RNASEQ'; did you mean RNA_SEQ")
 
 
-def test_broken_scorer_is_a_failure_that_names_it(tmp_path):
+def test_broken_scorer_is_a_failure_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "broken_module.py").write_text("import no_such_module_anywhere")
     install_plugin(tmp_path, "broken-dist", {"BROKEN": "broken_module:BROKEN"})
     done = vepscore("scorers", "BROKEN", path=tmp_path)
@@ -88,11 +90,11 @@ def test_broken_scorer_is_a_failure_that_names_it(tmp_path):
 
 
 class Terminal(io.StringIO):
-    def isatty(self):
+    def isatty(self) -> bool:
         return True
 
 
-def test_terminal_gets_a_drawn_table():
+def test_terminal_gets_a_drawn_table() -> None:
     with contextlib.redirect_stdout(Terminal()) as terminal:
         print_table(("scorer", "remark"), [("ATAC", "a [bold] remark")])
     printed = terminal.getvalue()
@@ -100,7 +102,7 @@ def test_terminal_gets_a_drawn_table():
     assert "\t" not in printed
 
 
-def test_plain_table_has_one_line_per_row():
+def test_plain_table_has_one_line_per_row() -> None:
     with contextlib.redirect_stdout(Terminal()) as terminal:
         print_table(("scorer", "remark"), [("ATAC", "two\n\tlines")], plain=True)
     assert terminal.getvalue() == "ATAC\ttwo lines\n"
