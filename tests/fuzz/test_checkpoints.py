@@ -27,17 +27,17 @@ JSON_VALUES = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("files")
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_checkpoint(tmp_path_factory.mktemp("checkpoint"))
 
 
 @each_budget
-def test_damaged_config_is_read_or_refused(folder, checkpoint, budget):
+def test_damaged_config_is_read_or_refused(folder: Path, checkpoint: Path, budget: str) -> None:
     path = folder / "config.json"
 
     def check(data: bytes) -> None:
@@ -49,7 +49,7 @@ def test_damaged_config_is_read_or_refused(folder, checkpoint, budget):
 
 
 @each_budget
-def test_config_with_other_values_is_read_or_refused(folder, checkpoint, budget):
+def test_config_with_other_values_is_read_or_refused(folder: Path, checkpoint: Path, budget: str) -> None:
     config = json.loads((checkpoint / "config.json").read_text())
     places = [(name,) for name in config] + [("architecture", name) for name in config["architecture"]]
 
@@ -65,7 +65,7 @@ def test_config_with_other_values_is_read_or_refused(folder, checkpoint, budget)
 
 
 @each_budget
-def test_damaged_tracks_are_read_or_refused(folder, checkpoint, budget):
+def test_damaged_tracks_are_read_or_refused(folder: Path, checkpoint: Path, budget: str) -> None:
     path = folder / "tracks.parquet"
 
     def check(data: bytes) -> None:
@@ -87,7 +87,9 @@ def test_damaged_tracks_are_read_or_refused(folder, checkpoint, budget):
         ("nonzero_mean", "x"),
     ],
 )
-def test_impossible_tracks_are_refused(tmp_path, checkpoint, column, value):
+def test_impossible_tracks_are_refused(
+    tmp_path: Path, checkpoint: Path, column: str, value: int | str | None
+) -> None:
     import pandas as pd
 
     shutil.copytree(checkpoint, tmp_path / "changed")
@@ -100,7 +102,7 @@ def test_impossible_tracks_are_refused(tmp_path, checkpoint, column, value):
     assert errors
 
 
-def test_sizes_that_do_not_fit_the_arrays_are_refused(tmp_path, checkpoint):
+def test_sizes_that_do_not_fit_the_arrays_are_refused(tmp_path: Path, checkpoint: Path) -> None:
     shutil.copytree(checkpoint, tmp_path / "changed")
     path = tmp_path / "changed" / "config.json"
     config = json.loads(path.read_text())
@@ -113,7 +115,7 @@ def test_sizes_that_do_not_fit_the_arrays_are_refused(tmp_path, checkpoint):
             load_checkpoint(tmp_path / "changed")
 
 
-def test_list_of_hashes_that_is_no_text(tmp_path):
+def test_list_of_hashes_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "SHA256SUMS").write_bytes(b"\xff\xfe")
     with our_errors("SHA256SUMS") as errors:
         verify_checkpoint(tmp_path)

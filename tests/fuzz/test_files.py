@@ -11,13 +11,13 @@ from tests.fuzz.mutations import damaged
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("files")
 
 
 @each_budget
 @pytest.mark.parametrize("name", [name for name in TARGETS if name != "vcf"])
-def test_damaged_file_is_read_or_refused(folder, name, budget):
+def test_damaged_file_is_read_or_refused(folder: Path, name: str, budget: str) -> None:
     target = TARGETS[name]
     seeds = st.sampled_from(list(target.seeds(folder)))
     try_out(budget, lambda data: target.check(data, folder), damaged(seeds, 6))

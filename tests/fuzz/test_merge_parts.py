@@ -26,12 +26,12 @@ RECORDS = (
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("files")
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory) -> dict[str, Sequence[Path]]:
+def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sequence[Path]]:
     """Two shards of each kind, by suffix."""
     folder = tmp_path_factory.mktemp("parts")
     (folder / "in.vcf").write_bytes(vcf_bytes(*RECORDS, meta=META))
@@ -54,7 +54,9 @@ def parts(tmp_path_factory) -> dict[str, Sequence[Path]]:
 
 @each_budget
 @pytest.mark.parametrize("suffix", [".vcf", ".vcf.gz", ".tsv", ".tsv.gz", ".parquet"])
-def test_damaged_part_is_merged_or_refused(folder, parts, suffix, budget):
+def test_damaged_part_is_merged_or_refused(
+    folder: Path, parts: dict[str, Sequence[Path]], suffix: str, budget: str
+) -> None:
     merged = folder / f"merged{suffix}"
     first, second = parts[suffix]
     hurt = folder / f"hurt{suffix}"
@@ -69,7 +71,7 @@ def test_damaged_part_is_merged_or_refused(folder, parts, suffix, budget):
     try_out(budget, check, damaged(st.just(second.read_bytes())))
 
 
-def test_absurd_numbers_of_shards(folder, parts):
+def test_absurd_numbers_of_shards(folder: Path, parts: dict[str, Sequence[Path]]) -> None:
     first, second = parts[".tsv"]
     for claim in ("999999999999999/999999999999999", "1/99999999999", "0/2", "3/2", "²/2"):
         (folder / "claim.tsv").write_text(second.read_text().replace("2/2 records", f"{claim} records"))
@@ -78,7 +80,9 @@ def test_absurd_numbers_of_shards(folder, parts):
         assert errors
 
 
-def test_bgzipped_part_that_ends_between_blocks_is_refused(folder, parts):
+def test_bgzipped_part_that_ends_between_blocks_is_refused(
+    folder: Path, parts: dict[str, Sequence[Path]]
+) -> None:
     text = parts[".tsv"][1].read_bytes()
     whole = bgzip(text, text.rindex(b"\n", 0, -1) + 1)
     (folder / "short.tsv.gz").write_bytes(whole[: whole.rindex(b"\x1f\x8b\x08\x04", 0, -28)])

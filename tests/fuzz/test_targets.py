@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ LIMITS = ("-timeout=30", "-rss_limit_mb=4096", "-max_len=8192", "-print_final_st
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
-def test_no_input_breaks_a_parser(tmp_path, name):
+def test_no_input_breaks_a_parser(tmp_path: Path, name: str) -> None:
     pytest.importorskip("atheris", reason="needs atheris, which has wheels for Linux and macOS only")
     (tmp_path / "corpus").mkdir()
     options = [f"-max_total_time={max(1, SECONDS // len(TARGETS))}", f"-artifact_prefix={tmp_path}/", *LIMITS]

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pysam.bcftools
@@ -53,20 +54,20 @@ chr1\t16005\trs1\tAC\tG]17:198982]\t9\tq10\t.\tGT\t./.
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("vcf")
 
 
 @each_budget
-def test_valid_file_comes_out_whole(folder, budget):
-    def check(text: bytes, container) -> None:
+def test_valid_file_comes_out_whole(folder: Path, budget: str) -> None:
+    def check(text: bytes, container: Callable[[bytes], bytes]) -> None:
         assert check_vcf(container(text), folder, text=text)
 
     try_out(budget, check, vcf_texts(), st.sampled_from(CONTAINERS))
 
 
 @each_budget
-def test_valid_file_comes_out_in_every_format(folder, budget):
+def test_valid_file_comes_out_in_every_format(folder: Path, budget: str) -> None:
     def check(text: bytes, outputs: dict[str, str]) -> None:
         assert check_vcf(text, folder, **outputs)
 
@@ -74,7 +75,7 @@ def test_valid_file_comes_out_in_every_format(folder, budget):
 
 
 @each_budget
-def test_bcf_is_written_whole_or_refused(folder, budget):
+def test_bcf_is_written_whole_or_refused(folder: Path, budget: str) -> None:
     """It has no room for what the header does not declare."""
 
     def check(text: bytes) -> None:
@@ -85,21 +86,21 @@ def test_bcf_is_written_whole_or_refused(folder, budget):
 
 
 @each_budget
-def test_damaged_file_is_read_or_refused(folder, budget):
+def test_damaged_file_is_read_or_refused(folder: Path, budget: str) -> None:
     try_out(budget, lambda text: check_vcf(text, folder), damaged(vcf_texts()))
 
 
 @each_budget
-def test_any_lines_below_a_header_are_read_or_refused(folder, budget):
+def test_any_lines_below_a_header_are_read_or_refused(folder: Path, budget: str) -> None:
     header = VCF[: VCF.index(b"\nchr1") + 1]
     try_out(budget, lambda body: check_vcf(header + body, folder), st.binary(max_size=300))
 
 
 @each_budget
-def test_damaged_container_never_loses_a_record(folder, budget):
+def test_damaged_container_never_loses_a_record(folder: Path, budget: str) -> None:
     """Cut short or changed, what is compressed is refused, or nothing is missing."""
 
-    def check(text: bytes, container, data) -> None:
+    def check(text: bytes, container: Callable[[bytes], bytes], data: st.DataObject) -> None:
         whole = container(text)
         hurt = data.draw(damaged(st.just(whole), 2))
         if hurt.startswith(whole[:4]):
@@ -108,7 +109,7 @@ def test_damaged_container_never_loses_a_record(folder, budget):
     try_out(budget, check, vcf_texts(), st.sampled_from([gzip_of, bgzip]), st.data())
 
 
-def test_a_container_that_lost_a_whole_block_is_another_container(folder):
+def test_a_container_that_lost_a_whole_block_is_another_container(folder: Path) -> None:
     """Its blocks and its end are intact, so nothing tells of the loss."""
     whole = bgzip(VCF)
     starts = [found.start() for found in re.finditer(re.escape(whole[:4]), whole)]
@@ -126,7 +127,7 @@ def text_in(hurt: bytes, text: bytes) -> bytes:
 
 
 @each_budget
-def test_whatever_else_is_refused(folder, budget):
+def test_whatever_else_is_refused(folder: Path, budget: str) -> None:
     def check(start: bytes, rest: bytes) -> None:
         assert not check_vcf(start + rest, folder)
 
@@ -134,7 +135,7 @@ def test_whatever_else_is_refused(folder, budget):
 
 
 @each_budget
-def test_what_bcftools_reads_it_reads_of_the_output_too(folder, budget):
+def test_what_bcftools_reads_it_reads_of_the_output_too(folder: Path, budget: str) -> None:
     if shutil.which("bcftools") is None:
         pytest.skip("needs bcftools on the PATH")
 
@@ -151,7 +152,9 @@ def test_what_bcftools_reads_it_reads_of_the_output_too(folder, budget):
 
 @each_budget
 @pytest.mark.parametrize("output", ["out.vcf", "out.bcf"])
-def test_what_comes_out_is_opened_by_htslib_with_the_same_samples(folder, budget, output):
+def test_what_comes_out_is_opened_by_htslib_with_the_same_samples(
+    folder: Path, budget: str, output: str
+) -> None:
     """Whatever the header and the columns are like: they are refused, or htslib reads every record of the output."""
 
     def check(text: bytes) -> None:
@@ -191,7 +194,7 @@ def _query(path: Path) -> str | None:
 
 
 @pytest.mark.parametrize("files", [300, pytest.param(5000, marks=pytest.mark.slow)])
-def test_damaged_bcf_is_read_or_refused(tmp_path, files):
+def test_damaged_bcf_is_read_or_refused(tmp_path: Path, files: int) -> None:
     """In a process of its own, since htslib might take it along."""
     (tmp_path / "seed.vcf").write_bytes(BCF_VCF)
     pysam.bcftools.view("-Ou", "-o", str(tmp_path / "seed"), str(tmp_path / "seed.vcf"), catch_stdout=False)
