@@ -14,6 +14,7 @@ from vepscore.engine.cluster import open_cluster
 from vepscore.engine.job import Job
 from vepscore.engine.job_report import JobReport
 from vepscore.engine.run_job import run_job
+from vepscore.engine.scored_records import RunCounts
 from vepscore.engine.session import open_preparer
 from vepscore.errors import ClusterError, GenomeError, UsageError
 from vepscore.options.option_types import MismatchPolicy
@@ -71,7 +72,7 @@ def test_lost_worker_loses_nothing(job: Job) -> None:
         victim = cluster.workers[0].pid
         killed = threading.Event()
 
-        def observe(counts, total) -> None:
+        def observe(counts: RunCounts, total: int | None) -> None:
             if counts.records and not killed.is_set():
                 os.kill(victim, signal.SIGKILL)
                 killed.set()

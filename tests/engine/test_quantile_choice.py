@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -104,7 +104,7 @@ class Killed(BaseException):
     """What ends a run at once."""
 
 
-def killed_after(records: int):
+def killed_after(records: int) -> Callable[[RunCounts, int | None], None]:
     def observe(counts: RunCounts, total: int | None) -> None:
         if counts.records == records:
             raise Killed
@@ -131,7 +131,7 @@ def other_quantiles(background_job: Job, folder: Path) -> Path:
 
 
 class TestCalibration:
-    def test_the_file_says_what_it_was_made_of(self, quantiles: Quantiles, background_job: Job):
+    def test_the_file_says_what_it_was_made_of(self, quantiles: Quantiles, background_job: Job) -> None:
         assert quantiles.name == NAME
         facts = quantiles.header
         assert (facts["vepscoreSubstitutions"], facts["vepscoreIndels"]) == (str(len(SNVS)), str(len(INDELS)))
@@ -142,7 +142,7 @@ class TestCalibration:
         expected = {"Organism": "human", "Window": "16384 bp", "Precision": "float32", "Align": "1 bp"}
         assert settings == expected
 
-    def test_every_scorer_and_its_sign_is_there(self, quantiles: Quantiles):
+    def test_every_scorer_and_its_sign_is_there(self, quantiles: Quantiles) -> None:
         for of_kind in quantiles.kinds.values():
             signs = {name: known.is_signed.tolist() for name, known in of_kind.scorers.items()}
             assert signs == {"CONTACT_MAPS": [False] * 2, "DNASE": [True] * 2, "DNASE_ACTIVE": [False] * 2}
@@ -151,7 +151,7 @@ class TestCalibration:
 
     def test_cut_off_it_goes_on_and_ends_with_the_same_bytes(
         self, background_job: Job, quantiles_path: Path, tmp_path: Path
-    ):
+    ) -> None:
         with pytest.raises(Killed):
             calibrate(background_job, tmp_path / "again", killed_after(12))
         assert os.listdir(tmp_path / "again") == [f".{NAME}.vepscore-progress"]
@@ -160,7 +160,7 @@ class TestCalibration:
         assert path.read_bytes() == quantiles_path.read_bytes()
         assert os.listdir(tmp_path / "again") == [NAME]
 
-    def test_nothing_scored_leaves_no_folder(self, background_job: Job, tmp_path: Path):
+    def test_nothing_scored_leaves_no_folder(self, background_job: Job, tmp_path: Path) -> None:
         source = write_vcf(tmp_path / "in.vcf", ROWS[2])
         with pytest.raises(InputError, match="no allele of the input was scored"):
             calibrate(background_job.changed(source=str(source)), tmp_path / "none", ignore)
@@ -168,7 +168,7 @@ class TestCalibration:
 
 
 class TestRankedRun:
-    def test_outputs_have_the_quantiles_of_their_scores(self, job: Job, quantiles: Quantiles):
+    def test_outputs_have_the_quantiles_of_their_scores(self, job: Job, quantiles: Quantiles) -> None:
         run_job(job, ignore)
         long = pd.read_parquet(path_of(job, "long_table"))
         assert long["quantile_score"].notna().all() and set(long["variant_scorer"]) == set(SCORERS)
@@ -191,7 +191,7 @@ class TestRankedRun:
 
     def test_median_of_the_background_is_the_middle(
         self, background_job: Job, quantiles_path: Path, tmp_path: Path
-    ):
+    ) -> None:
         """Of its own substitutions: the mean of the two in the middle is between them."""
         job = background_job.changed(
             outputs=output_files(table=tmp_path / "out.parquet"),
@@ -208,13 +208,13 @@ class TestRankedRun:
             assert low <= middle <= high
             assert (low + high) / 2 == pytest.approx(middle, abs=0.05)
 
-    def test_provenance_names_them(self, job: Job, quantiles: Quantiles):
+    def test_provenance_names_them(self, job: Job, quantiles: Quantiles) -> None:
         run_job(job, ignore)
         header, _ = read_all(path_of(job, "vcf"))
         assert f"##vepscoreQuantiles={NAME} sha256:{quantiles.digest}" in header.meta
         assert f"##vepscoreQuantiles={NAME} sha256:{quantiles.digest}" in path_of(job, "table").read_text()
 
-    def test_same_scores_without_them(self, job: Job):
+    def test_same_scores_without_them(self, job: Job) -> None:
         run_job(job, ignore)
         bare = renamed(job, "bare.", quantiles=None)
         run_job(bare, ignore)
@@ -229,14 +229,14 @@ class TestRankedRun:
 class TestChoice:
     def test_those_in_the_checkpoints_directory_are_used(
         self, job: Job, quantiles_path: Path, tmp_path: Path
-    ):
+    ) -> None:
         run_job(job, ignore)
         copy = with_quantiles(Path(job.model.checkpoint), quantiles_path, tmp_path)
         default = renamed(job, "default.", checkpoint=str(copy), quantiles=None)
         run_job(default, ignore)
         assert contents(default) == contents(job)
 
-    def test_unwanted_ones_leave_no_trace(self, job: Job, quantiles_path: Path, tmp_path: Path):
+    def test_unwanted_ones_leave_no_trace(self, job: Job, quantiles_path: Path, tmp_path: Path) -> None:
         bare = job.changed(quantiles=None)
         run_job(bare, ignore)
         copy = with_quantiles(Path(job.model.checkpoint), quantiles_path, tmp_path)
@@ -266,8 +266,15 @@ class TestChoice:
         ],
     )
     def test_other_settings_are_refused_where_asked_for_and_left_out_by_default(
-        self, job: Job, quantiles: Quantiles, quantiles_path: Path, tmp_path, caplog, key: str, other: str
-    ):
+        self,
+        job: Job,
+        quantiles: Quantiles,
+        quantiles_path: Path,
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+        key: str,
+        other: str,
+    ) -> None:
         metadata = RunMetadata.from_header({**quantiles.header, key: other})
         said = f"{key.removeprefix('vepscore').lower()}: found {quantiles.header[key]}, expected {other}"
         with pytest.raises(UsageError) as raised:
@@ -285,7 +292,7 @@ class TestChoice:
 
     def test_those_of_another_checkpoint_are_refused_before_anything_is_scored(
         self, job: Job, tmp_path: Path
-    ):
+    ) -> None:
         other = job.changed(checkpoint=str(build_checkpoint(tmp_path, name="other")))
         with pytest.raises(UsageError, match=r"checkpoint: found tiny sha256:\w+, expected other sha256:\w+"):
             run_job(other, ignore)
@@ -293,7 +300,7 @@ class TestChoice:
 
     def test_of_several_the_matching_one_is_taken(
         self, job: Job, quantiles: Quantiles, quantiles_path: Path, tmp_path: Path
-    ):
+    ) -> None:
         shutil.copy(quantiles_path, tmp_path)
         table = pq.read_table(quantiles_path)
         wide = quantiles.header | {"vepscoreWindow": "32768 bp"}
@@ -303,12 +310,16 @@ class TestChoice:
         assert find_quantiles(both, quantiles.metadata).digest == quantiles.digest
         assert find_quantiles(both, RunMetadata.from_header(wide)).name == name
 
-    def test_another_alignment_is_warned_of(self, job: Job, quantiles: Quantiles, caplog):
+    def test_another_alignment_is_warned_of(
+        self, job: Job, quantiles: Quantiles, caplog: pytest.LogCaptureFixture
+    ) -> None:
         found = find_quantiles(job, RunMetadata.from_header({**quantiles.header, "vepscoreAlign": "128 bp"}))
         assert found.digest == quantiles.digest
         assert "the background was scored with align 1 bp, this run with 128 bp" in caplog.text
 
-    def test_indels_scored_in_other_windows_are_not_ranked(self, job: Job, quantiles: Quantiles, caplog):
+    def test_indels_scored_in_other_windows_are_not_ranked(
+        self, job: Job, quantiles: Quantiles, caplog: pytest.LogCaptureFixture
+    ) -> None:
         metadata = dataclasses.replace(quantiles.metadata, indel_anchor=IndelAnchor.BOTH)
         with caplog.at_level(logging.INFO, "vepscore"):
             found = find_quantiles(job, metadata)
@@ -322,8 +333,8 @@ class TestChoice:
         assert same.kinds.keys() == set(AlleleKind)
 
     def test_kind_that_the_background_lacks_is_named(
-        self, job: Job, background_job: Job, tmp_path: Path, caplog
-    ):
+        self, job: Job, background_job: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         source = write_vcf(tmp_path / "snvs.vcf", *SNVS)
         path, _ = calibrate(background_job.changed(source=str(source)), tmp_path / "snvs", ignore)
         snvs = read_quantiles(path)
@@ -332,7 +343,9 @@ class TestChoice:
         assert f"quantiles: {NAME}, {len(SNVS)} substitutions, 0 indels" in caplog.messages
         assert "no quantiles of indels: the background has none" in caplog.messages
 
-    def test_scorers_without_a_background_are_named(self, job: Job, quantiles: Quantiles, caplog):
+    def test_scorers_without_a_background_are_named(
+        self, job: Job, quantiles: Quantiles, caplog: pytest.LogCaptureFixture
+    ) -> None:
         with caplog.at_level(logging.INFO, "vepscore"):
             find_quantiles(
                 job, RunMetadata.from_header({**quantiles.header, "vepscoreScorers": "ATAC,DNASE"})
@@ -347,7 +360,9 @@ class TestChoice:
             (("SPLICE_SITES", "SPLICE_SITE_USAGE", "SPLICE_JUNCTIONS"), False),
         ],
     )
-    def test_composite_of_other_parts_is_not_ranked(self, quantiles: Quantiles, scorers, is_ranked: bool):
+    def test_composite_of_other_parts_is_not_ranked(
+        self, quantiles: Quantiles, scorers: tuple[str, ...], is_ranked: bool
+    ) -> None:
         """In a background of the scores 1, 2 and 3 of two parts."""
         fields = ("VS_SPLICE", "VS_SS", "VS_SSU")
         values, _ = quantiles_of(np.array([[1], [2], [3]], np.float32).repeat(3, axis=1))
@@ -361,11 +376,13 @@ class TestChoice:
         assert ranked["VS_SS_Q"] == 0.5
         assert ranked.get("VS_SPLICE_Q") == (0.5 if is_ranked else None)
 
-    def test_folder_without_any_is_refused(self, job: Job, quantiles: Quantiles, tmp_path: Path):
+    def test_folder_without_any_is_refused(self, job: Job, quantiles: Quantiles, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="found no quantiles-"):
             find_quantiles(job.changed(quantiles=tmp_path / "nowhere"), quantiles.metadata)
 
-    def test_damaged_ones_are_an_error_by_default_too(self, job: Job, quantiles: Quantiles, tmp_path: Path):
+    def test_damaged_ones_are_an_error_by_default_too(
+        self, job: Job, quantiles: Quantiles, tmp_path: Path
+    ) -> None:
         copy = shutil.copytree(job.model.checkpoint, tmp_path / "copy")
         (copy / NAME).write_bytes(b"PAR1")
         with pytest.raises(CheckpointError) as raised:
@@ -374,7 +391,7 @@ class TestChoice:
 
 
 class TestPartsOfARun:
-    def test_run_that_was_cut_off_goes_on(self, job: Job):
+    def test_run_that_was_cut_off_goes_on(self, job: Job) -> None:
         run_job(job, ignore)
         expected = contents(job)
         for path in paths_of(job):
@@ -384,7 +401,9 @@ class TestPartsOfARun:
         assert run_job(job, ignore).counts.resumed == 2
         assert contents(job) == expected
 
-    def test_it_does_not_go_on_with_other_quantiles(self, job: Job, background_job: Job, tmp_path: Path):
+    def test_it_does_not_go_on_with_other_quantiles(
+        self, job: Job, background_job: Job, tmp_path: Path
+    ) -> None:
         other = other_quantiles(background_job, tmp_path)
         with pytest.raises(Killed):
             run_job(job, killed_after(2))
@@ -392,7 +411,9 @@ class TestPartsOfARun:
             with pytest.raises(OutputError, match=r"vepscoreQuantiles: found quantiles-human.* expected"):
                 run_job(job.changed(quantiles=quantiles), ignore)
 
-    def test_shards_merge_into_what_one_run_writes(self, job: Job, background_job: Job, tmp_path: Path):
+    def test_shards_merge_into_what_one_run_writes(
+        self, job: Job, background_job: Job, tmp_path: Path
+    ) -> None:
         run_job(job, ignore)
         parts = [renamed(job, f"{n}.", shard=Shard(n, 2)) for n in (1, 2)]
         for part in parts:
@@ -409,7 +430,9 @@ class TestPartsOfARun:
                 merge(paths, str(output))
 
     @pytest.mark.slow
-    def test_workers_of_a_cluster_give_the_same_bytes(self, job: Job, monkeypatch: pytest.MonkeyPatch):
+    def test_workers_of_a_cluster_give_the_same_bytes(
+        self, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("JAX_PLATFORMS", "cpu")
         run_job(job.changed(device="cpu"), ignore)
         on_workers = renamed(job, "cluster.", device="cpu", cluster="local:1")

@@ -126,7 +126,13 @@ def test_grid_fits_the_window(width: str) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_and_leaves_nothing(
-    genome: TinyGenome, checkpoint_folder: Path, tmp_path: Path, place, names, changes, says
+    genome: TinyGenome,
+    checkpoint_folder: Path,
+    tmp_path: Path,
+    place: str,
+    names: dict[str, str],
+    changes: dict[str, None],
+    says: str,
 ) -> None:
     job = make_job(genome, checkpoint_folder, **changes)
     table = tmp_path / names.get("table", "out.parquet")

@@ -1,6 +1,7 @@
 """Random variants near the genes of the tiny genome."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import draw_background
@@ -19,7 +20,7 @@ FLANK_BP = 1_000
 
 
 @pytest.fixture(scope="module", autouse=True)
-def narrow_flanks():
+def narrow_flanks() -> Iterator[None]:
     """Narrow the flanks, so that the tiny genome has positions far from genes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(draw_background, "FLANK_BP", FLANK_BP)
@@ -27,22 +28,22 @@ def narrow_flanks():
 
 
 @pytest.fixture(scope="module")
-def genome(tmp_path_factory) -> TinyGenome:
+def genome(tmp_path_factory: pytest.TempPathFactory) -> TinyGenome:
     return build_genome(tmp_path_factory.mktemp("background"))
 
 
 @pytest.fixture(scope="module")
-def reference(genome) -> Reference:
+def reference(genome: TinyGenome) -> Reference:
     return Reference(genome.fasta, genome.fasta.parent / "cache")
 
 
 @pytest.fixture(scope="module")
-def annotation(genome) -> Annotation:
+def annotation(genome: TinyGenome) -> Annotation:
     return Annotation.from_gtf(genome.gtf, genome.gtf.parent / "cache")
 
 
 @pytest.fixture(scope="module")
-def variants(reference, annotation) -> list[Variant]:
+def variants(reference: Reference, annotation: Annotation) -> list[Variant]:
     return draw_variants(reference, annotation, snvs=3000, indels=1000, seed=1)
 
 
@@ -56,13 +57,13 @@ def near_genes(contig: str) -> np.ndarray:
     return inside
 
 
-def test_variants_have_the_requested_counts_and_unique_sorted_positions(variants):
+def test_variants_have_the_requested_counts_and_unique_sorted_positions(variants: list[Variant]) -> None:
     assert Counter(len(each.ref) == len(each.alt) == 1 for each in variants) == {True: 3000, False: 1000}
     positions = [(each.contig, each.pos0) for each in variants]
     assert positions == sorted(set(positions))
 
 
-def test_ref_is_that_of_the_genome_and_known(variants, reference):
+def test_ref_is_that_of_the_genome_and_known(variants: list[Variant], reference: Reference) -> None:
     names = list(reference.contigs)
     for each in variants:
         bases = sequences()[names[each.contig]]
@@ -70,7 +71,7 @@ def test_ref_is_that_of_the_genome_and_known(variants, reference):
         assert set(each.ref + each.alt) <= set("ACGT") and each.ref != each.alt
 
 
-def test_positions_are_uniform_over_genes_and_flanks(variants, reference):
+def test_positions_are_uniform_over_genes_and_flanks(variants: list[Variant], reference: Reference) -> None:
     names = list(reference.contigs)
     inside = {name: near_genes(name) for name in names}
     assert all(inside[names[each.contig]][each.pos0] for each in variants)
@@ -82,12 +83,12 @@ def test_positions_are_uniform_over_genes_and_flanks(variants, reference):
     assert "chr2" not in {names[each.contig] for each in variants}  # no genes there
 
 
-def test_two_of_three_substitutions_are_transitions(variants):
+def test_two_of_three_substitutions_are_transitions(variants: list[Variant]) -> None:
     snvs = [each for each in variants if len(each.ref) == len(each.alt)]
     assert np.mean([TRANSITIONS[each.ref] == each.alt for each in snvs]) == pytest.approx(2 / 3, abs=0.04)
 
 
-def test_indels_are_anchored_and_mostly_short(variants):
+def test_indels_are_anchored_and_mostly_short(variants: list[Variant]) -> None:
     indels = [each for each in variants if len(each.ref) != len(each.alt)]
     assert all(each.ref[0] == each.alt[0] and 1 in (len(each.ref), len(each.alt)) for each in indels)
     lengths = np.array([len(each.alt) - len(each.ref) for each in indels])
@@ -96,24 +97,26 @@ def test_indels_are_anchored_and_mostly_short(variants):
     assert np.abs(lengths).max() <= LONGEST_INDEL_BP
 
 
-def test_the_seed_determines_the_variants(reference, annotation):
+def test_the_seed_determines_the_variants(reference: Reference, annotation: Annotation) -> None:
     first, again, other = (draw_variants(reference, annotation, snvs=40, indels=5, seed=n) for n in (1, 1, 2))
     assert first == again != other
 
 
-def test_contig_names_of_another_scheme_are_matched(annotation, tmp_path):
+def test_contig_names_of_another_scheme_are_matched(annotation: Annotation, tmp_path: Path) -> None:
     genome = build_genome(tmp_path, contigs=("1", "scaffold", "3"))
     found = draw_variants(Reference(genome.fasta, tmp_path), annotation, snvs=200, indels=0, seed=0)
     assert {each.contig for each in found} == {0, 2}
 
 
-def test_contigs_without_genes_are_an_error(annotation, tmp_path):
+def test_contigs_without_genes_are_an_error(annotation: Annotation, tmp_path: Path) -> None:
     genome = build_genome(tmp_path, contigs=("a", "b", "c"))
     with pytest.raises(InputError, match="has no contig with genes of the annotation"):
         draw_variants(Reference(genome.fasta, tmp_path), annotation, snvs=1, indels=0, seed=0)
 
 
-def test_more_variants_than_fit_are_an_error(reference, annotation, tmp_path):
+def test_more_variants_than_fit_are_an_error(
+    reference: Reference, annotation: Annotation, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match="has too few known bases near genes for 9000 variants"):
         draw_variants(reference, annotation, snvs=8_000, indels=1_000, seed=0)
     (tmp_path / "unknown.fa").write_text(f">chr1\n{'N' * 20_000}\n")
@@ -121,7 +124,9 @@ def test_more_variants_than_fit_are_an_error(reference, annotation, tmp_path):
         draw_variants(Reference(tmp_path / "unknown.fa", tmp_path), annotation, snvs=5, indels=5, seed=0)
 
 
-def test_bcftools_reads_the_variants(variants, reference, genome, tmp_path):
+def test_bcftools_reads_the_variants(
+    variants: list[Variant], reference: Reference, genome: TinyGenome, tmp_path: Path
+) -> None:
     write_variants(str(tmp_path / "out.vcf.gz"), reference, variants)
     checked = run_tool("bcftools", "view", "-H", tmp_path / "out.vcf.gz", "chr1:1-30000", "chr3")
     assert checked.count("\n") == len(variants)
