@@ -19,7 +19,7 @@ def run_script(name: str, *arguments: object) -> subprocess.CompletedProcess[str
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> pathlib.Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     path = tmp_path_factory.mktemp("demo")
     made = run_script("make_genome.py", path)
     assert made.returncode == 0, made.stderr
@@ -49,7 +49,7 @@ def read_exons(folder: pathlib.Path) -> dict[tuple[str, str], list[tuple[int, in
     return {key: sorted(spans) for key, spans in exons.items()}
 
 
-def test_genome_is_the_same_every_time(folder, tmp_path):
+def test_genome_is_the_same_every_time(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     assert run_script("make_genome.py", tmp_path).returncode == 0
     made = list(tmp_path.iterdir())
     assert "synthetic.fa" in {file.name for file in made}
@@ -57,7 +57,7 @@ def test_genome_is_the_same_every_time(folder, tmp_path):
         assert file.read_bytes() == (folder / file.name).read_bytes(), file.name
 
 
-def test_every_intron_is_gt_ag_on_its_strand(folder):
+def test_every_intron_is_gt_ag_on_its_strand(folder: pathlib.Path) -> None:
     sequence = read_sequence(folder)
     strands = set()
     for (_, strand), spans in read_exons(folder).items():
@@ -69,7 +69,7 @@ def test_every_intron_is_gt_ag_on_its_strand(folder):
     assert strands == {"+", "-"}
 
 
-def test_refs_are_the_genome_except_the_one_that_should_not_be(folder):
+def test_refs_are_the_genome_except_the_one_that_should_not_be(folder: pathlib.Path) -> None:
     sequence = read_sequence(folder)
     variants = read_variants(folder)
     wrong = [
@@ -78,7 +78,7 @@ def test_refs_are_the_genome_except_the_one_that_should_not_be(folder):
     assert wrong == [name for _, _, name, *_, info in variants if "REF_MISMATCH" in info] == ["wrong_ref"]
 
 
-def test_created_sites_complete_the_consensus(folder):
+def test_created_sites_complete_the_consensus(folder: pathlib.Path) -> None:
     sequence = read_sequence(folder)
     changed = {}
     for _, pos, name, ref, alt, *_ in read_variants(folder):
@@ -89,7 +89,7 @@ def test_created_sites_complete_the_consensus(folder):
     assert "CAGGTAAGT" in changed["donor_copy"]
 
 
-def test_deep_intronic_controls_are_indels_too_and_far_from_every_site(folder):
+def test_deep_intronic_controls_are_indels_too_and_far_from_every_site(folder: pathlib.Path) -> None:
     controls = {
         name: (int(pos) - 1, len(alt) - len(ref))
         for _, pos, name, ref, alt, _, _, info in read_variants(folder)
@@ -115,7 +115,7 @@ def write_scores(folder: pathlib.Path, target: pathlib.Path, effect: str, contro
             writer.writerow([name, status, *(values if status == "OK" else [""] * 4)])
 
 
-def test_table_accepts_effects_above_controls(folder, tmp_path):
+def test_table_accepts_effects_above_controls(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     write_scores(folder, tmp_path, effect="1.5", control="0.01")
     shown = run_script("show.py", tmp_path)
     assert shown.returncode == 0, shown.stdout + shown.stderr
@@ -135,7 +135,7 @@ def test_demo_writes_its_report_from_its_scores() -> None:
     assert 'vepscore report "$folder/scored.parquet"' in commands and '-o "$folder/report.html"' in commands
 
 
-def test_table_refuses_effects_below_a_control(folder, tmp_path):
+def test_table_refuses_effects_below_a_control(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
     write_scores(folder, tmp_path, effect="0.01", control="0.5")
     shown = run_script("show.py", tmp_path)
     assert shown.returncode == 1
