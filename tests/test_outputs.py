@@ -1,3 +1,5 @@
+"""Test that tracks of one strand are paired with those of the other."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Provide the tiny genome, its checkpoints and engines to the tests of the engine."""
+
 import dataclasses
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Provide what all fuzz tests share: a disk that is never waited for."""
+
 from collections.abc import Iterator
 
 import pytest

@@ -1,3 +1,5 @@
+"""Test that positions and bins of the alternate allele are aligned with those of the reference allele."""
+
 from random import Random
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Test the status that the text of REF and ALT gives an allele, and the extent of an allele."""
+
 import pytest
 
 from vepscore.genome.alleles import Allele, Status, classify_text, more_severe

@@ -1,3 +1,5 @@
+"""Test where the cache is, and that digests and files in it are reused only if they are intact."""
+
 import hashlib
 import os
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Test that names of one contig match across naming schemes, and that ambiguous names match nothing."""
+
 import pytest
 
 from vepscore.genome.contigs import ContigNames, slice_origin

@@ -1,3 +1,5 @@
+"""Test that FASTA files are read like samtools does, wherever their index can be written."""
+
 import contextlib
 import csv
 import gzip

@@ -1,3 +1,5 @@
+"""Test where windows lie, and the sequences of both alleles in them."""
+
 import csv
 import time
 

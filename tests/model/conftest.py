@@ -1,3 +1,5 @@
+"""Provide a tiny network, codes and embeddings to the tests of the model."""
+
 import jax.numpy as jnp
 import numpy as np
 import pytest

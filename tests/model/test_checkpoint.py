@@ -1,3 +1,5 @@
+"""Test that a saved checkpoint is loaded unchanged, and refused if it is damaged or from a newer version."""
+
 import dataclasses
 import hashlib
 import json

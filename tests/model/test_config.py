@@ -1,3 +1,5 @@
+"""Test the sizes of the published network, and the configurations that are refused."""
+
 import dataclasses
 import json
 

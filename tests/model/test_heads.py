@@ -1,3 +1,5 @@
+"""Test the predictions of each head by hand, and the choice of splice sites."""
+
 import jax.numpy as jnp
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Test each layer against a computation by hand, and the folding of convolutions."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

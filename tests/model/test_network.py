@@ -1,3 +1,5 @@
+"""Test the shapes, dtypes and repeatability of the network, and how far a substitution reaches."""
+
 from collections.abc import Callable
 
 import jax

@@ -1,3 +1,5 @@
+"""Test attention and the pair representation of the tower against plain loops."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,3 +1,5 @@
+"""Test that the table of tracks is read as written, and refused if it is truncated or incomplete."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Provide a small annotation to the tests of the scorers."""
+
 import pytest
 
 from tests.scorers.cases import read_annotation

@@ -1,3 +1,5 @@
+"""Test the scores of the bins around a variant."""
+
 from typing import Any
 
 import jax

@@ -1,3 +1,5 @@
+"""Test the mean change of contacts along the row of a variant."""
+
 import numpy as np
 import pytest
 

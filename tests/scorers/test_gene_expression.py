@@ -1,3 +1,5 @@
+"""Test the change of mean coverage over the exons of each gene."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Test the largest change of the ratio between poly(A) sites of a gene."""
+
 from collections.abc import Callable, Mapping
 from pathlib import Path
 

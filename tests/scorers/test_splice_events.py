@@ -1,3 +1,5 @@
+"""Test gained and lost splice sites of each gene, and their positions."""
+
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Test the junctions that change most in each gene and tissue."""
+
 from collections.abc import Sequence
 from pathlib import Path
 

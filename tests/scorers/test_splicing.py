@@ -1,3 +1,5 @@
+"""Test the largest change of splice sites and of their usage in each gene."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Test that the official track metadata is read, and refused with line and column where it is damaged."""
+
 import gzip
 import os
 import pickle
