@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 
+from vepscore.cli.logs import set_up_logging
 from vepscore.cli.main import app
 
 
@@ -24,6 +25,7 @@ def run_here(*arguments: str | os.PathLike[str]) -> Ended:
     said = io.StringIO()
     status = 0
     with process_restored(), contextlib.redirect_stderr(said):
+        set_up_logging()
         try:
             app([os.fspath(word) for word in arguments], prog_name="vepscore")
         except SystemExit as end:

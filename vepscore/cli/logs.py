@@ -2,11 +2,8 @@
 
 import logging
 import sys
-from typing import Annotated, TextIO
+from typing import TextIO
 
-import typer
-
-from vepscore.options import LogOptions
 from vepscore.paths import escape_bytes
 
 
@@ -44,20 +41,8 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
-def set_up_logging(*, verbose: bool = False, quiet: bool = False) -> None:
+def set_up_logging() -> None:
     """Send logs to standard error: our notices, and the warnings of all packages."""
     _handler.setFormatter(_Formatter())
     logging.getLogger().addHandler(_handler)
-    set_level(verbose=verbose, quiet=quiet)
-
-
-def set_level(*, verbose: bool, quiet: bool) -> None:
-    """Set how much of our own notices is logged."""
-    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
-    logging.getLogger("vepscore").setLevel(level)
-
-
-_VERBOSE, _QUIET = (declared.spec for declared in LogOptions.declared())
-
-Verbose = Annotated[bool, typer.Option(*_VERBOSE.flags, help=_VERBOSE.help)]
-Quiet = Annotated[bool, typer.Option(*_QUIET.flags, help=_QUIET.help)]
+    logging.getLogger("vepscore").setLevel(logging.INFO)

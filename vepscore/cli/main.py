@@ -19,7 +19,7 @@ from vepscore.cli import weights
 from vepscore.cli.calibrate import calibrate
 from vepscore.cli.evaluate import evaluate
 from vepscore.cli.ism import ism
-from vepscore.cli.logs import Quiet, Verbose, printable, set_up_logging
+from vepscore.cli.logs import printable, set_up_logging
 from vepscore.cli.merge import merge
 from vepscore.cli.option_groups import expand
 from vepscore.cli.plot import plot
@@ -80,19 +80,18 @@ Version = Annotated[
 
 
 @app.callback()
-def set_up(version: Version = False, verbose: Verbose = False, quiet: Quiet = False) -> None:
+@expand
+def set_up(version: Version = False) -> None:
     """Score the variants of a VCF with sequence-to-function networks of the AlphaGenome family.
 
     For research; not for clinical use.
     """
-    set_up_logging(verbose=verbose, quiet=quiet)
 
 
 def run_script(function: Callable[..., None]) -> None:
     """Run a function as a command of its own: options by typer; streams, signals and errors as `vepscore` has them."""
     script = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     script.command()(_errors_as_messages()(expand(function)))
-    set_up_logging()
     main(script, name=os.path.basename(sys.argv[0]))
 
 
@@ -102,6 +101,7 @@ def main(app: typer.Typer = app, *, name: str = "vepscore") -> None:
     _occupy_standard_streams()
     _take_any_text()
     provide_home()
+    set_up_logging()
     try:
         with _errors_as_messages():
             try:

@@ -14,8 +14,8 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from vepscore.cli.logs import Quiet, Verbose, set_level
 from vepscore.errors import UsageError
+from vepscore.options import LogOptions
 from vepscore.options.option_spec import REQUIRED, Declared, Former, OptionGroup, OptionSpec
 
 log = logging.getLogger(__name__)
@@ -61,12 +61,12 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
     for name, group in found.items():
         own = signature.parameters[name].replace(kind=inspect.Parameter.KEYWORD_ONLY)
         parameters += [own] if group is None else _parameters(group)
-    parameters += _LOG_PARAMETERS
+    parameters += map(_parameter, LogOptions.declared())
 
     @functools.wraps(command)
     def run(*, verbose: bool, quiet: bool, **values: Any) -> None:
         if verbose or quiet:
-            set_level(verbose=verbose, quiet=quiet)
+            logging.getLogger("vepscore").setLevel(logging.DEBUG if verbose else logging.WARNING)
         for group in groups:
             values[group.parameter] = group.kind.build(_take_values(group, values))
         command(**values)
@@ -132,9 +132,6 @@ def _parameter(declared: Declared) -> inspect.Parameter:
 
 def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-
-
-_LOG_PARAMETERS = [_keyword("verbose", Verbose, False), _keyword("quiet", Quiet, False)]
 
 
 def _take_values(group: _Group, values: dict[str, Any]) -> dict[str, Any]:

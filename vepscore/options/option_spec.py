@@ -25,7 +25,7 @@ class OptionSpec:
 
     flags: tuple[str, ...]  # the long one comes last
     help: str
-    panel: str  # of the help
+    panel: str | None  # of the help; None: its first
     affects_scores: bool
     told_by: str = ""  # field of `RunMetadata` or `SessionInfo` that tells its effect; "": its value does
     metavar: str | None = None
@@ -87,7 +87,7 @@ class Declared(NamedTuple):
 class OptionGroup:
     """Options that are declared together."""
 
-    panel: ClassVar[str] = "Options"  # of the help
+    panel: ClassVar[str | None] = None  # of the help; None: its first
     # Whether another value may give other scores. Runs that differ only in options that do not affect scores record
     # the same command and may continue one another.
     affects_scores: ClassVar[bool] = True
