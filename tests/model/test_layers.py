@@ -19,8 +19,8 @@ from vepscore.model.layers import (
     gelu,
     max_pool,
     mean_pool,
+    rotate,
 )
-from vepscore.model.rotary import rotate
 
 
 def test_gelu_is_the_sigmoid_approximation(normal: Normal) -> None:

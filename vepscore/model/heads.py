@@ -15,8 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32, Int, Int32
 
 from vepscore.model.config import TRACK_RESOLUTIONS_BP, ModelConfig
-from vepscore.model.layers import OrganismIndex, OrganismLinear, OrganismParam, einsum_bfloat16
-from vepscore.model.rotary import rotate
+from vepscore.model.layers import OrganismIndex, OrganismLinear, OrganismParam, einsum_bfloat16, rotate
 from vepscore.outputs import MAX_WINDOW_BP, SPLICE_CLASSES, Output
 
 SOFT_CLIP = 10.0

@@ -48,7 +48,12 @@ def run_tower_sharded(
     Raises:
         ValueError: the window cannot be divided evenly over the devices.
     """
-    _check_division(x.shape[1], mesh.shape[POSITIONS])
+    window_bp, devices = x.shape[1] * TRUNK_BIN_BP, mesh.shape[POSITIONS]
+    if window_bp % (devices * PAIR_BIN_BP):
+        raise ValueError(
+            f"a window of {window_bp:,} bp cannot be divided over {devices} devices: "
+            f"each must hold the same number of {PAIR_BIN_BP:,} bp bins"
+        )
     graph, state = nnx.split(tower)
 
     def run(state: nnx.State, x: Array) -> tuple[Array, Array]:
@@ -57,15 +62,6 @@ def run_tower_sharded(
     return jax.shard_map(
         run, mesh=mesh, in_specs=(PartitionSpec(), OVER_POSITIONS), out_specs=(OVER_POSITIONS, OVER_POSITIONS)
     )(state, x)
-
-
-def _check_division(bins: int, devices: int) -> None:
-    window_bp = bins * TRUNK_BIN_BP
-    if window_bp % (devices * PAIR_BIN_BP):
-        raise ValueError(
-            f"a window of {window_bp:,} bp cannot be divided over {devices} devices: "
-            f"each must hold the same number of {PAIR_BIN_BP:,} bp bins"
-        )
 
 
 class _DeviceShard(PositionShard):

@@ -15,8 +15,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Float32, Int, Shaped
 
 from vepscore.model.config import TRUNK_BIN_BP, ModelConfig
-from vepscore.model.layers import LayerNorm, RMSBatchNorm, einsum_bfloat16, mean_pool
-from vepscore.model.rotary import rotate
+from vepscore.model.layers import LayerNorm, RMSBatchNorm, einsum_bfloat16, mean_pool, rotate
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP
 
 _MAX_BINS = MAX_WINDOW_BP // TRUNK_BIN_BP
