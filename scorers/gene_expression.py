@@ -15,9 +15,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float32
 
-from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions, strand_matches
+from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions
 from vepscore.outputs import Output, Tracks
-from vepscore.scorers.gene_positions import index_ranges, pad_genes, positions_within
+from vepscore.scorers.gene_positions import (
+    GeneScores,
+    Signal,
+    index_ranges,
+    name_genes,
+    pad_genes,
+    positions_within,
+)
 
 _PSEUDOCOUNT = 1e-3
 
@@ -67,10 +74,7 @@ class GeneExpression(GeneScorer):
         )
 
     def score(
-        self,
-        reference: Float32[Array, "positions tracks"],
-        alternate: Float32[Array, "positions tracks"],
-        masks: Mapping[str, Array],
+        self, reference: Signal, alternate: Signal, masks: Mapping[str, Array]
     ) -> Float32[Array, "genes tracks"]:
         """Compare the genes' mean signals; `exonic` is bool (genes, positions)."""
         reference_mean = _exon_means(reference, masks["exonic"])
@@ -79,21 +83,11 @@ class GeneExpression(GeneScorer):
             return jnp.maximum(alternate_mean, reference_mean)
         return jnp.log(alternate_mean + _PSEUDOCOUNT) - jnp.log(reference_mean + _PSEUDOCOUNT)
 
-    def rows(
-        self,
-        scores: Float32[np.ndarray, "padded tracks"],
-        footprint: Footprint,
-        site: GeneSite,
-        tracks: Tracks,
-    ) -> ScoreMatrix:
-        matches = strand_matches(footprint.genes, tracks)
-        values = np.where(matches, scores[: len(footprint.genes)], np.float32(np.nan))
-        return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=footprint.genes)
+    def rows(self, scores: GeneScores, footprint: Footprint, site: GeneSite, tracks: Tracks) -> ScoreMatrix:
+        return name_genes(self, scores, footprint.genes, tracks)
 
 
-def _exon_means(
-    signal: Float32[Array, "positions tracks"], exonic: Bool[Array, "genes positions"]
-) -> Float32[Array, "genes tracks"]:
+def _exon_means(signal: Signal, exonic: Bool[Array, "genes positions"]) -> Float32[Array, "genes tracks"]:
     """Return each gene's mean signal, by a matrix product, which adds in the same order on every run."""
     weights = exonic.astype(signal.dtype)
     sums = jnp.matmul(weights, signal, precision=jax.lax.Precision.HIGHEST)

@@ -1,4 +1,4 @@
-"""Convert regions of the genome to positions in a window, for the scorers of genes.
+"""What the scorers of genes share: regions of the genome as positions in a window, and rows by gene.
 
 Regions have a start and an end in the genome, 0-based half-open. Positions count bp from the window's start.
 """
@@ -6,11 +6,15 @@ Regions have a start and an end in the genome, 0-based half-open. Positions coun
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int, Int32, Int64, Shaped
+from jaxtyping import Array, Float32, Int, Int32, Int64, Shaped
 
-from vepscore.contract import GENE_SIZES, padded_size
+from vepscore.contract import GENE_SIZES, GeneScorer, ScoreMatrix, padded_size, strand_matches
 from vepscore.genome.annotation import Gene
 from vepscore.genome.windows import Window
+from vepscore.outputs import Tracks
+
+Signal = Float32[Array, "positions tracks"]  # of one allele
+GeneScores = Float32[np.ndarray, "padded tracks"]
 
 
 def gene_bodies(genes: Sequence[Gene]) -> Int64[np.ndarray, "genes 2"]:
@@ -40,3 +44,11 @@ def pad_genes(values: Shaped[np.ndarray, "genes ..."]) -> Shaped[np.ndarray, "pa
     padded = np.zeros((padded_size(len(values), GENE_SIZES), *values.shape[1:]), values.dtype)
     padded[: len(values)] = values
     return padded
+
+
+def name_genes(
+    scorer: GeneScorer, scores: GeneScores, genes: tuple[Gene, ...], tracks: Tracks
+) -> ScoreMatrix:
+    """Return a row for each gene, NaN in tracks of the other strand."""
+    values = np.where(strand_matches(genes, tracks), scores[: len(genes)], np.float32(np.nan))
+    return ScoreMatrix(scorer=scorer.name, output=scorer.output, values=values, genes=genes)

@@ -25,7 +25,7 @@ from vepscore.contract import (
 from vepscore.genome.annotation import Gene
 from vepscore.genome.windows import Window
 from vepscore.outputs import Output, Tracks
-from vepscore.scorers.gene_positions import index_ranges, pad_genes, positions_within
+from vepscore.scorers.gene_positions import GeneScores, Signal, index_ranges, pad_genes, positions_within
 
 COVERAGE_BP = 400
 MIN_SITE_FRACTION = 0.8  # of a gene's sites must lie after the window's start, and as many before its end
@@ -46,13 +46,14 @@ class Polyadenylation(PolyAScorer):
     info_field: str | None = "VS_POLYA"
 
     def footprint(self, site: PolyASite) -> Footprint | None:
-        found = [
-            (gene, _sites_within(site.polya.of_gene(gene), site.window)) for gene in site.overlapping_genes()
-        ]
-        genes = [gene for gene, sites in found if len(sites) > 1]
+        genes, regions = [], []
+        for gene in site.overlapping_genes():
+            sites = _sites_within(site.polya.of_gene(gene), site.window)
+            if len(sites) > 1:
+                genes.append(gene)
+                regions.append(_coverage_regions(gene, sites))
         if not genes:
             return None
-        regions = [_coverage_regions(gene, sites) for gene, sites in found if len(sites) > 1]
         positions = positions_within(np.concatenate(regions), site.window)
         ranges = [index_ranges(sites, positions, site.window) for sites in regions]
         return Footprint(
@@ -63,10 +64,7 @@ class Polyadenylation(PolyAScorer):
         )
 
     def score(
-        self,
-        reference: Float32[Array, "positions tracks"],
-        alternate: Float32[Array, "positions tracks"],
-        masks: Mapping[str, Array],
+        self, reference: Signal, alternate: Signal, masks: Mapping[str, Array]
     ) -> Float32[Array, "genes tracks"]:
         """Compare coverages; `upstream` is int32 (genes, sites, 2), ranges of the positions, empty at padding."""
         start, end = masks["upstream"][..., 0, None], masks["upstream"][..., 1, None]
@@ -81,13 +79,7 @@ class Polyadenylation(PolyAScorer):
         scale = (count[:, -1:] - count) / count  # from the ratio of sums to the ratio of means
         return _zero_undefined(jnp.abs(jnp.log2(scale * proximal / distal))).max(axis=1)
 
-    def rows(
-        self,
-        scores: Float32[np.ndarray, "padded tracks"],
-        footprint: Footprint,
-        site: PolyASite,
-        tracks: Tracks,
-    ) -> ScoreMatrix:
+    def rows(self, scores: GeneScores, footprint: Footprint, site: PolyASite, tracks: Tracks) -> ScoreMatrix:
         values = scores[: len(footprint.genes)]
         return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=footprint.genes)
 

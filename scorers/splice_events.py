@@ -18,7 +18,7 @@ from jaxtyping import Array, Float32, Int32
 
 from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions
 from vepscore.outputs import EVENT_KINDS, SPLICE_CLASSES, Output, Tracks
-from vepscore.scorers.gene_positions import gene_bodies, index_ranges, pad_genes, positions_within
+from vepscore.scorers.gene_positions import Signal, gene_bodies, index_ranges, pad_genes, positions_within
 
 # By strand (plus, minus): the index in SPLICE_CLASSES of each event's site.
 _CLASSES = np.array(
@@ -77,12 +77,7 @@ class SpliceEvents(GeneScorer):
             aligned=True,
         )
 
-    def score(
-        self,
-        reference: Float32[Array, "positions tracks"],
-        alternate: Float32[Array, "positions tracks"],
-        masks: Mapping[str, Array],
-    ) -> Strongest:
+    def score(self, reference: Signal, alternate: Signal, masks: Mapping[str, Array]) -> Strongest:
         """Find each gene's events.
 
         `body` is int32 (genes, 2), a range of the positions read; `classes` is int32 (genes, 4), a track per event.

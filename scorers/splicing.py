@@ -8,12 +8,19 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float32
 
-from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions, strand_matches
+from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions
 from vepscore.outputs import Output, Tracks
-from vepscore.scorers.gene_positions import gene_bodies, index_ranges, pad_genes, positions_within
+from vepscore.scorers.gene_positions import (
+    GeneScores,
+    Signal,
+    gene_bodies,
+    index_ranges,
+    name_genes,
+    pad_genes,
+    positions_within,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,10 +48,7 @@ class Splicing(GeneScorer):
         )
 
     def score(
-        self,
-        reference: Float32[Array, "positions tracks"],
-        alternate: Float32[Array, "positions tracks"],
-        masks: Mapping[str, Array],
+        self, reference: Signal, alternate: Signal, masks: Mapping[str, Array]
     ) -> Float32[Array, "genes tracks"]:
         """Find each gene's largest change; `body` is int32 (genes, 2), a range of the positions read."""
         index = jnp.arange(reference.shape[0])
@@ -56,16 +60,8 @@ class Splicing(GeneScorer):
         # Gene by gene, because all at once would need an array of the signal's size for each gene.
         return jax.lax.map(largest_change, masks["body"])
 
-    def rows(
-        self,
-        scores: Float32[np.ndarray, "padded tracks"],
-        footprint: Footprint,
-        site: GeneSite,
-        tracks: Tracks,
-    ) -> ScoreMatrix:
-        matches = strand_matches(footprint.genes, tracks)
-        values = np.where(matches, scores[: len(footprint.genes)], np.float32(np.nan))
-        return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=footprint.genes)
+    def rows(self, scores: GeneScores, footprint: Footprint, site: GeneSite, tracks: Tracks) -> ScoreMatrix:
+        return name_genes(self, scores, footprint.genes, tracks)
 
 
 SPLICE_SITES = Splicing(name="SPLICE_SITES", output=Output.SPLICE_SITES, info_field="VS_SS")
