@@ -7,10 +7,11 @@ import gzip
 import hashlib
 import itertools
 import logging
+import mmap
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from vepscore.errors import GenomeError
 from vepscore.genome.cache import file_stamp, published
@@ -20,9 +21,9 @@ from vepscore.paths import safe_name, scratch_folder, utf8_path
 log = logging.getLogger(__name__)
 
 _BGZF_SUBFIELD = slice(12, 14)  # bytes of a gzip header that are "BC" in bgzip files
+# Strict: htslib ends names and numbers at any space or NUL, and reads some lines differently.
 _INDEX_LINE = re.compile(rb"([^\s\0]*)" + rb"\t(\d{1,18})" * 4 + rb"\r?")
-_SHORT_HEADER, _LONGEST_HEADER = 1 << 8, 1 << 20  # bytes; short first, since an index may have 10^5 lines
-_LONGEST_LINE_END = 64
+_LONGEST_HEADER, _LONGEST_LINE_END = 1 << 20, 64  # bytes
 
 
 def find_index(path: Path, cache_dir: Path) -> tuple[Path, Path | None]:
@@ -48,11 +49,22 @@ def _is_bgzip(path: Path) -> bool:
     if not path.is_file():
         raise GenomeError(f"{path}: no such file", hint="give the reference genome's FASTA with --reference")
     try:
-        compressed, first = _first_byte(path)
+        with path.open("rb") as file:
+            head = file.read(18)
+        is_bgzip = head.startswith(GZIP_MAGIC)
+        if is_bgzip and head[_BGZF_SUBFIELD] != b"BC":
+            raise GenomeError(
+                f"{path}\nis plain gzip, expected bgzip or no compression, which allow random access",
+                hint=f"gunzip {path} && bgzip {path.with_suffix('')}",
+            )
+        if is_bgzip:
+            with gzip.open(path) as text:
+                head = text.read(1)
     except (OSError, EOFError) as error:
         raise GenomeError(
             f"{path}\ncannot be read: {error}", hint="check that the file is complete"
         ) from error
+    first = head[:1]
     if first != b">":
         found = f"starts with {first!r}" if first else "is empty"
         is_marked = first == BYTE_ORDER_MARK[:1]
@@ -61,28 +73,13 @@ def _is_bgzip(path: Path) -> bool:
             "expected a FASTA file, which starts with '>'",
             hint="remove the mark, for example with `tail -c +4`" if is_marked else None,
         )
-    return compressed
-
-
-def _first_byte(path: Path) -> tuple[bool, bytes]:
-    """Return whether the file is bgzipped, and the first byte of its content; no byte if it is empty."""
-    with path.open("rb") as file:
-        head = file.read(18)
-    if not head.startswith(GZIP_MAGIC):
-        return False, head[:1]
-    if head[_BGZF_SUBFIELD] != b"BC":
-        raise GenomeError(
-            f"{path}\nis plain gzip, expected bgzip or no compression, which allow random access",
-            hint=f"gunzip {path} && bgzip {path.with_suffix('')}",
-        )
-    with gzip.open(path) as file:
-        return True, file.read(1)
+    return is_bgzip
 
 
 def _find(path: Path, compressed: bool, cache_dir: Path) -> Path:
     """Return the .fai, building it if it is missing. A bgzipped FASTA has its .gzi beside the .fai."""
     beside = path.with_name(path.name + ".fai")
-    if not (beside.exists() and (_block_index(beside).exists() or not compressed)):
+    if not _is_complete(beside, compressed):
         try:
             return _make_index(path, beside, compressed)
         except OSError as error:
@@ -103,12 +100,13 @@ def _find(path: Path, compressed: bool, cache_dir: Path) -> Path:
 def _index_in_cache(path: Path, compressed: bool, cache_dir: Path) -> Path:
     """Return the index in the cache, or in the temporary folder if the cache cannot be written."""
     key = hashlib.sha256(file_stamp(path).encode()).hexdigest()[:32]
+    name = f"fasta/{key}.fai"
     try:
-        return _index_in(cache_dir / "fasta", key, path, compressed)
+        return _kept_index(path, cache_dir / name, compressed)
     except OSError as error:
         log.info("using a temporary index of %s: %s", path, error)
     try:
-        return _index_in(scratch_folder() / "fasta", key, path, compressed)
+        return _kept_index(path, scratch_folder() / name, compressed)
     except OSError as error:
         raise GenomeError(
             f"{path}\nhas no index, and none can be written to its folder or to {cache_dir}: {error}",
@@ -116,11 +114,12 @@ def _index_in_cache(path: Path, compressed: bool, cache_dir: Path) -> Path:
         ) from error
 
 
-def _index_in(folder: Path, key: str, path: Path, compressed: bool) -> Path:
-    index = folder / f"{key}.fai"
-    if index.exists() and (_block_index(index).exists() or not compressed):
-        return index
-    return _make_index(path, index, compressed)
+def _kept_index(path: Path, index: Path, compressed: bool) -> Path:
+    return index if _is_complete(index, compressed) else _make_index(path, index, compressed)
+
+
+def _is_complete(index: Path, compressed: bool) -> bool:
+    return index.exists() and (_block_index(index).exists() or not compressed)
 
 
 def _make_index(path: Path, index: Path, compressed: bool) -> Path:
@@ -158,19 +157,16 @@ def _check(path: Path, index: Path) -> None:
         GenomeError: a sequence does not, or two sequences overlap.
     """
     ends: dict[int, int] = {}  # end of each sequence by its start, in bytes
-    with path.open("rb") as file:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
         for line in index.read_bytes().removesuffix(b"\n").split(b"\n"):
-            try:
-                sequence = _Indexed.parse(line)
-                fits = sequence.offset not in ends and _fits(file.fileno(), sequence)
-                ends[sequence.offset] = sequence.end
-            except (OSError, ValueError, ArithmeticError):
-                fits = False
-            if not fits:
+            match = _INDEX_LINE.fullmatch(line)
+            sequence = match and _Indexed(match[1], *map(int, match.groups()[1:]))
+            if not sequence or sequence.offset in ends or not _fits(text, sequence):
                 raise GenomeError(
                     f"{index}\ndoes not match {path}: the file has no such sequence as {line[:60]!r}",
                     hint=reindex_hint(path),
                 )
+            ends[sequence.offset] = sequence.end
     for start, following in itertools.pairwise(sorted(ends)):
         if ends[start] > following:
             raise GenomeError(
@@ -188,58 +184,45 @@ class _Indexed(NamedTuple):
     line_bases: int
     line_bytes: int
 
-    @classmethod
-    def parse(cls, line: bytes) -> Self:
-        """Parse a line strictly; htslib ends names and numbers at any space or NUL, and reads some lines differently.
-
-        Raises:
-            ValueError: the line does not have the columns of a .fai.
-        """
-        match = _INDEX_LINE.fullmatch(line)
-        if match is None:
-            raise ValueError(f"not a line of an index: {line!r}")
-        name, *numbers = match.groups()
-        return cls(name, *map(int, numbers))
-
     @property
     def end(self) -> int:
         """Return the offset of the byte after the last base."""
-        if self.length == 0:
-            return self.offset
-        lines, rest = divmod(self.length - 1, self.line_bases)
-        return self.offset + lines * self.line_bytes + rest + 1
+        lines, rest = divmod(max(self.length - 1, 0), self.line_bases or 1)
+        return self.offset + lines * self.line_bytes + rest + bool(self.length)
 
 
-def _fits(file: int, sequence: _Indexed) -> bool:
+def _fits(text: mmap.mmap, sequence: _Indexed) -> bool:
     """Return whether a header with that name precedes the sequence, and the sequence ends where it should."""
     name, length, offset, line_bases, line_bytes = sequence
-    if offset >= os.fstat(file).st_size:
+    if length and not line_bases:
+        return False
+    if offset >= len(text):
         return length > 0  # the file is truncated, which is reported when the sequence is read
-    header = _header_before(file, offset)
-    if not header.startswith(b">") or _name(header) != name:
+    if _name_before(text, offset) != name:
         return False
     if length > line_bases:
-        between = os.pread(file, min(line_bytes - line_bases, _LONGEST_LINE_END), offset + line_bases)
+        line_end = offset + line_bases
+        between = text[line_end : line_end + min(line_bytes - line_bases, _LONGEST_LINE_END)]
         if len(between) != line_bytes - line_bases or not between.isspace():
             return False
-    after = os.pread(file, _LONGEST_LINE_END, sequence.end)
+    after = text[sequence.end : sequence.end + _LONGEST_LINE_END]
     if length > 0 and after and not after[:1].isspace():
         return False
     return after.lstrip()[:1] in (b"", b">")
 
 
-def _header_before(file: int, offset: int) -> bytes:
-    """Return the line that ends at a byte offset; nothing if no line ends there."""
-    for length in (_SHORT_HEADER, _LONGEST_HEADER):
-        before = os.pread(file, min(offset, length), max(0, offset - length))
-        _, newline, header = before.rstrip(b"\r\n").rpartition(b"\n")
-        if newline or length >= offset:
-            break
-    return header if before.endswith(b"\n") else b""
+def _name_before(text: mmap.mmap, offset: int) -> bytes | None:
+    """Return the name that htslib reads in the header that ends at a byte offset; None if no header ends there.
 
-
-def _name(header: bytes) -> bytes:
-    """Return the name that htslib reads in a header: its first word, ignoring spaces before it; b"" if blank."""
+    The name is the first word, ignoring spaces before it; b"" if there is none.
+    """
+    end = offset
+    while end > 0 and text[end - 1] in b"\r\n":
+        end -= 1
+    first = max(0, end - _LONGEST_HEADER)
+    header = text[max(first, text.rfind(b"\n", first, end) + 1) : end]
+    if text[offset - 1 : offset] != b"\n" or not header.startswith(b">"):
+        return None
     return b"".join(header[1:].split()[:1]).partition(b"\0")[0]
 
 
