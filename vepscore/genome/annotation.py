@@ -155,13 +155,16 @@ class Annotation:
         on_contig = self._on_contig(self._transcript_bounds, chrom)
         first = self._first_base[on_contig]
         transcripts = on_contig.start + np.flatnonzero((first >= start0) & (first < end0))
-        genes, index = _by_appearance(self.transcripts.gene[transcripts])
-        exons, count = _ranges(self._exon_bounds[transcripts], self._exon_bounds[transcripts + 1])
+        of_transcript = self.transcripts.gene[transcripts]
+        first_exons, last_exons = self._exon_bounds[transcripts], self._exon_bounds[transcripts + 1]
+        exons = np.concatenate([np.zeros(0, int), *map(np.arange, first_exons, last_exons)])
+        genes, index = np.unique(of_transcript, return_inverse=True)
         _, group, starts, ends = merge_spans(
-            np.repeat(index, count), self.exons.start0[exons], self.exons.end0[exons]
+            np.repeat(index, last_exons - first_exons), self.exons.start0[exons], self.exons.end0[exons]
         )
         unions = np.split(np.stack([starts, ends], axis=1), np.searchsorted(group, np.arange(1, len(genes))))
-        return [(self.gene(row), union) for row, union in zip(genes, unions, strict=False)]
+        of_gene = dict(zip(genes.tolist(), unions, strict=False))
+        return [(self.gene(row), of_gene[row]) for row in dict.fromkeys(of_transcript.tolist())]
 
     def splice_sites(self, chrom: str, start0: int, end0: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the splice sites of all transcripts in the interval: the exon's base next to the intron.
@@ -180,7 +183,8 @@ class Annotation:
         """Return the distinct introns that share a base with the interval, sorted by start."""
         on_contig = self._on_contig(self._intron_bounds, chrom)
         starts, ends = self._introns.start0[on_contig], self._introns.end0[on_contig]
-        return _take(self._introns, on_contig.start + np.flatnonzero((ends > start0) & (starts < end0)))
+        rows = on_contig.start + np.flatnonzero((ends > start0) & (starts < end0))
+        return Introns(**{name: column[rows] for name, column in vars(self._introns).items()})
 
     def _on_contig(self, bounds: np.ndarray, chrom: str) -> slice:
         name = self.contigs.match(chrom)
@@ -203,26 +207,6 @@ def _digest(path: Path, folder: Path) -> str:
 def _bounds(sorted_rows: np.ndarray, count: int) -> np.ndarray:
     """Return (count + 1,): value v fills `sorted_rows` from bounds[v] to bounds[v + 1], exclusive."""
     return np.concatenate([[0], np.cumsum(np.bincount(sorted_rows, minlength=count))])
-
-
-def _ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of all ranges [start, end), concatenated, and the length of each range."""
-    count = ends - starts
-    before = np.cumsum(count) - count
-    return np.arange(count.sum()) + np.repeat(starts - before, count), count
-
-
-def _by_appearance(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct values in order of first appearance, and the index of each given value among them."""
-    distinct, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return distinct[order], rank[inverse]
-
-
-def _take(table: Introns, rows: np.ndarray) -> Introns:
-    return Introns(**{field.name: getattr(table, field.name)[rows] for field in dataclasses.fields(table)})
 
 
 def _find_introns(models: GeneModels) -> Introns:
@@ -257,12 +241,8 @@ def _changes(*columns: np.ndarray) -> np.ndarray:
 def _find_sites(introns: Introns) -> SpliceSites:
     plus, minus = introns.strand == "+", introns.strand == "-"
     last_base = introns.start0 - 1
-    by_class = (
-        (plus, last_base),  # donor+
-        (plus, introns.end0),  # acceptor+
-        (minus, introns.end0),  # donor-
-        (minus, last_base),  # acceptor-
-    )
+    # By SPLICE_CLASSES: donor+, acceptor+, donor-, acceptor-.
+    by_class = ((plus, last_base), (plus, introns.end0), (minus, introns.end0), (minus, last_base))
     chrom = np.concatenate([introns.chrom[chosen] for chosen, _ in by_class])
     pos0 = np.concatenate([position[chosen] for chosen, position in by_class])
     site_class = np.repeat(np.arange(4, dtype=np.int8), [chosen.sum() for chosen, _ in by_class])

@@ -54,7 +54,8 @@ def file_stamp(path: Path) -> str:
     """Return an ASCII text that identifies a file without reading it: its path, size and modification time."""
     resolved = path.resolve()
     stat = resolved.stat()
-    return f"{_quote(resolved)}\n{stat.st_size}\n{stat.st_mtime_ns}"
+    quoted = urllib.parse.quote_from_bytes(os.fsencode(resolved), safe="/ !#$&'()*+,:;=?@[]")
+    return f"{quoted}\n{stat.st_size}\n{stat.st_mtime_ns}"
 
 
 def file_digest(path: Path | str, cache: Path | None = None) -> str:
@@ -69,37 +70,17 @@ def file_digest(path: Path | str, cache: Path | None = None) -> str:
     """
     path = Path(path)
     stamp = file_stamp(path)
-    entry = _entry_path(path, cache or cache_dir())
-    known = _load_digest(entry, stamp)
-    if known is not None:
-        return known
+    key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+    entry = (cache or cache_dir()) / "digests" / f"{key}.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        known = json.loads(entry.read_text())
+        if known["stamp"] == stamp:
+            return known["sha256"]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    _save_digest(entry, stamp, digest)
-    return digest
-
-
-def _entry_path(path: Path, cache: Path) -> Path:
-    key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
-    return cache / "digests" / f"{key}.json"
-
-
-def _load_digest(entry: Path, stamp: str) -> str | None:
-    try:
-        known = json.loads(entry.read_text())
-        return known["sha256"] if known["stamp"] == stamp else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _save_digest(entry: Path, stamp: str, digest: str) -> None:
     try:
         with published(entry) as partial:
             partial.write_text(json.dumps({"stamp": stamp, "sha256": digest}))
     except OSError as error:
         log.debug("cannot save the hash of a file in %s: %s", entry.parent, error)
-
-
-def _quote(path: Path) -> str:
-    """Return a path as text, with bytes other than printable ASCII percent-encoded."""
-    return urllib.parse.quote_from_bytes(os.fsencode(path), safe="/ !#$&'()*+,:;=?@[]")
+    return digest

@@ -17,15 +17,7 @@ UNKNOWN = 4  # code of N, of ambiguity codes and of positions past a contig's en
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], np.uint8)
 
 MIN_WINDOW_BP = 1 << 14
-_NAMED_WIDTHS_BP = {
-    "1mb": 1 << 20,
-    "512kb": 1 << 19,
-    "256kb": 1 << 18,
-    "128kb": 1 << 17,
-    "64kb": 1 << 16,
-    "32kb": 1 << 15,
-    "16kb": 1 << 14,
-}
+_NAMED_WIDTHS_BP = {"1mb": 1 << 20} | {f"{kb}kb": kb << 10 for kb in (512, 256, 128, 64, 32, 16)}
 
 
 def _code_table() -> bytes:
@@ -116,10 +108,10 @@ def allele_sequences(reference: Bases, window: Window, allele: Allele) -> tuple[
     _check_within(allele, window)
     drawn_in_bp = max(0, -allele.inserted_bp)
     fetched = encode_bases(reference.fetch(window.chrom, window.start0, window.end0 + drawn_in_bp))
-    return (
-        _substitute(fetched, window, allele, allele.ref),
-        _substitute(fetched, window, allele, allele.alt),
+    reference_codes, alternate_codes = (
+        _with_bases(fetched, window, allele, bases)[: window.width_bp] for bases in (allele.ref, allele.alt)
     )
+    return reference_codes, alternate_codes
 
 
 def right_anchored_sequence(reference: Bases, window: Window, allele: Allele) -> np.ndarray:
@@ -140,11 +132,6 @@ def right_anchored_sequence(reference: Bases, window: Window, allele: Allele) ->
 def _check_within(allele: Allele, window: Window) -> None:
     if allele.chrom != window.chrom or allele.end0 <= window.start0 or allele.pos0 >= window.end0:
         raise ValueError(f"{allele} is outside of {window}")
-
-
-def _substitute(fetched: np.ndarray, window: Window, allele: Allele, bases: str) -> np.ndarray:
-    """Replace REF with `bases` in `fetched`, which starts at the window's start, and cut it to the window."""
-    return _with_bases(fetched, window, allele, bases)[: window.width_bp]
 
 
 def _with_bases(fetched: np.ndarray, window: Window, allele: Allele, bases: str) -> np.ndarray:
