@@ -18,9 +18,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from vepscore.engine.job import Job, resolve_defaults
-from vepscore.engine.job_report import JobReport
 from vepscore.engine.prediction import Prediction, predict, predict_signals
-from vepscore.engine.run_job import Observe, run_job
+from vepscore.engine.run_job import JobReport, Observe, run_job
 from vepscore.engine.saturation import run_saturation
 from vepscore.engine.scored_records import score_records
 from vepscore.engine.scoring import Engine

@@ -12,8 +12,7 @@ from tests.builders import TinyGenome, vcf_row, write_vcf
 from tests.engine.jobs import paths_of, renamed, tiny_job
 from vepscore.engine.cluster import open_cluster
 from vepscore.engine.job import Job
-from vepscore.engine.job_report import JobReport
-from vepscore.engine.run_job import run_job
+from vepscore.engine.run_job import JobReport, run_job
 from vepscore.engine.scored_records import RunCounts
 from vepscore.engine.session import open_preparer
 from vepscore.errors import ClusterError, GenomeError, UsageError

@@ -210,7 +210,7 @@ def divide_positions(
     checkpoint: Checkpoint, alleles: Sequence[ReadyAllele], expected: list[AlleleScores]
 ) -> Report:
     engine = create_sparse_engine(
-        checkpoint, load_scorers(AFTER_TOWER), devices=jax.devices(), split="positions"
+        checkpoint, load_scorers(AFTER_TOWER), devices=jax.devices(), divides_positions=True
     )
     run_tower, towers = engine._tower._run, []
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 from tests.builders import make_records, tiny_tracks, vcf_row
 from vepscore.engine.preparer import AllelePreparer, ReadyAllele
-from vepscore.engine.retry import RetryingEngine
 from vepscore.engine.scoring import AlleleScores, NotFiniteError
+from vepscore.engine.session import RetryingEngine
 
 
 class Failing:

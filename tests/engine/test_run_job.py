@@ -15,8 +15,7 @@ from tests.engine.jobs import output_files, path_of, paths_of, renamed, tiny_job
 from tests.io.samples import read_all
 from vepscore.engine.device import count_threads
 from vepscore.engine.job import Job, check_outputs
-from vepscore.engine.job_report import JobReport
-from vepscore.engine.run_job import run_job
+from vepscore.engine.run_job import JobReport, run_job
 from vepscore.engine.scored_records import RunCounts
 from vepscore.errors import GenomeError, InputError, OutputError, UsageError
 from vepscore.genome.alleles import Status

@@ -20,8 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from vepscore.engine.job_report import JobReport
-from vepscore.engine.run_job import Observe
+from vepscore.engine.run_job import JobReport, Observe
 from vepscore.engine.scored_records import RunCounts
 from vepscore.genome.alleles import Status
 

@@ -1,50 +1,19 @@
-"""The header of a job's annotated VCF, with the reference's contigs under the names that the input uses."""
+"""The contigs of a job's annotated VCF: those of the reference, under the names that the input uses."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from vepscore.genome.fasta import Reference
-from vepscore.io.header import VcfHeader
-from vepscore.io.records import Scan
-from vepscore.io.run_metadata import RunMetadata
 
 _CHROMOSOME = re.compile(r"(chr)?(\d{1,2}|[XYWZM]|MT)")
 
 
-def annotate_header(
-    header: VcfHeader,
-    reference: Reference,
-    scan: Scan | None,
-    metadata: RunMetadata,
-    *,
-    overwrite: bool,
-    ranked: bool,
-) -> VcfHeader:
-    """Return the input's header with our fields, the run's metadata, and missing contigs.
-
-    Args:
-        header: of the input.
-        reference: has the contigs.
-        scan: the contigs that records are on; None if they are not known beforehand.
-        metadata: of the run.
-        overwrite: replace the annotation of an earlier run.
-        ranked: the run has background quantiles.
-
-    Raises:
-        InputError: the input is annotated already, and `overwrite` is false.
-    """
-    used = dict.fromkeys([*header.declared("contig"), *(scan.counts if scan else ())])
-    names = {found: name for name in used if (found := reference.match(name)) is not None}
-    contigs = {
+def name_contigs(reference: Reference, used: Iterable[str]) -> dict[str, int]:
+    """Return the lengths of the reference's contigs, by their names in a VCF that uses the names `used`."""
+    names = {found: name for name in dict.fromkeys(used) if (found := reference.match(name)) is not None}
+    return {
         names.get(found) or _in_style(found, names): length for found, length in reference.contigs.items()
     }
-    return header.with_annotation(
-        provenance=metadata.to_header(),
-        contigs=contigs,
-        body_contigs=scan.counts if scan else None,
-        overwrite=overwrite,
-        ranked=ranked,
-    )
 
 
 def _in_style(contig: str, names: Mapping[str, str]) -> str:

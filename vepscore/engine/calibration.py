@@ -4,8 +4,7 @@ from pathlib import Path
 
 from vepscore.engine.device import default_precision, find_devices
 from vepscore.engine.job import Job, resolve_defaults
-from vepscore.engine.job_report import JobReport
-from vepscore.engine.run_job import Observe, run_job
+from vepscore.engine.run_job import JobReport, Observe, run_job
 from vepscore.io.atomic import check_folder, created_folder
 from vepscore.io.quantile_writer import QuantilesFile
 from vepscore.io.quantiles import quantiles_name

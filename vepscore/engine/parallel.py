@@ -10,7 +10,7 @@ import itertools
 import queue
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
@@ -30,7 +30,7 @@ def create_sparse_engine(
     scorers: Sequence[Scorer],
     *,
     devices: Sequence[jax.Device],
-    split: Literal["windows", "positions"] = "windows",
+    divides_positions: bool = False,
     **options: Any,
 ) -> Engine:
     """Create the engine for a run on these devices.
@@ -39,13 +39,13 @@ def create_sparse_engine(
         checkpoint: the network and its tracks.
         scorers: the scorers of the run.
         devices: at least one, all of the same kind.
-        split: what is divided among them: the windows of a run, or the positions of each window.
+        divides_positions: divide the positions of each window among them, not the windows of a run.
         **options: other arguments of `SparseEngine`.
 
     Raises:
         CheckpointError: see `SparseEngine`.
     """
-    if split == "positions" and len(devices) > 1:
+    if divides_positions and len(devices) > 1:
         return SparseEngine(checkpoint, scorers, tower_devices=devices, **options)
     # Convert the network once, not once per engine.
     checkpoint = dataclasses.replace(checkpoint, network=with_fast_products(checkpoint.network))

@@ -4,33 +4,47 @@ import contextlib
 import dataclasses
 import gc
 import logging
+import platform
+import shlex
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from vepscore.engine.annotated_header import annotate_header
+from vepscore.engine.annotated_header import name_contigs
 from vepscore.engine.file_checks import compare_files
 from vepscore.engine.job import Job, check_outputs, resolve_defaults
-from vepscore.engine.job_report import JobReport, summarize_job
 from vepscore.engine.job_source import JobSource, open_source
 from vepscore.engine.preparer import AllelePreparer
-from vepscore.engine.scored_records import RunCounts, score_records, write_results
-from vepscore.engine.session import Session, SessionInfo, open_preparer, open_session
-from vepscore.genome.consistency import check_record_contigs
+from vepscore.engine.scored_records import RunCounts, write_results
+from vepscore.engine.session import SessionInfo, open_preparer, open_session
+from vepscore.genome.consistency import FileWarning, check_record_contigs
 from vepscore.io.atomic import remove_leftovers
 from vepscore.io.header import stated_assembly
 from vepscore.io.journal import Journal, open_journal
 from vepscore.io.output_file import WriterContext
-from vepscore.io.quantiles import Quantiles
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult, ResultWriter
 from vepscore.io.run_metadata import ON_REQUEST, RunMetadata
 from vepscore.io.staged_writer import TextWriter, to_json
+from vepscore.versions import versions
 
 log = logging.getLogger(__name__)
 
 Observe = Callable[[RunCounts, int | None], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JobReport:
+    """What a finished job did."""
+
+    counts: RunCounts
+    excluded: dict[str, str]  # scorer's name → why it does not run
+    warnings: list[FileWarning]  # about files that do not match one another
+    device: str
+    threads: int  # of a CPU; 0 on another device
+    precision: str
+    opening_seconds: float  # until the first record was taken
 
 
 def run_job(job: Job, observe: Observe = lambda counts, total: None) -> JobReport:
@@ -54,20 +68,35 @@ def run_job(job: Job, observe: Observe = lambda counts, total: None) -> JobRepor
         part = source.find_part(scoring.preparer)
         total = source.count(part)
         context = _describe_outputs(job, source, scoring, part)
-        report = _start_report(source, scoring, opening_seconds=time.monotonic() - started)
+        info = scoring.info
+        report = JobReport(
+            counts=RunCounts(),
+            excluded=info.excluded,
+            warnings=compare_files(source.reader.header, scoring.preparer, source.scan),
+            device=info.device,
+            threads=info.threads,
+            precision=info.metadata.precision,
+            opening_seconds=time.monotonic() - started,
+        )
         if part is not None:
             observe(report.counts, total)
         stack.enter_context(_collecting_new_garbage_only())
-        journal = stack.enter_context(_open_journal(job, scoring.info, context.metadata, source.digest))
+        journal = stack.enter_context(_open_journal(job, info, context.metadata, source.digest))
         summary, writers = stack.enter_context(_open_writers(job, context))
         results = stack.enter_context(contextlib.closing(scoring.score(source.take(part), journal)))
-        write = _write_to(writers, scoring.info.quantiles)
+
+        def write(result: RecordResult) -> None:
+            """Hand a result to all writers, ranked in the quantiles; the journal has scores alone."""
+            ranked = result if info.quantiles is None else info.quantiles.rank_fields(result)
+            for writer in writers:
+                writer.write(ranked)
+
         write_results(results, journal, [write], report.counts, lambda counts: observe(counts, total))
         source.check_unchanged(journal)
         reference = scoring.preparer.reference
         report.warnings.extend(check_record_contigs(source.contigs, unit="records", reference=reference))
         if summary is not None:
-            document = summarize_job(job, report, context.metadata, input_digest=source.digest)
+            document = _summarize(job, report, context.metadata, input_digest=source.digest)
             summary.write([to_json(document)])
     return report
 
@@ -89,22 +118,6 @@ class Scoring(Protocol):
         """Yield the results of the records in their order, some at a time; those in the journal come from it."""
 
 
-class _LocalScoring:
-    """A session of this process."""
-
-    def __init__(self, session: Session, *, keep_matrices: bool) -> None:
-        self.info, self.preparer = session.info, session.preparer
-        self._create_engine = session.create_engine
-        self._keep_matrices = keep_matrices
-
-    def score(
-        self, records: Iterable[Record], journal: Journal | None
-    ) -> Generator[list[RecordResult], None, None]:
-        return score_records(
-            records, self.preparer, self._create_engine(), journal=journal, keep_matrices=self._keep_matrices
-        )
-
-
 @contextlib.contextmanager
 def _open_scoring(job: Job, source: JobSource) -> Iterator[Scoring]:
     """Open what scores the records, here or on the workers of a cluster.
@@ -118,24 +131,18 @@ def _open_scoring(job: Job, source: JobSource) -> Iterator[Scoring]:
     with contextlib.ExitStack() as stack:
         scoring: Scoring
         if job.run.cluster is None:
-            session = open_session(job, preparer)
-            scoring = _LocalScoring(session, keep_matrices=job.keeps_all_scores)
+            scoring = open_session(job, preparer)
         else:
             from vepscore.engine.cluster import open_cluster
 
             scoring = stack.enter_context(open_cluster(job, job.run.cluster, preparer))
         for output in job.outputs:
             output.check_scorers(scoring.info.metadata.scorers, scoring.info.excluded)
-        _log_scorers(job, scoring.info)
+        metadata = scoring.info.metadata
+        if job.scoring.scorers is None and metadata.scorers_not_run:
+            names, others = ", ".join(metadata.scorers), ", ".join(metadata.scorers_not_run)
+            log.info("scorers: %s; not run: %s (%s)", names, others, ON_REQUEST)
         yield scoring
-
-
-def _log_scorers(job: Job, info: SessionInfo) -> None:
-    """Log which scorers run and which do not, if the checkpoint chose them."""
-    not_run = info.metadata.scorers_not_run
-    if job.scoring.scorers is None and not_run:
-        names = ", ".join(info.metadata.scorers)
-        log.info("scorers: %s; not run: %s (%s)", names, ", ".join(not_run), ON_REQUEST)
 
 
 def _describe_outputs(job: Job, source: JobSource, scoring: Scoring, part: range | None) -> WriterContext:
@@ -144,35 +151,22 @@ def _describe_outputs(job: Job, source: JobSource, scoring: Scoring, part: range
     metadata = dataclasses.replace(info.metadata, shard=source.describe_part(part))
     for output in job.outputs:
         metadata = output.complete(metadata, source.job.source, source.digest)
-    is_ranked, overwrite = info.quantiles is not None, job.run.overwrite_existing
-    header = annotate_header(
-        source.reader.header,
-        scoring.preparer.reference,
-        source.scan,
-        metadata,
+    header, scan, overwrite = source.reader.header, source.scan, job.run.overwrite_existing
+    used = [*header.declared("contig"), *(scan.counts if scan else ())]
+    annotated = header.with_annotation(
+        provenance=metadata.to_header(),
+        contigs=name_contigs(scoring.preparer.reference, used),
+        body_contigs=scan.counts if scan else None,
         overwrite=overwrite,
-        ranked=is_ranked,
+        ranked=info.quantiles is not None,
     )
     return WriterContext(
         metadata=metadata,
-        header=header,
+        header=annotated,
         tracks=info.tracks,
         signed=info.signed,
         quantiles=info.quantiles,
         overwrite=overwrite,
-    )
-
-
-def _start_report(source: JobSource, scoring: Scoring, *, opening_seconds: float) -> JobReport:
-    info = scoring.info
-    return JobReport(
-        counts=RunCounts(),
-        excluded=info.excluded,
-        warnings=compare_files(source.reader.header, scoring.preparer, source.scan),
-        device=info.device,
-        threads=info.threads,
-        precision=info.metadata.precision,
-        opening_seconds=opening_seconds,
     )
 
 
@@ -246,12 +240,29 @@ def _open_writers(
             writer.finish()
 
 
-def _write_to(writers: Sequence[ResultWriter], quantiles: Quantiles | None) -> Callable[[RecordResult], None]:
-    """Return a function that hands a result to all writers, ranked in the quantiles; the journal has scores alone."""
-
-    def write(result: RecordResult) -> None:
-        ranked = result if quantiles is None else quantiles.rank_fields(result)
-        for writer in writers:
-            writer.write(ranked)
-
-    return write
+def _summarize(job: Job, report: JobReport, metadata: RunMetadata, *, input_digest: str) -> dict[str, Any]:
+    """Return what `--json-summary` writes."""
+    counts = report.counts
+    return {
+        "command": shlex.join(job.command),
+        "versions": versions(),
+        "machine": {"host": platform.node(), "platform": platform.platform()},
+        "input": {"path": job.source, "sha256": input_digest},
+        "outputs": [output.path for output in job.outputs],
+        "provenance": {
+            key.removeprefix("vepscore").lower(): value for key, value in metadata.to_header().items()
+        },
+        "device": report.device,
+        "threads": report.threads or None,
+        "precision": report.precision,
+        "batch": job.compute.batch,
+        "shard": str(job.run.shard) if job.run.shard else None,
+        "cluster": job.run.cluster,
+        "records": counts.records,
+        "records_resumed": counts.resumed,
+        "alleles": counts.alleles,
+        "statuses": {str(status): count for status, count in sorted(counts.statuses.items())},
+        "scorers_left_out": report.excluded,
+        "warnings": [warning._asdict() for warning in report.warnings],
+        "seconds": {"opening": round(report.opening_seconds, 3), "scoring": round(counts.seconds, 3)},
+    }

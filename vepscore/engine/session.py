@@ -1,7 +1,8 @@
 """Open what a job scores with: once in its own process, or once on each worker of a cluster."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
 import jax
 
@@ -10,11 +11,11 @@ from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import count_threads, default_precision, find_devices
 from vepscore.engine.job import Job
 from vepscore.engine.parallel import create_sparse_engine
-from vepscore.engine.preparer import AllelePreparer
+from vepscore.engine.preparer import AllelePreparer, ReadyAllele
 from vepscore.engine.provenance import describe_run
 from vepscore.engine.quantile_choice import find_quantiles, match_composite
-from vepscore.engine.retry import RetryingEngine
-from vepscore.engine.scoring import Engine
+from vepscore.engine.scored_records import score_records
+from vepscore.engine.scoring import AlleleScores, Engine, NotFiniteError
 from vepscore.engine.selection import Choice, choose_scorers, needed_outputs, select_scorers
 from vepscore.engine.settings import fixed_settings
 from vepscore.engine.summary import signed_names
@@ -23,13 +24,18 @@ from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
 from vepscore.genome.fasta import Reference
 from vepscore.genome.polya import PolyASites
+from vepscore.io.journal import Journal
 from vepscore.io.quantiles import Quantiles
+from vepscore.io.records import Record
+from vepscore.io.results import RecordResult
 from vepscore.io.run_metadata import NamedFile, RunMetadata
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint, read_defaults
 from vepscore.model.registry import is_official, resolve_checkpoint
 from vepscore.options import ModelOptions
 from vepscore.options.option_types import EngineKind, MismatchPolicy, Parallelism, Rotary
 from vepscore.outputs import PAIR_BIN_BP, Output, Tracks
+
+log = logging.getLogger(__name__)
 
 ChooseTracks = Callable[[Mapping[Output, Tracks]], Mapping[Output, Tracks]]  # all of a checkpoint → some
 
@@ -47,32 +53,60 @@ class SessionInfo:
     quantiles: Quantiles | None  # that the scores are ranked in
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Session:
     """A checkpoint and a device, ready to score. Made by `open_session`.
 
     Attributes:
         info: what it scores with.
         preparer: prepares alleles for the scorers of the run.
+        create_engine: creates the engine. It takes the network over, so it can be called once only.
+        keep_matrices: keep all scores in results, and not only their summary.
     """
 
-    def __init__(
-        self,
-        info: SessionInfo,
-        preparer: AllelePreparer,
-        checkpoint: Checkpoint,
-        build_engine: Callable[[Checkpoint], Engine],
-    ) -> None:
-        self.info = info
-        self.preparer = preparer
-        self._checkpoint: Checkpoint | None = checkpoint
-        self._build_engine = build_engine
+    info: SessionInfo
+    preparer: AllelePreparer
+    create_engine: Callable[[], Engine]
+    keep_matrices: bool
 
-    def create_engine(self) -> Engine:
-        """Create the engine. It takes the network over, so this can be called once only."""
-        checkpoint, self._checkpoint = self._checkpoint, None
-        if checkpoint is None:
-            raise RuntimeError("the session's engine was created before")
-        return self._build_engine(checkpoint)
+    def score(
+        self, records: Iterable[Record], journal: Journal | None
+    ) -> Generator[list[RecordResult], None, None]:
+        """Yield the results of the records in their order, some at a time; those in the journal come from it."""
+        return score_records(
+            records, self.preparer, self.create_engine(), journal=journal, keep_matrices=self.keep_matrices
+        )
+
+
+class RetryingEngine:
+    """An engine with a fallback in float32, which is created when it is first needed.
+
+    Args:
+        engine: scores all alleles.
+        create_exact: creates the fallback; called at most once.
+    """
+
+    def __init__(self, engine: Engine, create_exact: Callable[[], Engine]) -> None:
+        self.scorers, self.tracks, self.batch = engine.scorers, engine.tracks, engine.batch
+        self._engine = engine
+        self._create_exact = create_exact
+        self._exact: Engine | None = None
+
+    def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
+        """Return the score matrices of each allele; an error if neither engine returns finite numbers."""
+        results = self._engine.score(alleles)
+        return [
+            self._score_exactly(allele) if isinstance(result, NotFiniteError) else result
+            for allele, result in zip(alleles, results, strict=True)
+        ]
+
+    def _score_exactly(self, allele: ReadyAllele) -> AlleleScores:
+        site = allele.site.allele
+        log.info("%s:%d %s>%s is scored again in float32", site.chrom, site.pos0 + 1, site.ref, site.alt)
+        if self._exact is None:
+            self._exact = self._create_exact()
+        (result,) = self._exact.score([allele])
+        return result
 
 
 def open_preparer(job: Job, *, source: str, assembly: str) -> AllelePreparer:
@@ -123,41 +157,17 @@ def open_session(
         VepscoreError: anything that the user can act on.
     """
     devices = find_devices(job.compute.device)
-    precision = str(job.model.precision or default_precision(devices[0].platform))
-    with fixed_settings(precision, devices[0]):
-        return _open_session(job, preparer, devices, precision, scorers, choose_tracks)
-
-
-def _open_session(
-    job: Job,
-    preparer: AllelePreparer,
-    devices: Sequence[jax.Device],
-    precision: str,
-    scorers: Sequence[Scorer] | None,
-    choose_tracks: ChooseTracks | None,
-) -> Session:
-    """Open a session on these devices, within `fixed_settings`; the other arguments are those of `open_session`."""
-    if scorers is None:
-        choice = choose_scorers(job.scoring.scorers, read_defaults(job.model.checkpoint).scorers)
-    else:
-        choice = Choice(scorers=tuple(scorers))
-
-    def open_checkpoint(precision: str) -> Checkpoint:
-        checkpoint = _open_checkpoint(job.model, choice.scorers, precision)
-        if choose_tracks is None:
-            return checkpoint
-        return dataclasses.replace(checkpoint, tracks=choose_tracks(checkpoint.tracks))
-
-    checkpoint = open_checkpoint(precision)
-    selection = select_scorers(
-        choice,
-        checkpoint,
-        has_genes=preparer.annotation is not None,
-        has_polya=preparer.polya is not None,
-    )
-    rotary_dtype = (
-        checkpoint.config.rotary_dtype if job.model.rotary is Rotary.AUTO else str(job.model.rotary)
-    )
+    device = devices[0]
+    precision = str(job.model.precision or default_precision(device.platform))
+    with fixed_settings(precision, device):
+        if scorers is None:
+            choice = choose_scorers(job.scoring.scorers, read_defaults(job.model.checkpoint).scorers)
+        else:
+            choice = Choice(scorers=tuple(scorers))
+        checkpoint = _open_checkpoint(job.model, choice.scorers, precision, choose_tracks)
+    has_genes, has_polya = preparer.annotation is not None, preparer.polya is not None
+    selection = select_scorers(choice, checkpoint, has_genes=has_genes, has_polya=has_polya)
+    rotary = checkpoint.config.rotary_dtype if job.model.rotary is Rotary.AUTO else str(job.model.rotary)
     metadata = describe_run(
         job,
         preparer,
@@ -165,46 +175,45 @@ def _open_session(
         scorers=selection.scorers,
         on_request=selection.on_request,
         precision=precision,
-        rotary_dtype=rotary_dtype,
+        rotary_dtype=rotary,
     )
     quantiles = find_quantiles(job, metadata) if scorers is None else None
     if quantiles is not None:
         quantiles = match_composite(quantiles, selection.scorers)
         metadata = dataclasses.replace(metadata, quantiles=NamedFile(quantiles.name, quantiles.digest))
-    device = devices[0].platform
     info = SessionInfo(
         metadata=metadata,
-        device=device,
-        threads=count_threads() if device == "cpu" else 0,
+        device=device.platform,
+        threads=count_threads() if device.platform == "cpu" else 0,
         tracks=checkpoint.tracks,
         excluded=selection.excluded,
         signed=signed_names(selection.scorers),
         quantiles=quantiles,
     )
+    opened = [checkpoint]  # until the engine takes it over
 
-    def build(checkpoint: Checkpoint, precision: str) -> Engine:
-        with fixed_settings(precision, devices[0]):
-            return _create_engine(job, checkpoint, selection.scorers, rotary_dtype, devices)
+    def create_exact() -> Engine:
+        with fixed_settings("float32", device):
+            exact = _open_checkpoint(job.model, choice.scorers, "float32", choose_tracks)
+            return _create_engine(job, exact, selection.scorers, rotary, devices)
 
-    def build_exact() -> Engine:
-        with fixed_settings("float32", devices[0]):
-            exact = open_checkpoint("float32")
-        return build(exact, "float32")
-
-    def build_engine(checkpoint: Checkpoint) -> Engine:
-        engine = build(checkpoint, precision)
-        return engine if precision == "float32" else RetryingEngine(engine, build_exact)
+    def create_engine() -> Engine:
+        with fixed_settings(precision, device):
+            engine = _create_engine(job, opened.pop(), selection.scorers, rotary, devices)
+        return engine if precision == "float32" else RetryingEngine(engine, create_exact)
 
     return Session(
         info=info,
         preparer=dataclasses.replace(preparer, scorers=selection.scorers),
-        checkpoint=checkpoint,
-        build_engine=build_engine,
+        create_engine=create_engine,
+        keep_matrices=job.keeps_all_scores,
     )
 
 
-def _open_checkpoint(options: ModelOptions, scorers: Sequence[Scorer], precision: str) -> Checkpoint:
-    """Open a checkpoint, in either layout, with the heads that the scorers read.
+def _open_checkpoint(
+    options: ModelOptions, scorers: Sequence[Scorer], precision: str, choose_tracks: ChooseTracks | None
+) -> Checkpoint:
+    """Open a checkpoint, in either layout, with the heads that the scorers read and the tracks that are chosen.
 
     Raises:
         UsageError: the layout and `--metadata` contradict one another.
@@ -213,21 +222,27 @@ def _open_checkpoint(options: ModelOptions, scorers: Sequence[Scorer], precision
     path = resolve_checkpoint(options.checkpoint)
     organism = str(options.organism)
     outputs = {output for scorer in scorers for output in needed_outputs(scorer)}
-    if not is_official(path):
-        if options.metadata is not None:
+    if is_official(path):
+        if options.metadata is None:
             raise UsageError(
-                f"--metadata {options.metadata}: the checkpoint {path.name} has a track table of its own",
-                hint="omit --metadata",
+                f"{path} is in the official layout, which does not name its tracks",
+                hint="pass --metadata FILE (textproto), or import it once with `vepscore weights import`",
             )
-        return load_checkpoint(path, organism=organism, dtype=precision, outputs=outputs)
-    if options.metadata is None:
-        raise UsageError(
-            f"{path} is in the official layout, which does not name its tracks",
-            hint="pass --metadata FILE (textproto), or import it once with `vepscore weights import`",
-        )
-    from vepscore.model.official.orbax_checkpoint import load_official  # imports Orbax, which takes a second
+        from vepscore.model.official.orbax_checkpoint import load_official  # Orbax takes a second
 
-    return load_official(path, options.metadata, organism=organism, dtype=precision, outputs=outputs)
+        checkpoint = load_official(
+            path, options.metadata, organism=organism, dtype=precision, outputs=outputs
+        )
+    elif options.metadata is not None:
+        raise UsageError(
+            f"--metadata {options.metadata}: the checkpoint {path.name} has a track table of its own",
+            hint="omit --metadata",
+        )
+    else:
+        checkpoint = load_checkpoint(path, organism=organism, dtype=precision, outputs=outputs)
+    if choose_tracks is None:
+        return checkpoint
+    return dataclasses.replace(checkpoint, tracks=choose_tracks(checkpoint.tracks))
 
 
 def _create_engine(
@@ -252,7 +267,7 @@ def _create_engine(
         checkpoint,
         scorers,
         devices=devices,
-        split="positions" if divides_positions else "windows",
+        divides_positions=divides_positions,
         rotary_dtype=rotary_dtype,
         strand=strand,
         batch=options.batch,
