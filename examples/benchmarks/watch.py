@@ -14,9 +14,9 @@ import numpy as np
 from examples.benchmarks.counts import Counts
 from examples.benchmarks.inputs import Inputs
 from vepscore.engine import scoring
-from vepscore.engine.allele_plan import AlignedPositions
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.scoring import Engine
+from vepscore.genome.alignment import AlignedPositions
 from vepscore.model.tiles import SKIP_MARGIN_BINS
 from vepscore.outputs import Output
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vepscore.genome.alignment import (
     SPAN_SIZES,
-    AlternateIndex,
+    AlignedPositions,
     align_bins,
     align_positions,
     align_to_both,
@@ -30,9 +30,9 @@ def window(start0: int, width_bp: int = WIDTH_BP) -> Window:
     return Window(chrom="chr1", start0=start0, end0=start0 + width_bp)
 
 
-def apply(index: AlternateIndex, signal: np.ndarray) -> np.ndarray:
+def apply(index: AlignedPositions, signal: np.ndarray) -> np.ndarray:
     """Return the alternate's signal, float (S,), aligned by the index."""
-    aligned = np.where(index.positions >= 0, signal[index.positions], 0.0)
+    aligned = np.where(index.alternate >= 0, signal[index.alternate], 0.0)
     if index.anchor < len(aligned):
         aligned[index.anchor] = signal[index.span[index.span >= 0]].max()
     return aligned
@@ -64,41 +64,41 @@ def test_truth_table(
     start0: int, pos0: int, ref: str, alt: str, positions: list[int], span: list[int]
 ) -> None:
     index = align_positions(np.arange(WIDTH_BP), allele(pos0, ref, alt), window(start0))
-    assert index.positions.tolist() == positions
+    assert index.alternate.tolist() == positions
     assert index.anchor == (span[0] if span else WIDTH_BP)
     assert index.span[index.span >= 0].tolist() == span
     assert len(index.span) == (32 if span else 1)
-    assert (index.positions.dtype, index.span.dtype) == (np.int32, np.int32)
+    assert (index.alternate.dtype, index.span.dtype) == (np.int32, np.int32)
 
 
 def test_padding_and_subsets() -> None:
     index = align_positions(np.array([9, 5, 4, 1, -1, -1]), allele(104, "A", "AC"), window(100))
-    assert index.positions.tolist() == [-1, 6, 4, 1, -1, -1]
+    assert index.alternate.tolist() == [-1, 6, 4, 1, -1, -1]
     assert index.anchor == 2
     assert index.span[:3].tolist() == [4, 5, -1]
 
 
 def test_padding_has_no_signal_if_the_anchor_is_before_the_window() -> None:
     index = align_positions(np.array([0, -1]), allele(99, "A", "AC"), window(100))
-    assert index.positions.tolist() == [1, -1]
+    assert index.alternate.tolist() == [1, -1]
     assert index.anchor == 2
 
 
 def test_insertion_whose_anchor_is_not_read_needs_no_span() -> None:
     index = align_positions(np.array([1, 7]), allele(104, "A", "AC"), window(100))
-    assert (index.positions.tolist(), index.anchor, index.span.tolist()) == ([1, 8], 2, [-1])
+    assert (index.alternate.tolist(), index.anchor, index.span.tolist()) == ([1, 8], 2, [-1])
 
 
 @pytest.mark.parametrize(("alt", "silent"), [("C", [10, 11]), ("AC", [9, 10, 11])])
 def test_positions_past_the_window_have_no_signal(alt: str, silent: list[int]) -> None:
     positions = np.array([8, 9, 10, 11])
     index = align_positions(positions, allele(104, "A", alt), window(100))
-    assert positions[index.positions == -1].tolist() == silent
+    assert positions[index.alternate == -1].tolist() == silent
 
 
 def test_no_positions() -> None:
     index = align_positions(np.array([], np.int32), allele(104, "A", "AC"), window(100))
-    assert (len(index.positions), index.anchor) == (0, 0)
+    assert (len(index.alternate), index.anchor) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -223,15 +223,15 @@ def test_truth_table_of_two_windows(
 ) -> None:
     place = window(start0, 8 * resolution_bp)
     index = align_to_both(np.arange(8), resolution_bp, allele(pos0, ref, alt), place)
-    assert index.positions.tolist() == list(positions)
+    assert index.alternate.tolist() == list(positions)
     assert index.span[index.span >= 0].tolist() == span
     assert index.anchor == (list(positions).index(span[0]) if span else 8)
-    assert (index.positions.dtype, index.span.dtype) == (np.int32, np.int32)
+    assert (index.alternate.dtype, index.span.dtype) == (np.int32, np.int32)
 
 
 def test_padding_and_subsets_of_two_windows() -> None:
     index = align_to_both(np.array([7, 4, 3, 1, -1, -1]), 1, allele(103, "A", "AC"), window(100, 8))
-    assert index.positions.tolist() == [15, 12, 3, 1, -1, -1]
+    assert index.alternate.tolist() == [15, 12, 3, 1, -1, -1]
     assert index.anchor == 2
     assert index.span[:3].tolist() == [3, 4, -1]
 

@@ -3,42 +3,25 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Int32
+from jaxtyping import Array, Bool, Float, Int
 
 from vepscore.contract import Footprint, Scorer, Site
 from vepscore.engine.preparer import ReadyAllele
 from vepscore.engine.selection import needed_outputs
 from vepscore.genome.alignment import (
-    AlternateIndex,
+    AlignedPositions,
     align_positions,
     align_to_both,
+    choose_right_bins,
     choose_right_pairs,
 )
+from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.outputs import PAIR_BIN_BP, Output
 
-
-class AlignedPositions(NamedTuple):
-    """Where both alleles are read, in bins of the output's resolution.
-
-    Attributes:
-        reference: ascending, padded with -1.
-        alternate: the bins aligned to these; -1: no bin, the signal is zero.
-        anchor: the index in `alternate` that takes the maximum over `span`; out of range for none.
-        span: bins of inserted sequence, padded with -1.
-    """
-
-    reference: Int32[Any, " positions"]
-    alternate: Int32[Any, " positions"]
-    anchor: Int[Any, ""]
-    span: Int32[Any, " span"]
-
-    def in_reference(self) -> "AlignedPositions":
-        """Return the positions to read in the reference allele."""
-        return _without_insertion(self.reference)
+Pairs = Float[Array, "pairs pairs features"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,32 +97,22 @@ def plan_allele(allele: ReadyAllele, scorers: Sequence[Scorer]) -> AllelePlan:
 
 
 def _align(footprint: Footprint, resolution_bp: int, site: Site) -> AlignedPositions:
+    """Return where both alleles are read, in bins of the output's resolution."""
     positions = footprint.positions
     if site.has_two_windows and resolution_bp < PAIR_BIN_BP:
-        return _aligned(positions, align_to_both(positions, resolution_bp, site.allele, site.window))
+        return align_to_both(positions, resolution_bp, site.allele, site.window)
     if footprint.aligned and not site.has_two_windows:
-        return _aligned(positions, align_positions(positions, site.allele, site.window))
-    return _without_insertion(positions)
+        return align_positions(positions, site.allele, site.window)
+    return AlignedPositions.unchanged(positions)
 
 
-def _aligned(positions: Int32[np.ndarray, " positions"], index: AlternateIndex) -> AlignedPositions:
-    return AlignedPositions(positions, alternate=index.positions, anchor=index.anchor, span=index.span)
+def right_bins(plan: AllelePlan, *, reverse: bool) -> Bool[np.ndarray, " window"]:
+    """Return which bins of the trunk are those of the right-anchored window, as the network sees them."""
+    is_right = choose_right_bins(TRUNK_BIN_BP, plan.allele.site.allele, plan.allele.site.window)
+    return is_right[::-1].copy() if reverse else is_right
 
 
-def _without_insertion(positions: Int32[Any, " positions"]) -> AlignedPositions:
-    """Return positions that are the same in both alleles."""
-    return AlignedPositions(
-        positions, alternate=positions, anchor=np.int32(len(positions)), span=np.full(1, -1, np.int32)
-    )
-
-
-def join_pairs(
-    left: Float[Array, "pairs pairs features"],
-    right: Float[Array, "pairs pairs features"],
-    plan: AllelePlan,
-    *,
-    reverse: bool,
-) -> Float[Array, "pairs pairs features"]:
+def join_pairs(left: Pairs, right: Pairs, plan: AllelePlan, *, reverse: bool) -> Pairs:
     """Return the pair representation of an alternate allele with two windows that are not joined.
 
     It is that of the left-anchored window if no scorer reads contacts.

@@ -17,14 +17,12 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vepscore.contract import Scorer
-from vepscore.engine.allele_plan import AllelePlan, join_pairs, plan_allele
+from vepscore.engine.allele_plan import AllelePlan, join_pairs, plan_allele, right_bins
 from vepscore.engine.preparer import ReadyAllele
-from vepscore.engine.scoring import AlleleScores, NotFiniteError, Scoring
+from vepscore.engine.scoring import AlleleScores, Scoring
 from vepscore.engine.settings import fixed_settings
-from vepscore.genome.alignment import choose_right_bins
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
-from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.network import Embeddings, one_hot
 from vepscore.outputs import PAIR_BIN_BP, Output
 
@@ -91,17 +89,8 @@ class DenseEngine:
         for allele, reference in zip(alleles, references, strict=True):
             plan = plan_allele(allele, self.scorers)
             alternate = self._alternate(plan, reference, alternates)
-            try:
-                results.append(
-                    self._scoring.score(
-                        plan,
-                        reference,
-                        alternate,
-                        functools.partial(self._scoring.predict, reader=reference, alternate=False),
-                    )
-                )
-            except NotFiniteError as error:
-                results.append(error)
+            predict = functools.partial(self._scoring.predict, reader=reference, alternate=False)
+            results.append(self._scoring.score(plan, reference, alternate, predict))
         return results
 
     def _alternate(
@@ -112,9 +101,8 @@ class DenseEngine:
         if allele.changes_nothing:
             return reference
         if allele.site.joins_windows:
-            is_right = choose_right_bins(TRUNK_BIN_BP, allele.site.allele, allele.site.window)
             codes = np.stack([self._seen(window) for window in allele.alternates])
-            return self._embed_joined(self._state, codes, is_right[::-1] if self._reverse else is_right)
+            return self._embed_joined(self._state, codes, right_bins(plan, reverse=self._reverse))
         if not allele.site.has_two_windows:
             return next(alternates)
         left, right = (next(alternates).embeddings for _ in allele.alternates)

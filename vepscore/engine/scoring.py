@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool
 
-from vepscore.contract import Footprint, Junctions, ScoreMatrix, Scorer, padded_size
+from vepscore.contract import Junctions, ScoreMatrix, Scorer, padded_size
 from vepscore.engine.allele_plan import AllelePlan, Group, Request
 from vepscore.engine.preparer import ReadyAllele
 from vepscore.engine.selection import needed_outputs
@@ -26,6 +26,7 @@ from vepscore.engine.signal_reading import (
     predict_signals,
 )
 from vepscore.engine.strand import mirror_channels
+from vepscore.genome.alignment import AlignedPositions
 from vepscore.model.network import AlphaGenome
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
 
@@ -96,7 +97,8 @@ class Scoring:
 
     def predict(self, group: Group, reader: Reader, *, alternate: bool) -> Signals:
         """Return one allele's signals at the group's positions, the alternate's in reference coordinates."""
-        positions = group.positions if alternate else group.positions.in_reference()
+        read = group.positions
+        positions = read if alternate else AlignedPositions.unchanged(read.reference)
         return self._predict(self._state, reader, positions, outputs=group.outputs)
 
     def score(
@@ -105,51 +107,41 @@ class Scoring:
         reference: Reader,
         alternate: Reader,
         predict_reference: Callable[[Group], Signals],
-    ) -> list[ScoreMatrix]:
-        """Return the score matrices of one allele, in the order of the scorers.
+    ) -> AlleleScores:
+        """Return the score matrices of one allele.
 
         Args:
             plan: what is read.
             reference: the reference's embeddings.
             alternate: the alternate's embeddings; the reference's if the allele changes nothing.
             predict_reference: returns the reference's signals of a group.
-
-        Raises:
-            NotFiniteError: the device returned NaN or infinity.
         """
+        pair: tuple[Any, Any]
         found: dict[Scorer, tuple[Request, Any]] = {}
         for group in plan.groups:
             known = predict_reference(group)
             changed = not plan.allele.changes_nothing
             signals = known, self.predict(group, alternate, alternate=True) if changed else known
             for request in group.requests:
-                pair = self._pair(group, request, signals, (reference, alternate))
+                output = request.scorer.output
+                if output is Output.SPLICE_JUNCTIONS:
+                    pair = self._junctions(group, request, signals, (reference, alternate))
+                else:
+                    pair = signals[0][output], signals[1][output]
                 found[request.scorer] = request, _score(*pair, request.footprint.masks, scorer=request.scorer)
         # Wait for the device once, not once per scorer.
-        values = jax.device_get([scored for _, scored in found.values()])
-        scores = dict(zip(found, values, strict=True))
-        return [
-            self._name(found[scorer][0], scores[scorer], plan.allele)
-            for scorer in plan.scorers
-            if scorer in found
-        ]
-
-    def _name(self, request: Request, scored: tuple[Any, Any], allele: ReadyAllele) -> ScoreMatrix:
-        scorer, (scores, finite) = request.scorer, scored
-        if not finite:
-            raise NotFiniteError(f"{scorer.output}: the device returned numbers that are not finite")
-        matrix = scorer.rows(scores, request.footprint, allele.site, self.tracks[scorer.output])
-        return _without_change(matrix) if allele.changes_nothing and scorer.compares else matrix
-
-    def _pair(
-        self, group: Group, request: Request, signals: tuple[Signals, Signals], readers: tuple[Reader, Reader]
-    ) -> tuple[Any, Any]:
-        """Return the signals of both alleles that one scorer reads."""
-        output = request.scorer.output
-        if output is Output.SPLICE_JUNCTIONS:
-            return self._junctions(group, request, signals, readers)
-        reference, alternate = signals
-        return reference[output], alternate[output]
+        values = jax.device_get([result for _, result in found.values()])
+        scored = dict(zip(found, values, strict=True))
+        matrices = []
+        for scorer in (scorer for scorer in plan.scorers if scorer in found):
+            scores, is_finite = scored[scorer]
+            if not is_finite:
+                return NotFiniteError(f"{scorer.output}: the device returned numbers that are not finite")
+            footprint, tracks = found[scorer][0].footprint, self.tracks[scorer.output]
+            matrix = scorer.rows(scores, footprint, plan.allele.site, tracks)
+            changes_nothing = plan.allele.changes_nothing and scorer.compares
+            matrices.append(_without_change(matrix) if changes_nothing else matrix)
+        return matrices
 
     def _junctions(
         self, group: Group, request: Request, signals: tuple[Signals, Signals], readers: tuple[Reader, Reader]
@@ -157,25 +149,16 @@ class Scoring:
         """Return the junctions between the sites that either allele or the annotation has."""
         probabilities = [signal[Output.SPLICE_SITES] for signal in signals]
         positions = group.positions
-        annotated, classes = _site_masks(request.footprint)
+        annotated, classes = request.footprint.annotated_sites, request.footprint.site_classes
+        if classes is None:
+            classes = np.ones(len(SPLICE_CLASSES), bool)
+        if annotated is None:
+            annotated = np.zeros((len(positions.reference), len(SPLICE_CLASSES)), bool)
         sites, most = self._choose(*probabilities, positions.reference, annotated, classes)
         sites = sites[:, : request.scorer.max_sites]
         sizes = [*(size for size in _SITE_SIZES if size < sites.shape[1]), sites.shape[1]]
         sites = sites[:, : padded_size(min(int(most), sites.shape[1]), sizes)]
         return self._count(self._state, probabilities, sites, positions, *readers)
-
-
-def _site_masks(
-    footprint: Footprint,
-) -> tuple[Bool[np.ndarray, "positions 4"], Bool[np.ndarray, " 4"]]:
-    """Return which positions are annotated splice sites, and which classes are used."""
-    classes = footprint.site_classes
-    if classes is None:
-        classes = np.ones(len(SPLICE_CLASSES), bool)
-    annotated = footprint.annotated_sites
-    if annotated is None:
-        annotated = np.zeros((len(footprint.positions), len(SPLICE_CLASSES)), bool)
-    return annotated, classes
 
 
 def _without_change(matrix: ScoreMatrix) -> ScoreMatrix:

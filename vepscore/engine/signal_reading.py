@@ -14,8 +14,8 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32, Shaped
 
 from vepscore.contract import Junctions
-from vepscore.engine.allele_plan import AlignedPositions
-from vepscore.engine.strand import INTERBASE_OUTPUTS, count_mirrored, mirror_index
+from vepscore.engine.strand import INTERBASE_OUTPUTS, OTHER_STRAND, mirror_index
+from vepscore.genome.alignment import AlignedPositions
 from vepscore.model.checkpoint import LOADED_ORGANISM
 from vepscore.model.heads import JunctionHead, choose_sites
 from vepscore.outputs import Output
@@ -81,9 +81,10 @@ class _Heads:
     ) -> Float32[Array, "sites sites 2 tissues"]:
         """Return counts of junctions between sites, from their embeddings."""
         head: JunctionHead = self.network.heads[str(Output.SPLICE_JUNCTIONS)]
-        if self.reverse:
-            return count_mirrored(head, embedding, sites, width_bp=width_bp)
-        return head(embedding, sites, LOADED_ORGANISM)
+        if not self.reverse:
+            return head(embedding, sites, LOADED_ORGANISM)
+        seen = jnp.where(sites >= 0, width_bp - 1 - sites, -1)
+        return head(embedding[OTHER_STRAND], seen[OTHER_STRAND], LOADED_ORGANISM)[:, :, ::-1]
 
 
 def predict_signals(

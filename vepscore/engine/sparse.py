@@ -23,16 +23,15 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
 
 from vepscore.contract import Scorer
-from vepscore.engine.allele_plan import AllelePlan, Group, join_pairs, plan_allele
+from vepscore.engine.allele_plan import AllelePlan, Group, join_pairs, plan_allele, right_bins
 from vepscore.engine.decoding import DecoderInput, WindowDecoder, bins_with_margins, split_bins, trunk_bins
 from vepscore.engine.encoding import EncodedWindow, WindowEncoder
 from vepscore.engine.pages import ABSENT, read_pages
 from vepscore.engine.preparer import ReadyAllele
-from vepscore.engine.scoring import AlleleScores, NotFiniteError, Scoring
+from vepscore.engine.scoring import AlleleScores, Scoring
 from vepscore.engine.settings import fixed_settings
 from vepscore.engine.signal_reading import Signals
 from vepscore.engine.window_tower import TowerInput, TowerOutput, WindowTower
-from vepscore.genome.alignment import choose_right_bins
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
 from vepscore.model.config import TRUNK_BIN_BP
@@ -199,10 +198,7 @@ class SparseEngine:
         of_reference = self._reader(reference.rows, reference.tower)
         of_alternate = self._alternate_reader(plan, alternates) if alternates else of_reference
         predict = functools.partial(self._predict_reference, reference, of_reference)
-        try:
-            return self._scoring.score(plan, of_reference, of_alternate, predict)
-        except NotFiniteError as error:
-            return error
+        return self._scoring.score(plan, of_reference, of_alternate, predict)
 
     def _reader(self, rows: Int32[np.ndarray, " windows"], tower: TowerOutput) -> SparseReader:
         decoded, coarse = self._decoder.store.arrays
@@ -284,7 +280,7 @@ class SparseEngine:
         skips = bins_with_margins(bins, len(reference.rows))
         read = None
         if plan.allele.site.joins_windows:
-            read = self._is_right(plan) == bool(number)
+            read = right_bins(plan, reverse=self._reverse) == bool(number)
             read[np.concatenate(skips)] = True
         return encoder.encode_alternate(
             self._seen(plan.allele.alternates[number]), reference.encoded, skips, read
@@ -297,12 +293,6 @@ class SparseEngine:
         return np.union1d(
             trunk_bins(bins, window_bins), window_bins - 1 - coarse if self._reverse else coarse
         )
-
-    def _is_right(self, plan: AllelePlan) -> Bool[np.ndarray, " window"]:
-        """Return which bins of the trunk are those of the right-anchored window, as the network sees them."""
-        site = plan.allele.site
-        is_right = choose_right_bins(TRUNK_BIN_BP, site.allele, site.window)
-        return is_right[::-1].copy() if self._reverse else is_right
 
     def _run_towers(
         self,
@@ -317,7 +307,7 @@ class SparseEngine:
             query_bins = self._query_bins(plan, number, bins, len(window.trunk))
             if number == 1 and plan.allele.site.joins_windows:
                 left = inputs.pop()
-                trunk = _join(self._is_right(plan), left.trunk, window.trunk)
+                trunk = _join(right_bins(plan, reverse=self._reverse), left.trunk, window.trunk)
                 inputs.append(TowerInput(trunk, np.union1d(left.query_bins, query_bins)))
             else:
                 inputs.append(TowerInput(window.trunk, query_bins))

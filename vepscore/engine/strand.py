@@ -8,18 +8,16 @@ Source: google-deepmind/alphagenome_research 0.2.0, `model/augmentation.py`, `st
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int, Int32
+from jaxtyping import Array, Int, Int32
 
 from vepscore.errors import CheckpointError
-from vepscore.model.checkpoint import LOADED_ORGANISM
-from vepscore.model.heads import JunctionHead
 from vepscore.outputs import Output, Tracks
 
 # Outputs whose signal at a base is about the bond before it, which on the other strand is the bond after it.
 INTERBASE_OUTPUTS = frozenset({Output.DNASE})
 
 # For each row of SPLICE_CLASSES, the same kind of site on the other strand.
-_OTHER_STRAND = np.array([2, 3, 0, 1])
+OTHER_STRAND = np.array([2, 3, 0, 1])
 
 
 def mirror_index(index: Int[Array, "*shape"], size: int) -> Int[Array, "*shape"]:
@@ -45,22 +43,3 @@ def mirror_channels(tracks: Tracks) -> Int32[np.ndarray, " tracks"]:
             "expected as many tracks on each strand, where the i-th track of one pairs with the i-th of the other",
             hint="score on the plus strand",
         ) from error
-
-
-def count_mirrored(
-    head: JunctionHead,
-    embedding: Float[Array, "4 sites channels"],
-    sites: Int32[Array, "4 sites"],
-    *,
-    width_bp: int,
-) -> Float32[Array, "sites sites 2 tissues"]:
-    """Return what `head` predicts from the window's other strand.
-
-    Args:
-        head: works with the positions and strands that the network sees.
-        embedding: at the sites; mirrored.
-        sites: on the plus strand, bp from the window's start, padded with -1.
-        width_bp: width of the window.
-    """
-    seen = jnp.where(sites >= 0, width_bp - 1 - sites, -1)
-    return head(embedding[_OTHER_STRAND], seen[_OTHER_STRAND], LOADED_ORGANISM)[:, :, ::-1]

@@ -25,6 +25,7 @@ the index W + i. P is the number of positions requested, L the size of the span.
 """
 
 import dataclasses
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -36,17 +37,28 @@ ABSENT = -1
 MAX_JOINED_BP = 64  # longest insertion or deletion for which windows are joined: half a bin of the trunk
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AlternateIndex:
-    """Positions of the alternate's signal that align with positions of the reference's."""
+class AlignedPositions(NamedTuple):
+    """Where both alleles are read: arrays of numpy on the host, of JAX on the device.
 
-    # int32 (P,): index in the alternate's windows for each position requested; -1 where the signal is zero
-    positions: np.ndarray
-    anchor: np.int32  # index within P that takes the maximum over `span`; P if there is none
-    span: np.ndarray  # int32 (L,): the anchor and the bases inserted after it, padded with -1
+    Attributes:
+        reference: int32 (P,), the positions requested, padded with -1.
+        alternate: int32 (P,), their indices in the alternate's windows; -1 where the signal is zero.
+        anchor: int32, the index within P that takes the maximum over `span`; P if there is none.
+        span: int32 (L,), the anchor and the bases inserted after it, padded with -1.
+    """
+
+    reference: Any
+    alternate: Any
+    anchor: Any
+    span: Any
+
+    @classmethod
+    def unchanged(cls, positions: Any) -> Self:
+        """Return positions that are the same in both alleles."""
+        return cls(positions, positions, anchor=np.int32(len(positions)), span=np.full(1, ABSENT, np.int32))
 
 
-def align_positions(positions: np.ndarray, allele: Allele, window: Window) -> AlternateIndex:
+def align_positions(positions: np.ndarray, allele: Allele, window: Window) -> AlignedPositions:
     """Map positions of the reference to positions in the left-anchored window.
 
     Positions up to the anchor stay the same. Right of an insertion of n bp, position p is read at p + n, the last n
@@ -74,10 +86,10 @@ def align_positions(positions: np.ndarray, allele: Allele, window: Window) -> Al
     if inserted_bp > 0 and len(found):
         anchor = found[0]
         span = np.arange(anchor_position, min(anchor_position + inserted_bp + 1, window.width_bp))
-    return AlternateIndex(positions=moved, anchor=np.int32(anchor), span=_pad_span(span))
+    return AlignedPositions(positions, moved, anchor=np.int32(anchor), span=_pad_span(span))
 
 
-def align_to_both(bins: np.ndarray, resolution_bp: int, allele: Allele, window: Window) -> AlternateIndex:
+def align_to_both(bins: np.ndarray, resolution_bp: int, allele: Allele, window: Window) -> AlignedPositions:
     """Map bins of the reference to bins in the two windows of an insertion or deletion.
 
     Bin b is read at b: from the right-anchored window if more of its bases lie right of REF than left of or in REF,
@@ -110,7 +122,7 @@ def align_to_both(bins: np.ndarray, resolution_bp: int, allele: Allele, window: 
     if len(inserted) and len(found):
         anchor = found[0]
         span = np.append(moved[anchor], inserted[inserted != moved[anchor]])
-    return AlternateIndex(positions=moved.astype(np.int32), anchor=np.int32(anchor), span=_pad_span(span))
+    return AlignedPositions(bins, moved.astype(np.int32), anchor=np.int32(anchor), span=_pad_span(span))
 
 
 def choose_right_bins(resolution_bp: int, allele: Allele, window: Window) -> np.ndarray:
@@ -185,7 +197,7 @@ def align_bins(bins: np.ndarray, resolution_bp: int, allele: Allele, window: Win
         ValueError: the insertion is longer than the largest of SPAN_SIZES.
     """
     positions = (np.asarray(bins)[:, None] * resolution_bp + np.arange(resolution_bp)).ravel()
-    moved = align_positions(positions, allele, window).positions
+    moved = align_positions(positions, allele, window).alternate
     rows = np.repeat(np.arange(len(bins)), resolution_bp)[moved != ABSENT]
     pairs = np.stack([rows, moved[moved != ABSENT] // resolution_bp])
     (rows, read), counts = np.unique(pairs, axis=1, return_counts=True)
