@@ -11,7 +11,7 @@ from vepscore.cli.option_groups import changed, typer_option
 from vepscore.options import ComputeOptions, GenomeOptions, ModelOptions, WindowOptions
 
 if TYPE_CHECKING:
-    from vepscore.engine.context import ContextPredictor
+    from vepscore.engine.prediction import ContextPredictor
     from vepscore.report.ranking import RankedAllele
     from vepscore.report.scene import Signals
 
@@ -53,8 +53,8 @@ def open_predictor(
     Raises:
         VepscoreError: anything that the user can act on.
     """
-    from vepscore.engine.context import ContextPredictor
     from vepscore.engine.job import Job
+    from vepscore.engine.prediction import ContextPredictor
     from vepscore.engine.provenance import match_scores
     from vepscore.engine.settings import set_up_process
     from vepscore.io.run_metadata import RunMetadata

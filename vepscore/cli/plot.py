@@ -20,7 +20,7 @@ from vepscore.errors import InputError, UsageError
 from vepscore.options import DATA, ComputeOptions, GenomeOptions, ModelOptions, RankOptions, WindowOptions
 
 if TYPE_CHECKING:
-    from vepscore.engine.context import ContextPredictor
+    from vepscore.engine.prediction import ContextPredictor
     from vepscore.genome.annotation import Annotation as Genes
     from vepscore.genome.regions import VariantText
     from vepscore.report.gene_model import Interval

@@ -95,28 +95,6 @@ def open_cluster(job: Job, address: str, preparer: AllelePreparer) -> Iterator[C
         ClusterError: no scheduler answers at the address, or its workers see other files.
         VepscoreError: what a worker raised when it opened the job's files.
     """
-    with _connect(address) as client:
-        yield Cluster(client, job, preparer)
-
-
-def _for_workers(job: Job) -> Job:
-    """Return what a worker needs to know of a job, with absolute paths: it may run in another folder."""
-    paths = {
-        "reference": job.genome.reference,
-        "genes": job.genome.genes,
-        "polya": job.genome.polya,
-        "metadata": job.model.metadata,
-        "quantiles": job.scoring.quantiles,
-    }
-    return job.changed(
-        **{name: path and path.absolute() for name, path in paths.items()},
-        checkpoint=str(resolve_checkpoint(job.model.checkpoint).absolute()),
-        outputs=tuple(output for output in job.outputs if output.needs_all_scores),
-    )
-
-
-@contextlib.contextmanager
-def _connect(address: str) -> Iterator[Any]:
     try:
         import distributed
     except ImportError as error:
@@ -139,7 +117,23 @@ def _connect(address: str) -> Iterator[Any]:
             raise ClusterError(
                 f"--cluster {address}\nno scheduler answers: {error}", hint="start one with `dask scheduler`"
             ) from error
-        yield stack.enter_context(client)
+        yield Cluster(stack.enter_context(client), job, preparer)
+
+
+def _for_workers(job: Job) -> Job:
+    """Return what a worker needs to know of a job, with absolute paths: it may run in another folder."""
+    paths = {
+        "reference": job.genome.reference,
+        "genes": job.genome.genes,
+        "polya": job.genome.polya,
+        "metadata": job.model.metadata,
+        "quantiles": job.scoring.quantiles,
+    }
+    return job.changed(
+        **{name: path and path.absolute() for name, path in paths.items()},
+        checkpoint=str(resolve_checkpoint(job.model.checkpoint).absolute()),
+        outputs=tuple(output for output in job.outputs if output.needs_all_scores),
+    )
 
 
 def _tasks(

@@ -1,4 +1,4 @@
-"""Run one prediction, from its options to its files, for `vepscore predict`.
+"""Predict signals: one prediction, from its options to its files, or those around many variants, for pictures.
 
 A region without a variant is scored as an allele that changes nothing, so that the engine has one path.
 """
@@ -7,15 +7,16 @@ import dataclasses
 import difflib
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vepscore.engine.job import Job, list_inputs, resolve_defaults
 from vepscore.engine.preparer import AllelePreparer, ReadyAllele, RefusedAllele, check_within, window_text
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.session import open_preparer, open_session
-from vepscore.engine.signal_scorers import SIGNALS, context_window, join_pieces, read_region
+from vepscore.engine.signal_scorers import SIGNALS, RegionSignal, context_window, join_pieces, read_region
 from vepscore.errors import CheckpointError, InputError, UsageError
+from vepscore.genome.alleles import Status
 from vepscore.genome.regions import Region, VariantText, parse_region, parse_variant
 from vepscore.io.atomic import check_folder, created_folder
 from vepscore.io.output_paths import check_output_paths
@@ -25,6 +26,8 @@ from vepscore.outputs import Output, Tracks
 
 log = logging.getLogger(__name__)
 
+# The outputs that a picture shows, if the checkpoint predicts them.
+DRAWN_OUTPUTS = (Output.SPLICE_SITES, Output.DNASE, Output.ATAC, Output.RNA_SEQ)
 _SHOWN_TISSUES = 8
 
 
@@ -113,6 +116,49 @@ def predict_signals(job: Job, prediction: Prediction) -> PredictedSignals:
         contigs={region.chrom: preparer.reference.contigs[region.chrom]},
         facts=about | session.info.metadata.to_header(),
     )
+
+
+class ContextPredictor:
+    """A checkpoint and a reference, ready to predict signals around many variants, one variant at a time.
+
+    Args:
+        job: the options.
+
+    Attributes:
+        info: about the checkpoint and the device.
+
+    Raises:
+        VepscoreError: anything that the user can act on.
+    """
+
+    def __init__(self, job: Job) -> None:
+        job = resolve_defaults(job)
+        self._preparer = open_preparer(job, source="the variants", assembly="")
+        session = open_session(
+            job,
+            self._preparer,
+            scorers=[RegionSignal(name=str(output), output=output) for output in DRAWN_OUTPUTS],
+            choose_tracks=lambda tracks: {out: tracks[out] for out in DRAWN_OUTPUTS if out in tracks},
+        )
+        self.info = session.info
+        self._engine = session.create_engine()
+
+    def predict(self, variants: Sequence[VariantText]) -> Iterator[tuple[RegionSignals, ...] | str]:
+        """Yield the signals of DRAWN_OUTPUTS around each variant, or why there are none."""
+        for variant in variants:
+            allele = self._preparer.prepare_variant(variant)
+            if isinstance(allele, RefusedAllele):
+                yield f"{allele.status}: {allele.reason}"
+                continue
+            (matrices,) = self._engine.score([allele])
+            if isinstance(matrices, NotFiniteError):
+                yield f"{Status.FAILED}: {matrices}"
+                continue
+            region, tracks = context_window(allele.site), self.info.tracks
+            yield tuple(
+                join_pieces([matrix], region, allele.site, tracks[matrix.output], has_alternate=True)
+                for matrix in matrices
+            )
 
 
 def _prepare_variant(preparer: AllelePreparer, variant: VariantText) -> ReadyAllele:

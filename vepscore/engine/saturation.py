@@ -88,10 +88,6 @@ def _check_names(table: Path, picture: Path | None) -> None:
         require_matplotlib(", or omit --picture")
 
 
-def _parts_of_composite() -> list[str]:
-    return [scorer.name for scorer in load_scorers() if scorer.info_field in COMPOSITE_WEIGHTS]
-
-
 def _find_scorers(
     named: Sequence[str] | None, by: str | None, *, is_drawn: bool
 ) -> tuple[tuple[str, ...], str]:
@@ -99,7 +95,7 @@ def _find_scorers(
     if named is not None and ALL_SCORERS not in named:
         return tuple(named), _check_shown(by or named[0], named)
     by = by or COMPOSITE_FIELD
-    parts = _parts_of_composite()
+    parts = [scorer.name for scorer in load_scorers() if scorer.info_field in COMPOSITE_WEIGHTS]
     if named is None:
         return tuple(parts), _check_shown(by, parts)
     _check_shown(by, [entry.name for entry in list_scorers()])

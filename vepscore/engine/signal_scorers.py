@@ -4,10 +4,10 @@ Axes in shapes: `positions` read, `bins` of the region, `tracks`.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int
+from jaxtyping import Array, Float32, Int
 
 from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions
 from vepscore.genome.alignment import align_bins
@@ -31,20 +31,15 @@ class RegionSignal(Scorer):
     the same bins with the alternate's signal; for CONTACT_MAPS they are all pairs of bins, row by row.
 
     Attributes:
-        start0: the region's start on the site's contig.
-        end0: its end, exclusive.
+        ends: the region's start and end on the site's contig, 0-based half-open; None for CONTEXT_BP around each
+            variant.
     """
 
     name: str
     output: Output
-    start0: int = 0
-    end0: int = 0
+    ends: tuple[int, int] | None = None
 
     compares = False
-
-    def ends(self, site: Site) -> tuple[int, int]:
-        """Return the region's start and end, 0-based half-open."""
-        return self.start0, self.end0
 
     def footprint(self, site: Site) -> Footprint:
         positions = self._positions(site)
@@ -69,15 +64,20 @@ class RegionSignal(Scorer):
         self, scores: tuple[np.ndarray, np.ndarray], footprint: Footprint, site: Site, tracks: Tracks
     ) -> ScoreMatrix:
         positions = footprint.positions[footprint.positions >= 0]
-        reference, alternate = (_without_padding(signal, len(positions), self.output) for signal in scores)
+        unpadded = (slice(len(positions)),) * (2 if self.output is Output.CONTACT_MAPS else 1)
+        reference, alternate = (signal[unpadded] for signal in scores)
         if self.output.resolution_bp > 1 and not site.has_two_windows:
             reference, alternate = self._in_region_bins(reference, alternate, positions, site)
         values = np.concatenate([signal.reshape(-1, len(tracks)) for signal in (reference, alternate)])
         return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=(None,) * len(values))
 
+    def _bins(self, site: Site) -> Int[np.ndarray, " bins"]:
+        around = context_window(site)
+        return bins_of(*(self.ends or (around.start0, around.end0)), self.output, site.window)
+
     def _positions(self, site: Site) -> Int[np.ndarray, " positions"]:
         """Return the bins in which either allele is read, ascending."""
-        bins = bins_of(*self.ends(site), self.output, site.window)
+        bins = self._bins(site)
         if self.output.resolution_bp == 1 or site.has_two_windows:
             return bins
         return np.union1d(bins, align_bins(bins, self.output.resolution_bp, site.allele, site.window).bins)
@@ -85,7 +85,7 @@ class RegionSignal(Scorer):
     def _in_region_bins(
         self, reference: np.ndarray, alternate: np.ndarray, positions: np.ndarray, site: Site
     ) -> tuple[np.ndarray, np.ndarray]:
-        bins = bins_of(*self.ends(site), self.output, site.window)
+        bins = self._bins(site)
         inside = np.searchsorted(positions, bins)
         moved = align_bins(bins, self.output.resolution_bp, site.allele, site.window)
         reference = reference[inside]
@@ -94,14 +94,6 @@ class RegionSignal(Scorer):
             reference = reference[:, inside]
             alternate = moved.apply(alternate.swapaxes(0, 1), positions, rows=len(bins)).swapaxes(0, 1)
         return reference, alternate
-
-
-class ContextSignal(RegionSignal):
-    """Return the signal around each variant, so that one engine serves many variants."""
-
-    def ends(self, site: Site) -> tuple[int, int]:
-        around = context_window(site)
-        return around.start0, around.end0
 
 
 def context_window(site: Site) -> Window:
@@ -124,11 +116,13 @@ def bins_of(start0: int, end0: int, output: Output, window: Window) -> Int[np.nd
 
 def read_region(region: Region, outputs: Sequence[Output]) -> list[RegionSignal]:
     """Return the scorers that read the outputs' signals over a region; those at 1 bp are read in pieces."""
-    return [
-        RegionSignal(name=f"{output}.{number}", output=output, start0=start0, end0=end0)
-        for output in outputs
-        for number, (start0, end0) in enumerate(_pieces(region, output))
-    ]
+    scorers = []
+    for output in outputs:
+        piece_bp = PIECE_BP if output.resolution_bp == 1 else region.width_bp
+        for number, start0 in enumerate(range(region.start0, region.end0, piece_bp)):
+            ends = start0, min(start0 + piece_bp, region.end0)
+            scorers.append(RegionSignal(name=f"{output}.{number}", output=output, ends=ends))
+    return scorers
 
 
 def join_pieces(
@@ -155,17 +149,3 @@ def join_pieces(
         reference=reference,
         alternate=alternate if has_alternate else None,
     )
-
-
-def _pieces(region: Region, output: Output) -> Iterator[tuple[int, int]]:
-    if output.resolution_bp > 1:
-        yield region.start0, region.end0
-        return
-    for start0 in range(region.start0, region.end0, PIECE_BP):
-        yield start0, min(start0 + PIECE_BP, region.end0)
-
-
-def _without_padding(
-    signal: Float[np.ndarray, "positions ..."], count: int, output: Output
-) -> Float[np.ndarray, "{count} ..."]:
-    return signal[:count, :count] if output is Output.CONTACT_MAPS else signal[:count]
