@@ -29,15 +29,10 @@ _SIGNS = np.array([1, -1, 1, -1], np.float32)  # by event
 
 
 class Strongest(NamedTuple):
-    """The largest change of each kind of event in each gene.
+    """The largest change of each kind of event in each gene."""
 
-    Attributes:
-        sizes: not negative.
-        indices: index among the positions read; without meaning where the size is 0.
-    """
-
-    sizes: Float32[Any, "*genes 4"]
-    indices: Int32[Any, "*genes 4"]
+    sizes: Float32[Any, "*genes 4"]  # not negative
+    indices: Int32[Any, "*genes 4"]  # among the positions read; without meaning where the size is 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

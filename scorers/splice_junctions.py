@@ -24,19 +24,14 @@ _STRANDS = ("+", "-")
 
 
 class Winners(NamedTuple):
-    """The junction with the largest change in each tissue, for each gene.
+    """The junction with the largest change in each tissue, for each gene."""
 
-    Attributes:
-        starts: start of its intron, bp from the window's start.
-        ends: end of its intron, exclusive.
-        values: the change of each of these junctions in all tissues: junction × tissue.
-        found: whether the gene has any junction; if not, the other fields are meaningless.
-    """
-
-    starts: Int32[Any, "*genes tissues"]
-    ends: Int32[Any, "*genes tissues"]
-    values: Float16[Any, "*genes tissues tissues"]
-    found: Bool[Any, "*genes"]
+    starts: Int32[Any, "*genes tissues"]  # of its intron, bp from the window's start
+    ends: Int32[Any, "*genes tissues"]  # exclusive
+    values: Float16[
+        Any, "*genes tissues tissues"
+    ]  # change of these junctions in all tissues: junction × tissue
+    found: Bool[Any, "*genes"]  # whether the gene has any junction; if not, the other fields are meaningless
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -56,12 +56,7 @@ class Group:
         return read[read >= 0]
 
     def alternate_bins(self, window: int, width_bp: int) -> Int[np.ndarray, " bins"]:
-        """Return the bins that are read in one of the alternate's windows, counted from its start.
-
-        Args:
-            window: 0, or 1 for the right-anchored window.
-            width_bp: width of a window.
-        """
+        """Return the bins that are read in the alternate's window 0, or 1 (right-anchored), counted from its start."""
         size = width_bp // self.resolution_bp
         read = np.append(self.positions.alternate, self.positions.span) - window * size
         return read[(read >= 0) & (read < size)]

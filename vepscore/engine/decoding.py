@@ -30,19 +30,12 @@ Bins = Int[np.ndarray, " _"]  # ascending
 
 
 class DecoderInput(NamedTuple):
-    """A window, ready to be decoded.
+    """A window, ready to be decoded."""
 
-    Attributes:
-        trunk: the tower's output, in all `trunk_bins`.
-        segmentation: where the pages of its skips are kept.
-        skips: the projected skips, by level.
-        rows: rows of decoded bins in the decoder's store, or ABSENT; the decoder fills them in.
-    """
-
-    trunk: Float[Array, "window channels"]
-    segmentation: Segmentation
-    skips: Sequence[Float[Array, "rows positions channels"]]
-    rows: Int32[np.ndarray, " window"]
+    trunk: Float[Array, "window channels"]  # the tower's output, in all `trunk_bins`
+    segmentation: Segmentation  # where the pages of its skips are kept
+    skips: Sequence[Float[Array, "rows positions channels"]]  # projected, by level
+    rows: Int32[np.ndarray, " window"]  # of decoded bins in the decoder's store, or ABSENT; filled in
 
 
 class WindowDecoder:
@@ -69,11 +62,8 @@ class WindowDecoder:
     def decode(self, window: DecoderInput, bins: Bins, demand: Int[np.ndarray, " demand"]) -> None:
         """Decode bins of a window, none of which is decoded yet.
 
-        Args:
-            window: the window.
-            bins: in ascending order, without duplicates.
-            demand: all bins that are read in this window. They alone determine the size of the calls, however the
-                bins are divided among calls.
+        `bins` are ascending and distinct. `demand` are all bins that are read in this window: they alone determine the
+        size of the calls, however the bins are divided among calls.
         """
         tiles, all_tiles = np.unique(bins // _TILE_BINS), np.unique(demand // _TILE_BINS)
         remaining = all_tiles[len(all_tiles) // _TILES_AT_A_TIME * _TILES_AT_A_TIME :]
@@ -131,18 +121,10 @@ def _decode(
     first_bins: Int[Array, " tiles"],
     rows: Int32[Array, "bands tiles around"],
 ) -> tuple[Float[Array, "bins 128 _"], Float[Array, "bins _"]]:
-    """Decode tiles of one window.
+    """Decode tiles of one window: return pages of decoded bins, and of what the coarse embedding adds to each.
 
-    Args:
-        graph: the network's structure.
-        state: the network's parameters.
-        trunk: the tower's output.
-        stored: by level, the projected skips.
-        first_bins: the first bin of each tile.
-        rows: rows of the skips' pages in the tiles and in `_SKIP_MARGIN` bins on either side.
-
-    Returns:
-        Pages of all bins of the tiles: decoded bins, and what the coarse embedding adds to each.
+    `stored` are the projected skips, by level; `rows` are those of their pages in the tiles and in `_SKIP_MARGIN` bins
+    on either side.
     """
     network = nnx.merge(graph, state)
     bins = first_bins[:, None] + jnp.arange(-TRUNK_MARGIN_BINS, _TILE_BINS + TRUNK_MARGIN_BINS)
@@ -177,9 +159,7 @@ def _near(bins: Bins, margin_bins: int, window_bins: int) -> Int[np.ndarray, " n
 def split_bins(bins: Bins, max_kept: Sequence[int]) -> list[tuple[int, int]]:
     """Return intervals, start and exclusive end, that cover `bins` tile by tile.
 
-    Args:
-        bins: in ascending order.
-        max_kept: by band, the number of bins whose skips are read in one interval, at most.
+    In one interval, the skips of at most `max_kept` bins are read, by band, unless it is a single tile.
     """
     if not len(bins):
         return []

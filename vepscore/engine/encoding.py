@@ -263,21 +263,10 @@ def _encode(
     rows: Int32[Array, "bands tile"],
     counts: Int[Array, " bands"],
 ) -> tuple[Float[Array, "tile channels"], list[tuple[Array, ...]]]:
-    """Encode a tile, and write pages of its projected skips to the stores.
+    """Encode a tile, and write pages of its projected skips to the stores; return its trunk, and the stores' arrays.
 
-    Args:
-        graph: the network's structure.
-        window_bins: width of the window.
-        state: the network's parameters.
-        pages: the arrays of each store.
-        codes: the tile's bases, with margins.
-        first_bin: where in the window the tile begins.
-        kept: the bins whose pages to keep, the first `counts` of each band.
-        rows: rows to write these pages to.
-        counts: number of pages to keep, by band.
-
-    Returns:
-        The tile's trunk, and the arrays of each store.
+    `codes` are the tile's bases, with margins. The pages of the first `counts` bins of `kept` are written to `rows`, by
+    band.
     """
     network = nnx.merge(graph, state)
     trunk, skips = encode_tiles(network.encoder, codes[None], first_bin[None], window_bins=window_bins)

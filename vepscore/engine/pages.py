@@ -21,12 +21,11 @@ class PageStore:
         shapes: of a page's arrays.
         dtype: of all its arrays.
         rows: number of pages to allocate at first.
-        max_rows: number of pages that it may grow to hold.
+        max_rows: number of pages that it may grow to hold; also an attribute.
         device: device to keep them on; None for JAX's default.
 
     Attributes:
         arrays: all pages, an array (rows, *shape) of each shape.
-        max_rows: number of pages that it may grow to hold.
     """
 
     def __init__(

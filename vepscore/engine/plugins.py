@@ -22,21 +22,15 @@ _OWN_DISTRIBUTION = "vepscore"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScorerEntry:
-    """A scorer of an installed distribution, not imported yet.
-
-    Attributes:
-        name: the scorer's name.
-        target: "module:object".
-        distribution: name of the distribution.
-        version: version of the distribution.
-        shadowed_by: the origin of the scorer that is used under this name; None if it is this one.
-    """
+    """A scorer of an installed distribution, not imported yet."""
 
     name: str
-    target: str
+    target: str  # "module:object"
     distribution: str
-    version: str
-    shadowed_by: str | None = None
+    version: str  # of the distribution
+    shadowed_by: str | None = (
+        None  # origin of the scorer that is used under this name; None if it is this one
+    )
 
     @property
     def module(self) -> str:

@@ -33,19 +33,12 @@ _SHOWN_TISSUES = 8
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What to predict.
+    """What to predict."""
 
-    Attributes:
-        place: a region or a variant, as text.
-        region: a region within the variant's window, as text; None for CONTEXT_BP around the variant.
-        outputs: names of outputs; None for all that the checkpoint has.
-        tissue: part of a biosample's name, or its ontology term; None for all.
-    """
-
-    place: str
-    region: str | None
-    outputs: tuple[str, ...] | None
-    tissue: str | None
+    place: str  # a region or a variant
+    region: str | None  # a region within the variant's window; None for CONTEXT_BP around the variant
+    outputs: tuple[str, ...] | None  # None for all that the checkpoint has
+    tissue: str | None  # part of a biosample's name, or its ontology term; None for all
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,10 +70,6 @@ def predict(job: Job, prediction: Prediction, folder: Path) -> list[WrittenFile]
 
 def predict_signals(job: Job, prediction: Prediction) -> PredictedSignals:
     """Predict the signals of outputs over a region, of both alleles if there is a variant.
-
-    Args:
-        job: the options; of those, what a run scores with.
-        prediction: what to predict, and where.
 
     Raises:
         VepscoreError: anything that the user can act on.

@@ -36,21 +36,14 @@ _classify_ref = functools.lru_cache(maxsize=1)(classify_text)  # cached for a re
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyAllele:
-    """One ALT of a record that can be scored.
+    """One ALT of a record that can be scored."""
 
-    Attributes:
-        alt: as the VCF has it.
-        n_fraction: fraction of the reference window that is N.
-        site: the allele in its window.
-        reference_codes: the reference window, as codes of bases.
-        alternates: the alternate allele's windows: one, or two (left- and right-anchored); none if the alternate
-            equals the reference, as for ALT equal to REF, or for a region without a variant.
-    """
-
-    alt: str
-    n_fraction: float
+    alt: str  # as the VCF has it
+    n_fraction: float  # fraction of the reference window that is N
     site: Site
     reference_codes: UInt8[np.ndarray, " window"]
+    # One window, or two (left- and right-anchored); none if the alternate equals the reference, as for ALT equal to
+    # REF, or for a region without a variant.
     alternates: tuple[UInt8[np.ndarray, " window"], ...]
     status: ClassVar[Status] = Status.OK
 
@@ -62,19 +55,12 @@ class ReadyAllele:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedAllele:
-    """One ALT of a record that cannot be scored.
+    """One ALT of a record that cannot be scored."""
 
-    Attributes:
-        alt: as the VCF has it.
-        status: never OK.
-        reason: why, for the user.
-        n_fraction: fraction of the reference window that is N; NaN if there is no window.
-    """
-
-    alt: str
-    status: Status
-    reason: str
-    n_fraction: float = math.nan
+    alt: str  # as the VCF has it
+    status: Status  # never OK
+    reason: str  # for the user
+    n_fraction: float = math.nan  # fraction of the reference window that is N; NaN if there is no window
 
 
 PreparedAllele = ReadyAllele | RefusedAllele
@@ -82,33 +68,19 @@ PreparedAllele = ReadyAllele | RefusedAllele
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AllelePreparer:
-    """Prepares the alleles of records for one run.
-
-    Attributes:
-        reference: the reference genome.
-        window_bp: width of the windows.
-        align_bp: window starts are multiples of it; 1 to center each window on its variant.
-        annotation: gene annotation.
-        polya: poly(A) sites; used with an annotation only.
-        on_mismatch: what to do if REF does not match the reference genome.
-        as_written: use alleles as the record has them, without normalizing them.
-        scorers: the run's scorers; alleles that none of them can score are refused. None: prepare every allele.
-        indel_anchor: whether the alternate allele of an indel is predicted in one window or two.
-        assembly: the assembly that the VCF header states, for messages.
-        source: name of the VCF, for messages.
-    """
+    """Prepares the alleles of records for one run."""
 
     reference: Reference
     window_bp: int
-    align_bp: int = 1
+    align_bp: int = 1  # window starts are multiples of it; 1 to center each window on its variant
     annotation: Annotation | None = None
-    polya: PolyASites | None = None
+    polya: PolyASites | None = None  # used with an annotation only
     on_mismatch: MismatchPolicy = MismatchPolicy.SKIP
-    as_written: bool = False
-    scorers: tuple[Scorer, ...] | None = None
+    as_written: bool = False  # use alleles as the record has them, without normalizing them
+    scorers: tuple[Scorer, ...] | None = None  # refuse alleles that none of them can score; None: refuse none
     indel_anchor: IndelAnchor = IndelAnchor.LEFT
-    assembly: str = ""
-    source: str = ""
+    assembly: str = ""  # that the VCF header states, for messages
+    source: str = ""  # name of the VCF, for messages
 
     def prepare(self, record: Record) -> Iterator[PreparedAllele]:
         """Yield one prepared allele per ALT, in order; one by one, because sequences of many ALTs fill the memory.

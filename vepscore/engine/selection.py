@@ -17,19 +17,14 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The scorers that a run should have, whether or not they can run.
-
-    Attributes:
-        scorers: the scorers.
-        required: names of the scorers that the user named; if one of these cannot run, it is an error.
-        others: built-in scorers that are not among the checkpoint's defaults.
-        missing: names of default scorers that do not exist, with the reason.
-    """
+    """The scorers that a run should have, whether or not they can run."""
 
     scorers: tuple[Scorer, ...]
-    required: frozenset[str] = frozenset()
-    others: tuple[Scorer, ...] = ()
-    missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    required: frozenset[str] = (
+        frozenset()
+    )  # names that the user gave; it is an error if one of these cannot run
+    others: tuple[Scorer, ...] = ()  # built-in scorers that are not among the checkpoint's defaults
+    missing: Mapping[str, str] = dataclasses.field(default_factory=dict)  # defaults that do not exist → why
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

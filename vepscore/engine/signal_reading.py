@@ -118,19 +118,10 @@ def choose_junction_sites(
     annotated: Bool[Array, "positions 4"],
     classes: Bool[Array, " 4"],
 ) -> tuple[Int32[Array, "4 sites"], Int[Array, ""]]:
-    """Choose the sites that either allele or the annotation has.
+    """Choose the sites that either allele or the annotation has: at most `count` per class.
 
-    Args:
-        count: number of sites per class, at most.
-        threshold: probability of a site, at least.
-        reference: probabilities of the reference allele.
-        alternate: probabilities of the alternate allele.
-        positions: of these, padded with -1.
-        annotated: whether they are annotated sites.
-        classes: which classes to use.
-
-    Returns:
-        The sites by class, bp from the window's start, padded with -1; and how many the largest class has.
+    A site has a probability of at least `threshold` in `reference` or `alternate`, or is `annotated`. Return the sites
+    by class, bp from the window's start, padded with -1; and how many the largest class has.
     """
     probability = jnp.maximum(jnp.maximum(reference, alternate)[:, : annotated.shape[1]], annotated)
     probability = jnp.where(classes, probability, 0)

@@ -46,20 +46,12 @@ Bins = Int[np.ndarray, " _"]  # ascending
 
 
 class SparseReader(NamedTuple):
-    """The embeddings of an allele's windows, end to end, at the bins that were decoded; NaN elsewhere.
+    """The embeddings of an allele's windows, end to end, at the bins that were decoded; NaN elsewhere."""
 
-    Attributes:
-        decoded: pages of decoded bins.
-        coarse: pages of what the embedding at 128 bp adds to that at 1 bp.
-        rows: the rows of each bin's pages.
-        trunk: the tower's output; 0 in bins that are not read.
-        pair: the pair representation.
-    """
-
-    decoded: Float[Array, "rows 128 channels"]
-    coarse: Float[Array, "rows channels"]
-    rows: Int32[Array, " windows"]
-    trunk: Float[Array, "windows channels"]
+    decoded: Float[Array, "rows 128 channels"]  # pages of decoded bins
+    coarse: Float[Array, "rows channels"]  # pages of what the embedding at 128 bp adds to that at 1 bp
+    rows: Int32[Array, " windows"]  # of each bin's pages
+    trunk: Float[Array, "windows channels"]  # the tower's output; 0 in bins that are not read
     pair: Float[Array, "pairs pairs features"]
 
     @property
@@ -84,17 +76,11 @@ class SparseReader(NamedTuple):
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class _Window:
-    """A window of an allele, after the tower.
-
-    Attributes:
-        encoded: the encoder's output.
-        tower: the tower's output.
-        rows: the rows of decoded bins in the decoder's store, or ABSENT.
-    """
+    """A window of an allele, after the tower."""
 
     encoded: EncodedWindow
     tower: TowerOutput
-    rows: Int32[np.ndarray, " window"]
+    rows: Int32[np.ndarray, " window"]  # of decoded bins in the decoder's store, or ABSENT
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)

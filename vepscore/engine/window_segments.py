@@ -21,15 +21,10 @@ from vepscore.model.tiles import SKIP_MARGIN_BINS
 
 
 class Band(NamedTuple):
-    """Levels whose skips are kept in the same bins.
-
-    Attributes:
-        levels: of the skips.
-        margin_bins: bins that the decoder reads on either side of its tile.
-    """
+    """Levels whose skips are kept in the same bins."""
 
     levels: range
-    margin_bins: int
+    margin_bins: int  # bins that the decoder reads on either side of its tile
 
 
 def _bands() -> tuple[Band, Band]:
@@ -43,17 +38,11 @@ BandBins = list[Int[np.ndarray, " _"]]  # for each band, bins in ascending order
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Tile:
-    """Bases that are encoded in one call, wherever they lie.
+    """Bases that are encoded in one call, wherever they lie."""
 
-    Attributes:
-        codes: the bases, with a margin on either side.
-        rows: rows of its pages in the stores, or ABSENT.
-        trunk: its trunk, once it is encoded.
-    """
-
-    codes: UInt8[np.ndarray, " bases"]
-    rows: Int32[np.ndarray, "bands tile"]
-    trunk: Float[Array, "tile channels"] | None = None
+    codes: UInt8[np.ndarray, " bases"]  # with a margin on either side
+    rows: Int32[np.ndarray, "bands tile"]  # of its pages in the stores, or ABSENT
+    trunk: Float[Array, "tile channels"] | None = None  # once it is encoded
 
     def encoded(self) -> Float[Array, "tile channels"]:
         """Return the trunk of an encoded tile."""
@@ -70,15 +59,10 @@ class Segment(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Segmentation:
-    """A window's segments.
+    """A window's segments."""
 
-    Attributes:
-        segments: may overlap.
-        segment_of: for each bin, the index of the segment that its values come from.
-    """
-
-    segments: list[Segment]
-    segment_of: Int[np.ndarray, " window"]
+    segments: list[Segment]  # may overlap
+    segment_of: Int[np.ndarray, " window"]  # for each bin, the index of the segment that its values come from
 
     def rows(self) -> Int32[np.ndarray, "bands window"]:
         """Return the rows of each bin's pages in the stores, or ABSENT."""
