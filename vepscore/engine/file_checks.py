@@ -21,10 +21,7 @@ log = logging.getLogger(__name__)
 def compare_files(header: VcfHeader, preparer: AllelePreparer, scan: Scan | None) -> list[FileWarning]:
     """Compare the VCF, the reference and the annotation; log each warning, and the names that differ.
 
-    Args:
-        header: header of the VCF.
-        preparer: has the reference and the annotation.
-        scan: the contigs with records; None if they are not known beforehand.
+    `scan` has the contigs with records; None if they are not known beforehand.
     """
     reference, annotation = preparer.reference, preparer.annotation
     found = check_files(header=contigs_of_header(header), reference=reference, annotation=annotation)

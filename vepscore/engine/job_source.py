@@ -33,9 +33,8 @@ class JobSource:
     reader: RecordReader
     scan: Scan | None  # None: the input can be read only once
     stamps: Mapping[Path, str]  # identify the files that are read
-    contigs: Counter[str] = dataclasses.field(
-        default_factory=Counter
-    )  # of the records, counted if there is no scan
+    # Contigs of the records, counted if there is no scan.
+    contigs: Counter[str] = dataclasses.field(default_factory=Counter)
 
     @functools.cached_property
     def digest(self) -> str:

@@ -88,9 +88,7 @@ class AllelePreparer:
         Raises:
             GenomeError: REF differs from the reference and the policy is `error`.
         """
-        refused: RefusedAllele | None = (
-            None  # an ALT that is sequence, at a place where nothing can be scored
-        )
+        refused: RefusedAllele | None = None  # an ALT that is sequence, where nothing can be scored
         for alt in record.alts:
             status, reason = self._check_text(record, alt)
             if status is not Status.OK:
@@ -204,10 +202,8 @@ class AllelePreparer:
         if status is Status.NON_ACGT:
             return status, f"{_shorten(record.ref)}>{_shorten(alt)} has letters other than A, C, G and T"
         if longest_bp > limit_bp:
-            return (
-                Status.TOO_LONG,
-                f"the allele has {longest_bp} bp; a window of {self.window_bp} bp allows {limit_bp}",
-            )
+            reason = f"the allele has {longest_bp} bp; a window of {self.window_bp} bp allows {limit_bp}"
+            return Status.TOO_LONG, reason
         return Status.OK, ""
 
     def _check_place(self, record: Record) -> tuple[Status, str]:
@@ -219,15 +215,13 @@ class AllelePreparer:
         length = self.reference.contigs[chrom]
         if pos0 < 0 or end0 > length:
             return Status.OFF_REFERENCE, f"{_shorten(record.chrom)} has the positions 1 to {length}"
-        found = self.reference.fetch(chrom, pos0, end0)
-        if self.on_mismatch is MismatchPolicy.SUBSTITUTE or reference_matches(found, record.ref):
+        bases = self.reference.fetch(chrom, pos0, end0)
+        if self.on_mismatch is MismatchPolicy.SUBSTITUTE or reference_matches(bases, record.ref):
             return Status.OK, ""
+        found = _shorten(bases.decode("ascii"))
         if self.on_mismatch is MismatchPolicy.ERROR:
-            raise self._mismatch(record, found.decode("ascii"))
-        return (
-            Status.REF_MISMATCH,
-            f"REF is {_shorten(record.ref)} but the reference has {_shorten(found.decode('ascii'))} there",
-        )
+            raise self._mismatch(record, found)
+        return Status.REF_MISMATCH, f"REF is {_shorten(record.ref)} but the reference has {found} there"
 
     def _mismatch(self, record: Record, found: str) -> GenomeError:
         place = (
@@ -236,7 +230,7 @@ class AllelePreparer:
         stated = f"; the header says assembly={self.assembly}" if self.assembly else ""
         return GenomeError(
             f"{self.source} record {record.index}, {place}\n"
-            f'REF is "{_shorten(record.ref)}" but the reference has "{_shorten(found)}" there{stated}',
+            f'REF is "{_shorten(record.ref)}" but the reference has "{found}" there{stated}',
             hint="pass the matching --reference, or --on-ref-mismatch=skip to leave it unscored",
         )
 

@@ -28,14 +28,7 @@ def describe_run(
 ) -> RunMetadata:
     """Describe a run. The same run is described in the same way.
 
-    Args:
-        job: the options.
-        preparer: prepares the alleles.
-        checkpoint: predicts.
-        scorers: those of the run.
-        on_request: names of scorers that could run and do not, since the checkpoint's defaults lack them.
-        precision: of the network's parameters.
-        rotary_dtype: of the tower's rotary tables.
+    `on_request` names scorers that could run and do not, since the checkpoint's defaults lack them.
     """
     groups = [*map(type, job.groups.values()), OutputOptions, SaturationOptions, LogOptions]
     return RunMetadata(

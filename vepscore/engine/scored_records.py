@@ -1,9 +1,9 @@
 """Score records in their order. Every record gets a result, whatever happens to its alleles."""
 
-import collections
 import dataclasses
 import itertools
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import NamedTuple
@@ -29,9 +29,7 @@ class RunCounts:
 
     records: int = 0
     resumed: int = 0  # records whose results were in the journal
-    statuses: collections.Counter[Status] = dataclasses.field(
-        default_factory=collections.Counter
-    )  # of alleles
+    statuses: Counter[Status] = dataclasses.field(default_factory=Counter)  # of alleles
     started: float = dataclasses.field(default_factory=time.monotonic)
 
     @property
@@ -70,12 +68,8 @@ def write_results(
 ) -> None:
     """Keep each result in the journal and hand it to every writer.
 
-    Args:
-        results: some at a time, in their order; those that the journal has are among them.
-        journal: keeps what was scored; None to keep nothing.
-        writers: called once per record.
-        counts: updated with each record.
-        observe: called after each record, with the counts so far.
+    `results` come some at a time, in their order, with those that the journal has. The writers, and then `observe`, are
+    called once per record, after which `counts` include it.
     """
     for result in itertools.chain.from_iterable(results):
         if journal is not None and result.record in journal:
@@ -98,12 +92,8 @@ def score_records(
 ) -> Generator[list[RecordResult], None, None]:
     """Yield the results of records in their order, some at a time; batches of alleles extend across records.
 
-    Args:
-        records: the records.
-        preparer: prepares their alleles.
-        engine: scores the alleles.
-        journal: has results of an earlier run, which are not computed again.
-        keep_matrices: keep all scores in the results, for the long table, and not only their summary.
+    Results that the journal has from an earlier run are not computed again. With `keep_matrices`, results have all
+    scores, for the long table, and not only their summary.
     """
     scorers = {scorer.name: scorer for scorer in engine.scorers}
     begun: list[AlleleResult] = []  # alleles of a record whose other alleles are in the next chunk
@@ -169,7 +159,7 @@ def _scored_chunks(
     An early end, by an error or an interruption, does not wait for it.
     """
     device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
-    waiting: collections.deque[_Begun] = collections.deque()
+    waiting: deque[_Begun] = deque()
     try:
         for begun in _begin(chunks, engine, device):
             waiting.append(begun)

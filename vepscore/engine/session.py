@@ -110,12 +110,7 @@ class RetryingEngine:
 
 
 def open_preparer(job: Job, *, source: str, assembly: str) -> AllelePreparer:
-    """Open a job's reference and annotation.
-
-    Args:
-        job: the options, from `resolve_defaults`.
-        source: the name of the VCF, for messages.
-        assembly: what the VCF's header says of it, for messages.
+    """Open the reference and annotation of a job from `resolve_defaults`; for the others, see `AllelePreparer`.
 
     Raises:
         GenomeError: the reference cannot be read.

@@ -79,17 +79,16 @@ def _detail(matrix: ScoreMatrix, gene: Gene | None, rows: Sequence[int], tracks:
         score=float(values[best]),
         gene_id=gene.gene_id if gene else "",
         symbol=gene.name if gene else "",
-        track=tracks.name[best[1]]
-        if matrix.labels is None
-        else _row_name(matrix, matrix.labels[rows[0]], rows[0]),
+        track=_row_name(matrix, rows[0]) if matrix.labels else tracks.name[best[1]],
         biosample=tracks.biosample_name[best[1]],
     )
 
 
-def _row_name(matrix: ScoreMatrix, label: str, row: int) -> str:
+def _row_name(matrix: ScoreMatrix, row: int) -> str:
     """Return the row's label and, after a colon, its 1-based position if it has one."""
+    assert matrix.labels is not None
     position0 = -1 if matrix.positions is None else matrix.positions[row]
-    return label if position0 < 0 else f"{label}:{position0 + 1}"
+    return matrix.labels[row] if position0 < 0 else f"{matrix.labels[row]}:{position0 + 1}"
 
 
 def _collect_parts(by_gene: dict[Gene, dict[str, float]], field: str, matrix: ScoreMatrix) -> None:
@@ -107,12 +106,9 @@ def _composite(
     """Return the composite over all genes, and the gene whose own composite is the largest."""
     if not by_gene:
         return {}
-    return {
-        COMPOSITE_FIELD: _weigh(
-            {field: float(fields[field]) for field in COMPOSITE_WEIGHTS if field in fields}
-        ),
-        COMPOSITE_GENE_FIELD: max(by_gene, key=lambda gene: _weigh(by_gene[gene])).name,
-    }
+    parts = {field: float(fields[field]) for field in COMPOSITE_WEIGHTS if field in fields}
+    strongest = max(by_gene, key=lambda gene: _weigh(by_gene[gene]))
+    return {COMPOSITE_FIELD: _weigh(parts), COMPOSITE_GENE_FIELD: strongest.name}
 
 
 def _weigh(parts: Mapping[str, float]) -> float:

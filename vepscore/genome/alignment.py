@@ -126,12 +126,9 @@ def align_to_both(bins: np.ndarray, resolution_bp: int, allele: Allele, window: 
 
 
 def choose_right_bins(resolution_bp: int, allele: Allele, window: Window) -> np.ndarray:
-    """Return which bins of the window are read from the right-anchored window: bool (W,), False up to the seam.
+    """Return which bins of an indel's window are read from the right-anchored window: bool (W,), False up to the seam.
 
-    Args:
-        resolution_bp: width of the bins; divides the window's width.
-        allele: the alternate allele, an insertion or deletion.
-        window: the reference's window.
+    `resolution_bp`, the width of the bins, divides the window's width.
     """
     bins = np.arange(window.width_bp // resolution_bp)
     right_bp = _bases_within(bins, resolution_bp, allele.end0 - window.start0, window.width_bp)
@@ -143,12 +140,7 @@ def choose_right_pairs(resolution_bp: int, allele: Allele, window: Window) -> np
     """Return which pairs of bins of a contact map are read from the right-anchored window: bool (W, W), symmetric.
 
     Two bins on one side of the indel are read from that side's window. For two bins on different sides, the bin farther
-    from REF's first base decides; if the distances are equal, the left one.
-
-    Args:
-        resolution_bp: width of the bins; divides the window's width.
-        allele: the alternate allele, an insertion or deletion.
-        window: the reference's window.
+    from REF's first base decides; if the distances are equal, the left one. `resolution_bp` divides the window's width.
     """
     bins = np.arange(window.width_bp // resolution_bp)
     right_bp = _bases_within(bins, resolution_bp, allele.end0 - window.start0, window.width_bp)

@@ -96,13 +96,7 @@ def check_files(
     reference: Reference | None = None,
     annotation: Annotation | None = None,
 ) -> list[FileWarning]:
-    """Compare the files of a run and log each warning.
-
-    Args:
-        header: what the VCF's header states about its contigs.
-        reference: the FASTA.
-        annotation: the GTF.
-    """
+    """Compare the files of a run and log each warning."""
     sources = [header] if header else []
     sources += [contigs_of_reference(reference)] if reference else []
     sources += [contigs_of_annotation(annotation)] if annotation else []
@@ -124,10 +118,12 @@ def check_record_contigs(
         annotation: the GTF; used only if there is no reference.
     """
     if reference:
-        return log_warnings([find_missing_contigs(counts, contigs_of_reference(reference), unit=unit)])
-    return log_warnings(
-        [find_missing_contigs(counts, contigs_of_annotation(annotation), unit=unit)] if annotation else []
-    )
+        known = contigs_of_reference(reference)
+    elif annotation:
+        known = contigs_of_annotation(annotation)
+    else:
+        return []
+    return log_warnings([find_missing_contigs(counts, known, unit=unit)])
 
 
 def log_warnings(warnings: Iterable[FileWarning | None]) -> list[FileWarning]:
@@ -163,18 +159,12 @@ def find_contradiction(sources: Sequence[ContigSource]) -> FileWarning | None:
 
 def _differing(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]:
     """Yield the contigs of both files whose lengths differ, by their names in each."""
-    for contig, match in _shared(one, other):
-        left, right = one.lengths[contig], other.lengths[match]
-        if (left > right and not other.is_annotation) or (left < right and not one.is_annotation):
-            yield contig, match
-
-
-def _shared(one: ContigSource, other: ContigSource) -> Iterator[tuple[str, str]]:
-    """Yield the contigs whose lengths both files give, by their names in each."""
-    for contig in one.lengths:
+    for contig, left in one.lengths.items():
         match = other.names.match(contig)
         if match is not None and match in other.lengths:
-            yield contig, match
+            right = other.lengths[match]
+            if (left > right and not other.is_annotation) or (left < right and not one.is_annotation):
+                yield contig, match
 
 
 def find_missing_contigs(counts: Mapping[str, int], known: ContigSource, *, unit: str) -> FileWarning | None:

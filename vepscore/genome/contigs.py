@@ -48,17 +48,13 @@ class ContigNames:
         different assemblies, so they do not match.
         """
         if name not in self._known:
-            self._known[name] = self._match_alias(name)
+            found = self._by_chromosome.get(_chromosome(name), [])
+            is_match = len(found) == 1 and not _versions_differ(name, found[0])
+            self._known[name] = found[0] if is_match else None
         matched = self._known[name]
         if matched is not None and matched != name:
             self.aliased.add((name, matched))
         return matched
-
-    def _match_alias(self, name: str) -> str | None:
-        candidates = self._by_chromosome.get(_chromosome(name), [])
-        if len(candidates) != 1 or _versions_differ(name, candidates[0]):
-            return None
-        return candidates[0]
 
 
 def _chromosome(name: str) -> str:

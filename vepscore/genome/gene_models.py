@@ -74,9 +74,7 @@ class GtfLines:
     """The gene, transcript and exon lines of a GTF, with ids, contigs and strands interned as keys."""
 
     contigs: Sequence[str]  # in order of appearance
-    gene_keys: Sequence[
-        tuple[str, int, int]
-    ]  # by gene key: gene_id, index of the contig, index of the strand
+    gene_keys: Sequence[tuple[str, int, int]]  # by gene key: gene_id, indices of contig and strand
     transcript_keys: Sequence[tuple[int, str]]  # by transcript key: gene key, transcript_id
     names: Mapping[str, str]  # by gene_id
     types: Mapping[str, str]  # by gene_id
@@ -174,7 +172,8 @@ def _adopt(children: Spans, parents: Spans, joined: np.ndarray) -> tuple[Spans, 
     Returns:
         The parents, and (N,) the row of each child's parent.
     """
-    parents = _merged(parents)
+    merged, *columns = merge_spans(parents.key, parents.start0, parents.end0)
+    parents = Spans(*columns, _reduce(np.minimum, merged, parents.line))
     row = _parents(children, parents)
     orphans = np.flatnonzero(row < 0)
     _, first, group = np.unique(joined[orphans], return_index=True, return_inverse=True)
@@ -186,11 +185,6 @@ def _adopt(children: Spans, parents: Spans, joined: np.ndarray) -> tuple[Spans, 
     )
     row[orphans] = len(parents.key) + group
     return Spans(*map(np.concatenate, zip(parents, added, strict=True))), row
-
-
-def _merged(spans: Spans) -> Spans:
-    merged, key, start0, end0 = merge_spans(spans.key, spans.start0, spans.end0)
-    return Spans(key, start0, end0, _reduce(np.minimum, merged, spans.line))
 
 
 def _reduce(function: np.ufunc, group: np.ndarray, values: np.ndarray) -> np.ndarray:
