@@ -75,15 +75,12 @@ class Cluster:
         key, scored = (_key(self.info), []) if future is None else _result(future)
         _check_agreement(_key(self.info), key)
         found = iter(scored)
-        return [
-            RecordResult(
-                record=record,
-                alleles=journal.read(record)
-                if journal is not None and record in journal
-                else decode_results(next(found)),
-            )
-            for record in task
-        ]
+        results = []
+        for record in task:
+            known = journal.read(record) if journal is not None and record in journal else None
+            alleles = decode_results(next(found)) if known is None else known
+            results.append(RecordResult(record=record, alleles=alleles))
+        return results
 
 
 @contextlib.contextmanager
@@ -207,8 +204,7 @@ def _open(job: Job, source: str, assembly: str) -> tuple[AllelePreparer, Session
 
 def _describe(job: Job, source: str, assembly: str) -> SessionInfo:
     with _lock:
-        _, info, _ = _open(job, source, assembly)
-        return info
+        return _open(job, source, assembly)[1]
 
 
 def _score(

@@ -28,8 +28,9 @@ def find_devices(kind: str) -> list[jax.Device]:
     try:
         return jax.local_devices(backend=None if kind == "auto" else kind)
     except (RuntimeError, AssertionError) as error:  # JAX asserts that a platform of JAX_PLATFORMS is present
+        reason = str(error) or f"found none of JAX's platforms {jax.config.values['jax_platforms']}"
         raise UsageError(
-            f"--device {kind}: no such device\n{_reason(error)}",
+            f"--device {kind}: no such device\n{reason}",
             hint=_REMEDIES.get(kind, "unset JAX_PLATFORMS"),
         ) from error
 
@@ -61,7 +62,3 @@ def _count_in(name: str) -> int:
 
 def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or f"found none of JAX's platforms {jax.config.values['jax_platforms']}"

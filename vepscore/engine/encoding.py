@@ -40,14 +40,10 @@ from vepscore.model.tiles import (
 )
 
 SEGMENT_BINS = 128  # size of the reference's segments; the smallest window has as many bins
-PATCH_BINS = (
-    12  # size of small segments: an SNV changes at most 10 bins, 11 in a network with all local layers
-)
+# Size of small segments: an SNV changes at most 10 bins, 11 in a network with all local layers.
+PATCH_BINS = 12
 _PATCHED_BINS = 80  # fewer changed bins than this are cheaper to encode as small segments
-_PROJECTED_BINS = {
-    SEGMENT_BINS: 16,
-    PATCH_BINS: PATCH_BINS,
-}  # bins whose skips are projected together, by size
+_PROJECTED_BINS = {SEGMENT_BINS: 16, PATCH_BINS: PATCH_BINS}  # whose skips are projected together, by size
 _STORE_BYTES = 2 << 30  # limit of a store's size, unless it then has fewer than _MIN_STORE_ROWS
 _MIN_STORE_ROWS = 512
 _CACHED_WINDOWS = 2  # number of windows whose reference tiles are cached
@@ -116,11 +112,7 @@ class WindowEncoder:
     ) -> EncodedWindow:
         """Encode a window of an alternate allele where it differs from the reference.
 
-        Args:
-            codes: its bases.
-            reference: the reference's window.
-            bins: bins whose pages the decoder will read.
-            read: whether each bin is read at all; bins that are not stay as in the reference. None: all are read.
+        The decoder will read the pages of `bins`. Bins that are not `read` stay as in the reference; None: read all.
         """
         shared = reference.segmentation
         padded, segments, segment_of = self._pad(codes), list(shared.segments), shared.segment_of.copy()
@@ -160,9 +152,8 @@ class WindowEncoder:
     def release(self, window: EncodedWindow, reference: EncodedWindow | None = None) -> None:
         """Free the pages owned only by this window (not shared with the reference, not cached)."""
         shared = {id(tile) for tile in self._shared.values()}
-        for segment in window.segmentation.segments[
-            len(reference.segmentation.segments) if reference else 0 :
-        ]:
+        first = len(reference.segmentation.segments) if reference else 0
+        for segment in window.segmentation.segments[first:]:
             if id(segment.tile) not in shared:
                 self._drop(segment.tile)
 
@@ -223,10 +214,8 @@ class WindowEncoder:
 
     def _make_room(self, window: EncodedWindow, bins: BandBins) -> None:
         """Free the pages of all tiles except those that `bins` of this window need."""
-        tiles = {
-            id(tile): tile
-            for tile in [*self._shared.values(), *(tile for _, tile in window.segmentation.segments)]
-        }
+        held = [*self._shared.values(), *(tile for _, tile in window.segmentation.segments)]
+        tiles = {id(tile): tile for tile in held}
         needed = {key: np.zeros(tile.rows.shape, bool) for key, tile in tiles.items()}
         for segment, own in window.segmentation.by_segment(bins):
             for band, of_band in enumerate(own):

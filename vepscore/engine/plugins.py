@@ -54,14 +54,11 @@ def list_scorers() -> list[ScorerEntry]:
         _installed_entries(), key=lambda entry: (not entry.is_builtin, entry.name, entry.distribution)
     )
     used: dict[str, ScorerEntry] = {}
+    listed = []
     for entry in entries:
-        used.setdefault(entry.name, entry)
-    return [
-        entry
-        if used[entry.name] is entry
-        else dataclasses.replace(entry, shadowed_by=used[entry.name].origin)
-        for entry in entries
-    ]
+        first = used.setdefault(entry.name, entry)
+        listed.append(entry if first is entry else dataclasses.replace(entry, shadowed_by=first.origin))
+    return listed
 
 
 def find_entries(names: Sequence[str]) -> list[ScorerEntry]:
@@ -105,25 +102,19 @@ def load_scorers(names: Sequence[str] | None = None) -> list[Scorer]:
     """
     if names is not None:
         return [load_scorer(entry) for entry in find_entries(names)]
-    return list(_load_usable(list_scorers()))
-
-
-def _load_usable(entries: Iterable[ScorerEntry]) -> Iterator[Scorer]:
-    for entry in entries:
+    loaded = []
+    for entry in list_scorers():
         if entry.shadowed_by:
-            log.warning(
-                "scorer %s of %s is not used: %s has a scorer of that name",
-                entry.name,
-                entry.origin,
-                entry.shadowed_by,
-            )
+            message = "scorer %s of %s is not used: %s has a scorer of that name"
+            log.warning(message, entry.name, entry.origin, entry.shadowed_by)
             continue
         try:
-            yield load_scorer(entry)
+            loaded.append(load_scorer(entry))
         except PluginError as error:
             if entry.is_builtin:
                 raise
             log.warning("excluded: %s", " ".join(error.message.split()))
+    return loaded
 
 
 def _installed_entries() -> Iterator[ScorerEntry]:

@@ -7,23 +7,22 @@ import logging
 import platform
 import shlex
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from vepscore.engine.annotated_header import name_contigs
+from vepscore.engine.cluster import Cluster, open_cluster
 from vepscore.engine.file_checks import compare_files
 from vepscore.engine.job import Job, check_outputs, resolve_defaults
 from vepscore.engine.job_source import JobSource, open_source
-from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scored_records import RunCounts, write_results
-from vepscore.engine.session import SessionInfo, open_preparer, open_session
+from vepscore.engine.session import Session, SessionInfo, open_preparer, open_session
 from vepscore.genome.consistency import FileWarning, check_record_contigs
 from vepscore.io.atomic import remove_leftovers
 from vepscore.io.header import stated_assembly
 from vepscore.io.journal import Journal, open_journal
 from vepscore.io.output_file import WriterContext
-from vepscore.io.records import Record
 from vepscore.io.results import RecordResult, ResultWriter
 from vepscore.io.run_metadata import ON_REQUEST, RunMetadata
 from vepscore.io.staged_writer import TextWriter, to_json
@@ -101,25 +100,8 @@ def run_job(job: Job, observe: Observe = lambda counts, total: None) -> JobRepor
     return report
 
 
-class Scoring(Protocol):
-    """What scores the records of a job: a session of this process, or a cluster."""
-
-    @property
-    def info(self) -> SessionInfo:
-        """What it scores with."""
-
-    @property
-    def preparer(self) -> AllelePreparer:
-        """Prepares alleles for the scorers of the run."""
-
-    def score(
-        self, records: Iterable[Record], journal: Journal | None
-    ) -> Generator[list[RecordResult], None, None]:
-        """Yield the results of the records in their order, some at a time; those in the journal come from it."""
-
-
 @contextlib.contextmanager
-def _open_scoring(job: Job, source: JobSource) -> Iterator[Scoring]:
+def _open_scoring(job: Job, source: JobSource) -> Iterator[Session | Cluster]:
     """Open what scores the records, here or on the workers of a cluster.
 
     Raises:
@@ -129,12 +111,10 @@ def _open_scoring(job: Job, source: JobSource) -> Iterator[Scoring]:
     reader = source.reader
     preparer = open_preparer(job, source=reader.name, assembly=stated_assembly(reader.header))
     with contextlib.ExitStack() as stack:
-        scoring: Scoring
+        scoring: Session | Cluster
         if job.run.cluster is None:
             scoring = open_session(job, preparer)
         else:
-            from vepscore.engine.cluster import open_cluster
-
             scoring = stack.enter_context(open_cluster(job, job.run.cluster, preparer))
         for output in job.outputs:
             output.check_scorers(scoring.info.metadata.scorers, scoring.info.excluded)
@@ -145,7 +125,9 @@ def _open_scoring(job: Job, source: JobSource) -> Iterator[Scoring]:
         yield scoring
 
 
-def _describe_outputs(job: Job, source: JobSource, scoring: Scoring, part: range | None) -> WriterContext:
+def _describe_outputs(
+    job: Job, source: JobSource, scoring: Session | Cluster, part: range | None
+) -> WriterContext:
     """Return what the writers of a job need to know."""
     info = scoring.info
     metadata = dataclasses.replace(info.metadata, shard=source.describe_part(part))

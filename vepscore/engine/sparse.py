@@ -208,7 +208,7 @@ class SparseEngine:
         if key not in known:
             known[key] = self._scoring.predict(group, reader, alternate=False)
         known.move_to_end(key)
-        while len(known) > 1 and sum(map(_bytes_of, known.values())) > _CACHED_SIGNAL_BYTES:
+        while len(known) > 1 and sum(leaf.nbytes for leaf in jax.tree.leaves(known)) > _CACHED_SIGNAL_BYTES:
             known.popitem(last=False)
         return known[key]
 
@@ -352,10 +352,6 @@ def _bins_in_window(plan: AllelePlan, number: int, *, resolution_bp: int) -> lis
     width_bp = plan.allele.site.window.width_bp
     groups = (group for group in plan.groups if group.resolution_bp == resolution_bp)
     return [group.alternate_bins(number, width_bp) for group in groups]
-
-
-def _bytes_of(signals: Signals) -> int:
-    return sum(signal.nbytes for signal in signals.values())
 
 
 def _put(network: AlphaGenome, device: jax.Device | None) -> AlphaGenome:

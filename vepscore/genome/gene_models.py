@@ -172,8 +172,8 @@ def _adopt(children: Spans, parents: Spans, joined: np.ndarray) -> tuple[Spans, 
     Returns:
         The parents, and (N,) the row of each child's parent.
     """
-    merged, *columns = merge_spans(parents.key, parents.start0, parents.end0)
-    parents = Spans(*columns, _reduce(np.minimum, merged, parents.line))
+    merged, key, start0, end0 = merge_spans(parents.key, parents.start0, parents.end0)
+    parents = Spans(key, start0, end0, _reduce(np.minimum, merged, parents.line))
     row = _parents(children, parents)
     orphans = np.flatnonzero(row < 0)
     _, first, group = np.unique(joined[orphans], return_index=True, return_inverse=True)

@@ -114,7 +114,9 @@ class _Lines:
         gene_id = found.get("gene_id")
         if not gene_id:
             raise ValueError(f'found no gene_id, expected gene_id "…" in {_shown(attributes)}')
-        self._store_names(gene_id, found)
+        self.names[gene_id] = self.names.get(gene_id) or found.get("gene_name") or found.get("gene", "")
+        type_ = found.get("gene_type") or found.get("gene_biotype", "")
+        self.types[gene_id] = self.types.get(gene_id) or type_
         if feature in ("gene", "CDS"):
             return gene_id, None
         if "transcript_id" not in found:
@@ -122,12 +124,6 @@ class _Lines:
                 f"found no transcript_id, expected one for every {feature} in {_shown(attributes)}"
             )
         return gene_id, found["transcript_id"]
-
-    def _store_names(self, gene_id: str, found: dict[str, str]) -> None:
-        name = found.get("gene_name") or found.get("gene")
-        self.names[gene_id] = self.names.get(gene_id) or name or ""
-        type_ = found.get("gene_type") or found.get("gene_biotype")
-        self.types[gene_id] = self.types.get(gene_id) or type_ or ""
 
     def _key(self, chrom: str, strand: str, gene_id: str, transcript_id: str | None) -> int:
         if strand not in _STRAND_CODES:
