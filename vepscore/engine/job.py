@@ -46,8 +46,7 @@ class Job:
     @property
     def groups(self) -> dict[str, OptionGroup]:
         """The groups of options, by their field."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, OptionGroup)}
+        return {name: value for name, value in vars(self).items() if isinstance(value, OptionGroup)}
 
     def changed(self, **values: Any) -> Self:
         """Return the job with other values of its fields and of the options in its groups.
@@ -55,8 +54,7 @@ class Job:
         Raises:
             TypeError: a name is neither.
         """
-        own = {field.name for field in dataclasses.fields(self)}
-        changes = {name: values.pop(name) for name in [*values] if name in own}
+        changes = {name: values.pop(name) for name in [*values] if name in vars(self)}
         for name, group in self.groups.items():
             options = {key: values.pop(key) for key in [*values] if hasattr(group, key)}
             if options:

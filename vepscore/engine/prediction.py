@@ -234,11 +234,7 @@ def _of_tissue(tracks: Tracks, tissue: str) -> Tracks:
         wanted in name.casefold() or wanted == term.casefold()
         for name, term in zip(tracks.biosample_name, tracks.ontology_curie, strict=True)
     ]
-    columns = {
-        field.name: getattr(tracks, field.name)[kept]
-        for field in dataclasses.fields(tracks)
-        if field.name != "output"
-    }
+    columns = {name: column[kept] for name, column in vars(tracks).items() if name != "output"}
     return Tracks(output=tracks.output, **columns)
 
 

@@ -48,15 +48,10 @@ class Reader(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class _Heads:
-    """The network's heads, evaluated at the positions that a scorer reads.
+    """The network's heads, evaluated at the positions that a scorer reads."""
 
-    Attributes:
-        network: with heads for the tracks without padding.
-        reverse: the network was given the minus strand.
-    """
-
-    network: Any
-    reverse: bool
+    network: Any  # with heads for the tracks without padding
+    reverse: bool  # the network was given the minus strand
 
     def predict(
         self, output: Output, reader: Reader, index: Int32[Array, " positions"]

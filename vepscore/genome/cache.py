@@ -59,11 +59,7 @@ def file_stamp(path: Path) -> str:
 
 
 def file_digest(path: Path | str, cache: Path | None = None) -> str:
-    """Return the sha256 of a file in hex, cached by path, size and modification time.
-
-    Args:
-        path: the file.
-        cache: the cache directory; `cache_dir()` if None.
+    """Return the sha256 of a file in hex, cached in `cache` or `cache_dir()` by path, size and modification time.
 
     Raises:
         OSError: the file cannot be read.
