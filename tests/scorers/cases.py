@@ -109,7 +109,7 @@ def gather_alternate(signal: np.ndarray, footprint: Footprint, site: Site) -> np
     if not footprint.aligned:
         return gather(signal, footprint.positions)
     index = align_positions(footprint.positions, site.allele, site.window)
-    gathered = gather(signal, index.positions)
+    gathered = gather(signal, index.alternate)
     if index.anchor < len(gathered):
         gathered[index.anchor] = signal[index.span[index.span >= 0]].max(axis=0)
     return gathered
