@@ -363,7 +363,9 @@ class Case:
         return {rows[best]: found[rows[best]] for best in np.argmax(list(found.values()), axis=0)}
 
 
-def _predict_window(graph: nnx.GraphDef, state: nnx.State, codes: jax.Array, organism: jax.Array) -> tuple:
+def _predict_window(
+    graph: nnx.GraphDef, state: nnx.State, codes: jax.Array, organism: jax.Array
+) -> tuple[jax.Array, dict[Output, jax.Array]]:
     network = nnx.merge(graph, state)
     dna = (codes[:, None] == jnp.arange(4)).astype(jnp.float32)
     return _read_heads(network, network(dna[None], organism, rotary_dtype=jnp.float32), organism)
@@ -371,7 +373,7 @@ def _predict_window(graph: nnx.GraphDef, state: nnx.State, codes: jax.Array, org
 
 def _predict_two(
     graph: nnx.GraphDef, state: nnx.State, codes: jax.Array, is_right: jax.Array, organism: jax.Array
-) -> list[tuple]:
+) -> list[tuple[jax.Array, dict[Output, jax.Array]]]:
     network = nnx.merge(graph, state)
     dna = (codes[..., None] == jnp.arange(4)).astype(jnp.float32)
     encoded = [network.encoder(window[None]) for window in dna]
@@ -387,7 +389,9 @@ def _predict_two(
     return found
 
 
-def _read_heads(network: AlphaGenome, embeddings: Embeddings, organism: jax.Array) -> tuple:
+def _read_heads(
+    network: AlphaGenome, embeddings: Embeddings, organism: jax.Array
+) -> tuple[jax.Array, dict[Output, jax.Array]]:
     tracks = {}
     for output in Output:
         if output is not Output.SPLICE_JUNCTIONS:

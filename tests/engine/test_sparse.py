@@ -75,7 +75,7 @@ def wide(compiled_wide: SparseEngine) -> SparseEngine:
     return compiled_wide
 
 
-def score_one_by_one(engine: Any, alleles: Sequence[ReadyAllele]) -> list[list[bytes]]:
+def score_one_by_one(engine: SparseEngine, alleles: Sequence[ReadyAllele]) -> list[list[bytes]]:
     return [bytes_of(engine.score([allele])[0]) for allele in alleles]
 
 

@@ -172,7 +172,7 @@ def mirror_scores(scores: Mapping[str, Scores], contig_bp: int) -> dict[str, Sco
     }
 
 
-def mirror_row(row: tuple, contig_bp: int) -> tuple:
+def mirror_row(row: tuple[int | str, ...], contig_bp: int) -> tuple[int | str, ...]:
     """Swap and mirror a junction's ends; the kind of an event stays."""
     gene, places = row[:1], row[1:]
     if any(isinstance(place, str) for place in places):

@@ -29,7 +29,7 @@ settings.register_profile(
 each_budget = pytest.mark.parametrize("budget", ["quick", pytest.param("slow", marks=pytest.mark.slow)])
 
 
-def try_out(budget: str, check: Callable[..., None], *strategies: Any) -> None:
+def try_out(budget: str, check: Callable[..., object], *strategies: st.SearchStrategy) -> None:
     """Calls `check` with as many examples as the budget has."""
 
     def check_in_time(values: tuple[Any, ...]) -> None:

@@ -1,6 +1,5 @@
 """Damaged parts of a run: merged, or refused with one of our errors."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sequence[Path]]:
+def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     """Two shards of each kind, by suffix."""
     folder = tmp_path_factory.mktemp("parts")
     (folder / "in.vcf").write_bytes(vcf_bytes(*RECORDS, meta=META))
@@ -55,7 +54,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sequence[Path]]
 @each_budget
 @pytest.mark.parametrize("suffix", [".vcf", ".vcf.gz", ".tsv", ".tsv.gz", ".parquet"])
 def test_damaged_part_is_merged_or_refused(
-    folder: Path, parts: dict[str, Sequence[Path]], suffix: str, budget: str
+    folder: Path, parts: dict[str, list[Path]], suffix: str, budget: str
 ) -> None:
     merged = folder / f"merged{suffix}"
     first, second = parts[suffix]
@@ -71,7 +70,7 @@ def test_damaged_part_is_merged_or_refused(
     try_out(budget, check, damaged(st.just(second.read_bytes())))
 
 
-def test_absurd_numbers_of_shards(folder: Path, parts: dict[str, Sequence[Path]]) -> None:
+def test_absurd_numbers_of_shards(folder: Path, parts: dict[str, list[Path]]) -> None:
     first, second = parts[".tsv"]
     for claim in ("999999999999999/999999999999999", "1/99999999999", "0/2", "3/2", "²/2"):
         (folder / "claim.tsv").write_text(second.read_text().replace("2/2 records", f"{claim} records"))
@@ -81,7 +80,7 @@ def test_absurd_numbers_of_shards(folder: Path, parts: dict[str, Sequence[Path]]
 
 
 def test_bgzipped_part_that_ends_between_blocks_is_refused(
-    folder: Path, parts: dict[str, Sequence[Path]]
+    folder: Path, parts: dict[str, list[Path]]
 ) -> None:
     text = parts[".tsv"][1].read_bytes()
     whole = bgzip(text, text.rindex(b"\n", 0, -1) + 1)

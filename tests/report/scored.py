@@ -12,7 +12,7 @@ record 5   chr1:3060 A           no ALT
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +86,9 @@ TRACKS = {
 }
 
 
-def _block(scorer: str, values: list, genes: tuple = (MAIN,), **more: object) -> ScoreMatrix:
+def _block(
+    scorer: str, values: Sequence[Sequence[float]], genes: tuple[Gene | None, ...] = (MAIN,), **more: object
+) -> ScoreMatrix:
     return ScoreMatrix(
         scorer=scorer,
         output=SCORERS[scorer].output,

@@ -1,7 +1,5 @@
 """Test the scores of the bins around a variant."""
 
-from typing import Any
-
 import jax
 import numpy as np
 import pytest
@@ -91,7 +89,7 @@ def test_alleles_share_one_compilation() -> None:
     traced = []
 
     @jax.jit
-    def score(reference: Any, alternate: Any, masks: Any) -> Any:
+    def score(reference: jax.Array, alternate: jax.Array, masks: dict[str, jax.Array]) -> jax.Array:
         traced.append(reference.shape)
         return ATAC.score(reference, alternate, masks)
 

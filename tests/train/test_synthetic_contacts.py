@@ -82,7 +82,9 @@ def annotation(tmp_path: Path) -> Annotation:
         (("chr3", 100, 300), None),
     ],
 )  # fmt: skip
-def test_an_interval_is_lifted_by_its_ends(chain: Path, interval: tuple, lifted: tuple | None) -> None:
+def test_an_interval_is_lifted_by_its_ends(
+    chain: Path, interval: tuple[str, int, int], lifted: tuple[str, int, int] | None
+) -> None:
     assert Lift(chain).interval(*interval) == lifted
 
 

@@ -230,7 +230,7 @@ class Trap:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
         return Path.touch, (self.path,)
 
 
@@ -255,7 +255,9 @@ def pickle_for_description(directory: Path) -> None:
         pickle_for_description,
     ],
 )
-def test_damaged_copy(copy: Path, metadata: dict[str, Path], tmp_path: Path, damage: Callable) -> None:
+def test_damaged_copy(
+    copy: Path, metadata: dict[str, Path], tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
     damage(copy)
     for attempt in (
         lambda: load_official(copy, metadata["human"]),
