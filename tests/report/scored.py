@@ -87,7 +87,10 @@ TRACKS = {
 
 
 def _block(
-    scorer: str, values: Sequence[Sequence[float]], genes: tuple[Gene | None, ...] = (MAIN,), **more: object
+    scorer: str,
+    values: Sequence[Sequence[float]] | np.ndarray,
+    genes: tuple[Gene | None, ...] = (MAIN,),
+    **more: object,
 ) -> ScoreMatrix:
     return ScoreMatrix(
         scorer=scorer,
