@@ -5,16 +5,13 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from vepscore.errors import InputError, UsageError
 from vepscore.genome.contigs import ContigNames
 from vepscore.genome.gene_ids import without_version
 from vepscore.genome.regions import RegionText, parse_contig, parse_interval
 from vepscore.genome.text_file import open_text
-
-if TYPE_CHECKING:
-    from vepscore.report.scored_alleles import Entry
 
 _SHOWN_CONTIGS = 5
 
@@ -95,9 +92,9 @@ class GeneList:
         if not self._names:
             raise UsageError(f"--gene {' '.join(texts)}\nfound no gene, expected names or ids")
 
-    def has(self, entry: "Entry") -> bool:
-        """Return whether the entry is about one of the genes."""
-        keys = {_key(entry.gene_id), _key(entry.gene)} & self._names.keys()
+    def has(self, gene_id: str, name: str) -> bool:
+        """Return whether a gene is one of them, by its id or its name."""
+        keys = {_key(gene_id), _key(name)} & self._names.keys()
         self._found |= keys
         return bool(keys)
 

@@ -139,7 +139,7 @@ def _select(
                 source.excluded["without an applicable scorer"] += 1
             elif allele.status != Status.OK:
                 unscored.append(dataclasses.replace(allele, read_entries=tuple))
-            elif genes and not any([genes.has(entry) for entry in allele.read_entries()]):
+            elif genes and not any([genes.has(entry.gene_id, entry.gene) for entry in allele.read_entries()]):
                 source.excluded["without a score of the genes"] += 1
             else:
                 found = (None if genes else allele.stated) or measure(allele, modality, genes)

@@ -109,7 +109,7 @@ def measure(allele: ScoredAllele, modality: Modality, genes: GeneList | None = N
     """
     entries = [entry for entry in allele.read_entries() if entry.scorer in modality.weights]
     if genes is not None:
-        entries = [entry for entry in entries if not entry.gene_id or genes.has(entry)]
+        entries = [entry for entry in entries if not entry.gene_id or genes.has(entry.gene_id, entry.gene)]
     own, stated = _from_entries(entries, modality), allele.stated
     if stated is None or (genes is not None and not _is_same(own.value, stated.value)):
         return own
