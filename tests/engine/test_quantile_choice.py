@@ -265,7 +265,7 @@ class TestChoice:
             ("vepscorePrecision", "bfloat16"),
         ],
     )
-    def test_other_settings_are_refused_where_asked_for_and_left_out_by_default(
+    def test_other_settings_are_refused_where_asked_for_and_ignored_by_default(
         self,
         job: Job,
         quantiles: Quantiles,

@@ -74,7 +74,7 @@ def build_planted(folder: Path, *, mirrored: bool = False, noise: float = 0.1) -
 
     Args:
         folder: where to.
-        mirrored: whether each contig is turned round.
+        mirrored: whether each contig is reverse-complemented.
         noise: how often a base of a planted site, but for GT and AG, is a random one.
     """
     rng = np.random.default_rng(7)

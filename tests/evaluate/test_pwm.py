@@ -165,9 +165,9 @@ class TestChanges:
     def test_strands_are_alike(
         self, planted: Genome, matrices: dict[str, Matrix], model: SiteModel, tmp_path: Path
     ) -> None:
-        """The whole genome turned round gives the same scores."""
+        """Check that the reverse complement of the whole genome gives the same scores."""
         mirrored = build_planted(tmp_path, mirrored=True)
-        turned = SiteModel(
+        mirrored = SiteModel(
             train_matrices(mirrored.annotation, [mirrored.reference], ["judged"]).matrices,
             mirrored.annotation,
             mirrored.reference,
@@ -183,7 +183,7 @@ class TestChanges:
             for change in some
         ]
         np.testing.assert_allclose(
-            [turned.score(change) for change in there], [model.score(change) for change in some], atol=1e-9
+            [mirrored.score(change) for change in there], [model.score(change) for change in some], atol=1e-9
         )
 
     def test_ends_of_a_contig(self, planted: Genome, model: SiteModel) -> None:
