@@ -79,9 +79,7 @@ def expected(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 @pytest.mark.slow
 @pytest.mark.alone
-def test_run_goes_on_where_signals_ended_it(
-    bench: Bench, tmp_path: pathlib.Path, expected: dict[str, bytes]
-) -> None:
+def test_run_resumes_after_a_signal(bench: Bench, tmp_path: pathlib.Path, expected: dict[str, bytes]) -> None:
     """Each after a few records more."""
     write_input(tmp_path)
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):

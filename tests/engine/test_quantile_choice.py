@@ -149,7 +149,7 @@ class TestCalibration:
             signed = dict(zip(of_kind.fields, of_kind.of_fields.is_signed.tolist(), strict=True))
             assert [name for name, is_signed in signed.items() if is_signed] == ["VS_DNASE"]
 
-    def test_cut_off_it_goes_on_and_ends_with_the_same_bytes(
+    def test_interrupted_run_resumes_and_ends_with_the_same_bytes(
         self, background_job: Job, quantiles_path: Path, tmp_path: Path
     ) -> None:
         with pytest.raises(Killed):
@@ -391,7 +391,7 @@ class TestChoice:
 
 
 class TestPartsOfARun:
-    def test_run_that_was_cut_off_goes_on(self, job: Job) -> None:
+    def test_interrupted_run_resumes(self, job: Job) -> None:
         run_job(job, ignore)
         expected = contents(job)
         for path in paths_of(job):

@@ -302,7 +302,7 @@ def names_in(job: Job) -> list[str]:
 
 
 @pytest.mark.parametrize("records", [1, 2, 3])
-def test_run_that_was_cut_off_goes_on(job: Job, records: int) -> None:
+def test_interrupted_run_resumes(job: Job, records: int) -> None:
     finish(job)
     expected, names = contents(job), names_in(job)
     for path in paths_of(job):

@@ -17,7 +17,7 @@ from vepscore.io.journal import SUFFIX
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SHARDS = 3
 RESULTS = ("scored.vcf.gz", "scored.parquet")
-GOES_ON = "resuming an interrupted run"
+RESUMES = "resuming an interrupted run"
 _RECORDS = 60
 _THREADS = 4
 PATH = os.pathsep.join([str(SCRIPT.parent), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.schedulers.conftest import EXAMPLES, GOES_ON, SHARDS, Bench, has_progress, needs, results_in
+from tests.schedulers.conftest import EXAMPLES, RESUMES, SHARDS, Bench, has_progress, needs, results_in
 from tests.schedulers.slurm import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
@@ -29,7 +29,7 @@ def test_shards_and_merge_write_what_one_process_writes(
     assert results_in(tmp_path) == expected
 
 
-def test_second_try_in_a_new_folder_goes_on(bench: Bench, expected: dict[str, bytes], tmp_path: Path) -> None:
+def test_second_try_in_a_new_folder_resumes(bench: Bench, expected: dict[str, bytes], tmp_path: Path) -> None:
     """The scripts as Nextflow would run them: variables filled in, inputs linked, a folder for each try."""
     parts = tmp_path / "parts-of-1"
     first = start_score(bench, tmp_path, tmp_path / "try1")
@@ -39,7 +39,7 @@ def test_second_try_in_a_new_folder_goes_on(bench: Bench, expected: dict[str, by
     assert first.returncode == 143, said
     second = start_score(bench, tmp_path, tmp_path / "try2")
     _, said = second.communicate(timeout=_SECONDS)
-    assert second.returncode == 0 and GOES_ON in said, said
+    assert second.returncode == 0 and RESUMES in said, said
     for name in expected:
         part = f"part-1{''.join(Path(name).suffixes)}"
         merge = filled("MERGE", {"name": str(tmp_path / name), "parts": part})

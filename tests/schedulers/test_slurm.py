@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.schedulers.conftest import EXAMPLES, GOES_ON, SHARDS, Bench, has_progress, needs, results_in
+from tests.schedulers.conftest import EXAMPLES, RESUMES, SHARDS, Bench, has_progress, needs, results_in
 from tests.schedulers.slurm import TOOLS, Cluster, running_cluster, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone, needs(*TOOLS, origin="Debian: slurm-wlm, munge")]
@@ -50,7 +50,7 @@ def test_array_and_merge_write_what_one_process_writes(
     assert results_in(tmp_path) == expected
 
 
-def test_requeued_task_goes_on_where_it_was(
+def test_requeued_task_resumes(
     bench: Bench, expected: dict[str, bytes], cluster: Cluster, tmp_path: Path
 ) -> None:
     task = begin_one_task(cluster, bench, tmp_path)
@@ -59,11 +59,11 @@ def test_requeued_task_goes_on_where_it_was(
     (task,) = score_tasks(cluster, tmp_path)
     assert (task["JobState"], task["Restarts"]) == ("COMPLETED", "1"), logs(tmp_path)
     said = logs(tmp_path)
-    assert said.index("terminated\n") < said.index(GOES_ON)
+    assert said.index("terminated\n") < said.index(RESUMES)
     assert results_in(tmp_path) == expected
 
 
-def test_submitted_again_a_terminated_task_goes_on(
+def test_submitted_again_a_terminated_task_resumes(
     bench: Bench, expected: dict[str, bytes], cluster: Cluster, tmp_path: Path
 ) -> None:
     """Terminated as near its time limit; the merge that waits for it is given up."""
@@ -74,7 +74,7 @@ def test_submitted_again_a_terminated_task_goes_on(
     assert (task["JobState"], task["ExitCode"]) == ("FAILED", "143:0"), logs(tmp_path)
     submit(cluster, bench, tmp_path, shards=1)
     cluster.wait(_SECONDS)
-    assert GOES_ON in logs(tmp_path)
+    assert RESUMES in logs(tmp_path)
     assert results_in(tmp_path) == expected
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.schedulers.conftest import EXAMPLES, GOES_ON, SHARDS, Bench, has_progress, needs, results_in
+from tests.schedulers.conftest import EXAMPLES, RESUMES, SHARDS, Bench, has_progress, needs, results_in
 from tests.schedulers.slurm import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone, needs("snakemake", origin="PyPI: snakemake")]
@@ -30,7 +30,7 @@ def test_shards_and_merge_write_what_one_process_writes(
     assert results_in(tmp_path) == expected
 
 
-def test_terminated_shard_is_run_again_and_goes_on(
+def test_terminated_shard_is_run_again_and_resumes(
     bench: Bench, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     run = subprocess.Popen(
@@ -46,7 +46,7 @@ def test_terminated_shard_is_run_again_and_goes_on(
     os.kill(scoring_process(parts), signal.SIGTERM)
     _, said = run.communicate(timeout=_SECONDS)
     assert run.returncode == 0, said
-    assert said.index("terminated\n") < said.index(GOES_ON)
+    assert said.index("terminated\n") < said.index(RESUMES)
     assert results_in(tmp_path) == expected
 
 
