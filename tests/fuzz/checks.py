@@ -84,7 +84,7 @@ def annotate(
         scan = scan_records(source)
         with open_records(source) as records:
             header = records.header.with_annotation(
-                provenance=PROVENANCE, contigs=CONTIGS, body_contigs=scan.contigs
+                provenance=PROVENANCE, contigs=CONTIGS, body_contigs=scan.counts
             )
             with (
                 AnnotatedVcfWriter(results / output, header) as vcf,
