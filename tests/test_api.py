@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("api")
     genome = build_genome(folder)
     genome.fasta.rename(folder / "hg38.fa")
-    (folder / "gencode.gtf.gz").write_bytes(genome.gtf.read_bytes())  # told by its content
+    (folder / "gencode.gtf.gz").write_bytes(genome.gtf.read_bytes())  # the content decides, not the name
     build_checkpoint(folder)
     write_vcf(folder / "in.vcf", vcf_row("chr1", 14_199, 1, "~"))
     return folder

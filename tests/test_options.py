@@ -39,13 +39,13 @@ GROUPS: tuple[type[OptionGroup], ...] = (
 
 
 def test_every_option_says_how_its_effect_on_scores_is_recorded() -> None:
-    """An option that affects scores is told by the metadata, by the session, or by its own value."""
-    told = {field.name for kind in (RunMetadata, SessionInfo) for field in dataclasses.fields(kind)}
+    """An option that affects scores is recorded in the metadata, in the session, or by its own value."""
+    recorded = {field.name for kind in (RunMetadata, SessionInfo) for field in dataclasses.fields(kind)}
     for group in GROUPS:
         for name, _, _, spec in group.declared():
             assert spec.help.endswith((".", ").")), name
-            if spec.told_by:
-                assert spec.affects_scores and spec.told_by in told, name
+            if spec.recorded_as:
+                assert spec.affects_scores and spec.recorded_as in recorded, name
 
 
 def test_no_two_options_share_a_flag() -> None:

@@ -29,7 +29,7 @@ print(jnp.arange(3).sum(), os.environ["XLA_FLAGS"])
         (f"{FLAG}=false", f"{FLAG}=false"),
     ],
 )
-def test_xla_is_told_to_be_deterministic(flags: str | None, expected: str) -> None:
+def test_xla_flags_ask_for_determinism(flags: str | None, expected: str) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
     environment |= {"XLA_FLAGS": flags} if flags else {}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The tower sharded over simulated devices. XLA must be told before it starts, so this file is also a program."""
+"""The tower sharded over simulated devices. XLA reads their number at its start, so this file is also a program."""
 
 import dataclasses
 import itertools

@@ -191,7 +191,7 @@ class TestOrder:
         ("absent.vcf", None, False),
     ],
 )
-def test_a_table_is_told_by_content_or_else_by_name(
+def test_format_of_a_table_follows_from_its_content_or_else_its_name(
     tmp_path: Path, name: str, content: bytes | None, is_table: bool
 ) -> None:
     if content is not None:

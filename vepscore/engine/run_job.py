@@ -165,8 +165,8 @@ def _collecting_new_garbage_only() -> Iterator[None]:
 def journal_key(job: Job, info: SessionInfo, metadata: RunMetadata, input_digest: str) -> dict[str, str]:
     """Return what the results of a job depend on, by name.
 
-    The metadata of its outputs tell most of it. An option that affects scores and is not among them is told by its
-    value.
+    Most of it is in the metadata of the outputs. An option that affects scores and is not recorded there is added by
+    its value.
     """
     key = dataclasses.replace(metadata, command="").to_header()
     for group in job.groups.values():

@@ -44,15 +44,18 @@ class GenomeOptions(OptionGroup):
         REQUIRED,
         "Reference FASTA, uncompressed or bgzipped. An index is built if missing.",
         "-r",
-        told_by="reference",
+        recorded_as="reference",
     )
     genes: Path | None = option(
-        None, "Gene annotation: GENCODE, Ensembl or RefSeq GTF, plain or gzipped.", "-g", told_by="annotation"
+        None,
+        "Gene annotation: GENCODE, Ensembl or RefSeq GTF, plain or gzipped.",
+        "-g",
+        recorded_as="annotation",
     )
     polya: Path | None = option(
         None,
         "Poly(A) sites for POLYADENYLATION, as TSV with the columns gene_id, chrom, start (0-based) and strand.",
-        told_by="polya",
+        recorded_as="polya",
     )
 
 
@@ -66,26 +69,26 @@ class ModelOptions(OptionGroup):
         None,
         "Checkpoint: a name from `vepscore weights list`, or a directory. Default: the embedded one.",
         "-c",
-        told_by="checkpoint",
+        recorded_as="checkpoint",
         metavar="NAME|DIR",
     )
     metadata: Path | None = option(
         None,
         "Track metadata (textproto); needed only for a checkpoint in the official layout.",
-        told_by="checkpoint",
+        recorded_as="checkpoint",
     )
     organism: Organism = option(
-        Organism.HUMAN, "Organism whose tracks are predicted.", told_by="organism", shows_default=True
+        Organism.HUMAN, "Organism whose tracks are predicted.", recorded_as="organism", shows_default=True
     )
     precision: Precision | None = option(
         None,
         "Data type of the network's parameters. Default: bfloat16 on GPU and TPU, float32 on CPU.",
-        told_by="precision",
+        recorded_as="precision",
     )
     rotary: Rotary = option(
         Rotary.AUTO,
         "Data type of the rotary tables. Default: auto, the one that the checkpoint was made with.",
-        told_by="rotary",
+        recorded_as="rotary",
     )
 
 
@@ -99,7 +102,7 @@ class WindowOptions(OptionGroup):
         None,
         "Width of the window: 1Mb, 512kb, 256kb, 128kb, 64kb, 32kb, 16kb, or a number of bp divisible by 2048. "
         "Default: auto, the checkpoint's own.",
-        told_by="window_bp",
+        recorded_as="window_bp",
         metavar="WIDTH",
         parse=parse_window,
         command_default=AUTO,
@@ -108,14 +111,14 @@ class WindowOptions(OptionGroup):
         1,
         "Snap window starts to a grid of this many bp (a multiple of 128), so that nearby variants share work. "
         "Default: 1, center the window on the variant.",
-        told_by="align_bp",
+        recorded_as="align_bp",
         metavar="BP",
         minimum=1,
     )
     strand: Strand = option(
         Strand.PLUS,
         "Strand of the sequence that the network gets. Coordinates and genes in the output stay the same.",
-        told_by="strand",
+        recorded_as="strand",
         shows_default=True,
     )
 
@@ -130,25 +133,25 @@ class AlleleOptions(OptionGroup):
         None,
         "Windows in which an indel's alternate allele is predicted. left: one window, as the official code does; "
         "both: two, so that neither flank is shifted. Default: what the checkpoint says.",
-        told_by="indel_anchor",
+        recorded_as="indel_anchor",
     )
     on_ref_mismatch: MismatchPolicy | None = option(
         None,
         "What to do if REF does not match the reference genome. skip: give the allele the "
         "status REF_MISMATCH; substitute: write REF over the sequence, as the official code does; error: stop. "
         "Default: skip.",
-        told_by="on_ref_mismatch",
+        recorded_as="on_ref_mismatch",
     )
     as_written: bool = option(
         False,
         "Score REF and ALT as written, as the official code does. Default: trim and left-align them first.",
-        told_by="as_written",
+        recorded_as="as_written",
     )
     official: bool = option(
         False,
         "Follow the official code's conventions for alleles: --as-written, --indel-anchor left and "
         "--on-ref-mismatch substitute.",
-        told_by="as_written",
+        recorded_as="as_written",
     )
 
     def resolved(self) -> Self:
@@ -185,16 +188,16 @@ class ScorerOptions(OptionGroup):
         "Default: the scorers that the checkpoint names, or else all.",
         "-s",
         "--scorer",
-        told_by="scorers",
+        recorded_as="scorers",
         metavar="NAME",
     )
     quantiles: Path | None = option(
         None,
         "Background quantiles made by `vepscore calibrate`. Default: those in the checkpoint's directory.",
-        told_by="quantiles",
+        recorded_as="quantiles",
         metavar="DIR",
     )
-    no_quantiles: bool = option(False, "Write no quantiles.", told_by="quantiles")
+    no_quantiles: bool = option(False, "Write no quantiles.", recorded_as="quantiles")
 
     def __post_init__(self) -> None:
         if self.quantiles is not None and self.no_quantiles:
@@ -208,7 +211,7 @@ class ComputeOptions(OptionGroup):
     panel: ClassVar[str] = RUN
 
     device: Device = option(
-        Device.AUTO, "Device that runs the network. Default: auto, the best there is.", told_by="device"
+        Device.AUTO, "Device that runs the network. Default: auto, the best there is.", recorded_as="device"
     )
     batch: int = option(
         1, "Number of alternate alleles per batch.", metavar="N", minimum=1, shows_default=True
@@ -223,14 +226,14 @@ class ComputeOptions(OptionGroup):
     engine: EngineKind = option(
         EngineKind.SPARSE,
         "sparse computes only the positions that scorers read; dense computes whole windows.",
-        told_by="engine",
+        recorded_as="engine",
         shows_default=True,
     )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunOptions(OptionGroup):
-    """How the work is divided and resumed, and what is told of it."""
+    """How the work is divided and resumed, and what is reported."""
 
     panel: ClassVar[str] = RUN
     affects_scores: ClassVar[bool] = False

@@ -27,7 +27,9 @@ class OptionSpec:
     help: str
     panel: str | None  # of the help; None: its first
     affects_scores: bool
-    told_by: str = ""  # field of `RunMetadata` or `SessionInfo` that tells its effect; "": its value does
+    recorded_as: str = (
+        ""  # field of `RunMetadata` or `SessionInfo` that records its effect; "": the option itself
+    )
     metavar: str | None = None
     minimum: int | None = None
     parse: Callable[[str], Any] | None = None  # from text; None: as the type says
@@ -127,7 +129,7 @@ class OptionGroup:
         return {
             name: str(getattr(self, name))
             for name, _, _, spec in self.declared()
-            if spec.affects_scores and not spec.told_by
+            if spec.affects_scores and not spec.recorded_as
         }
 
 
