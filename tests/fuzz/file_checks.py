@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import os
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -57,7 +58,8 @@ def check_textproto(data: bytes, folder: Path) -> None:
     """Track metadata, or an error."""
     path = folder / "in.textproto"
     path.write_bytes(data)
-    with our_errors(path):
+    with our_errors(path), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "invalid escape sequence")  # protobuf takes it literally
         metadata = read_metadata(path)
         for output, tracks in metadata.tracks.items():
             assert tracks.channel.max() < metadata.channels[output]
