@@ -1,5 +1,6 @@
 """VCFs of all kinds, for Hypothesis: valid ones, however odd."""
 
+import codecs
 import gzip
 import io
 import itertools
@@ -152,7 +153,7 @@ def odd_column_texts(draw: st.DrawFn) -> bytes:
 
 def expected_lines(text: bytes) -> list[bytes]:
     """The records of a VCF as they are read: the lines below the header that are not empty, without blank ends."""
-    lines = (line.rstrip(b"\r") for line in text.split(b"\n"))
+    lines = (line.rstrip(b"\r") for line in text.removeprefix(codecs.BOM_UTF8).split(b"\n"))
     columns, *below = itertools.dropwhile(lambda line: line.startswith(b"##"), lines)
     count = columns.count(b"\t") + 1
     return [_without_blank_end(line, count) for line in below if line]
