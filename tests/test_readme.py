@@ -66,6 +66,7 @@ NOT_RUN = {
     "vep ": "needs VEP, its plug-ins and its cache",
     "python examples/06_training/evaluate_": "tests/train runs it on a small genome",
 }
+TRAINING = "python examples/06_training/train_embedded.py "  # takes minutes, so it has a test of its own
 # What the test adds to a command, so that it is quick and asks nothing.
 ADDED = {
     "vepscore score ": "--window 16kb ",
@@ -240,7 +241,7 @@ def output(folder: Path) -> str:
     for tool in ("bash", "bcftools"):
         if shutil.which(tool) is None:
             pytest.skip(f"needs {tool} on the PATH")
-    lines = [line for line in shell_lines() if not line.startswith(tuple(NOT_RUN))]
+    lines = [line for line in shell_lines() if not line.startswith((*NOT_RUN, TRAINING))]
     script = "\n".join(["set -euo pipefail", *map(adapted, lines)])
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     with serving(Hub(repositories={"google/alphagenome-all-folds": folder / "OFFICIAL"})) as hub:
@@ -325,9 +326,13 @@ class TestCommands:
         for predictor in ("VS_SPLICE", "distance"):
             assert values[predictor, "all", "auroc"] == ["4", "2"]
 
-    def test_teachers_and_a_student_are_trained(self, folder: Path, output: str) -> None:
-        networks = {path.parent.name for path in (folder / "build" / "first").glob("*/config.json")}
-        assert {"teacher-1", "teacher-2", "student"} <= networks
+
+@pytest.mark.slow
+def test_teachers_and_a_student_are_trained(folder: Path) -> None:
+    (line,) = [line for line in shell_lines() if line.startswith(TRAINING)]
+    subprocess.run([sys.executable, *line.split()[1:]], cwd=folder, check=True)
+    networks = {path.parent.name for path in (folder / "build" / "first").glob("*/config.json")}
+    assert {"teacher-1", "teacher-2", "student"} <= networks
 
 
 def write_chromosome(path: Path) -> None:
