@@ -23,7 +23,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := $(PYTEST) --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/installed-test  ## Run the quick tests: 8 minutes on two cores
+test: $(VENV)/installed-test  ## Run the quick tests: a quarter of an hour on two cores
 	$(SIDE_BY_SIDE) -m "not slow" $(COVERAGE)
 
 coverage: COVERAGE := --cov --cov-report=term:skip-covered
@@ -32,7 +32,7 @@ coverage: test  ## Run the quick tests, and fail if they cover too little of the
 test-ci: $(VENV)/installed-test  ## Run the slow tests that .ci/run adds to the quick ones
 	$(SIDE_BY_SIDE) -m "slow and ci"
 
-test-slow: $(VENV)/installed-slow  ## Run all slow tests: an hour
+test-slow: $(VENV)/installed-slow  ## Run all slow tests: one to two hours
 	$(SIDE_BY_SIDE) -m "slow and not alone"; beside=$$?; \
 	  $(PYTEST) -m "slow and alone" && exit $$beside
 
