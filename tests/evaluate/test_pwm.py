@@ -167,7 +167,7 @@ class TestChanges:
     ) -> None:
         """Check that the reverse complement of the whole genome gives the same scores."""
         mirrored = build_planted(tmp_path, mirrored=True)
-        mirrored = SiteModel(
+        mirrored_model = SiteModel(
             train_matrices(mirrored.annotation, [mirrored.reference], ["judged"]).matrices,
             mirrored.annotation,
             mirrored.reference,
@@ -183,7 +183,9 @@ class TestChanges:
             for change in some
         ]
         np.testing.assert_allclose(
-            [mirrored.score(change) for change in there], [model.score(change) for change in some], atol=1e-9
+            [mirrored_model.score(change) for change in there],
+            [model.score(change) for change in some],
+            atol=1e-9,
         )
 
     def test_ends_of_a_contig(self, planted: Genome, model: SiteModel) -> None:
