@@ -64,7 +64,6 @@ def direct_run(
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_imported_gives_the_same_bytes(
     bench: Bench, imported: pathlib.Path, direct_run: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -78,7 +77,6 @@ def test_imported_gives_the_same_bytes(
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_outputs_carry_the_terms_and_the_rotary_dtype(direct_run: pathlib.Path) -> None:
     header, records = split_vcf((direct_run / "out.vcf").read_bytes())
     table = (direct_run / "out.tsv").read_text().splitlines()

@@ -113,6 +113,7 @@ def assert_events_at_the_same_places(found: list[ScoreMatrix], expected: list[Sc
         np.testing.assert_equal(one.positions, other.positions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["SNV in two genes", "insertion", "deletion over three genes", "first base"])
 def test_scores_equal_the_dense_engine_over_several_segments(
     wide: SparseEngine, engine: DenseEngine, wide_preparer: AllelePreparer, kind: str
@@ -144,6 +145,7 @@ def test_indels_in_two_windows_equal_the_dense_engine(
     assert_events_at_the_same_places(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["insertion", "deletion over three genes"])
 def test_indels_in_two_windows_equal_the_dense_engine_over_several_segments(
     wide: SparseEngine, engine: DenseEngine, wide_preparer: AllelePreparer, kind: str
@@ -154,6 +156,7 @@ def test_indels_in_two_windows_equal_the_dense_engine_over_several_segments(
     assert_scores_close(scores_of(found), scores_of(expected))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["insertion", "deletion", "long insertion"])
 def test_indels_in_two_windows_equal_the_dense_engine_on_the_minus_strand(
     engine: DenseEngine, paired_checkpoint: Checkpoint, both_preparer: AllelePreparer, kind: str

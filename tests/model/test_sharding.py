@@ -48,7 +48,6 @@ def report() -> Report:
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.parametrize(("window", "devices", "rotary"), CASES)
 def test_sharded_tower_equals_the_unsharded_one(
     report: Report, window: str, devices: int, rotary: str
@@ -57,14 +56,12 @@ def test_sharded_tower_equals_the_unsharded_one(
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.parametrize("window", PAIR_BINS)
 def test_the_rotary_dtype_is_more_than_rounding(report: Report, window: str) -> None:
     assert report[f"{window} rotary"]["difference"] > 10 * ROUNDING
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 @pytest.mark.parametrize(("window", "devices", "rotary"), CASES)
 def test_each_device_holds_its_rows(report: Report, window: str, devices: int, rotary: str) -> None:
     trunk, pair = report[f"{window} {devices} {rotary}"]["held"]
@@ -74,7 +71,6 @@ def test_each_device_holds_its_rows(report: Report, window: str, devices: int, r
 
 
 @pytest.mark.slow
-@pytest.mark.ci
 def test_no_device_holds_a_whole_pair_representation(report: Report) -> None:
     one, eight = report["memory"]["1"], report["memory"]["8"]
     assert eight < one / 6
