@@ -26,8 +26,8 @@ from flax import nnx
 
 from vepscore.io.records import Record
 from vepscore.model.checkpoint import CheckpointConfig, save_checkpoint
-from vepscore.model.config import ModelConfig
-from vepscore.model.network import AlphaGenome
+from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output, Tracks
 
 WINDOW_BP = 16_384  # the smallest window

@@ -8,9 +8,9 @@ import numpy as np
 from flax import nnx
 
 from tests.model.tiny import CONFIG, tiny_network, tiny_tracks
-from vepscore.model.config import TRACK_RESOLUTIONS_BP
-from vepscore.model.network import AlphaGenome
-from vepscore.model.official.names import official_leaf, official_shape
+from vepscore.networks.alphagenome.config import TRACK_RESOLUTIONS_BP
+from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.networks.alphagenome.official.names import official_leaf, official_shape
 from vepscore.outputs import Output, Tracks
 
 METADATA_FILES = {

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The extra that installs the imports of each file or folder.
 EXTRA_OF = {
     "vepscore/engine/cluster.py": "cluster",
-    "vepscore/model/official": "fetch",
+    "vepscore/networks/alphagenome/official": "fetch",
     "vepscore/io/bigwig.py": "tracks",
     "vepscore/io/figures.py": "plot",
     "vepscore/io/saturation_figure.py": "plot",

@@ -150,8 +150,12 @@ def test_relative_imports_are_resolved(tmp_path: pathlib.Path, monkeypatch: pyte
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     file = tmp_path / "vepscore" / "io" / "vcf.py"
     file.parent.mkdir(parents=True)
-    file.write_text("from ..model import network\nfrom . import fields\nimport jax.numpy as jnp\n")
-    assert imported_modules(file) == {"vepscore.model.network", "vepscore.io.fields", "jax.numpy"}
+    file.write_text("from ..model import checkpoint\nfrom . import fields\nimport jax.numpy as jnp\n")
+    assert imported_modules(file) == {
+        "vepscore.model.checkpoint",
+        "vepscore.io.fields",
+        "jax.numpy",
+    }
 
 
 def test_help_imports_nothing_heavy() -> None:

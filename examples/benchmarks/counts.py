@@ -7,7 +7,7 @@ K junction sites per class.
 import dataclasses
 from collections.abc import Mapping
 
-from vepscore.model.config import POOLINGS, TRUNK_BIN_BP, ModelConfig
+from vepscore.networks.alphagenome.config import POOLINGS, TRUNK_BIN_BP, ModelConfig
 from vepscore.outputs import PAIR_BIN_BP, SPLICE_CLASSES, Output, Tracks
 
 _WIDTH = 5  # width of all convolutions except the first

@@ -11,7 +11,6 @@ import numpy as np
 from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import default_precision, find_devices
-from vepscore.engine.encoding import SEGMENT_BINS
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scoring import Engine
 from vepscore.engine.selection import choose_scorers, needed_outputs, select_scorers
@@ -24,8 +23,9 @@ from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.polya import PolyASites
 from vepscore.genome.windows import parse_width
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
-from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.registry import resolve_checkpoint
+from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
+from vepscore.networks.alphagenome.encoding import SEGMENT_BINS
 from vepscore.options import ALL_SCORERS
 
 ENGINES = {"sparse": SparseEngine, "dense": DenseEngine}

@@ -11,7 +11,7 @@ import numpy as np
 from examples.benchmarks.counts import Counts
 from examples.benchmarks.inputs import Inputs
 from examples.benchmarks.report import Row
-from vepscore.model.layers import convolve
+from vepscore.networks.alphagenome.layers import convolve
 
 _MATRIX = 4_096
 _CHANNELS, _POSITIONS, _WIDTH = 768, 16_384, 5

@@ -84,7 +84,7 @@ def restore(folder: Path) -> None:
 
 def open_official(folder: Path) -> None:
     """Open until ready to predict."""
-    from vepscore.model.official.orbax_checkpoint import load_official
+    from vepscore.networks.alphagenome.official.orbax_checkpoint import load_official
 
     wait_for(load_official(folder / "official", METADATA["human"]))
 
@@ -105,14 +105,14 @@ def open_imported_bfloat16(folder: Path) -> None:
 
 def import_float32(folder: Path) -> None:
     """Import as `vepscore weights import` does."""
-    from vepscore.model.official.orbax_checkpoint import import_checkpoint
+    from vepscore.networks.alphagenome.official.orbax_checkpoint import import_checkpoint
 
     import_checkpoint(folder / "official", folder / "import", metadata=METADATA, name="parity")
 
 
 def import_bfloat16(folder: Path) -> None:
     """Import as `vepscore weights import --dtype bfloat16` does."""
-    from vepscore.model.official.orbax_checkpoint import import_checkpoint
+    from vepscore.networks.alphagenome.official.orbax_checkpoint import import_checkpoint
 
     output = folder / "import_bfloat16"
     import_checkpoint(folder / "official", output, metadata=METADATA, name="parity", dtype="bfloat16")

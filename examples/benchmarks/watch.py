@@ -17,7 +17,7 @@ from vepscore.engine import scoring
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.scoring import Engine
 from vepscore.genome.alignment import AlignedPositions
-from vepscore.model.tiles import SKIP_MARGIN_BINS
+from vepscore.networks.alphagenome.tiles import SKIP_MARGIN_BINS
 from vepscore.outputs import Output
 
 _COMPILING = "/jax/core/compile/"

@@ -18,7 +18,7 @@ from tests.cli.terminal import read_until
 from tests.hub_server import COMMIT, TOKEN, Hub, serving
 from tests.paths import need
 from vepscore.model.checkpoint import checkpoint_digest
-from vepscore.model.official.hub import METADATA_FILES
+from vepscore.networks.alphagenome.official.hub import METADATA_FILES
 
 NAME = "alphagenome-all-folds"
 

@@ -22,7 +22,7 @@ from vepscore.engine.preparer import ReadyAllele
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
-from vepscore.model.network import AlphaGenome, Embeddings
+from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output, Tracks
 
 Scores = dict[tuple, np.ndarray]  # row, such as (gene,) or (gene, start, end), to (T,)

@@ -19,13 +19,13 @@ from tests.engine.comparison import (
 )
 from vepscore.contract import ScoreMatrix
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.pages import PageStore
 from vepscore.engine.preparer import AllelePreparer, ReadyAllele
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.sparse import SparseEngine
-from vepscore.engine.window_segments import changed_bins, intervals_of
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.model.checkpoint import Checkpoint
+from vepscore.model.pages import PageStore
+from vepscore.networks.alphagenome.window_segments import changed_bins, intervals_of
 from vepscore.outputs import Output
 
 BETWEEN_GENES = [vcf_row("chr1", position, 1, "~") for position in (9_300, 9_303, 9_440, 9_600)]

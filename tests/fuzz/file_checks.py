@@ -20,7 +20,7 @@ from vepscore.genome.fasta import Reference
 from vepscore.genome.polya import PolyASites
 from vepscore.io.codec import decode_results, encode_results
 from vepscore.io.journal import SUFFIX, open_journal
-from vepscore.model.official.metadata import read_metadata
+from vepscore.networks.alphagenome.official.metadata import read_metadata
 
 
 def check_gtf(data: bytes, folder: Path) -> None:

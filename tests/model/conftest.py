@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.model.tiny import Normal, embed, random_codes, tiny_network
-from vepscore.model.network import AlphaGenome, Embeddings
+from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 
 
 @pytest.fixture(scope="session")

@@ -31,9 +31,9 @@ from vepscore.model.checkpoint import (
     save_checkpoint,
     verify_checkpoint,
 )
-from vepscore.model.heads import TrackHead, TrackMean
-from vepscore.model.layers import fold_convolutions, standardized_convolutions
-from vepscore.model.network import AlphaGenome, Embeddings
+from vepscore.networks.alphagenome.heads import TrackHead, TrackMean
+from vepscore.networks.alphagenome.layers import fold_convolutions, standardized_convolutions
+from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output
 
 FILES = {CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE}

@@ -9,9 +9,9 @@ import pytest
 from flax import nnx
 
 from tests.model.tiny import CONFIG, create_random
-from vepscore.model.cpu_layers import WinogradConv, use_winograd
-from vepscore.model.layers import StandardizedConv
-from vepscore.model.network import AlphaGenome
+from vepscore.networks.alphagenome.cpu_layers import WinogradConv, use_winograd
+from vepscore.networks.alphagenome.layers import StandardizedConv
+from vepscore.networks.alphagenome.network import AlphaGenome
 
 
 def folded_conv(in_channels: int, out_channels: int) -> StandardizedConv:

@@ -6,8 +6,8 @@ import pytest
 from flax import nnx
 
 from tests.model.tiny import CONFIG
-from vepscore.model.heads import JunctionHead, TrackHead, TrackMean, choose_sites, create_head
-from vepscore.model.network import AlphaGenome, Embeddings
+from vepscore.networks.alphagenome.heads import JunctionHead, TrackHead, TrackMean, choose_sites, create_head
+from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output
 
 HUMAN, MOUSE = jnp.int32(0), jnp.int32(1)

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from tests.model.tiny import Normal, embed, random_codes, tiny_network
-from vepscore.model.layers import (
+from vepscore.networks.alphagenome.layers import (
     ConvBlock,
     LayerNorm,
     OrganismEmbedding,

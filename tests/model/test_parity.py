@@ -12,10 +12,10 @@ from flax import nnx
 
 from tests.paths import need
 from vepscore.model.checkpoint import LOADED_ORGANISM
-from vepscore.model.config import TRACK_RESOLUTIONS_BP, ModelConfig
-from vepscore.model.heads import TrackHead, choose_sites
-from vepscore.model.network import AlphaGenome, Embeddings, one_hot
-from vepscore.model.official.orbax_checkpoint import load_official
+from vepscore.networks.alphagenome.config import TRACK_RESOLUTIONS_BP, ModelConfig
+from vepscore.networks.alphagenome.heads import TrackHead, choose_sites
+from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings, one_hot
+from vepscore.networks.alphagenome.official.orbax_checkpoint import load_official
 from vepscore.outputs import Output
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]

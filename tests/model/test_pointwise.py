@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from vepscore.model.cpu_layers import use_pointwise_convolutions
+from vepscore.networks.alphagenome.cpu_layers import use_pointwise_convolutions
 
 
 class Layers(nnx.Module):

@@ -18,9 +18,9 @@ from flax import nnx
 from jax.sharding import AbstractMesh
 
 from tests.model.tiny import CONFIG
-from vepscore.model.config import ModelConfig
-from vepscore.model.sharding import POSITIONS, position_mesh, run_tower_sharded
-from vepscore.model.tower import TransformerTower
+from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.sharding import POSITIONS, position_mesh, run_tower_sharded
+from vepscore.networks.alphagenome.tower import TransformerTower
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROUNDING = 2e-5  # of float32, in standard deviations of what is compared

@@ -7,9 +7,9 @@ import pytest
 from flax import nnx
 
 from tests.model.tiny import CONFIG, Normal
-from vepscore.model.config import ModelConfig
-from vepscore.model.network import AlphaGenome
-from vepscore.model.tower import (
+from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.networks.alphagenome.tower import (
     RowAttention,
     SequenceToPair,
     _attend,

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from vepscore.model.config import ModelConfig
-from vepscore.model.network import AlphaGenome, Embeddings, one_hot
+from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings, one_hot
 from vepscore.outputs import Output, Tracks
 
 Module = TypeVar("Module", bound=nnx.Module)

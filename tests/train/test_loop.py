@@ -5,8 +5,8 @@ from flax import nnx
 
 from tests.model.tiny import tiny_network
 from vepscore.model.checkpoint import stored_variables
-from vepscore.model.layers import fold_convolutions, unfold_convolutions
-from vepscore.model.network import AlphaGenome
+from vepscore.networks.alphagenome.layers import fold_convolutions, unfold_convolutions
+from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.train.loop import averaged
 
 

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from vepscore.genome.windows import reverse_complement
-from vepscore.model.network import AlphaGenome, one_hot
+from vepscore.networks.alphagenome.network import AlphaGenome, one_hot
 from vepscore.outputs import Output
 from vepscore.train.loop import Training, _target_function
 from vepscore.train.objective import Objective, Targets

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from tests.model.tiny import create_random
-from vepscore.model.network import AlphaGenome, Embeddings
+from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output
 from vepscore.train.recipe import Sampling, read_recipe
 from vepscore.train.training_data import TrainingData

@@ -15,7 +15,7 @@ from vepscore.cli.weights_import import import_weights
 
 if TYPE_CHECKING:
     from vepscore.model.checkpoint import CheckpointConfig
-    from vepscore.model.config import ModelConfig
+    from vepscore.networks.alphagenome.config import ModelConfig
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ def list_weights(plain: Plain = False) -> None:
     They come with the package or are in $VEPSCORE_WEIGHTS (default: a folder of the user's data directory). Columns:
     name, directory, remark.
     """
-    from vepscore.model.official.hub import CHECKPOINTS
     from vepscore.model.registry import EMBEDDED_NAME, list_checkpoints
+    from vepscore.networks.alphagenome.official.hub import CHECKPOINTS
 
     rows, seen = [], set()
     for path in list_checkpoints():
@@ -135,7 +135,7 @@ def _words(key: str) -> str:
 
 def _count_parameters(architecture: "ModelConfig") -> int:
     """Count the parameters of a network without creating it."""
-    from vepscore.model.heads import parameter_count
     from vepscore.model.loading import abstract_network
+    from vepscore.networks.alphagenome.heads import parameter_count
 
     return parameter_count(abstract_network(architecture, folded=False))

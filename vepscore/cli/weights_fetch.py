@@ -65,9 +65,9 @@ def fetch(
     Requires pip install 'vepscore\\[fetch]'. Rerun the command to resume a download that broke off.
     """
     from vepscore.genome.cache import cache_dir
-    from vepscore.model.official.downloads import locked
-    from vepscore.model.official.hub import CHECKPOINTS, check_online, fetch_metadata
     from vepscore.model.registry import user_weights_dir
+    from vepscore.networks.alphagenome.official.downloads import locked
+    from vepscore.networks.alphagenome.official.hub import CHECKPOINTS, check_online, fetch_metadata
 
     if name not in CHECKPOINTS:
         raise UsageError(f"{name!r} cannot be fetched\nexpected one of {', '.join(CHECKPOINTS)}")
@@ -97,7 +97,7 @@ def fetch(
 
 
 def _agree_to_terms(accepted: bool) -> None:
-    from vepscore.model.official.hub import TERMS_URL
+    from vepscore.networks.alphagenome.official.hub import TERMS_URL
 
     print(_TERMS.format(url=TERMS_URL), file=sys.stderr)
     if accepted:
@@ -118,10 +118,10 @@ def _download(name: str, source: Source, folder: Path) -> Path:
 
     log.info("downloading %s from %s", name, source)
     if source is Source.kaggle:
-        from vepscore.model.official.kaggle import fetch_from_kaggle
+        from vepscore.networks.alphagenome.official.kaggle import fetch_from_kaggle
 
         return fetch_from_kaggle(name, folder)
-    from vepscore.model.official.hub import fetch_from_huggingface
+    from vepscore.networks.alphagenome.official.hub import fetch_from_huggingface
 
     with observing_bytes("downloading") as observe:
         return fetch_from_huggingface(name, folder, observe=observe)

@@ -92,7 +92,7 @@ def write_imported(
     from vepscore.cli.progress import observing_bytes
     from vepscore.cli.tables import print_fields
     from vepscore.engine.settings import set_up_process
-    from vepscore.model.official.orbax_checkpoint import import_checkpoint
+    from vepscore.networks.alphagenome.official.orbax_checkpoint import import_checkpoint
 
     set_up_process("cpu")  # Orbax asks JAX for its devices
     with observing_bytes("importing") as observe:
@@ -101,7 +101,7 @@ def write_imported(
 
 
 def _split(value: str) -> tuple[str, Path]:
-    from vepscore.model.official.metadata import organism_of
+    from vepscore.networks.alphagenome.official.metadata import organism_of
 
     prefix, colon, rest = value.partition(":")
     if colon and prefix in ORGANISMS:

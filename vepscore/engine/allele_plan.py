@@ -18,7 +18,7 @@ from vepscore.genome.alignment import (
     choose_right_bins,
     choose_right_pairs,
 )
-from vepscore.model.config import TRUNK_BIN_BP
+from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
 from vepscore.outputs import PAIR_BIN_BP, Output
 
 Pairs = Float[Array, "pairs pairs features"]

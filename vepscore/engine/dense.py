@@ -23,7 +23,7 @@ from vepscore.engine.scoring import AlleleScores, Scoring
 from vepscore.engine.settings import fixed_settings
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
-from vepscore.model.network import Embeddings, one_hot
+from vepscore.networks.alphagenome.network import Embeddings, one_hot
 from vepscore.outputs import PAIR_BIN_BP, Output
 
 

@@ -12,8 +12,8 @@ from vepscore.io.output_paths import check_output_paths
 from vepscore.io.quantiles import list_quantiles
 from vepscore.io.streams import is_stream
 from vepscore.model.checkpoint import read_defaults
-from vepscore.model.config import TRUNK_BIN_BP
 from vepscore.model.registry import checkpoint_files, resolve_checkpoint
+from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
 from vepscore.options import (
     AlleleOptions,
     ComputeOptions,

@@ -27,7 +27,7 @@ from vepscore.engine.signal_reading import (
 )
 from vepscore.engine.strand import mirror_channels
 from vepscore.genome.alignment import AlignedPositions
-from vepscore.model.network import AlphaGenome
+from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
 
 _SITE_SIZES = (16, 64, 128, 256, 512)  # junction sites per class are padded to one of these

@@ -223,7 +223,9 @@ def _open_checkpoint(
                 f"{path} is in the official layout, which does not name its tracks",
                 hint="pass --metadata FILE (textproto), or import it once with `vepscore weights import`",
             )
-        from vepscore.model.official.orbax_checkpoint import load_official  # Orbax takes a second
+        from vepscore.networks.alphagenome.official.orbax_checkpoint import (
+            load_official,  # Orbax takes a second
+        )
 
         checkpoint = load_official(
             path, options.metadata, organism=organism, dtype=precision, outputs=outputs

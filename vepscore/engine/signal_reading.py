@@ -17,7 +17,7 @@ from vepscore.contract import Junctions
 from vepscore.engine.strand import INTERBASE_OUTPUTS, OTHER_STRAND, mirror_index
 from vepscore.genome.alignment import AlignedPositions
 from vepscore.model.checkpoint import LOADED_ORGANISM
-from vepscore.model.heads import JunctionHead, choose_sites
+from vepscore.networks.alphagenome.heads import JunctionHead, choose_sites
 from vepscore.outputs import Output
 
 _CHUNK_POSITIONS = 1024  # positions that are embedded and predicted together

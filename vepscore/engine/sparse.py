@@ -24,19 +24,25 @@ from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
 
 from vepscore.contract import Scorer
 from vepscore.engine.allele_plan import AllelePlan, Group, join_pairs, plan_allele, right_bins
-from vepscore.engine.decoding import DecoderInput, WindowDecoder, bins_with_margins, split_bins, trunk_bins
-from vepscore.engine.encoding import EncodedWindow, WindowEncoder
-from vepscore.engine.pages import ABSENT, read_pages
 from vepscore.engine.preparer import ReadyAllele
 from vepscore.engine.scoring import AlleleScores, Scoring
 from vepscore.engine.settings import fixed_settings
 from vepscore.engine.signal_reading import Signals
-from vepscore.engine.window_tower import TowerInput, TowerOutput, WindowTower
 from vepscore.genome.windows import reverse_complement
 from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
-from vepscore.model.config import TRUNK_BIN_BP
-from vepscore.model.cpu_layers import use_pointwise_convolutions, use_winograd
-from vepscore.model.network import AlphaGenome
+from vepscore.model.pages import ABSENT, read_pages
+from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
+from vepscore.networks.alphagenome.cpu_layers import use_pointwise_convolutions, use_winograd
+from vepscore.networks.alphagenome.decoding import (
+    DecoderInput,
+    WindowDecoder,
+    bins_with_margins,
+    split_bins,
+    trunk_bins,
+)
+from vepscore.networks.alphagenome.encoding import EncodedWindow, WindowEncoder
+from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.networks.alphagenome.window_tower import TowerInput, TowerOutput, WindowTower
 from vepscore.outputs import PAIR_BIN_BP, Output
 
 _CACHED_WINDOWS = 2  # reference windows kept in the cache

@@ -21,8 +21,6 @@ from pydantic import Field
 from vepscore.errors import CheckpointError
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.text_file import ENCODING
-from vepscore.model.config import ModelConfig, check_fields
-from vepscore.model.layers import fold_convolutions
 from vepscore.model.loading import (
     abstract_network,
     compare_shapes,
@@ -31,10 +29,12 @@ from vepscore.model.loading import (
     set_track_means,
     stored_variables,
 )
-from vepscore.model.network import AlphaGenome
 from vepscore.model.registry import FILES, is_official, resolve_checkpoint
 from vepscore.model.stored_arrays import StoredArrays
 from vepscore.model.track_table import read_tracks, write_tracks
+from vepscore.networks.alphagenome.config import ModelConfig, check_fields
+from vepscore.networks.alphagenome.layers import fold_convolutions
+from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import MAX_WINDOW_BP, Output, Tracks
 from vepscore.schema import CLOSED, Whole, field_error, parse
 

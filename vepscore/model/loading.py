@@ -10,10 +10,10 @@ import numpy as np
 from flax import nnx
 
 from vepscore.errors import CheckpointError
-from vepscore.model.config import ModelConfig
-from vepscore.model.heads import TrackHead, TrackMean
-from vepscore.model.layers import OrganismParam, standardized_convolutions
-from vepscore.model.network import AlphaGenome
+from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.heads import TrackHead, TrackMean
+from vepscore.networks.alphagenome.layers import OrganismParam, standardized_convolutions
+from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output, Tracks
 
 STORED = nnx.Any(nnx.Param, nnx.BatchStat)  # variables of a network that a checkpoint stores

@@ -25,11 +25,11 @@ from jax.typing import ArrayLike
 
 from vepscore.engine.settings import fixed_settings
 from vepscore.genome.cache import published
-from vepscore.model.config import ModelConfig
-from vepscore.model.heads import LinearHead
-from vepscore.model.layers import fold_convolutions, unfold_convolutions
 from vepscore.model.loading import set_track_means
-from vepscore.model.network import AlphaGenome
+from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.heads import LinearHead
+from vepscore.networks.alphagenome.layers import fold_convolutions, unfold_convolutions
+from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.hard_negatives import HardNegatives
 from vepscore.train.objective import Arrays, Objective, Targets

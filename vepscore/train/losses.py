@@ -7,7 +7,7 @@ Source: Avsec et al., Nature 649:1206 (2026), Methods; google-deepmind/alphageno
 import jax
 import jax.numpy as jnp
 
-from vepscore.model.heads import SOFT_CLIP
+from vepscore.networks.alphagenome.heads import SOFT_CLIP
 from vepscore.train.labels import NO_SITE
 
 _TINY = 1e-7

@@ -21,8 +21,8 @@ from vepscore.model.checkpoint import (
     read_config,
     save_checkpoint,
 )
-from vepscore.model.heads import parameter_count
-from vepscore.model.network import AlphaGenome
+from vepscore.networks.alphagenome.heads import parameter_count
+from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.loop import Training, averaged, train
 from vepscore.train.objective import Objective

@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from vepscore.genome.annotation import Annotation
-from vepscore.model.network import AlphaGenome, Embeddings
+from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.train.segments import Segment
 
 BIN_BP = 128

@@ -14,8 +14,15 @@ import pytest
 from tests.hub_server import COMMIT, TOKEN, Hub, serving
 from tests.paths import need
 from vepscore.errors import CheckpointError
-from vepscore.model.official.downloads import RemoteFile, download, locked, reaching, refused, unreachable
-from vepscore.model.official.hub import (
+from vepscore.networks.alphagenome.official.downloads import (
+    RemoteFile,
+    download,
+    locked,
+    reaching,
+    refused,
+    unreachable,
+)
+from vepscore.networks.alphagenome.official.hub import (
     METADATA_FILES,
     METADATA_VARIABLE,
     check_online,

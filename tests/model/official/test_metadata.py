@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 
 from vepscore.errors import CheckpointError
-from vepscore.model.official.metadata import TrackMetadata, check_channels, organism_of, read_metadata
+from vepscore.networks.alphagenome.official.metadata import (
+    TrackMetadata,
+    check_channels,
+    organism_of,
+    read_metadata,
+)
 from vepscore.outputs import Output
 
 RESPONSE = r"""

@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 
 from tests.paths import need
-from vepscore.model.config import ALPHAGENOME_HEADS
-from vepscore.model.official.metadata import TrackMetadata, check_channels, organism_of, read_metadata
+from vepscore.networks.alphagenome.config import ALPHAGENOME_HEADS
+from vepscore.networks.alphagenome.official.metadata import (
+    TrackMetadata,
+    check_channels,
+    organism_of,
+    read_metadata,
+)
 from vepscore.outputs import Output
 
 FILES = {

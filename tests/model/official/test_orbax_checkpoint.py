@@ -20,11 +20,11 @@ from tests.official_checkpoint import official_arrays, write_metadata, write_off
 from tests.paths import need
 from vepscore.errors import CheckpointError, OutputError
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint, read_config, verify_checkpoint
-from vepscore.model.config import ModelConfig
 from vepscore.model.loading import abstract_network
-from vepscore.model.network import AlphaGenome
-from vepscore.model.official.names import OfficialLeaf, architecture_of, expected_leaves
-from vepscore.model.official.orbax_checkpoint import (
+from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.networks.alphagenome.official.names import OfficialLeaf, architecture_of, expected_leaves
+from vepscore.networks.alphagenome.official.orbax_checkpoint import (
     ROTARY_DTYPE,
     TERMS_NOTICE,
     import_checkpoint,

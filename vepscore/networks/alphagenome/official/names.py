@@ -12,8 +12,8 @@ from typing import Any
 
 from flax import nnx
 
-from vepscore.model.config import ModelConfig
-from vepscore.model.network import AlphaGenome
+from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 
 PARAMS, STATE = 0, 1  # positions in the pair

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from vepscore.model.config import POOLINGS, ModelConfig
-from vepscore.model.layers import ConvBlock, max_pool
+from vepscore.networks.alphagenome.config import POOLINGS, ModelConfig
+from vepscore.networks.alphagenome.layers import ConvBlock, max_pool
 
 
 class DnaEmbedder(nnx.Module):

@@ -22,7 +22,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float32
 
-from vepscore.model.layers import StandardizedConv, convolve
+from vepscore.networks.alphagenome.layers import StandardizedConv, convolve
 
 _Network = TypeVar("_Network", bound=nnx.Module)
 

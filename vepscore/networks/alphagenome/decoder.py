@@ -9,8 +9,15 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from vepscore.model.config import POOLINGS, ModelConfig
-from vepscore.model.layers import ConvBlock, LayerNorm, OrganismEmbedding, OrganismIndex, RMSBatchNorm, gelu
+from vepscore.networks.alphagenome.config import POOLINGS, ModelConfig
+from vepscore.networks.alphagenome.layers import (
+    ConvBlock,
+    LayerNorm,
+    OrganismEmbedding,
+    OrganismIndex,
+    RMSBatchNorm,
+    gelu,
+)
 
 
 class UpResBlock(nnx.Module):

@@ -1,4 +1,4 @@
-"""Encode windows into the trunk and the skips, a segment of bins at a time; see `vepscore.engine.window_segments`.
+"""Encode windows into the trunk and the skips, a segment of bins at a time; see `window_segments`.
 
 The decoder reads the skips. They are large, so only the pages that it will read are kept, already projected, in stores
 of bounded size; if a page is missing, its segment is encoded again. There are two stores, because the decoder reads the
@@ -18,8 +18,17 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
 
-from vepscore.engine.pages import ABSENT, PageStore, page_bytes
-from vepscore.engine.window_segments import (
+from vepscore.genome.windows import UNKNOWN
+from vepscore.model.pages import ABSENT, PageStore, page_bytes
+from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
+from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.networks.alphagenome.tiles import (
+    SKIP_POSITIONS,
+    encode_tiles,
+    encoder_margin_bp,
+    project_skip,
+)
+from vepscore.networks.alphagenome.window_segments import (
     BANDS,
     Band,
     BandBins,
@@ -28,15 +37,6 @@ from vepscore.engine.window_segments import (
     Tile,
     changed_bins,
     intervals_of,
-)
-from vepscore.genome.windows import UNKNOWN
-from vepscore.model.config import TRUNK_BIN_BP
-from vepscore.model.network import AlphaGenome
-from vepscore.model.tiles import (
-    SKIP_POSITIONS,
-    encode_tiles,
-    encoder_margin_bp,
-    project_skip,
 )
 
 SEGMENT_BINS = 128  # size of the reference's segments; the smallest window has as many bins

@@ -17,11 +17,16 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from vepscore.errors import CheckpointError
-from vepscore.model.config import ModelConfig
-from vepscore.model.layers import standardize
 from vepscore.model.loading import abstract_network, compare_shapes, drop_scales, stored_variables
-from vepscore.model.network import AlphaGenome
-from vepscore.model.official.names import OfficialLeaf, architecture_of, expected_leaves, official_leaf
+from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.layers import standardize
+from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.networks.alphagenome.official.names import (
+    OfficialLeaf,
+    architecture_of,
+    expected_leaves,
+    official_leaf,
+)
 from vepscore.paths import utf8_path
 
 _GROUP_BYTES = 256 * 2**20  # read at a time; Orbax needs the same amount again

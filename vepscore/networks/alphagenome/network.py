@@ -13,12 +13,12 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Float32, Integer
 
-from vepscore.model.config import ModelConfig
-from vepscore.model.decoder import FineEmbedder, OutputEmbedder, PairEmbedder, SequenceDecoder
-from vepscore.model.encoder import SequenceEncoder
-from vepscore.model.heads import Head, JunctionHead, TrackHead, create_head
-from vepscore.model.layers import OrganismEmbedding, OrganismIndex
-from vepscore.model.tower import TransformerTower
+from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.decoder import FineEmbedder, OutputEmbedder, PairEmbedder, SequenceDecoder
+from vepscore.networks.alphagenome.encoder import SequenceEncoder
+from vepscore.networks.alphagenome.heads import Head, JunctionHead, TrackHead, create_head
+from vepscore.networks.alphagenome.layers import OrganismEmbedding, OrganismIndex
+from vepscore.networks.alphagenome.tower import TransformerTower
 from vepscore.outputs import Output
 
 _HeadT = TypeVar("_HeadT", bound=Head)

@@ -14,8 +14,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Float32, Int, Shaped
 
-from vepscore.model.config import TRUNK_BIN_BP, ModelConfig
-from vepscore.model.layers import LayerNorm, RMSBatchNorm, einsum_bfloat16, mean_pool, rotate
+from vepscore.networks.alphagenome.config import TRUNK_BIN_BP, ModelConfig
+from vepscore.networks.alphagenome.layers import LayerNorm, RMSBatchNorm, einsum_bfloat16, mean_pool, rotate
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP
 
 _MAX_BINS = MAX_WINDOW_BP // TRUNK_BIN_BP
@@ -26,7 +26,7 @@ _MAX_BLOCK_QUERIES = _MAX_BLOCK_ROWS * _PAIR_FOLD
 
 
 class PositionShard:
-    """The bins of a window that one device holds: all of them, but some in `vepscore.model.sharding`."""
+    """The bins of a window that one device holds: all of them, but some in `vepscore.networks.alphagenome.sharding`."""
 
     def first_bin(self, bins: int) -> int | Int[Array, ""]:
         """Return the index of the first bin of this shard, which has `bins` bins."""

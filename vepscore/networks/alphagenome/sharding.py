@@ -14,8 +14,8 @@ from jax.sharding import AbstractMesh, Mesh, PartitionSpec
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Shaped
 
-from vepscore.model.config import TRUNK_BIN_BP
-from vepscore.model.tower import PositionShard, TransformerTower
+from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
+from vepscore.networks.alphagenome.tower import PositionShard, TransformerTower
 from vepscore.outputs import PAIR_BIN_BP
 
 POSITIONS = "positions"

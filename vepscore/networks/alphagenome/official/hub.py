@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from vepscore.errors import CheckpointError
-from vepscore.model.official.downloads import (
+from vepscore.networks.alphagenome.official.downloads import (
     RemoteFile,
     check_library,
     check_space,

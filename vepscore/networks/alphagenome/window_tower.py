@@ -15,8 +15,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Int32
 
 from vepscore.model.checkpoint import LOADED_ORGANISM
-from vepscore.model.network import AlphaGenome
-from vepscore.model.sharding import POSITIONS, position_mesh, run_tower_sharded
+from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.networks.alphagenome.sharding import POSITIONS, position_mesh, run_tower_sharded
 
 # The tower's last layer is compiled for these fractions of an alternate's bins, besides for all.
 _QUERY_FRACTIONS = (1 / 4, 1 / 2)

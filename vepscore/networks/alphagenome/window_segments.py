@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
 
-from vepscore.engine.pages import ABSENT
-from vepscore.model.config import TRUNK_BIN_BP
-from vepscore.model.tiles import SKIP_MARGIN_BINS
+from vepscore.model.pages import ABSENT
+from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
+from vepscore.networks.alphagenome.tiles import SKIP_MARGIN_BINS
 
 
 class Band(NamedTuple):

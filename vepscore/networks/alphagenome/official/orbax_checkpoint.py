@@ -13,12 +13,17 @@ from flax import nnx
 from vepscore.errors import CheckpointError, OutputError
 from vepscore.genome.cache import file_digest, published
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig, find_organism, write_checkpoint
-from vepscore.model.config import ModelConfig
 from vepscore.model.loading import fill_network, keep_outputs, set_track_means, stored_variables
-from vepscore.model.network import AlphaGenome
-from vepscore.model.official.arrays import OrbaxArrays
-from vepscore.model.official.hub import TERMS_URL
-from vepscore.model.official.metadata import TrackMetadata, check_channels, organism_of, read_metadata
+from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.networks.alphagenome.official.arrays import OrbaxArrays
+from vepscore.networks.alphagenome.official.hub import TERMS_URL
+from vepscore.networks.alphagenome.official.metadata import (
+    TrackMetadata,
+    check_channels,
+    organism_of,
+    read_metadata,
+)
 from vepscore.outputs import MAX_WINDOW_BP, Output
 
 ORGANISMS = ("human", "mouse")  # in the order of the organism-specific parameters

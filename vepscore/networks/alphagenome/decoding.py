@@ -13,12 +13,12 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Int32
 
-from vepscore.engine.pages import ABSENT, PageStore, read_pages
-from vepscore.engine.window_segments import BANDS, BandBins, Segmentation
 from vepscore.model.checkpoint import LOADED_ORGANISM
-from vepscore.model.config import TRUNK_BIN_BP
-from vepscore.model.network import AlphaGenome
-from vepscore.model.tiles import SKIP_MARGIN_BINS, TRUNK_MARGIN_BINS, decode_tiles
+from vepscore.model.pages import ABSENT, PageStore, read_pages
+from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
+from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.networks.alphagenome.tiles import SKIP_MARGIN_BINS, TRUNK_MARGIN_BINS, decode_tiles
+from vepscore.networks.alphagenome.window_segments import BANDS, BandBins, Segmentation
 
 _TILE_BINS = 2  # about the size of an exon; smaller tiles spend more on their margins than they save
 _TILES_AT_A_TIME = 12

@@ -14,8 +14,14 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float32, Int, Int32
 
-from vepscore.model.config import TRACK_RESOLUTIONS_BP, ModelConfig
-from vepscore.model.layers import OrganismIndex, OrganismLinear, OrganismParam, einsum_bfloat16, rotate
+from vepscore.networks.alphagenome.config import TRACK_RESOLUTIONS_BP, ModelConfig
+from vepscore.networks.alphagenome.layers import (
+    OrganismIndex,
+    OrganismLinear,
+    OrganismParam,
+    einsum_bfloat16,
+    rotate,
+)
 from vepscore.outputs import MAX_WINDOW_BP, SPLICE_CLASSES, Output
 
 SOFT_CLIP = 10.0
