@@ -17,12 +17,13 @@ from tests.paths import need
 
 # Check annotations, with the shapes of arrays, at run time; before these modules are imported.
 _ENGINE = (
-    *("allele_plan", "decoding", "dense", "encoding", "pages", "preparer", "scoring", "signal_reading"),
-    *("signal_scorers", "sparse", "strand", "summary", "window_segments", "window_tower"),
+    *("dense", "preparer", "scoring", "scoring_engine", "signal_reading", "signal_scorers", "sparse"),
+    *("strand", "summary"),
 )
 install_import_hook(
     [
         "vepscore.model",
+        "vepscore.networks",
         "vepscore.contract",
         "vepscore.scorers",
         *(f"vepscore.engine.{name}" for name in _ENGINE),

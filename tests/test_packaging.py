@@ -13,7 +13,7 @@ from hatchling.builders.wheel import WheelBuilder
 from tests.builders import TinyGenome, build_genome, vcf_row, write_vcf
 from tests.cli.commands import MAIN, ROOT
 from vepscore import __version__
-from vepscore.engine.plugins import list_scorers
+from vepscore.engine.scorer_plugins import list_scorers
 
 FOREIGN_SCORERS = "raise ImportError('the package scorers of somebody else')\n"
 LIST_TOP_LEVEL = """

@@ -34,7 +34,6 @@ from vepscore.outputs import Output, Tracks
 
 POSITION_SIZES = (4, 16, 512, 4096, 16_384, 65_536, 131_072, 262_144, 524_288, 1_048_576)
 GENE_SIZES = (1, 4, 16, 64, 128, 256, 1024, 4096)
-ENTRY_POINT_GROUP = "vepscore.scorers"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

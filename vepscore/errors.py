@@ -60,7 +60,7 @@ class CheckpointError(VepscoreError):
 
 
 class PluginError(VepscoreError):
-    """A scorer plug-in cannot be loaded or violates the contract."""
+    """A plug-in cannot be loaded or violates its contract."""
 
 
 class TrainingError(VepscoreError):

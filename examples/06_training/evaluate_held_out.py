@@ -26,9 +26,9 @@ from vepscore.engine.device import find_devices
 from vepscore.engine.settings import fixed_settings, set_up_process
 from vepscore.evaluate.metrics import HIGH, LOW, auprc
 from vepscore.genome.windows import UNKNOWN, reverse_complement
-from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
+from vepscore.model.checkpoint import Checkpoint, load_checkpoint
+from vepscore.model.network import LOADED_ORGANISM, one_hot
 from vepscore.networks.alphagenome.config import TRACK_RESOLUTIONS_BP
-from vepscore.networks.alphagenome.network import one_hot
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, SPLICE_CLASSES, Output
 from vepscore.train.coverage import BIN_BP, COARSE_BP
 from vepscore.train.labels import REVERSED_CLASS

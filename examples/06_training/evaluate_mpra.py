@@ -35,9 +35,9 @@ from vepscore.engine.settings import fixed_settings, set_up_process
 from vepscore.errors import UsageError
 from vepscore.evaluate.metrics import spearman
 from vepscore.genome.cache import cache_dir
-from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint, load_checkpoint
+from vepscore.model.checkpoint import Checkpoint, load_checkpoint
+from vepscore.model.network import LOADED_ORGANISM, one_hot
 from vepscore.networks.alphagenome.config import TRACK_RESOLUTIONS_BP
-from vepscore.networks.alphagenome.network import one_hot
 from vepscore.outputs import Output, Tracks
 from vepscore.train.segments import Segment, read_segments
 

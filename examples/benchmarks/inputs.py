@@ -13,7 +13,7 @@ from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import default_precision, find_devices
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scoring import Engine
-from vepscore.engine.selection import choose_scorers, needed_outputs, select_scorers
+from vepscore.engine.selection import choose_scorers, select_scorers
 from vepscore.engine.settings import set_up_process
 from vepscore.engine.sparse import SparseEngine
 from vepscore.genome.annotation import Annotation
@@ -22,6 +22,7 @@ from vepscore.genome.fasta import Reference
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.polya import PolyASites
 from vepscore.genome.windows import parse_width
+from vepscore.model.allele_plan import needed_outputs
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.model.registry import resolve_checkpoint
 from vepscore.networks.alphagenome.config import TRUNK_BIN_BP

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from tests.builders import make_records, sequences, vcf_row
-from vepscore.engine.preparer import AllelePreparer, ReadyAllele
+from vepscore.engine.preparer import AllelePreparer
+from vepscore.model.allele_plan import ReadyAllele
 
 ROWS = {
     "SNV in two genes": vcf_row("chr1", 16_000, 1, "~"),

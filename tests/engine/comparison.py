@@ -16,8 +16,9 @@ from tests.engine.alleles import ROWS, UNCHANGED, prepare
 from tests.engine.plain import Scores
 from vepscore.contract import ScoreMatrix
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.preparer import AllelePreparer, ReadyAllele
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scoring import Engine
+from vepscore.model.allele_plan import ReadyAllele
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.outputs import Output
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.builders import WINDOW_BP, TinyGenome, build_checkpoint, build_genome
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.plugins import list_scorers, load_scorers
 from vepscore.engine.preparer import AllelePreparer
+from vepscore.engine.scorer_plugins import list_scorers, load_scorers
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
 from vepscore.genome.indel_anchor import IndelAnchor

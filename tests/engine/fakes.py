@@ -6,10 +6,10 @@ import numpy as np
 
 from tests.builders import tiny_tracks
 from vepscore.contract import ScoreMatrix
-from vepscore.engine.plugins import load_scorers
-from vepscore.engine.preparer import ReadyAllele
+from vepscore.engine.scorer_plugins import load_scorers
 from vepscore.engine.scoring import AlleleScores, NotFiniteError
 from vepscore.io.records import Record
+from vepscore.model.allele_plan import ReadyAllele
 from vepscore.outputs import Output
 
 

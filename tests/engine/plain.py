@@ -18,10 +18,11 @@ import numpy as np
 from flax import nnx
 
 from tests.builders import GENES, POLYA
-from vepscore.engine.preparer import ReadyAllele
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
-from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
+from vepscore.model.allele_plan import ReadyAllele
+from vepscore.model.checkpoint import Checkpoint
+from vepscore.model.network import LOADED_ORGANISM
 from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output, Tracks
 

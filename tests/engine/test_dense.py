@@ -107,6 +107,8 @@ def batched(engine: DenseEngine) -> DenseEngine:
     """Return a copy with three windows in a pass, so that no scorer is compiled again."""
     copied = copy.copy(engine)
     copied.batch = 3
+    copied.predictor = copy.copy(engine.predictor)
+    copied.predictor._batch = 3
     return copied
 
 
@@ -115,9 +117,9 @@ def test_alt_equal_to_ref_takes_no_place_in_a_batch(
 ) -> None:
     alleles = prepare(preparer, ROWS["no gene"], UNCHANGED[0], ROWS["first base"])
     passes: list[int] = []
-    embed = batched._embed
+    embed = batched.predictor._embed
     monkeypatch.setattr(
-        batched, "_embed", lambda state, codes: (passes.append(len(codes)), embed(state, codes))[1]
+        batched.predictor, "_embed", lambda state, codes: (passes.append(len(codes)), embed(state, codes))[1]
     )
     matrices = batched.score(alleles)
     assert passes == [3, 3]

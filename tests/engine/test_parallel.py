@@ -20,12 +20,13 @@ import pytest
 from tests.builders import WINDOW_BP, build_checkpoint, build_genome, vcf_row
 from tests.engine.alleles import ROWS, prepare
 from vepscore.engine.parallel import AlleleScores, ParallelEngine, create_sparse_engine
-from vepscore.engine.plugins import load_scorers
-from vepscore.engine.preparer import AllelePreparer, ReadyAllele
+from vepscore.engine.preparer import AllelePreparer
+from vepscore.engine.scorer_plugins import load_scorers
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.sparse import SparseEngine
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
+from vepscore.model.allele_plan import ReadyAllele
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -202,7 +203,7 @@ def divide_windows(
         "different scores": len(set(map(bytes_of, expected))),
         "equal": [scores == alone for scores, alone in both],
         "devices": [devices_of(engine) for engine in parallel._engines],
-        "windows known": [len(engine._references) for engine in parallel._engines],
+        "windows known": [len(engine.predictor._references) for engine in parallel._engines],
     }
 
 
@@ -212,13 +213,13 @@ def divide_positions(
     engine = create_sparse_engine(
         checkpoint, load_scorers(AFTER_TOWER), devices=jax.devices(), divides_positions=True
     )
-    run_tower, towers = engine._tower._run, []
+    run_tower, towers = engine.predictor._tower._run, []
 
     def run(*args: Any) -> Any:
         towers.append(run_tower(*args))
         return towers[-1]
 
-    engine._tower._run = run
+    engine.predictor._tower._run = run
     found = engine.score(alleles)
     errors = [distance(values_of(found, name), values_of(expected, name)) for name in AFTER_TOWER]
     return {"towers": device_numbers(towers), "devices": devices_of(engine), "error": max(errors)}
@@ -241,7 +242,9 @@ def bytes_of(matrices: Any) -> bytes:
 
 def devices_of(engine: SparseEngine) -> list[int]:
     """Return the devices with an engine's parameters and cache, without those of a divided tower."""
-    return device_numbers(list(arrays_of({**vars(engine), "_tower": None})))
+    return device_numbers(
+        list(arrays_of({**vars(engine), "predictor": {**vars(engine.predictor), "_tower": None}}))
+    )
 
 
 def arrays_of(tree: Any) -> Iterator[jax.Array]:

@@ -11,7 +11,7 @@ import pytest
 from tests.builtin_scorers import BUILTIN
 from tests.cli.commands import ROOT, SCORER_SOURCE, install_plugin, install_scorer
 from vepscore.contract import Scorer
-from vepscore.engine.plugins import ScorerEntry, find_entries, list_scorers, load_scorer, load_scorers
+from vepscore.engine.scorer_plugins import PluginEntry, find_entries, list_scorers, load_scorer, load_scorers
 from vepscore.errors import PluginError, UsageError
 
 
@@ -26,11 +26,11 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
-def entries_named(name: str) -> list[ScorerEntry]:
+def entries_named(name: str) -> list[PluginEntry]:
     return [entry for entry in list_scorers() if entry.name == name]
 
 
-def break_scorer(folder: Path, source: str, *, name: str = "BROKEN") -> ScorerEntry:
+def break_scorer(folder: Path, source: str, *, name: str = "BROKEN") -> PluginEntry:
     (folder / "broken_module.py").write_text(source)
     install_plugin(folder, "broken-dist", {name: f"broken_module:{name}"})
     return entries_named(name)[0]
@@ -49,7 +49,7 @@ def test_builtin_scorers_come_first_and_all_by_name(plugins: Path) -> None:
 
 def test_listing_imports_no_scorer() -> None:
     program = (
-        "import sys; from vepscore.engine.plugins import list_scorers; list_scorers();"
+        "import sys; from vepscore.engine.scorer_plugins import list_scorers; list_scorers();"
         "print([name for name in sys.modules if f'{name}.'.startswith(('vepscore.scorers.', 'jax.'))])"
     )
     found = subprocess.run(

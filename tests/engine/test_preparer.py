@@ -20,11 +20,12 @@ from tests.builders import (
     vcf_row,
 )
 from vepscore.contract import PolyASite
-from vepscore.engine.plugins import load_scorers
-from vepscore.engine.preparer import AllelePreparer, PreparedAllele, ReadyAllele
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele
+from vepscore.engine.scorer_plugins import load_scorers
 from vepscore.errors import GenomeError
 from vepscore.genome.alleles import Status
 from vepscore.genome.fasta import Reference
+from vepscore.model.allele_plan import ReadyAllele
 from vepscore.options.option_types import MismatchPolicy
 
 LIMIT_BP = WINDOW_BP // 4

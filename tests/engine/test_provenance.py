@@ -9,9 +9,9 @@ import pytest
 import vepscore
 from tests.builders import TinyGenome
 from tests.engine.jobs import tiny_job
-from vepscore.engine.plugins import load_scorers
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.provenance import describe_run, match_scores
+from vepscore.engine.scorer_plugins import load_scorers
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.io.run_metadata import RunMetadata
 from vepscore.model.checkpoint import Checkpoint

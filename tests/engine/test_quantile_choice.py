@@ -18,12 +18,12 @@ from tests.engine.jobs import output_files, path_of, paths_of, renamed, tiny_job
 from tests.io.samples import read_all
 from vepscore.engine.calibration import calibrate
 from vepscore.engine.job import Job
-from vepscore.engine.plugins import load_scorers
 from vepscore.engine.prediction import Prediction, predict_signals
 from vepscore.engine.quantile_choice import find_quantiles, match_composite
 from vepscore.engine.run_job import run_job
 from vepscore.engine.saturation import run_saturation
 from vepscore.engine.scored_records import RunCounts
+from vepscore.engine.scorer_plugins import load_scorers
 from vepscore.errors import CheckpointError, InputError, OutputError, UsageError
 from vepscore.genome.alleles import AlleleKind, Status
 from vepscore.genome.indel_anchor import IndelAnchor

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from tests.builders import make_records, tiny_tracks, vcf_row
-from vepscore.engine.preparer import AllelePreparer, ReadyAllele
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scoring import AlleleScores, NotFiniteError
 from vepscore.engine.session import RetryingEngine
+from vepscore.model.allele_plan import ReadyAllele
 
 
 class Failing:

@@ -13,15 +13,16 @@ import pytest
 
 from tests.builders import WINDOW_BP, make_records, vcf_row
 from tests.engine.fakes import Counting, FakeEngine
-from vepscore.engine.plugins import load_scorers
-from vepscore.engine.preparer import AllelePreparer, ReadyAllele
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scored_records import RunCounts, score_records, write_results
+from vepscore.engine.scorer_plugins import load_scorers
 from vepscore.engine.scoring import AlleleScores
 from vepscore.errors import GenomeError, InputError
 from vepscore.genome.alleles import Status
 from vepscore.io.journal import open_journal
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult
+from vepscore.model.allele_plan import ReadyAllele
 from vepscore.options.option_types import MismatchPolicy
 
 SNV = vcf_row("chr1", 16_000, 1, "~")

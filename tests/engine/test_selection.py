@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from vepscore.contract import Scorer
-from vepscore.engine.plugins import list_scorers, load_scorers
+from vepscore.engine.scorer_plugins import list_scorers, load_scorers
 from vepscore.engine.selection import (
     ON_REQUEST,
     Choice,

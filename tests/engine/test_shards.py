@@ -7,8 +7,8 @@ import pytest
 
 from tests.builders import make_records, vcf_row
 from vepscore.engine.job_source import estimate_work, records_of
-from vepscore.engine.plugins import load_scorers
 from vepscore.engine.preparer import AllelePreparer
+from vepscore.engine.scorer_plugins import load_scorers
 from vepscore.options.option_types import Shard
 
 SNV = vcf_row("chr1", 10_000, 1, "~")

@@ -19,12 +19,14 @@ from tests.engine.comparison import (
 )
 from vepscore.contract import ScoreMatrix
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.preparer import AllelePreparer, ReadyAllele
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.sparse import SparseEngine
 from vepscore.genome.indel_anchor import IndelAnchor
+from vepscore.model.allele_plan import ReadyAllele
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.model.pages import PageStore
+from vepscore.networks.alphagenome.sparse_predictor import SparsePredictor
 from vepscore.networks.alphagenome.window_segments import changed_bins, intervals_of
 from vepscore.outputs import Output
 
@@ -183,7 +185,7 @@ def test_each_window_of_an_indel_is_decoded_on_its_own_side_only(
     decoded = []
     for each in (preparer, both_preparer):
         (allele,) = prepare(each, ROWS["insertion"])
-        with counted(sparse._decoder, "decode") as calls:
+        with counted(sparse.predictor._decoder, "decode") as calls:
             score_afresh(sparse, [allele])
         decoded.append([set(bins.tolist()) for _, bins, _ in calls])
     (once,), (left, right) = decoded
@@ -205,9 +207,9 @@ def test_scores_do_not_depend_on_what_was_scored_before(
 
 def test_cleared_cache_holds_nothing(sparse: SparseEngine, preparer: AllelePreparer) -> None:
     alleles = prepare(preparer, *IN_TURN[:3])
-    stores = [sparse._decoder.store, *sparse._encoder.stores]
+    stores = [sparse.predictor._decoder.store, *sparse.predictor._encoder.stores]
     free = [store.free for store in stores]
-    with counted(sparse._encoder, "_encode") as encoded:
+    with counted(sparse.predictor._encoder, "_encode") as encoded:
         score_one_by_one(sparse, alleles)
         calls = len(encoded)
         sparse.clear_cache()
@@ -223,11 +225,12 @@ def test_small_store_changes_no_byte(
     alleles = prepare(wide_preparer, *IN_TURN)
     expected = score_one_by_one(wide, alleles)
     wide.clear_cache()
-    with monkeypatch.context() as patch, counted(wide._encoder, "_encode") as encoded:
-        patch.setattr(wide._encoder, "stores", [shrunken(store, 80) for store in wide._encoder.stores])
+    with monkeypatch.context() as patch, counted(wide.predictor._encoder, "_encode") as encoded:
+        encoder = wide.predictor._encoder
+        patch.setattr(encoder, "stores", [shrunken(store, 80) for store in encoder.stores])
         assert score_one_by_one(wide, alleles) == expected
         wide.clear_cache()  # before its pages are looked up in the other stores
-        assert [store.free for store in wide._encoder.stores] == [80, 80]
+        assert [store.free for store in wide.predictor._encoder.stores] == [80, 80]
     assert len(encoded) > 40
 
 
@@ -236,7 +239,10 @@ def test_alts_and_neighbours_share_the_reference(sparse: SparseEngine, preparer:
     aligned = dataclasses.replace(preparer, align_bp=2048)
     alleles = prepare(aligned, vcf_row("chr1", 9_300, 1, "~", "~GG"), *BETWEEN_GENES)
     assert len({allele.site.window for allele in alleles}) == 1
-    with counted(sparse._encoder, "_encode") as encoded, counted(sparse._tower, "_run") as towers:
+    with (
+        counted(sparse.predictor._encoder, "_encode") as encoded,
+        counted(sparse.predictor._tower, "_run") as towers,
+    ):
         score_one_by_one(sparse, alleles[:1] + alleles[2:])
     sizes = [len(codes) // 128 - 8 for _, _, codes, *_ in encoded]
     assert sizes.count(128) == 1 + 1  # the second time for pages beside those of the first variant
@@ -250,9 +256,9 @@ def test_neighbours_find_the_reference_decoded(sparse: SparseEngine, preparer: A
     alleles = prepare(aligned, *(vcf_row("chr1", position, 1, "~") for position in (9_300, 9_900, 10_200)))
     assert len({allele.site.window for allele in alleles}) == 1
     score_one_by_one(sparse, alleles[:2])
-    (reference,) = sparse._references.values()
+    (reference,) = sparse.predictor._references.values()
     decoded = reference.rows.copy()
-    with counted(sparse._decoder, "_decode") as calls:
+    with counted(sparse.predictor._decoder, "_decode") as calls:
         score_one_by_one(sparse, alleles[2:])
     assert not any(trunk is reference.tower.trunk for _, trunk, *_ in calls)
     assert {len(first_bins) for _, _, _, first_bins, _ in calls} <= {4, 8, 12}
@@ -264,7 +270,7 @@ def test_last_layer_of_the_tower_runs_where_it_is_read(
 ) -> None:
     """For an alternate, it runs in a quarter or half of the bins."""
     alleles = prepare(wide_preparer, *IN_TURN)
-    with counted(wide._tower, "_run") as towers:
+    with counted(wide.predictor._tower, "_run") as towers:
         score_one_by_one(wide, alleles)
     bins = len(alleles[0].reference_codes) // 128
     sizes = [None if query_bins is None else len(query_bins) for _, _, query_bins in towers]
@@ -279,7 +285,7 @@ def test_overlapping_windows_share_tiles(wide: SparseEngine, wide_preparer: Alle
     assert right.site.window.start0 - left.site.window.start0 == 16_384
     (alone,) = score_one_by_one(wide, [right])
     score_afresh(wide, [left])
-    with counted(wide._encoder, "_encode") as encoded:
+    with counted(wide.predictor._encoder, "_encode") as encoded:
         assert score_one_by_one(wide, [right]) == [alone]
     first_bins = {int(first) for _, _, codes, first, *_ in encoded if len(codes) > 10_000}
     assert first_bins == {
@@ -328,12 +334,12 @@ def test_alt_equal_to_ref_costs_the_reference_alone(
     alleles = prepare(preparer, row)
     alone = [score_afresh(sparse, [allele])[0] for allele in alleles]
     sparse.clear_cache()
-    with counted(sparse._tower, "_run") as towers:
+    with counted(sparse.predictor._tower, "_run") as towers:
         assert score_one_by_one(sparse, prepare(preparer, UNCHANGED[0])) != []
     assert len(towers) == 1
     sparse.clear_cache()
     monkeypatch.setattr(sparse, "batch", 3)
-    with counted(sparse._tower, "_run") as towers:
+    with counted(sparse.predictor._tower, "_run") as towers:
         assert [bytes_of(matrices) for matrices in sparse.score(alleles)] == alone
     assert len(towers) == 1 + 2
 
@@ -342,8 +348,8 @@ def test_bin_missing_from_the_plan_fails_the_allele(
     sparse: SparseEngine, preparer: AllelePreparer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the plan misses a bin, the allele fails: no stale value is read."""
-    bins = SparseEngine._decoded_bins
-    monkeypatch.setattr(SparseEngine, "_decoded_bins", lambda *args: bins(*args)[1:])
+    bins = SparsePredictor._decoded_bins
+    monkeypatch.setattr(SparsePredictor, "_decoded_bins", lambda *args: bins(*args)[1:])
     (result,) = sparse.score(prepare(preparer, ROWS["SNV in two genes"]))
     assert isinstance(result, NotFiniteError)
 

@@ -15,14 +15,15 @@ from tests.engine.comparison import assert_scores_close, score_in_batches, score
 from tests.engine.plain import COUNTERPARTS, PlainScorer, Scores
 from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site, pad_positions
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.plugins import load_scorers
-from vepscore.engine.preparer import AllelePreparer, ReadyAllele
+from vepscore.engine.preparer import AllelePreparer
+from vepscore.engine.scorer_plugins import load_scorers
 from vepscore.errors import CheckpointError
 from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
 from vepscore.genome.polya import PolyASites
 from vepscore.genome.windows import Window, allele_sequences
+from vepscore.model.allele_plan import ReadyAllele
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.outputs import Output, Tracks
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.io.samples import MYGENE, tracks_of
 from vepscore.contract import ScoreMatrix
-from vepscore.engine.plugins import load_scorers
+from vepscore.engine.scorer_plugins import load_scorers
 from vepscore.engine.summary import summarize_details, summarize_fields
 from vepscore.genome.annotation import Gene
 from vepscore.outputs import Output

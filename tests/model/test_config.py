@@ -8,13 +8,13 @@ from flax import nnx
 
 from tests.model.tiny import CONFIG
 from vepscore.errors import CheckpointError
+from vepscore.model.loading import parameter_count
 from vepscore.networks.alphagenome.config import (
     ALPHAGENOME_HEADS,
     TRACK_RESOLUTIONS_BP,
     ModelConfig,
     check_fields,
 )
-from vepscore.networks.alphagenome.heads import parameter_count
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.schema import parse

@@ -6,7 +6,8 @@ import pytest
 from flax import nnx
 
 from tests.model.tiny import CONFIG
-from vepscore.networks.alphagenome.heads import JunctionHead, TrackHead, TrackMean, choose_sites, create_head
+from vepscore.engine.signal_reading import choose_sites
+from vepscore.networks.alphagenome.heads import JunctionHead, TrackHead, TrackMean, create_head
 from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output
 

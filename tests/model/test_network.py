@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 
 from tests.model.tiny import CONFIG, WINDOW_BP, embed, random_codes, tiny_network
-from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings, one_hot
+from vepscore.model.network import one_hot
+from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output
 
 

@@ -11,10 +11,11 @@ import pytest
 from flax import nnx
 
 from tests.paths import need
-from vepscore.model.checkpoint import LOADED_ORGANISM
+from vepscore.engine.signal_reading import choose_sites
+from vepscore.model.network import LOADED_ORGANISM, one_hot
 from vepscore.networks.alphagenome.config import TRACK_RESOLUTIONS_BP, ModelConfig
-from vepscore.networks.alphagenome.heads import TrackHead, choose_sites
-from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings, one_hot
+from vepscore.networks.alphagenome.heads import TrackHead
+from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.networks.alphagenome.official.orbax_checkpoint import load_official
 from vepscore.outputs import Output
 

@@ -10,11 +10,11 @@ from flax import nnx
 
 from tests.model.tiny import CONFIG, create_random, random_codes
 from vepscore.genome.windows import UNKNOWN
+from vepscore.model.network import one_hot
 from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
 from vepscore.networks.alphagenome.cpu_layers import WinogradConv, use_winograd
 from vepscore.networks.alphagenome.encoder import SequenceEncoder
 from vepscore.networks.alphagenome.layers import fold_convolutions
-from vepscore.networks.alphagenome.network import one_hot
 from vepscore.networks.alphagenome.tiles import encode_tiles, encoder_margin_bp
 
 TILE_BINS = 4

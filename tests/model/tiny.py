@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from vepscore.model.network import one_hot
 from vepscore.networks.alphagenome.config import ModelConfig
-from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings, one_hot
+from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output, Tracks
 
 Module = TypeVar("Module", bound=nnx.Module)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from vepscore.networks.alphagenome.network import AlphaGenome, one_hot
+from vepscore.model.network import one_hot
+from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.hard_negatives import HardNegatives
 from vepscore.train.recipe import Sampling, read_recipe

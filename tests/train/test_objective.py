@@ -10,7 +10,8 @@ import pytest
 from flax import nnx
 
 from vepscore.genome.windows import reverse_complement
-from vepscore.networks.alphagenome.network import AlphaGenome, one_hot
+from vepscore.model.network import one_hot
+from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.loop import Training, _target_function
 from vepscore.train.objective import Objective, Targets

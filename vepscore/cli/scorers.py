@@ -10,7 +10,7 @@ from vepscore.errors import PluginError
 
 if TYPE_CHECKING:
     from vepscore.contract import Scorer
-    from vepscore.engine.plugins import ScorerEntry
+    from vepscore.engine.scorer_plugins import PluginEntry
 
 _BROKEN = "broken: "
 
@@ -28,7 +28,7 @@ def scorers(name: Name = None, check: Check = False, plain: Plain = False) -> No
 
     Listing imports none of them. Columns: name, origin, module, and a remark if there is one.
     """
-    from vepscore.engine.plugins import find_entries, list_scorers
+    from vepscore.engine.scorer_plugins import find_entries, list_scorers
 
     if name is not None:
         _show(find_entries([name])[0])
@@ -44,12 +44,12 @@ def scorers(name: Name = None, check: Check = False, plain: Plain = False) -> No
         raise typer.Exit(PluginError.exit_status)
 
 
-def _remark(entry: "ScorerEntry") -> str:
+def _remark(entry: "PluginEntry") -> str:
     return f"shadowed by {entry.shadowed_by}" if entry.shadowed_by else ""
 
 
-def _check(entry: "ScorerEntry") -> str:
-    from vepscore.engine.plugins import load_scorer
+def _check(entry: "PluginEntry") -> str:
+    from vepscore.engine.scorer_plugins import load_scorer
 
     try:
         load_scorer(entry)
@@ -58,8 +58,8 @@ def _check(entry: "ScorerEntry") -> str:
     return _remark(entry) or "ok"
 
 
-def _show(entry: "ScorerEntry") -> None:
-    from vepscore.engine.plugins import load_scorer
+def _show(entry: "PluginEntry") -> None:
+    from vepscore.engine.scorer_plugins import load_scorer
 
     scorer = load_scorer(entry)
     print_fields(

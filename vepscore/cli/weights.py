@@ -15,7 +15,6 @@ from vepscore.cli.weights_import import import_weights
 
 if TYPE_CHECKING:
     from vepscore.model.checkpoint import CheckpointConfig
-    from vepscore.networks.alphagenome.config import ModelConfig
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +85,7 @@ def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str
     from vepscore.model.checkpoint import checkpoint_digest
 
     yield "checkpoint", config.name
-    yield "parameters", f"{_count_parameters(config.architecture):,}"
+    yield "parameters", f"{_count_parameters(config):,}"
     yield "default window", f"{config.window_bp:,} bp"
     yield "default indel anchor", str(config.indel_anchor)
     yield "default scorers", ", ".join(config.scorers) if config.scorers else "all that can run"
@@ -133,9 +132,9 @@ def _words(key: str) -> str:
     return key.replace("_", " ") if key.isidentifier() else key
 
 
-def _count_parameters(architecture: "ModelConfig") -> int:
+def _count_parameters(config: "CheckpointConfig") -> int:
     """Count the parameters of a network without creating it."""
-    from vepscore.model.loading import abstract_network
-    from vepscore.networks.alphagenome.heads import parameter_count
+    from vepscore.model.family import abstract_network, find_family
+    from vepscore.model.loading import parameter_count
 
-    return parameter_count(abstract_network(architecture, folded=False))
+    return parameter_count(abstract_network(find_family(config.family), config.architecture))

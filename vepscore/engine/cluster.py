@@ -14,10 +14,10 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vepscore.engine.job import Job
-from vepscore.engine.plugins import load_scorers
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.provenance import describe_files
 from vepscore.engine.scored_records import score_records
+from vepscore.engine.scorer_plugins import load_scorers
 from vepscore.engine.scoring import Engine
 from vepscore.engine.session import SessionInfo, open_preparer, open_session
 from vepscore.engine.settings import set_up_process

@@ -1,97 +1,72 @@
 """The dense engine: a full forward pass for each window of a variant's alleles, and heads where scorers read.
 
-It is the reference implementation, used to test the sparse engine. It computes the whole trunk, tower and decoder, and
-shares nothing between windows. Heads are pointwise, so evaluating them only where scorers read changes no number.
+It works with any network, and is the reference implementation that the sparse engine is tested with: it shares nothing
+between windows. Heads are pointwise, so evaluating them only where scorers read changes no number.
 
 A window on the minus strand is given to the network as its reverse complement; see `vepscore.engine.strand`.
 """
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from vepscore.contract import Scorer
-from vepscore.engine.allele_plan import AllelePlan, join_pairs, plan_allele, right_bins
-from vepscore.engine.preparer import ReadyAllele
-from vepscore.engine.scoring import AlleleScores, Scoring
-from vepscore.engine.settings import fixed_settings
+from vepscore.engine.scoring_engine import ScoringEngine
 from vepscore.genome.windows import reverse_complement
-from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
-from vepscore.networks.alphagenome.network import Embeddings, one_hot
-from vepscore.outputs import PAIR_BIN_BP, Output
+from vepscore.model.allele_plan import AllelePlan
+from vepscore.model.checkpoint import Checkpoint
+from vepscore.model.network import LOADED_ORGANISM, Network, one_hot
+from vepscore.model.predictor import Readers
+from vepscore.outputs import Output
 
 
-class DenseReader(NamedTuple):
-    """All embeddings of an allele's windows, end to end, without a batch axis; one pair embedding for all windows."""
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["embeddings"], meta_fields=["width_bp"])
+@dataclasses.dataclass(frozen=True)
+class DenseReader:
+    """All embeddings of an allele's windows, end to end, without a batch axis."""
 
-    embeddings: Embeddings
-
-    @property
-    def width_bp(self) -> int:
-        """Width of a window."""
-        return len(self.embeddings.pair) * PAIR_BIN_BP
+    embeddings: Any
+    width_bp: int  # of a window
 
     def read(self, network: Any, output: Output, index: Int[Array, "*positions"]) -> Float[Array, "..."]:
         """Return the embeddings that `output` reads, at its bins `index`."""
-        return self.embeddings.of(output)[index]
+        return network.select(self.embeddings, output)[index]
 
 
-class DenseEngine:
-    """Scores alleles with one checkpoint.
+class DensePredictor:
+    """Runs a network over whole windows.
 
     Args:
-        checkpoint: the network and its tracks.
-        scorers: the scorers of the run.
-        rotary_dtype: dtype of the tower's rotary tables, "float32" or "bfloat16".
+        network: the network, on its device.
         batch: number of windows in one forward pass.
-        strand: the strand of the windows that the network reads, "+" or "-"; scores are in coordinates of the plus
-            strand in either case.
-
-    Raises:
-        CheckpointError: on "-", the tracks of an output that is read do not come in pairs of strands.
+        reverse: give the network the windows' minus strand.
     """
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        scorers: Sequence[Scorer],
-        *,
-        rotary_dtype: str = "float32",
-        batch: int = 1,
-        strand: str = "+",
-    ) -> None:
-        self._reverse = {"+": False, "-": True}[strand]
-        self.scorers = tuple(scorers)
-        self.tracks = checkpoint.tracks
-        self._scoring = Scoring(checkpoint.network, checkpoint.tracks, scorers, reverse=self._reverse)
-        self.batch = batch
-        self._precision, self._device = checkpoint.network.dtype.name, checkpoint.network.device
-        graph, self._state = nnx.split(checkpoint.network)
-        self._embed = jax.jit(functools.partial(_embed, graph, jnp.dtype(rotary_dtype)))
-        self._embed_joined = jax.jit(functools.partial(_embed_joined, graph, jnp.dtype(rotary_dtype)))
+    def __init__(self, network: Network, *, batch: int, reverse: bool) -> None:
+        self._network, self._batch, self._reverse = network, batch, reverse
+        graph, self._state = nnx.split(network)
+        self._embed = jax.jit(functools.partial(_embed, graph))
+        self._embed_joined = jax.jit(functools.partial(_embed_joined, graph))
 
-    def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
-        """Return the score matrices of each of at most `batch` alleles, in the order of the scorers."""
-        with fixed_settings(self._precision, self._device):
-            return self._score_batch(alleles)
-
-    def _score_batch(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
-        references = self._embed_all([allele.reference_codes for allele in alleles])
-        whole = [allele for allele in alleles if not allele.site.joins_windows]
+    def read(self, plans: Sequence[AllelePlan]) -> Iterator[Readers]:
+        """Yield the readers of each allele, in order."""
+        references = self._embed_all([plan.allele.reference_codes for plan in plans])
+        whole = [plan.allele for plan in plans if not self._joins(plan)]
         alternates = iter(self._embed_all([codes for allele in whole for codes in allele.alternates]))
-        results: list[AlleleScores] = []
-        for allele, reference in zip(alleles, references, strict=True):
-            plan = plan_allele(allele, self.scorers)
-            alternate = self._alternate(plan, reference, alternates)
-            predict = functools.partial(self._scoring.predict, reader=reference, alternate=False)
-            results.append(self._scoring.score(plan, reference, alternate, predict))
-        return results
+        for plan, reference in zip(plans, references, strict=True):
+            yield Readers(reference, self._alternate(plan, reference, alternates), keeps_reference=False)
+
+    def clear_cache(self) -> None:
+        """Do nothing: nothing is kept."""
+
+    def _joins(self, plan: AllelePlan) -> bool:
+        return self._network.joins_windows and plan.allele.site.joins_windows
 
     def _alternate(
         self, plan: AllelePlan, reference: DenseReader, alternates: Iterator[DenseReader]
@@ -100,19 +75,15 @@ class DenseEngine:
         allele = plan.allele
         if allele.changes_nothing:
             return reference
-        if allele.site.joins_windows:
+        if self._joins(plan):
             codes = np.stack([self._seen(window) for window in allele.alternates])
-            return self._embed_joined(self._state, codes, right_bins(plan, reverse=self._reverse))
+            seam = self._network.seam(plan, reverse=self._reverse)
+            return DenseReader(self._embed_joined(self._state, codes, seam), reference.width_bp)
         if not allele.site.has_two_windows:
             return next(alternates)
         left, right = (next(alternates).embeddings for _ in allele.alternates)
-        return DenseReader(
-            Embeddings(
-                bp1=jnp.concatenate([left.bp1, right.bp1]),
-                bp128=jnp.concatenate([left.bp128, right.bp128]),
-                pair=join_pairs(left.pair, right.pair, plan, reverse=self._reverse),
-            )
-        )
+        joined = self._network.join(left, right, plan, reverse=self._reverse)
+        return DenseReader(joined, reference.width_bp)
 
     def _seen(self, codes: UInt8[np.ndarray, " bases"]) -> UInt8[np.ndarray, " bases"]:
         """Return the window as the network sees it."""
@@ -122,38 +93,44 @@ class DenseEngine:
         """Return the embeddings of each window; `batch` windows go through the network together."""
         windows = [self._seen(window) for window in codes]
         readers: list[DenseReader] = []
-        for first in range(0, len(windows), self.batch):
-            chunk = windows[first : first + self.batch]
-            filled = np.stack(chunk + [chunk[-1]] * (self.batch - len(chunk)))
-            readers += self._embed(self._state, filled)[: len(chunk)]
+        for first in range(0, len(windows), self._batch):
+            chunk = windows[first : first + self._batch]
+            filled = np.stack(chunk + [chunk[-1]] * (self._batch - len(chunk)))
+            embedded = self._embed(self._state, filled)[: len(chunk)]
+            readers += [DenseReader(embeddings, filled.shape[1]) for embeddings in embedded]
         return readers
 
 
-def _embed(
-    graph: nnx.GraphDef, rotary_dtype: jnp.dtype, state: nnx.State, codes: UInt8[Array, "batch bases"]
-) -> list[DenseReader]:
+class DenseEngine(ScoringEngine):
+    """Scores alleles with full forward passes.
+
+    Args:
+        checkpoint: the network and its tracks.
+        scorers: the scorers of the run.
+        batch: number of windows in one forward pass, and of alleles that it works on together.
+        strand: the strand of the windows that the network reads, "+" or "-"; scores are in coordinates of the plus
+            strand in either case.
+
+    Raises:
+        CheckpointError: on "-", the tracks of an output that is read do not come in pairs of strands.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, scorers: Sequence[Scorer], *, batch: int = 1, strand: str = "+"
+    ) -> None:
+        reverse = {"+": False, "-": True}[strand]
+        predictor = DensePredictor(checkpoint.network, batch=batch, reverse=reverse)
+        super().__init__(checkpoint, checkpoint.network, predictor, scorers, batch=batch, reverse=reverse)
+
+
+def _embed(graph: nnx.GraphDef, state: nnx.State, codes: UInt8[Array, "batch bases"]) -> list[Any]:
     """Return the embeddings of each window, without a batch axis."""
     network = nnx.merge(graph, state)
-    dtype = network.dtype
-    embeddings = network(one_hot(codes, dtype), LOADED_ORGANISM, rotary_dtype=rotary_dtype)
-    return [DenseReader(jax.tree.map(lambda x, i=i: x[i], embeddings)) for i in range(codes.shape[0])]
+    embeddings = network.embed(one_hot(codes, network.dtype), LOADED_ORGANISM)
+    return [jax.tree.map(lambda x, i=i: x[i], embeddings) for i in range(codes.shape[0])]
 
 
-def _embed_joined(
-    graph: nnx.GraphDef,
-    rotary_dtype: jnp.dtype,
-    state: nnx.State,
-    codes: UInt8[Array, "2 bases"],
-    is_right: Bool[Array, " window"],
-) -> DenseReader:
-    """Return the embeddings of an alternate whose two windows are joined; `is_right` tells whose bins to use."""
+def _embed_joined(graph: nnx.GraphDef, state: nnx.State, codes: UInt8[Array, "2 bases"], seam: Any) -> Any:
+    """Return the embeddings of an alternate whose two windows are joined at the seam."""
     network = nnx.merge(graph, state)
-    dna = one_hot(codes, network.dtype)
-    embeddings = network.embed_joined(dna, is_right, LOADED_ORGANISM, rotary_dtype=rotary_dtype)
-    return DenseReader(
-        Embeddings(
-            bp1=jnp.concatenate(list(embeddings.bp1)),
-            bp128=jnp.concatenate([embeddings.bp128[0]] * 2),
-            pair=embeddings.pair[0],
-        )
-    )
+    return network.embed_joined(one_hot(codes, network.dtype), seam, LOADED_ORGANISM)

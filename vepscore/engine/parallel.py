@@ -15,9 +15,9 @@ from typing import Any
 import jax
 
 from vepscore.contract import Scorer
-from vepscore.engine.preparer import ReadyAllele
 from vepscore.engine.scoring import AlleleScores, Engine
-from vepscore.engine.sparse import SparseEngine, with_fast_products
+from vepscore.engine.sparse import SparseEngine
+from vepscore.model.allele_plan import ReadyAllele
 from vepscore.model.checkpoint import Checkpoint
 
 # Number of alleles of one window that an engine is given at a time. With more, engines would be idle if many alleles
@@ -46,9 +46,9 @@ def create_sparse_engine(
         CheckpointError: see `SparseEngine`.
     """
     if divides_positions and len(devices) > 1:
-        return SparseEngine(checkpoint, scorers, tower_devices=devices, **options)
+        return SparseEngine(checkpoint, scorers, window_devices=devices, **options)
     # Convert the network once, not once per engine.
-    checkpoint = dataclasses.replace(checkpoint, network=with_fast_products(checkpoint.network))
+    checkpoint = dataclasses.replace(checkpoint, network=checkpoint.network.optimized())
     engines = [SparseEngine(checkpoint, scorers, device=device, **options) for device in devices]
     return ParallelEngine(engines) if len(engines) > 1 else engines[0]
 

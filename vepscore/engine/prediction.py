@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vepscore.engine.job import Job, list_inputs, resolve_defaults
-from vepscore.engine.preparer import AllelePreparer, ReadyAllele, RefusedAllele, check_within, window_text
+from vepscore.engine.preparer import AllelePreparer, RefusedAllele, check_within, window_text
 from vepscore.engine.scoring import NotFiniteError
 from vepscore.engine.session import open_preparer, open_session
 from vepscore.engine.signal_scorers import SIGNALS, RegionSignal, context_window, join_pieces, read_region
@@ -22,6 +22,7 @@ from vepscore.io.atomic import check_folder, created_folder
 from vepscore.io.output_paths import check_output_paths
 from vepscore.io.signal_files import RegionSignals, WrittenFile, list_signal_files, write_signals
 from vepscore.io.streams import STDOUT
+from vepscore.model.allele_plan import ReadyAllele
 from vepscore.outputs import Output, Tracks
 
 log = logging.getLogger(__name__)

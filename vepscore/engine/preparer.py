@@ -4,10 +4,6 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterator
-from typing import ClassVar
-
-import numpy as np
-from jaxtyping import UInt8
 
 from vepscore.contract import GeneSite, PolyASite, Scorer, Site
 from vepscore.errors import GenomeError, UsageError
@@ -26,31 +22,13 @@ from vepscore.genome.windows import (
     window_around,
 )
 from vepscore.io.records import Record, variant_record
+from vepscore.model.allele_plan import ReadyAllele
 from vepscore.options.option_types import MismatchPolicy
 
 MAX_N_FRACTION = 0.9
 _MIN_WINDOW_TO_ALLELE = 4  # a window must be at least this many times as wide as an allele
 _SHOWN_BASES = 20
 _classify_ref = functools.lru_cache(maxsize=1)(classify_text)  # cached for a record with many ALTs
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ReadyAllele:
-    """One ALT of a record that can be scored."""
-
-    alt: str  # as the VCF has it
-    n_fraction: float  # fraction of the reference window that is N
-    site: Site
-    reference_codes: UInt8[np.ndarray, " window"]
-    # One window, or two (left- and right-anchored); none if the alternate equals the reference, as for ALT equal to
-    # REF, or for a region without a variant.
-    alternates: tuple[UInt8[np.ndarray, " window"], ...]
-    status: ClassVar[Status] = Status.OK
-
-    @property
-    def changes_nothing(self) -> bool:
-        """Whether the alternate equals the reference."""
-        return not self.alternates
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vepscore.engine.job import Job, resolve_defaults
-from vepscore.engine.plugins import list_scorers, load_scorers
 from vepscore.engine.run_job import JobReport, Observe, run_job
+from vepscore.engine.scorer_plugins import list_scorers, load_scorers
 from vepscore.engine.summary import COMPOSITE_WEIGHTS
 from vepscore.errors import UsageError
 from vepscore.genome.cache import cache_dir

@@ -9,13 +9,14 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from vepscore.contract import Scorer
-from vepscore.engine.preparer import AllelePreparer, PreparedAllele, ReadyAllele, RefusedAllele
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele, RefusedAllele
 from vepscore.engine.scoring import AlleleScores, Engine, NotFiniteError
 from vepscore.engine.summary import summarize_details, summarize_fields
 from vepscore.genome.alleles import Status
 from vepscore.io.journal import Journal
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
+from vepscore.model.allele_plan import ReadyAllele
 
 _MAX_CHUNK_RECORDS = 1000  # records in a chunk, if few of their alleles can be scored
 _MAX_CHUNK_BYTES = 1 << 24  # bytes of the lines of a chunk

@@ -15,19 +15,12 @@ from flax import nnx
 from jaxtyping import Array, Bool
 
 from vepscore.contract import Junctions, ScoreMatrix, Scorer, padded_size
-from vepscore.engine.allele_plan import AllelePlan, Group, Request
-from vepscore.engine.preparer import ReadyAllele
-from vepscore.engine.selection import needed_outputs
-from vepscore.engine.signal_reading import (
-    Reader,
-    Signals,
-    choose_junction_sites,
-    count_junctions,
-    predict_signals,
-)
+from vepscore.engine.signal_reading import Signals, choose_junction_sites, count_junctions, predict_signals
 from vepscore.engine.strand import mirror_channels
 from vepscore.genome.alignment import AlignedPositions
-from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.model.allele_plan import AllelePlan, Group, ReadyAllele, Request, needed_outputs
+from vepscore.model.network import Network
+from vepscore.model.predictor import Reader
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
 
 _SITE_SIZES = (16, 64, 128, 256, 512)  # junction sites per class are padded to one of these
@@ -74,25 +67,25 @@ class Scoring:
 
     def __init__(
         self,
-        network: AlphaGenome,
+        network: Network,
         tracks: Mapping[Output, Tracks],
         scorers: Sequence[Scorer],
         *,
         reverse: bool,
     ) -> None:
         self.tracks = tracks
-        config = network.config
-        network = nnx.merge(*nnx.split(network))
-        network.heads = nnx.clone(network.heads)
         outputs: set[Output] = set().union(*map(needed_outputs, scorers))
-        for output in outputs:
-            channels = mirror_channels(tracks[output]) if reverse else tracks[output].channel
-            network.heads[str(output)].keep(channels)
+        network = network.with_tracks(
+            {
+                output: mirror_channels(tracks[output]) if reverse else tracks[output].channel
+                for output in outputs
+            }
+        )
         graph, self._state = nnx.split(network)
         self._predict = jax.jit(functools.partial(predict_signals, graph, reverse), static_argnames="outputs")
         self._count = jax.jit(functools.partial(count_junctions, graph, reverse))
         self._choose = jax.jit(
-            functools.partial(choose_junction_sites, config.max_splice_sites, config.splice_site_threshold)
+            functools.partial(choose_junction_sites, network.max_splice_sites, network.splice_site_threshold)
         )
 
     def predict(self, group: Group, reader: Reader, *, alternate: bool) -> Signals:

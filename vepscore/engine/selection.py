@@ -5,12 +5,12 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from vepscore.contract import Scorer
-from vepscore.engine.plugins import find_entries, list_scorers, load_scorer, load_scorers
+from vepscore.engine.scorer_plugins import find_entries, list_scorers, load_scorer, load_scorers
 from vepscore.errors import UsageError
 from vepscore.io.run_metadata import ON_REQUEST
+from vepscore.model.allele_plan import needed_outputs
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.options import ALL_SCORERS
-from vepscore.outputs import Output
 
 log = logging.getLogger(__name__)
 
@@ -113,13 +113,6 @@ def _cannot_run(reasons: Mapping[str, str], *, of_defaults: bool) -> UsageError:
         "\n".join([f"{what} cannot run", *(f"{name}: {reason}" for name, reason in reasons.items())]),
         hint=hint,
     )
-
-
-def needed_outputs(scorer: Scorer) -> set[Output]:
-    """Return the outputs whose heads a scorer needs; junctions are predicted between classified splice sites."""
-    if scorer.output is Output.SPLICE_JUNCTIONS:
-        return {Output.SPLICE_JUNCTIONS, Output.SPLICE_SITES}
-    return {scorer.output}
 
 
 def _why_not(scorer: Scorer, checkpoint: Checkpoint, *, has_genes: bool, has_polya: bool) -> str:

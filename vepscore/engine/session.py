@@ -11,12 +11,12 @@ from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import count_threads, default_precision, find_devices
 from vepscore.engine.job import Job
 from vepscore.engine.parallel import create_sparse_engine
-from vepscore.engine.preparer import AllelePreparer, ReadyAllele
+from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.provenance import describe_run
 from vepscore.engine.quantile_choice import find_quantiles, match_composite
 from vepscore.engine.scored_records import score_records
 from vepscore.engine.scoring import AlleleScores, Engine, NotFiniteError
-from vepscore.engine.selection import Choice, choose_scorers, needed_outputs, select_scorers
+from vepscore.engine.selection import Choice, choose_scorers, select_scorers
 from vepscore.engine.settings import fixed_settings
 from vepscore.engine.summary import signed_names
 from vepscore.errors import UsageError
@@ -29,6 +29,7 @@ from vepscore.io.quantiles import Quantiles
 from vepscore.io.records import Record
 from vepscore.io.results import RecordResult
 from vepscore.io.run_metadata import NamedFile, RunMetadata
+from vepscore.model.allele_plan import ReadyAllele, needed_outputs
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint, read_defaults
 from vepscore.model.registry import is_official, resolve_checkpoint
 from vepscore.options import ModelOptions
@@ -162,7 +163,6 @@ def open_session(
         checkpoint = _open_checkpoint(job.model, choice.scorers, precision, choose_tracks)
     has_genes, has_polya = preparer.annotation is not None, preparer.polya is not None
     selection = select_scorers(choice, checkpoint, has_genes=has_genes, has_polya=has_polya)
-    rotary = checkpoint.config.rotary_dtype if job.model.rotary is Rotary.AUTO else str(job.model.rotary)
     metadata = describe_run(
         job,
         preparer,
@@ -170,7 +170,7 @@ def open_session(
         scorers=selection.scorers,
         on_request=selection.on_request,
         precision=precision,
-        rotary_dtype=rotary,
+        rotary_dtype=checkpoint.network.rotary_dtype,
     )
     quantiles = find_quantiles(job, metadata) if scorers is None else None
     if quantiles is not None:
@@ -190,11 +190,11 @@ def open_session(
     def create_exact() -> Engine:
         with fixed_settings("float32", device):
             exact = _open_checkpoint(job.model, choice.scorers, "float32", choose_tracks)
-            return _create_engine(job, exact, selection.scorers, rotary, devices)
+            return _create_engine(job, exact, selection.scorers, devices)
 
     def create_engine() -> Engine:
         with fixed_settings(precision, device):
-            engine = _create_engine(job, opened.pop(), selection.scorers, rotary, devices)
+            engine = _create_engine(job, opened.pop(), selection.scorers, devices)
         return engine if precision == "float32" else RetryingEngine(engine, create_exact)
 
     return Session(
@@ -237,6 +237,8 @@ def _open_checkpoint(
         )
     else:
         checkpoint = load_checkpoint(path, organism=organism, dtype=precision, outputs=outputs)
+    if options.rotary is not Rotary.AUTO:
+        checkpoint.network.rotary_dtype = str(options.rotary)
     if choose_tracks is None:
         return checkpoint
     return dataclasses.replace(checkpoint, tracks=choose_tracks(checkpoint.tracks))
@@ -246,12 +248,11 @@ def _create_engine(
     job: Job,
     checkpoint: Checkpoint,
     scorers: Sequence[Scorer],
-    rotary_dtype: str,
     devices: Sequence[jax.Device],
 ) -> Engine:
     options, strand = job.compute, job.windows.strand.sign
     if options.engine is EngineKind.DENSE:
-        return DenseEngine(checkpoint, scorers, rotary_dtype=rotary_dtype, strand=strand, batch=options.batch)
+        return DenseEngine(checkpoint, scorers, strand=strand, batch=options.batch)
     pair_bins = job.window_bp // PAIR_BIN_BP
     divides_positions = options.parallelism is Parallelism.SEQUENCE
     if divides_positions and pair_bins % len(devices):
@@ -265,7 +266,6 @@ def _create_engine(
         scorers,
         devices=devices,
         divides_positions=divides_positions,
-        rotary_dtype=rotary_dtype,
         strand=strand,
         batch=options.batch,
     )

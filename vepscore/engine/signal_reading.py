@@ -6,7 +6,7 @@ Axes in shapes: `positions` read, `tracks` without padding, `sites` per class of
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,34 +16,13 @@ from jaxtyping import Array, Bool, Float, Float32, Int, Int32, Shaped
 from vepscore.contract import Junctions
 from vepscore.engine.strand import INTERBASE_OUTPUTS, OTHER_STRAND, mirror_index
 from vepscore.genome.alignment import AlignedPositions
-from vepscore.model.checkpoint import LOADED_ORGANISM
-from vepscore.networks.alphagenome.heads import JunctionHead, choose_sites
-from vepscore.outputs import Output
+from vepscore.model.network import LOADED_ORGANISM
+from vepscore.model.predictor import Reader
+from vepscore.outputs import SPLICE_CLASSES, Output
 
 _CHUNK_POSITIONS = 1024  # positions that are embedded and predicted together
 
 Signals = dict[Output, Float32[Array, "..."]]  # (positions, tracks); contact maps (positions, bins, tracks)
-
-
-@runtime_checkable
-class Reader(Protocol):
-    """The embeddings of an allele's windows, at the bins that were computed: a tree of device arrays."""
-
-    @property
-    def width_bp(self) -> int:
-        """Width of a window."""
-
-    def read(
-        self, network: Any, output: Output, index: Int[Array, "*positions"]
-    ) -> Float[Array, "*positions channels"]:
-        """Return the embeddings that `output` reads.
-
-        Args:
-            network: has the embedders.
-            output: the output.
-            index: its bins in the window that the network saw. If the allele has two windows, bins of the second one
-                follow those of the first. There is one contact map, in which each pair is of either window.
-        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,11 +54,11 @@ class _Heads:
         self, embedding: Float[Array, "4 sites channels"], sites: Int32[Array, "4 sites"], *, width_bp: int
     ) -> Float32[Array, "sites sites 2 tissues"]:
         """Return counts of junctions between sites, from their embeddings."""
-        head: JunctionHead = self.network.heads[str(Output.SPLICE_JUNCTIONS)]
+        count = self.network.count_junctions
         if not self.reverse:
-            return head(embedding, sites, LOADED_ORGANISM)
+            return count(embedding, sites, LOADED_ORGANISM)
         seen = jnp.where(sites >= 0, width_bp - 1 - sites, -1)
-        return head(embedding[OTHER_STRAND], seen[OTHER_STRAND], LOADED_ORGANISM)[:, :, ::-1]
+        return count(embedding[OTHER_STRAND], seen[OTHER_STRAND], LOADED_ORGANISM)[:, :, ::-1]
 
 
 def predict_signals(
@@ -122,6 +101,32 @@ def choose_junction_sites(
     probability = jnp.where(classes, probability, 0)
     sites = choose_sites(_masked(probability, positions), positions, count=count, threshold=threshold)
     return sites, (sites >= 0).sum(axis=1).max()
+
+
+def choose_sites(
+    probabilities: Float[Array, "positions classes"],
+    positions: Int32[Array, " positions"],
+    *,
+    count: int,
+    threshold: float,
+) -> Int32[Array, "4 {count}"]:
+    """Choose the most probable positions of each splice-site class.
+
+    Args:
+        probabilities: by SPLICE_CLASSES; other classes may follow. 0 if a position is not eligible.
+        positions: bp from the window's start.
+        count: the most sites per class.
+        threshold: probability below which a position is not a site.
+
+    Returns:
+        The sites of each class, in ascending order, padded with -1 at the end.
+    """
+    kept = min(count, probabilities.shape[0])
+    values, index = jax.lax.top_k(probabilities[:, : len(SPLICE_CLASSES)].T, kept)
+    last = jnp.iinfo(jnp.int32).max
+    sites = jnp.sort(jnp.where(values >= threshold, positions[index], last), axis=1)
+    sites = jnp.where(sites == last, -1, sites).astype(jnp.int32)
+    return jnp.pad(sites, ((0, 0), (0, count - kept)), constant_values=-1)
 
 
 def count_junctions(

@@ -1,115 +1,28 @@
-"""The sparse engine: run the network only at the positions that scorers read.
+"""The sparse engine: the network runs only where scorers read, as far as its family says how; see `Network`."""
 
-The encoder runs over the reference's window once and, for an alternate, where its bases change something. The tower
-runs once per window of an allele, over the whole window, because attention is global. The decoder runs on tiles that
-cover the positions read in each window. What the next variant's window has in common with the last one's is cached.
-
-A window on the minus strand is given to the network as its reverse complement; see `vepscore.engine.strand`.
-
-Axes in shapes: `window` bins of 128 bp, `pairs` bins of 2048 bp, `rows` of a page store, `channels`.
-"""
-
-import collections
-import dataclasses
-import functools
-import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
 
 from vepscore.contract import Scorer
-from vepscore.engine.allele_plan import AllelePlan, Group, join_pairs, plan_allele, right_bins
-from vepscore.engine.preparer import ReadyAllele
-from vepscore.engine.scoring import AlleleScores, Scoring
-from vepscore.engine.settings import fixed_settings
-from vepscore.engine.signal_reading import Signals
-from vepscore.genome.windows import reverse_complement
-from vepscore.model.checkpoint import LOADED_ORGANISM, Checkpoint
-from vepscore.model.pages import ABSENT, read_pages
-from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
-from vepscore.networks.alphagenome.cpu_layers import use_pointwise_convolutions, use_winograd
-from vepscore.networks.alphagenome.decoding import (
-    DecoderInput,
-    WindowDecoder,
-    bins_with_margins,
-    split_bins,
-    trunk_bins,
-)
-from vepscore.networks.alphagenome.encoding import EncodedWindow, WindowEncoder
-from vepscore.networks.alphagenome.network import AlphaGenome
-from vepscore.networks.alphagenome.window_tower import TowerInput, TowerOutput, WindowTower
-from vepscore.outputs import PAIR_BIN_BP, Output
-
-_CACHED_WINDOWS = 2  # reference windows kept in the cache
-_CACHED_SIGNAL_BYTES = 1 << 28  # limit of the reference signals kept in the cache
-
-Bins = Int[np.ndarray, " _"]  # ascending
+from vepscore.engine.dense import DensePredictor
+from vepscore.engine.scoring_engine import ScoringEngine
+from vepscore.model.checkpoint import Checkpoint
+from vepscore.model.network import Network
 
 
-class SparseReader(NamedTuple):
-    """The embeddings of an allele's windows, end to end, at the bins that were decoded; NaN elsewhere."""
-
-    decoded: Float[Array, "rows 128 channels"]  # pages of decoded bins
-    coarse: Float[Array, "rows channels"]  # pages of what the embedding at 128 bp adds to that at 1 bp
-    rows: Int32[Array, " windows"]  # of each bin's pages
-    trunk: Float[Array, "windows channels"]  # the tower's output; 0 in bins that are not read
-    pair: Float[Array, "pairs pairs features"]
-
-    @property
-    def width_bp(self) -> int:
-        """Width of a window."""
-        return len(self.pair) * PAIR_BIN_BP
-
-    def read(
-        self, network: AlphaGenome, output: Output, index: Int[Array, "*positions"]
-    ) -> Float[Array, "..."]:
-        """Return the embeddings that `output` reads, at its bins `index`."""
-        match output.resolution_bp:
-            case 1:
-                row = self.rows[index // TRUNK_BIN_BP]
-                x = read_pages(self.decoded, row, index % TRUNK_BIN_BP)
-                return network.embedder_1.combine(x, LOADED_ORGANISM, read_pages(self.coarse, row))
-            case 128:
-                return network.embedder_128(self.trunk[index], LOADED_ORGANISM)
-            case _:
-                return network.embedder_pair.rows(self.pair, index, LOADED_ORGANISM)
-
-
-@dataclasses.dataclass(eq=False, kw_only=True)
-class _Window:
-    """A window of an allele, after the tower."""
-
-    encoded: EncodedWindow
-    tower: TowerOutput
-    rows: Int32[np.ndarray, " window"]  # of decoded bins in the decoder's store, or ABSENT
-
-
-@dataclasses.dataclass(eq=False, kw_only=True)
-class _Reference(_Window):
-    """A reference window, with signals of groups of scorers, by outputs and positions; the last used is the last."""
-
-    signals: collections.OrderedDict[tuple, Signals] = dataclasses.field(
-        default_factory=collections.OrderedDict
-    )
-
-
-class SparseEngine:
-    """Scores alleles with one checkpoint.
+class SparseEngine(ScoringEngine):
+    """Scores alleles with the predictor of the network's family, or with full forward passes if it brings none.
 
     Args:
         checkpoint: the network and its tracks.
         scorers: the scorers of the run.
-        rotary_dtype: dtype of the tower's rotary tables, "float32" or "bfloat16".
-        batch: number of alternates of one reference window that go through the tower together.
+        batch: number of alternates of one reference window that go through the network together.
         strand: the strand of the windows that the network reads, "+" or "-"; scores are in coordinates of the plus
             strand in either case.
         device: where to compute and to keep parameters; None for where the parameters are.
-        tower_devices: devices over which each window's tower is divided, by position; None to run it on `device`.
+        window_devices: devices over which each window is divided, by position; None to run it on `device`.
 
     Raises:
         CheckpointError: on "-", the tracks of an output that is read do not come in pairs of strands.
@@ -120,247 +33,22 @@ class SparseEngine:
         checkpoint: Checkpoint,
         scorers: Sequence[Scorer],
         *,
-        rotary_dtype: str = "float32",
         batch: int = 1,
         strand: str = "+",
         device: jax.Device | None = None,
-        tower_devices: Sequence[jax.Device] | None = None,
+        window_devices: Sequence[jax.Device] | None = None,
     ) -> None:
-        self._reverse = {"+": False, "-": True}[strand]
-        if tower_devices is not None and device is None:
-            device = tower_devices[0]
-        network = _put(with_fast_products(checkpoint.network), device)
-        self.scorers = tuple(scorers)
-        self.tracks = checkpoint.tracks
-        self.batch = batch
-        self._scoring = Scoring(network, self.tracks, scorers, reverse=self._reverse)
-        self._network = network
-        self._precision, self._device = network.dtype.name, network.device
-        self._tower = WindowTower(network, rotary_dtype=rotary_dtype, batch=batch, devices=tower_devices)
-        self._decoder = WindowDecoder(network, self._device)
-        self._encoder: WindowEncoder | None = None
-        self._references: collections.OrderedDict[bytes, _Reference] = collections.OrderedDict()
-
-    def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
-        """Return the score matrices of each allele, in the order of the scorers."""
-        with fixed_settings(self._precision, self._device):
-            return self._score_windows(alleles)
-
-    def clear_cache(self) -> None:
-        """Forget what was computed for the windows scored so far; compiled programs and memory stay allocated."""
-        if self._encoder is None:
-            return
-        for window in self._references.values():
-            self._forget_decoded(window)
-            self._encoder.release(window.encoded)
-        self._references.clear()
-        self._encoder.clear()
-
-    def _score_windows(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
-        results: list[AlleleScores] = []
-        for _, same in itertools.groupby(alleles, lambda allele: allele.reference_codes.tobytes()):
-            plans = [plan_allele(allele, self.scorers) for allele in same]
-            for first in range(0, len(plans), self.batch):
-                results += self._score_together(plans[first : first + self.batch])
-        return results
-
-    def _score_together(self, plans: Sequence[AllelePlan]) -> list[AlleleScores]:
-        """Score alleles that have the same reference window."""
-        windows = [(plan, number) for plan in plans for number in range(len(plan.allele.alternates))]
-        demands = [self._alternate_bins(plan, number) for plan, number in windows]
-        union = np.unique(np.concatenate([self._reference_bins(plan) for plan in plans]))
-        encoder = self._open_encoder(plans[0].allele)
-        bins = np.unique(np.concatenate([union, *demands]))
-        reference = self._reference(encoder, plans[0].allele, bins)
-        encoded = [
-            self._encode_alternate(encoder, plan, number, reference, bins)
-            for (plan, number), bins in zip(windows, demands, strict=True)
-        ]
-        alternates = self._run_towers(windows, encoded, demands)
-        self._decode_bins(encoder, [(reference, union), *zip(alternates, demands, strict=True)], reference)
-        remaining = iter(alternates)
-        results = [
-            self._score(plan, reference, [next(remaining) for _ in plan.allele.alternates]) for plan in plans
-        ]
-        for alternate in alternates:
-            self._decoder.store.release(alternate.rows)
-        return results
-
-    def _score(self, plan: AllelePlan, reference: _Reference, alternates: Sequence[_Window]) -> AlleleScores:
-        of_reference = self._reader(reference.rows, reference.tower)
-        of_alternate = self._alternate_reader(plan, alternates) if alternates else of_reference
-        predict = functools.partial(self._predict_reference, reference, of_reference)
-        return self._scoring.score(plan, of_reference, of_alternate, predict)
-
-    def _reader(self, rows: Int32[np.ndarray, " windows"], tower: TowerOutput) -> SparseReader:
-        decoded, coarse = self._decoder.store.arrays
-        # Copy the rows: they change while the device may still read them.
-        copied = jnp.array(rows, device=self._device)
-        return SparseReader(decoded, coarse, copied, tower.trunk, tower.pair)
-
-    def _alternate_reader(self, plan: AllelePlan, windows: Sequence[_Window]) -> SparseReader:
-        if len(windows) == 1:
-            return self._reader(windows[0].rows, windows[0].tower)
-        left, right = (window.tower for window in windows)
-        pair = left.pair
-        if not plan.allele.site.joins_windows:
-            pair = join_pairs(left.pair, right.pair, plan, reverse=self._reverse)
-        rows = np.concatenate([window.rows for window in windows])
-        return self._reader(rows, TowerOutput(jnp.concatenate([left.trunk, right.trunk]), pair))
-
-    def _predict_reference(self, reference: _Reference, reader: SparseReader, group: Group) -> Signals:
-        """Return the signals of a group, from the cache if the last variant read them too."""
-        known, key = reference.signals, (group.outputs, group.positions.reference.tobytes())
-        if key not in known:
-            known[key] = self._scoring.predict(group, reader, alternate=False)
-        known.move_to_end(key)
-        while len(known) > 1 and sum(leaf.nbytes for leaf in jax.tree.leaves(known)) > _CACHED_SIGNAL_BYTES:
-            known.popitem(last=False)
-        return known[key]
-
-    def _reference_bins(self, plan: AllelePlan) -> Bins:
-        """Return the bins of the reference to decode for one allele, as the network sees them, ascending."""
-        return self._decoded_bins(
-            plan, [group.reference_bins() for group in plan.groups if group.resolution_bp == 1]
-        )
-
-    def _alternate_bins(self, plan: AllelePlan, number: int) -> Bins:
-        """Return the bins to decode of one of the alternate's windows, as the network sees them, ascending."""
-        return self._decoded_bins(plan, _bins_in_window(plan, number, resolution_bp=1))
-
-    def _decoded_bins(self, plan: AllelePlan, read: Sequence[Bins]) -> Bins:
-        positions = np.concatenate([np.zeros(0, np.int32), *read])
-        if self._reverse:
-            last = len(plan.allele.reference_codes) - 1
-            # Cuts between bases are found one base before: see `vepscore.engine.strand`.
-            positions = np.minimum(np.append(last - positions, last - positions + 1), last)
-        return np.unique(positions // TRUNK_BIN_BP)
-
-    def _seen(self, codes: UInt8[np.ndarray, " bases"]) -> UInt8[np.ndarray, " bases"]:
-        """Return the window as the network sees it."""
-        return reverse_complement(codes) if self._reverse else codes
-
-    def _open_encoder(self, allele: ReadyAllele) -> WindowEncoder:
-        """Return the encoder of windows of this width, which all alleles of a run have."""
-        if self._encoder is None:
-            window_bins = len(allele.reference_codes) // TRUNK_BIN_BP
-            self._encoder = WindowEncoder(self._network, window_bins, self._device)
-        return self._encoder
-
-    def _reference(self, encoder: WindowEncoder, allele: ReadyAllele, bins: Bins) -> _Reference:
-        """Return the allele's reference window, from the cache if possible; of the others keep the tower's output."""
-        key = allele.reference_codes.tobytes()
-        window = self._references.pop(key, None)
-        for other in self._references.values():
-            self._forget_decoded(other)
-        while len(self._references) >= _CACHED_WINDOWS:
-            _, oldest = self._references.popitem(last=False)
-            encoder.release(oldest.encoded)
-        if window is None:
-            codes = self._seen(allele.reference_codes)
-            window_bins = len(codes) // TRUNK_BIN_BP
-            encoded = encoder.encode_reference(codes, bins_with_margins(bins, window_bins))
-            tower = self._tower.run_reference(encoded.trunk)
-            window = _Reference(encoded=encoded, tower=tower, rows=np.full(window_bins, ABSENT))
-        self._references[key] = window
-        return window
-
-    def _encode_alternate(
-        self, encoder: WindowEncoder, plan: AllelePlan, number: int, reference: _Reference, bins: Bins
-    ) -> EncodedWindow:
-        """Encode one of the alternate's windows; of two windows that are joined, each on its own side."""
-        skips = bins_with_margins(bins, len(reference.rows))
-        read = None
-        if plan.allele.site.joins_windows:
-            read = right_bins(plan, reverse=self._reverse) == bool(number)
-            read[np.concatenate(skips)] = True
-        return encoder.encode_alternate(
-            self._seen(plan.allele.alternates[number]), reference.encoded, skips, read
-        )
-
-    def _query_bins(self, plan: AllelePlan, number: int, bins: Bins, window_bins: int) -> Bins:
-        """Return the bins in which an alternate's trunk is read, by the decoder and by the heads at 128 bp."""
-        read = _bins_in_window(plan, number, resolution_bp=TRUNK_BIN_BP)
-        coarse = np.concatenate([np.zeros(0, np.int32), *read])
-        return np.union1d(
-            trunk_bins(bins, window_bins), window_bins - 1 - coarse if self._reverse else coarse
-        )
-
-    def _run_towers(
-        self,
-        windows: Sequence[tuple[AllelePlan, int]],
-        encoded: Sequence[EncodedWindow],
-        demands: Sequence[Bins],
-    ) -> list[_Window]:
-        """Run the tower over the alternates' windows; two windows that are joined have one trunk."""
-        inputs: list[TowerInput] = []
-        number_of: list[int] = []  # of each window's input
-        for (plan, number), window, bins in zip(windows, encoded, demands, strict=True):
-            query_bins = self._query_bins(plan, number, bins, len(window.trunk))
-            if number == 1 and plan.allele.site.joins_windows:
-                left = inputs.pop()
-                trunk = _join(right_bins(plan, reverse=self._reverse), left.trunk, window.trunk)
-                inputs.append(TowerInput(trunk, np.union1d(left.query_bins, query_bins)))
-            else:
-                inputs.append(TowerInput(window.trunk, query_bins))
-            number_of.append(len(inputs) - 1)
-        outputs = self._tower.run_alternates(inputs)
-        return [
-            _Window(encoded=window, tower=outputs[number], rows=np.full(len(window.trunk), ABSENT))
-            for window, number in zip(encoded, number_of, strict=True)
-        ]
-
-    def _forget_decoded(self, window: _Reference) -> None:
-        self._decoder.store.release(window.rows)
-        window.rows[:] = ABSENT
-        window.signals.clear()
-
-    def _decode_bins(
-        self, encoder: WindowEncoder, demands: Sequence[tuple[_Window, Bins]], reference: _Reference
-    ) -> None:
-        """Decode the bins of each window that are not decoded yet."""
-        missing = [bins[window.rows[bins] == ABSENT] for window, bins in demands]
-        for first, end in split_bins(np.unique(np.concatenate(missing)), encoder.max_kept_bins):
-            for (window, demand), bins in zip(demands, missing, strict=True):
-                part = bins[(bins >= first) & (bins < end)]
-                if len(part):
-                    encoder.keep(window.encoded, bins_with_margins(part, len(window.rows)))
-                    ready = DecoderInput(
-                        window.tower.trunk, window.encoded.segmentation, encoder.skips, window.rows
-                    )
-                    if window is reference:
-                        self._decoder.decode_ahead(ready, part)
-                    else:
-                        self._decoder.decode(ready, part, demand)
-                if window is not reference:
-                    encoder.release(window.encoded, reference.encoded)
+        reverse = {"+": False, "-": True}[strand]
+        if window_devices is not None and device is None:
+            device = window_devices[0]
+        network = _put(checkpoint.network.optimized(), device)
+        predictor = network.create_predictor(batch=batch, reverse=reverse, window_devices=window_devices)
+        if predictor is None:
+            predictor = DensePredictor(network, batch=batch, reverse=reverse)
+        super().__init__(checkpoint, network, predictor, scorers, batch=batch, reverse=reverse)
 
 
-def with_fast_products(network: AlphaGenome) -> AlphaGenome:
-    """Return the network, or a copy with the convolutions and linear layers that are fast on a CPU in float32."""
-    if network.device.platform != "cpu" or network.dtype != jnp.float32:
-        return network
-    return use_pointwise_convolutions(use_winograd(network))
-
-
-@jax.jit
-def _join(
-    is_right: Bool[Array, " window"],
-    left: Float[Array, "window channels"],
-    right: Float[Array, "window channels"],
-) -> Float[Array, "window channels"]:
-    """Return a trunk with bins of both windows."""
-    return jnp.where(is_right[:, None], right, left)
-
-
-def _bins_in_window(plan: AllelePlan, number: int, *, resolution_bp: int) -> list[Bins]:
-    """Return the bins of this resolution that are read in one of the alternate's windows, by group."""
-    width_bp = plan.allele.site.window.width_bp
-    groups = (group for group in plan.groups if group.resolution_bp == resolution_bp)
-    return [group.alternate_bins(number, width_bp) for group in groups]
-
-
-def _put(network: AlphaGenome, device: jax.Device | None) -> AlphaGenome:
+def _put(network: Network, device: jax.Device | None) -> Network:
     """Return the network with its parameters on the device; None leaves them where they are."""
     if device is None:
         return network

@@ -18,30 +18,22 @@ import safetensors.numpy
 from flax import nnx
 from pydantic import Field
 
-from vepscore.errors import CheckpointError
+from vepscore.errors import CheckpointError, UsageError
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.text_file import ENCODING
-from vepscore.model.loading import (
-    abstract_network,
-    compare_shapes,
-    fill_network,
-    keep_outputs,
-    set_track_means,
-    stored_variables,
-)
+from vepscore.model.family import abstract_network, find_family
+from vepscore.model.loading import compare_shapes, fill_network, stored_variables
+from vepscore.model.network import Network
 from vepscore.model.registry import FILES, is_official, resolve_checkpoint
 from vepscore.model.stored_arrays import StoredArrays
 from vepscore.model.track_table import read_tracks, write_tracks
-from vepscore.networks.alphagenome.config import ModelConfig, check_fields
-from vepscore.networks.alphagenome.layers import fold_convolutions
-from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import MAX_WINDOW_BP, Output, Tracks
 from vepscore.schema import CLOSED, Whole, field_error, parse
 
 FORMAT = 2
 CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = FILES
-LOADED_ORGANISM = np.int32(0)  # organism index of a loaded network, which has the rows of one organism
-_LATER_FIELDS = ("indel_anchor", "scorers")  # fields of config.json that earlier versions did not write
+# Fields of config.json that earlier versions did not write, or that not every family needs.
+_LATER_FIELDS = ("family", "indel_anchor", "rotary_dtype", "scorers")
 _HASHED_FILES = (CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE)
 
 
@@ -52,11 +44,12 @@ class CheckpointConfig:
     __pydantic_config__ = CLOSED
 
     name: str
-    architecture: ModelConfig
+    family: str = "alphagenome"  # of `vepscore.model.family`
+    architecture: Any  # the sizes of the network, the dataclass of its family
     # In the order of the rows of organism-specific parameters.
     organisms: Annotated[tuple[str, ...], Field(min_length=1)]
     window_bp: Annotated[int, Whole(1, MAX_WINDOW_BP)]  # default window of commands that run the network
-    rotary_dtype: Literal["float32", "bfloat16"]  # dtype of the tower's rotary tables
+    rotary_dtype: Literal["float32", "bfloat16"] = "float32"  # dtype of the tower's rotary tables
     indel_anchor: IndelAnchor = IndelAnchor.LEFT  # default windows of an indel's alternate allele
     scorers: tuple[str, ...] | None = None  # names of the default scorers; None: all that can run
     license: str  # SPDX identifier or name of the terms
@@ -64,7 +57,7 @@ class CheckpointConfig:
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # data, splits, steps, figures
 
     def __post_init__(self) -> None:
-        if len(self.organisms) > self.architecture.organisms:
+        if self.architecture is not None and len(self.organisms) > self.architecture.organisms:
             raise field_error(
                 "organisms", self.organisms, f"at most {self.architecture.organisms}, as in the architecture"
             )
@@ -75,7 +68,7 @@ class Checkpoint:
     """A checkpoint opened for one organism."""
 
     config: CheckpointConfig
-    network: AlphaGenome  # convolutions folded, parameters in the run's dtype and of one organism
+    network: Network  # in the form in which it is stored; parameters in the run's dtype and of one organism
     tracks: Mapping[Output, Tracks]
     digest: str  # hex sha256 of the list of the hashes of its files
 
@@ -92,13 +85,13 @@ class Defaults:
 
 def save_checkpoint(
     directory: Path,
-    network: AlphaGenome,
+    network: Network,
     config: CheckpointConfig,
     tracks: Mapping[str, Mapping[Output, Tracks]],
 ) -> None:
-    """Write a network, folded or not, with the tracks of each organism."""
+    """Write a network with the tracks of each organism."""
     network = nnx.clone(network)
-    fold_convolutions(network)
+    find_family(config.family).prepare_to_store(network)
     arrays = {name: np.asarray(leaf.get_value()) for name, (_, leaf) in stored_variables(network).items()}
     write_checkpoint(directory, arrays, config, tracks)
 
@@ -109,7 +102,7 @@ def write_checkpoint(
     config: CheckpointConfig,
     tracks: Mapping[str, Mapping[Output, Tracks]],
 ) -> None:
-    """Write the arrays of a folded network, named by their path in it, with the tracks of each organism."""
+    """Write the arrays of a network, named by their path in it, with the tracks of each organism."""
     directory.mkdir(parents=True, exist_ok=True)
     values = {"format": FORMAT} | dataclasses.asdict(config)
     (directory / CONFIG_FILE).write_text(json.dumps(values, indent=2) + "\n")
@@ -150,11 +143,44 @@ def read_config(directory: Path) -> CheckpointConfig:
     if "licence" in values:  # as earlier versions spelled it
         values["license"] = values.pop("licence")
     check_fields(CheckpointConfig, values, str(path), optional=_LATER_FIELDS)
-    check_fields(ModelConfig, values["architecture"], f"{path}: the architecture")
     try:
-        return parse(CheckpointConfig, values)
+        architecture = find_family(str(values.get("family", "alphagenome"))).architecture
+    except UsageError as error:
+        raise CheckpointError(
+            f"{path}: {error.message}", hint="install the package that provides this family of networks"
+        ) from error
+    check_fields(architecture, values["architecture"], f"{path}: the architecture")
+    try:
+        sizes = parse(architecture, values["architecture"])
+        return dataclasses.replace(
+            parse(CheckpointConfig, values | {"architecture": None}), architecture=sizes
+        )
     except ValueError as error:
         raise CheckpointError(f"{path}: invalid field values\n{error}") from error
+
+
+def check_fields(kind: type, values: object, where: str, *, optional: Collection[str] = ()) -> None:
+    """Check that a JSON object has the fields of a dataclass and no others.
+
+    Args:
+        kind: the dataclass.
+        values: the object.
+        where: the file, for messages.
+        optional: fields that may be missing, because earlier versions did not write them.
+
+    Raises:
+        CheckpointError: fields are missing or unknown, or `values` is not an object.
+    """
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{where} must be a JSON object")
+    known = {field.name for field in dataclasses.fields(kind)}
+    required = known.difference(optional)
+    if not required <= values.keys() <= known:
+        raise CheckpointError(
+            f"{where} does not match this version of vepscore\n"
+            f"missing: {sorted(required - values.keys())}; unknown: {sorted(values.keys() - known)}",
+            hint="use the vepscore version that wrote the checkpoint, or a newer one",
+        )
 
 
 def read_defaults(checkpoint: str | None) -> Defaults:
@@ -203,13 +229,16 @@ def load_checkpoint(
     tracks = read_tracks(directory / TRACKS_FILE, organism)
     _check_channels(tracks, config.architecture.heads, where=directory / TRACKS_FILE)
     arrays = StoredArrays(directory / ARRAYS_FILE)
-    network = abstract_network(config.architecture, folded=True)
+    family = find_family(config.family)
+    network = abstract_network(family, config.architecture)
+    family.prepare_stored(network)
     expected = {name: leaf.shape for name, (_, leaf) in stored_variables(network).items()}
     compare_shapes(arrays.shapes, expected, where=arrays.path)
     if outputs is not None:
-        keep_outputs(network, outputs)
+        network.keep_outputs(outputs)
     fill_network(network, arrays, organism_index=organism_index, dtype=dtype)
-    set_track_means(network, tracks)
+    network.set_track_means(tracks)
+    network.rotary_dtype = config.rotary_dtype
     return Checkpoint(config=config, network=network, tracks=tracks, digest=checkpoint_digest(directory))
 
 

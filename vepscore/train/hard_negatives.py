@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from vepscore.model.network import one_hot
 from vepscore.networks.alphagenome.heads import LinearHead
-from vepscore.networks.alphagenome.network import AlphaGenome, one_hot
+from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.splice import SpliceData
 

@@ -25,7 +25,6 @@ from jax.typing import ArrayLike
 
 from vepscore.engine.settings import fixed_settings
 from vepscore.genome.cache import published
-from vepscore.model.loading import set_track_means
 from vepscore.networks.alphagenome.config import ModelConfig
 from vepscore.networks.alphagenome.heads import LinearHead
 from vepscore.networks.alphagenome.layers import fold_convolutions, unfold_convolutions
@@ -181,7 +180,7 @@ def _create(training: Training) -> AlphaGenome:
         network.train()
         return network
     network = AlphaGenome(training.network, rngs=nnx.Rngs(training.seed))
-    set_track_means(network, training.objective.coverage.tracks)
+    network.set_track_means(training.objective.coverage.tracks)
     # Initialize the biases so that sites are rare.
     bias = network.head(Output.SPLICE_SITES, LinearHead).linear.bias
     bias[...] = bias[...].at[:, -1].set(_NO_SITE_LOGIT)

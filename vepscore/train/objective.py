@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from vepscore.genome.windows import UNKNOWN
+from vepscore.model.network import one_hot
 from vepscore.networks.alphagenome.heads import JunctionHead, LinearHead, TrackHead
-from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings, one_hot
+from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import SPLICE_CLASSES, Output
 from vepscore.train.coverage import BIN_BP, COARSE_BP, TrackData
 from vepscore.train.labels import NO_SITE, REVERSED_CLASS

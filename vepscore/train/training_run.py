@@ -21,7 +21,7 @@ from vepscore.model.checkpoint import (
     read_config,
     save_checkpoint,
 )
-from vepscore.networks.alphagenome.heads import parameter_count
+from vepscore.model.loading import parameter_count
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.loop import Training, averaged, train

@@ -5,10 +5,8 @@ Source: google-deepmind/alphagenome_research 0.2.0, `model/model.py` and `model/
 """
 
 import dataclasses
-from collections.abc import Collection
 from typing import Annotated
 
-from vepscore.errors import CheckpointError
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, Output
 from vepscore.schema import CLOSED, Number, Whole
 
@@ -84,27 +82,3 @@ class ModelConfig:
     def trunk_channels(self) -> int:
         """Return the channels at 128 bp."""
         return self.channels + (POOLINGS - 1) * self.channel_step
-
-
-def check_fields(kind: type, values: object, where: str, *, optional: Collection[str] = ()) -> None:
-    """Check that a JSON object has the fields of a dataclass and no others.
-
-    Args:
-        kind: the dataclass.
-        values: the object.
-        where: the file, for messages.
-        optional: fields that may be missing, because earlier versions did not write them.
-
-    Raises:
-        CheckpointError: fields are missing or unknown, or `values` is not an object.
-    """
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{where} must be a JSON object")
-    known = {field.name for field in dataclasses.fields(kind)}
-    required = known.difference(optional)
-    if not required <= values.keys() <= known:
-        raise CheckpointError(
-            f"{where} does not match this version of vepscore\n"
-            f"missing: {sorted(required - values.keys())}; unknown: {sorted(values.keys() - known)}",
-            hint="use the vepscore version that wrote the checkpoint, or a newer one",
-        )

@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Int32
 
-from vepscore.model.checkpoint import LOADED_ORGANISM
+from vepscore.model.network import LOADED_ORGANISM
 from vepscore.model.pages import ABSENT, PageStore, read_pages
 from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
 from vepscore.networks.alphagenome.network import AlphaGenome

@@ -6,7 +6,6 @@ Source: google-deepmind/alphagenome_research 0.2.0, `model/heads.py`.
 """
 
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
@@ -224,34 +223,3 @@ def create_head(config: ModelConfig, output: Output, *, rngs: nnx.Rngs) -> Head:
     if output is Output.SPLICE_JUNCTIONS:
         return JunctionHead(config, rngs=rngs)
     return LinearHead(config, output, rngs=rngs)
-
-
-def choose_sites(
-    probabilities: Float[Array, "positions classes"],
-    positions: Int32[Array, " positions"],
-    *,
-    count: int,
-    threshold: float,
-) -> Int32[Array, "4 {count}"]:
-    """Choose the most probable positions of each splice-site class.
-
-    Args:
-        probabilities: by SPLICE_CLASSES; other classes may follow. 0 if a position is not eligible.
-        positions: bp from the window's start.
-        count: the most sites per class.
-        threshold: probability below which a position is not a site.
-
-    Returns:
-        The sites of each class, in ascending order, padded with -1 at the end.
-    """
-    kept = min(count, probabilities.shape[0])
-    values, index = jax.lax.top_k(probabilities[:, : len(SPLICE_CLASSES)].T, kept)
-    last = jnp.iinfo(jnp.int32).max
-    sites = jnp.sort(jnp.where(values >= threshold, positions[index], last), axis=1)
-    sites = jnp.where(sites == last, -1, sites).astype(jnp.int32)
-    return jnp.pad(sites, ((0, 0), (0, count - kept)), constant_values=-1)
-
-
-def parameter_count(module: nnx.Module) -> int:
-    """Count the trainable numbers in `module`, without stored statistics and track means."""
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(module, nnx.Param)))

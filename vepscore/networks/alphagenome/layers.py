@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, ArrayLike, Float, Float32, Int
+from jaxtyping import Array, Float, Float32, Int
 
-OrganismIndex = Int[ArrayLike, ""]  # row of the organism-specific parameters: 0 human, 1 mouse
+from vepscore.model.network import OrganismIndex, OrganismParam
 
 _EPSILON = 1e-5
 _MIN_KERNEL_VARIANCE = 1e-4
@@ -217,10 +217,6 @@ class ConvBlock(nnx.Module):
     def activate(self, x: Float[Array, "*batch in_channels"]) -> Float[Array, "*batch in_channels"]:
         """Return the input of the convolution."""
         return gelu(self.norm(x))
-
-
-class OrganismParam(nnx.Param):
-    """A parameter whose first axis is the organism."""
 
 
 class OrganismLinear(nnx.Module):

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
+from vepscore.model.network import one_hot
 from vepscore.networks.alphagenome.config import POOLINGS, TRUNK_BIN_BP
 from vepscore.networks.alphagenome.decoder import SequenceDecoder, UpResBlock
 from vepscore.networks.alphagenome.encoder import DnaEmbedder, DownResBlock, SequenceEncoder
 from vepscore.networks.alphagenome.layers import ConvBlock, convolve, max_pool
-from vepscore.networks.alphagenome.network import one_hot
 
 _REACH = 2  # positions that a convolution of width 5 reads on either side
 _DNA_REACH = 7  # positions that the first convolution, of width 15, reads on either side

@@ -14,7 +14,7 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Int32
 
-from vepscore.model.checkpoint import LOADED_ORGANISM
+from vepscore.model.network import LOADED_ORGANISM
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.networks.alphagenome.sharding import POSITIONS, position_mesh, run_tower_sharded
 
@@ -41,7 +41,6 @@ class WindowTower:
 
     Args:
         network: the network, with its parameters on the device.
-        rotary_dtype: dtype of the rotary tables.
         batch: number of alternate alleles that are run together; on a CPU, windows are run one by one.
         devices: devices over which each window is divided, by position; None to run it where the parameters are.
     """
@@ -50,7 +49,6 @@ class WindowTower:
         self,
         network: AlphaGenome,
         *,
-        rotary_dtype: str,
         batch: int,
         devices: Sequence[jax.Device] | None,
     ) -> None:
@@ -59,7 +57,7 @@ class WindowTower:
         self._at_a_time = 1 if self._device.platform == "cpu" else batch
         graph, state = nnx.split((network.organism, network.tower))
         self._state = self._over_mesh(state, PartitionSpec())
-        self._run = jax.jit(functools.partial(_run_tower, graph, jnp.dtype(rotary_dtype), self._mesh))
+        self._run = jax.jit(functools.partial(_run_tower, graph, jnp.dtype(network.rotary_dtype), self._mesh))
 
     def run_reference(self, trunk: Float[Array, "window channels"]) -> TowerOutput:
         """Run one window; all bins of its trunk are read.

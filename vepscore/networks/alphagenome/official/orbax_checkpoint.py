@@ -13,7 +13,7 @@ from flax import nnx
 from vepscore.errors import CheckpointError, OutputError
 from vepscore.genome.cache import file_digest, published
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig, find_organism, write_checkpoint
-from vepscore.model.loading import fill_network, keep_outputs, set_track_means, stored_variables
+from vepscore.model.loading import fill_network, stored_variables
 from vepscore.networks.alphagenome.config import ModelConfig
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.networks.alphagenome.official.arrays import OrbaxArrays
@@ -63,9 +63,10 @@ def load_official(
     config = _describe(directory.name, network.config, ORGANISMS[: network.config.organisms])
     organism_index = find_organism(config, organism, where=directory)
     if outputs is not None:
-        keep_outputs(network, outputs)
+        network.keep_outputs(outputs)
     fill_network(network, arrays, organism_index=organism_index, dtype=dtype)
-    set_track_means(network, table.tracks)
+    network.set_track_means(table.tracks)
+    network.rotary_dtype = ROTARY_DTYPE
     return Checkpoint(config=config, network=network, tracks=table.tracks, digest=digest)
 
 

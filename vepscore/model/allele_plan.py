@@ -3,25 +3,34 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import ClassVar
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Int, UInt8
 
 from vepscore.contract import Footprint, Scorer, Site
-from vepscore.engine.preparer import ReadyAllele
-from vepscore.engine.selection import needed_outputs
-from vepscore.genome.alignment import (
-    AlignedPositions,
-    align_positions,
-    align_to_both,
-    choose_right_bins,
-    choose_right_pairs,
-)
-from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
+from vepscore.genome.alignment import AlignedPositions, align_positions, align_to_both
+from vepscore.genome.alleles import Status
 from vepscore.outputs import PAIR_BIN_BP, Output
 
-Pairs = Float[Array, "pairs pairs features"]
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyAllele:
+    """One ALT of a record that can be scored."""
+
+    alt: str  # as the VCF has it
+    n_fraction: float  # fraction of the reference window that is N
+    site: Site
+    reference_codes: UInt8[np.ndarray, " window"]
+    # One window, or two (left- and right-anchored); none if the alternate equals the reference, as for ALT equal to
+    # REF, or for a region without a variant.
+    alternates: tuple[UInt8[np.ndarray, " window"], ...]
+    status: ClassVar[Status] = Status.OK
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the alternate equals the reference."""
+        return not self.alternates
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,18 +110,8 @@ def _align(footprint: Footprint, resolution_bp: int, site: Site) -> AlignedPosit
     return AlignedPositions.unchanged(positions)
 
 
-def right_bins(plan: AllelePlan, *, reverse: bool) -> Bool[np.ndarray, " window"]:
-    """Return which bins of the trunk are those of the right-anchored window, as the network sees them."""
-    is_right = choose_right_bins(TRUNK_BIN_BP, plan.allele.site.allele, plan.allele.site.window)
-    return is_right[::-1].copy() if reverse else is_right
-
-
-def join_pairs(left: Pairs, right: Pairs, plan: AllelePlan, *, reverse: bool) -> Pairs:
-    """Return the pair representation of an alternate allele with two windows that are not joined.
-
-    It is that of the left-anchored window if no scorer reads contacts.
-    """
-    if not any(group.resolution_bp == PAIR_BIN_BP for group in plan.groups):
-        return left
-    is_right = choose_right_pairs(PAIR_BIN_BP, plan.allele.site.allele, plan.allele.site.window)
-    return jnp.where((is_right[::-1, ::-1] if reverse else is_right)[..., None], right, left)
+def needed_outputs(scorer: Scorer) -> set[Output]:
+    """Return the outputs whose heads a scorer needs; junctions are predicted between classified splice sites."""
+    if scorer.output is Output.SPLICE_JUNCTIONS:
+        return {Output.SPLICE_JUNCTIONS, Output.SPLICE_SITES}
+    return {scorer.output}

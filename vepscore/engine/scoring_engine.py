@@ -1,0 +1,90 @@
+"""The engine: plan what scorers read, have a predictor run the network there, and score what is read."""
+
+import collections
+import functools
+from collections.abc import Sequence
+
+import jax
+
+from vepscore.contract import Scorer
+from vepscore.engine.scoring import AlleleScores, Scoring
+from vepscore.engine.settings import fixed_settings
+from vepscore.engine.signal_reading import Signals
+from vepscore.model.allele_plan import AllelePlan, Group, ReadyAllele, plan_allele
+from vepscore.model.checkpoint import Checkpoint
+from vepscore.model.network import Network
+from vepscore.model.predictor import Predictor, Reader, Readers
+
+_CACHED_SIGNAL_BYTES = 1 << 28  # limit of the reference signals kept in the cache
+
+
+class ScoringEngine:
+    """Scores alleles with one checkpoint.
+
+    Args:
+        checkpoint: the tracks.
+        network: its network, on the device.
+        predictor: runs the network.
+        scorers: the scorers of the run.
+        batch: number of alleles that it works on together.
+        reverse: the predictor gives the network the windows' minus strand; scores are in coordinates of the plus
+            strand.
+
+    Raises:
+        CheckpointError: `reverse`, and the tracks of an output that is read do not come in pairs of strands.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        network: Network,
+        predictor: Predictor,
+        scorers: Sequence[Scorer],
+        *,
+        batch: int,
+        reverse: bool,
+    ) -> None:
+        self.scorers = tuple(scorers)
+        self.tracks = checkpoint.tracks
+        self.batch = batch
+        self.predictor = predictor
+        self._precision, self._device = network.dtype.name, network.device
+        self._scoring = Scoring(network, self.tracks, scorers, reverse=reverse)
+        # Signals of the last reference window, by outputs and positions; the last used is the last.
+        self._window = b""
+        self._signals: collections.OrderedDict[tuple, Signals] = collections.OrderedDict()
+
+    def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
+        """Return the score matrices of each allele, in the order of the scorers."""
+        with fixed_settings(self._precision, self._device):
+            plans = [plan_allele(allele, self.scorers) for allele in alleles]
+            return [
+                self._score(plan, readers)
+                for plan, readers in zip(plans, self.predictor.read(plans), strict=True)
+            ]
+
+    def clear_cache(self) -> None:
+        """Forget what was computed for the windows scored so far; compiled programs and memory stay allocated."""
+        self._signals.clear()
+        self.predictor.clear_cache()
+
+    def _score(self, plan: AllelePlan, readers: Readers) -> AlleleScores:
+        if readers.keeps_reference:
+            window = plan.allele.reference_codes.tobytes()
+            if window != self._window:
+                self._window = window
+                self._signals.clear()
+            predict = functools.partial(self._predict_reference, readers.reference)
+        else:
+            predict = functools.partial(self._scoring.predict, reader=readers.reference, alternate=False)
+        return self._scoring.score(plan, readers.reference, readers.alternate, predict)
+
+    def _predict_reference(self, reader: Reader, group: Group) -> Signals:
+        """Return the reference's signals of a group, from the cache if the last variant read them too."""
+        known, key = self._signals, (group.outputs, group.positions.reference.tobytes())
+        if key not in known:
+            known[key] = self._scoring.predict(group, reader, alternate=False)
+        known.move_to_end(key)
+        while len(known) > 1 and sum(leaf.nbytes for leaf in jax.tree.leaves(known)) > _CACHED_SIGNAL_BYTES:
+            known.popitem(last=False)
+        return known[key]

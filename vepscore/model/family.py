@@ -1,0 +1,122 @@
+"""The contract of a family of networks: how its networks are made, and what they read and predict.
+
+A family is an object registered under its name in the entry-point group `vepscore.networks`; a checkpoint names its
+family in `config.json`. The engine works with `Network` alone and names no family.
+"""
+
+import abc
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+import jax
+from flax import nnx
+
+from vepscore.model.network import Network
+from vepscore.outputs import Output
+from vepscore.plugins import NETWORKS, PluginEntry, find_plugins, load_plugin
+
+
+class Architecture(Protocol):
+    """The sizes of a network: a frozen dataclass, the field of that name in `config.json`.
+
+    Attributes:
+        organisms: rows of every organism-specific parameter; a field.
+    """
+
+    organisms: int
+
+    @property
+    def heads(self) -> Mapping[Output, int]:
+        """Channels of the head of each output, with padding."""
+
+
+ArchitectureT = TypeVar("ArchitectureT", bound=Any)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Context:
+    """The windows that a network reads.
+
+    Attributes:
+        least_bp: width of the smallest window.
+        most_bp: width of the largest one.
+        step_bp: widths are multiples of it.
+        margin_bp: bases at each end of a window in which nothing is predicted; of every network of the family.
+        align_bp: width of the trunk's bins, on which window starts may be snapped.
+    """
+
+    least_bp: int
+    most_bp: int
+    step_bp: int = 1
+    margin_bp: int = 0
+    align_bp: int = 1
+
+
+class Family(abc.ABC, Generic[ArchitectureT]):
+    """A family of networks.
+
+    Attributes:
+        name: as its entry point has it.
+        architecture: the dataclass of its networks' sizes.
+    """
+
+    name: str
+    architecture: type[ArchitectureT]
+
+    @abc.abstractmethod
+    def create(self, architecture: ArchitectureT, rngs: nnx.Rngs) -> Network:
+        """Create a network with random parameters."""
+
+    @abc.abstractmethod
+    def context(self, architecture: ArchitectureT) -> Context:
+        """Return the windows that its networks read."""
+
+    @abc.abstractmethod
+    def resolution_bp(self, architecture: ArchitectureT, output: Output) -> int:
+        """Return the width in bp of the bins in which an output is scored."""
+
+    def prepare_stored(self, network: Network) -> None:
+        """Change a network without arrays into the form in which a checkpoint stores them."""
+
+    def prepare_to_store(self, network: Network) -> None:
+        """Change a copy of a network into the form in which a checkpoint stores its arrays."""
+
+
+class _OneKey(nnx.Rngs):
+    """One key for all parameters, if only shapes matter: tracing random streams takes seconds."""
+
+    def __init__(self, key: jax.Array) -> None:
+        self._key = key
+
+    def params(self) -> jax.Array:
+        return self._key
+
+
+def abstract_network(family: Family, architecture: Any) -> Network:
+    """Create a network of shapes without arrays."""
+    key = jax.random.key(0)
+    return nnx.eval_shape(lambda: family.create(architecture, _OneKey(key)))
+
+
+@functools.cache
+def find_family(name: str) -> Family:
+    """Import the family of that name.
+
+    Raises:
+        UsageError: there is none.
+        PluginError: it cannot be loaded, or violates the contract.
+    """
+    (entry,) = find_plugins(NETWORKS, [name])
+    return load_plugin(entry, functools.partial(_contract_problem, entry))
+
+
+def _contract_problem(entry: PluginEntry, family: object) -> str:
+    if isinstance(family, type) and issubclass(family, Family):
+        return f"found the class {family.__name__}, expected an instance of it"
+    if not isinstance(family, Family):
+        return f"found an object of type {type(family).__name__}, expected a vepscore.model.family.Family"
+    if getattr(family, "name", None) != entry.name:
+        return f"found a family whose name is {getattr(family, 'name', None)!r}, expected {entry.name!r}"
+    return ""

@@ -1,0 +1,40 @@
+"""The AlphaGenome family: the published network, and smaller ones of the same architecture."""
+
+from flax import nnx
+
+from vepscore.model.family import Context, Family
+from vepscore.model.network import Network
+from vepscore.networks.alphagenome.config import TRUNK_BIN_BP, ModelConfig
+from vepscore.networks.alphagenome.layers import fold_convolutions, standardized_convolutions
+from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, Output
+
+
+class AlphaGenomeFamily(Family[ModelConfig]):
+    """Networks of the AlphaGenome architecture, of any size."""
+
+    name = "alphagenome"
+    architecture = ModelConfig
+
+    def create(self, architecture: ModelConfig, rngs: nnx.Rngs) -> AlphaGenome:
+        return AlphaGenome(architecture, rngs=rngs)
+
+    def context(self, architecture: ModelConfig) -> Context:
+        del architecture
+        return Context(least_bp=1 << 14, most_bp=MAX_WINDOW_BP, step_bp=PAIR_BIN_BP, align_bp=TRUNK_BIN_BP)
+
+    def resolution_bp(self, architecture: ModelConfig, output: Output) -> int:
+        del architecture
+        return output.resolution_bp
+
+    def prepare_stored(self, network: Network) -> None:
+        """Replace the scales of convolutions, which a checkpoint does not have, by nothing."""
+        for conv in standardized_convolutions(network):
+            conv.drop_scale()
+
+    def prepare_to_store(self, network: Network) -> None:
+        """Fold the standardization of convolutions into their kernels."""
+        fold_convolutions(network)
+
+
+FAMILY = AlphaGenomeFamily()
