@@ -40,7 +40,7 @@ class CenterMask(Scorer):
         return not self.active
 
     def footprint(self, site: Site) -> Footprint:
-        resolution_bp = self.output.resolution_bp
+        resolution_bp = site.resolution_bp(self.output)
         width = -(-self.width_bp // resolution_bp)
         center = (site.allele.pos0 - site.window.start0) // resolution_bp
         bins = center - width // 2 + np.arange(width)

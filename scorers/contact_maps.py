@@ -28,7 +28,7 @@ class ContactMaps(Scorer):
     info_field: str | None = "VS_CONTACT"
 
     def footprint(self, site: Site) -> Footprint:
-        row = (site.allele.pos0 - site.window.start0) // self.output.resolution_bp
+        row = (site.allele.pos0 - site.window.start0) // site.resolution_bp(self.output)
         return Footprint(positions=pad_positions(np.array([row])), masks={})
 
     def score(

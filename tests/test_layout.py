@@ -16,20 +16,33 @@ HEAVY = (
 
 # What each part may import beside the vocabulary: cli → api → engine → {io, model} → {contract, options} → genome, and
 # report and evaluate stand on io alone. An import the other way would make two parts one.
-VOCABULARY = {"errors", "outputs", "paths", "schema", "versions"}
+VOCABULARY = {"errors", "outputs", "paths", "plugins", "schema", "versions"}
 MAY_IMPORT = {
     "genome": set(),
     "contract": {"genome"},
     "scorers": {"contract", "genome"},
-    "model": {"genome"},
+    "model": {"contract", "genome"},
+    "networks": {"contract", "genome", "model"},
     "options": {"genome"},
     "io": {"contract", "genome", "options"},
     "engine": {"contract", "genome", "io", "model", "options"},
     "evaluate": {"genome", "io"},
     "report": {"genome", "io"},
     "api": {"engine", "genome", "io", "model", "options"},
-    "train": {"engine", "genome", "model"},
-    "cli": {"api", "contract", "engine", "evaluate", "genome", "io", "model", "options", "report", "train"},
+    "train": {"engine", "genome", "model", "networks"},
+    "cli": {
+        "api",
+        "contract",
+        "engine",
+        "evaluate",
+        "genome",
+        "io",
+        "model",
+        "networks",
+        "options",
+        "report",
+        "train",
+    },
 }
 WITHOUT_JAX = ("genome", "io", "evaluate", "report", "outputs", "errors", "paths")
 

@@ -38,11 +38,19 @@ GENE_SIZES = (1, 4, 16, 64, 128, 256, 1024, 4096)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Site:
-    """One alternate allele in its window."""
+    """One alternate allele in its window.
+
+    Attributes:
+        allele: the allele.
+        window: where the network predicts; it may read more bases on either side.
+        indel_anchor: which windows the alternate allele of an indel is predicted in.
+        resolutions: width in bp of the bins of each output.
+    """
 
     allele: Allele
     window: Window
     indel_anchor: IndelAnchor = IndelAnchor.LEFT
+    resolutions: Mapping[Output, int] = dataclasses.field(default_factory=dict, compare=False)
 
     @property
     def has_two_windows(self) -> bool:
@@ -53,6 +61,14 @@ class Site:
     def joins_windows(self) -> bool:
         """Whether those two windows are joined at the variant."""
         return self.has_two_windows and abs(self.allele.inserted_bp) <= MAX_JOINED_BP
+
+    def resolution_bp(self, output: Output) -> int:
+        """Return the width in bp of the bins of an output.
+
+        Raises:
+            KeyError: the network does not predict it.
+        """
+        return self.resolutions[output]
 
     def overlapping_genes(self) -> list[Gene]:
         """Return the genes that the longer of REF and ALT overlaps; none without an annotation."""

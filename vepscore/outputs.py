@@ -27,13 +27,6 @@ class Output(enum.StrEnum):
     SPLICE_SITE_USAGE = "SPLICE_SITE_USAGE"
     SPLICE_JUNCTIONS = "SPLICE_JUNCTIONS"
 
-    @property
-    def resolution_bp(self) -> int:
-        """Return the width in bp of the bins in which variants are scored: 1, 128 or 2048."""
-        return _RESOLUTION_BP.get(self, 1)
-
-
-_RESOLUTION_BP = {Output.CHIP_TF: 128, Output.CHIP_HISTONE: 128, Output.CONTACT_MAPS: PAIR_BIN_BP}
 
 # The order of the classes of SPLICE_SITES and of the rows of junction sites. The fifth class is "no site".
 SPLICE_CLASSES = ("donor+", "acceptor+", "donor-", "acceptor-")
@@ -43,7 +36,10 @@ EVENT_KINDS = ("acceptor_gain", "acceptor_loss", "donor_gain", "donor_loss")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tracks:
-    """The tracks of one output for one organism, without padding. Every array has shape (T,)."""
+    """The tracks of one output for one organism, without padding. Every array has shape (T,).
+
+    The width of their bins, `resolution_bp`, is that of the network; it is set when a checkpoint is opened.
+    """
 
     output: Output
     name: np.ndarray  # str; name of the track in the checkpoint
@@ -53,6 +49,7 @@ class Tracks:
     assay: np.ndarray  # str; "" if there is none
     nonzero_mean: np.ndarray  # float32; mean of the track over its non-zero bins, which scales the prediction
     channel: np.ndarray  # int32; index of the track among the head's channels, which include padding
+    resolution_bp: int = 1  # width of the bins in which variants are scored
 
     def __len__(self) -> int:
         return len(self.name)

@@ -37,7 +37,7 @@ from vepscore.evaluate.metrics import spearman
 from vepscore.genome.cache import cache_dir
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.model.network import LOADED_ORGANISM, one_hot
-from vepscore.networks.alphagenome.config import TRACK_RESOLUTIONS_BP
+from vepscore.networks.alphagenome.config import TRACK_RESOLUTIONS_BP, scored_resolution_bp
 from vepscore.outputs import Output, Tracks
 from vepscore.train.segments import Segment, read_segments
 
@@ -148,7 +148,7 @@ def _effect_predictor(
         embeddings = network(one_hot(codes, jnp.float32), LOADED_ORGANISM, rotary_dtype=jnp.float32)
         return {
             output: network.heads[str(output)](
-                embeddings.of(output), LOADED_ORGANISM, resolution_bp=output.resolution_bp
+                embeddings.of(output), LOADED_ORGANISM, resolution_bp=scored_resolution_bp(output)
             )[..., checkpoint.tracks[output].channel]
             for output in outputs
         }
@@ -185,8 +185,8 @@ def sum_around(signal: jax.Array, centers: jax.Array, output: Output) -> jax.Arr
         centers: int (V,), bp from the window's start.
         output: its resolution is that of the bins.
     """
-    width = -(-SIGNAL_BP // output.resolution_bp)
-    first = (centers // output.resolution_bp - width // 2)[:, None]
+    width = -(-SIGNAL_BP // scored_resolution_bp(output))
+    first = (centers // scored_resolution_bp(output) - width // 2)[:, None]
     bins = jnp.arange(signal.shape[1])
     around = ((bins >= first) & (bins < first + width)).astype(signal.dtype)
     return (around[:, None, :] @ signal)[:, 0]

@@ -21,11 +21,11 @@ from liftover import ChainFile
 
 from vepscore.errors import TrainingError
 from vepscore.genome.text_file import ENCODING
-from vepscore.outputs import Output, Tracks
+from vepscore.outputs import PAIR_BIN_BP, Output, Tracks
 from vepscore.paths import utf8_path
 from vepscore.train.segments import Interval
 
-BIN_BP = Output.CONTACT_MAPS.resolution_bp
+BIN_BP = PAIR_BIN_BP
 # Natural logarithms of observed / expected.
 DOMAIN = 0.5
 INSULATED = -0.25

@@ -7,7 +7,7 @@ K junction sites per class.
 import dataclasses
 from collections.abc import Mapping
 
-from vepscore.networks.alphagenome.config import POOLINGS, TRUNK_BIN_BP, ModelConfig
+from vepscore.networks.alphagenome.config import POOLINGS, TRUNK_BIN_BP, ModelConfig, scored_resolution_bp
 from vepscore.outputs import PAIR_BIN_BP, SPLICE_CLASSES, Output, Tracks
 
 _WIDTH = 5  # width of all convolutions except the first
@@ -83,7 +83,7 @@ class Counts:
     def head(self, output: Output, positions: int, *, width_bp: int) -> float:
         """Return the count of an output's predictions from its embeddings."""
         tracks = len(self.tracks[output])
-        match output.resolution_bp:
+        match scored_resolution_bp(output):
             case 128:
                 return _product(positions, 2 * self.config.trunk_channels, tracks)
             case 1:

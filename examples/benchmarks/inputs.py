@@ -129,6 +129,9 @@ class Inputs:
             reference=self.data.reference,
             window_bp=self.window_bp,
             align_bp=align_bp,
+            resolutions={
+                output: table.resolution_bp for output, table in self.data.checkpoint.tracks.items()
+            },
             annotation=self.data.annotation,
             polya=self.data.polya,
             indel_anchor=self.indel_anchor or self.data.checkpoint.config.indel_anchor,
@@ -136,8 +139,7 @@ class Inputs:
 
     def open_engine(self, kind: str) -> Engine:
         """Return a new engine, "sparse" or "dense"; it accepts windows of one width only."""
-        checkpoint = self.data.checkpoint
-        return ENGINES[kind](checkpoint, self.data.scorers, rotary_dtype=checkpoint.config.rotary_dtype)
+        return ENGINES[kind](self.data.checkpoint, self.data.scorers)
 
 
 def _transcript_ends(annotation: Annotation) -> PolyASites:

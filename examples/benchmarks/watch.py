@@ -17,6 +17,7 @@ from vepscore.engine import scoring
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.scoring import Engine
 from vepscore.genome.alignment import AlignedPositions
+from vepscore.networks.alphagenome.config import scored_resolution_bp
 from vepscore.networks.alphagenome.tiles import SKIP_MARGIN_BINS
 from vepscore.outputs import Output
 
@@ -158,7 +159,7 @@ def _predict_flop(
     count = int((np.asarray(positions.alternate) >= 0).sum() + (np.asarray(positions.span) >= 0).sum())
     flop = sum(counts.head(output, count, width_bp=width_bp) for output in outputs)
     embeddings = {1: counts.embedding_1, 128: counts.embedding_128}
-    embedding = embeddings.get(outputs[0].resolution_bp, _nothing)
+    embedding = embeddings.get(scored_resolution_bp(outputs[0]), _nothing)
     return flop if is_dense else flop + embedding(count)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.builders import WINDOW_BP, TinyGenome, build_checkpoint, build_genome
+from tests.scorers.cases import RESOLUTIONS
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scorer_plugins import list_scorers, load_scorers
@@ -36,6 +37,7 @@ def reference(genome: TinyGenome, folder: Path) -> Reference:
 @pytest.fixture(scope="session")
 def preparer(genome: TinyGenome, reference: Reference, folder: Path) -> AllelePreparer:
     return AllelePreparer(
+        resolutions=RESOLUTIONS,
         reference=reference,
         window_bp=WINDOW_BP,
         annotation=Annotation.from_gtf(genome.gtf, folder / "cache"),

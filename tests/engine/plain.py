@@ -23,6 +23,7 @@ from vepscore.genome.windows import Window
 from vepscore.model.allele_plan import ReadyAllele
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.model.network import LOADED_ORGANISM
+from vepscore.networks.alphagenome.config import scored_resolution_bp
 from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output, Tracks
 
@@ -241,7 +242,7 @@ class Case:
 
     def center_masks(self) -> Iterator[tuple[str, Scores]]:
         for output, width_bp in CENTER_WIDTH_BP.items():
-            bp = output.resolution_bp
+            bp = scored_resolution_bp(output)
             bins = -(-width_bp // bp)
             first = (self.allele.pos0 - self.window.start0) // bp - bins // 2
             signals = self.reference.tracks[output], self.alternate.tracks[output]

@@ -19,6 +19,7 @@ import pytest
 
 from tests.builders import WINDOW_BP, build_checkpoint, build_genome, vcf_row
 from tests.engine.alleles import ROWS, prepare
+from tests.scorers.cases import RESOLUTIONS
 from vepscore.engine.parallel import AlleleScores, ParallelEngine, create_sparse_engine
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scorer_plugins import load_scorers
@@ -182,6 +183,7 @@ def main() -> None:
 def open_preparer(folder: pathlib.Path) -> AllelePreparer:
     genome = build_genome(folder)
     return AllelePreparer(
+        resolutions=RESOLUTIONS,
         reference=Reference(genome.fasta, folder / "cache"),
         window_bp=WINDOW_BP,
         annotation=Annotation.from_gtf(genome.gtf, folder / "cache"),

@@ -23,6 +23,7 @@ from vepscore.io.records import Record
 from vepscore.io.signal_files import WrittenFile
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.model.registry import embedded_checkpoint
+from vepscore.networks.alphagenome.config import scored_resolution_bp
 from vepscore.outputs import Output
 
 REGION = "chr1:15,501-16,500"
@@ -76,10 +77,10 @@ def case_of(plain: PlainScorer, preparer: AllelePreparer, text: str) -> Case:
 
 def by_base(case: Case, signal: np.ndarray, output: Output, *, is_alternate: bool) -> np.ndarray:
     """Expand a signal (B, T) to one (S, T) by base, in reference coordinates; insertions count at 1 bp only."""
-    spread = np.repeat(signal, output.resolution_bp, axis=0)
+    spread = np.repeat(signal, scored_resolution_bp(output), axis=0)
     if not is_alternate:
         return spread
-    if output.resolution_bp == 1:
+    if scored_resolution_bp(output) == 1:
         return case.align(spread, None)
     anchor = case.allele.pos0 - case.window.start0 + min(len(case.allele.ref), len(case.allele.alt))
     inserted_bp = case.allele.inserted_bp
@@ -93,13 +94,13 @@ def expected_bins(case: Case, file: WrittenFile, track: int) -> np.ndarray:
     """Return a track's values (S,) by base: those of its bin."""
     output, is_alternate = Output(file.output), file.allele == "alternate"
     if is_alternate and case.right is not None:
-        if output.resolution_bp == 1:
+        if scored_resolution_bp(output) == 1:
             return case.signals(output)[1][:, track]
-        return np.repeat(case.in_phase(output)[:, track], output.resolution_bp)
+        return np.repeat(case.in_phase(output)[:, track], scored_resolution_bp(output))
     prediction = case.alternate if is_alternate else case.reference
     whole = by_base(case, prediction.tracks[output], output, is_alternate=is_alternate)
-    bins = whole[:, track].reshape(-1, output.resolution_bp).mean(axis=1, dtype=np.float64)
-    return np.repeat(bins, output.resolution_bp)
+    bins = whole[:, track].reshape(-1, scored_resolution_bp(output)).mean(axis=1, dtype=np.float64)
+    return np.repeat(bins, scored_resolution_bp(output))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_only_the_region_is_read(preparer: AllelePreparer) -> None:
     for reader in readers:
         positions = reader.footprint(allele.site).positions
         bins = positions[positions >= 0]
-        assert 0 <= len(bins) - 300 // reader.output.resolution_bp <= 2, reader.name
+        assert 0 <= len(bins) - 300 // scored_resolution_bp(reader.output) <= 2, reader.name
 
 
 def test_bins_end_where_the_contig_ends(bench: Bench) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.builders import WINDOW_BP, make_records, vcf_row
 from tests.engine.fakes import Counting, FakeEngine
+from tests.scorers.cases import RESOLUTIONS
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scored_records import RunCounts, score_records, write_results
 from vepscore.engine.scorer_plugins import load_scorers
@@ -158,7 +159,10 @@ def test_mismatch_policy_error_comes_through(preparer: AllelePreparer) -> None:
     chrom, pos1, name, ref, alt = SNV
     wrong = (chrom, pos1, name, alt, ref)
     strict = AllelePreparer(
-        reference=preparer.reference, window_bp=preparer.window_bp, on_mismatch=MismatchPolicy.ERROR
+        resolutions=RESOLUTIONS,
+        reference=preparer.reference,
+        window_bp=preparer.window_bp,
+        on_mismatch=MismatchPolicy.ERROR,
     )
     results = score(make_records(SNV, wrong), strict, FakeEngine())
     assert [result.record.index for result in itertools.islice(results, 1)] == [0]

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.builders import CONTIGS, WINDOW_BP, build_genome
 from tests.engine.fakes import FakeEngine
 from tests.fuzz.vcfs import expected_lines
+from tests.scorers.cases import RESOLUTIONS
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.scored_records import RunCounts, score_records, write_results
 from vepscore.errors import VepscoreError
@@ -51,6 +52,7 @@ def preparer(folder: Path) -> AllelePreparer:
     folder.mkdir()
     genome = build_genome(folder)
     return AllelePreparer(
+        resolutions=RESOLUTIONS,
         reference=Reference(genome.fasta, folder),
         window_bp=WINDOW_BP,
         annotation=Annotation.from_gtf(genome.gtf, folder),

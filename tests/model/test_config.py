@@ -14,6 +14,7 @@ from vepscore.networks.alphagenome.config import (
     TRACK_RESOLUTIONS_BP,
     ModelConfig,
     check_fields,
+    scored_resolution_bp,
 )
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
@@ -61,4 +62,4 @@ def test_is_frozen() -> None:
 
 
 def test_scored_resolution_is_one_that_the_head_predicts() -> None:
-    assert all(output.resolution_bp in each for output, each in TRACK_RESOLUTIONS_BP.items())
+    assert all(scored_resolution_bp(output) in each for output, each in TRACK_RESOLUTIONS_BP.items())

@@ -21,6 +21,7 @@ from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.polya import PolyASites
 from vepscore.genome.windows import Window
+from vepscore.networks.alphagenome.config import scored_resolution_bp
 from vepscore.outputs import Output, Tracks
 
 WINDOW = Window(chrom="chr1", start0=10_000, end0=14_096)
@@ -74,6 +75,9 @@ def read_polya(folder: Path, sites: Mapping[str, tuple[str, list[int]]]) -> Poly
     ]
     path.write_text("\n".join(["gene_id\tchrom\tstart\tstrand", *rows]) + "\n")
     return PolyASites.from_tsv(path)
+
+
+RESOLUTIONS = {output: scored_resolution_bp(output) for output in Output}
 
 
 def allele(pos0: int, ref: str = "A", alt: str = "C") -> Allele:

@@ -4,13 +4,13 @@ import jax
 import numpy as np
 import pytest
 
-from tests.scorers.cases import WINDOW, allele, run, shapes
+from tests.scorers.cases import RESOLUTIONS, WINDOW, allele, run, shapes
 from vepscore.contract import Site
 from vepscore.scorers.center_mask import ATAC, ATAC_ACTIVE, CHIP_HISTONE, CHIP_TF, CenterMask
 
 
 def read_bins(scorer: CenterMask, pos0: int) -> np.ndarray:
-    positions = scorer.footprint(Site(allele=allele(pos0), window=WINDOW)).positions
+    positions = scorer.footprint(Site(allele=allele(pos0), window=WINDOW, resolutions=RESOLUTIONS)).positions
     return positions[positions >= 0]
 
 
@@ -19,7 +19,7 @@ def read_bins(scorer: CenterMask, pos0: int) -> np.ndarray:
     [(ATAC, 1798, 2298, 512), (CHIP_TF, 14, 17, 4), (CHIP_HISTONE, 8, 23, 16)],
 )
 def test_reads_the_width_around_the_variant(scorer: CenterMask, first: int, last: int, size: int) -> None:
-    footprint = scorer.footprint(Site(allele=allele(12_048), window=WINDOW))
+    footprint = scorer.footprint(Site(allele=allele(12_048), window=WINDOW, resolutions=RESOLUTIONS))
     np.testing.assert_array_equal(footprint.positions[: last - first + 1], np.arange(first, last + 1))
     assert (footprint.positions[last - first + 1 :] == -1).all()
     assert len(footprint.positions) == size
@@ -43,7 +43,10 @@ def test_is_cut_to_the_window(scorer: CenterMask, pos0: int, first: int, last: i
 @pytest.mark.parametrize("scorer", [ATAC, CHIP_TF, CHIP_HISTONE])
 def test_shape_is_the_same_everywhere(scorer: CenterMask) -> None:
     alleles = [allele(10_000), allele(10_300), allele(12_048, "A", "ACGT"), allele(14_095)]
-    found = {tuple(shapes(scorer.footprint(Site(allele=each, window=WINDOW))).items()) for each in alleles}
+    found = {
+        tuple(shapes(scorer.footprint(Site(allele=each, window=WINDOW, resolutions=RESOLUTIONS))).items())
+        for each in alleles
+    }
     assert len(found) == 1
 
 
@@ -57,7 +60,9 @@ def signals() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_fold_change_of_sums() -> None:
-    matrix = run(ATAC, Site(allele=allele(12_048), window=WINDOW), *signals(), strands="..")
+    matrix = run(
+        ATAC, Site(allele=allele(12_048), window=WINDOW, resolutions=RESOLUTIONS), *signals(), strands=".."
+    )
     expected = [[np.log2(1 + 503) - np.log2(1 + 501), np.log2(1 + 3) - np.log2(1 + 0)]]
     np.testing.assert_allclose(matrix.values, expected, atol=1e-6)
     assert matrix.values.dtype == np.float32
@@ -68,7 +73,13 @@ def test_fold_change_of_sums() -> None:
 def test_active_is_the_larger_sum() -> None:
     reference, alternate = signals()
     reference[2048, 1] = 5
-    matrix = run(ATAC_ACTIVE, Site(allele=allele(12_048), window=WINDOW), reference, alternate, strands="..")
+    matrix = run(
+        ATAC_ACTIVE,
+        Site(allele=allele(12_048), window=WINDOW, resolutions=RESOLUTIONS),
+        reference,
+        alternate,
+        strands="..",
+    )
     np.testing.assert_array_equal(matrix.values, [[503, 5]])
 
 
@@ -77,7 +88,7 @@ def test_indel_is_read_where_it_is() -> None:
     alternate[2049:2052] = 3
     matrix = run(
         ATAC_ACTIVE,
-        Site(allele=allele(12_048, "A", "ACGT"), window=WINDOW),
+        Site(allele=allele(12_048, "A", "ACGT"), window=WINDOW, resolutions=RESOLUTIONS),
         reference,
         alternate,
         strands="..",
@@ -94,7 +105,7 @@ def test_alleles_share_one_compilation() -> None:
         return ATAC.score(reference, alternate, masks)
 
     for pos0 in (10_000, 12_048, 14_095):
-        footprint = ATAC.footprint(Site(allele=allele(pos0), window=WINDOW))
+        footprint = ATAC.footprint(Site(allele=allele(pos0), window=WINDOW, resolutions=RESOLUTIONS))
         signal = np.ones((len(footprint.positions), 2), np.float32)
         score(signal, signal, dict(footprint.masks))
     assert len(traced) == 1

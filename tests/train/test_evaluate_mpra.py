@@ -15,6 +15,7 @@ from vepscore.contract import Scorer, Site
 from vepscore.genome.alleles import Allele
 from vepscore.genome.windows import Window
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig
+from vepscore.networks.alphagenome.config import scored_resolution_bp
 from vepscore.outputs import Output
 from vepscore.scorers.center_mask import CHIP_TF, DNASE
 from vepscore.train.segments import Segment
@@ -145,12 +146,16 @@ def test_a_deletion_shifts_the_next_base_in() -> None:
 @pytest.mark.parametrize("scorer", [DNASE, CHIP_TF])
 def test_the_signal_is_summed_over_the_bins_of_the_scorer(scorer: Scorer) -> None:
     centers = np.array([0, 1000, 2047, 4095])
-    bins = 4096 // scorer.output.resolution_bp
+    bins = 4096 // scored_resolution_bp(scorer.output)
     signal = np.random.default_rng(2).integers(0, 99, (4, bins, 3)).astype(np.float32)
     found = sum_around(jnp.asarray(signal), jnp.asarray(centers), scorer.output)
     window = Window(chrom="chr1", start0=0, end0=4096)
     for i, center in enumerate(centers.tolist()):
-        site = Site(allele=Allele(chrom="chr1", pos0=center, ref="A", alt="C"), window=window)
+        site = Site(
+            allele=Allele(chrom="chr1", pos0=center, ref="A", alt="C"),
+            window=window,
+            resolutions={scorer.output: scored_resolution_bp(scorer.output)},
+        )
         positions = scorer.footprint(site).positions
         np.testing.assert_array_equal(found[i], signal[i, positions[positions >= 0]].sum(axis=0))
 

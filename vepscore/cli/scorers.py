@@ -65,7 +65,7 @@ def _show(entry: "PluginEntry") -> None:
     print_fields(
         [
             ("scorer", entry.name),
-            ("output", f"{scorer.output} at {scorer.output.resolution_bp} bp"),
+            ("output", str(scorer.output)),
             ("needs", _needs(scorer)),
             ("from", entry.origin),
             ("module", entry.module),

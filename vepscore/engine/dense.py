@@ -92,12 +92,14 @@ class DensePredictor:
     def _embed_all(self, codes: Sequence[UInt8[np.ndarray, " bases"]]) -> list[DenseReader]:
         """Return the embeddings of each window; `batch` windows go through the network together."""
         windows = [self._seen(window) for window in codes]
+        margins_bp = 2 * self._network.margin_bp
         readers: list[DenseReader] = []
         for first in range(0, len(windows), self._batch):
             chunk = windows[first : first + self._batch]
             filled = np.stack(chunk + [chunk[-1]] * (self._batch - len(chunk)))
+            predicted_bp = filled.shape[1] - margins_bp
             embedded = self._embed(self._state, filled)[: len(chunk)]
-            readers += [DenseReader(embeddings, filled.shape[1]) for embeddings in embedded]
+            readers += [DenseReader(embeddings, predicted_bp) for embeddings in embedded]
         return readers
 
 

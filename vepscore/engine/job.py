@@ -11,9 +11,8 @@ from vepscore.io.output_file import OutputFile
 from vepscore.io.output_paths import check_output_paths
 from vepscore.io.quantiles import list_quantiles
 from vepscore.io.streams import is_stream
-from vepscore.model.checkpoint import read_defaults
+from vepscore.model.checkpoint import Defaults, read_defaults
 from vepscore.model.registry import checkpoint_files, resolve_checkpoint
-from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
 from vepscore.options import (
     AlleleOptions,
     ComputeOptions,
@@ -89,20 +88,34 @@ def resolve_defaults(job: Job) -> Job:
             window, or options contradict one another.
         CheckpointError: the defaults of the checkpoint cannot be read.
     """
-    window = job.windows.window
+    window, defaults = job.windows.window, read_defaults(job.model.checkpoint)
     if window is None:
-        defaults = read_defaults(job.model.checkpoint)
         window = defaults.window_bp
         log.info("window of %s bp, the default of %s", f"{window:,}", defaults.checkpoint)
-    _check_align(job.windows.align, window)
+    _check_window(window, defaults)
+    _check_align(job.windows.align, window, defaults.context.align_bp)
     return job.changed(alleles=job.alleles.resolved(), window=window)
 
 
-def _check_align(align_bp: int, window_bp: int) -> None:
-    if align_bp == 1 or (align_bp > 0 and align_bp % TRUNK_BIN_BP == 0 and align_bp <= window_bp // 4):
+def _check_window(window_bp: int, defaults: Defaults) -> None:
+    context = defaults.context
+    if context.least_bp <= window_bp <= context.most_bp and not window_bp % context.step_bp:
+        return
+    step = f"a multiple of {context.step_bp:,} bp" if context.step_bp > 1 else "a width"
+    between = f"from {context.least_bp:,} to {context.most_bp:,} bp"
+    if context.least_bp == context.most_bp:
+        step, between = "the only width that the network reads,", f"{context.most_bp:,} bp"
+    raise UsageError(
+        f"--window {window_bp:,} bp cannot be read by {defaults.checkpoint}\nexpected {step} {between}",
+        hint="--window auto is the checkpoint's default; named widths are powers of two: 1Mb is 1,048,576 bp",
+    )
+
+
+def _check_align(align_bp: int, window_bp: int, step_bp: int) -> None:
+    if align_bp == 1 or (align_bp > 0 and align_bp % step_bp == 0 and align_bp <= window_bp // 4):
         return
     raise UsageError(
-        f"--align {align_bp}\nexpected 1, or a multiple of {TRUNK_BIN_BP} up to a quarter of the window",
+        f"--align {align_bp}\nexpected 1, or a multiple of {step_bp} up to a quarter of the window",
         hint="1 centers each window on its variant",
     )
 

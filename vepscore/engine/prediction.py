@@ -9,6 +9,9 @@ import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from vepscore.engine.job import Job, list_inputs, resolve_defaults
 from vepscore.engine.preparer import AllelePreparer, RefusedAllele, check_within, window_text
@@ -88,7 +91,7 @@ def predict_signals(job: Job, prediction: Prediction) -> PredictedSignals:
     session = open_session(
         job,
         preparer,
-        scorers=read_region(region, wanted),
+        scorers=read_region(region, {output: preparer.resolutions.get(output, 1) for output in wanted}),
         choose_tracks=lambda tracks: _choose_tracks(tracks, prediction, wanted),
     )
     (matrices,) = session.create_engine().score([allele])
@@ -235,8 +238,10 @@ def _of_tissue(tracks: Tracks, tissue: str) -> Tracks:
         wanted in name.casefold() or wanted == term.casefold()
         for name, term in zip(tracks.biosample_name, tracks.ontology_curie, strict=True)
     ]
-    columns = {name: column[kept] for name, column in vars(tracks).items() if name != "output"}
-    return Tracks(output=tracks.output, **columns)
+    columns: dict[str, Any] = {
+        name: column[kept] for name, column in vars(tracks).items() if isinstance(column, np.ndarray)
+    }
+    return dataclasses.replace(tracks, **columns)
 
 
 def _no_tissue(tissue: str, tracks: Mapping[Output, Tracks]) -> UsageError:

@@ -3,7 +3,8 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from vepscore.contract import GeneSite, PolyASite, Scorer, Site
 from vepscore.errors import GenomeError, UsageError
@@ -24,6 +25,7 @@ from vepscore.genome.windows import (
 from vepscore.io.records import Record, variant_record
 from vepscore.model.allele_plan import ReadyAllele
 from vepscore.options.option_types import MismatchPolicy
+from vepscore.outputs import Output
 
 MAX_N_FRACTION = 0.9
 _MIN_WINDOW_TO_ALLELE = 4  # a window must be at least this many times as wide as an allele
@@ -49,7 +51,9 @@ class AllelePreparer:
     """Prepares the alleles of records for one run."""
 
     reference: Reference
-    window_bp: int
+    window_bp: int  # that the network reads
+    margin_bp: int = 0  # of them at each end, in which it predicts nothing
+    resolutions: Mapping[Output, int] = dataclasses.field(default_factory=dict)  # bp, of what it predicts
     align_bp: int = 1  # window starts are multiples of it; 1 to center each window on its variant
     annotation: Annotation | None = None
     polya: PolyASites | None = None  # used with an annotation only
@@ -94,30 +98,37 @@ class AllelePreparer:
         Raises:
             UsageError: the region does not fit into a window.
         """
-        if region.width_bp > self.window_bp:
+        if region.width_bp > self.predicted_bp:
             raise UsageError(
-                f"region {region}\nis {region.width_bp} bp wide; the window has {self.window_bp} bp",
+                f"region {region}\nis {region.width_bp} bp wide; {self.predicted_bp} bp of a window are predicted",
                 hint="choose a larger --window (1Mb at most), or predict it in parts",
             )
         bases = self.reference.fetch(region.chrom, region.start0, region.end0).decode("ascii")
         site = self.site(Allele(chrom=region.chrom, pos0=region.start0, ref=bases, alt=bases))
         check_within(region, site.window, hint="use --align 1, or a narrower region")
-        codes, _ = allele_sequences(self.reference, site.window, site.allele)
+        codes, _ = allele_sequences(self.reference, self._input(site), site.allele)
         return ReadyAllele(
             alt=bases, n_fraction=n_fraction(codes), site=site, reference_codes=codes, alternates=()
         )
 
     def site(self, allele: Allele) -> Site:
         """Return the allele in its window; a `GeneSite` or `PolyASite` if the run has what they hold."""
-        window = window_around(allele, self.window_bp, self.align_bp)
-        anchor = self.indel_anchor
+        fields: dict[str, Any] = {
+            "allele": allele,
+            "window": window_around(allele, self.predicted_bp, self.align_bp),
+            "indel_anchor": self.indel_anchor,
+            "resolutions": self.resolutions,
+        }
         if self.annotation is None:
-            return Site(allele=allele, window=window, indel_anchor=anchor)
+            return Site(**fields)
         if self.polya is None:
-            return GeneSite(allele=allele, window=window, indel_anchor=anchor, annotation=self.annotation)
-        return PolyASite(
-            allele=allele, window=window, indel_anchor=anchor, annotation=self.annotation, polya=self.polya
-        )
+            return GeneSite(**fields, annotation=self.annotation)
+        return PolyASite(**fields, annotation=self.annotation, polya=self.polya)
+
+    @property
+    def predicted_bp(self) -> int:
+        """Width of the part of a window in which the network predicts."""
+        return self.window_bp - 2 * self.margin_bp
 
     def may_score(self, record: Record, alt: str) -> bool:
         """Return whether an ALT can be scored, judging by the record and the annotation alone."""
@@ -142,20 +153,27 @@ class AllelePreparer:
         site = self.site(allele)
         if not self._applies(site):
             return RefusedAllele(alt=alt, status=Status.NOT_APPLICABLE, reason=_why_not_applicable(site))
-        reference_codes, alternate_codes = allele_sequences(self.reference, site.window, allele)
+        reference_codes, alternate_codes = allele_sequences(self.reference, self._input(site), allele)
         fraction = n_fraction(reference_codes)
         if fraction > MAX_N_FRACTION:
             reason = f"{fraction:.3f} of the window is N"
             return RefusedAllele(alt=alt, status=Status.N_WINDOW, reason=reason, n_fraction=fraction)
         alternates = [] if allele.ref == allele.alt else [alternate_codes]
         if site.has_two_windows:
-            alternates.append(right_anchored_sequence(self.reference, site.window, allele))
+            alternates.append(right_anchored_sequence(self.reference, self._input(site), allele))
         return ReadyAllele(
             alt=alt,
             n_fraction=fraction,
             site=site,
             reference_codes=reference_codes,
             alternates=tuple(alternates),
+        )
+
+    def _input(self, site: Site) -> Window:
+        """Return the window that the network reads."""
+        predicted = site.window
+        return dataclasses.replace(
+            predicted, start0=predicted.start0 - self.margin_bp, end0=predicted.end0 + self.margin_bp
         )
 
     def _allele(self, record: Record, alt: str) -> Allele:
@@ -173,7 +191,7 @@ class AllelePreparer:
         alt_status = classify_text(alt)
         status = more_severe(_classify_ref(record.ref), alt_status)
         longest_bp = max(len(record.ref), len(alt))
-        limit_bp = self.window_bp // _MIN_WINDOW_TO_ALLELE
+        limit_bp = self.predicted_bp // _MIN_WINDOW_TO_ALLELE
         if status is Status.SYMBOLIC:
             column, text = ("ALT", alt) if alt_status is status else ("REF", record.ref)
             return status, f"{column} {_shorten(text)} names no sequence"

@@ -82,8 +82,11 @@ class Scoring:
             }
         )
         graph, self._state = nnx.split(network)
-        self._predict = jax.jit(functools.partial(predict_signals, graph, reverse), static_argnames="outputs")
-        self._count = jax.jit(functools.partial(count_junctions, graph, reverse))
+        resolutions = {output: tracks[output].resolution_bp for output in outputs}
+        self._predict = jax.jit(
+            functools.partial(predict_signals, graph, reverse, resolutions), static_argnames="outputs"
+        )
+        self._count = jax.jit(functools.partial(count_junctions, graph, reverse, resolutions))
         self._choose = jax.jit(
             functools.partial(choose_junction_sites, network.max_splice_sites, network.splice_site_threshold)
         )

@@ -119,15 +119,18 @@ def open_preparer(job: Job, *, source: str, assembly: str) -> AllelePreparer:
         CheckpointError: the checkpoint is missing, or its `config.json` is damaged.
     """
     genome, alleles = job.genome, job.alleles
+    defaults = read_defaults(job.model.checkpoint)
     return AllelePreparer(
         reference=Reference(genome.reference, cache_dir()),
         window_bp=job.window_bp,
+        margin_bp=defaults.context.margin_bp,
+        resolutions=defaults.resolutions,
         align_bp=job.windows.align,
         annotation=Annotation.from_gtf(genome.genes, cache_dir()) if genome.genes else None,
         polya=PolyASites.from_tsv(genome.polya) if genome.polya else None,
         on_mismatch=alleles.on_ref_mismatch or MismatchPolicy.SKIP,
         as_written=alleles.as_written,
-        indel_anchor=alleles.indel_anchor or read_defaults(job.model.checkpoint).indel_anchor,
+        indel_anchor=alleles.indel_anchor or defaults.indel_anchor,
         assembly=assembly,
         source=source,
     )

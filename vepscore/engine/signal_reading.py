@@ -5,7 +5,7 @@ Axes in shapes: `positions` read, `tracks` without padding, `sites` per class of
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -31,6 +31,7 @@ class _Heads:
 
     network: Any  # with heads for the tracks without padding
     reverse: bool  # the network was given the minus strand
+    resolutions: Mapping[Output, int]  # bp
 
     def predict(
         self, output: Output, reader: Reader, index: Int32[Array, " positions"]
@@ -47,7 +48,7 @@ class _Heads:
     def embed(self, output: Output, reader: Reader, index: Int32[Array, "*positions"]) -> Float[Array, "..."]:
         """Return the embeddings that `output` reads."""
         if self.reverse:
-            index = mirror_index(index, reader.width_bp // output.resolution_bp)
+            index = mirror_index(index, reader.width_bp // self.resolutions[output])
         return reader.read(self.network, output, index)
 
     def count(
@@ -64,6 +65,7 @@ class _Heads:
 def predict_signals(
     graph: nnx.GraphDef,
     reverse: bool,
+    resolutions: Mapping[Output, int],
     state: nnx.State,
     reader: Reader,
     positions: AlignedPositions,
@@ -71,7 +73,7 @@ def predict_signals(
     outputs: tuple[Output, ...],
 ) -> Signals:
     """Return the signals at `positions.alternate`; at the anchor, the maximum over the span."""
-    heads = _Heads(nnx.merge(graph, state), reverse)
+    heads = _Heads(nnx.merge(graph, state), reverse, resolutions)
 
     def predict(index: Array) -> Signals:
         return {output: heads.predict(output, reader, index) for output in outputs}
@@ -132,6 +134,7 @@ def choose_sites(
 def count_junctions(
     graph: nnx.GraphDef,
     reverse: bool,
+    resolutions: Mapping[Output, int],
     state: nnx.State,
     probabilities: Sequence[Float32[Array, "positions classes"]],
     sites: Int32[Array, "4 sites"],
@@ -140,7 +143,7 @@ def count_junctions(
     alternate: Reader,
 ) -> tuple[Junctions, Junctions]:
     """Return the junctions between the sites, of both alleles; the sites were chosen by `probabilities`."""
-    heads = _Heads(nnx.merge(graph, state), reverse)
+    heads = _Heads(nnx.merge(graph, state), reverse, resolutions)
     count = functools.partial(heads.count, sites=sites, width_bp=reference.width_bp)
     embed = functools.partial(heads.embed, Output.SPLICE_SITES)
     last = jnp.iinfo(jnp.int32).max

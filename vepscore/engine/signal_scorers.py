@@ -46,7 +46,7 @@ class RegionSignal(Scorer):
         padded = pad_positions(positions)
         masks = {"columns": padded} if self.output is Output.CONTACT_MAPS else {}
         # Wider bins of a left-anchored window are aligned in `rows`, because they may overlap only in part.
-        return Footprint(positions=padded, masks=masks, aligned=self.output.resolution_bp == 1)
+        return Footprint(positions=padded, masks=masks, aligned=site.resolution_bp(self.output) == 1)
 
     def score(
         self,
@@ -66,28 +66,31 @@ class RegionSignal(Scorer):
         positions = footprint.positions[footprint.positions >= 0]
         unpadded = (slice(len(positions)),) * (2 if self.output is Output.CONTACT_MAPS else 1)
         reference, alternate = (signal[unpadded] for signal in scores)
-        if self.output.resolution_bp > 1 and not site.has_two_windows:
+        if tracks.resolution_bp > 1 and not site.has_two_windows:
             reference, alternate = self._in_region_bins(reference, alternate, positions, site)
         values = np.concatenate([signal.reshape(-1, len(tracks)) for signal in (reference, alternate)])
         return ScoreMatrix(scorer=self.name, output=self.output, values=values, genes=(None,) * len(values))
 
     def _bins(self, site: Site) -> Int[np.ndarray, " bins"]:
         around = context_window(site)
-        return bins_of(*(self.ends or (around.start0, around.end0)), self.output, site.window)
+        return bins_of(
+            *(self.ends or (around.start0, around.end0)), site.resolution_bp(self.output), site.window
+        )
 
     def _positions(self, site: Site) -> Int[np.ndarray, " positions"]:
         """Return the bins in which either allele is read, ascending."""
         bins = self._bins(site)
-        if self.output.resolution_bp == 1 or site.has_two_windows:
+        resolution_bp = site.resolution_bp(self.output)
+        if resolution_bp == 1 or site.has_two_windows:
             return bins
-        return np.union1d(bins, align_bins(bins, self.output.resolution_bp, site.allele, site.window).bins)
+        return np.union1d(bins, align_bins(bins, resolution_bp, site.allele, site.window).bins)
 
     def _in_region_bins(
         self, reference: np.ndarray, alternate: np.ndarray, positions: np.ndarray, site: Site
     ) -> tuple[np.ndarray, np.ndarray]:
         bins = self._bins(site)
         inside = np.searchsorted(positions, bins)
-        moved = align_bins(bins, self.output.resolution_bp, site.allele, site.window)
+        moved = align_bins(bins, site.resolution_bp(self.output), site.allele, site.window)
         reference = reference[inside]
         alternate = moved.apply(alternate, positions, rows=len(bins))
         if self.output is Output.CONTACT_MAPS:
@@ -107,18 +110,20 @@ def context_window(site: Site) -> Window:
     )
 
 
-def bins_of(start0: int, end0: int, output: Output, window: Window) -> Int[np.ndarray, " bins"]:
+def bins_of(start0: int, end0: int, resolution_bp: int, window: Window) -> Int[np.ndarray, " bins"]:
     """Return the bins that overlap [start0, end0) within the window, counted from the window's start."""
-    resolution_bp = output.resolution_bp
     first, last = (start0 - window.start0) // resolution_bp, (end0 - 1 - window.start0) // resolution_bp
     return np.arange(first, last + 1)
 
 
-def read_region(region: Region, outputs: Sequence[Output]) -> list[RegionSignal]:
-    """Return the scorers that read the outputs' signals over a region; those at 1 bp are read in pieces."""
+def read_region(region: Region, outputs: Mapping[Output, int]) -> list[RegionSignal]:
+    """Return the scorers that read the signals of outputs, with their resolutions, over a region.
+
+    Those at 1 bp are read in pieces.
+    """
     scorers = []
-    for output in outputs:
-        piece_bp = PIECE_BP if output.resolution_bp == 1 else region.width_bp
+    for output, resolution_bp in outputs.items():
+        piece_bp = PIECE_BP if resolution_bp == 1 else region.width_bp
         for number, start0 in enumerate(range(region.start0, region.end0, piece_bp)):
             ends = start0, min(start0 + piece_bp, region.end0)
             scorers.append(RegionSignal(name=f"{output}.{number}", output=output, ends=ends))
@@ -137,14 +142,14 @@ def join_pieces(
     halves = [np.split(matrix.values, 2) for matrix in matrices]
     reference, alternate = (np.concatenate(pieces) for pieces in zip(*halves, strict=True))
     output = tracks.output
-    bins = bins_of(region.start0, region.end0, output, site.window)
-    start0 = site.window.start0 + bins * output.resolution_bp
+    bins = bins_of(region.start0, region.end0, tracks.resolution_bp, site.window)
+    start0 = site.window.start0 + bins * tracks.resolution_bp
     if output is Output.CONTACT_MAPS:
         reference, alternate = (signal.reshape(len(bins), len(bins), -1) for signal in (reference, alternate))
     return RegionSignals(
         chrom=region.chrom,
         start0=start0,
-        end0=start0 + output.resolution_bp,
+        end0=start0 + tracks.resolution_bp,
         tracks=tracks,
         reference=reference,
         alternate=alternate if has_alternate else None,

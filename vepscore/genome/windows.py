@@ -11,12 +11,11 @@ import numpy as np
 
 from vepscore.errors import UsageError
 from vepscore.genome.alleles import Allele
-from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP
+from vepscore.outputs import MAX_WINDOW_BP
 
 UNKNOWN = 4  # code of N, of ambiguity codes and of positions past a contig's ends
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], np.uint8)
 
-MIN_WINDOW_BP = 1 << 14
 _NAMED_WIDTHS_BP = {"1mb": 1 << 20} | {f"{kb}kb": kb << 10 for kb in (512, 256, 128, 64, 32, 16)}
 
 
@@ -55,15 +54,14 @@ def parse_width(text: str) -> int:
     """Return the window's width in bp from a name (1Mb, 512kb, 256kb, 128kb, 64kb, 32kb, 16kb) or a number of bp.
 
     Raises:
-        UsageError: neither a name nor a multiple of 2048 from 16,384 to 1,048,576.
+        UsageError: neither a name nor a number from 1 to 1,048,576. Which widths a network reads is checked later.
     """
     if text.lower() in _NAMED_WIDTHS_BP:
         return _NAMED_WIDTHS_BP[text.lower()]
     width_bp = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-    if not MIN_WINDOW_BP <= width_bp <= MAX_WINDOW_BP or width_bp % PAIR_BIN_BP:
+    if not 1 <= width_bp <= MAX_WINDOW_BP:
         raise UsageError(
-            f"window width {text!r}\n"
-            f"expected a multiple of {PAIR_BIN_BP} bp from {MIN_WINDOW_BP} to {MAX_WINDOW_BP}",
+            f"window width {text!r}\nexpected a number of bp, at most {MAX_WINDOW_BP}",
             hint="use 1Mb, 512kb, 256kb, 128kb, 64kb, 32kb or 16kb (powers of two: 1Mb is 1048576 bp)",
         )
     return width_bp

@@ -158,7 +158,7 @@ def _written_file(
         strand="" if track is None else str(tracks.strand[track]),
         biosample="" if track is None else str(tracks.biosample_name[track]),
         allele=allele,
-        resolution_bp=tracks.output.resolution_bp,
+        resolution_bp=tracks.resolution_bp,
         bins=len(signals.start0),
         smallest=float(values.min()),
         mean=float(values.mean(dtype=np.float64)),

@@ -11,7 +11,7 @@ from jaxtyping import Int, UInt8
 from vepscore.contract import Footprint, Scorer, Site
 from vepscore.genome.alignment import AlignedPositions, align_positions, align_to_both
 from vepscore.genome.alleles import Status
-from vepscore.outputs import PAIR_BIN_BP, Output
+from vepscore.outputs import Output
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,7 @@ class Group:
     """Scorers that read the same positions, possibly of several outputs."""
 
     positions: AlignedPositions
+    resolution_bp: int
     requests: tuple[Request, ...]
 
     @functools.cached_property
@@ -53,11 +54,6 @@ class Group:
         """The outputs whose signals are read; for junctions, the splice sites that they are between."""
         needed: set[Output] = set().union(*(needed_outputs(request.scorer) for request in self.requests))
         return tuple(sorted(needed - {Output.SPLICE_JUNCTIONS}))
-
-    @property
-    def resolution_bp(self) -> int:
-        """The resolution of all its outputs."""
-        return self.outputs[0].resolution_bp
 
     def reference_bins(self) -> Int[np.ndarray, " bins"]:
         """Return the bins that are read in the reference."""
@@ -86,24 +82,28 @@ def plan_allele(allele: ReadyAllele, scorers: Sequence[Scorer]) -> AllelePlan:
     for scorer in scorers:
         footprint = scorer.footprint(allele.site)
         if footprint is not None:
-            key = (scorer.output.resolution_bp, footprint.aligned, footprint.positions.tobytes())
+            resolution_bp = allele.site.resolution_bp(scorer.output)
+            key = (resolution_bp, footprint.aligned, footprint.positions.tobytes())
             groups.setdefault(key, []).append(Request(scorer=scorer, footprint=footprint))
     return AllelePlan(
         allele=allele,
         scorers=tuple(scorers),
         groups=tuple(
             Group(
-                positions=_align(requests[0].footprint, resolution_bp, allele.site), requests=tuple(requests)
+                positions=_align(requests[0], resolution_bp, allele.site),
+                resolution_bp=resolution_bp,
+                requests=tuple(requests),
             )
             for (resolution_bp, *_), requests in groups.items()
         ),
     )
 
 
-def _align(footprint: Footprint, resolution_bp: int, site: Site) -> AlignedPositions:
+def _align(request: Request, resolution_bp: int, site: Site) -> AlignedPositions:
     """Return where both alleles are read, in bins of the output's resolution."""
+    footprint = request.footprint
     positions = footprint.positions
-    if site.has_two_windows and resolution_bp < PAIR_BIN_BP:
+    if site.has_two_windows and request.scorer.output is not Output.CONTACT_MAPS:
         return align_to_both(positions, resolution_bp, site.allele, site.window)
     if footprint.aligned and not site.has_two_windows:
         return align_positions(positions, site.allele, site.window)

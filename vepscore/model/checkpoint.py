@@ -21,7 +21,7 @@ from pydantic import Field
 from vepscore.errors import CheckpointError, UsageError
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.text_file import ENCODING
-from vepscore.model.family import abstract_network, find_family
+from vepscore.model.family import Context, abstract_network, find_family
 from vepscore.model.loading import compare_shapes, fill_network, stored_variables
 from vepscore.model.network import Network
 from vepscore.model.registry import FILES, is_official, resolve_checkpoint
@@ -78,9 +78,22 @@ class Defaults:
     """The default settings that a checkpoint states, in the official layout those of the official code."""
 
     checkpoint: str  # name of the checkpoint
+    family: str = "alphagenome"
+    architecture: Any  # of the family
     window_bp: int = MAX_WINDOW_BP
     indel_anchor: IndelAnchor = IndelAnchor.LEFT
     scorers: tuple[str, ...] | None = None  # names; None: every scorer that can run
+
+    @property
+    def context(self) -> Context:
+        """The windows that the network reads."""
+        return find_family(self.family).context(self.architecture)
+
+    @property
+    def resolutions(self) -> dict[Output, int]:
+        """The width in bp of the bins of each output that the network predicts."""
+        family = find_family(self.family)
+        return {output: family.resolution_bp(self.architecture, output) for output in self.architecture.heads}
 
 
 def save_checkpoint(
@@ -194,10 +207,13 @@ def read_defaults(checkpoint: str | None) -> Defaults:
     """
     path = resolve_checkpoint(checkpoint)
     if is_official(path):
-        return Defaults(checkpoint=path.name)
+        family = find_family("alphagenome")
+        return Defaults(checkpoint=path.name, architecture=family.published())
     config = read_config(path)
     return Defaults(
         checkpoint=config.name,
+        family=config.family,
+        architecture=config.architecture,
         window_bp=config.window_bp,
         indel_anchor=config.indel_anchor,
         scorers=config.scorers,
@@ -226,10 +242,10 @@ def load_checkpoint(
     """
     config = read_config(directory)
     organism_index = find_organism(config, organism, where=directory)
-    tracks = read_tracks(directory / TRACKS_FILE, organism)
+    family = find_family(config.family)
+    tracks = family.with_resolutions(config.architecture, read_tracks(directory / TRACKS_FILE, organism))
     _check_channels(tracks, config.architecture.heads, where=directory / TRACKS_FILE)
     arrays = StoredArrays(directory / ARRAYS_FILE)
-    family = find_family(config.family)
     network = abstract_network(family, config.architecture)
     family.prepare_stored(network)
     expected = {name: leaf.shape for name, (_, leaf) in stored_variables(network).items()}

@@ -14,7 +14,7 @@ import jax
 from flax import nnx
 
 from vepscore.model.network import Network
-from vepscore.outputs import Output
+from vepscore.outputs import Output, Tracks
 from vepscore.plugins import NETWORKS, PluginEntry, find_plugins, load_plugin
 
 
@@ -76,6 +76,19 @@ class Family(abc.ABC, Generic[ArchitectureT]):
     @abc.abstractmethod
     def resolution_bp(self, architecture: ArchitectureT, output: Output) -> int:
         """Return the width in bp of the bins in which an output is scored."""
+
+    def published(self) -> ArchitectureT:
+        """Return the architecture of the published network; the default values of the dataclass."""
+        return self.architecture()
+
+    def with_resolutions(
+        self, architecture: ArchitectureT, tracks: Mapping[Output, Tracks]
+    ) -> dict[Output, Tracks]:
+        """Return tracks with the resolutions of a network."""
+        return {
+            output: dataclasses.replace(table, resolution_bp=self.resolution_bp(architecture, output))
+            for output, table in tracks.items()
+        }
 
     def prepare_stored(self, network: Network) -> None:
         """Change a network without arrays into the form in which a checkpoint stores them."""

@@ -33,6 +33,7 @@ class Network(nnx.Module):
 
     Attributes:
         config: its architecture, a dataclass; see `vepscore.model.family.Architecture`.
+        margin_bp: bases at each end of a window in which it predicts nothing.
         rotary_dtype: dtype of the tables of rotary position embeddings, in families that have them.
         max_splice_sites: splice sites that are kept per class, between which junctions are counted.
         splice_site_threshold: probability below which a position is no such site.
@@ -40,6 +41,7 @@ class Network(nnx.Module):
     """
 
     config: Any
+    margin_bp: int = 0
     rotary_dtype: str = "float32"
     max_splice_sites: int = 512
     splice_site_threshold: float = 0.1

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ def _columns(tracks: Tracks) -> dict[str, np.ndarray]:
 
 
 def _tracks(output: Output, rows: pd.DataFrame) -> Tracks:
-    text = {name: rows[name].fillna("").to_numpy(dtype=object) for name in _TEXT_COLUMNS}
+    text: dict[str, Any] = {name: rows[name].fillna("").to_numpy(dtype=object) for name in _TEXT_COLUMNS}
     return Tracks(
         output=output,
         nonzero_mean=rows["nonzero_mean"].to_numpy(np.float32),

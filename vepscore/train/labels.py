@@ -6,7 +6,7 @@ Axes: N sites, J junctions.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -180,9 +180,10 @@ def label_tracks() -> dict[Output, Tracks]:
 def make_tracks(output: Output, nonzero_mean: np.ndarray, **texts: Sequence[str]) -> Tracks:
     """Return tracks without ontology terms; `texts` are the other columns of text of `Tracks`."""
     texts["ontology_curie"] = [""] * len(nonzero_mean)
+    columns: dict[str, Any] = {name: np.array(list(values), dtype=object) for name, values in texts.items()}
     return Tracks(
         output=output,
         nonzero_mean=nonzero_mean,
         channel=np.arange(len(nonzero_mean), dtype=np.int32),
-        **{name: np.array(list(values), dtype=object) for name, values in texts.items()},
+        **columns,
     )

@@ -12,8 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
 from vepscore.errors import TrainingError
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.text_file import ENCODING
-from vepscore.genome.windows import MIN_WINDOW_BP
-from vepscore.networks.alphagenome.config import TRACK_RESOLUTIONS_BP, Fraction, ModelConfig
+from vepscore.networks.alphagenome.config import MIN_WINDOW_BP, TRACK_RESOLUTIONS_BP, Fraction, ModelConfig
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, Output
 from vepscore.schema import CLOSED, Number, Whole, expected, field_error, parse
 

@@ -172,7 +172,7 @@ def _train_once(recipe: Recipe, data: TrainingData, job: _Job, observe: Observe)
 
 def _load_network(folder: Path) -> AlphaGenome:
     network = load_checkpoint(folder).network
-    assert network is not None
+    assert isinstance(network, AlphaGenome)
     return network
 
 

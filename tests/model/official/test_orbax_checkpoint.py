@@ -20,9 +20,8 @@ from tests.official_checkpoint import official_arrays, write_metadata, write_off
 from tests.paths import need
 from vepscore.errors import CheckpointError, OutputError
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint, read_config, verify_checkpoint
-from vepscore.model.family import abstract_network
 from vepscore.networks.alphagenome.config import ModelConfig
-from vepscore.networks.alphagenome.family import FAMILY
+from vepscore.networks.alphagenome.family import abstract_alphagenome
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.networks.alphagenome.official.names import OfficialLeaf, architecture_of, expected_leaves
 from vepscore.networks.alphagenome.official.orbax_checkpoint import (
@@ -148,7 +147,7 @@ def test_digest_depends_on_arrays_and_metadata(
 
 def test_architecture_is_read_from_the_shapes() -> None:
     for architecture in (CONFIG, ModelConfig.alphagenome()):
-        shapes = expected_leaves(abstract_network(FAMILY, architecture))
+        shapes = expected_leaves(abstract_alphagenome(architecture))
         assert architecture_of(shapes) == dataclasses.replace(architecture, max_splice_sites=512)
 
 
@@ -161,7 +160,7 @@ def test_every_leaf_of_the_official_checkpoint_has_its_place() -> None:
         for kind, module, name, shape, _ in rows
     }
     assert len(official) == 670
-    assert expected_leaves(abstract_network(FAMILY, ModelConfig.alphagenome())) == official
+    assert expected_leaves(abstract_alphagenome(ModelConfig.alphagenome())) == official
 
 
 def rewritten(folder: Path, change: Callable[[tuple[dict, dict]], Any]) -> Path:

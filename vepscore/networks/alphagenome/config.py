@@ -12,6 +12,7 @@ from vepscore.schema import CLOSED, Number, Whole
 
 POOLINGS = 7  # the encoder halves the resolution seven times, from 1 bp to 128 bp
 TRUNK_BIN_BP = 2**POOLINGS
+MIN_WINDOW_BP = 1 << 14
 
 # Outputs predicted as coverage tracks, with the resolutions (bp) at which a head predicts them.
 TRACK_RESOLUTIONS_BP: dict[Output, tuple[int, ...]] = {
@@ -23,6 +24,8 @@ TRACK_RESOLUTIONS_BP: dict[Output, tuple[int, ...]] = {
     Output.CHIP_TF: (128,),
     Output.CHIP_HISTONE: (128,),
 }
+
+_SCORED_RESOLUTION_BP = {Output.CHIP_TF: 128, Output.CHIP_HISTONE: 128, Output.CONTACT_MAPS: PAIR_BIN_BP}
 
 # Limits far above any network, so that a damaged file cannot request huge arrays.
 Size = Annotated[int, Whole(1, 1 << 16)]
@@ -82,3 +85,8 @@ class ModelConfig:
     def trunk_channels(self) -> int:
         """Return the channels at 128 bp."""
         return self.channels + (POOLINGS - 1) * self.channel_step
+
+
+def scored_resolution_bp(output: Output) -> int:
+    """Return the width in bp of the bins in which variants are scored: 1, 128 or 2048."""
+    return _SCORED_RESOLUTION_BP.get(output, 1)

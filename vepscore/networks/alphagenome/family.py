@@ -2,9 +2,14 @@
 
 from flax import nnx
 
-from vepscore.model.family import Context, Family
+from vepscore.model.family import Context, Family, abstract_network
 from vepscore.model.network import Network
-from vepscore.networks.alphagenome.config import TRUNK_BIN_BP, ModelConfig
+from vepscore.networks.alphagenome.config import (
+    MIN_WINDOW_BP,
+    TRUNK_BIN_BP,
+    ModelConfig,
+    scored_resolution_bp,
+)
 from vepscore.networks.alphagenome.layers import fold_convolutions, standardized_convolutions
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, Output
@@ -16,16 +21,21 @@ class AlphaGenomeFamily(Family[ModelConfig]):
     name = "alphagenome"
     architecture = ModelConfig
 
+    def published(self) -> ModelConfig:
+        return ModelConfig.alphagenome()
+
     def create(self, architecture: ModelConfig, rngs: nnx.Rngs) -> AlphaGenome:
         return AlphaGenome(architecture, rngs=rngs)
 
     def context(self, architecture: ModelConfig) -> Context:
         del architecture
-        return Context(least_bp=1 << 14, most_bp=MAX_WINDOW_BP, step_bp=PAIR_BIN_BP, align_bp=TRUNK_BIN_BP)
+        return Context(
+            least_bp=MIN_WINDOW_BP, most_bp=MAX_WINDOW_BP, step_bp=PAIR_BIN_BP, align_bp=TRUNK_BIN_BP
+        )
 
     def resolution_bp(self, architecture: ModelConfig, output: Output) -> int:
         del architecture
-        return output.resolution_bp
+        return scored_resolution_bp(output)
 
     def prepare_stored(self, network: Network) -> None:
         """Replace the scales of convolutions, which a checkpoint does not have, by nothing."""
@@ -38,3 +48,10 @@ class AlphaGenomeFamily(Family[ModelConfig]):
 
 
 FAMILY = AlphaGenomeFamily()
+
+
+def abstract_alphagenome(architecture: ModelConfig) -> AlphaGenome:
+    """Create a network of shapes without arrays, with the scales of its convolutions."""
+    network = abstract_network(FAMILY, architecture)
+    assert isinstance(network, AlphaGenome)
+    return network

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 from vepscore.model.allele_plan import AllelePlan
 from vepscore.model.network import Network, OrganismIndex
 from vepscore.model.predictor import Predictor
-from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.config import ModelConfig, scored_resolution_bp
 from vepscore.networks.alphagenome.cpu_layers import use_pointwise_convolutions, use_winograd
 from vepscore.networks.alphagenome.decoder import FineEmbedder, OutputEmbedder, PairEmbedder, SequenceDecoder
 from vepscore.networks.alphagenome.encoder import SequenceEncoder
@@ -38,7 +38,7 @@ class Embeddings(NamedTuple):
 
     def of(self, output: Output) -> Float[Array, "batch ..."]:
         """Return the embedding at the resolution at which `output` is scored."""
-        return {1: self.bp1, 128: self.bp128, 2048: self.pair}[output.resolution_bp]
+        return {1: self.bp1, 128: self.bp128, 2048: self.pair}[scored_resolution_bp(output)]
 
 
 class AlphaGenome(Network):
@@ -92,7 +92,7 @@ class AlphaGenome(Network):
         head = self.heads[str(output)]
         assert not isinstance(head, JunctionHead)
         if isinstance(head, TrackHead):
-            return head(x, organism, resolution_bp=output.resolution_bp)
+            return head(x, organism, resolution_bp=scored_resolution_bp(output))
         return head(x, organism)
 
     def count_junctions(
@@ -116,7 +116,7 @@ class AlphaGenome(Network):
             if output not in outputs:
                 del self.heads[name]
             elif isinstance(head, TrackHead):
-                resolution = str(output.resolution_bp)
+                resolution = str(scored_resolution_bp(output))
                 head.resolutions = nnx.Dict({resolution: head.resolutions[resolution]})
 
     def set_track_means(self, tracks: Mapping[Output, Tracks]) -> None:

@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float
 from vepscore.genome.alignment import choose_right_bins, choose_right_pairs
 from vepscore.model.allele_plan import AllelePlan
 from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
-from vepscore.outputs import PAIR_BIN_BP
+from vepscore.outputs import PAIR_BIN_BP, Output
 
 Pairs = Float[Array, "pairs pairs features"]
 
@@ -23,7 +23,7 @@ def join_pairs(left: Pairs, right: Pairs, plan: AllelePlan, *, reverse: bool) ->
 
     It is that of the left-anchored window if no scorer reads contacts.
     """
-    if not any(group.resolution_bp == PAIR_BIN_BP for group in plan.groups):
+    if not any(Output.CONTACT_MAPS in group.outputs for group in plan.groups):
         return left
     is_right = choose_right_pairs(PAIR_BIN_BP, plan.allele.site.allele, plan.allele.site.window)
     return jnp.where((is_right[::-1, ::-1] if reverse else is_right)[..., None], right, left)

@@ -25,7 +25,7 @@ from vepscore.model.allele_plan import AllelePlan, ReadyAllele
 from vepscore.model.network import LOADED_ORGANISM
 from vepscore.model.pages import ABSENT, read_pages
 from vepscore.model.predictor import Readers
-from vepscore.networks.alphagenome.config import TRUNK_BIN_BP
+from vepscore.networks.alphagenome.config import TRUNK_BIN_BP, scored_resolution_bp
 from vepscore.networks.alphagenome.decoding import (
     DecoderInput,
     WindowDecoder,
@@ -62,7 +62,7 @@ class SparseReader(NamedTuple):
         self, network: AlphaGenome, output: Output, index: Int[Array, "*positions"]
     ) -> Float[Array, "..."]:
         """Return the embeddings that `output` reads, at its bins `index`."""
-        match output.resolution_bp:
+        match scored_resolution_bp(output):
             case 1:
                 row = self.rows[index // TRUNK_BIN_BP]
                 x = read_pages(self.decoded, row, index % TRUNK_BIN_BP)

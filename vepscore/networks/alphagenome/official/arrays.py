@@ -17,10 +17,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from vepscore.errors import CheckpointError
-from vepscore.model.family import abstract_network
 from vepscore.model.loading import compare_shapes, stored_variables
 from vepscore.networks.alphagenome.config import ModelConfig
-from vepscore.networks.alphagenome.family import FAMILY
+from vepscore.networks.alphagenome.family import FAMILY, abstract_alphagenome
 from vepscore.networks.alphagenome.layers import standardize
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.networks.alphagenome.official.names import (
@@ -62,7 +61,7 @@ class OrbaxArrays:
         Raises:
             CheckpointError: the arrays are not those of a network of the family.
         """
-        network = abstract_network(FAMILY, self._find_architecture())
+        network = abstract_alphagenome(self._find_architecture())
         compare_shapes(self.shapes, expected_leaves(network), where=self.directory)
         self._official = {
             name: (official_leaf(path, leaf), leaf.shape)
@@ -92,7 +91,7 @@ class OrbaxArrays:
             architecture = architecture_of(self.shapes)
             if architecture == published_network:
                 return architecture
-            expected = expected_leaves(abstract_network(FAMILY, architecture))
+            expected = expected_leaves(abstract_alphagenome(architecture))
         except Exception:  # sizes inferred from damaged arrays fail in many ways
             return published_network
         return architecture if expected == self.shapes else published_network

@@ -15,6 +15,7 @@ from vepscore.genome.cache import file_digest, published
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig, find_organism, write_checkpoint
 from vepscore.model.loading import fill_network, stored_variables
 from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.alphagenome.family import FAMILY
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.networks.alphagenome.official.arrays import OrbaxArrays
 from vepscore.networks.alphagenome.official.hub import TERMS_URL
@@ -59,15 +60,16 @@ def load_official(
     arrays = OrbaxArrays(directory, dtype)
     network = arrays.expected_network()
     table = _read_metadata(metadata, organism, network.config)
+    tracks = FAMILY.with_resolutions(network.config, table.tracks)
     digest = _digest([*_files(directory), metadata])
     config = _describe(directory.name, network.config, ORGANISMS[: network.config.organisms])
     organism_index = find_organism(config, organism, where=directory)
     if outputs is not None:
         network.keep_outputs(outputs)
     fill_network(network, arrays, organism_index=organism_index, dtype=dtype)
-    network.set_track_means(table.tracks)
+    network.set_track_means(tracks)
     network.rotary_dtype = ROTARY_DTYPE
-    return Checkpoint(config=config, network=network, tracks=table.tracks, digest=digest)
+    return Checkpoint(config=config, network=network, tracks=tracks, digest=digest)
 
 
 def import_checkpoint(
