@@ -119,9 +119,12 @@ def test_part_works_without_jax(part: str) -> None:
 
 
 def test_module_names_are_unique() -> None:
-    """A name in a stack trace says which file is meant."""
+    """A name in a stack trace says which file is meant; in the folder of a family, the folder says it."""
+    families = ROOT / "vepscore" / "networks"
     names = Counter(
-        path.stem for path in python_files("vepscore") + python_files("scorers") if path.stem != "__init__"
+        path.stem
+        for path in python_files("vepscore") + python_files("scorers")
+        if path.stem != "__init__" and families not in path.parents
     )
     assert [name for name, count in names.items() if count > 1] == []
 
@@ -177,3 +180,10 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_engine_names_no_family_and_a_family_no_scorer() -> None:
+    names = {name for path in python_files("vepscore/engine") for name in imported_modules(path)}
+    assert not [name for name in names if is_within(name, ("vepscore.networks",))]
+    names = {name for path in python_files("vepscore/networks") for name in imported_modules(path)}
+    assert not [name for name in names if is_within(name, ("vepscore.scorers", "vepscore.engine"))]

@@ -105,7 +105,7 @@ def test_distribution_seen_twice_on_the_path_counts_once(
     ("source", "found"),
     [
         ("import no_such_module_anywhere", "ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
-        ("from vepscore.contract import Reads", "written for another version of vepscore's scorer contract"),
+        ("from vepscore.contract import Reads", "written for another version of vepscore"),
         (
             SCORER_SOURCE.format(name="BROKEN").replace("footprint(self", "where(self"),
             "Can't instantiate abstract class Plugged",

@@ -18,10 +18,12 @@ from vepscore.model.checkpoint import Checkpoint
 
 
 @pytest.fixture
-def options(genome: TinyGenome, preparer: AllelePreparer, checkpoint: Checkpoint) -> dict[str, object]:
+def options(
+    genome: TinyGenome, preparer: AllelePreparer, checkpoint: Checkpoint, checkpoint_folder: Path
+) -> dict[str, object]:
     job = tiny_job(
         genome,
-        checkpoint.config.name,
+        checkpoint_folder,
         "my file.vcf",
         polya=genome.polya,
         command=("vepscore", "score", "my file.vcf", "-r", "tiny.fa"),
@@ -86,7 +88,8 @@ def test_predictions_are_made_in_windows_like_those_of_the_scores(
     windows, alleles = matched.windows, matched.alleles
     assert (windows.window, windows.align, windows.strand.sign) == (16_384, align_bp, strand)
     assert (alleles.as_written, alleles.indel_anchor) == (as_written, anchor)
-    assert match_scores(job.changed(window=512), scores).windows.align == (align_bp if align_bp <= 128 else 1)
+    wider = dataclasses.replace(scores, align_bp=8_192)  # more than a quarter of the window
+    assert match_scores(job.changed(window=16_384), wider).windows.align == 1
 
 
 def test_predictions_without_scores_keep_their_options(options: dict[str, object]) -> None:

@@ -8,12 +8,12 @@ from flax import nnx
 
 from tests.model.tiny import CONFIG
 from vepscore.errors import CheckpointError
+from vepscore.model.checkpoint import check_fields
 from vepscore.model.loading import parameter_count
 from vepscore.networks.alphagenome.config import (
     ALPHAGENOME_HEADS,
     TRACK_RESOLUTIONS_BP,
     ModelConfig,
-    check_fields,
     scored_resolution_bp,
 )
 from vepscore.networks.alphagenome.network import AlphaGenome

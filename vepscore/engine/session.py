@@ -30,7 +30,8 @@ from vepscore.io.records import Record
 from vepscore.io.results import RecordResult
 from vepscore.io.run_metadata import NamedFile, RunMetadata
 from vepscore.model.allele_plan import ReadyAllele, needed_outputs
-from vepscore.model.checkpoint import Checkpoint, load_checkpoint, read_defaults
+from vepscore.model.checkpoint import OFFICIAL_FAMILY, Checkpoint, load_checkpoint, read_defaults
+from vepscore.model.family import find_family
 from vepscore.model.registry import is_official, resolve_checkpoint
 from vepscore.options import ModelOptions
 from vepscore.options.option_types import EngineKind, MismatchPolicy, Parallelism, Rotary
@@ -226,11 +227,7 @@ def _open_checkpoint(
                 f"{path} is in the official layout, which does not name its tracks",
                 hint="pass --metadata FILE (textproto), or import it once with `vepscore weights import`",
             )
-        from vepscore.networks.alphagenome.official.orbax_checkpoint import (
-            load_official,  # Orbax takes a second
-        )
-
-        checkpoint = load_official(
+        checkpoint = find_family(OFFICIAL_FAMILY).load_official(
             path, options.metadata, organism=organism, dtype=precision, outputs=outputs
         )
     elif options.metadata is not None:

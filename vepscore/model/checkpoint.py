@@ -31,6 +31,7 @@ from vepscore.outputs import MAX_WINDOW_BP, Output, Tracks
 from vepscore.schema import CLOSED, Whole, field_error, parse
 
 FORMAT = 2
+OFFICIAL_FAMILY = "alphagenome"  # of the official layout, and of checkpoints that name none
 CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = FILES
 # Fields of config.json that earlier versions did not write, or that not every family needs.
 _LATER_FIELDS = ("family", "indel_anchor", "rotary_dtype", "scorers")
@@ -44,7 +45,7 @@ class CheckpointConfig:
     __pydantic_config__ = CLOSED
 
     name: str
-    family: str = "alphagenome"  # of `vepscore.model.family`
+    family: str = OFFICIAL_FAMILY  # of `vepscore.model.family`
     architecture: Any  # the sizes of the network, the dataclass of its family
     # In the order of the rows of organism-specific parameters.
     organisms: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -78,7 +79,7 @@ class Defaults:
     """The default settings that a checkpoint states, in the official layout those of the official code."""
 
     checkpoint: str  # name of the checkpoint
-    family: str = "alphagenome"
+    family: str = OFFICIAL_FAMILY
     architecture: Any  # of the family
     window_bp: int = MAX_WINDOW_BP
     indel_anchor: IndelAnchor = IndelAnchor.LEFT
@@ -157,14 +158,14 @@ def read_config(directory: Path) -> CheckpointConfig:
         values["license"] = values.pop("licence")
     check_fields(CheckpointConfig, values, str(path), optional=_LATER_FIELDS)
     try:
-        architecture = find_family(str(values.get("family", "alphagenome"))).architecture
+        architecture = find_family(str(values.get("family", OFFICIAL_FAMILY))).architecture
     except UsageError as error:
         raise CheckpointError(
             f"{path}: {error.message}", hint="install the package that provides this family of networks"
         ) from error
     check_fields(architecture, values["architecture"], f"{path}: the architecture")
     try:
-        sizes = parse(architecture, values["architecture"])
+        sizes = parse(architecture, values["architecture"], at="architecture")
         return dataclasses.replace(
             parse(CheckpointConfig, values | {"architecture": None}), architecture=sizes
         )
@@ -207,7 +208,7 @@ def read_defaults(checkpoint: str | None) -> Defaults:
     """
     path = resolve_checkpoint(checkpoint)
     if is_official(path):
-        family = find_family("alphagenome")
+        family = find_family(OFFICIAL_FAMILY)
         return Defaults(checkpoint=path.name, architecture=family.published())
     config = read_config(path)
     return Defaults(

@@ -7,15 +7,20 @@ family in `config.json`. The engine works with `Network` alone and names no fami
 import abc
 import dataclasses
 import functools
-from collections.abc import Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import jax
 from flax import nnx
 
+from vepscore.errors import CheckpointError
 from vepscore.model.network import Network
 from vepscore.outputs import Output, Tracks
 from vepscore.plugins import NETWORKS, PluginEntry, find_plugins, load_plugin
+
+if TYPE_CHECKING:
+    from vepscore.model.checkpoint import Checkpoint
 
 
 class Architecture(Protocol):
@@ -89,6 +94,22 @@ class Family(abc.ABC, Generic[ArchitectureT]):
             output: dataclasses.replace(table, resolution_bp=self.resolution_bp(architecture, output))
             for output, table in tracks.items()
         }
+
+    def load_official(
+        self,
+        directory: Path,
+        metadata: Path,
+        *,
+        organism: str,
+        dtype: str,
+        outputs: Collection[Output] | None,
+    ) -> "Checkpoint":
+        """Open weights in the layout in which they were published; see `vepscore.model.checkpoint.load_checkpoint`.
+
+        Raises:
+            CheckpointError: the weights, or the metadata of their tracks, cannot be read.
+        """
+        raise CheckpointError(f"{directory}: weights of {self.name} have to be imported first")
 
     def prepare_stored(self, network: Network) -> None:
         """Change a network without arrays into the form in which a checkpoint stores them."""

@@ -1,5 +1,9 @@
 """The AlphaGenome family: the published network, and smaller ones of the same architecture."""
 
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from flax import nnx
 
 from vepscore.model.family import Context, Family, abstract_network
@@ -13,6 +17,9 @@ from vepscore.networks.alphagenome.config import (
 from vepscore.networks.alphagenome.layers import fold_convolutions, standardized_convolutions
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, Output
+
+if TYPE_CHECKING:
+    from vepscore.model.checkpoint import Checkpoint
 
 
 class AlphaGenomeFamily(Family[ModelConfig]):
@@ -36,6 +43,22 @@ class AlphaGenomeFamily(Family[ModelConfig]):
     def resolution_bp(self, architecture: ModelConfig, output: Output) -> int:
         del architecture
         return scored_resolution_bp(output)
+
+    def load_official(
+        self,
+        directory: Path,
+        metadata: Path,
+        *,
+        organism: str,
+        dtype: str,
+        outputs: Collection[Output] | None,
+    ) -> "Checkpoint":
+        """Open an official checkpoint, an Orbax directory."""
+        from vepscore.networks.alphagenome.official.orbax_checkpoint import (
+            load_official,  # Orbax takes a second
+        )
+
+        return load_official(directory, metadata, organism=organism, dtype=dtype, outputs=outputs)
 
     def prepare_stored(self, network: Network) -> None:
         """Replace the scales of convolutions, which a checkpoint does not have, by nothing."""
