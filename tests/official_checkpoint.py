@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from flax import nnx
 
-from tests.model.tiny import CONFIG, tiny_network, tiny_tracks
+from tests.networks.alphagenome.tiny import CONFIG, tiny_network, tiny_tracks
 from vepscore.networks.alphagenome.config import TRACK_RESOLUTIONS_BP
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.networks.alphagenome.official.names import official_leaf, official_shape

@@ -22,11 +22,12 @@ from tests.cli.scoring import caches
 from tests.hub_server import TOKEN, Hub, serving
 from tests.official_checkpoint import write_metadata, write_official
 from tests.train.toy import write_toy
-from vepscore.contract import ENTRY_POINT_GROUP, Site
+from vepscore.contract import Site
 from vepscore.genome.alleles import Allele, Status
 from vepscore.genome.windows import window_around
 from vepscore.io.fields import FIELDS
 from vepscore.outputs import Output
+from vepscore.plugins import SCORERS
 
 ROOT = Path(__file__).resolve().parents[1]
 FRONT, CARD = ROOT / "README.md", ROOT / "weights" / "vepscore-small" / "README.md"
@@ -200,7 +201,7 @@ def test_example_scorer_works() -> None:
 
 def test_example_entry_point_is_the_scorer_of_the_example() -> None:
     (text,) = [block.text for block in BLOCKS if block.language == "toml"]
-    found = tomllib.loads(text)["project"]["entry-points"][ENTRY_POINT_GROUP]
+    found = tomllib.loads(text)["project"]["entry-points"][SCORERS.name]
     assert found == {"SITE_LOSS": "site_loss:SITE_LOSS"}
 
 

@@ -17,7 +17,7 @@ import pytest
 import safetensors.flax
 from flax import nnx
 
-from tests.model.tiny import CONFIG, WINDOW_BP, embed, tiny_network, tiny_tracks
+from tests.networks.alphagenome.tiny import CONFIG, WINDOW_BP, embed, tiny_network, tiny_tracks
 from vepscore.errors import CheckpointError
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.model.checkpoint import (

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.model.tiny import tiny_tracks
+from tests.networks.alphagenome.tiny import tiny_tracks
 from vepscore.errors import CheckpointError
 from vepscore.model.track_table import read_tracks, write_tracks
 from vepscore.outputs import Output, Tracks

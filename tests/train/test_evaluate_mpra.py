@@ -9,7 +9,7 @@ import pytest
 from evaluate_mpra import _effect_predictor, _of_cell_type, evaluate_elements, sum_around
 from mpra_elements import DELETED, Element, place, put_variant, read_elements, rebuild
 
-from tests.model.tiny import CONFIG, embed, tiny_network, tiny_tracks
+from tests.networks.alphagenome.tiny import CONFIG, embed, tiny_network, tiny_tracks
 from tests.paths import need
 from vepscore.contract import Scorer, Site
 from vepscore.genome.alleles import Allele

@@ -3,7 +3,7 @@
 import numpy as np
 from flax import nnx
 
-from tests.model.tiny import tiny_network
+from tests.networks.alphagenome.tiny import tiny_network
 from vepscore.model.checkpoint import stored_variables
 from vepscore.networks.alphagenome.layers import fold_convolutions, unfold_convolutions
 from vepscore.networks.alphagenome.network import AlphaGenome

@@ -17,7 +17,7 @@ from synthetic_contacts import (
     synthesize_map,
 )
 
-from tests.model.tiny import CONFIG, embed, tiny_network, tiny_tracks
+from tests.networks.alphagenome.tiny import CONFIG, embed, tiny_network, tiny_tracks
 from tests.paths import need
 from vepscore.genome.annotation import Annotation
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig

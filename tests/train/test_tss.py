@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.model.tiny import create_random
+from tests.networks.alphagenome.tiny import create_random
 from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output
 from vepscore.train.recipe import Sampling, read_recipe

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.model.tiny import CONFIG, create_random
+from tests.networks.alphagenome.tiny import CONFIG, create_random
 from vepscore.networks.alphagenome.cpu_layers import WinogradConv, use_winograd
 from vepscore.networks.alphagenome.layers import StandardizedConv
 from vepscore.networks.alphagenome.network import AlphaGenome

@@ -17,12 +17,12 @@ import pytest
 from flax import nnx
 from jax.sharding import AbstractMesh
 
-from tests.model.tiny import CONFIG
+from tests.networks.alphagenome.tiny import CONFIG
 from vepscore.networks.alphagenome.config import ModelConfig
 from vepscore.networks.alphagenome.sharding import POSITIONS, position_mesh, run_tower_sharded
 from vepscore.networks.alphagenome.tower import TransformerTower
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 ROUNDING = 2e-5  # of float32, in standard deviations of what is compared
 PAIR_BINS = {"one block": 8, "several blocks": 64}
 CASES = list(itertools.product(PAIR_BINS, (2, 4, 8), ("float32", "bfloat16")))
@@ -37,7 +37,7 @@ def report() -> Report:
     quickly_compiled = "--xla_backend_optimization_level=0"
     flags = f"--xla_force_host_platform_device_count=8 {quickly_compiled}"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.model.test_sharding"],
+        [sys.executable, "-m", "tests.networks.alphagenome.test_sharding"],
         cwd=ROOT,
         env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.model.tiny import CONFIG
+from tests.networks.alphagenome.tiny import CONFIG
 from vepscore.engine.signal_reading import choose_sites
 from vepscore.networks.alphagenome.heads import JunctionHead, TrackHead, TrackMean, create_head
 from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.model.tiny import CONFIG, Normal
+from tests.networks.alphagenome.tiny import CONFIG, Normal
 from vepscore.networks.alphagenome.config import ModelConfig
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.networks.alphagenome.tower import (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.model.tiny import CONFIG, create_random, random_codes
+from tests.networks.alphagenome.tiny import CONFIG, create_random, random_codes
 from vepscore.genome.windows import UNKNOWN
 from vepscore.model.network import one_hot
 from vepscore.networks.alphagenome.config import TRUNK_BIN_BP

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.model.tiny import CONFIG, WINDOW_BP, embed, random_codes, tiny_network
+from tests.networks.alphagenome.tiny import CONFIG, WINDOW_BP, embed, random_codes, tiny_network
 from vepscore.model.network import one_hot
 from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output

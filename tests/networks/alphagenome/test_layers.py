@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.model.tiny import Normal, embed, random_codes, tiny_network
+from tests.networks.alphagenome.tiny import Normal, embed, random_codes, tiny_network
 from vepscore.networks.alphagenome.layers import (
     ConvBlock,
     LayerNorm,

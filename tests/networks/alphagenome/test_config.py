@@ -6,7 +6,7 @@ import json
 import pytest
 from flax import nnx
 
-from tests.model.tiny import CONFIG
+from tests.networks.alphagenome.tiny import CONFIG
 from vepscore.errors import CheckpointError
 from vepscore.model.checkpoint import check_fields
 from vepscore.model.loading import parameter_count

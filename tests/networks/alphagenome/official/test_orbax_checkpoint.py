@@ -15,7 +15,7 @@ import orbax.checkpoint as ocp
 import pytest
 from flax import nnx
 
-from tests.model.tiny import CONFIG, embed, tiny_network
+from tests.networks.alphagenome.tiny import CONFIG, embed, tiny_network
 from tests.official_checkpoint import official_arrays, write_metadata, write_official
 from tests.paths import need
 from vepscore.errors import CheckpointError, OutputError
