@@ -48,14 +48,19 @@ def vepscore(
 
 
 def install_plugin(
-    folder: pathlib.Path, distribution: str, entry_points: Mapping[str, str], *, version: str = "1.0"
+    folder: pathlib.Path,
+    distribution: str,
+    entry_points: Mapping[str, str],
+    *,
+    version: str = "1.0",
+    group: str = "vepscore.scorers",
 ) -> None:
-    """Write a distribution's metadata into `folder`, as an installer does, with scorers by name and target."""
+    """Write a distribution's metadata into `folder`, as an installer does, with plug-ins by name and target."""
     metadata = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
     lines = [f"{name} = {target}" for name, target in entry_points.items()]
-    (metadata / "entry_points.txt").write_text("\n".join(["[vepscore.scorers]", *lines, ""]))
+    (metadata / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
 
 
 def install_scorer(folder: pathlib.Path, distribution: str, name: str, module: str) -> None:

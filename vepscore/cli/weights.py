@@ -12,6 +12,7 @@ from vepscore.cli.option_groups import expand
 from vepscore.cli.tables import print_fields, print_table
 from vepscore.cli.weights_fetch import fetch
 from vepscore.cli.weights_import import import_weights
+from vepscore.errors import VepscoreError
 
 if TYPE_CHECKING:
     from vepscore.model.checkpoint import CheckpointConfig
@@ -37,7 +38,7 @@ def list_weights(plain: Plain = False) -> None:
     """List the checkpoints that can be selected by name.
 
     They come with the package or are in $VEPSCORE_WEIGHTS (default: a folder of the user's data directory). Columns:
-    name, directory, remark.
+    name, directory, remark, family, default window, outputs, license.
     """
     from vepscore.model.registry import EMBEDDED_NAME, list_checkpoints
     from vepscore.networks.alphagenome.official.hub import CHECKPOINTS
@@ -46,13 +47,32 @@ def list_weights(plain: Plain = False) -> None:
     for path in list_checkpoints():
         default = "default" if path.name == EMBEDDED_NAME else ""
         remark = "select it by directory: the name is taken" if path.name in seen else default
-        rows.append((path.name, str(path), remark))
+        rows.append((path.name, str(path), remark, *_summarize(path)))
         seen.add(path.name)
-    print_table(("checkpoint", "directory", "remark"), rows, plain=plain)
+    print_table(
+        ("checkpoint", "directory", "remark", "family", "window", "outputs", "license"), rows, plain=plain
+    )
     sys.stdout.flush()  # so that a closed pipe fails here, before the log line
     absent = [name for name in CHECKPOINTS if name not in seen]
     if absent:
         log.info("`vepscore weights fetch NAME` downloads an official checkpoint: %s", ", ".join(absent))
+
+
+@app.command()
+def families(plain: Plain = False) -> None:
+    """List the families of networks. Columns: name, module, distribution, remark."""
+    from vepscore.plugins import NETWORKS, list_plugins
+
+    rows = [
+        (
+            entry.name,
+            entry.module,
+            entry.origin,
+            f"shadowed by {entry.shadowed_by}" if entry.shadowed_by else "",
+        )
+        for entry in list_plugins(NETWORKS)
+    ]
+    print_table(("family", "module", "from", "remark"), rows, plain=plain)
 
 
 @app.command()
@@ -80,11 +100,24 @@ app.command("import")(expand(import_weights))
 app.command()(expand(fetch))
 
 
+def _summarize(path: Path) -> tuple[str, str, str, str]:
+    """Return family, default window, outputs and license of a checkpoint; what cannot be read is empty."""
+    from vepscore.model.checkpoint import read_config
+
+    try:
+        config = read_config(path)
+    except VepscoreError as error:
+        return "", "", "", error.message.splitlines()[0]
+    outputs = ",".join(map(str, config.architecture.heads))
+    return config.family, f"{config.window_bp:,} bp", outputs, config.license
+
+
 def _describe(path: Path, config: "CheckpointConfig") -> Iterator[tuple[str, str]]:
     from vepscore.io.quantiles import list_quantiles
     from vepscore.model.checkpoint import checkpoint_digest
 
     yield "checkpoint", config.name
+    yield "family", config.family
     yield "parameters", f"{_count_parameters(config):,}"
     yield "default window", f"{config.window_bp:,} bp"
     yield "default indel anchor", str(config.indel_anchor)

@@ -1,4 +1,4 @@
-"""`vepscore weights import`: convert an official checkpoint to our layout."""
+"""`vepscore weights import`: convert published weights to our layout."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ from vepscore.options.option_types import Precision
 from vepscore.paths import escape_bytes
 
 ORGANISMS = ("human", "mouse")
+DEFAULT_FAMILY = "alphagenome"
 
 
 DtypeOption = Annotated[
@@ -19,31 +20,45 @@ DtypeOption = Annotated[
 
 
 def import_weights(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The official (Orbax) checkpoint.")],
-    metadata: Annotated[
-        list[str],
-        typer.Option(
-            "--metadata",
-            metavar="FILE",
-            help="Track metadata of an organism, a textproto file, uncompressed or gzipped; repeat for each organism. "
-            "Use human:FILE or mouse:FILE if the file name does not contain the organism.",
+    family: Annotated[
+        str,
+        typer.Argument(
+            metavar="FAMILY",
+            help="Family of networks: a name from `vepscore weights families`. "
+            "Without it, DIR alone is the official (Orbax) checkpoint of AlphaGenome.",
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Directory to create.")],
+    source: Annotated[
+        Path | None,
+        typer.Argument(metavar="[SOURCE]", help="The weights as published: a file or a directory."),
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metadata",
+            metavar="FILE",
+            help="Table of an organism's tracks, for AlphaGenome a textproto file, uncompressed or gzipped; repeat for "
+            "each organism. Use human:FILE or mouse:FILE if the file name does not contain the organism.",
+        ),
+    ] = None,
     dtype: DtypeOption = Precision.FLOAT32,
     name: Annotated[
         str | None, typer.Option(help="Name recorded in output files. Default: the name of OUT.")
     ] = None,
 ) -> None:
-    """Convert an official checkpoint and its track metadata to our layout, which opens fast and offline."""
-    check_output(output, source=directory)
-    files = metadata_by_organism(metadata)
-    if not directory.is_dir():
-        raise UsageError(
-            f"{directory}: no such directory", hint="pass the directory of the official checkpoint"
-        )
+    """Convert published weights to our layout, which opens fast and offline. Nothing of them is executed."""
+    if source is None:
+        family, source = DEFAULT_FAMILY, Path(family)
+    check_output(output, source=source)
+    files = metadata_by_organism(metadata or ())
     write_imported(
-        directory, output, metadata=files, name=name or escape_bytes(output.resolve().name), dtype=dtype
+        source,
+        output,
+        family=family,
+        metadata=files,
+        name=name or escape_bytes(output.resolve().name),
+        dtype=dtype,
     )
 
 
@@ -86,18 +101,26 @@ def metadata_by_organism(values: Sequence[str]) -> dict[str, Path]:
 
 
 def write_imported(
-    directory: Path, output: Path, *, metadata: Mapping[str, Path], name: str, dtype: str
+    source: Path,
+    output: Path,
+    *,
+    family: str = DEFAULT_FAMILY,
+    metadata: Mapping[str, Path],
+    name: str,
+    dtype: str,
 ) -> None:
-    """Import the official checkpoint in `directory`, and print a summary."""
+    """Import published weights, and print a summary."""
     from vepscore.cli.progress import observing_bytes
     from vepscore.cli.tables import print_fields
     from vepscore.engine.settings import set_up_process
-    from vepscore.networks.alphagenome.official.orbax_checkpoint import import_checkpoint
+    from vepscore.model.family import find_family
 
     set_up_process("cpu")  # Orbax asks JAX for its devices
     with observing_bytes("importing") as observe:
-        import_checkpoint(directory, output, metadata=metadata, name=name, dtype=str(dtype), observe=observe)
-    print_fields(_describe(output, [organism for organism in ORGANISMS if organism in metadata]))
+        find_family(family).import_weights(
+            source, output, name=name, metadata=metadata, dtype=str(dtype), observe=observe
+        )
+    print_fields(_describe(output))
 
 
 def _split(value: str) -> tuple[str, Path]:
@@ -115,15 +138,16 @@ def _split(value: str) -> tuple[str, Path]:
     return organism, Path(value)
 
 
-def _describe(output: Path, organisms: Sequence[str]) -> Iterator[tuple[str, str]]:
-    from vepscore.model.checkpoint import checkpoint_digest, read_config
+def _describe(output: Path) -> Iterator[tuple[str, str]]:
+    from vepscore.model.checkpoint import TRACKS_FILE, checkpoint_digest, read_config
+    from vepscore.model.track_table import read_organisms
 
     config = read_config(output)
     size = sum(path.stat().st_size for path in output.iterdir())
     yield "checkpoint", config.name
     yield "directory", str(output)
     yield "size", f"{size / 1e6:,.1f} MB"
-    yield "organisms", ", ".join(organisms)
+    yield "organisms", ", ".join(read_organisms(output / TRACKS_FILE))
     yield "digest", f"sha256:{checkpoint_digest(output)}"
     if config.terms_notice:
         yield "terms", config.terms_notice

@@ -18,7 +18,8 @@ import safetensors.numpy
 from flax import nnx
 from pydantic import Field
 
-from vepscore.errors import CheckpointError, UsageError
+from vepscore.errors import CheckpointError, OutputError, UsageError
+from vepscore.genome.cache import published
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.text_file import ENCODING
 from vepscore.model.family import Context, abstract_network, find_family
@@ -126,6 +127,27 @@ def write_checkpoint(
     (directory / ARRAYS_FILE).chmod((directory / CONFIG_FILE).stat().st_mode)
     sums = [f"{_sha256(directory / name)}  {name}\n" for name in _HASHED_FILES]
     (directory / HASHES_FILE).write_text("".join(sums))
+
+
+def publish_checkpoint(
+    output: Path,
+    arrays: dict[str, np.ndarray],
+    config: CheckpointConfig,
+    tracks: Mapping[str, Mapping[Output, Tracks]],
+) -> None:
+    """Write a checkpoint as `write_checkpoint` does; the directory appears complete or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        with published(output) as partial:
+            write_checkpoint(partial, arrays, config, tracks)
+    except OSError as error:
+        raise OutputError(
+            f"{output}\ncannot be written: {error.strerror or error}",
+            hint="pass a directory that does not exist yet, on a disk with enough space",
+        ) from error
 
 
 def read_config(directory: Path) -> CheckpointConfig:

@@ -7,14 +7,14 @@ family in `config.json`. The engine works with `Network` alone and names no fami
 import abc
 import dataclasses
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import jax
 from flax import nnx
 
-from vepscore.errors import CheckpointError
+from vepscore.errors import CheckpointError, UsageError
 from vepscore.model.network import Network
 from vepscore.outputs import Output, Tracks
 from vepscore.plugins import NETWORKS, PluginEntry, find_plugins, load_plugin
@@ -94,6 +94,33 @@ class Family(abc.ABC, Generic[ArchitectureT]):
             output: dataclasses.replace(table, resolution_bp=self.resolution_bp(architecture, output))
             for output, table in tracks.items()
         }
+
+    def import_weights(
+        self,
+        source: Path,
+        output: Path,
+        *,
+        name: str,
+        metadata: Mapping[str, Path],
+        dtype: str,
+        observe: Callable[[int, int], None],
+    ) -> None:
+        """Convert published weights to a checkpoint. Nothing of the source is executed: it is read as arrays.
+
+        Args:
+            source: the weights, a file or a directory, as published.
+            output: the directory to write, which does not exist; it appears complete or not at all.
+            name: name of the checkpoint.
+            metadata: tables of tracks by organism, for families whose weights do not name their tracks.
+            dtype: dtype of the parameters, "float32" or "bfloat16".
+            observe: called with the bytes read so far and in all.
+
+        Raises:
+            UsageError: the family has no weights to import, or `metadata` is not what it takes.
+            CheckpointError: the source cannot be read, or holds another network.
+            OutputError: `output` cannot be written.
+        """
+        raise UsageError(f"{self.name}: there are no published weights to import")
 
     def load_official(
         self,

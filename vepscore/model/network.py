@@ -34,6 +34,8 @@ class Network(nnx.Module):
     Attributes:
         config: its architecture, a dataclass; see `vepscore.model.family.Architecture`.
         margin_bp: bases at each end of a window in which it predicts nothing.
+        reach_bp: of a convolution, the bases on either side of a position that its predictions depend on, which are its
+            margin: stretches of a window can then be computed alone. None if they cannot.
         rotary_dtype: dtype of the tables of rotary position embeddings, in families that have them.
         max_splice_sites: splice sites that are kept per class, between which junctions are counted.
         splice_site_threshold: probability below which a position is no such site.
@@ -42,6 +44,7 @@ class Network(nnx.Module):
 
     config: Any
     margin_bp: int = 0
+    reach_bp: int | None = None
     rotary_dtype: str = "float32"
     max_splice_sites: int = 512
     splice_site_threshold: float = 0.1
@@ -108,14 +111,21 @@ class Network(nnx.Module):
     def create_predictor(
         self, *, batch: int, reverse: bool, window_devices: Sequence[jax.Device] | None = None
     ) -> Predictor | None:
-        """Return a predictor that computes only what is read; None if the family has none.
+        """Return a predictor that computes only what is read; None if there is none.
+
+        A network with a `reach_bp` has that of convolutions.
 
         Args:
             batch: number of windows that go through the network together.
             reverse: give the network the windows' minus strand.
             window_devices: devices over which each window is divided; None to run it where the parameters are.
         """
-        return None
+        del batch, window_devices
+        if self.reach_bp is None:
+            return None
+        from vepscore.model.convolution import ConvolutionPredictor  # it imports this module
+
+        return ConvolutionPredictor(self, reverse=reverse)
 
     def join(self, left: Any, right: Any, plan: AllelePlan, *, reverse: bool) -> Any:
         """Return the embeddings of an indel's two windows end to end, from those of each, without a batch axis.

@@ -1,11 +1,12 @@
 """The AlphaGenome family: the published network, and smaller ones of the same architecture."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flax import nnx
 
+from vepscore.errors import UsageError
 from vepscore.model.family import Context, Family, abstract_network
 from vepscore.model.network import Network
 from vepscore.networks.alphagenome.config import (
@@ -43,6 +44,30 @@ class AlphaGenomeFamily(Family[ModelConfig]):
     def resolution_bp(self, architecture: ModelConfig, output: Output) -> int:
         del architecture
         return scored_resolution_bp(output)
+
+    def import_weights(
+        self,
+        source: Path,
+        output: Path,
+        *,
+        name: str,
+        metadata: Mapping[str, Path],
+        dtype: str,
+        observe: Callable[[int, int], None],
+    ) -> None:
+        """Convert an official checkpoint, an Orbax directory, with the metadata of its tracks."""
+        from vepscore.networks.alphagenome.official.orbax_checkpoint import import_checkpoint
+
+        if not source.is_dir():
+            raise UsageError(
+                f"{source}: no such directory", hint="pass the directory of the official checkpoint"
+            )
+        if not metadata:
+            raise UsageError(
+                "the official checkpoint does not name its tracks",
+                hint="pass --metadata FILE (textproto), once for each organism",
+            )
+        import_checkpoint(source, output, metadata=metadata, name=name, dtype=dtype, observe=observe)
 
     def load_official(
         self,

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from vepscore.errors import CheckpointError, OutputError
-from vepscore.genome.cache import file_digest, published
-from vepscore.model.checkpoint import Checkpoint, CheckpointConfig, find_organism, write_checkpoint
+from vepscore.errors import CheckpointError
+from vepscore.genome.cache import file_digest
+from vepscore.model.checkpoint import Checkpoint, CheckpointConfig, find_organism, publish_checkpoint
 from vepscore.model.loading import fill_network, stored_variables
 from vepscore.networks.alphagenome.config import ModelConfig
 from vepscore.networks.alphagenome.family import FAMILY
@@ -110,15 +110,8 @@ def import_checkpoint(
         },
     )
     converted = _convert(network, arrays, dtype, observe)
-    try:
-        with published(output) as partial:
-            tracks = {organism: table.tracks for organism, table in tables.items()}
-            write_checkpoint(partial, converted, config, tracks)
-    except OSError as error:
-        raise OutputError(
-            f"{output}\ncannot be written: {error.strerror or error}",
-            hint="pass a directory that does not exist yet, on a disk with enough space",
-        ) from error
+    tracks = {organism: table.tracks for organism, table in tables.items()}
+    publish_checkpoint(output, converted, config, tracks)
 
 
 def _convert(
