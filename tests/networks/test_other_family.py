@@ -234,7 +234,15 @@ def test_command_line_finds_the_family(
     assert "family:" in shown.stdout and "motifs" in shown.stdout
     done = vepscore_command(
         *("score", job.source, "-r", str(genome.fasta), "-g", str(genome.gtf), "-c", str(checkpoint)),
-        *("-o", str(Path(job.source).with_name("again.vcf"))),
+        *("-o", str(scored := Path(job.source).with_name("scored.vcf"))),
         environment=environment,
     )
     assert done.returncode == 0, done.stderr
+    page = scored.with_suffix(".html")
+    done = vepscore_command(
+        *("report", str(scored), "-r", str(genome.fasta), "-g", str(genome.gtf), "-c", str(checkpoint)),
+        *("--top", "2", "-o", str(page)),
+        environment=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "motifs" in page.read_text()
