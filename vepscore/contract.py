@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int32, Int64
+from jaxtyping import Bool, Float, Float32, Int, Int32, Int64, UInt8
 
 from vepscore.genome.alignment import MAX_JOINED_BP
 from vepscore.genome.alleles import Allele
@@ -212,6 +212,30 @@ class GeneScorer(Scorer[GeneSite]):
     """A scorer that needs gene annotation."""
 
     needs_genes = True
+
+
+class WindowScorer(GeneScorer):
+    """A scorer that runs a network itself, on sequences that it makes of an allele's window.
+
+    A network brings it in the place of the scorer of that name, to score as its published program does; see
+    `vepscore.model.network.Network.own_scorers`. It reads no positions: its footprint is empty, or None where there is
+    nothing to score.
+    """
+
+    @abc.abstractmethod
+    def score_window(self, site: GeneSite, codes: UInt8[np.ndarray, " bases"]) -> ScoreMatrix:
+        """Return the scores of an allele.
+
+        Args:
+            site: the allele.
+            codes: the reference's bases that the network reads: those of `site.window`, with its margins.
+        """
+
+    def score(self, reference: Any, alternate: Any, masks: Mapping[str, Any]) -> Any:
+        raise NotImplementedError("it scores windows")
+
+    def rows(self, scores: Any, footprint: Footprint, site: GeneSite, tracks: Tracks) -> ScoreMatrix:
+        raise NotImplementedError("it scores windows")
 
 
 class PolyAScorer(Scorer[PolyASite]):

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import vepscore
-from vepscore.contract import Scorer
+from vepscore.contract import Scorer, WindowScorer
 from vepscore.engine.job import Job, resolve_defaults
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.io.formats import OutputOptions
 from vepscore.io.run_metadata import NamedFile, RunMetadata
 from vepscore.model.checkpoint import Checkpoint
+from vepscore.model.network import Network
 from vepscore.options import LogOptions, SaturationOptions
 from vepscore.options.option_spec import record_command
 from vepscore.options.option_types import Strand
@@ -48,8 +49,17 @@ def describe_run(
         engine=str(job.compute.engine),
         scorers=tuple(scorer.name for scorer in scorers),
         scorers_not_run=tuple(on_request),
+        delta_scores=_describe_deltas(checkpoint.network, scorers),
         terms=checkpoint.config.terms_notice or "",
     )
+
+
+def _describe_deltas(network: Network, scorers: Sequence[Scorer]) -> str:
+    """Return how the network's own scorers of the run make delta scores; "" if none runs."""
+    if not any(isinstance(scorer, WindowScorer) for scorer in network.replace_own(scorers)):
+        return ""
+    rules = network.delta_rules
+    return f"distance {rules.distance_bp} bp, {'masked' if rules.masked else 'not masked'}"
 
 
 def describe_files(job: Job, preparer: AllelePreparer) -> dict[str, Any]:

@@ -5,9 +5,10 @@ import functools
 from collections.abc import Sequence
 
 import jax
+import numpy as np
 
-from vepscore.contract import Scorer
-from vepscore.engine.scoring import AlleleScores, Scoring
+from vepscore.contract import GeneSite, Scorer, WindowScorer
+from vepscore.engine.scoring import AlleleScores, NotFiniteError, Scoring
 from vepscore.engine.settings import fixed_settings
 from vepscore.engine.signal_reading import Signals
 from vepscore.model.allele_plan import AllelePlan, Group, ReadyAllele, plan_allele
@@ -44,12 +45,13 @@ class ScoringEngine:
         batch: int,
         reverse: bool,
     ) -> None:
-        self.scorers = tuple(scorers)
+        self.scorers = network.replace_own(scorers)
         self.tracks = checkpoint.tracks
         self.batch = batch
         self.predictor = predictor
         self._precision, self._device = network.dtype.name, network.device
-        self._scoring = Scoring(network, self.tracks, scorers, reverse=reverse)
+        self._of_positions = tuple(scorer for scorer in self.scorers if not isinstance(scorer, WindowScorer))
+        self._scoring = Scoring(network, self.tracks, self._of_positions, reverse=reverse)
         # Signals of the last reference window, by outputs and positions; the last used is the last.
         self._window = b""
         self._signals: collections.OrderedDict[tuple, Signals] = collections.OrderedDict()
@@ -57,9 +59,9 @@ class ScoringEngine:
     def score(self, alleles: Sequence[ReadyAllele]) -> list[AlleleScores]:
         """Return the score matrices of each allele, in the order of the scorers."""
         with fixed_settings(self._precision, self._device):
-            plans = [plan_allele(allele, self.scorers) for allele in alleles]
+            plans = [plan_allele(allele, self._of_positions) for allele in alleles]
             return [
-                self._score(plan, readers)
+                self._with_windows(self._score(plan, readers), plan.allele)
                 for plan, readers in zip(plans, self.predictor.read(plans), strict=True)
             ]
 
@@ -78,6 +80,21 @@ class ScoringEngine:
         else:
             predict = functools.partial(self._scoring.predict, reader=readers.reference, alternate=False)
         return self._scoring.score(plan, readers.reference, readers.alternate, predict)
+
+    def _with_windows(self, scores: AlleleScores, allele: ReadyAllele) -> AlleleScores:
+        """Add the scores of the scorers that run a network themselves, in the order of all scorers."""
+        if isinstance(scores, NotFiniteError) or len(self._of_positions) == len(self.scorers):
+            return scores
+        by_name = {matrix.scorer: matrix for matrix in scores}
+        site = allele.site
+        assert isinstance(site, GeneSite)  # others are refused where the scorers are selected
+        for scorer in self.scorers:
+            if isinstance(scorer, WindowScorer) and scorer.footprint(site) is not None:
+                matrix = scorer.score_window(site, allele.reference_codes)
+                if np.isinf(matrix.values).any():
+                    return NotFiniteError(f"{scorer.output}: the device returned numbers that are not finite")
+                by_name[scorer.name] = matrix
+        return [by_name[scorer.name] for scorer in self.scorers if scorer.name in by_name]
 
     def _predict_reference(self, reader: Reader, group: Group) -> Signals:
         """Return the reference's signals of a group, from the cache if the last variant read them too."""

@@ -30,9 +30,10 @@ from vepscore.io.records import Record
 from vepscore.io.results import RecordResult
 from vepscore.io.run_metadata import NamedFile, RunMetadata
 from vepscore.model.allele_plan import ReadyAllele, needed_outputs
-from vepscore.model.checkpoint import OFFICIAL_FAMILY, Checkpoint, load_checkpoint, read_defaults
+from vepscore.model.checkpoint import Checkpoint, load_checkpoint, read_defaults
 from vepscore.model.family import find_family
-from vepscore.model.registry import is_official, resolve_checkpoint
+from vepscore.model.network import DeltaRules
+from vepscore.model.registry import OFFICIAL_FAMILY, is_official, resolve_checkpoint
 from vepscore.options import ModelOptions
 from vepscore.options.option_types import EngineKind, MismatchPolicy, Parallelism, Rotary
 from vepscore.outputs import PAIR_BIN_BP, Output, Tracks
@@ -157,6 +158,7 @@ def open_session(
         VepscoreError: anything that the user can act on.
     """
     devices = find_devices(job.compute.device)
+    rules = DeltaRules(distance_bp=job.scoring.spliceai_distance, masked=job.scoring.spliceai_mask == 1)
     device = devices[0]
     precision = str(job.model.precision or default_precision(device.platform))
     with fixed_settings(precision, device):
@@ -164,7 +166,7 @@ def open_session(
             choice = choose_scorers(job.scoring.scorers, read_defaults(job.model.checkpoint).scorers)
         else:
             choice = Choice(scorers=tuple(scorers))
-        checkpoint = _open_checkpoint(job.model, choice.scorers, precision, choose_tracks)
+        checkpoint = _open_checkpoint(job.model, choice.scorers, precision, choose_tracks, rules)
     has_genes, has_polya = preparer.annotation is not None, preparer.polya is not None
     selection = select_scorers(choice, checkpoint, has_genes=has_genes, has_polya=has_polya)
     metadata = describe_run(
@@ -193,7 +195,7 @@ def open_session(
 
     def create_exact() -> Engine:
         with fixed_settings("float32", device):
-            exact = _open_checkpoint(job.model, choice.scorers, "float32", choose_tracks)
+            exact = _open_checkpoint(job.model, choice.scorers, "float32", choose_tracks, rules)
             return _create_engine(job, exact, selection.scorers, devices)
 
     def create_engine() -> Engine:
@@ -203,14 +205,18 @@ def open_session(
 
     return Session(
         info=info,
-        preparer=dataclasses.replace(preparer, scorers=selection.scorers),
+        preparer=dataclasses.replace(preparer, scorers=checkpoint.network.replace_own(selection.scorers)),
         create_engine=create_engine,
         keep_matrices=job.keeps_all_scores,
     )
 
 
 def _open_checkpoint(
-    options: ModelOptions, scorers: Sequence[Scorer], precision: str, choose_tracks: ChooseTracks | None
+    options: ModelOptions,
+    scorers: Sequence[Scorer],
+    precision: str,
+    choose_tracks: ChooseTracks | None,
+    rules: DeltaRules,
 ) -> Checkpoint:
     """Open a checkpoint, in either layout, with the heads that the scorers read and the tracks that are chosen.
 
@@ -239,6 +245,7 @@ def _open_checkpoint(
         checkpoint = load_checkpoint(path, organism=organism, dtype=precision, outputs=outputs)
     if options.rotary is not Rotary.AUTO:
         checkpoint.network.rotary_dtype = str(options.rotary)
+    checkpoint.network.delta_rules = rules
     if choose_tracks is None:
         return checkpoint
     return dataclasses.replace(checkpoint, tracks=choose_tracks(checkpoint.tracks))

@@ -166,6 +166,15 @@ class Annotation:
         of_gene = dict(zip(genes.tolist(), unions, strict=False))
         return [(self.gene(row), of_gene[row]) for row in dict.fromkeys(of_transcript.tolist())]
 
+    def exons_of(self, gene: Gene) -> np.ndarray:
+        """Return the distinct exons of all transcripts of a gene, sorted: int64 (E, 2), start and end."""
+        on_contig = self._on_contig(self._gene_bounds, gene.chrom)
+        same = (self.genes.gene_id[on_contig] == gene.gene_id) & (self.genes.start0[on_contig] == gene.start0)
+        rows = on_contig.start + np.flatnonzero(same)
+        transcripts = np.flatnonzero(np.isin(self.transcripts.gene, rows))
+        exons = np.isin(self.exons.transcript, transcripts)
+        return np.unique(np.stack([self.exons.start0[exons], self.exons.end0[exons]], axis=1), axis=0)
+
     def splice_sites(self, chrom: str, start0: int, end0: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the splice sites of all transcripts in the interval: the exon's base next to the intron.
 

@@ -114,6 +114,7 @@ class RunMetadata:
         write=lambda names: f"{','.join(names)} ({ON_REQUEST})",
         read=lambda text: tuple(text.partition(" (")[0].split(",")),
     )
+    delta_scores: str = _fact("DeltaScores", "")  # how a network's own scorers make them
     use: str = _fact("Use", "research; not for clinical use")
     terms: str = _fact("Terms", "")
     quantiles: NamedFile | None = _fact("Quantiles", read=NamedFile.parse)

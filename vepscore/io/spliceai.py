@@ -193,12 +193,17 @@ def _entries(allele: AlleleResult, pos1: int) -> list[str]:
         "|".join(
             [
                 encode(name),
-                *(f"{abs(events[kind].score):.2f}" for kind in EVENT_KINDS),
+                *(f"{_size(kind, events[kind]):z.2f}" for kind in EVENT_KINDS),
                 *(str(_offset_bp(events[kind], pos1)) for kind in EVENT_KINDS),
             ]
         )
         for name, events in genes.items()
     ]
+
+
+def _size(kind: str, event: Detail) -> float:
+    """Return the delta score: losses are negative as events, positive here."""
+    return event.score if kind.endswith("gain") else -event.score
 
 
 def _offset_bp(event: Detail, pos1: int) -> int:

@@ -25,14 +25,13 @@ from vepscore.genome.text_file import ENCODING
 from vepscore.model.family import Context, abstract_network, find_family
 from vepscore.model.loading import compare_shapes, fill_network, stored_variables
 from vepscore.model.network import Network
-from vepscore.model.registry import FILES, is_official, resolve_checkpoint
+from vepscore.model.registry import FILES, OFFICIAL_FAMILY, is_official, resolve_checkpoint
 from vepscore.model.stored_arrays import StoredArrays
 from vepscore.model.track_table import read_tracks, write_tracks
 from vepscore.outputs import MAX_WINDOW_BP, Output, Tracks
 from vepscore.schema import CLOSED, Whole, field_error, parse
 
 FORMAT = 2
-OFFICIAL_FAMILY = "alphagenome"  # of the official layout, and of checkpoints that name none
 CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = FILES
 # Fields of config.json that earlier versions did not write, or that not every family needs.
 _LATER_FIELDS = ("family", "indel_anchor", "rotary_dtype", "scorers")

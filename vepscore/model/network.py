@@ -5,6 +5,7 @@ of arrays that only the network itself understands; the first axis of each is th
 """
 
 import abc
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,24 @@ from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float, Float32, Int, Int32, Integer
 
+from vepscore.contract import Scorer, WindowScorer
 from vepscore.model.allele_plan import AllelePlan
 from vepscore.model.predictor import Predictor
 from vepscore.outputs import Output, Tracks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeltaRules:
+    """How delta scores are made.
+
+    Attributes:
+        distance_bp: they are about positions up to so far from the variant.
+        masked: leave out gains of annotated sites and losses of others.
+    """
+
+    distance_bp: int = 50
+    masked: bool = False
+
 
 LOADED_ORGANISM = np.int32(0)  # organism index of a loaded network, which has the rows of one organism
 
@@ -39,6 +55,7 @@ class Network(nnx.Module):
         rotary_dtype: dtype of the tables of rotary position embeddings, in families that have them.
         max_splice_sites: splice sites that are kept per class, between which junctions are counted.
         splice_site_threshold: probability below which a position is no such site.
+        delta_rules: how its own scorers of splice events make delta scores.
         joins_windows: whether it can join the two windows of an indel; see `vepscore.genome.alignment`.
     """
 
@@ -48,6 +65,7 @@ class Network(nnx.Module):
     rotary_dtype: str = "float32"
     max_splice_sites: int = 512
     splice_site_threshold: float = 0.1
+    delta_rules: DeltaRules = DeltaRules()
     joins_windows: bool = False
 
     @property
@@ -103,6 +121,15 @@ class Network(nnx.Module):
     def embed_joined(self, dna: Float[Array, "2 bp 4"], seam: Any, organism: OrganismIndex) -> Any:
         """Embed an indel's two windows, joined at the seam: end to end, without a batch axis; if it joins windows."""
         raise NotImplementedError(f"{type(self).__name__} joins no windows")
+
+    def own_scorers(self) -> Sequence[WindowScorer]:
+        """Return scorers that score as the network's published program does, each in the place of that of its name."""
+        return ()
+
+    def replace_own(self, scorers: Sequence[Scorer]) -> tuple[Scorer, ...]:
+        """Return the scorers, with those of `own_scorers` in the place of those of their names."""
+        own = {scorer.name: scorer for scorer in self.own_scorers()}
+        return tuple(own.get(scorer.name, scorer) for scorer in scorers)
 
     def optimized(self) -> "Network":
         """Return the network, or a copy whose layers are faster on its device."""

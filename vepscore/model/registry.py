@@ -12,6 +12,7 @@ ENVIRONMENT_VARIABLE = "VEPSCORE_WEIGHTS"
 EMBEDDED_NAME = "vepscore-small"
 _MARKER_FILE = "config.json"
 FILES = (_MARKER_FILE, "tracks.parquet", "model.safetensors", "SHA256SUMS")  # of a checkpoint in our layout
+OFFICIAL_FAMILY = "alphagenome"  # of the official layout, and of checkpoints that name none
 _OFFICIAL_FILES = ("_METADATA", "_CHECKPOINT_METADATA", "manifest.ocdbt")
 _PACKAGE = Path(__file__).resolve().parents[1]
 

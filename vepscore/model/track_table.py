@@ -69,6 +69,15 @@ def read_organisms(path: Path) -> list[str]:
     return sorted(_read_table(path)["organism"].unique())
 
 
+def read_outputs(path: Path) -> list[str]:
+    """Return the outputs of the table, in the order of the file.
+
+    Raises:
+        CheckpointError: the file is not a track table.
+    """
+    return list(_read_table(path)["output"].unique())
+
+
 def _read_table(path: Path) -> pd.DataFrame:
     try:
         return (

@@ -199,7 +199,26 @@ class ScorerOptions(OptionGroup):
     )
     no_quantiles: bool = option(False, "Write no quantiles.", recorded_as="quantiles")
 
+    spliceai_distance: int = option(
+        50,
+        "Distance from the variant, in bp, up to which delta scores are computed by networks that have a program of "
+        "their own (SpliceAI, Pangolin and the like).",
+        recorded_as="delta_scores",
+        metavar="BP",
+        minimum=1,
+        shows_default=True,
+    )
+    spliceai_mask: int = option(
+        0,
+        "1: leave out gains of annotated splice sites and losses of others from those delta scores; 0: keep them.",
+        recorded_as="delta_scores",
+        metavar="0|1",
+        shows_default=True,
+    )
+
     def __post_init__(self) -> None:
+        if self.spliceai_mask not in (0, 1):
+            raise UsageError(f"--spliceai-mask {self.spliceai_mask}\nexpected 0 or 1")
         if self.quantiles is not None and self.no_quantiles:
             raise UsageError("--quantiles and --no-quantiles\nexpected one of them")
 
