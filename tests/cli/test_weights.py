@@ -131,10 +131,18 @@ def test_list_is_plain_and_imports_nothing_heavy(user_weights: Path) -> None:
     done = vepscore("weights", "list", program=program)
     assert done.returncode == 0
     assert done.stderr.splitlines()[-1] == "False"
+    outputs = "CAGE,DNASE,RNA_SEQ,SPLICE_SITES,SPLICE_SITE_USAGE,SPLICE_JUNCTIONS,CONTACT_MAPS"
+    unknown = ["", "", "", ""]  # an empty config.json
     assert [line.split("\t") for line in done.stdout.splitlines()] == [
-        ["vepscore-small", str(registry.embedded_checkpoint()), "default"],
-        ["mine", str(user_weights / "mine"), ""],
-        ["vepscore-small", str(user_weights / "vepscore-small"), "select it by directory: the name is taken"],
+        [
+            *("vepscore-small", str(registry.embedded_checkpoint()), "default"),
+            *("alphagenome", "16,384 bp", outputs, "Apache-2.0"),
+        ],
+        ["mine", str(user_weights / "mine"), "", *unknown],
+        [
+            *("vepscore-small", str(user_weights / "vepscore-small")),
+            *("select it by directory: the name is taken", *unknown),
+        ],
     ]
 
 

@@ -114,7 +114,8 @@ def _summarize(path: Path) -> tuple[str, str, str, str]:
     try:
         config = json.loads((path / config_file).read_text())
         outputs = ",".join(read_outputs(path / tracks_file))
-        window, stated = f"{int(config['window_bp']):,} bp", str(config["license"])
+        window = f"{int(config['window_bp']):,} bp"
+        stated = str(config.get("license") or config["licence"])  # as earlier versions spelled it
         return str(config.get("family", OFFICIAL_FAMILY)), window, outputs, stated
     except (OSError, ValueError, KeyError, TypeError, VepscoreError) as error:
         log.debug("%s: %s", path, error)
