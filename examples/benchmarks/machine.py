@@ -22,10 +22,11 @@ def measure_machine(inputs: Inputs, window_bp: int, repeats: int) -> Iterator[Ro
     for name, flop, call in (_matrix_product(), _convolution()):
         yield _row(name, "exact", flop, _time(call, repeats))
     engine = inputs.open_engine("dense")
+    dense = engine.predictor
     codes = np.random.default_rng(0).integers(0, 4, (1, window_bp), np.uint8)
-    compiled = engine._embed.lower(engine._state, codes).compile()
+    compiled = dense._embed.lower(dense._state, codes).compile()
     ours = Counts(inputs.data.checkpoint.config.architecture, engine.tracks).window(window_bp)
-    seconds = _time(lambda: compiled(engine._state, codes), repeats)
+    seconds = _time(lambda: compiled(dense._state, codes), repeats)
     name = f"dense pass, {window_bp} bp"
     yield _row(name, "compiler's", compiled.cost_analysis()["flops"], seconds)
     yield _row(name, "direct convolutions", ours, seconds)

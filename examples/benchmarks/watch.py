@@ -108,12 +108,13 @@ def _calls(engine: Engine, counts: Counts, width_bp: int) -> list[tuple[Any, str
     ]
     if is_dense:
         windows = functools.partial(_dense_flop, counts)
-        return [(engine, "_embed", "whole passes", windows), *shared]
+        return [(engine.predictor, "_embed", "whole passes", windows), *shared]
+    predictor = engine.predictor
     return [
-        (engine._encoder, "_encode", "encoder", functools.partial(_encoder_flop, counts)),
-        (engine._tower, "_run", "tower", functools.partial(_tower_flop, counts, width_bp)),
-        (engine._decoder, "_decode", "decoder", functools.partial(_decoder_flop, counts)),
-        (engine._decoder.store, "write", "decoder", _nothing),
+        (predictor._encoder, "_encode", "encoder", functools.partial(_encoder_flop, counts)),
+        (predictor._tower, "_run", "tower", functools.partial(_tower_flop, counts, width_bp)),
+        (predictor._decoder, "_decode", "decoder", functools.partial(_decoder_flop, counts)),
+        (predictor._decoder.store, "write", "decoder", _nothing),
         *shared,
     ]
 
