@@ -100,7 +100,8 @@ class WindowOptions(OptionGroup):
 
     window: int | None = option(
         None,
-        "Width of the window: 1Mb, 512kb, 256kb, 128kb, 64kb, 32kb, 16kb, or a number of bp divisible by 2048. "
+        "Width of the window: 1Mb, 512kb, 256kb, 128kb, 64kb, 32kb, 16kb, or a number of bp; which ones, the network "
+        "says (AlphaGenome: multiples of 2048). "
         "Default: auto, the checkpoint's own.",
         recorded_as="window_bp",
         metavar="WIDTH",
