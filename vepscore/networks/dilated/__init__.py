@@ -1,0 +1,1 @@
+"""Dilated residual convolutions on transcribed sequence: the families `spliceai` and `pangolin`."""
