@@ -1,0 +1,116 @@
+"""The architectures of the SpliceAI and Pangolin families as data.
+
+Both are ensembles of one trunk: a convolution of width 1, residual blocks of two dilated convolutions, and skips that
+are added after every fourth block. They differ in their heads.
+Source: Jaganathan et al. 2019 (SpliceAI-10k), github Illumina/SpliceAI: `spliceai/models`; Zeng & Li 2022,
+github tkzeng/Pangolin: `pangolin/model.py`.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from vepscore.outputs import SPLICE_CLASSES, Output
+from vepscore.schema import CLOSED, Number, Whole, field_error
+
+# Widths and dilations of the published blocks. OpenSpliceAI's smaller networks have the first 4, 8 or 12.
+WIDTHS = (11,) * 8 + (21,) * 4 + (41,) * 4
+DILATIONS = (1,) * 4 + (4,) * 4 + (10,) * 4 + (25,) * 4
+BLOCKS_PER_SKIP = 4
+BASES = 4
+STRANDS = "+-"
+
+# Limits far above any network, so that a damaged file cannot request huge arrays.
+_Channels = Annotated[int, Whole(1, 1 << 12)]
+_Networks = Annotated[int, Whole(1, 64)]
+_Blocks = Field(min_length=1, max_length=256)
+_Width = Annotated[int, Whole(1, 1 << 10)]
+_Dilation = Annotated[int, Whole(1, 1 << 12)]
+_Slope = Annotated[float, Number(least=0, most=1)]
+_One = Annotated[int, Whole(1, 1)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DilatedConfig:
+    """The sizes of the trunk."""
+
+    __pydantic_config__ = CLOSED
+
+    channels: _Channels = 32
+    widths: Annotated[tuple[_Width, ...], _Blocks] = WIDTHS  # of each block's convolutions; odd
+    dilations: Annotated[tuple[_Dilation, ...], _Blocks] = DILATIONS  # of each block's convolutions
+    negative_slope: _Slope = 0.0  # of the rectifiers below zero; 0.1 in OpenSpliceAI
+    organisms: _One = 1  # no parameter depends on the organism
+
+    def __post_init__(self) -> None:
+        if len(self.dilations) != len(self.widths):
+            raise field_error("dilations", self.dilations, f"one for each of {len(self.widths)} widths")
+        if len(self.widths) % BLOCKS_PER_SKIP:
+            raise field_error("widths", len(self.widths), f"a multiple of {BLOCKS_PER_SKIP} blocks")
+        if not all(width % 2 for width in self.widths):
+            raise field_error("widths", self.widths, "odd numbers")
+
+    @property
+    def networks(self) -> int:
+        """Return the number of networks in the ensemble."""
+        raise NotImplementedError
+
+    @property
+    def blocks(self) -> int:
+        """Return the number of residual blocks."""
+        return len(self.widths)
+
+    @property
+    def block_margins_bp(self) -> tuple[int, ...]:
+        """Return how many bases each block needs on either side of its output."""
+        return tuple(
+            (width - 1) * dilation for width, dilation in zip(self.widths, self.dilations, strict=True)
+        )
+
+    @property
+    def margin_bp(self) -> int:
+        """Return how many bases on either side of a position affect its prediction: 5,000 if published."""
+        return sum(self.block_margins_bp)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpliceAIConfig(DilatedConfig):
+    """The sizes of an ensemble that classifies positions: no site, acceptor, donor."""
+
+    __pydantic_config__ = CLOSED
+
+    replicates: _Networks = 5  # networks, whose probabilities are averaged
+
+    @property
+    def networks(self) -> int:
+        return self.replicates
+
+    @property
+    def heads(self) -> Mapping[Output, int]:
+        """Return the number of tracks of each output."""
+        return {Output.SPLICE_SITES: len(SPLICE_CLASSES)}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PangolinConfig(DilatedConfig):
+    """The sizes of an ensemble that predicts splice sites of either kind, by tissue.
+
+    Its networks are in the order of quantities (splice site, usage), tissues, replicates.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    tissues: _Networks = 4
+    replicates: _Networks = 3  # networks of each quantity and tissue, which are averaged
+    quantities: Annotated[int, Whole(1, 2)] = 1  # 1: probability of a splice site; 2: its usage too
+
+    @property
+    def networks(self) -> int:
+        return self.quantities * self.tissues * self.replicates
+
+    @property
+    def heads(self) -> Mapping[Output, int]:
+        """Return the number of tracks of each output."""
+        return {Output.SPLICE_SITE_USAGE: len(STRANDS) * self.quantities * self.tissues}

@@ -1,0 +1,191 @@
+"""The networks of the SpliceAI and Pangolin families: both strands of a window, from one trunk each.
+
+Source: see `vepscore.networks.dilated.dilated_config`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, ArrayLike, Float, Float32, Int
+
+from vepscore.networks.dilated.dilated_config import STRANDS, DilatedConfig, PangolinConfig, SpliceAIConfig
+from vepscore.networks.dilated.dilated_trunk import Activations, Change, DilatedTrunk, Pointwise
+from vepscore.outputs import Output
+
+OrganismIndex = Int[ArrayLike, ""]  # always 0
+
+_ACCEPTOR, _DONOR = 1, 2  # classes of a SpliceAI network; 0 is no site
+
+
+class DilatedNetwork(nnx.Module):
+    """An ensemble that reads a window of genomic sequence, A C G T of the plus strand.
+
+    An embedding has the channels of each network on each of the strands that were embedded. Its positions are those of
+    the plus strand, for either strand.
+    """
+
+    config: Any
+    classes: int  # outputs of each network's head
+
+    def __init__(self, config: DilatedConfig, *, rngs: nnx.Rngs) -> None:
+        self.config = config
+        self.trunk = DilatedTrunk(config, rngs=rngs)
+        self.head = Pointwise(config.networks, config.channels, self.classes, rngs=rngs)
+        self.tracks: tuple[int, ...] | None = None  # the tracks that are predicted, in order; None: all
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """Return the dtype of the parameters."""
+        return self.head.kernel.dtype
+
+    @property
+    def device(self) -> jax.Device:
+        """Return a device that has the parameters."""
+        return next(iter(self.head.kernel.devices()))
+
+    @property
+    def margin_bp(self) -> int:
+        """Return the bases at each end of a window without predictions."""
+        return self.config.margin_bp
+
+    def embed(
+        self, dna: Float[Array, "batch bp 4"], organism: OrganismIndex = 0, *, strands: str = STRANDS
+    ) -> Float[Array, "batch predicted channels"]:
+        """Embed windows, or stretches of one, with a margin at either end that is not predicted.
+
+        Args:
+            dna: one-hot, in the dtype of the parameters; N is four zeros.
+            organism: ignored.
+            strands: "+-", or the one strand that is read, with half the channels.
+        """
+        del organism
+        x = self.trunk.embed(_orient(dna, strands).reshape(-1, *dna.shape[1:]))
+        return _join(x.reshape(len(x), len(strands), -1, *x.shape[2:]), strands)
+
+    def activate(self, dna: Float[Array, "bp 4"], *, strands: str = STRANDS) -> Activations:
+        """Embed a reference window and keep what alternate alleles share with it."""
+        return self.trunk.activate(_orient(dna, strands))
+
+    def embedding(
+        self, activations: Activations, *, strands: str = STRANDS
+    ) -> Float[Array, "predicted channels"]:
+        """Return the embedding of a reference window, as `embed` does."""
+        return _join(activations.embedding, strands)
+
+    def embed_changed(
+        self,
+        reference: Activations,
+        dna: Float[Array, "bp 4"],
+        start: Int[ArrayLike, ""],
+        reference_bp: Int[ArrayLike, ""],
+        alternate_bp: Int[ArrayLike, ""],
+        *,
+        changed_bp: int,
+        strands: str = STRANDS,
+    ) -> Float[Array, "predicted channels"]:
+        """Embed a window of an alternate allele as `embed` does, computing only what the variant changes.
+
+        The reference's window begins `slack` bases before the alternate's, and is longer by twice as many. Compiled
+        once for each width, slack and `changed_bp`; the variant's position and lengths are arrays.
+
+        Args:
+            reference: of `activate`.
+            dna: the alternate's window, one-hot: what follows an indel is shifted.
+            start: first replaced base, 0-based in the alternate's window; may lie outside of it.
+            reference_bp: number of replaced bases.
+            alternate_bp: number of bases in their place; at most `slack` more or fewer, and at most `changed_bp`.
+            changed_bp: the most bases that an alternate allele of this call has.
+            strands: those of `reference`.
+        """
+        slack = (reference.embedding.shape[2] + 2 * self.margin_bp - len(dna)) // 2
+        allele = [jnp.asarray(value) for value in (start, reference_bp, alternate_bp)]
+        changes = [
+            Change.of_allele(
+                *allele,
+                slack=slack,
+                alternate_width=len(dna) if strand == "-" else None,
+            )
+            for strand in strands
+        ]
+        change = jax.tree.map(lambda *values: jnp.stack(values), *changes)
+        x = self.trunk.embed_changed(reference, _orient(dna, strands), change, changed_bp=changed_bp)
+        return _join(x, strands)
+
+    def predict(
+        self, output: Output, x: Float[Array, "*batch channels"], organism: OrganismIndex = 0
+    ) -> Float32[Array, "*batch tracks"]:
+        """Return the predictions of the family's output from embeddings: the tracks of each embedded strand."""
+        del organism
+        assert output in self.config.heads
+        x = x.reshape(*x.shape[:-1], -1, self.config.networks, self.config.channels)
+        kernel, bias = self.head.kernel[...], self.head.bias[...]
+        logits = jnp.einsum("...snc,nck->...snk", x, kernel, preferred_element_type=jnp.float32) + bias
+        tracks = self._average(logits.astype(jnp.float32))
+        tracks = tracks.reshape(*tracks.shape[:-2], -1)
+        return tracks if self.tracks is None else tracks[..., np.asarray(self.tracks)]
+
+    def with_tracks(self, channels: Mapping[Output, Int[np.ndarray, " tracks"]]) -> Self:
+        """Return a copy that predicts only these tracks, in this order; it shares all arrays."""
+        network = nnx.merge(*nnx.split(self))
+        (tracks,) = channels.values()
+        network.tracks = tuple(map(int, tracks))
+        return network
+
+    def _average(
+        self, logits: Float32[Array, "*batch strands networks classes"]
+    ) -> Float32[Array, "*batch strands tracks"]:
+        """Return the averages of the networks' predictions, for each strand."""
+        raise NotImplementedError
+
+
+class SpliceAI(DilatedNetwork):
+    """An ensemble that classifies positions of transcribed sequence: no site, acceptor, donor.
+
+    Predicts SPLICE_SITES, in the order of `vepscore.outputs.SPLICE_CLASSES`. Probabilities are averaged, as the
+    published tools do, not logits.
+    """
+
+    config: SpliceAIConfig
+    classes = 3
+
+    def _average(
+        self, logits: Float32[Array, "*batch strands networks classes"]
+    ) -> Float32[Array, "*batch strands tracks"]:
+        probabilities = jax.nn.softmax(logits, axis=-1).mean(axis=-2)
+        return jnp.stack([probabilities[..., _DONOR], probabilities[..., _ACCEPTOR]], axis=-1)
+
+
+class Pangolin(DilatedNetwork):
+    """An ensemble that predicts splice sites by tissue, without telling donors from acceptors.
+
+    Predicts SPLICE_SITE_USAGE, which does not tell them apart either: the order of tracks is strand, quantity (splice
+    site, usage), tissue. The published head of a splice site is a softmax over two classes; stored is the difference of
+    their weights, whose sigmoid is the second class.
+    """
+
+    config: PangolinConfig
+    classes = 1
+
+    def _average(
+        self, logits: Float32[Array, "*batch strands networks classes"]
+    ) -> Float32[Array, "*batch strands tracks"]:
+        probabilities = jax.nn.sigmoid(logits[..., 0])
+        return probabilities.reshape(*probabilities.shape[:-1], -1, self.config.replicates).mean(axis=-1)
+
+
+def _orient(dna: Float[Array, "*batch bp 4"], strands: str) -> Float[Array, "strands *batch bp 4"]:
+    """Return sequence of the plus strand as that of each strand."""
+    return jnp.stack([dna if strand == "+" else dna[..., ::-1, ::-1] for strand in strands])
+
+
+def _join(
+    x: Float[Array, "networks strands *batch positions channels"], strands: str
+) -> Float[Array, "*batch positions all_channels"]:
+    """Return the embeddings of all strands and networks side by side, in the order of the plus strand's positions."""
+    turned = [x[:, i] if strand == "+" else x[:, i, ..., ::-1, :] for i, strand in enumerate(strands)]
+    x = jnp.moveaxis(jnp.stack(turned), (0, 1), (-3, -2))
+    return x.reshape(*x.shape[:-3], -1)
