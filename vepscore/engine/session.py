@@ -131,7 +131,7 @@ def open_preparer(job: Job, *, source: str, assembly: str) -> AllelePreparer:
         annotation=Annotation.from_gtf(genome.genes, cache_dir()) if genome.genes else None,
         polya=PolyASites.from_tsv(genome.polya) if genome.polya else None,
         on_mismatch=alleles.on_ref_mismatch or MismatchPolicy.SKIP,
-        as_written=alleles.as_written,
+        as_written=alleles.as_written or defaults.as_written,
         indel_anchor=alleles.indel_anchor or defaults.indel_anchor,
         assembly=assembly,
         source=source,

@@ -91,6 +91,11 @@ class Defaults:
         return find_family(self.family).context(self.architecture)
 
     @property
+    def as_written(self) -> bool:
+        """Whether alleles are scored as the record has them, without normalizing them."""
+        return find_family(self.family).as_written(self.architecture)
+
+    @property
     def resolutions(self) -> dict[Output, int]:
         """The width in bp of the bins of each output that the network predicts."""
         family = find_family(self.family)

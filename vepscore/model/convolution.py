@@ -58,6 +58,7 @@ class ConvolutionPredictor:
     def __init__(self, network: Network, *, reverse: bool) -> None:
         assert network.reach_bp is not None
         self._margin_bp, self._reverse = network.margin_bp, reverse
+        # At most as long as its margins; less if windows are shorter, which all have one width.
         self._stretch_bp = max(_LEAST_STRETCH_BP, 1 << (2 * network.reach_bp - 1).bit_length())
         graph, self._state = nnx.split(network)
         self._embed = jax.jit(functools.partial(_embed, graph))
@@ -71,6 +72,7 @@ class ConvolutionPredictor:
         """Yield the readers of each allele, in order; they can be used until the next ones are taken."""
         for plan in plans:
             codes = plan.allele.reference_codes
+            self._stretch_bp = min(self._stretch_bp, plan.allele.site.window.width_bp)
             if codes.tobytes() != self._window:
                 self.clear_cache()
                 self._window = codes.tobytes()

@@ -78,6 +78,11 @@ class Family(abc.ABC, Generic[ArchitectureT]):
     def context(self, architecture: ArchitectureT) -> Context:
         """Return the windows that its networks read."""
 
+    def as_written(self, architecture: ArchitectureT) -> bool:
+        """Return whether alleles are scored as the record has them by default, without normalizing them."""
+        del architecture
+        return False
+
     @abc.abstractmethod
     def resolution_bp(self, architecture: ArchitectureT, output: Output) -> int:
         """Return the width in bp of the bins in which an output is scored."""

@@ -8,7 +8,7 @@ github tkzeng/Pangolin: `pangolin/model.py`.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -82,6 +82,8 @@ class SpliceAIConfig(DilatedConfig):
     __pydantic_config__ = CLOSED
 
     replicates: _Networks = 5  # networks, whose probabilities are averaged
+    # The program that scores with it as published; None: it is scored as other networks are.
+    program: Literal["spliceai"] | None = "spliceai"
 
     @property
     def networks(self) -> int:

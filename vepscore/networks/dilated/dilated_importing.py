@@ -194,6 +194,9 @@ def _ensemble(
         widths=WIDTHS[:blocks],
         dilations=DILATIONS[:blocks],
         negative_slope=negative_slope,
+        program="spliceai"
+        if publication in (SPLICEAI, OPENSPLICEAI)
+        else None,  # the same program, but for its name
     )
     return ImportedNetwork(
         publication=publication,

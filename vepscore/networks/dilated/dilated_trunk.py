@@ -147,7 +147,8 @@ class DilatedTrunk(nnx.Module):
         def run(inputs: tuple[_Weights, tuple[Array, ...]]) -> Float[Array, "batch predicted channels"]:
             weights, blocks = inputs
             return jax.lax.map(
-                lambda one: self._run_changed(weights, *one, changed_bp), (blocks, dna, change)
+                lambda one: self._run_changed(weights, one[0], one[1], one[2], changed_bp),
+                (blocks, dna, change),
             )
 
         return jax.lax.map(run, (self._weights(), reference.blocks))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -104,9 +105,10 @@ def pangolin_tracks(config: PangolinConfig) -> dict[Output, Tracks]:
 
 def _tracks(output: Output, **texts: Sequence[str]) -> Tracks:
     count = len(texts["name"])
+    columns: dict[str, Any] = {name: np.array(values, dtype=object) for name, values in texts.items()}
     return Tracks(
         output=output,
         nonzero_mean=np.ones(count, np.float32),
         channel=np.arange(count, dtype=np.int32),
-        **{column: np.array(values, dtype=object) for column, values in texts.items()},
+        **columns,
     )

@@ -3,8 +3,8 @@
 Source: see `vepscore.networks.dilated.dilated_config`.
 """
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,16 +12,17 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, Float32, Int
 
+from vepscore.contract import WindowScorer
+from vepscore.model.network import Network, OrganismIndex
+from vepscore.networks.dilated.delta_scores import SpliceAIDeltas
 from vepscore.networks.dilated.dilated_config import STRANDS, DilatedConfig, PangolinConfig, SpliceAIConfig
 from vepscore.networks.dilated.dilated_trunk import Activations, Change, DilatedTrunk, Pointwise
 from vepscore.outputs import Output
 
-OrganismIndex = Int[ArrayLike, ""]  # always 0
-
 _ACCEPTOR, _DONOR = 1, 2  # classes of a SpliceAI network; 0 is no site
 
 
-class DilatedNetwork(nnx.Module):
+class DilatedNetwork(Network):
     """An ensemble that reads a window of genomic sequence, A C G T of the plus strand.
 
     An embedding has the channels of each network on each of the strands that were embedded. Its positions are those of
@@ -33,6 +34,7 @@ class DilatedNetwork(nnx.Module):
 
     def __init__(self, config: DilatedConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
+        self.margin_bp = self.reach_bp = config.margin_bp
         self.trunk = DilatedTrunk(config, rngs=rngs)
         self.head = Pointwise(config.networks, config.channels, self.classes, rngs=rngs)
         self.tracks: tuple[int, ...] | None = None  # the tracks that are predicted, in order; None: all
@@ -46,11 +48,6 @@ class DilatedNetwork(nnx.Module):
     def device(self) -> jax.Device:
         """Return a device that has the parameters."""
         return next(iter(self.head.kernel.devices()))
-
-    @property
-    def margin_bp(self) -> int:
-        """Return the bases at each end of a window without predictions."""
-        return self.config.margin_bp
 
     def embed(
         self, dna: Float[Array, "batch bp 4"], organism: OrganismIndex = 0, *, strands: str = STRANDS
@@ -128,11 +125,11 @@ class DilatedNetwork(nnx.Module):
         tracks = tracks.reshape(*tracks.shape[:-2], -1)
         return tracks if self.tracks is None else tracks[..., np.asarray(self.tracks)]
 
-    def with_tracks(self, channels: Mapping[Output, Int[np.ndarray, " tracks"]]) -> Self:
+    def with_tracks(self, channels: Mapping[Output, Int[np.ndarray, " tracks"]]) -> "DilatedNetwork":
         """Return a copy that predicts only these tracks, in this order; it shares all arrays."""
         network = nnx.merge(*nnx.split(self))
-        (tracks,) = channels.values()
-        network.tracks = tuple(map(int, tracks))
+        for tracks in channels.values():  # of its one output, or none
+            network.tracks = tuple(map(int, tracks))
         return network
 
     def _average(
@@ -151,6 +148,10 @@ class SpliceAI(DilatedNetwork):
 
     config: SpliceAIConfig
     classes = 3
+
+    def own_scorers(self) -> Sequence[WindowScorer]:
+        """Return the delta scores of SpliceAI's program, for networks that are published with it."""
+        return [SpliceAIDeltas(self, self.delta_rules)] if self.config.program == "spliceai" else []
 
     def _average(
         self, logits: Float32[Array, "*batch strands networks classes"]
