@@ -20,6 +20,7 @@ EXTRA_OF = {
     "vepscore/io/figures.py": "plot",
     "vepscore/io/saturation_figure.py": "plot",
     "vepscore/io/drawing.py": "plot",
+    "vepscore/networks/dilated/keras_arrays.py": "convert",
     "vepscore/report/page.py": "report",
     "vepscore/train": "train",
 }

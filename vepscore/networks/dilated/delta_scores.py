@@ -26,7 +26,7 @@ from vepscore.outputs import EVENT_KINDS, SPLICE_CLASSES, Output
 _SLACKS_BP = (0, 16, 64, 256, 1024, 1600)  # indels of up to so many bases share compiled code
 _CACHED_REFERENCES = 4
 
-Values = Float32[np.ndarray, "positions classes"]  # donor, acceptor
+Values = Float32[np.ndarray, "_ classes"]  # donor, acceptor
 
 
 class Stretch(NamedTuple):

@@ -5,7 +5,7 @@ Batch norms are folded to x·scale + offset, in float64.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +26,7 @@ class LayerNames:
     heads: tuple[str, ...]
 
 
+@runtime_checkable
 class LayerReader(Protocol):
     """Reads layers from the arrays of a file."""
 
