@@ -78,15 +78,18 @@ def spliceai_header(annotated: VcfHeader, metadata: RunMetadata) -> VcfHeader:
     """Return the header of the file: the contigs of the annotated VCF, the field, and how the scores were made."""
     name = escape_bytes(metadata.checkpoint.name) if metadata.checkpoint else "unknown"
     maker = f"vepscore {metadata.version}, checkpoint {name}"
+    as_there = metadata.delta_scores  # by a network of SpliceAI's kind, with the rules of its program
+    form = "by the rules of SpliceAI" if as_there else "in the form of SpliceAI; not scores of SpliceAI"
     field = Field(
         id="SpliceAI",
         type="String",
         number=".",
-        description=f"Predicted by {_UNQUOTABLE.sub('_', maker)}, in the form of SpliceAI; not scores of SpliceAI. "
+        description=f"Predicted by {_UNQUOTABLE.sub('_', maker)}, {form}. "
         "Delta scores (DS) and delta positions (DP) for acceptor gain (AG), acceptor loss (AL), donor gain (DG) and "
         f"donor loss (DL). Format: {_FORMAT}",
     )
-    notice = f"made by the checkpoint {metadata.text_of('checkpoint')}; these are not SpliceAI's own scores"
+    notice = f"made by the checkpoint {metadata.text_of('checkpoint')}"
+    notice += f" by SpliceAI's rules, {as_there}" if as_there else "; these are not SpliceAI's own scores"
     facts = provenance_lines({_NOTICE_KEY: notice, **metadata.to_header()})
     contigs = annotated.declared("contig").values()
     meta = ("##fileformat=VCFv4.2", *contigs, field.header_line, *facts)

@@ -27,7 +27,7 @@ def randomize(network: _Network, seed: int = 0) -> _Network:
     """Fill every array with random numbers, those of batch norms too."""
     keys = iter(jax.random.split(jax.random.key(seed), 1000))
     state = jax.tree.map(
-        lambda x: (x + 0.3 * jax.random.normal(next(keys), x.shape)).astype(x.dtype), nnx.state(network)
+        lambda x: (x + 0.1 * jax.random.normal(next(keys), x.shape)).astype(x.dtype), nnx.state(network)
     )
     nnx.update(network, state)
     return network

@@ -31,7 +31,9 @@ def read_keras_arrays(data: bytes, where: object) -> dict[str, np.ndarray]:
                     dataset = layer[name]
                     if dataset.size > _LARGEST_ELEMENTS:
                         raise CheckpointError(f"{where}: {name!r} has {dataset.size} elements")
-                    arrays[name.decode()] = np.asarray(dataset[...], np.float32)
+                    arrays[name if isinstance(name, str) else name.decode()] = np.asarray(
+                        dataset[...], np.float32
+                    )
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"{where}: not a whole HDF5 file of a Keras network ({error})") from error
     return arrays
