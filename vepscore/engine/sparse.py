@@ -1,4 +1,4 @@
-"""The sparse engine: the network runs only where scorers read, as far as its family says how; see `Network`."""
+"""The sparse engine: the network runs only where scorers read, as far as its family says how; see `Family`."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ from vepscore.contract import Scorer
 from vepscore.engine.dense import DensePredictor
 from vepscore.engine.scoring_engine import ScoringEngine
 from vepscore.model.checkpoint import Checkpoint
+from vepscore.model.family import find_family
 from vepscore.model.network import Network
 
 
@@ -42,7 +43,9 @@ class SparseEngine(ScoringEngine):
         if window_devices is not None and device is None:
             device = window_devices[0]
         network = _put(checkpoint.network.optimized(), device)
-        predictor = network.create_predictor(batch=batch, reverse=reverse, window_devices=window_devices)
+        predictor = find_family(checkpoint.config.family).create_predictor(
+            network, batch=batch, reverse=reverse, window_devices=window_devices
+        )
         if predictor is None:
             predictor = DensePredictor(network, batch=batch, reverse=reverse)
         super().__init__(checkpoint, network, predictor, scorers, batch=batch, reverse=reverse)

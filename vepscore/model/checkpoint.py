@@ -7,71 +7,36 @@ SHA256SUMS          the hash of each file above; its own hash identifies the che
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
 from flax import nnx
-from pydantic import Field
 
 from vepscore.errors import CheckpointError, OutputError, UsageError
 from vepscore.genome.cache import published
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.text_file import ENCODING
+from vepscore.model.checkpoint_config import Checkpoint, CheckpointConfig
 from vepscore.model.family import Context, abstract_network, find_family
 from vepscore.model.loading import compare_shapes, fill_network, stored_variables
 from vepscore.model.network import Network
 from vepscore.model.registry import FILES, OFFICIAL_FAMILY, is_official, resolve_checkpoint
 from vepscore.model.stored_arrays import StoredArrays
-from vepscore.model.track_table import read_tracks, write_tracks
+from vepscore.model.track_table import read_tracks, with_resolutions, write_tracks
 from vepscore.outputs import MAX_WINDOW_BP, Output, Tracks
-from vepscore.schema import CLOSED, Whole, field_error, parse
+from vepscore.schema import parse
 
 FORMAT = 2
 CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE, HASHES_FILE = FILES
 # Fields of config.json that earlier versions did not write, or that not every family needs.
 _LATER_FIELDS = ("family", "indel_anchor", "rotary_dtype", "scorers")
 _HASHED_FILES = (CONFIG_FILE, TRACKS_FILE, ARRAYS_FILE)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CheckpointConfig:
-    """The contents of `config.json`."""
-
-    __pydantic_config__ = CLOSED
-
-    name: str
-    family: str = OFFICIAL_FAMILY  # of `vepscore.model.family`
-    architecture: Any  # the sizes of the network, the dataclass of its family
-    # In the order of the rows of organism-specific parameters.
-    organisms: Annotated[tuple[str, ...], Field(min_length=1)]
-    window_bp: Annotated[int, Whole(1, MAX_WINDOW_BP)]  # default window of commands that run the network
-    rotary_dtype: Literal["float32", "bfloat16"] = "float32"  # dtype of the tower's rotary tables
-    indel_anchor: IndelAnchor = IndelAnchor.LEFT  # default windows of an indel's alternate allele
-    scorers: tuple[str, ...] | None = None  # names of the default scorers; None: all that can run
-    license: str  # SPDX identifier or name of the terms
-    terms_notice: str | None = None  # repeated in every output if the license requires it
-    training: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # data, splits, steps, figures
-
-    def __post_init__(self) -> None:
-        if self.architecture is not None and len(self.organisms) > self.architecture.organisms:
-            raise field_error(
-                "organisms", self.organisms, f"at most {self.architecture.organisms}, as in the architecture"
-            )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """A checkpoint opened for one organism."""
-
-    config: CheckpointConfig
-    network: Network  # in the form in which it is stored; parameters in the run's dtype and of one organism
-    tracks: Mapping[Output, Tracks]
-    digest: str  # hex sha256 of the list of the hashes of its files
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -270,7 +235,8 @@ def load_checkpoint(
     config = read_config(directory)
     organism_index = find_organism(config, organism, where=directory)
     family = find_family(config.family)
-    tracks = family.with_resolutions(config.architecture, read_tracks(directory / TRACKS_FILE, organism))
+    resolution_bp = functools.partial(family.resolution_bp, config.architecture)
+    tracks = with_resolutions(read_tracks(directory / TRACKS_FILE, organism), resolution_bp)
     _check_channels(tracks, config.architecture.heads, where=directory / TRACKS_FILE)
     arrays = StoredArrays(directory / ARRAYS_FILE)
     network = abstract_network(family, config.architecture)

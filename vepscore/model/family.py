@@ -7,20 +7,21 @@ family in `config.json`. The engine works with `Network` alone and names no fami
 import abc
 import dataclasses
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import jax
 from flax import nnx
 
 from vepscore.errors import CheckpointError, UsageError
+from vepscore.model.checkpoint_config import Checkpoint
+from vepscore.model.convolution import ConvolutionPredictor
+from vepscore.model.loading import abstract
 from vepscore.model.network import Network
-from vepscore.outputs import Output, Tracks
+from vepscore.model.predictor import Predictor
+from vepscore.outputs import Output
 from vepscore.plugins import NETWORKS, PluginEntry, find_plugins, load_plugin
-
-if TYPE_CHECKING:
-    from vepscore.model.checkpoint import Checkpoint
 
 
 class Architecture(Protocol):
@@ -91,15 +92,6 @@ class Family(abc.ABC, Generic[ArchitectureT]):
         """Return the architecture of the published network; the default values of the dataclass."""
         return self.architecture()
 
-    def with_resolutions(
-        self, architecture: ArchitectureT, tracks: Mapping[Output, Tracks]
-    ) -> dict[Output, Tracks]:
-        """Return tracks with the resolutions of a network."""
-        return {
-            output: dataclasses.replace(table, resolution_bp=self.resolution_bp(architecture, output))
-            for output, table in tracks.items()
-        }
-
     def import_weights(
         self,
         source: Path,
@@ -135,13 +127,34 @@ class Family(abc.ABC, Generic[ArchitectureT]):
         organism: str,
         dtype: str,
         outputs: Collection[Output] | None,
-    ) -> "Checkpoint":
+    ) -> Checkpoint:
         """Open weights in the layout in which they were published; see `vepscore.model.checkpoint.load_checkpoint`.
 
         Raises:
             CheckpointError: the weights, or the metadata of their tracks, cannot be read.
         """
         raise CheckpointError(f"{directory}: weights of {self.name} have to be imported first")
+
+    def create_predictor(
+        self,
+        network: Network,
+        *,
+        batch: int,
+        reverse: bool,
+        window_devices: Sequence[jax.Device] | None = None,
+    ) -> Predictor | None:
+        """Return a predictor that computes only what is read; None if there is none.
+
+        A network with a `reach_bp` has that of convolutions.
+
+        Args:
+            network: a network of the family, with its parameters on the device.
+            batch: number of windows that go through the network together.
+            reverse: give the network the windows' minus strand.
+            window_devices: devices over which each window is divided; None to run it where the parameters are.
+        """
+        del batch, window_devices
+        return None if network.reach_bp is None else ConvolutionPredictor(network, reverse=reverse)
 
     def prepare_stored(self, network: Network) -> None:
         """Change a network without arrays into the form in which a checkpoint stores them."""
@@ -150,20 +163,9 @@ class Family(abc.ABC, Generic[ArchitectureT]):
         """Change a copy of a network into the form in which a checkpoint stores its arrays."""
 
 
-class _OneKey(nnx.Rngs):
-    """One key for all parameters, if only shapes matter: tracing random streams takes seconds."""
-
-    def __init__(self, key: jax.Array) -> None:
-        self._key = key
-
-    def params(self) -> jax.Array:
-        return self._key
-
-
 def abstract_network(family: Family, architecture: Any) -> Network:
     """Create a network of shapes without arrays."""
-    key = jax.random.key(0)
-    return nnx.eval_shape(lambda: family.create(architecture, _OneKey(key)))
+    return abstract(lambda rngs: family.create(architecture, rngs))
 
 
 @functools.cache

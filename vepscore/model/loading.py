@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax
@@ -15,6 +15,7 @@ from vepscore.model.network import Network, OrganismParam
 
 STORED = nnx.Any(nnx.Param, nnx.BatchStat)  # variables of a network that a checkpoint stores
 _Leaf = TypeVar("_Leaf")
+_NetworkT = TypeVar("_NetworkT", bound=Network)
 
 
 @runtime_checkable
@@ -24,6 +25,22 @@ class ArraySource(Protocol):
     def read(self, names: Collection[str], rows: Mapping[str, int]) -> Iterable[tuple[str, np.ndarray]]:
         """Yield the named arrays, each once, in any order; for names in `rows` only that row, with its axis kept."""
         ...
+
+
+class _OneKey(nnx.Rngs):
+    """One key for all parameters, if only shapes matter: tracing random streams takes seconds."""
+
+    def __init__(self, key: jax.Array) -> None:
+        self._key = key
+
+    def params(self) -> jax.Array:
+        return self._key
+
+
+def abstract(create: Callable[[nnx.Rngs], _NetworkT]) -> _NetworkT:
+    """Create a network of shapes without arrays."""
+    key = jax.random.key(0)
+    return nnx.eval_shape(lambda: create(_OneKey(key)))
 
 
 def stored_variables(network: nnx.Module) -> dict[str, tuple[tuple[Any, ...], nnx.Variable]]:

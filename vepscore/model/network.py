@@ -18,7 +18,6 @@ from jaxtyping import Array, Float, Float32, Int, Int32, Integer
 
 from vepscore.contract import Scorer, WindowScorer
 from vepscore.model.allele_plan import AllelePlan
-from vepscore.model.predictor import Predictor
 from vepscore.outputs import Output, Tracks
 
 
@@ -134,25 +133,6 @@ class Network(nnx.Module):
     def optimized(self) -> "Network":
         """Return the network, or a copy whose layers are faster on its device."""
         return self
-
-    def create_predictor(
-        self, *, batch: int, reverse: bool, window_devices: Sequence[jax.Device] | None = None
-    ) -> Predictor | None:
-        """Return a predictor that computes only what is read; None if there is none.
-
-        A network with a `reach_bp` has that of convolutions.
-
-        Args:
-            batch: number of windows that go through the network together.
-            reverse: give the network the windows' minus strand.
-            window_devices: devices over which each window is divided; None to run it where the parameters are.
-        """
-        del batch, window_devices
-        if self.reach_bp is None:
-            return None
-        from vepscore.model.convolution import ConvolutionPredictor  # it imports this module
-
-        return ConvolutionPredictor(self, reverse=reverse)
 
     def join(self, left: Any, right: Any, plan: AllelePlan, *, reverse: bool) -> Any:
         """Return the embeddings of an indel's two windows end to end, from those of each, without a batch axis.

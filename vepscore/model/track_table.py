@@ -1,6 +1,7 @@
 """The track table of a checkpoint: `tracks.parquet`, one row per real track of each organism and output."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,16 @@ def read_tracks(path: Path, organism: str) -> dict[Output, Tracks]:
         raise CheckpointError(
             f"{path}: {error}; expected one of {[str(output) for output in Output]}"
         ) from error
+
+
+def with_resolutions(
+    tracks: Mapping[Output, Tracks], resolution_bp: Callable[[Output], int]
+) -> dict[Output, Tracks]:
+    """Return tracks with the resolutions of a network."""
+    return {
+        output: dataclasses.replace(table, resolution_bp=resolution_bp(output))
+        for output, table in tracks.items()
+    }
 
 
 def read_organisms(path: Path) -> list[str]:

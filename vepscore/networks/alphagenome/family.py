@@ -1,26 +1,27 @@
 """The AlphaGenome family: the published network, and smaller ones of the same architecture."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import jax
 from flax import nnx
 
 from vepscore.errors import UsageError
-from vepscore.model.family import Context, Family, abstract_network
+from vepscore.model.checkpoint_config import Checkpoint
+from vepscore.model.family import Context, Family
 from vepscore.model.network import Network
+from vepscore.model.predictor import Predictor
 from vepscore.networks.alphagenome.config import (
     MIN_WINDOW_BP,
     TRUNK_BIN_BP,
     ModelConfig,
     scored_resolution_bp,
 )
-from vepscore.networks.alphagenome.layers import fold_convolutions, standardized_convolutions
+from vepscore.networks.alphagenome.layers import fold_convolutions
 from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.networks.alphagenome.sparse_predictor import SparsePredictor
+from vepscore.networks.alphagenome.stored_form import drop_scales
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, Output
-
-if TYPE_CHECKING:
-    from vepscore.model.checkpoint import Checkpoint
 
 
 class AlphaGenomeFamily(Family[ModelConfig]):
@@ -44,6 +45,18 @@ class AlphaGenomeFamily(Family[ModelConfig]):
     def resolution_bp(self, architecture: ModelConfig, output: Output) -> int:
         del architecture
         return scored_resolution_bp(output)
+
+    def create_predictor(
+        self,
+        network: Network,
+        *,
+        batch: int,
+        reverse: bool,
+        window_devices: Sequence[jax.Device] | None = None,
+    ) -> Predictor:
+        """Return a predictor that encodes and decodes only what is read."""
+        assert isinstance(network, AlphaGenome)
+        return SparsePredictor(network, batch=batch, reverse=reverse, tower_devices=window_devices)
 
     def import_weights(
         self,
@@ -77,7 +90,7 @@ class AlphaGenomeFamily(Family[ModelConfig]):
         organism: str,
         dtype: str,
         outputs: Collection[Output] | None,
-    ) -> "Checkpoint":
+    ) -> Checkpoint:
         """Open an official checkpoint, an Orbax directory."""
         from vepscore.networks.alphagenome.official.orbax_checkpoint import (
             load_official,  # Orbax takes a second
@@ -87,8 +100,7 @@ class AlphaGenomeFamily(Family[ModelConfig]):
 
     def prepare_stored(self, network: Network) -> None:
         """Replace the scales of convolutions, which a checkpoint does not have, by nothing."""
-        for conv in standardized_convolutions(network):
-            conv.drop_scale()
+        drop_scales(network)
 
     def prepare_to_store(self, network: Network) -> None:
         """Fold the standardization of convolutions into their kernels."""
@@ -96,10 +108,3 @@ class AlphaGenomeFamily(Family[ModelConfig]):
 
 
 FAMILY = AlphaGenomeFamily()
-
-
-def abstract_alphagenome(architecture: ModelConfig) -> AlphaGenome:
-    """Create a network of shapes without arrays, with the scales of its convolutions."""
-    network = abstract_network(FAMILY, architecture)
-    assert isinstance(network, AlphaGenome)
-    return network

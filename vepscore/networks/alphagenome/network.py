@@ -15,7 +15,6 @@ from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
 from vepscore.model.allele_plan import AllelePlan
 from vepscore.model.network import Network, OrganismIndex
-from vepscore.model.predictor import Predictor
 from vepscore.networks.alphagenome.config import ModelConfig, scored_resolution_bp
 from vepscore.networks.alphagenome.cpu_layers import use_pointwise_convolutions, use_winograd
 from vepscore.networks.alphagenome.decoder import FineEmbedder, OutputEmbedder, PairEmbedder, SequenceDecoder
@@ -155,14 +154,6 @@ class AlphaGenome(Network):
         if self.device.platform != "cpu" or self.dtype != jnp.float32:
             return self
         return use_pointwise_convolutions(use_winograd(self))
-
-    def create_predictor(
-        self, *, batch: int, reverse: bool, window_devices: Sequence[jax.Device] | None = None
-    ) -> Predictor:
-        """Return a predictor that encodes and decodes only what is read."""
-        from vepscore.networks.alphagenome.sparse_predictor import SparsePredictor  # it imports this module
-
-        return SparsePredictor(self, batch=batch, reverse=reverse, tower_devices=window_devices)
 
     def seam(self, plan: AllelePlan, *, reverse: bool) -> Bool[np.ndarray, " bins"]:
         """Return which bins of the joined trunk are those of the right-anchored window, as the network sees them."""

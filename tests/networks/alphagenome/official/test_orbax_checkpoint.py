@@ -21,7 +21,6 @@ from tests.paths import need
 from vepscore.errors import CheckpointError, OutputError
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint, read_config, verify_checkpoint
 from vepscore.networks.alphagenome.config import ModelConfig
-from vepscore.networks.alphagenome.family import abstract_alphagenome
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.networks.alphagenome.official.names import OfficialLeaf, architecture_of, expected_leaves
 from vepscore.networks.alphagenome.official.orbax_checkpoint import (
@@ -30,6 +29,7 @@ from vepscore.networks.alphagenome.official.orbax_checkpoint import (
     import_checkpoint,
     load_official,
 )
+from vepscore.networks.alphagenome.stored_form import abstract_alphagenome
 from vepscore.outputs import Output
 
 ORGANISMS = ("human", "mouse")

@@ -19,7 +19,6 @@ import orbax.checkpoint as ocp
 from vepscore.errors import CheckpointError
 from vepscore.model.loading import compare_shapes, stored_variables
 from vepscore.networks.alphagenome.config import ModelConfig
-from vepscore.networks.alphagenome.family import FAMILY, abstract_alphagenome
 from vepscore.networks.alphagenome.layers import standardize
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.networks.alphagenome.official.names import (
@@ -28,6 +27,7 @@ from vepscore.networks.alphagenome.official.names import (
     expected_leaves,
     official_leaf,
 )
+from vepscore.networks.alphagenome.stored_form import abstract_alphagenome, drop_scales
 from vepscore.paths import utf8_path
 
 _GROUP_BYTES = 256 * 2**20  # read at a time; Orbax needs the same amount again
@@ -67,7 +67,7 @@ class OrbaxArrays:
             name: (official_leaf(path, leaf), leaf.shape)
             for name, (path, leaf) in stored_variables(network).items()
         }
-        FAMILY.prepare_stored(network)
+        drop_scales(network)
         return network
 
     def read(self, names: Collection[str], rows: Mapping[str, int]) -> Iterator[tuple[str, np.ndarray]]:

@@ -14,8 +14,8 @@ from vepscore.errors import CheckpointError
 from vepscore.genome.cache import file_digest
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig, find_organism, publish_checkpoint
 from vepscore.model.loading import fill_network, stored_variables
-from vepscore.networks.alphagenome.config import ModelConfig
-from vepscore.networks.alphagenome.family import FAMILY
+from vepscore.model.track_table import with_resolutions
+from vepscore.networks.alphagenome.config import ModelConfig, scored_resolution_bp
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.networks.alphagenome.official.arrays import OrbaxArrays
 from vepscore.networks.alphagenome.official.hub import TERMS_URL
@@ -60,7 +60,7 @@ def load_official(
     arrays = OrbaxArrays(directory, dtype)
     network = arrays.expected_network()
     table = _read_metadata(metadata, organism, network.config)
-    tracks = FAMILY.with_resolutions(network.config, table.tracks)
+    tracks = with_resolutions(table.tracks, scored_resolution_bp)
     digest = _digest([*_files(directory), metadata])
     config = _describe(directory.name, network.config, ORGANISMS[: network.config.organisms])
     organism_index = find_organism(config, organism, where=directory)
