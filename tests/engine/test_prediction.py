@@ -217,7 +217,7 @@ def test_only_the_region_is_read(preparer: AllelePreparer) -> None:
         index=0, chrom="chr1", pos1=15_101, id=".", ref=BASES[15_100:15_120], alts=("A",), line=b""
     )
     (allele,) = preparer.prepare(record)
-    readers = read_region(region, SIGNALS)
+    readers = read_region(region, {output: scored_resolution_bp(output) for output in SIGNALS})
     assert {reader.output for reader in readers} == set(SIGNALS)
     for reader in readers:
         positions = reader.footprint(allele.site).positions
@@ -234,7 +234,7 @@ def test_bins_end_where_the_contig_ends(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("place", "changes", "error", "says"),
     [
-        ("chr1:1-20,000", {}, UsageError, "is 20000 bp wide; the window has 16384 bp"),
+        ("chr1:1-20,000", {}, UsageError, "is 20000 bp wide; 16384 bp of a window are predicted"),
         ("chr1:x", {}, UsageError, "or a variant: chrom:pos:REF>ALT"),
         ("chr7:1-10", {}, GenomeError, "tiny.fa has no contig chr7"),
         (VARIANTS["SNV"].replace(f"{BASES[POS0]}>", f"{OTHER}>"), {}, InputError, "REF_MISMATCH: REF is"),
