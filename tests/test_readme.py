@@ -27,7 +27,7 @@ from vepscore.genome.alleles import Allele, Status
 from vepscore.genome.windows import window_around
 from vepscore.io.fields import FIELDS
 from vepscore.outputs import Output
-from vepscore.plugins import SCORERS
+from vepscore.plugins import NETWORKS, SCORERS
 
 ROOT = Path(__file__).resolve().parents[1]
 FRONT, CARD = ROOT / "README.md", ROOT / "weights" / "vepscore-small" / "README.md"
@@ -35,6 +35,7 @@ FRONT, CARD = ROOT / "README.md", ROOT / "weights" / "vepscore-small" / "README.
 PAGES = (
     FRONT,
     *(ROOT / folder / "README.md" for folder in ("scorers", "weights", "examples", "vepscore", "tests")),
+    ROOT / "vepscore" / "networks" / "README.md",
     cli_reference.PAGE,
     CARD,
     CARD.with_name("HISTORY.md"),
@@ -200,9 +201,20 @@ def test_example_scorer_works() -> None:
 
 
 def test_example_entry_point_is_the_scorer_of_the_example() -> None:
-    (text,) = [block.text for block in BLOCKS if block.language == "toml"]
-    found = tomllib.loads(text)["project"]["entry-points"][SCORERS.name]
+    found = entry_points_of(ROOT / "scorers" / "README.md")[SCORERS.name]
     assert found == {"SITE_LOSS": "site_loss:SITE_LOSS"}
+
+
+def test_example_family_is_that_of_the_plugin() -> None:
+    found = entry_points_of(ROOT / "vepscore" / "networks" / "README.md")[NETWORKS.name]
+    assert found == {"motifs": "motif_networks:FAMILY"}
+    assert (ROOT / "tests" / "networks" / "plugin" / "motif_networks.py").is_file()
+
+
+def entry_points_of(page: Path) -> dict[str, dict[str, str]]:
+    """Return the entry points of the page's example of a `pyproject.toml`."""
+    (text,) = [block.text for block in BLOCKS if block.language == "toml" and block.page == page]
+    return tomllib.loads(text)["project"]["entry-points"]
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ ELSEWHERE = {
     "no_quantiles",
     "metadata",  # of a checkpoint in the official layout only
     "device",  # there is one kind here
+    *("spliceai_distance", "spliceai_mask"),  # in networks/dilated/test_dilated_families.py
 }
 
 

@@ -209,7 +209,7 @@ class Signals(Scorer):
 
 def read_signals(scorer: Signals, engine: DenseEngine, allele: ReadyAllele) -> np.ndarray:
     copied = copy.copy(engine)
-    copied.scorers = (scorer,)
+    copied.scorers = copied._of_positions = (scorer,)
     ((matrix,),) = copied.score([allele])
     return matrix.values
 

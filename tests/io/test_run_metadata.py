@@ -27,6 +27,7 @@ WHOLE = RunMetadata(
     engine="dense",
     scorers=("ATAC", "RNA_SEQ"),
     scorers_not_run=("CAGE", "DNASE"),
+    delta_scores="distance 50 bp, not masked",
     terms="non-commercial use only",
     quantiles=NamedFile("quantiles.parquet", DIGEST),
     shard=ShardRecords(2, 4, 10, 20, DIGEST),
@@ -60,7 +61,7 @@ def test_text_of_fields() -> None:
     ("name", "text"),
     [
         ("window_bp", "of another kind"),
-        ("window_bp", "17 bp"),
+        ("window_bp", "0 bp"),
         ("align_bp", "many"),
         ("checkpoint", "no digest"),
         ("indel_anchor", "middle"),

@@ -213,7 +213,7 @@ def test_resolution_is_that_of_the_network(genome: TinyGenome, folder: Path, tmp
 )
 def test_window_that_the_network_cannot_read_is_refused(job: Job, window: int, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        resolve_defaults(job.changed(window=window))
+        open_preparer(job.changed(window=window), source="in.vcf", assembly="")
 
 
 def test_checkpoint_of_a_family_that_is_not_installed_is_an_error(checkpoint: Path, tmp_path: Path) -> None:

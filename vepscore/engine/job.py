@@ -84,20 +84,29 @@ def resolve_defaults(job: Job) -> Job:
     """Return the job with the window of the checkpoint if it names none, and with what `official` implies.
 
     Raises:
-        UsageError: the grid of window starts is neither 1 nor a multiple of the trunk's bins up to a quarter of the
-            window, or options contradict one another.
+        UsageError: options contradict one another.
         CheckpointError: the defaults of the checkpoint cannot be read.
     """
-    window, defaults = job.windows.window, read_defaults(job.model.checkpoint)
+    window = job.windows.window
     if window is None:
+        defaults = read_defaults(job.model.checkpoint)
         window = defaults.window_bp
         log.info("window of %s bp, the default of %s", f"{window:,}", defaults.checkpoint)
-    _check_window(window, defaults)
-    _check_align(job.windows.align, window, defaults.context.align_bp)
     return job.changed(alleles=job.alleles.resolved(), window=window)
 
 
-def _check_window(window_bp: int, defaults: Defaults) -> None:
+def check_windows(job: Job, defaults: Defaults) -> None:
+    """Refuse windows that the network cannot read, and grids of their starts that they cannot have.
+
+    Raises:
+        UsageError: the width is none that the network reads, or the grid is neither 1 nor a multiple of the trunk's
+            bins up to a quarter of the window.
+    """
+    _check_width(job.window_bp, defaults)
+    _check_align(job.windows.align, job.window_bp, defaults.context.align_bp)
+
+
+def _check_width(window_bp: int, defaults: Defaults) -> None:
     context = defaults.context
     if context.least_bp <= window_bp <= context.most_bp and not window_bp % context.step_bp:
         return

@@ -9,7 +9,7 @@ import jax
 from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.device import count_threads, default_precision, find_devices
-from vepscore.engine.job import Job
+from vepscore.engine.job import Job, check_windows
 from vepscore.engine.parallel import create_sparse_engine
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.provenance import describe_run
@@ -116,12 +116,14 @@ def open_preparer(job: Job, *, source: str, assembly: str) -> AllelePreparer:
     """Open the reference and annotation of a job from `resolve_defaults`; for the others, see `AllelePreparer`.
 
     Raises:
+        UsageError: the network cannot read such windows.
         GenomeError: the reference cannot be read.
         AnnotationError: the annotation cannot be read.
         CheckpointError: the checkpoint is missing, or its `config.json` is damaged.
     """
     genome, alleles = job.genome, job.alleles
     defaults = read_defaults(job.model.checkpoint)
+    check_windows(job, defaults)
     return AllelePreparer(
         reference=Reference(genome.reference, cache_dir()),
         window_bp=job.window_bp,
