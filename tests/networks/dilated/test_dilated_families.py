@@ -104,7 +104,7 @@ def test_distance_that_does_not_fit_into_the_window_is_an_error(job: Job) -> Non
         run_job(job.changed(spliceai_distance=5_000))
 
 
-@pytest.mark.parametrize("name", ["spliceai", "pangolin"])
+@pytest.mark.parametrize("name", [pytest.param("spliceai", marks=pytest.mark.slow), "pangolin"])
 def test_engines_agree(genome: TinyGenome, checkpoints: dict[str, Path], tmp_path: Path, name: str) -> None:
     source = write_vcf(tmp_path / "in.vcf", *(ROWS[kind] for kind in KINDS))
     tables = []
