@@ -136,7 +136,7 @@ class Scoring:
             footprint, tracks = found[scorer][0].footprint, self.tracks[scorer.output]
             matrix = scorer.rows(scores, footprint, plan.allele.site, tracks)
             changes_nothing = plan.allele.changes_nothing and scorer.compares
-            matrices.append(_without_change(matrix) if changes_nothing else matrix)
+            matrices.append(without_change(matrix) if changes_nothing else matrix)
         return matrices
 
     def _junctions(
@@ -157,7 +157,7 @@ class Scoring:
         return self._count(self._state, probabilities, sites, positions, *readers)
 
 
-def _without_change(matrix: ScoreMatrix) -> ScoreMatrix:
+def without_change(matrix: ScoreMatrix) -> ScoreMatrix:
     """Return the matrix with scores of 0 and no positions: compiled code may round two equal terms differently."""
     nowhere = None if matrix.positions is None else np.full_like(matrix.positions, -1)
     values = np.where(np.isnan(matrix.values), matrix.values, np.float32(0))

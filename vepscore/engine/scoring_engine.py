@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from vepscore.contract import GeneSite, Scorer, WindowScorer
-from vepscore.engine.scoring import AlleleScores, NotFiniteError, Scoring
+from vepscore.engine.scoring import AlleleScores, NotFiniteError, Scoring, without_change
 from vepscore.engine.settings import fixed_settings
 from vepscore.engine.signal_reading import Signals
 from vepscore.model.allele_plan import AllelePlan, Group, ReadyAllele, plan_allele
@@ -93,7 +93,7 @@ class ScoringEngine:
                 matrix = scorer.score_window(site, allele.reference_codes)
                 if np.isinf(matrix.values).any():
                     return NotFiniteError(f"{scorer.output}: the device returned numbers that are not finite")
-                by_name[scorer.name] = matrix
+                by_name[scorer.name] = without_change(matrix) if allele.changes_nothing else matrix
         return [by_name[scorer.name] for scorer in self.scorers if scorer.name in by_name]
 
     def _predict_reference(self, reader: Reader, group: Group) -> Signals:

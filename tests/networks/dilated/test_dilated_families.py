@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 from tests.builders import TinyGenome, build_genome, write_vcf
-from tests.engine.alleles import ROWS
+from tests.engine.alleles import ROWS, UNCHANGED
 from tests.engine.jobs import tiny_job
 from tests.networks.dilated.small import BLOCKS, SPLICEAI, randomize
 from vepscore.engine.job import Job
@@ -85,6 +85,15 @@ def test_lines_have_scores_and_positions_of_every_gene(job: Job) -> None:
     assert "vepscoreDeltaScores=distance 50 bp, not masked" in header
     assert "by SpliceAI's rules, distance 50 bp, not masked" in header
     assert "vepscoreAlleles=as written" in Path(job.outputs[0].path).read_text()
+
+
+def test_alt_equal_to_ref_scores_nothing(job: Job, tmp_path: Path) -> None:
+    source = write_vcf(tmp_path / "unchanged.vcf", UNCHANGED[0])
+    run_job(job.changed(source=str(source)))
+    lines = lines_of(job)
+    assert lines and {line[7].partition("|")[2].partition("|")[2] for line in lines} == {
+        "0.00|0.00|0.00|0.00|0|0|0|0"
+    }
 
 
 def test_distance_and_mask_change_what_is_scored(job: Job) -> None:
