@@ -7,72 +7,21 @@ the largest rise or fall, at the first such position in the genome. Alleles are 
 Source: Illumina/SpliceAI 1.3.1, `spliceai/utils.py`: `get_delta_scores`.
 """
 
-import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import numpy as np
-from flax import nnx
-from jaxtyping import Array, Float32, UInt8
+from jaxtyping import UInt8
 
 from vepscore.contract import Footprint, GeneSite, ScoreMatrix, WindowScorer, pad_positions, padded_size
 from vepscore.errors import UsageError
 from vepscore.genome.annotation import Gene
 from vepscore.genome.windows import UNKNOWN, encode_bases
-from vepscore.model.network import DeltaRules, one_hot
+from vepscore.model.network import DeltaRules
+from vepscore.networks.dilated.strand_predictor import StrandPredictor, Stretch, Values
 from vepscore.outputs import EVENT_KINDS, SPLICE_CLASSES, Output
 
 _SLACKS_BP = (0, 16, 64, 256, 1024, 1600)  # indels of up to so many bases share compiled code
-_CACHED_REFERENCES = 4
-
-Values = Float32[np.ndarray, "_ classes"]  # donor, acceptor
-
-
-class Stretch(NamedTuple):
-    """A stretch of the reference, and the same with the alternate allele; the sequence of a gene's strand is in it.
-
-    The reference begins `slack` bases before the alternate, and is longer by twice as many.
-    """
-
-    reference: UInt8[np.ndarray, " bases"]
-    alternate: UInt8[np.ndarray, " bases"]
-    start: int  # first replaced base, in the alternate
-    reference_bp: int
-    alternate_bp: int
-    slack: int
-    strand: str
-
-
-class StrandPredictor:
-    """Predicts both alleles of stretches on one strand; of the reference it keeps what alternates share with it."""
-
-    def __init__(self, network: Any) -> None:
-        graph, self._state = nnx.split(network)
-        self._activate = jax.jit(functools.partial(_activate, graph), static_argnames="strand")
-        self._change = jax.jit(functools.partial(_change, graph), static_argnames=("strand", "changed_bp"))
-        self._references: dict[tuple[bytes, str], tuple[Any, Values]] = {}
-
-    def predict(self, stretch: Stretch) -> tuple[Values, Values]:
-        """Return the values of the reference, at the positions of the alternate's, and those of the alternate."""
-        key = stretch.reference.tobytes(), stretch.strand
-        if key not in self._references:
-            while len(self._references) >= _CACHED_REFERENCES:
-                self._references.pop(next(iter(self._references)))
-            self._references[key] = self._activate(self._state, stretch.reference, strand=stretch.strand)
-        activations, values = self._references[key]
-        changed = self._change(
-            self._state,
-            activations,
-            stretch.alternate,
-            stretch.start,
-            stretch.reference_bp,
-            stretch.alternate_bp,
-            strand=stretch.strand,
-            changed_bp=stretch.slack + 1,
-        )
-        reference, alternate = jax.device_get((values, changed))
-        return reference[stretch.slack : len(reference) - stretch.slack], alternate
 
 
 class SpliceAIDeltas(WindowScorer):
@@ -199,37 +148,3 @@ def _cut(codes: UInt8[np.ndarray, " bases"], first: int, size: int) -> UInt8[np.
     if low < high:
         cut[low - first : high - first] = codes[low:high]
     return cut
-
-
-def _activate(
-    graph: nnx.GraphDef, state: nnx.State, codes: UInt8[Array, " bases"], *, strand: str
-) -> tuple[Any, Float32[Array, "positions classes"]]:
-    network = nnx.merge(graph, state)
-    activations = network.activate(one_hot(codes, network.dtype), strands=strand)
-    embedding = network.embedding(activations, strands=strand)
-    return activations, network.predict(Output.SPLICE_SITES, embedding)
-
-
-def _change(
-    graph: nnx.GraphDef,
-    state: nnx.State,
-    activations: Any,
-    codes: UInt8[Array, " bases"],
-    start: Array,
-    reference_bp: Array,
-    alternate_bp: Array,
-    *,
-    strand: str,
-    changed_bp: int,
-) -> Float32[Array, "positions classes"]:
-    network = nnx.merge(graph, state)
-    embedding = network.embed_changed(
-        activations,
-        one_hot(codes, network.dtype),
-        start,
-        reference_bp,
-        alternate_bp,
-        changed_bp=changed_bp,
-        strands=strand,
-    )
-    return network.predict(Output.SPLICE_SITES, embedding)
