@@ -1,12 +1,9 @@
 """The published ensembles: names, licenses, notices and tracks."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 
 from vepscore.networks.dilated.dilated_config import STRANDS, PangolinConfig
+from vepscore.networks.targets import create_tracks
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
 
 
@@ -69,11 +66,10 @@ PANGOLIN_QUANTITIES = ("splice_site", "usage")
 def spliceai_tracks(name: str) -> dict[Output, Tracks]:
     """Return the tracks of a network that classifies splice sites."""
     sites = [site[:-1] for site in SPLICE_CLASSES]
-    tracks = _tracks(
+    tracks = create_tracks(
         Output.SPLICE_SITES,
         name=sites,
         strand=[site[-1] for site in SPLICE_CLASSES],
-        ontology_curie=[""] * len(sites),
         biosample_name=[""] * len(sites),
         assay=[name] * len(sites),
     )
@@ -92,7 +88,7 @@ def pangolin_tracks(config: PangolinConfig) -> dict[Output, Tracks]:
         for quantity in PANGOLIN_QUANTITIES[: config.quantities]
         for tissue in PANGOLIN_TISSUES
     ]
-    tracks = _tracks(
+    tracks = create_tracks(
         Output.SPLICE_SITE_USAGE,
         name=[f"{tissue}_{quantity}" for quantity, tissue, _ in rows],
         strand=[strand for *_, strand in rows],
@@ -101,14 +97,3 @@ def pangolin_tracks(config: PangolinConfig) -> dict[Output, Tracks]:
         assay=[f"pangolin {quantity}" for quantity, *_ in rows],
     )
     return {Output.SPLICE_SITE_USAGE: tracks}
-
-
-def _tracks(output: Output, **texts: Sequence[str]) -> Tracks:
-    count = len(texts["name"])
-    columns: dict[str, Any] = {name: np.array(values, dtype=object) for name, values in texts.items()}
-    return Tracks(
-        output=output,
-        nonzero_mean=np.ones(count, np.float32),
-        channel=np.arange(count, dtype=np.int32),
-        **columns,
-    )
