@@ -48,3 +48,24 @@ def read_batch_norm(source: StateDict, name: str, *, epsilon: float) -> Arrays:
     )
     scale = weight / np.sqrt(variance + epsilon)
     return {"scale": scale.astype(np.float32), "offset": (bias - mean * scale).astype(np.float32)}
+
+
+def read_transformer_layer(source: StateDict, name: str) -> Arrays:
+    """Return the arrays of a `vepscore.networks.relative_attention.TransformerLayer`."""
+    return within(
+        {
+            "attention_norm": read_layer_norm(source, f"{name}.0.fn.0"),
+            "attention": _read_attention(source, f"{name}.0.fn.1"),
+            "mlp_norm": read_layer_norm(source, f"{name}.1.fn.0"),
+            "expand": read_linear(source, f"{name}.1.fn.1"),
+            "contract": read_linear(source, f"{name}.1.fn.4"),
+        }
+    )
+
+
+def _read_attention(source: StateDict, name: str) -> Arrays:
+    kernels = {"query": "to_q", "key": "to_k", "value": "to_v", "position": "to_rel_k"}
+    biases = {"content_bias": "rel_content_bias", "position_bias": "rel_pos_bias"}
+    arrays = {f"{ours}.kernel": read_kernel(source, f"{name}.{theirs}") for ours, theirs in kernels.items()}
+    arrays |= {ours: source.take(f"{name}.{theirs}", 4)[0, :, 0] for ours, theirs in biases.items()}
+    return arrays | within({"out": read_linear(source, f"{name}.to_out")})
