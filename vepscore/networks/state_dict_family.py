@@ -148,7 +148,7 @@ class StateDictFamily(Family[ArchitectureT]):
                     of_head[name][..., table.columns.get(output, [])]
                     for of_head, table in zip(published, tables.values(), strict=True)
                 ]
-                fill = 0 if name in ("weight", "bias") else 1
+                fill = 0.0 if name in ("weight", "bias") else 1.0
                 arrays[f"heads.{output}.{name}"] = np.stack(
                     [_pad_channels(row, channels, fill) for row in rows]
                 )
