@@ -167,6 +167,7 @@ class Scorer(abc.ABC, Generic[SiteT]):
         output: the output that it reads.
         needs_genes: skip it, with a notice, in a run without gene annotation; set by `GeneScorer`.
         needs_polya: skip it, with a notice, in a run without poly(A) sites; set by `PolyAScorer`.
+        by_name_only: exclude it from `-s all`; it runs if the user or the checkpoint names it.
         compares: it compares two alleles, so that an ALT equal to REF scores 0.
         max_sites: SPLICE_JUNCTIONS only: the number of sites per class to use, the first ones; None for all.
         info_field: the VCF field for its largest score, a key of `vepscore.io.fields.VALUE_FIELDS`.
@@ -177,6 +178,7 @@ class Scorer(abc.ABC, Generic[SiteT]):
     output: Output
     needs_genes: bool = False
     needs_polya: bool = False
+    by_name_only: bool = False
     compares: bool = True
     max_sites: int | None = None
     info_field: str | None = None

@@ -17,6 +17,7 @@ from vepscore.engine.selection import (
 from vepscore.errors import UsageError
 from vepscore.model.checkpoint import Checkpoint
 from vepscore.outputs import Output
+from vepscore.scorers.contact_maps import ContactMaps
 
 GENE_SCORERS = {
     "RNA_SEQ",
@@ -31,7 +32,8 @@ GENE_SCORERS = {
 
 @pytest.fixture(scope="module")
 def scorers() -> list[Scorer]:
-    return load_scorers([entry.name for entry in list_scorers() if entry.is_builtin])
+    builtin = load_scorers([entry.name for entry in list_scorers() if entry.is_builtin])
+    return [scorer for scorer in builtin if not scorer.by_name_only]
 
 
 def select(
@@ -121,6 +123,16 @@ def test_all_scorers_run_where_the_checkpoint_names_none(scorers: list[Scorer]) 
 def test_all_runs_what_the_checkpoint_does_not_name(scorers: list[Scorer]) -> None:
     choice = choose_scorers(["all"], ["SPLICE_SITES"])
     assert set(names(scorers)) <= set(names(choice.scorers)) and not choice.required
+
+
+def test_scorers_by_name_only_run_where_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ContactMaps, "by_name_only", True)
+    for named, defaults in ((["all"], ["CAGE"]), (["all"], None), (None, None), (None, ["CAGE"])):
+        choice = choose_scorers(named, defaults)
+        assert "CONTACT_MAPS" not in names([*choice.scorers, *choice.others])
+    of_checkpoint = ["CONTACT_MAPS"]
+    for named, defaults in ((["all", "CONTACT_MAPS"], None), (["all"], of_checkpoint), (None, of_checkpoint)):
+        assert names(choose_scorers(named, defaults).scorers).count("CONTACT_MAPS") == 1
 
 
 def test_scorer_named_beside_all_must_run(checkpoint: Checkpoint) -> None:

@@ -35,7 +35,7 @@ def load_scorer(entry: PluginEntry) -> Scorer:
 
 
 def load_scorers(names: Sequence[str] | None = None) -> list[Scorer]:
-    """Import the scorers of these names; None for all scorers, except plug-ins that cannot be loaded.
+    """Import the scorers of these names; None for all, except those by name only and plug-ins that cannot be loaded.
 
     Raises:
         UsageError: a name is unknown.
@@ -55,7 +55,7 @@ def load_scorers(names: Sequence[str] | None = None) -> list[Scorer]:
             if entry.is_builtin:
                 raise
             log.warning("excluded: %s", " ".join(error.message.split()))
-    return loaded
+    return [scorer for scorer in loaded if not scorer.by_name_only]
 
 
 def _contract_problem(entry: PluginEntry, scorer: object) -> str:

@@ -55,9 +55,10 @@ def choose_scorers(named: Sequence[str] | None, defaults: Sequence[str] | None) 
         return Choice(scorers=tuple(load_scorers())) if defaults is None else _choose_defaults(defaults)
     required = [name for name in named if name != ALL_SCORERS]
     scorers = load_scorers(required)
-    return Choice(
-        scorers=tuple(load_scorers() if ALL_SCORERS in named else scorers), required=frozenset(required)
-    )
+    if ALL_SCORERS in named:
+        own = _choose_defaults(defaults).scorers if defaults else ()
+        scorers = [*dict.fromkeys([*load_scorers(), *scorers, *own])]
+    return Choice(scorers=tuple(scorers), required=frozenset(required))
 
 
 def _choose_defaults(names: Sequence[str]) -> Choice:
@@ -66,10 +67,10 @@ def _choose_defaults(names: Sequence[str]) -> Choice:
     missing = {name: "is not installed" for name in names if name not in known}
     if missing:
         log.warning("default scorers of the checkpoint that are not installed: %s", ", ".join(missing))
-    others = (entry for name, entry in known.items() if name not in names and entry.is_builtin)
+    others = [load_scorer(entry) for name, entry in known.items() if name not in names and entry.is_builtin]
     return Choice(
         scorers=tuple(map(load_scorer, find_entries([name for name in names if name in known]))),
-        others=tuple(map(load_scorer, others)),
+        others=tuple(scorer for scorer in others if not scorer.by_name_only),
         missing=missing,
     )
 
