@@ -8,7 +8,6 @@ import io
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -28,15 +27,12 @@ from vepscore.cli.rank import rank
 from vepscore.cli.report import report
 from vepscore.cli.score import score
 from vepscore.cli.scorers import scorers
+from vepscore.cli.stop_signals import INTERRUPTED, TERMINATED, Terminated, set_up_signals
 from vepscore.cli.train import train
 from vepscore.errors import OutputError, VepscoreError
 from vepscore.paths import provide_home, remove_scratch
 
-# Exit statuses as shells have them: 128 and the signal.
-_INTERRUPTED = 128 + signal.SIGINT
-_TERMINATED = 128 + signal.SIGTERM
-_BROKEN_PIPE = 128 + signal.SIGPIPE
-_GRACE_SECONDS = 10  # between SIGTERM and the end of the process
+_BROKEN_PIPE = 128 + signal.SIGPIPE  # exit status, as shells have it
 
 
 class _Commands(typer.core.TyperGroup):
@@ -59,10 +55,6 @@ for command in (score, calibrate, predict, ism, merge, rank, report, plot, evalu
 app.command()(scorers)
 app.command()(expand(train))
 app.add_typer(weights.app, name="weights")
-
-
-class _Terminated(BaseException):
-    """SIGTERM, which a scheduler sends before the time limit."""
 
 
 def _print_version(value: bool) -> None:
@@ -97,7 +89,7 @@ def run_script(function: Callable[..., None]) -> None:
 
 def main(app: typer.Typer = app, *, name: str = "vepscore") -> None:
     """Run the console script."""
-    signal.signal(signal.SIGTERM, _terminate)
+    set_up_signals()
     _occupy_standard_streams()
     _take_any_text()
     provide_home()
@@ -109,7 +101,7 @@ def main(app: typer.Typer = app, *, name: str = "vepscore") -> None:
             finally:
                 _flush_output()  # not at exit, where a closed pipe could not be handled
     except SystemExit as end:
-        if end.code in (_INTERRUPTED, _TERMINATED):
+        if end.code in (INTERRUPTED, TERMINATED):
             sys.stderr.flush()
             remove_scratch()
             os._exit(end.code)  # the interpreter would wait until the device is done
@@ -151,14 +143,6 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _terminate(*_: Any) -> None:
-    """End the command in order, or at once if that takes too long or something swallows the exception."""
-    watchdog = threading.Timer(_GRACE_SECONDS, os._exit, [_TERMINATED])
-    watchdog.daemon = True
-    watchdog.start()
-    raise _Terminated
-
-
 @contextlib.contextmanager
 def _errors_as_messages() -> Iterator[None]:
     """Exit with a message for errors that users cause; anything else is our bug and keeps its traceback."""
@@ -167,12 +151,12 @@ def _errors_as_messages() -> Iterator[None]:
     except VepscoreError as error:
         _print_error(error)
         raise SystemExit(error.exit_status) from error
-    except _Terminated:
+    except Terminated:
         print("terminated", file=sys.stderr)
-        raise SystemExit(_TERMINATED) from None
+        raise SystemExit(TERMINATED) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
         _discard_output()
         raise SystemExit(_BROKEN_PIPE) from None
