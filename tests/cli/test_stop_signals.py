@@ -9,8 +9,8 @@ import pytest
 
 from tests.cli.commands import ROOT
 
-_DEADLINE_SECONDS = 60
 SIGNALS = {signal.SIGINT: "interrupted\n", signal.SIGTERM: "terminated\n"}
+_DEADLINE_SECONDS = 60
 
 # A command that gets a signal at the moment that `body` defines; it does not end by itself.
 PROGRAM = """
@@ -48,6 +48,12 @@ IN_GARBAGE_COLLECTION = """
     gc.callbacks.append(callback)
     gc.collect()
 """
+IN_CLASS_STATEMENT = """
+    class Name:
+        def __set_name__(self, *_): signal_itself()
+    class Named:
+        name = Name()
+"""
 
 
 def run_with_signal(number: signal.Signals, body: str) -> subprocess.CompletedProcess[str]:
@@ -78,4 +84,10 @@ def test_loading_jax_does_not_crash() -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_signal_is_not_lost_in_a_callback_whose_exceptions_are_ignored(number: signal.Signals) -> None:
     done = run_with_signal(number, IN_GARBAGE_COLLECTION)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", SIGNALS[number])
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_signal_is_known_if_python_replaces_its_exception(number: signal.Signals) -> None:
+    done = run_with_signal(number, IN_CLASS_STATEMENT)
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", SIGNALS[number])

@@ -27,7 +27,7 @@ from vepscore.cli.rank import rank
 from vepscore.cli.report import report
 from vepscore.cli.score import score
 from vepscore.cli.scorers import scorers
-from vepscore.cli.stop_signals import INTERRUPTED, TERMINATED, Terminated, set_up_signals
+from vepscore.cli.stop_signals import STATUSES, WORDS, Terminated, set_up_signals, signal_of
 from vepscore.cli.train import train
 from vepscore.errors import OutputError, VepscoreError
 from vepscore.paths import provide_home, remove_scratch
@@ -101,7 +101,7 @@ def main(app: typer.Typer = app, *, name: str = "vepscore") -> None:
             finally:
                 _flush_output()  # not at exit, where a closed pipe could not be handled
     except SystemExit as end:
-        if end.code in (INTERRUPTED, TERMINATED):
+        if isinstance(end.code, int) and end.code in STATUSES.values():
             sys.stderr.flush()
             remove_scratch()
             os._exit(end.code)  # the interpreter would wait until the device is done
@@ -151,12 +151,12 @@ def _errors_as_messages() -> Iterator[None]:
     except VepscoreError as error:
         _print_error(error)
         raise SystemExit(error.exit_status) from error
-    except Terminated:
-        print("terminated", file=sys.stderr)
-        raise SystemExit(TERMINATED) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
+    except (KeyboardInterrupt, Terminated, RuntimeError) as error:
+        number = signal_of(error)
+        if number is None:
+            raise
+        print(WORDS[number], file=sys.stderr)
+        raise SystemExit(STATUSES[number]) from None
     except BrokenPipeError:
         _discard_output()
         raise SystemExit(_BROKEN_PIPE) from None

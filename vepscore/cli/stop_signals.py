@@ -16,9 +16,6 @@ import threading
 from importlib.machinery import ExtensionFileLoader
 from types import FrameType
 
-# Exit statuses as shells have them: 128 and the signal.
-INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
 _GRACE_SECONDS = 10  # between SIGTERM and the end of the process
 _RETRY_SECONDS = 0.02
 _IMPORT_SYSTEM = "<frozen importlib._bootstrap>"
@@ -26,6 +23,22 @@ _IMPORT_SYSTEM = "<frozen importlib._bootstrap>"
 
 class Terminated(BaseException):
     """SIGTERM, which a scheduler sends before the time limit."""
+
+
+WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}  # for messages
+STATUSES = {number: 128 + number for number in WORDS}  # exit statuses, as shells have them
+
+
+def signal_of(error: BaseException | None) -> signal.Signals | None:
+    """Return the signal for which an exception was raised, if it was.
+
+    Python 3.11 replaces an exception in `__set_name__` by a RuntimeError.
+    """
+    if isinstance(error, RuntimeError):
+        error = error.__cause__
+    if isinstance(error, KeyboardInterrupt):
+        return signal.SIGINT
+    return signal.SIGTERM if isinstance(error, Terminated) else None
 
 
 def set_up_signals() -> None:
@@ -42,7 +55,7 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
 
 def _terminate(_: int, frame: FrameType | None) -> None:
     """End the command in order, or at once if that takes too long or something swallows the exception."""
-    watchdog = threading.Timer(_GRACE_SECONDS, os._exit, [TERMINATED])
+    watchdog = threading.Timer(_GRACE_SECONDS, os._exit, [STATUSES[signal.SIGTERM]])
     watchdog.daemon = True
     watchdog.start()
     _raise(Terminated, frame)
@@ -50,7 +63,7 @@ def _terminate(_: int, frame: FrameType | None) -> None:
 
 def _handle_ignored(ignored: "sys.UnraisableHookArgs") -> None:
     """Raise the exception of a signal again if it was raised where Python ignores exceptions."""
-    if issubclass(ignored.exc_type, KeyboardInterrupt | Terminated):
+    if signal_of(ignored.exc_value):
         _raise_later(ignored.exc_type)
     else:
         sys.__unraisablehook__(ignored)
