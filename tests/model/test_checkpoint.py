@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.flax
+import safetensors.numpy
 from flax import nnx
 
 from tests.networks.alphagenome.tiny import CONFIG, WINDOW_BP, embed, tiny_network, tiny_tracks
@@ -30,6 +31,7 @@ from vepscore.model.checkpoint import (
     read_config,
     save_checkpoint,
     verify_checkpoint,
+    write_checkpoint,
 )
 from vepscore.networks.alphagenome.heads import TrackHead, TrackMean
 from vepscore.networks.alphagenome.layers import fold_convolutions, standardized_convolutions
@@ -141,6 +143,12 @@ def test_convolutions_are_folded_once(saved: Path, network: AlphaGenome, tmp_pat
     tracks = {organism: tiny_tracks(organism=organism) for organism in TINY.organisms}
     save_checkpoint(tmp_path / "folded", folded, TINY, tracks)
     assert (tmp_path / "folded" / HASHES_FILE).read_text() == (saved / HASHES_FILE).read_text()
+
+
+def test_arrays_are_written_whatever_the_order_of_their_axes_in_memory(tmp_path: Path) -> None:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    write_checkpoint(tmp_path, {"transposed": np.asfortranarray(array)}, TINY, {"human": tiny_tracks()})
+    np.testing.assert_array_equal(safetensors.numpy.load_file(tmp_path / ARRAYS_FILE)["transposed"], array)
 
 
 def test_saving_twice_gives_the_same_bytes(saved: Path, network: AlphaGenome, tmp_path: Path) -> None:

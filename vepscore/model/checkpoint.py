@@ -91,7 +91,9 @@ def write_checkpoint(
     values = {"format": FORMAT} | dataclasses.asdict(config)
     (directory / CONFIG_FILE).write_text(json.dumps(values, indent=2) + "\n")
     write_tracks(directory / TRACKS_FILE, tracks)
-    safetensors.numpy.save_file(arrays, directory / ARRAYS_FILE)
+    # The library writes the memory of an array, in whatever order its axes are.
+    ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    safetensors.numpy.save_file(ordered, directory / ARRAYS_FILE)
     # The library makes the file readable only by its owner.
     (directory / ARRAYS_FILE).chmod((directory / CONFIG_FILE).stat().st_mode)
     sums = [f"{_sha256(directory / name)}  {name}\n" for name in _HASHED_FILES]
