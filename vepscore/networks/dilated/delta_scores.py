@@ -94,6 +94,7 @@ class SpliceAIDeltas(WindowScorer):
         return Stretch(
             reference=masked,
             alternate=alternate,
+            first0=first,
             start=start - slack,
             reference_bp=len(allele.ref),
             alternate_bp=len(allele.alt),

@@ -7,8 +7,9 @@ github tkzeng/Pangolin: `pangolin/model.py`.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -30,6 +31,31 @@ _Width = Annotated[int, Whole(1, 1 << 10)]
 _Dilation = Annotated[int, Whole(1, 1 << 12)]
 _Slope = Annotated[float, Number(least=0, most=1)]
 _One = Annotated[int, Whole(1, 1)]
+
+
+class Layer(NamedTuple):
+    """A convolution of a residual block.
+
+    Attributes:
+        block: index of its block.
+        number: 1 or 2, in its block.
+        dilation: positions between its taps.
+        margin_bp: positions on either side of its output that it reads.
+        reach_bp: bases on either side of a position that its output depends on.
+        after_bp: how far from the predicted positions its output is read.
+    """
+
+    block: int
+    number: int
+    dilation: int
+    margin_bp: int
+    reach_bp: int
+    after_bp: int
+
+    @property
+    def ends_group(self) -> bool:
+        """Return whether its output is added to the embedding, by a skip."""
+        return self.number == 2 and (self.block + 1) % BLOCKS_PER_SKIP == 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,17 +88,23 @@ class DilatedConfig:
         """Return the number of residual blocks."""
         return len(self.widths)
 
-    @property
-    def block_margins_bp(self) -> tuple[int, ...]:
-        """Return how many bases each block needs on either side of its output."""
-        return tuple(
-            (width - 1) * dilation for width, dilation in zip(self.widths, self.dilations, strict=True)
-        )
+    @functools.cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the convolutions of the blocks, in order."""
+        layers, reach_bp = [], 0
+        for block, (width, dilation) in enumerate(zip(self.widths, self.dilations, strict=True)):
+            margin_bp = (width - 1) // 2 * dilation
+            for number in (1, 2):
+                reach_bp += margin_bp
+                layers.append(Layer(block, number, dilation, margin_bp, reach_bp, self.margin_bp - reach_bp))
+        return tuple(layers)
 
     @property
     def margin_bp(self) -> int:
         """Return how many bases on either side of a position affect its prediction: 5,000 if published."""
-        return sum(self.block_margins_bp)
+        return sum(
+            (width - 1) * dilation for width, dilation in zip(self.widths, self.dilations, strict=True)
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

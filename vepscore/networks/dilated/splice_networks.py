@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, ArrayLike, Float, Float32, Int
+from jaxtyping import Array, Float, Float32, Int
 
 from vepscore.contract import WindowScorer
 from vepscore.model.network import Network, OrganismIndex
 from vepscore.networks.dilated.delta_scores import SpliceAIDeltas
 from vepscore.networks.dilated.dilated_config import STRANDS, DilatedConfig, PangolinConfig, SpliceAIConfig
-from vepscore.networks.dilated.dilated_trunk import Activations, Change, DilatedTrunk, Pointwise
+from vepscore.networks.dilated.dilated_trunk import DilatedTrunk, Pointwise
 from vepscore.outputs import Output
 
 _ACCEPTOR, _DONOR = 1, 2  # classes of a SpliceAI network; 0 is no site
@@ -62,55 +62,6 @@ class DilatedNetwork(Network):
         del organism
         x = self.trunk.embed(_orient(dna, strands).reshape(-1, *dna.shape[1:]))
         return _join(x.reshape(len(x), len(strands), -1, *x.shape[2:]), strands)
-
-    def activate(self, dna: Float[Array, "bp 4"], *, strands: str = STRANDS) -> Activations:
-        """Embed a reference window and keep what alternate alleles share with it."""
-        return self.trunk.activate(_orient(dna, strands))
-
-    def embedding(
-        self, activations: Activations, *, strands: str = STRANDS
-    ) -> Float[Array, "predicted channels"]:
-        """Return the embedding of a reference window, as `embed` does."""
-        return _join(activations.embedding, strands)
-
-    def embed_changed(
-        self,
-        reference: Activations,
-        dna: Float[Array, "bp 4"],
-        start: Int[ArrayLike, ""],
-        reference_bp: Int[ArrayLike, ""],
-        alternate_bp: Int[ArrayLike, ""],
-        *,
-        changed_bp: int,
-        strands: str = STRANDS,
-    ) -> Float[Array, "predicted channels"]:
-        """Embed a window of an alternate allele as `embed` does, computing only what the variant changes.
-
-        The reference's window begins `slack` bases before the alternate's, and is longer by twice as many. Compiled
-        once for each width, slack and `changed_bp`; the variant's position and lengths are arrays.
-
-        Args:
-            reference: of `activate`.
-            dna: the alternate's window, one-hot: what follows an indel is shifted.
-            start: first replaced base, 0-based in the alternate's window; may lie outside of it.
-            reference_bp: number of replaced bases.
-            alternate_bp: number of bases in their place; at most `slack` more or fewer, and at most `changed_bp`.
-            changed_bp: the most bases that an alternate allele of this call has.
-            strands: those of `reference`.
-        """
-        slack = (reference.embedding.shape[2] + 2 * self.margin_bp - len(dna)) // 2
-        allele = [jnp.asarray(value) for value in (start, reference_bp, alternate_bp)]
-        changes = [
-            Change.of_allele(
-                *allele,
-                slack=slack,
-                alternate_width=len(dna) if strand == "-" else None,
-            )
-            for strand in strands
-        ]
-        change = jax.tree.map(lambda *values: jnp.stack(values), *changes)
-        x = self.trunk.embed_changed(reference, _orient(dna, strands), change, changed_bp=changed_bp)
-        return _join(x, strands)
 
     def predict(
         self, output: Output, x: Float[Array, "*batch channels"], organism: OrganismIndex = 0

@@ -1,20 +1,20 @@
-"""Predictions of one strand of a stretch of the genome, for both alleles.
-
-Of the reference it keeps what alternate alleles share with it, for the few stretches that were read last.
-"""
+"""Predictions of one strand of a stretch of the genome, for both alleles."""
 
 import functools
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float32, UInt8
+from jaxtyping import Array, Float, Float32, UInt8
 
-from vepscore.model.network import one_hot
+from vepscore.genome.windows import reverse_complement
+from vepscore.networks.dilated.reference_tiles import ReferenceTiles, Replacement
 from vepscore.outputs import Output
 
-_CACHED_REFERENCES = 4
+_LEAST_PREDICTED_BP = 256
+_KEPT_STRETCHES = 3  # of both strands, and of genes that overlap
 
 Values = Float32[np.ndarray, "_ classes"]  # donor, acceptor
 
@@ -27,6 +27,7 @@ class Stretch(NamedTuple):
 
     reference: UInt8[np.ndarray, " bases"]
     alternate: UInt8[np.ndarray, " bases"]
+    first0: int  # position of the reference's first base in the genome, 0-based
     start: int  # first replaced base, in the alternate
     reference_bp: int
     alternate_bp: int
@@ -35,65 +36,59 @@ class Stretch(NamedTuple):
 
 
 class StrandPredictor:
-    """Predicts both alleles of stretches on one strand; of the reference it keeps what alternates share with it."""
+    """Predicts both alleles of stretches on one strand; neighbors share what they have in common."""
 
     def __init__(self, network: Any) -> None:
         graph, self._state = nnx.split(network)
-        self._activate = jax.jit(functools.partial(_activate, graph), static_argnames="strand")
-        self._change = jax.jit(functools.partial(_change, graph), static_argnames=("strand", "changed_bp"))
-        self._references: dict[tuple[bytes, str], tuple[Any, Values]] = {}
+        self._classify = jax.jit(functools.partial(_classify, graph))
+        self._trunk, self._weights = network.trunk, network.trunk.weights()
+        self._margin_bp = network.margin_bp
+        self._kept: list[tuple[tuple[str, int], ReferenceTiles]] = []  # the last used one is the last
 
     def predict(self, stretch: Stretch) -> tuple[Values, Values]:
-        """Return the values of the reference, at the positions of the alternate's, and those of the alternate."""
-        key = stretch.reference.tobytes(), stretch.strand
-        if key not in self._references:
-            while len(self._references) >= _CACHED_REFERENCES:
-                self._references.pop(next(iter(self._references)))
-            self._references[key] = self._activate(self._state, stretch.reference, strand=stretch.strand)
-        activations, values = self._references[key]
-        changed = self._change(
-            self._state,
-            activations,
-            stretch.alternate,
-            stretch.start,
-            stretch.reference_bp,
-            stretch.alternate_bp,
-            strand=stretch.strand,
-            changed_bp=stretch.slack + 1,
-        )
-        reference, alternate = jax.device_get((values, changed))
-        return reference[stretch.slack : len(reference) - stretch.slack], alternate
+        """Return the values of the reference, at the positions of the alternate's, and those of the alternate.
+
+        Compiled once for each width of `alternate` and each `slack`.
+        """
+        size, slack = len(stretch.alternate) - 2 * self._margin_bp, stretch.slack
+        codes, first = stretch.reference, stretch.first0
+        bases = stretch.alternate[stretch.start :][: stretch.alternate_bp]
+        start, predicted = first + slack + stretch.start, first + slack + self._margin_bp
+        growth = stretch.alternate_bp - stretch.reference_bp
+        alternate_first = predicted
+        if stretch.strand == "-":  # a position of the minus strand is -1 minus that of the plus strand
+            codes, first, bases = reverse_complement(codes), -first - len(codes), reverse_complement(bases)
+            start, predicted = -start - stretch.reference_bp, -predicted - size
+            alternate_first = predicted + growth
+        bases = np.pad(bases, (0, slack + 1 - len(bases)))
+        allele = Replacement(start, stretch.reference_bp, stretch.alternate_bp, bases)
+        tiles = self._find(stretch.strand, size + slack, codes, first)
+        embedded = tiles.embed(codes, first, predicted, alternate_first, size, allele)
+        reference, alternate = jax.device_get(self._classify(self._state, embedded))
+        step = 1 if stretch.strand == "+" else -1
+        return reference[::step], alternate[::step]
+
+    def _find(
+        self, strand: str, predicted_bp: int, codes: UInt8[np.ndarray, " bases"], first: int
+    ) -> ReferenceTiles:
+        """Return what is known of this sequence; if nothing is, a new or the least recently used stretch."""
+        key = strand, max(_LEAST_PREDICTED_BP, 1 << (predicted_bp - 1).bit_length())
+        alike = [(kept_key, tiles) for kept_key, tiles in self._kept if kept_key == key]
+        found = next((kept for kept in alike if kept[1].has(codes, first)), None)
+        if found is None and len(self._kept) >= _KEPT_STRETCHES:
+            dropped = self._kept.pop(0)
+            found = dropped if dropped[0] == key else None  # its memory is used again
+        elif found is not None:
+            self._kept.remove(found)
+        if found is None:
+            found = key, ReferenceTiles(self._trunk, self._weights, key[1])
+        self._kept.append(found)
+        return found[1]
 
 
-def _activate(
-    graph: nnx.GraphDef, state: nnx.State, codes: UInt8[Array, " bases"], *, strand: str
-) -> tuple[Any, Float32[Array, "positions classes"]]:
+def _classify(
+    graph: nnx.GraphDef, state: nnx.State, embedded: tuple[Float[Array, "networks positions channels"], ...]
+) -> list[Float32[Array, "positions classes"]]:
     network = nnx.merge(graph, state)
-    activations = network.activate(one_hot(codes, network.dtype), strands=strand)
-    embedding = network.embedding(activations, strands=strand)
-    return activations, network.predict(Output.SPLICE_SITES, embedding)
-
-
-def _change(
-    graph: nnx.GraphDef,
-    state: nnx.State,
-    activations: Any,
-    codes: UInt8[Array, " bases"],
-    start: Array,
-    reference_bp: Array,
-    alternate_bp: Array,
-    *,
-    strand: str,
-    changed_bp: int,
-) -> Float32[Array, "positions classes"]:
-    network = nnx.merge(graph, state)
-    embedding = network.embed_changed(
-        activations,
-        one_hot(codes, network.dtype),
-        start,
-        reference_bp,
-        alternate_bp,
-        changed_bp=changed_bp,
-        strands=strand,
-    )
-    return network.predict(Output.SPLICE_SITES, embedding)
+    joined = [jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1) for x in embedded]
+    return [network.predict(Output.SPLICE_SITES, x) for x in joined]

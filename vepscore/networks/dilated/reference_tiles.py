@@ -1,0 +1,293 @@
+"""Alternate alleles on the activations of their reference, which neighbors along the sequence share.
+
+The outputs of all convolutions of the reference are kept, each in a ring of tiles. A tile begins at a multiple of its
+size, so that a value is computed in the same way whatever was scored before. For an allele, a layer is computed where
+later layers read it and it is not known yet; of the alternate only what the variant reaches:
+
+    reference, layer l     ───────── known ────────┼─ new ─
+    alternate, layer l     ───────────██████───────────────   █ computed; else the reference's, shifted by an indel
+    alternate, layer l+1   ─────────██████████─────────────
+
+Positions are those of the strand: of the plus strand 0-based in the genome, of the minus strand -1 minus these. An
+alternate has the positions of the reference up to its first replaced base, and counts on from there.
+
+Axes in shapes: `rows` of a ring, `tile` positions of a row.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Int32, Shaped, UInt8
+
+from vepscore.model.network import one_hot
+from vepscore.networks.dilated.dilated_config import DilatedConfig
+from vepscore.networks.dilated.dilated_trunk import DilatedTrunk, Weights, convolve, stem, sum_skips
+
+TILE_BP = 256
+
+
+class Range(NamedTuple):
+    """Positions from `first` up to `end`, which is not included."""
+
+    first: int
+    end: int
+
+    @property
+    def positions(self) -> Int[np.ndarray, " positions"]:
+        """Return the positions in it; none if it ends before it begins."""
+        return np.arange(self.first, self.end)
+
+    def widened(self, margin: int) -> "Range":
+        """Return the range with `margin` more positions on either side."""
+        return Range(self.first - margin, self.end + margin)
+
+    def common(self, other: "Range") -> "Range":
+        """Return the positions that are in both; they may be none."""
+        return Range(max(self.first, other.first), min(self.end, other.end))
+
+    def joined(self, other: "Range") -> "Range":
+        """Return the positions from the first to the last of both, or `other` if this one has none."""
+        if self.first >= self.end:
+            return other
+        return Range(min(self.first, other.first), max(self.end, other.end))
+
+
+class Replacement(NamedTuple):
+    """An alternate allele: bases in the place of some of the reference's. Fields are numbers, or scalars in JAX."""
+
+    start: Any  # position of the first replaced base
+    reference_bp: Any
+    alternate_bp: Any
+    bases: Any  # uint8 (most,): the alternate's, padded to the most that a call allows
+
+    @property
+    def growth(self) -> Any:
+        """By how many bases the alternate is longer."""
+        return self.alternate_bp - self.reference_bp
+
+
+class ReferenceTiles:
+    """The activations of a stretch of reference sequence on one strand; the stretch moves along with the alleles.
+
+    Args:
+        trunk: of the ensemble.
+        weights: of each of its networks.
+        predicted_bp: the most positions of the reference that one allele needs predictions of.
+    """
+
+    def __init__(self, trunk: DilatedTrunk, weights: Sequence[Weights], predicted_bp: int) -> None:
+        self._config, self._weights = trunk.config, weights
+        self._bases = _new_ring(predicted_bp + 2 * self._config.margin_bp, (), np.uint8)
+        self._rings = [
+            tuple(
+                jnp.asarray(
+                    _new_ring(predicted_bp + 2 * layer.after_bp, (self._config.channels,), np.float32)
+                )
+                for layer in self._config.layers
+            )
+            for _ in weights
+        ]
+        self._forget()
+
+    def has(self, codes: UInt8[np.ndarray, " bases"], first: int) -> bool:
+        """Return whether this sequence and the known one have positions in common, and equal bases there."""
+        common = self._known_bases.common(Range(first, first + len(codes)))
+        known = self._bases.reshape(-1)[common.positions % self._bases.size]
+        return len(known) > 0 and np.array_equal(known, codes[common.positions - first])
+
+    def embed(
+        self,
+        codes: UInt8[np.ndarray, " bases"],
+        first: int,
+        reference_first: int,
+        alternate_first: int,
+        size: int,
+        allele: Replacement,
+    ) -> tuple[Float[Array, "networks size channels"], Float[Array, "networks size channels"]]:
+        """Embed the reference and an alternate allele, at as many positions of each.
+
+        Compiled once for each size and number of bases in `allele`.
+
+        Args:
+            codes: the reference, with the margins of all positions that are read.
+            first: position of its first base.
+            reference_first: the first position of the reference.
+            alternate_first: the first position of the alternate.
+            size: the number of positions.
+            allele: the alternate allele.
+        """
+        needed = Range(alternate_first, alternate_first + size - allele.growth)
+        needed = needed.joined(Range(reference_first, reference_first + size))
+        self._learn(codes, first, needed.widened(self._config.margin_bp))
+        tiles, counts = self._claim(needed)
+        start, reference_bp, alternate_bp = map(np.int32, allele[:3])
+        allele = Replacement(start, reference_bp, alternate_bp, allele.bases)
+        firsts = np.int32(reference_first), np.int32(alternate_first)
+        embedded = []
+        for number, weights in enumerate(self._weights):
+            if counts.any():
+                self._rings[number] = _fill(
+                    self._config, weights, self._rings[number], self._bases, tiles, counts
+                )
+            embedded.append(
+                _embed(self._config, weights, self._rings[number], self._bases, *firsts, size, allele)
+            )
+        reference, alternate = zip(*embedded, strict=True)
+        return jnp.stack(reference), jnp.stack(alternate)
+
+    def _forget(self) -> None:
+        self._known_bases = Range(0, 0)
+        self._known = [Range(0, 0)] * len(self._config.layers)
+
+    def _learn(self, codes: UInt8[np.ndarray, " bases"], first: int, needed: Range) -> None:
+        """Take over the bases that are needed, and forget all that is known if it is of another sequence."""
+        if not self.has(codes, first):
+            self._forget()
+        bases = self._bases.copy()  # the old ones may still be read by calls that were not waited for
+        bases.reshape(-1)[needed.positions % bases.size] = codes[needed.positions - first]
+        self._bases = bases
+        self._known_bases = _kept(self._known_bases, needed).joined(needed)
+
+    def _claim(self, needed: Range) -> tuple[Int32[np.ndarray, "layers most"], Int32[np.ndarray, " layers"]]:
+        """Return the tiles of each layer that are to be computed for these predictions, and their numbers."""
+        tiles = np.zeros((len(self._known), len(self._rings[0][0])), np.int32)
+        counts = np.zeros(len(tiles), np.int32)
+        for index, layer in enumerate(self._config.layers):
+            read = needed.widened(layer.after_bp)
+            kept = _kept(self._known[index], read)
+            self._known[index] = known = kept.joined(read)
+            new = np.setdiff1d(known.positions, kept.positions, assume_unique=True)
+            numbers = np.unique(new // TILE_BP)
+            counts[index] = len(numbers)
+            tiles[index, : len(numbers)] = numbers
+        return tiles, counts
+
+
+def _new_ring(positions: int, shape: tuple[int, ...], dtype: Any) -> Shaped[np.ndarray, "rows tile ..."]:
+    """Return a ring for so many positions, a tile more at either end, and those of a tile that begins before them."""
+    return np.zeros((-(-positions // TILE_BP) + 3, TILE_BP, *shape), dtype)
+
+
+def _kept(known: Range, needed: Range) -> Range:
+    """Return what is kept of the known positions: those that fit into a ring beside the needed ones."""
+    return known.common(needed.widened(TILE_BP))
+
+
+@functools.partial(jax.jit, static_argnames="config", donate_argnames="rings")
+def _fill(
+    config: DilatedConfig,
+    weights: Weights,
+    rings: tuple[Float[Array, "_ tile channels"], ...],
+    bases: UInt8[Array, "_ tile"],
+    tiles: Int32[Array, "layers most"],
+    counts: Int32[Array, " layers"],
+) -> tuple[Float[Array, "_ tile channels"], ...]:
+    """Compute tiles of the reference, layer by layer."""
+    filled = list(rings)
+
+    def read(index: int, first: Array, size: int) -> Float[Array, "positions channels"]:
+        if index < 0:
+            return stem(weights, one_hot(_read(bases, first, size), rings[0].dtype))
+        return _read(filled[index], first, size)
+
+    for index, layer in enumerate(config.layers):
+
+        def compute(step: Array, ring: Array, index: int = index) -> Array:
+            layer, first = config.layers[index], tiles[index, step] * TILE_BP
+            x = read(index - 1, first - layer.margin_bp, TILE_BP + 2 * layer.margin_bp)
+            y = convolve(config, weights, layer, x[None])[0]
+            if layer.number == 2:
+                y += read(index - 2, first, TILE_BP)
+            return ring.at[tiles[index, step] % len(ring)].set(y)
+
+        filled[index] = jax.lax.fori_loop(0, counts[index], compute, rings[index])
+    return tuple(filled)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "size"))
+def _embed(
+    config: DilatedConfig,
+    weights: Weights,
+    rings: tuple[Float[Array, "_ tile channels"], ...],
+    bases: UInt8[Array, "_ tile"],
+    reference_first: Int[Array, ""],
+    alternate_first: Int[Array, ""],
+    size: int,
+    allele: Replacement,
+) -> tuple[Float[Array, "size channels"], Float[Array, "size channels"]]:
+    """Return the embeddings of the reference, whose tiles are there, and of the alternate."""
+    last = [index for index, layer in enumerate(config.layers) if layer.ends_group]
+    dna = one_hot(_read(bases, reference_first, size), rings[0].dtype)
+    reference = [stem(weights, dna), *(_read(rings[index], reference_first, size) for index in last)]
+    stream = _Alternate(weights, rings, bases, allele)
+    for index, layer in enumerate(config.layers):
+        # Where the variant reaches, as far as later layers read it.
+        computed = min(2 * layer.reach_bp + len(allele.bases), size + 2 * layer.after_bp)
+        least = alternate_first - layer.after_bp
+        first = jnp.clip(allele.start - layer.reach_bp, least, least + size + 2 * layer.after_bp - computed)
+        x = stream.read(index - 1, first - layer.margin_bp, computed + 2 * layer.margin_bp)
+        y = convolve(config, weights, layer, x[None])[0]
+        if layer.number == 2:
+            y += stream.read(index - 2, first, computed)
+        stream.add(y, first)
+    alternate = [stream.read(index, alternate_first, size) for index in (-1, *last)]
+    return sum_skips(weights, reference), sum_skips(weights, alternate)
+
+
+class _Alternate:
+    """The outputs of all layers for an alternate allele: computed in some range, the reference's outside of it."""
+
+    def __init__(self, weights: Weights, rings: tuple[Array, ...], bases: Array, allele: Replacement) -> None:
+        self._weights, self._rings, self._bases, self._allele = weights, rings, bases, allele
+        self._computed: list[tuple[Array, Array]] = []  # of each layer, with its first position
+
+    def add(self, output: Float[Array, "positions channels"], first: Int[Array, ""]) -> None:
+        """Add what was computed of the next layer."""
+        self._computed.append((output, first))
+
+    def read(self, index: int, first: Int[Array, ""], size: int) -> Float[Array, "size channels"]:
+        """Return the output of a layer; of -1, the input of the first one."""
+        if index < 0:
+            return stem(self._weights, one_hot(self._read_bases(first, size), self._rings[0].dtype))
+        unchanged = self._read_unchanged(self._rings[index], first, size)
+        return _paste(unchanged, first, *self._computed[index], len(self._computed[index][0]))
+
+    def _read_bases(self, first: Int[Array, ""], size: int) -> UInt8[Array, " size"]:
+        unchanged = self._read_unchanged(self._bases, first, size)
+        return _paste(unchanged, first, self._allele.bases, self._allele.start, self._allele.alternate_bp)
+
+    def _read_unchanged(
+        self, ring: Shaped[Array, "rows tile ..."], first: Int[Array, ""], size: int
+    ) -> Shaped[Array, "size ..."]:
+        """Return the reference's values: on one side of the allele at other positions."""
+        position = first + jnp.arange(size).reshape(-1, *[1] * (ring.ndim - 2))
+        before, after = (_read(ring, first - shift, size) for shift in (0, self._allele.growth))
+        return jnp.where(position < self._allele.start, before, after)
+
+
+def _read(
+    ring: Shaped[Array, "rows tile ..."], first: Int[Array, ""], size: int
+) -> Shaped[Array, "size ..."]:
+    """Return `size` positions of a ring."""
+    rows = jnp.arange(-(-size // TILE_BP) + 1) + first // TILE_BP
+    tiles = ring[rows % len(ring)]
+    return jax.lax.dynamic_slice_in_dim(tiles.reshape(-1, *ring.shape[2:]), first % TILE_BP, size)
+
+
+def _paste(
+    x: Shaped[Array, "size ..."],
+    first: Int[Array, ""],
+    part: Shaped[Array, "most ..."],
+    part_first: Int[Array, ""],
+    part_size: Int[Array, ""] | int,
+) -> Shaped[Array, "size ..."]:
+    """Replace positions of `x` by those of a part, of which `part_size` are valid; both begin at a position."""
+    size, offset = len(x), first - part_first
+    position = (offset + jnp.arange(size)).reshape(-1, *[1] * (x.ndim - 1))
+    padded = jnp.pad(part, [(size, size), *[(0, 0)] * (x.ndim - 1)])
+    moved = jax.lax.dynamic_slice_in_dim(padded, offset + size, size)
+    return jnp.where((position >= 0) & (position < part_size), moved, x)
