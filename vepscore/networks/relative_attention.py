@@ -130,9 +130,9 @@ class RelativeAttention(nnx.Module):
     ) -> tuple[Float[Array, "batch heads bins width"], Float[Array, "heads distances width"]]:
         """Return queries and keys of distances, of whichever width is less: that of keys or that of features."""
         features = jnp.asarray(self.sizes.describe(distances), query.dtype)
-        weight = self._per_head(self.position.kernel[...])
         if self.sizes.features > self.sizes.key_channels:
-            return query, jnp.einsum("df,hfc->hdc", features, weight)
+            return query, self._per_head(self.position(features))
+        weight = self._per_head(self.position.kernel[...])
         by_feature = jnp.einsum("bhic,hfc->bhif", query, weight)
         return by_feature, jnp.broadcast_to(features, (len(weight), *features.shape))
 
