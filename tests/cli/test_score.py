@@ -10,7 +10,7 @@ import pysam
 import pytest
 
 from tests.builders import CONTIGS, WINDOW_BP, sequences, vcf_row, write_vcf
-from tests.builtin_scorers import BUILTIN
+from tests.builtin_scorers import names_in_all
 from tests.cli.scoring import Bench, annotation, split_vcf, statuses, without_annotation
 from tests.io.samples import run_tool
 from vepscore.io.fields import FIELDS, VALUE_FIELDS
@@ -117,7 +117,7 @@ class TestFiles:
         rows = [line.split(" ") for line in lines]
         entries = [entry for record in run.records() for entry in annotation(record).get("VS", "").split(",")]
         assert len(rows) == sum(map(bool, entries)) > 20
-        assert {row[2] for row in rows} == BUILTIN.keys()
+        assert {row[2] for row in rows} == names_in_all()
         assert ["PLUS", "Plus"] in [row[3:5] for row in rows]
 
     def test_tabix_finds_records(self, run: Run) -> None:
@@ -126,7 +126,7 @@ class TestFiles:
 
     def test_pandas_reads_the_long_table(self, run: Run) -> None:
         table = pd.read_parquet(run.folder / "out.parquet")
-        assert set(table["variant_scorer"]) == BUILTIN.keys()
+        assert set(table["variant_scorer"]) == names_in_all()
         assert list(dict.fromkeys(zip(table["record"], table["alt_index"], strict=True))) == [
             (0, 0),
             (1, 0),

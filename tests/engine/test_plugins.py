@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builtin_scorers import BUILTIN
+from tests.builtin_scorers import BUILTIN, names_in_all
 from tests.cli.commands import ROOT, SCORER_SOURCE, install_plugin, install_scorer
 from vepscore.contract import Scorer
 from vepscore.engine.scorer_plugins import PluginEntry, find_entries, list_scorers, load_scorer, load_scorers
@@ -142,7 +142,7 @@ def test_broken_plugin_is_one_warning_when_all_are_loaded(
     break_scorer(plugins, "raise ValueError('two\\nlines')")
     with caplog.at_level(logging.WARNING):
         loaded = load_scorers(None)
-    assert {scorer.name for scorer in loaded} == BUILTIN.keys()
+    assert {scorer.name for scorer in loaded} == names_in_all()
     (message,) = caplog.messages
     assert message == (
         "excluded: scorer BROKEN of broken-dist 1.0 (module broken_module) cannot be loaded ValueError: two lines"

@@ -65,6 +65,15 @@ def find_modality(name: str) -> Modality:
     return modality
 
 
+# SNP activity differences, each of which has a scorer for each of these outputs.
+_ACTIVITY_OUTPUTS = ("DNASE", "ATAC", "CHIP_TF", "CHIP_HISTONE", "CAGE")
+_ACTIVITY_WORDS = {
+    "SAD": "sum over the predicted bins, difference",
+    "SAR": "log2 fold changes, summed over the predicted bins",
+    "SADR": "sum over the predicted bins, log2 fold change",
+    "SAX": "difference in the predicted bin where it is largest",
+    "SAXR": "log2 fold change in the predicted bin where it is largest",
+}
 # Meaning of each scorer's numbers.
 SCORER_WORDS = {
     "SPLICE_SITES": "largest change of a splice site probability in the gene",
@@ -80,6 +89,11 @@ SCORER_WORDS = {
     "CHIP_HISTONE": "histone mark within 2,001 bp, log2 fold change",
     "CONTACT_MAPS": "mean absolute change of the contacts of the variant's bin",
     "POLYADENYLATION": "balance of proximal and distal poly(A) sites, log2 fold change",
+    **{
+        f"{statistic}_{output}": words
+        for statistic, words in _ACTIVITY_WORDS.items()
+        for output in _ACTIVITY_OUTPUTS
+    },
 }
 ACTIVE_SUFFIX = "_ACTIVE"
 ACTIVE_WORDS = "signal of the allele with the higher signal: activity of the region, not a change"
