@@ -56,7 +56,7 @@ class StateDictFamily(Family[ArchitectureT]):
     targets_hint: ClassVar[str]
     target_fields: ClassVar[tuple[str, ...]] = ()
     head_name: ClassVar[str]
-    read_head: ClassVar[Callable[[StateDict, str], Arrays]]
+    read_head: Callable[[StateDict, str], Arrays]
 
     @abc.abstractmethod
     def infer_sizes(self, source: StateDict, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,6 +65,9 @@ class StateDictFamily(Family[ArchitectureT]):
         Args:
             source: the state dict, whose shapes give most of them.
             settings: the content of the `config.json` beside the weights; empty if there is none.
+
+        Raises:
+            ValueError: a setting is invalid.
         """
 
     @abc.abstractmethod
@@ -79,7 +82,7 @@ class StateDictFamily(Family[ArchitectureT]):
         """Return further parameters of the heads, a number for each column of the published head.
 
         Raises:
-            CheckpointError: the table of targets has invalid values.
+            ValueError: a line of the table of targets has invalid values.
         """
         del targets
         return {}
@@ -118,13 +121,13 @@ class StateDictFamily(Family[ArchitectureT]):
         """
         source = StateDict(state, where=where, hint=self.state_hint, rename=self.rename)
         tables = {organism: targets[organism] for organism in ORGANISMS if organism in targets}
-        sizes = self.infer_sizes(source, settings or {})
-        sizes |= {"organisms": len(tables), "heads": head_sizes(tables.values())}
         try:
+            sizes = self.infer_sizes(source, settings or {})
+            sizes |= {"organisms": len(tables), "heads": head_sizes(tables.values())}
             architecture = parse(self.architecture, sizes)
         except ValueError as error:
             raise CheckpointError(
-                f"{where}: not the shapes of a network\n{error}", hint=self.state_hint
+                f"{where}: not the shapes and settings of a network\n{error}", hint=self.state_hint
             ) from error
         arrays = self.read_trunk(source, architecture) | self._read_heads(source, architecture.heads, tables)
         source.check_all_taken()
@@ -163,7 +166,12 @@ class StateDictFamily(Family[ArchitectureT]):
                 f"{source.where}: the {organism} head has {len(bias)} columns, its targets {len(targets.rows)} lines",
                 hint="pass the table of targets that the network was trained with",
             )
-        return {"weight": weight, "bias": bias, **self.column_constants(targets)}
+        try:
+            return {"weight": weight, "bias": bias, **self.column_constants(targets)}
+        except ValueError as error:
+            raise CheckpointError(
+                f"the table of {organism} targets\n{error}", hint=self.targets_hint
+            ) from error
 
     def import_weights(
         self,

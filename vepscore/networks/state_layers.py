@@ -50,6 +50,19 @@ def read_batch_norm(source: StateDict, name: str, *, epsilon: float) -> Arrays:
     return {"scale": scale.astype(np.float32), "offset": (bias - mean * scale).astype(np.float32)}
 
 
+def infer_transformer_sizes(source: StateDict) -> dict[str, int]:
+    """Return the sizes of the layers `transformer.N`, by their names in an architecture."""
+    attention = "transformer.0.0.fn.1"
+    _, heads, _, key_channels = source.shape(f"{attention}.rel_content_bias", 4)
+    return {
+        "transformer_layers": source.count("transformer"),
+        "attention_heads": heads,
+        "key_channels": key_channels,
+        "value_channels": source.shape(f"{attention}.to_v.weight", 2)[0] // max(heads, 1),
+        "position_features": source.shape(f"{attention}.to_rel_k.weight", 2)[1],
+    }
+
+
 def read_transformer_layer(source: StateDict, name: str) -> Arrays:
     """Return the arrays of a `vepscore.networks.relative_attention.TransformerLayer`."""
     return within(
