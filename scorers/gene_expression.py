@@ -10,21 +10,12 @@ window.
 import dataclasses
 from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float32
 
-from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions
+from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix
 from vepscore.outputs import Output, Tracks
-from vepscore.scorers.gene_positions import (
-    GeneScores,
-    Signal,
-    index_ranges,
-    name_genes,
-    pad_genes,
-    positions_within,
-)
+from vepscore.scorers.gene_positions import GeneScores, Signal, exon_footprint, name_genes, sum_exons
 
 _PSEUDOCOUNT = 1e-3
 
@@ -52,26 +43,8 @@ class GeneExpression(GeneScorer):
 
     def footprint(self, site: GeneSite) -> Footprint | None:
         window = site.window
-        candidates = site.annotation.genes_with_start(window.chrom, window.start0, window.end0)
-        if not candidates:
-            return None
-        positions = positions_within(np.concatenate([exons for _, exons in candidates]), window)
-        ranges = [(gene, index_ranges(exons, positions, window)) for gene, exons in candidates]
-        # A minus-strand transcript that ends where the window begins is found too, but has no exon in it.
-        ranges = [(gene, spans) for gene, spans in ranges if (spans[:, 0] < spans[:, 1]).any()]
-        if not ranges:
-            return None
-        padded = pad_positions(positions)
-        exonic = np.zeros((len(ranges), len(padded)), bool)
-        for row, (_, spans) in zip(exonic, ranges, strict=True):
-            for start, end in spans:
-                row[start:end] = True
-        return Footprint(
-            positions=padded,
-            masks={"exonic": pad_genes(exonic)},
-            genes=tuple(gene for gene, _ in ranges),
-            aligned=True,
-        )
+        genes = site.annotation.genes_with_start(window.chrom, window.start0, window.end0)
+        return exon_footprint(genes, site, self.output)
 
     def score(
         self, reference: Signal, alternate: Signal, masks: Mapping[str, Array]
@@ -88,10 +61,7 @@ class GeneExpression(GeneScorer):
 
 
 def _exon_means(signal: Signal, exonic: Bool[Array, "genes positions"]) -> Float32[Array, "genes tracks"]:
-    """Return each gene's mean signal, by a matrix product, which adds in the same order on every run."""
-    weights = exonic.astype(signal.dtype)
-    sums = jnp.matmul(weights, signal, precision=jax.lax.Precision.HIGHEST)
-    return sums / weights.sum(axis=1, keepdims=True)
+    return sum_exons(exonic, signal) / exonic.sum(axis=1, keepdims=True, dtype=signal.dtype)
 
 
 RNA_SEQ = GeneExpression(

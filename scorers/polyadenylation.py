@@ -54,13 +54,13 @@ class Polyadenylation(PolyAScorer):
                 regions.append(_coverage_regions(gene, sites))
         if not genes:
             return None
-        positions = positions_within(np.concatenate(regions), site.window)
-        ranges = [index_ranges(sites, positions, site.window) for sites in regions]
+        positions = positions_within(np.concatenate(regions), site, self.output)
+        ranges = [index_ranges(sites, positions, site, self.output) for sites in regions]
         return Footprint(
             positions=pad_positions(positions),
             masks={"upstream": pad_genes(_pad_sites(ranges))},
             genes=tuple(genes),
-            aligned=True,
+            aligned=site.resolution_bp(self.output) == 1,
         )
 
     def score(

@@ -58,14 +58,14 @@ class SpliceEvents(GeneScorer):
         if not genes:
             return None
         # All genes' bodies, so that the signal is predicted once for this scorer and SPLICE_SITES.
-        positions = positions_within(gene_bodies(overlapping), site.window)
+        positions = positions_within(gene_bodies(overlapping), site, self.output)
         pushed_out_bp = 0 if site.has_two_windows else max(site.allele.inserted_bp, 0)
         last0 = site.window.end0 - pushed_out_bp
         bodies = np.minimum(gene_bodies(genes), last0)
         return Footprint(
             positions=pad_positions(positions),
             masks={
-                "body": pad_genes(index_ranges(bodies, positions, site.window)),
+                "body": pad_genes(index_ranges(bodies, positions, site, self.output)),
                 "classes": pad_genes(np.array([_CLASSES["+-".index(gene.strand)] for gene in genes])),
             },
             genes=tuple(genes),

@@ -53,7 +53,7 @@ class SpliceJunctions(GeneScorer):
         genes = [gene for gene in overlapping if gene.type == "protein_coding" and gene.strand in _STRANDS]
         if not genes:
             return None
-        positions = positions_within(gene_bodies(overlapping), site.window)
+        positions = positions_within(gene_bodies(overlapping), site, self.output)
         padded = pad_positions(positions)
         strands = {gene.strand for gene in genes}
         return Footprint(

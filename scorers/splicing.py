@@ -39,10 +39,10 @@ class Splicing(GeneScorer):
         if not genes:
             return None
         bodies = gene_bodies(genes)
-        positions = positions_within(bodies, site.window)
+        positions = positions_within(bodies, site, self.output)
         return Footprint(
             positions=pad_positions(positions),
-            masks={"body": pad_genes(index_ranges(bodies, positions, site.window))},
+            masks={"body": pad_genes(index_ranges(bodies, positions, site, self.output))},
             genes=tuple(genes),
             aligned=True,
         )

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vepscore.contract import Footprint, ScoreMatrix, Scorer, Site
+from vepscore.contract import Footprint, GeneSite, ScoreMatrix, Scorer, Site
 from vepscore.genome.alignment import align_positions
 from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation
@@ -78,11 +78,17 @@ def read_polya(folder: Path, sites: Mapping[str, tuple[str, list[int]]]) -> Poly
 
 
 RESOLUTIONS = {output: scored_resolution_bp(output) for output in Output}
+BIN_BP = 32  # of RNA-seq coverage in `binned_site`, as Borzoi's
 
 
 def allele(pos0: int, ref: str = "A", alt: str = "C") -> Allele:
     """Return an allele on chr1, by default an SNV."""
     return Allele(chrom="chr1", pos0=pos0, ref=ref, alt=alt)
+
+
+def binned_site(annotation: Annotation, of: Allele, window: Window = WINDOW) -> GeneSite:
+    """Return a site of a network that predicts RNA-seq coverage in bins."""
+    return GeneSite(allele=of, window=window, annotation=annotation, resolutions={Output.RNA_SEQ: BIN_BP})
 
 
 def make_tracks(output: Output, strands: str) -> Tracks:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.scorers.cases import WINDOW, allele, read_annotation, run, shapes
+from tests.scorers.cases import RESOLUTIONS, WINDOW, allele, binned_site, read_annotation, run, shapes
 from vepscore.contract import GeneSite
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.windows import Window
@@ -14,7 +14,7 @@ from vepscore.scorers.gene_expression import RNA_SEQ, RNA_SEQ_ACTIVE
 
 @pytest.fixture
 def site(annotation: Annotation) -> GeneSite:
-    return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation)
+    return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation, resolutions=RESOLUTIONS)
 
 
 def test_reads_the_exons_of_genes_that_start_in_the_window(site: GeneSite) -> None:
@@ -38,7 +38,9 @@ def test_mask_has_each_genes_exons(site: GeneSite) -> None:
 
 def test_exons_are_cut_to_the_window(site: GeneSite) -> None:
     window = Window(chrom="chr1", start0=10_520, end0=11_050)
-    footprint = RNA_SEQ.footprint(GeneSite(allele=allele(10_700), window=window, annotation=site.annotation))
+    footprint = RNA_SEQ.footprint(
+        GeneSite(allele=allele(10_700), window=window, annotation=site.annotation, resolutions=RESOLUTIONS)
+    )
     # Of PLUS only the second transcript starts here, so that its exons alone count.
     assert [gene.gene_id for gene in footprint.genes] == ["PLUS"]
     np.testing.assert_array_equal(footprint.positions[footprint.positions >= 0], np.arange(30, 180))
@@ -49,7 +51,11 @@ def test_nothing_to_read(site: GeneSite) -> None:
     only_before = Window(chrom="chr1", start0=10_000, end0=10_400)
     unknown_contig = Window(chrom="chr9", start0=10_000, end0=14_096)
     for window in (no_start, only_before, unknown_contig):
-        where = RNA_SEQ.footprint(GeneSite(allele=allele(10_700), window=window, annotation=site.annotation))
+        where = RNA_SEQ.footprint(
+            GeneSite(
+                allele=allele(10_700), window=window, annotation=site.annotation, resolutions=RESOLUTIONS
+            )
+        )
         assert where is None
 
 
@@ -89,13 +95,30 @@ def test_indels_are_aligned(site: GeneSite, ref: str, alt: str, alternate_sum: f
     alternate = np.full((4096, 1), 2, np.float32)
     if len(alt) > len(ref):
         alternate[2501] = 7
-    indel = GeneSite(allele=allele(12_500, ref, alt), window=WINDOW, annotation=site.annotation)
+    indel = GeneSite(
+        allele=allele(12_500, ref, alt), window=WINDOW, annotation=site.annotation, resolutions=RESOLUTIONS
+    )
     matrix = run(RNA_SEQ_ACTIVE, indel, reference, alternate)
     np.testing.assert_allclose(matrix.values[2], alternate_sum / 150, rtol=1e-6)
 
 
+def test_coverage_in_bins(annotation: Annotation) -> None:
+    site = binned_site(annotation, allele(12_048))
+    footprint = RNA_SEQ.footprint(site)
+    noncoding = footprint.positions[footprint.masks["exonic"][2]]
+    np.testing.assert_array_equal(noncoding, np.arange(77, 81))  # 2,450 to 2,600 bp, in bins of 32 bp
+    assert not footprint.aligned
+    reference = np.ones((128, 1), np.float32)
+    alternate = reference.copy()
+    alternate[80] = 5
+    matrix = run(RNA_SEQ, site, reference, alternate, strands=".")
+    np.testing.assert_allclose(matrix.values[2], np.log(2 + 1e-3) - np.log(1 + 1e-3), rtol=1e-6)
+
+
 def test_shapes_do_not_depend_on_the_allele(site: GeneSite) -> None:
-    other = GeneSite(allele=allele(12_100, "ACG", "A"), window=WINDOW, annotation=site.annotation)
+    other = GeneSite(
+        allele=allele(12_100, "ACG", "A"), window=WINDOW, annotation=site.annotation, resolutions=RESOLUTIONS
+    )
     assert shapes(RNA_SEQ.footprint(site)) == shapes(RNA_SEQ.footprint(other))
 
 
@@ -103,6 +126,11 @@ def test_more_genes_than_the_official_256(tmp_path: Path) -> None:
     genes = {
         f"G{index}": ("lncRNA", "+", [[(10_000 + 10 * index, 10_005 + 10 * index)]]) for index in range(300)
     }
-    crowded = GeneSite(allele=allele(12_048), window=WINDOW, annotation=read_annotation(tmp_path, genes))
+    crowded = GeneSite(
+        allele=allele(12_048),
+        window=WINDOW,
+        annotation=read_annotation(tmp_path, genes),
+        resolutions=RESOLUTIONS,
+    )
     signal = np.ones((4096, 1), np.float32)
     assert run(RNA_SEQ, crowded, signal, signal).values.shape == (300, 1)

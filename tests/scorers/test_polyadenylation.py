@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.scorers.cases import WINDOW, allele, read_polya, run, shapes
+from tests.scorers.cases import RESOLUTIONS, WINDOW, allele, read_polya, run, shapes
 from vepscore.contract import PolyASite
 from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation
@@ -23,7 +23,13 @@ def site_with(annotation: Annotation, tmp_path: Path) -> MakeSite:
 
     def make(sites: Sites, each: Allele | None = None, window: Window = WINDOW) -> PolyASite:
         polya = read_polya(tmp_path, sites)
-        return PolyASite(allele=each or allele(12_048), window=window, annotation=annotation, polya=polya)
+        return PolyASite(
+            allele=each or allele(12_048),
+            window=window,
+            annotation=annotation,
+            polya=polya,
+            resolutions=RESOLUTIONS,
+        )
 
     return make
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.scorers.cases import WINDOW, allele, read_annotation, run, shapes
+from tests.scorers.cases import RESOLUTIONS, WINDOW, allele, read_annotation, run, shapes
 from vepscore.contract import GeneSite, ScoreMatrix
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.windows import Window
@@ -21,11 +21,13 @@ DONOR_PLUS, ACCEPTOR_PLUS, DONOR_MINUS, ACCEPTOR_MINUS = range(4)
 @pytest.fixture
 def site(annotation: Annotation) -> GeneSite:
     """An SNV that PLUS (500-2500 in the window) and MINUS (1900-3900) overlap."""
-    return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation)
+    return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation, resolutions=RESOLUTIONS)
 
 
 def at(site: GeneSite, pos0: int, ref: str, alt: str) -> GeneSite:
-    return GeneSite(allele=allele(pos0, ref, alt), window=WINDOW, annotation=site.annotation)
+    return GeneSite(
+        allele=allele(pos0, ref, alt), window=WINDOW, annotation=site.annotation, resolutions=RESOLUTIONS
+    )
 
 
 Changes = Sequence[tuple[int, int, float]]  # position in the window, track, value
@@ -130,7 +132,9 @@ def test_deleted_site_is_lost_where_it_was(site: GeneSite) -> None:
 
 def test_what_an_insertion_pushes_out_of_the_window_is_not_lost(site: GeneSite) -> None:
     window = Window(chrom="chr1", start0=9_416, end0=13_512)  # MINUS continues past its end
-    insertion = GeneSite(allele=allele(12_048, "A", "ACG"), window=window, annotation=site.annotation)
+    insertion = GeneSite(
+        allele=allele(12_048, "A", "ACG"), window=window, annotation=site.annotation, resolutions=RESOLUTIONS
+    )
     reference = signal([(4095, DONOR_MINUS, 0.5), (4093, DONOR_MINUS, 0.25)])
     found = events(run(SPLICE_EVENTS, insertion, reference, signal(), STRANDS))
     assert found["MINUS", "donor_loss"] == (-0.25, 13_509)
@@ -139,7 +143,10 @@ def test_what_an_insertion_pushes_out_of_the_window_is_not_lost(site: GeneSite) 
 def test_gene_without_strand_has_no_events(tmp_path: Path) -> None:
     annotation = read_annotation(tmp_path, {"STRANDLESS": ("protein_coding", ".", [[(12_000, 12_700)]])})
     assert (
-        SPLICE_EVENTS.footprint(GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation)) is None
+        SPLICE_EVENTS.footprint(
+            GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation, resolutions=RESOLUTIONS)
+        )
+        is None
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.scorers.cases import WINDOW, allele, make_tracks, read_annotation, score, shapes
+from tests.scorers.cases import RESOLUTIONS, WINDOW, allele, make_tracks, read_annotation, score, shapes
 from vepscore.contract import GeneSite, Junctions, ScoreMatrix
 from vepscore.genome.annotation import Annotation
 from vepscore.outputs import SPLICE_CLASSES, Output
@@ -18,7 +18,7 @@ TISSUES = 3
 @pytest.fixture
 def site(annotation: Annotation) -> GeneSite:
     """An SNV that the coding genes PLUS (500-2500 in the window) and MINUS (1900-3900) overlap."""
-    return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation)
+    return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation, resolutions=RESOLUTIONS)
 
 
 SITES = 16
@@ -47,7 +47,9 @@ def change(ratio: float) -> np.float32:
 
 
 def test_rows_are_coding_genes_but_sites_lie_in_all_genes(site: GeneSite) -> None:
-    overlapping = GeneSite(allele=allele(12_460), window=WINDOW, annotation=site.annotation)
+    overlapping = GeneSite(
+        allele=allele(12_460), window=WINDOW, annotation=site.annotation, resolutions=RESOLUTIONS
+    )
     footprint = SPLICE_JUNCTIONS.footprint(overlapping)
     assert [gene.gene_id for gene in footprint.genes] == ["PLUS", "MINUS"]
     np.testing.assert_array_equal(footprint.positions[:3400], np.arange(500, 3900))
@@ -64,7 +66,9 @@ def test_noncoding_strandless_or_no_gene(tmp_path: Path, pos0: int) -> None:
     }
     annotation = read_annotation(tmp_path, genes)
     assert (
-        SPLICE_JUNCTIONS.footprint(GeneSite(allele=allele(pos0), window=WINDOW, annotation=annotation))
+        SPLICE_JUNCTIONS.footprint(
+            GeneSite(allele=allele(pos0), window=WINDOW, annotation=annotation, resolutions=RESOLUTIONS)
+        )
         is None
     )
 
@@ -156,5 +160,7 @@ def test_no_junction_in_any_gene(site: GeneSite) -> None:
 
 
 def test_shapes_do_not_depend_on_the_allele(site: GeneSite) -> None:
-    other = GeneSite(allele=allele(12_470, "AC", "A"), window=WINDOW, annotation=site.annotation)
+    other = GeneSite(
+        allele=allele(12_470, "AC", "A"), window=WINDOW, annotation=site.annotation, resolutions=RESOLUTIONS
+    )
     assert shapes(SPLICE_JUNCTIONS.footprint(site)) == shapes(SPLICE_JUNCTIONS.footprint(other))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.scorers.cases import WINDOW, allele, run, shapes
+from tests.scorers.cases import RESOLUTIONS, WINDOW, allele, run, shapes
 from vepscore.contract import GeneSite
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.windows import Window
@@ -13,7 +13,7 @@ from vepscore.scorers.splicing import SPLICE_SITE_USAGE, SPLICE_SITES
 @pytest.fixture
 def site(annotation: Annotation) -> GeneSite:
     """An SNV that PLUS and MINUS overlap, but not NONCODING."""
-    return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation)
+    return GeneSite(allele=allele(12_048), window=WINDOW, annotation=annotation, resolutions=RESOLUTIONS)
 
 
 def test_reads_the_bodies_of_overlapping_genes(site: GeneSite) -> None:
@@ -28,7 +28,7 @@ def test_reads_the_bodies_of_overlapping_genes(site: GeneSite) -> None:
 def test_bodies_are_cut_to_the_window(site: GeneSite) -> None:
     window = Window(chrom="chr1", start0=12_000, end0=12_512)
     footprint = SPLICE_SITES.footprint(
-        GeneSite(allele=site.allele, window=window, annotation=site.annotation)
+        GeneSite(allele=site.allele, window=window, annotation=site.annotation, resolutions=RESOLUTIONS)
     )
     np.testing.assert_array_equal(footprint.positions, np.arange(512))
     np.testing.assert_array_equal(footprint.masks["body"][:2], [[0, 500], [0, 512]])
@@ -46,7 +46,9 @@ def test_bodies_are_cut_to_the_window(site: GeneSite) -> None:
 )
 def test_overlap_counts_ref_and_alt(site: GeneSite, pos0: int, ref: str, alt: str, genes: list[str]) -> None:
     footprint = SPLICE_SITES.footprint(
-        GeneSite(allele=allele(pos0, ref, alt), window=WINDOW, annotation=site.annotation)
+        GeneSite(
+            allele=allele(pos0, ref, alt), window=WINDOW, annotation=site.annotation, resolutions=RESOLUTIONS
+        )
     )
     assert [gene.gene_id for gene in footprint.genes] == genes if genes else footprint is None
 
@@ -80,7 +82,9 @@ def test_insertion_is_folded_into_its_largest(site: GeneSite) -> None:
     reference[2048], reference[3000] = 0.5, 1
     alternate = np.zeros((4096, 1), np.float32)
     alternate[2049], alternate[3003] = 0.75, 1
-    insertion = GeneSite(allele=allele(12_048, "A", "ACGT"), window=WINDOW, annotation=site.annotation)
+    insertion = GeneSite(
+        allele=allele(12_048, "A", "ACGT"), window=WINDOW, annotation=site.annotation, resolutions=RESOLUTIONS
+    )
     matrix = run(SPLICE_SITES, insertion, reference, alternate)
     np.testing.assert_array_equal(matrix.values, [[0.25], [0.25]])
 
@@ -90,11 +94,15 @@ def test_deleted_bases_count_as_zero(site: GeneSite) -> None:
     reference[2050], reference[3000] = 0.5, 1
     alternate = np.zeros((4096, 1), np.float32)
     alternate[2997] = 1
-    deletion = GeneSite(allele=allele(12_048, "ACGT", "A"), window=WINDOW, annotation=site.annotation)
+    deletion = GeneSite(
+        allele=allele(12_048, "ACGT", "A"), window=WINDOW, annotation=site.annotation, resolutions=RESOLUTIONS
+    )
     matrix = run(SPLICE_SITES, deletion, reference, alternate)
     np.testing.assert_array_equal(matrix.values, [[0.5], [0.5]])
 
 
 def test_shapes_do_not_depend_on_the_allele(site: GeneSite) -> None:
-    other = GeneSite(allele=allele(12_470, "AC", "A"), window=WINDOW, annotation=site.annotation)
+    other = GeneSite(
+        allele=allele(12_470, "AC", "A"), window=WINDOW, annotation=site.annotation, resolutions=RESOLUTIONS
+    )
     assert shapes(SPLICE_SITES.footprint(site)) == shapes(SPLICE_SITES.footprint(other))
