@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from tests.builders import WINDOW_BP, TinyGenome, build_checkpoint, build_genome
+from tests.builtin_scorers import names_in_all
 from tests.scorers.cases import RESOLUTIONS
 from vepscore.engine.dense import DenseEngine
 from vepscore.engine.preparer import AllelePreparer
-from vepscore.engine.scorer_plugins import list_scorers, load_scorers
+from vepscore.engine.scorer_plugins import load_scorers
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
 from vepscore.genome.indel_anchor import IndelAnchor
@@ -72,6 +73,5 @@ def paired_checkpoint(checkpoint: Checkpoint) -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def engine(checkpoint: Checkpoint) -> DenseEngine:
-    """Return an engine with all built-in scorers, shared by the tests because compiling it takes seconds."""
-    names = [entry.name for entry in list_scorers() if entry.is_builtin]
-    return DenseEngine(checkpoint, load_scorers(names))
+    """Return an engine with all scorers of `-s all`, shared by the tests because compiling it takes seconds."""
+    return DenseEngine(checkpoint, load_scorers(sorted(names_in_all())))

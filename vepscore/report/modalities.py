@@ -94,6 +94,12 @@ SCORER_WORDS = {
         for statistic, words in _ACTIVITY_WORDS.items()
         for output in _ACTIVITY_OUTPUTS
     },
+    "SED": "coverage of the gene's exons, difference",
+    "LOG_SED": "coverage of the gene's exons, log2 fold change",
+    "SED_D1": "differences of coverage in the gene's exons, sum of their sizes",
+    "SED_LOG_D1": "log2 fold changes of coverage in the gene's exons, sum of their sizes",
+    "SED_D2": "differences of coverage in the gene's exons, L2 norm",
+    "SED_LOG_D2": "log2 fold changes of coverage in the gene's exons, L2 norm",
 }
 ACTIVE_SUFFIX = "_ACTIVE"
 ACTIVE_WORDS = "signal of the allele with the higher signal: activity of the region, not a change"
