@@ -13,7 +13,6 @@ import pytest
 from tests.builders import CONTIGS, WINDOW_BP, TinyGenome, build_genome, vcf_row, write_vcf
 from tests.engine.jobs import output_files, path_of, paths_of, renamed, tiny_job
 from tests.io.samples import read_all
-from vepscore.engine.device import count_threads
 from vepscore.engine.job import Job, check_outputs
 from vepscore.engine.run_job import JobReport, run_job
 from vepscore.engine.scored_records import RunCounts
@@ -22,6 +21,7 @@ from vepscore.genome.alleles import Status
 from vepscore.io.merging import merge
 from vepscore.io.output_file import OutputFile
 from vepscore.options.option_types import MismatchPolicy, Shard
+from vepscore.threads import count_threads
 
 ROWS = (
     vcf_row("chr1", 16_000, 1, "~", "<DEL>"),

@@ -8,7 +8,7 @@ import jax
 
 from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.device import count_threads, default_precision, find_devices
+from vepscore.engine.device import default_precision, find_devices
 from vepscore.engine.job import Job, check_windows
 from vepscore.engine.parallel import create_sparse_engine
 from vepscore.engine.preparer import AllelePreparer
@@ -37,6 +37,7 @@ from vepscore.model.registry import OFFICIAL_FAMILY, is_official, resolve_checkp
 from vepscore.options import ModelOptions
 from vepscore.options.option_types import EngineKind, MismatchPolicy, Parallelism, Rotary
 from vepscore.outputs import PAIR_BIN_BP, Output, Tracks
+from vepscore.threads import count_threads
 
 log = logging.getLogger(__name__)
 

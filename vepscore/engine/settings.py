@@ -25,9 +25,9 @@ from pathlib import Path
 
 import jax
 
-from vepscore.engine.device import THREADS_VARIABLE, granted_threads
 from vepscore.genome.cache import cache_dir
 from vepscore.paths import utf8_path
+from vepscore.threads import THREADS_VARIABLE, granted_threads
 
 log = logging.getLogger(__name__)
 

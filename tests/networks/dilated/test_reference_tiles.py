@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,7 +12,7 @@ from flax import nnx
 
 from tests.networks.dilated.small import MARGIN_BP, SPLICEAI, encode, random_codes, randomize
 from vepscore.genome.windows import reverse_complement
-from vepscore.networks.dilated import reference_tiles
+from vepscore.networks.dilated.reference_tiles import ReferenceTiles
 from vepscore.networks.dilated.splice_networks import DilatedNetwork, SpliceAI
 from vepscore.networks.dilated.strand_predictor import StrandPredictor, Stretch
 
@@ -120,22 +120,21 @@ def test_values_do_not_depend_on_what_was_scored_before(
 
 
 def test_nothing_is_computed_twice(predictor: StrandPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    predictor.predict(stretch_of(Case(4000)))
     computed: list[int] = []
-    fill = reference_tiles._fill
+    claim = ReferenceTiles._claim
 
-    def count(*args: object) -> object:
-        computed.append(int(np.asarray(args[-1]).sum()))
-        return fill(*args)
+    def count(*args: Any) -> Any:
+        tiles, counts = claim(*args)
+        computed.append(int(counts.sum()))
+        return tiles, counts
 
-    monkeypatch.setattr(reference_tiles, "_fill", count)
-    predictor.predict(stretch_of(Case(4000, 1, (0,))))
-    assert not computed
-    predictor.predict(stretch_of(Case(4030)))
-    beside = sum(computed)
-    computed.clear()
-    predictor.predict(stretch_of(Case(200)))
-    assert 0 < beside < sum(computed)
+    monkeypatch.setattr(ReferenceTiles, "_claim", count)
+    for case in (Case(4000), Case(4000, 1, (0,)), Case(4030), Case(200)):
+        predictor.predict(stretch_of(case))
+    new, same_place, beside, elsewhere = computed
+    assert same_place == 0
+    assert 0 < beside < new
+    assert elsewhere > beside
 
 
 def test_nothing_is_compiled_for_another_allele(

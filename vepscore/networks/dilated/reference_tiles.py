@@ -15,8 +15,9 @@ Axes in shapes: `rows` of a ring, `tile` positions of a row.
 """
 
 import functools
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +58,7 @@ class Range(NamedTuple):
 
 
 class Replacement(NamedTuple):
-    """An alternate allele: bases in the place of some of the reference's. Fields are numbers, or scalars in JAX."""
+    """An alternate allele: bases in the place of some of the reference's. Numbers may be scalars of JAX."""
 
     start: Any  # position of the first replaced base
     reference_bp: Any
@@ -76,21 +77,18 @@ class ReferenceTiles:
     Args:
         trunk: of the ensemble.
         weights: of each of its networks.
+        threads: in which networks run side by side; faster than one network after the other, each in all threads.
         predicted_bp: the most positions of the reference that one allele needs predictions of.
     """
 
-    def __init__(self, trunk: DilatedTrunk, weights: Sequence[Weights], predicted_bp: int) -> None:
-        self._config, self._weights = trunk.config, weights
-        self._bases = _new_ring(predicted_bp + 2 * self._config.margin_bp, (), np.uint8)
-        self._rings = [
-            tuple(
-                jnp.asarray(
-                    _new_ring(predicted_bp + 2 * layer.after_bp, (self._config.channels,), np.float32)
-                )
-                for layer in self._config.layers
-            )
-            for _ in weights
-        ]
+    def __init__(
+        self, trunk: DilatedTrunk, weights: Sequence[Weights], threads: Executor, predicted_bp: int
+    ) -> None:
+        self._config, self._weights, self._threads = trunk.config, weights, threads
+        channels, dtype = self._config.channels, trunk.stem.kernel.dtype
+        rows = [_ring_rows(predicted_bp + 2 * layer.after_bp) for layer in self._config.layers]
+        self._rings = [tuple(jnp.zeros((count, TILE_BP, channels), dtype) for count in rows) for _ in weights]
+        self._bases = np.zeros((_ring_rows(predicted_bp + 2 * self._config.margin_bp), TILE_BP), np.uint8)
         self._forget()
 
     def has(self, codes: UInt8[np.ndarray, " bases"], first: int) -> bool:
@@ -110,8 +108,6 @@ class ReferenceTiles:
     ) -> tuple[Float[Array, "networks size channels"], Float[Array, "networks size channels"]]:
         """Embed the reference and an alternate allele, at as many positions of each.
 
-        Compiled once for each size and number of bases in `allele`.
-
         Args:
             codes: the reference, with the margins of all positions that are read.
             first: position of its first base.
@@ -124,20 +120,23 @@ class ReferenceTiles:
         needed = needed.joined(Range(reference_first, reference_first + size))
         self._learn(codes, first, needed.widened(self._config.margin_bp))
         tiles, counts = self._claim(needed)
-        start, reference_bp, alternate_bp = map(np.int32, allele[:3])
-        allele = Replacement(start, reference_bp, alternate_bp, allele.bases)
-        firsts = np.int32(reference_first), np.int32(alternate_first)
-        embedded = []
-        for number, weights in enumerate(self._weights):
+        bases, alternate = self._bases, allele.bases
+        places = np.array([reference_first, alternate_first, *allele[:3]], np.int32)
+        first_network = self._weights[0], self._rings[0], bases
+        # Compiled here, because other threads do not have the settings of JAX that hold in this one.
+        fill = _compiled(_fill, (self._config,), *first_network, tiles, counts)
+        embed = _compiled(_embed, (self._config, size), *first_network, places, alternate)
+
+        def run(number: int) -> tuple[Array, Array]:
+            weights = self._weights[number]
             if counts.any():
-                self._rings[number] = _fill(
-                    self._config, weights, self._rings[number], self._bases, tiles, counts
-                )
-            embedded.append(
-                _embed(self._config, weights, self._rings[number], self._bases, *firsts, size, allele)
-            )
-        reference, alternate = zip(*embedded, strict=True)
-        return jnp.stack(reference), jnp.stack(alternate)
+                self._rings[number] = fill(weights, self._rings[number], bases, tiles, counts)
+            embedded: tuple[Array, Array] = embed(weights, self._rings[number], bases, places, alternate)
+            return jax.block_until_ready(embedded)
+
+        both = zip(*self._threads.map(run, range(len(self._weights))), strict=True)
+        of_reference, of_alternate = map(jnp.stack, both)
+        return of_reference, of_alternate
 
     def _forget(self) -> None:
         self._known_bases = Range(0, 0)
@@ -147,9 +146,7 @@ class ReferenceTiles:
         """Take over the bases that are needed, and forget all that is known if it is of another sequence."""
         if not self.has(codes, first):
             self._forget()
-        bases = self._bases.copy()  # the old ones may still be read by calls that were not waited for
-        bases.reshape(-1)[needed.positions % bases.size] = codes[needed.positions - first]
-        self._bases = bases
+        self._bases.reshape(-1)[needed.positions % self._bases.size] = codes[needed.positions - first]
         self._known_bases = _kept(self._known_bases, needed).joined(needed)
 
     def _claim(self, needed: Range) -> tuple[Int32[np.ndarray, "layers most"], Int32[np.ndarray, " layers"]]:
@@ -167,9 +164,9 @@ class ReferenceTiles:
         return tiles, counts
 
 
-def _new_ring(positions: int, shape: tuple[int, ...], dtype: Any) -> Shaped[np.ndarray, "rows tile ..."]:
-    """Return a ring for so many positions, a tile more at either end, and those of a tile that begins before them."""
-    return np.zeros((-(-positions // TILE_BP) + 3, TILE_BP, *shape), dtype)
+def _ring_rows(positions: int) -> int:
+    """Return the rows of a ring for so many positions, with a tile more on either side, which may begin before them."""
+    return -(-positions // TILE_BP) + 3
 
 
 def _kept(known: Range, needed: Range) -> Range:
@@ -177,7 +174,20 @@ def _kept(known: Range, needed: Range) -> Range:
     return known.common(needed.widened(TILE_BP))
 
 
-@functools.partial(jax.jit, static_argnames="config", donate_argnames="rings")
+_COMPILED: dict[Any, Any] = {}
+
+
+def _compiled(function: Any, static: tuple[Any, ...], *args: Any) -> Callable[..., Any]:
+    """Return a jitted function, compiled for arguments of these shapes, to be called without the static ones."""
+    leaves = jax.tree.leaves(args)
+    devices = {device for leaf in leaves if isinstance(leaf, jax.Array) for device in leaf.devices()}
+    key = function, static, frozenset(devices), tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    if key not in _COMPILED:
+        _COMPILED[key] = function.lower(*static, *args).compile()
+    return cast(Callable[..., Any], _COMPILED[key])
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnames="rings")
 def _fill(
     config: DilatedConfig,
     weights: Weights,
@@ -208,18 +218,19 @@ def _fill(
     return tuple(filled)
 
 
-@functools.partial(jax.jit, static_argnames=("config", "size"))
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _embed(
     config: DilatedConfig,
+    size: int,
     weights: Weights,
     rings: tuple[Float[Array, "_ tile channels"], ...],
     bases: UInt8[Array, "_ tile"],
-    reference_first: Int[Array, ""],
-    alternate_first: Int[Array, ""],
-    size: int,
-    allele: Replacement,
+    places: Int32[Array, "5"],
+    alternate_bases: UInt8[Array, " most"],
 ) -> tuple[Float[Array, "size channels"], Float[Array, "size channels"]]:
     """Return the embeddings of the reference, whose tiles are there, and of the alternate."""
+    reference_first, alternate_first, start, reference_bp, alternate_bp = places
+    allele = Replacement(start, reference_bp, alternate_bp, alternate_bases)
     last = [index for index, layer in enumerate(config.layers) if layer.ends_group]
     dna = one_hot(_read(bases, reference_first, size), rings[0].dtype)
     reference = [stem(weights, dna), *(_read(rings[index], reference_first, size) for index in last)]

@@ -1,6 +1,7 @@
 """Predictions of one strand of a stretch of the genome, for both alleles."""
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ from jaxtyping import Array, Float, Float32, UInt8
 from vepscore.genome.windows import reverse_complement
 from vepscore.networks.dilated.reference_tiles import ReferenceTiles, Replacement
 from vepscore.outputs import Output
+from vepscore.threads import granted_threads
 
 _LEAST_PREDICTED_BP = 256
 _KEPT_STRETCHES = 3  # of both strands, and of genes that overlap
@@ -43,6 +45,7 @@ class StrandPredictor:
         self._classify = jax.jit(functools.partial(_classify, graph))
         self._trunk, self._weights = network.trunk, network.trunk.weights()
         self._margin_bp = network.margin_bp
+        self._threads = ThreadPoolExecutor(granted_threads(), thread_name_prefix="network")
         self._kept: list[tuple[tuple[str, int], ReferenceTiles]] = []  # the last used one is the last
 
     def predict(self, stretch: Stretch) -> tuple[Values, Values]:
@@ -81,7 +84,7 @@ class StrandPredictor:
         elif found is not None:
             self._kept.remove(found)
         if found is None:
-            found = key, ReferenceTiles(self._trunk, self._weights, key[1])
+            found = key, ReferenceTiles(self._trunk, self._weights, self._threads, key[1])
         self._kept.append(found)
         return found[1]
 
