@@ -16,7 +16,7 @@ HEAVY = (
 
 # What each part may import beside the vocabulary: cli → api → engine → {io, model} → {contract, options} → genome, and
 # report and evaluate stand on io alone. An import the other way would make two parts one.
-VOCABULARY = {"errors", "outputs", "paths", "plugins", "schema", "versions"}
+VOCABULARY = {"errors", "outputs", "paths", "plugins", "schema", "threads", "versions"}
 MAY_IMPORT = {
     "genome": set(),
     "contract": {"genome"},
