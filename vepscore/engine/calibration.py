@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from vepscore.engine.device import default_precision, find_devices
-from vepscore.engine.job import Job, resolve_defaults
+from vepscore.engine.device import find_devices
+from vepscore.engine.job import Job, resolve_defaults, resolve_precision
 from vepscore.engine.run_job import JobReport, Observe, run_job
 from vepscore.io.atomic import check_folder, created_folder
 from vepscore.io.quantile_writer import QuantilesFile
 from vepscore.io.quantiles import quantiles_name
 from vepscore.options import ALL_SCORERS
-from vepscore.options.option_types import Precision
 
 
 def calibrate(job: Job, folder: Path, observe: Observe) -> tuple[Path, JobReport]:
@@ -29,7 +28,7 @@ def calibrate(job: Job, folder: Path, observe: Observe) -> tuple[Path, JobReport
     check_folder(folder)
     job = resolve_defaults(job)
     device = find_devices(job.compute.device)[0].platform
-    precision = job.model.precision or Precision(default_precision(device))
+    precision = resolve_precision(job, device)
     path = folder / quantiles_name(job.model.organism, job.window_bp, precision)
     job = job.changed(
         outputs=(QuantilesFile(str(path)),),

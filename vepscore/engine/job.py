@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any, Self
 
+from vepscore.engine.device import default_precision
 from vepscore.errors import CheckpointError, UsageError
 from vepscore.io.journal import journal_path
 from vepscore.io.output_file import OutputFile
@@ -23,6 +24,7 @@ from vepscore.options import (
     WindowOptions,
 )
 from vepscore.options.option_spec import OptionGroup
+from vepscore.options.option_types import Precision
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +95,13 @@ def resolve_defaults(job: Job) -> Job:
         window = defaults.window_bp
         log.info("window of %s bp, the default of %s", f"{window:,}", defaults.checkpoint)
     return job.changed(alleles=job.alleles.resolved(), window=window)
+
+
+def resolve_precision(job: Job, platform: str) -> Precision:
+    """Return the precision of a run: what the job names, what the network is run in, or that of the device."""
+    if job.model.precision is not None:
+        return job.model.precision
+    return Precision(read_defaults(job.model.checkpoint).precision or default_precision(platform))
 
 
 def check_windows(job: Job, defaults: Defaults) -> None:

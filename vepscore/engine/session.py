@@ -8,8 +8,8 @@ import jax
 
 from vepscore.contract import Scorer
 from vepscore.engine.dense import DenseEngine
-from vepscore.engine.device import default_precision, find_devices
-from vepscore.engine.job import Job, check_windows
+from vepscore.engine.device import find_devices
+from vepscore.engine.job import Job, check_windows, resolve_precision
 from vepscore.engine.parallel import create_sparse_engine
 from vepscore.engine.preparer import AllelePreparer
 from vepscore.engine.provenance import describe_run
@@ -163,7 +163,7 @@ def open_session(
     devices = find_devices(job.compute.device)
     rules = DeltaRules(distance_bp=job.scoring.spliceai_distance, masked=job.scoring.spliceai_mask == 1)
     device = devices[0]
-    precision = str(job.model.precision or default_precision(device.platform))
+    precision = str(resolve_precision(job, device.platform))
     with fixed_settings(precision, device):
         if scorers is None:
             choice = choose_scorers(job.scoring.scorers, read_defaults(job.model.checkpoint).scorers)

@@ -56,6 +56,11 @@ class Defaults:
         return find_family(self.family).context(self.architecture)
 
     @property
+    def precision(self) -> str | None:
+        """The precision of the network; None for the fast one of the device."""
+        return find_family(self.family).precision
+
+    @property
     def as_written(self) -> bool:
         """Whether alleles are scored as the record has them, without normalizing them."""
         return find_family(self.family).as_written(self.architecture)

@@ -66,10 +66,12 @@ class Family(abc.ABC, Generic[ArchitectureT]):
     Attributes:
         name: as its entry point has it.
         architecture: the dataclass of its networks' sizes.
+        precision: of its networks, where the user names none; None for the fast one of the device.
     """
 
     name: str
     architecture: type[ArchitectureT]
+    precision: str | None = None
 
     @abc.abstractmethod
     def create(self, architecture: ArchitectureT, rngs: nnx.Rngs) -> Network:

@@ -82,7 +82,8 @@ class ModelOptions(OptionGroup):
     )
     precision: Precision | None = option(
         None,
-        "Data type of the network's parameters. Default: bfloat16 on GPU and TPU, float32 on CPU.",
+        "Data type of the network's parameters. Default: bfloat16 on GPU and TPU, float32 on CPU and for networks that "
+        "are published with a program of their own.",
         recorded_as="precision",
     )
     rotary: Rotary = option(

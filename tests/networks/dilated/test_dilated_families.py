@@ -11,7 +11,7 @@ from tests.builders import TinyGenome, build_genome, write_vcf
 from tests.engine.alleles import ROWS, UNCHANGED
 from tests.engine.jobs import tiny_job
 from tests.networks.dilated.small import BLOCKS, SPLICEAI, randomize
-from vepscore.engine.job import Job
+from vepscore.engine.job import Job, resolve_precision
 from vepscore.engine.run_job import run_job
 from vepscore.errors import UsageError
 from vepscore.io.records import open_records
@@ -19,7 +19,7 @@ from vepscore.model.checkpoint import CheckpointConfig, save_checkpoint
 from vepscore.networks.dilated import dilated_families as families
 from vepscore.networks.dilated.dilated_config import PangolinConfig
 from vepscore.networks.dilated.published import pangolin_tracks, spliceai_tracks
-from vepscore.options.option_types import EngineKind
+from vepscore.options.option_types import EngineKind, Precision
 
 WINDOW_BP = 4_096
 PANGOLIN = PangolinConfig(**BLOCKS, replicates=1)
@@ -111,6 +111,13 @@ def test_distance_and_mask_change_what_is_scored(job: Job) -> None:
 def test_distance_that_does_not_fit_into_the_window_is_an_error(job: Job) -> None:
     with pytest.raises(UsageError, match="--spliceai-distance 5000"):
         run_job(job.changed(spliceai_distance=5_000))
+
+
+def test_networks_are_run_in_float32_on_every_device(job: Job) -> None:
+    """Other networks are run in bfloat16 on GPUs, too rough for two decimals."""
+    assert resolve_precision(job, "gpu") == "float32"
+    assert resolve_precision(job.changed(precision=Precision.BFLOAT16), "gpu") == "bfloat16"
+    assert resolve_precision(job.changed(checkpoint=None), "gpu") == "bfloat16"
 
 
 @pytest.mark.parametrize("name", [pytest.param("spliceai", marks=pytest.mark.slow), "pangolin"])

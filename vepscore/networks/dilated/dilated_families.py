@@ -23,6 +23,7 @@ ConfigT = TypeVar("ConfigT", bound=DilatedConfig)
 class DilatedFamily(Family[ConfigT]):
     """What both families have in common."""
 
+    precision = "float32"  # as the published programs compute, which print two decimals
     default_scorers: tuple[str, ...]
     read: Callable[[Path], ImportedNetwork]
 
