@@ -27,19 +27,20 @@ def measure_memory(inputs: Inputs, kinds: Sequence[str]) -> Iterator[Row]:
         for where, in_gene in KINDS.items():
             records, _ = places.isolated(1, in_gene=in_gene)
             with _vcf(records) as path:
-                yield {"engine": kind, "variant": where, "window bp": inputs.window_bp} | _peak(
-                    inputs, kind, path
-                )
+                row = {"engine": kind, "variant": where, "window bp": inputs.window_bp}
+                yield row | run_measured(_command(inputs, path, "--engine", kind))
 
 
-def _peak(inputs: Inputs, kind: str, vcf: Path) -> Row:
+def run_measured(command: Sequence[str]) -> Row:
+    """Run a command, and return its peak resident size, its time by the clock and of the CPUs, and its exit status."""
     started = time.perf_counter()
-    process = subprocess.Popen(_command(inputs, vcf, "--engine", kind), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return {
         "peak GB": usage.ru_maxrss * 1024 / 1e9,
         "seconds": time.perf_counter() - started,
+        "CPU s": usage.ru_utime + usage.ru_stime,
         "exit status": process.returncode,
     }
 
