@@ -115,9 +115,9 @@ def test_distance_that_does_not_fit_into_the_window_is_an_error(job: Job) -> Non
 
 def test_networks_are_run_in_float32_on_every_device(job: Job) -> None:
     """Other networks are run in bfloat16 on GPUs, too rough for two decimals."""
-    assert resolve_precision(job, "gpu") == "float32"
+    assert resolve_precision(job.changed(precision=None), "gpu") == "float32"
     assert resolve_precision(job.changed(precision=Precision.BFLOAT16), "gpu") == "bfloat16"
-    assert resolve_precision(job.changed(checkpoint=None), "gpu") == "bfloat16"
+    assert resolve_precision(job.changed(precision=None, checkpoint=None), "gpu") == "bfloat16"
 
 
 @pytest.mark.parametrize("name", [pytest.param("spliceai", marks=pytest.mark.slow), "pangolin"])
