@@ -14,9 +14,10 @@ from vepscore.networks.state_dict_family import ImportedNetwork
 from vepscore.networks.targets import Targets
 from vepscore.outputs import Output
 
-# What the `config.json` beside the weights of the small network says.
-SMALL_SETTINGS = {"window_bins": 12, "target_length": 8, "gamma_scale": "features"}
-# The columns of the heads of the small networks.
+# What the `config.json` beside the weights says.
+TINY_SETTINGS = {"window_bins": 12, "target_length": 8}
+SMALL_SETTINGS = {"target_length": 1472}
+# The columns of the heads of both networks.
 DESCRIPTIONS = {
     "human": ["DNASE:K562", "CAGE:brain, adult", "CHIP:CTCF:K562", "DNASE:liver", "CHIP:H3K4me3:K562"],
     "mouse": ["CAGE:spleen, adult", "CAGE:heart", "ATAC:C57BL/6 liver"],
@@ -64,17 +65,17 @@ def make_state(
     return {name: parameter(name, shape) for name, shape in shapes.items()}
 
 
-def small_state() -> dict[str, np.ndarray]:
-    """Return the state dict of the case "small"."""
+def tiny_state() -> dict[str, np.ndarray]:
+    """Return the state dict of a network with bins of 16 bp, whose window may have any number of them."""
     return make_state(
         stem=24, tower=[24, 32, 48], layers=2, heads=2, key=6, features=24, columns={"human": 5, "mouse": 3}
     )
 
 
-def tf_gamma_state() -> dict[str, np.ndarray]:
-    """Return the state dict of the case "tf_gamma"."""
+def small_state() -> dict[str, np.ndarray]:
+    """Return the state dict of the case "small" of `enformer_reference`."""
     return make_state(
-        stem=96, tower=[96, 192], layers=1, heads=1, key=8, features=192, columns={"human": 5, "mouse": 3}
+        stem=192, tower=[192, 384], layers=2, heads=2, key=8, features=192, columns={"human": 5, "mouse": 3}
     )
 
 

@@ -7,10 +7,9 @@ import pytest
 
 from tests.networks.enformer.enformer_cases import (
     DESCRIPTIONS,
-    SMALL_SETTINGS,
+    TINY_SETTINGS,
     make_targets,
-    small_state,
-    tf_gamma_state,
+    tiny_state,
 )
 from vepscore.errors import CheckpointError
 from vepscore.networks.enformer.config import EnformerConfig
@@ -22,7 +21,7 @@ State = dict[str, np.ndarray]
 
 
 def convert(state: State, folder: Path, **settings: object) -> ImportedNetwork:
-    return FAMILY.convert(state, make_targets(folder), settings=SMALL_SETTINGS | settings)
+    return FAMILY.convert(state, make_targets(folder), settings=TINY_SETTINGS | settings)
 
 
 def refusal(state: State, folder: Path, **settings: object) -> str:
@@ -32,7 +31,7 @@ def refusal(state: State, folder: Path, **settings: object) -> str:
 
 
 def test_sizes_are_those_of_the_arrays(tmp_path: Path) -> None:
-    assert convert(small_state(), tmp_path).architecture == EnformerConfig(
+    assert convert(tiny_state(), tmp_path).architecture == EnformerConfig(
         stem_channels=24,
         tower_channels=(24, 32, 48),
         transformer_layers=2,
@@ -40,7 +39,6 @@ def test_sizes_are_those_of_the_arrays(tmp_path: Path) -> None:
         key_channels=6,
         value_channels=24,
         position_features=24,
-        gamma_scale="features",
         window_bins=12,
         crop_bins=2,
         organisms=2,
@@ -54,17 +52,15 @@ def test_sizes_are_those_of_the_arrays(tmp_path: Path) -> None:
     )
 
 
-def test_window_and_features_are_the_published_ones_by_default(tmp_path: Path) -> None:
-    found = FAMILY.convert(tf_gamma_state(), make_targets(tmp_path)).architecture
-    published = EnformerConfig()
+def test_window_is_the_published_one_by_default(tmp_path: Path) -> None:
+    found, published = FAMILY.convert(tiny_state(), make_targets(tmp_path)).architecture, EnformerConfig()
     assert (found.window_bins, found.crop_bins) == (published.window_bins, published.crop_bins) == (1536, 320)
-    assert found.gamma_scale == published.gamma_scale == "distances"
     context = FAMILY.context(published)
     assert (context.most_bp, context.margin_bp, context.step_bp) == (196_608, 40_960, 128)
 
 
 def test_columns_of_heads_go_to_their_outputs(tmp_path: Path) -> None:
-    state = small_state()
+    state = tiny_state()
     imported = convert(state, tmp_path)
     human, mouse = (state[f"_heads.{organism}.0.weight"] for organism in ("human", "mouse"))
     np.testing.assert_array_equal(imported.arrays["heads.DNASE.weight"][0], human[[0, 3]].T)
@@ -76,14 +72,14 @@ def test_columns_of_heads_go_to_their_outputs(tmp_path: Path) -> None:
 
 def test_one_organism(tmp_path: Path) -> None:
     targets = make_targets(tmp_path, {"mouse": DESCRIPTIONS["mouse"]})
-    imported = FAMILY.convert(small_state(), targets, settings=SMALL_SETTINGS)
+    imported = FAMILY.convert(tiny_state(), targets, settings=TINY_SETTINGS)
     assert imported.architecture.organisms == 1
     assert [*imported.tracks] == ["mouse"]
     assert imported.arrays["heads.ATAC.weight"].shape == (1, 96, 1)
 
 
 def test_names_of_the_trunk_are_accepted(tmp_path: Path) -> None:
-    state = small_state()
+    state = tiny_state()
     expected = convert(state, tmp_path).arrays
     places = {"stem": 1, "conv_tower": 2, "transformer": 4, "final_pointwise": 6}
     renamed = {}
@@ -98,7 +94,7 @@ def test_names_of_the_trunk_are_accepted(tmp_path: Path) -> None:
 
 
 def test_state_dicts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    state = small_state()
+    state = tiny_state()
     bias = {"transformer.1.1.fn.1.bias": np.zeros(95, np.float32)}
     message = "misshapen: transformer.1.expand.bias, found (95,), expected (96,)"
     assert message in refusal(state | bias, tmp_path)
@@ -113,8 +109,7 @@ def test_state_dicts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ({"window_bins": "many"}, 'window_bins: found "many", expected a whole number'),
         ({"target_length": 13}, "crop_bins: found -1, expected a whole number"),
         ({"target_length": None}, "target_length: found null, expected a whole number"),
-        ({"gamma_scale": "bins"}, 'gamma_scale: found "bins"'),
     ],
 )
 def test_invalid_settings_are_refused(settings: dict[str, object], message: str, tmp_path: Path) -> None:
-    assert message in refusal(small_state(), tmp_path, **settings)
+    assert message in refusal(tiny_state(), tmp_path, **settings)

@@ -4,7 +4,7 @@ Source: google-deepmind/deepmind-research, `enformer/enformer.py:Enformer`.
 """
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -20,10 +20,6 @@ ENFORMER_HEADS: dict[Output, int] = {
     Output.CHIP_HISTONE: 2001,
     Output.CAGE: 638,
 }
-
-# Which maximum is 1 in the gamma features of a distance: that of a feature over all distances, as in the original
-# code and its weights, or that of a distance over all features, as in enformer-pytorch by default.
-GammaScale = Literal["distances", "features"]
 
 POSITION_KINDS = 6  # exponential, central mask and gamma, each with and without the sign of the distance
 
@@ -50,7 +46,6 @@ class EnformerConfig:
     key_channels: _Size = 64  # per head
     value_channels: _Size = 192  # per head
     position_features: _PositionFeatures = 192
-    gamma_scale: GammaScale = "distances"
     window_bins: _Bins = 1536  # bins of the largest window, which sets the scale of the position features
     crop_bins: _Crop = 320  # bins at each end of a window for which nothing is predicted
     organisms: _Size = 2  # rows of every organism-specific parameter

@@ -20,7 +20,7 @@ import numpy as np
 from flax import nnx
 
 from vepscore.model.family import Context
-from vepscore.networks.enformer.config import EnformerConfig, GammaScale
+from vepscore.networks.enformer.config import EnformerConfig
 from vepscore.networks.enformer.network import Enformer
 from vepscore.networks.state_dict import StateDict
 from vepscore.networks.state_dict_family import StateDictFamily
@@ -49,15 +49,12 @@ _TRUNK = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Settings:
-    """Fields that are read of the `config.json` beside the weights, with the values of the published network.
-
-    Of these, enformer-pytorch writes `target_length`. Its `use_tf_gamma` is not read, because it is false in copies of
-    DeepMind's weights too: add `"gamma_scale": "features"` for weights that were trained with enformer-pytorch.
-    """
+    """Fields that are read of the `config.json` beside the weights, with the values of the published network."""
 
     window_bins: Annotated[int, Whole(2, 1 << 13)] = 1536
-    target_length: Annotated[int, Whole(1, 1 << 13)] = 896  # bins that are predicted
-    gamma_scale: GammaScale = "distances"
+    target_length: Annotated[int, Whole(1, 1 << 13)] = (
+        896  # bins that are predicted, as enformer-pytorch names it
+    )
 
 
 _SETTINGS = [field.name for field in dataclasses.fields(_Settings)]
@@ -114,7 +111,6 @@ class EnformerFamily(StateDictFamily[EnformerConfig]):
                 source.shape(f"conv_tower.{block}.0.2.weight", 3)[0]
                 for block in range(source.count("conv_tower"))
             ],
-            "gamma_scale": known.gamma_scale,
             "window_bins": known.window_bins,
             "crop_bins": (known.window_bins - known.target_length) // 2,
         }
