@@ -32,6 +32,7 @@ from vepscore.networks.state_dict import StateDict
 from vepscore.networks.state_dict_family import StateDictFamily
 from vepscore.networks.state_layers import (
     Arrays,
+    infer_transformer_sizes,
     read_batch_norm,
     read_convolution,
     read_transformer_layer,
@@ -42,7 +43,6 @@ from vepscore.outputs import Output
 from vepscore.schema import Whole, field_error, parse
 
 _TOWER = ("res_tower.0", "res_tower.2", "res_tower.4", "res_tower.6", "res_tower.8", "unet1.1")
-_ATTENTION = "transformer.0.0.fn.1"
 _BATCH_NORM_EPSILON = 1e-3
 _BINS = BorzoiConfig().window_bp // BIN_BP
 _PUBLISHED_CROP = (
@@ -96,16 +96,9 @@ class BorzoiFamily(StateDictFamily[BorzoiConfig]):
 
     def infer_sizes(self, source: StateDict, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return the sizes that the shapes give, and the bins that are not predicted, which are a setting."""
-        _, heads, _, key_channels = source.shape(f"{_ATTENTION}.rel_content_bias", 4)
-        values = source.shape(f"{_ATTENTION}.to_v.weight", 2)[0]
-        return {
+        return infer_transformer_sizes(source) | {
             "stem_channels": source.shape("conv_dna.conv_layer.weight", 3)[0],
             "tower_channels": [source.shape(f"{name}.conv_layer.weight", 3)[0] for name in _TOWER],
-            "transformer_layers": source.count("transformer"),
-            "attention_heads": heads,
-            "key_channels": key_channels,
-            "value_channels": values // max(heads, 1),
-            "position_features": source.shape(f"{_ATTENTION}.to_rel_k.weight", 2)[1],
             "embedding_channels": source.shape("final_joined_convs.0.conv_layer.weight", 3)[0],
             "crop_bins": _find_crop(settings),
         }
