@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from tests.networks.torch_files import torch_file
 from vepscore.errors import CheckpointError
-from vepscore.networks.state_dict import StateDict, StateFile
+from vepscore.networks.state_dict import StateDict, open_state
 from vepscore.networks.state_layers import read_batch_norm, read_convolution, read_linear, within
 
 STATE = {
@@ -18,35 +19,40 @@ STATE = {
 }
 
 
-def open_state(state: dict[str, np.ndarray]) -> StateDict:
+def state_dict(state: dict[str, np.ndarray]) -> StateDict:
     return StateDict(state, where="x.safetensors", hint="pass the published file")
 
 
-def test_file_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "x.safetensors"
-    safetensors.numpy.save_file(STATE, path)
-    found = StateFile(path, hint="")
-    assert found.keys() == STATE.keys()
-    for name, array in STATE.items():
-        np.testing.assert_array_equal(found[name], array)
+@pytest.mark.parametrize("name", ["x.safetensors", "x.bin"])
+def test_file_is_read(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    arrays = {name: np.asarray(array, np.float32) for name, array in STATE.items()}
+    path.write_bytes(torch_file(arrays) if name == "x.bin" else safetensors.numpy.save(arrays))
+    found = open_state(path, hint="")
+    assert found.keys() == arrays.keys()
+    for key, array in arrays.items():
+        np.testing.assert_array_equal(found[key], array)
 
 
 def test_files_of_other_kinds_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no arrays")
     with pytest.raises(CheckpointError, match="text: not a whole safetensors file"):
-        StateFile(tmp_path / "text", hint="")
-    with pytest.raises(CheckpointError, match="absent: missing"):
-        StateFile(tmp_path / "absent", hint="")
+        open_state(tmp_path / "text", hint="")
+    (tmp_path / "cut").write_bytes(torch_file({"weight": np.ones(3, np.float32)})[:100])
+    with pytest.raises(CheckpointError, match="cut: not a whole PyTorch file"):
+        open_state(tmp_path / "cut", hint="")
+    with pytest.raises(CheckpointError, match="absent: cannot be read"):
+        open_state(tmp_path / "absent", hint="")
 
 
 def test_arrays_are_float32() -> None:
-    array = open_state(STATE).take("layers.0.weight", 2)
+    array = state_dict(STATE).take("layers.0.weight", 2)
     np.testing.assert_array_equal(array, STATE["layers.0.weight"])
     assert array.dtype == np.float32
 
 
 def test_missing_and_misshapen_arrays_are_refused() -> None:
-    source = open_state(STATE)
+    source = state_dict(STATE)
     with pytest.raises(CheckpointError, match=r"x.safetensors: layers.1.weight is missing"):
         source.take("layers.1.weight", 2)
     with pytest.raises(CheckpointError, match=r"layers.0.bias has the shape \(2,\), expected 2 axes"):
@@ -54,7 +60,7 @@ def test_missing_and_misshapen_arrays_are_refused() -> None:
 
 
 def test_arrays_that_nothing_reads_are_refused() -> None:
-    source = open_state(STATE)
+    source = state_dict(STATE)
     source.take("layers.0.weight", 2)
     with pytest.raises(CheckpointError, match=r"unexpected: layers.0.bias\s+unexpected: layers.10.weight"):
         source.check_all_taken()
@@ -64,8 +70,8 @@ def test_arrays_that_nothing_reads_are_refused() -> None:
 
 
 def test_layers_are_counted() -> None:
-    assert open_state(STATE).count("layers") == 2
-    assert open_state(STATE).count("norm.layers") == 0
+    assert state_dict(STATE).count("layers") == 2
+    assert state_dict(STATE).count("norm.layers") == 0
 
 
 def test_arrays_with_two_names_are_one() -> None:
@@ -81,7 +87,7 @@ def test_layers_compute_what_those_of_the_state_dict_do() -> None:
     x, weight, bias = rng.normal(size=(7, 3)), rng.normal(size=(2, 3)), rng.normal(size=2)
     wide = rng.normal(size=(2, 3, 5))
     mean, variance, scale, offset = rng.uniform(1, 2, (4, 3))
-    source = open_state(
+    source = state_dict(
         {"linear.weight": weight, "linear.bias": bias, "point.weight": weight[:, :, None], "point.bias": bias}
         | {"wide.weight": wide, "wide.bias": bias, "norm.weight": scale, "norm.bias": offset}
         | {"norm.running_mean": mean, "norm.running_var": variance}

@@ -1,4 +1,4 @@
-"""Read the arrays of a PyTorch state dict that was saved as safetensors, and notice those that nothing reads."""
+"""Read the arrays of a PyTorch state dict, and notice those that nothing reads."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -7,11 +7,31 @@ import numpy as np
 import safetensors
 
 from vepscore.errors import CheckpointError
+from vepscore.networks.torch_arrays import read_torch_arrays
 
+_ZIP_MAGIC = b"PK"  # at the start of a file that PyTorch wrote
 _COUNTER = "num_batches_tracked"  # of a batch norm; not used at inference
 
 
-class StateFile(Mapping[str, np.ndarray]):
+def open_state(path: Path, *, hint: str) -> Mapping[str, np.ndarray]:
+    """Open a state dict that was saved as safetensors or by PyTorch, whichever its first bytes say.
+
+    Args:
+        path: the file.
+        hint: of errors, what to pass.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or holds anything else than named arrays.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_ZIP_MAGIC))
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})", hint=hint) from error
+    return read_torch_arrays(path, path) if start == _ZIP_MAGIC else _SafetensorsFile(path, hint=hint)
+
+
+class _SafetensorsFile(Mapping[str, np.ndarray]):
     """The arrays of a safetensors file, each of which is read when it is taken.
 
     Args:
@@ -19,15 +39,13 @@ class StateFile(Mapping[str, np.ndarray]):
         hint: of errors, what to pass.
 
     Raises:
-        CheckpointError: the file is missing, or is not a whole safetensors file.
+        CheckpointError: it is not a whole safetensors file.
     """
 
     def __init__(self, path: Path, *, hint: str) -> None:
         self._path, self._hint = path, hint
         try:
             self._file = safetensors.safe_open(path, framework="numpy")
-        except FileNotFoundError as error:
-            raise CheckpointError(f"{path}: missing", hint=hint) from error
         except (safetensors.SafetensorError, OSError) as error:
             raise CheckpointError(f"{path}: not a whole safetensors file ({error})", hint=hint) from error
         self._names = frozenset(self._file.keys())

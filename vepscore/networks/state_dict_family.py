@@ -16,14 +16,14 @@ from vepscore.genome.text_file import ENCODING
 from vepscore.model.checkpoint import CheckpointConfig, publish_checkpoint
 from vepscore.model.family import ArchitectureT, Family, abstract_network
 from vepscore.model.loading import compare_shapes, stored_variables
-from vepscore.networks.state_dict import StateDict, StateFile
+from vepscore.networks.state_dict import StateDict, open_state
 from vepscore.networks.state_layers import Arrays
 from vepscore.networks.targets import Targets, head_sizes, read_targets
 from vepscore.outputs import Output, Tracks
 from vepscore.schema import parse
 
 ORGANISMS = ("human", "mouse")  # in the order of the rows of organism-specific parameters
-_WEIGHTS_FILE, _SETTINGS_FILE = "model.safetensors", "config.json"
+_WEIGHTS_FILES, _SETTINGS_FILE = ("model.safetensors", "pytorch_model.bin"), "config.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -183,15 +183,15 @@ class StateDictFamily(Family[ArchitectureT]):
         dtype: str,
         observe: Callable[[int, int], None],
     ) -> None:
-        """Convert weights in safetensors, a file or a folder that has it, with tables of targets by organism."""
+        """Convert weights, a file or a folder that has it, with tables of targets by organism."""
         del observe
         if dtype != "float32":
             raise UsageError(f"--dtype {dtype}: weights of {self.name} are stored in float32")
         if not metadata:
             raise UsageError("the weights do not name their tracks", hint=self.targets_hint)
-        weights = source / _WEIGHTS_FILE if source.is_dir() else source
+        weights = _find_weights(source)
         imported = self.convert(
-            StateFile(weights, hint=self.state_hint),
+            open_state(weights, hint=self.state_hint),
             self.read_tables(metadata),
             settings=_read_settings(weights.with_name(_SETTINGS_FILE)),
             where=weights,
@@ -211,6 +211,14 @@ class StateDictFamily(Family[ArchitectureT]):
             },
         )
         publish_checkpoint(output, imported.arrays, config, imported.tracks)
+
+
+def _find_weights(source: Path) -> Path:
+    """Return the file of weights, which is the source or in it; the first of the names if it has none."""
+    if not source.is_dir():
+        return source
+    files = [source / name for name in _WEIGHTS_FILES]
+    return next((file for file in files if file.exists()), files[0])
 
 
 def _pad_channels(array: np.ndarray, channels: int, value: float) -> np.ndarray:

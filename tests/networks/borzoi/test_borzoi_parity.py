@@ -26,7 +26,7 @@ from tests.networks.borzoi.borzoi_cases import (
 from tests.networks.borzoi.borzoi_reference import CASES
 from vepscore.networks.borzoi.config import BIN_BP, TRUNK_BIN_BP
 from vepscore.networks.borzoi.family import FAMILY
-from vepscore.networks.state_dict import StateFile
+from vepscore.networks.state_dict import open_state
 
 PYTHON = os.environ.get("BORZOI_PYTHON", "")
 pytestmark = [
@@ -60,7 +60,7 @@ def test_every_output_of_a_window(name: str, tmp_path: Path) -> None:
         }
     )
     # The window of the network is the published one, whatever that of the case.
-    imported = FAMILY.convert(StateFile(reference / "state.safetensors", hint=""), targets)
+    imported = FAMILY.convert(open_state(reference / "state.safetensors", hint=""), targets)
     crop_bins = (case.trunk_bins * TRUNK_BIN_BP // BIN_BP - case.predicted_bins) // 2
     architecture = dataclasses.replace(imported.architecture, crop_bins=crop_bins)
     imported = dataclasses.replace(imported, architecture=architecture)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.networks.dilated.small import PANGOLIN, SPLICEAI, arrays_of
-from tests.networks.dilated.torch_files import torch_file
+from tests.networks.torch_files import torch_file
 from vepscore.errors import CheckpointError
 from vepscore.networks.dilated.dilated_importing import import_pangolin, import_spliceai
 from vepscore.networks.dilated.frozen_graph import read_constants

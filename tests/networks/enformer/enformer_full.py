@@ -21,7 +21,7 @@ from tests.networks.enformer.enformer_reference import input_codes
 from vepscore.model.network import one_hot
 from vepscore.networks.enformer.family import FAMILY
 from vepscore.networks.enformer.network import Enformer
-from vepscore.networks.state_dict import StateFile
+from vepscore.networks.state_dict import open_state
 from vepscore.networks.state_dict_family import ORGANISMS
 from vepscore.networks.targets import Targets
 from vepscore.outputs import Output
@@ -38,7 +38,7 @@ def predict(network: Enformer, dna: jax.Array) -> tuple[dict[Output, jax.Array],
 
 
 def load(folder: Path, targets: dict[str, Targets]) -> Enformer:
-    state = StateFile(folder / "state.safetensors", hint="")
+    state = open_state(folder / "state.safetensors", hint="")
     return create_network(FAMILY.convert(state, targets))
 
 

@@ -7,7 +7,6 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-import safetensors.numpy
 from flax import nnx
 
 from tests.builders import TinyGenome, build_genome, sequences, vcf_row, write_vcf
@@ -15,6 +14,7 @@ from tests.cli.commands import vepscore
 from tests.engine.alleles import ROWS
 from tests.engine.jobs import output_files, tiny_job
 from tests.networks.enformer.enformer_cases import DESCRIPTIONS, tiny_state, write_targets
+from tests.networks.torch_files import torch_file
 from vepscore.engine.job import Job
 from vepscore.engine.run_job import run_job
 from vepscore.engine.scored_records import RunCounts
@@ -50,7 +50,7 @@ def genome(tmp_path_factory: pytest.TempPathFactory) -> TinyGenome:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Import weights as they are published, from the command line."""
     folder = tmp_path_factory.mktemp("published")
-    safetensors.numpy.save_file(tiny_state(), folder / "model.safetensors")
+    (folder / "pytorch_model.bin").write_bytes(torch_file(tiny_state()))
     (folder / "config.json").write_text(SETTINGS)
     tables = [write_targets(folder / f"{name}.txt", texts) for name, texts in DESCRIPTIONS.items()]
     metadata = [option for table in tables for option in ("--metadata", f"{table.stem}:{table}")]

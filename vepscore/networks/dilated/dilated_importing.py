@@ -54,7 +54,7 @@ from vepscore.networks.dilated.published import (
     pangolin_tracks,
     spliceai_tracks,
 )
-from vepscore.networks.dilated.torch_arrays import read_torch_arrays
+from vepscore.networks.torch_arrays import read_torch_arrays
 from vepscore.outputs import Output, Tracks
 
 _BLOCKS = len(WIDTHS)

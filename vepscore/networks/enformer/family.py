@@ -71,7 +71,7 @@ class EnformerFamily(StateDictFamily[EnformerConfig]):
         *_OUTPUTS,
         *(f"{statistic}_{output}" for statistic in ("SAD", "SAR") for output in _OUTPUTS),
     )
-    state_hint = "pass a state dict of enformer_pytorch.Enformer, such as EleutherAI/enformer-official-rough"
+    state_hint = "pass a state dict of enformer_pytorch.Enformer: safetensors, or a file of PyTorch's"
     targets_hint = (
         "pass --metadata human:targets_human.txt, from calico/basenji, manuscripts/cross2020; and mouse:FILE for mouse "
         "tracks"

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.networks.dilated.torch_files import tensor_beyond_its_storage, torch_file
+from tests.networks.torch_files import tensor_beyond_its_storage, torch_file
 from vepscore.errors import CheckpointError
-from vepscore.networks.dilated.torch_arrays import read_torch_arrays
+from vepscore.networks.torch_arrays import read_torch_arrays
 
 WEIGHT = np.arange(12, dtype=np.float32).reshape(3, 4)
 

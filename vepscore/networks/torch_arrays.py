@@ -6,11 +6,13 @@ before it is imported.
 Source: PyTorch, `torch/serialization.py` and `torch/_utils.py:_rebuild_tensor_v2` (the layout of the file).
 """
 
+import functools
 import io
 import math
 import pickle
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,18 +34,18 @@ _STORAGES = {
 _TYPE_OF_STORAGE = "storage"
 
 
-def read_torch_arrays(data: bytes, where: object) -> dict[str, np.ndarray]:
-    """Return the arrays of a state dictionary by their names.
+def read_torch_arrays(data: bytes | Path, where: object) -> dict[str, np.ndarray]:
+    """Return the arrays of a state dictionary by their names; some may share memory.
 
     Args:
-        data: the content of the file.
+        data: the content of the file, or its path.
         where: the file, for messages.
 
     Raises:
         CheckpointError: the file is damaged, or holds anything else than named arrays.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(io.BytesIO(data) if isinstance(data, bytes) else data) as archive:
             return _read_arrays(archive)
     except CheckpointError as error:
         raise CheckpointError(f"{where}: {error.message}", hint=error.hint) from error
@@ -115,7 +117,8 @@ class _ViewTensor:
         if not 0 < math.prod(shape) <= len(storage) or last >= len(storage):
             raise CheckpointError(f"a tensor of shape {shape} in a storage of {len(storage)} elements")
         steps = [stride * storage.itemsize for stride in strides]
-        return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps).copy()
+        array = np.lib.stride_tricks.as_strided(storage[offset:], shape, steps)
+        return array if array.flags.c_contiguous else array.copy()
 
 
 _NAMES: dict[tuple[str, str], Any] = {
@@ -130,7 +133,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
     def __init__(self, file: io.BytesIO, read_storage: Callable[[str], bytes]) -> None:
         super().__init__(file)
-        self._read_storage = read_storage
+        self._read_storage = functools.cache(read_storage)
 
     def find_class(self, module: str, name: str) -> Any:
         try:
