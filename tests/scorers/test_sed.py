@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import rel_entr
 
 from tests.scorers.cases import BIN_BP, GENES, WINDOW, allele, binned_site, run, shapes
 from vepscore.contract import GeneSite
@@ -16,9 +17,10 @@ from vepscore.scorers.sed import (
     SED_LOG_D2,
     ExpressionDifference,
 )
+from vepscore.scorers.sed_shape import SED_JS, SED_ND2, SED_NDI
 
 BINS = WINDOW.width_bp // BIN_BP
-SCORERS = (SED, LOG_SED, SED_D1, SED_LOG_D1, SED_D2, SED_LOG_D2)
+SCORERS = (SED, LOG_SED, SED_D1, SED_LOG_D1, SED_D2, SED_LOG_D2, SED_ND2, SED_NDI, SED_JS)
 
 
 @pytest.fixture
@@ -42,11 +44,13 @@ def published_slices(window: Window) -> dict[str, list[int]]:
 
 
 def published_statistic(
-    scorer: ExpressionDifference, reference: np.ndarray, alternate: np.ndarray
+    scorer: ExpressionDifference, reference: np.ndarray, alternate: np.ndarray, pseudocounts: np.ndarray
 ) -> np.ndarray:
     """Return the statistic of `write_snp` for the bins of one gene, by track."""
     logs = np.log2(reference + 1), np.log2(alternate + 1)
     sums = reference.sum(axis=0), alternate.sum(axis=0)
+    norms = [(x + pseudocounts) / (x + pseudocounts).sum(axis=0) for x in (reference, alternate)]
+    divergences = rel_entr(*norms).sum(axis=0), rel_entr(*norms[::-1]).sum(axis=0)
     return {
         "SED": sums[1] - sums[0],
         "LOG_SED": np.log2(sums[1] + 1) - np.log2(sums[0] + 1),
@@ -54,6 +58,9 @@ def published_statistic(
         "SED_LOG_D1": np.abs(logs[0] - logs[1]).sum(axis=0),
         "SED_D2": np.sqrt(np.power(reference - alternate, 2).sum(axis=0)),
         "SED_LOG_D2": np.sqrt(np.power(logs[0] - logs[1], 2).sum(axis=0)),
+        "SED_ND2": np.sqrt(np.power(norms[0] - norms[1], 2).sum(axis=0)),
+        "SED_NDI": np.abs(norms[0] - norms[1]).max(axis=0),
+        "SED_JS": sum(divergences) / 2,
     }[scorer.name]
 
 
@@ -66,7 +73,8 @@ def test_equals_the_published_computation(site: GeneSite, scorer: ExpressionDiff
     assert [gene.gene_id for gene in matrix.genes] == list(slices) == ["PLUS", "MINUS", "NONCODING"]
     for row, gene in zip(matrix.values, matrix.genes, strict=True):
         bins = slices[gene.gene_id]
-        expected = published_statistic(scorer, *(x[bins].astype(np.float64) for x in (reference, alternate)))
+        of_gene = (x[bins].astype(np.float64) for x in (reference, alternate))
+        expected = published_statistic(scorer, *of_gene, np.percentile(reference, 25, axis=0))
         expected[1 if gene.strand == "+" else 0] = np.nan
         np.testing.assert_allclose(row, expected, rtol=2e-5, atol=2e-5)
 
@@ -107,7 +115,7 @@ def test_small_changes_of_large_sums_are_not_lost(site: GeneSite) -> None:
 
 
 def test_only_differences_are_signed() -> None:
-    assert [scorer.is_signed for scorer in SCORERS] == [True, True, False, False, False, False]
+    assert [scorer.is_signed for scorer in SCORERS] == [True, True] + [False] * 7
 
 
 def test_shapes_do_not_depend_on_the_allele(site: GeneSite) -> None:

@@ -100,6 +100,9 @@ SCORER_WORDS = {
     "SED_LOG_D1": "log2 fold changes of coverage in the gene's exons, sum of their sizes",
     "SED_D2": "differences of coverage in the gene's exons, L2 norm",
     "SED_LOG_D2": "log2 fold changes of coverage in the gene's exons, L2 norm",
+    "SED_ND2": "shape of coverage in the gene's exons, L2 norm of the change",
+    "SED_NDI": "shape of coverage in the gene's exons, largest change",
+    "SED_JS": "shape of coverage in the gene's exons, divergence",
 }
 ACTIVE_SUFFIX = "_ACTIVE"
 ACTIVE_WORDS = "signal of the allele with the higher signal: activity of the region, not a change"
