@@ -34,6 +34,7 @@ from vepscore.outputs import Output, Tracks
 
 POSITION_SIZES = (4, 16, 512, 4096, 16_384, 65_536, 131_072, 262_144, 524_288, 1_048_576)
 GENE_SIZES = (1, 4, 16, 64, 128, 256, 1024, 4096)
+_NO_POSITIONS = np.full(POSITION_SIZES[0], -1, np.int32)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,12 +45,14 @@ class Site:
         allele: the allele.
         window: where the network predicts; it may read more bases on either side.
         indel_anchor: which windows the alternate allele of an indel is predicted in.
+        contig_bp: length of its contig; None where it is not known.
         resolutions: width in bp of the bins of each output.
     """
 
     allele: Allele
     window: Window
     indel_anchor: IndelAnchor = IndelAnchor.LEFT
+    contig_bp: int | None = None
     resolutions: Mapping[Output, int] = dataclasses.field(default_factory=dict, compare=False)
 
     @property
@@ -145,6 +148,7 @@ class ScoreMatrix:
         junctions: start and end of each row's intron, 0-based half-open.
         positions: the base that each row is about, 0-based; -1 for none.
         labels: what each row is about. With labels, each row has its own entry in the VCF field VS.
+        entries: the scores as the network's published program prints them, if it has one; see `EntryForm`.
     """
 
     scorer: str
@@ -154,6 +158,7 @@ class ScoreMatrix:
     junctions: Int64[np.ndarray, "rows 2"] | None = None
     positions: Int64[np.ndarray, " rows"] | None = None
     labels: tuple[str, ...] | None = None
+    entries: tuple[str, ...] = ()
 
 
 SiteT = TypeVar("SiteT", bound=Site, contravariant=True)
@@ -216,13 +221,40 @@ class GeneScorer(Scorer[GeneSite]):
     needs_genes = True
 
 
+class EntryForm(NamedTuple):
+    """How a published program prints the scores of an allele in the INFO column of a VCF: entries with parts."""
+
+    field: str  # the key in INFO
+    format: str  # names of the parts of an entry, separated by |
+
+    def __str__(self) -> str:
+        return f"{self.field}={self.format}"
+
+    @classmethod
+    def parse(cls, text: str) -> "EntryForm":
+        """Return the form that such text tells."""
+        return cls(*text.split("=", 1))
+
+
 class WindowScorer(GeneScorer):
     """A scorer that runs a network itself, on sequences that it makes of an allele's window.
 
     A network brings it in the place of the scorer of that name, to score as its published program does; see
     `vepscore.model.network.Network.own_scorers`. It reads no positions: its footprint is empty, or None where there is
     nothing to score.
+
+    Attributes:
+        form: of `ScoreMatrix.entries`.
     """
+
+    form: EntryForm
+
+    @abc.abstractmethod
+    def refusal(self, site: GeneSite) -> str:
+        """Return why the program gives an allele no scores; "" if it gives some."""
+
+    def footprint(self, site: GeneSite) -> Footprint | None:
+        return None if self.refusal(site) else Footprint(positions=_NO_POSITIONS, masks={})
 
     @abc.abstractmethod
     def score_window(self, site: GeneSite, codes: UInt8[np.ndarray, " bases"]) -> ScoreMatrix:

@@ -148,7 +148,8 @@ def assert_spliceai_says_what_the_table_does(path: Path, long: pd.DataFrame) -> 
     """In the form of SpliceAI: one ALT and gene a line, sizes, and distances from POS."""
     header, records = read_all(path)
     assert (
-        "##vepscoreSpliceAICounts=4 lines of 2 alleles; left out: 1 not scored, 0 in no gene" in header.meta
+        "##vepscoreSpliceAICounts=4 lines of 2 alleles; left out: 1 not scored, 0 not applicable"
+        in header.meta
     )
     assert set(header.declared("contig")) == {"chr1"}
     events = long[long["variant_scorer"] == "SPLICE_EVENTS"]
@@ -481,7 +482,8 @@ def test_allele_outside_genes_is_counted_as_not_applicable_in_every_output(job: 
     assert len(pd.read_parquet(path_of(job, "long_table"))) == 0
     header, _ = read_all(path_of(job, "spliceai"))
     assert (
-        "##vepscoreSpliceAICounts=0 lines of 0 alleles; left out: 1 not scored, 1 in no gene" in header.meta
+        "##vepscoreSpliceAICounts=0 lines of 0 alleles; left out: 1 not scored, 1 not applicable"
+        in header.meta
     )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from vepscore.contract import EntryForm
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.io.run_metadata import NamedFile, RunMetadata, ShardRecords, header_key
 
@@ -28,6 +29,7 @@ WHOLE = RunMetadata(
     scorers=("ATAC", "RNA_SEQ"),
     scorers_not_run=("CAGE", "DNASE"),
     delta_scores="distance 50 bp, not masked",
+    entry_form=EntryForm("Pangolin", "GENE|POSITION:GAIN"),
     terms="non-commercial use only",
     quantiles=NamedFile("quantiles.parquet", DIGEST),
     shard=ShardRecords(2, 4, 10, 20, DIGEST),

@@ -55,7 +55,10 @@ def result_of(
 ) -> RecordResult:
     """The record of one ALT at POS1, scored."""
     site = GeneSite(
-        allele=Allele(chrom="chr1", pos0=POS1 - 1, ref=ref, alt=alt), window=WINDOW, annotation=annotation
+        allele=Allele(chrom="chr1", pos0=POS1 - 1, ref=ref, alt=alt),
+        window=WINDOW,
+        annotation=annotation,
+        resolutions={Output.SPLICE_SITES: 1},
     )
     strands = "".join(name[-1] for name in SPLICE_CLASSES)
     matrix = run(SPLICE_EVENTS, site, reference, alternate, strands)
@@ -257,7 +260,7 @@ def test_header_says_whose_scores_these_are(tmp_path: Path) -> None:
 def test_alleles_without_lines_are_counted(tmp_path: Path) -> None:
     alleles = (scored("C", "A1", "A2"), scored("G"), AlleleResult(alt="*", status=Status.SYMBOLIC))
     path = write(tmp_path / "out.vcf", record_of("chr1", 150, "A", *alleles))
-    line = "##vepscoreSpliceAICounts=2 lines of 1 alleles; left out: 1 not scored, 1 in no gene"
+    line = "##vepscoreSpliceAICounts=2 lines of 1 alleles; left out: 1 not scored, 1 not applicable"
     with open_records(path) as records:
         assert line in records.header.meta
         counts = Counts.parse(records.header)

@@ -3,10 +3,10 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vepscore.contract import GeneSite, PolyASite, Scorer, Site
+from vepscore.contract import GeneSite, PolyASite, Scorer, Site, WindowScorer
 from vepscore.errors import GenomeError, UsageError
 from vepscore.genome.alleles import Allele, Status, classify_text, more_severe
 from vepscore.genome.annotation import Annotation
@@ -117,6 +117,7 @@ class AllelePreparer:
             "allele": allele,
             "window": window_around(allele, self.predicted_bp, self.align_bp),
             "indel_anchor": self.indel_anchor,
+            "contig_bp": self.reference.contigs.get(allele.chrom),
             "resolutions": self.resolutions,
         }
         if self.annotation is None:
@@ -152,7 +153,7 @@ class AllelePreparer:
             allele = normalize(allele, self.reference)
         site = self.site(allele)
         if not self._applies(site):
-            return RefusedAllele(alt=alt, status=Status.NOT_APPLICABLE, reason=_why_not_applicable(site))
+            return RefusedAllele(alt=alt, status=Status.NOT_APPLICABLE, reason=self._why_not_applicable(site))
         reference_codes, alternate_codes = allele_sequences(self.reference, self._input(site), allele)
         fraction = n_fraction(reference_codes)
         if fraction > MAX_N_FRACTION:
@@ -185,6 +186,12 @@ class AllelePreparer:
     def _applies(self, site: Site) -> bool:
         """Return whether any scorer of the run reads something for the allele."""
         return self.scorers is None or any(scorer.footprint(site) is not None for scorer in self.scorers)
+
+    def _why_not_applicable(self, site: Site) -> str:
+        reasons = list(explain_refusals(self.scorers or (), site))
+        if not reasons and isinstance(site, GeneSite) and not site.overlapping_genes():
+            reasons = ["it overlaps no gene"]
+        return ": ".join(["no scorer of the run applies", *filter(None, ["; ".join(reasons)])])
 
     def _check_text(self, record: Record, alt: str) -> tuple[Status, str]:
         """Check REF and ALT by themselves."""
@@ -231,6 +238,15 @@ class AllelePreparer:
         )
 
 
+def explain_refusals(scorers: Sequence[Scorer], site: Site) -> Iterator[str]:
+    """Yield why scorers of published programs give an allele no scores."""
+    for scorer in scorers:
+        if isinstance(scorer, WindowScorer) and isinstance(site, GeneSite):
+            reason = scorer.refusal(site)
+            if reason:
+                yield reason
+
+
 def check_within(region: Region, window: Window, *, hint: str) -> None:
     """Check that a window covers a region.
 
@@ -247,11 +263,6 @@ def check_within(region: Region, window: Window, *, hint: str) -> None:
 def window_text(window: Window) -> str:
     """Return the window as `chrom:start-end`, 1-based and inclusive; it may reach past the contig's ends."""
     return f"{window.chrom}:{window.start0 + 1}-{window.end0}"
-
-
-def _why_not_applicable(site: Site) -> str:
-    overlaps_none = isinstance(site, GeneSite) and not site.overlapping_genes()
-    return "no scorer of the run applies" + (": it overlaps no gene" if overlaps_none else "")
 
 
 def _shorten(text: str) -> str:

@@ -49,17 +49,21 @@ def describe_run(
         engine=str(job.compute.engine),
         scorers=tuple(scorer.name for scorer in scorers),
         scorers_not_run=tuple(on_request),
-        delta_scores=_describe_deltas(checkpoint.network, scorers),
+        **_describe_deltas(checkpoint.network, scorers),
         terms=checkpoint.config.terms_notice or "",
     )
 
 
-def _describe_deltas(network: Network, scorers: Sequence[Scorer]) -> str:
-    """Return how the network's own scorers of the run make delta scores; "" if none runs."""
-    if not any(isinstance(scorer, WindowScorer) for scorer in network.replace_own(scorers)):
-        return ""
+def _describe_deltas(network: Network, scorers: Sequence[Scorer]) -> dict[str, Any]:
+    """Return the fields of `RunMetadata` that tell how the network's own scorers of the run make delta scores."""
+    own = [scorer for scorer in network.replace_own(scorers) if isinstance(scorer, WindowScorer)]
+    if not own:
+        return {}
     rules = network.delta_rules
-    return f"distance {rules.distance_bp} bp, {'masked' if rules.masked else 'not masked'}"
+    return {
+        "delta_scores": f"distance {rules.distance_bp} bp, {'masked' if rules.masked else 'not masked'}",
+        "entry_form": own[0].form,
+    }
 
 
 def describe_files(job: Job, preparer: AllelePreparer) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from vepscore.contract import Scorer
-from vepscore.engine.preparer import AllelePreparer, PreparedAllele, RefusedAllele
+from vepscore.engine.preparer import AllelePreparer, PreparedAllele, RefusedAllele, explain_refusals
 from vepscore.engine.scoring import AlleleScores, Engine, NotFiniteError
 from vepscore.engine.summary import summarize_details, summarize_fields
 from vepscore.genome.alleles import Status
@@ -221,10 +221,12 @@ def _result(
     return AlleleResult(
         alt=allele.alt,
         status=Status.OK,
+        reason="; ".join(explain_refusals(engine.scorers, allele.site)),
         n_fraction=allele.n_fraction,
         window=allele.site.window,
         fields=summarize_fields(matrices, scorers),
         details=summarize_details(matrices, engine.tracks, allele.site.overlapping_genes()),
+        entries=tuple(entry for matrix in matrices for entry in matrix.entries),
         matrices=tuple(matrices) if keep_matrices else (),
     )
 

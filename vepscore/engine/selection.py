@@ -91,7 +91,7 @@ def select_scorers(choice: Choice, checkpoint: Checkpoint, *, has_genes: bool, h
     def find_problems(scorers: Sequence[Scorer]) -> dict[str, str]:
         problems = {
             scorer.name: _why_not(scorer, checkpoint, has_genes=has_genes, has_polya=has_polya)
-            for scorer in scorers
+            for scorer in checkpoint.network.replace_own(scorers)
         }
         return {name: problem for name, problem in problems.items() if problem}
 

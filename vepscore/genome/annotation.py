@@ -168,12 +168,17 @@ class Annotation:
 
     def exons_of(self, gene: Gene) -> np.ndarray:
         """Return the distinct exons of all transcripts of a gene, sorted: int64 (E, 2), start and end."""
-        on_contig = self._on_contig(self._gene_bounds, gene.chrom)
-        same = (self.genes.gene_id[on_contig] == gene.gene_id) & (self.genes.start0[on_contig] == gene.start0)
-        rows = on_contig.start + np.flatnonzero(same)
-        transcripts = np.flatnonzero(np.isin(self.transcripts.gene, rows))
-        exons = np.isin(self.exons.transcript, transcripts)
+        exons = self._exon_rows(gene)
         return np.unique(np.stack([self.exons.start0[exons], self.exons.end0[exons]], axis=1), axis=0)
+
+    def introns_of(self, gene: Gene) -> np.ndarray:
+        """Return the distinct introns of all transcripts of a gene, sorted: int64 (I, 2), start and end."""
+        exons = self._exon_rows(gene)
+        _, transcript, starts, ends = merge_spans(
+            self.exons.transcript[exons], self.exons.start0[exons], self.exons.end0[exons]
+        )
+        gap = np.flatnonzero(transcript[1:] == transcript[:-1])
+        return np.unique(np.stack([ends[gap], starts[gap + 1]], axis=1), axis=0)
 
     def splice_sites(self, chrom: str, start0: int, end0: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the splice sites of all transcripts in the interval: the exon's base next to the intron.
@@ -194,6 +199,14 @@ class Annotation:
         starts, ends = self._introns.start0[on_contig], self._introns.end0[on_contig]
         rows = on_contig.start + np.flatnonzero((ends > start0) & (starts < end0))
         return Introns(**{name: column[rows] for name, column in vars(self._introns).items()})
+
+    def _exon_rows(self, gene: Gene) -> np.ndarray:
+        """Return the rows of the exons of a gene's transcripts."""
+        on_contig = self._on_contig(self._gene_bounds, gene.chrom)
+        same = (self.genes.gene_id[on_contig] == gene.gene_id) & (self.genes.start0[on_contig] == gene.start0)
+        rows = on_contig.start + np.flatnonzero(same)
+        transcripts = np.flatnonzero(np.isin(self.transcripts.gene, rows))
+        return np.flatnonzero(np.isin(self.exons.transcript, transcripts))
 
     def _on_contig(self, bounds: np.ndarray, chrom: str) -> slice:
         name = self.contigs.match(chrom)

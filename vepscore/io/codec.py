@@ -80,6 +80,7 @@ def _describe(allele: AlleleResult, genes: dict[Gene | None, int], arrays: list[
                 "junctions": matrix.junctions is not None,
                 "positions": matrix.positions is not None,
                 "labels": matrix.labels,
+                "entries": matrix.entries,
             }
         )
     return {
@@ -89,6 +90,7 @@ def _describe(allele: AlleleResult, genes: dict[Gene | None, int], arrays: list[
         "n_fraction": None if math.isnan(allele.n_fraction) else allele.n_fraction,
         "window": allele.window and dataclasses.asdict(allele.window),
         "fields": dict(allele.fields),
+        "entries": allele.entries,
         "details": [dataclasses.asdict(detail) for detail in allele.details],
         "blocks": matrices,
     }
@@ -102,6 +104,7 @@ def _restore(allele: dict[str, Any], genes: list[Gene | None], arrays: io.BytesI
         n_fraction=math.nan if allele["n_fraction"] is None else allele["n_fraction"],
         window=allele["window"] and Window(**allele["window"]),
         fields=allele["fields"],
+        entries=tuple(allele["entries"]),
         details=tuple(Detail(**detail) for detail in allele["details"]),
         matrices=tuple(
             ScoreMatrix(
@@ -112,6 +115,7 @@ def _restore(allele: dict[str, Any], genes: list[Gene | None], arrays: io.BytesI
                 junctions=_take(arrays, _INTEGER, len(matrix["genes"]), 2) if matrix["junctions"] else None,
                 positions=_take(arrays, _INTEGER, len(matrix["genes"])) if matrix["positions"] else None,
                 labels=None if matrix["labels"] is None else tuple(matrix["labels"]),
+                entries=tuple(matrix["entries"]),
             )
             for matrix in allele["blocks"]
         ),

@@ -23,7 +23,7 @@ from vepscore.io.results import AlleleResult, RecordResult
 
 SUFFIX = ".vepscore-progress"
 
-_MAGIC = b"vepscore progress, format 3\n"
+_MAGIC = b"vepscore progress, format 4\n"
 _FRAME = struct.Struct("<QI")  # length and CRC-32 of the payload
 _ENTRY = struct.Struct("<QI")  # index of the record, CRC-32 of its line
 _SYNC_SECONDS = 10.0  # a machine that crashes loses at most this much work; a killed process loses none

@@ -33,11 +33,12 @@ class AlleleResult:
 
     alt: str  # as it stands in the VCF
     status: Status
-    reason: str = ""  # why the status is not OK, in words
+    reason: str = ""  # why the status is not OK, or why a published program gives no scores, in words
     n_fraction: float = math.nan  # fraction of the window that is N; NaN if there is no window
     window: Window | None = None
     fields: Mapping[str, float | str] = dataclasses.field(default_factory=lambda: _NO_FIELDS)  # by INFO key
     details: tuple[Detail, ...] = ()
+    entries: tuple[str, ...] = ()  # what the network's published program prints; see `ScoreMatrix.entries`
     matrices: tuple[ScoreMatrix, ...] = ()
 
     def __post_init__(self) -> None:

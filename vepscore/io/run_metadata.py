@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Self
 
+from vepscore.contract import EntryForm
 from vepscore.errors import UsageError
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.windows import parse_width
@@ -115,6 +116,7 @@ class RunMetadata:
         read=lambda text: tuple(text.partition(" (")[0].split(",")),
     )
     delta_scores: str = _fact("DeltaScores", "")  # how a network's own scorers make them
+    entry_form: EntryForm | None = _fact("EntryForm", read=EntryForm.parse)  # of their program's entries
     use: str = _fact("Use", "research; not for clinical use")
     terms: str = _fact("Terms", "")
     quantiles: NamedFile | None = _fact("Quantiles", read=NamedFile.parse)

@@ -1,6 +1,9 @@
 """Write splice events in the format of SpliceAI's output, which VEP's plug-in reads. They are not SpliceAI's scores.
 
-A line has one ALT, one gene that it overlaps, and in INFO only
+A network with a published program is the exception: its lines have what the program prints, in a field of its name, one
+gene a line.
+
+Otherwise a line has one ALT, one gene that it overlaps, and in INFO only
 
     SpliceAI=ALLELE|SYMBOL|DS_AG|DS_AL|DS_DG|DS_DL|DP_AG|DP_AL|DP_DG|DP_DL
 
@@ -34,11 +37,16 @@ from vepscore.outputs import EVENT_KINDS
 from vepscore.paths import escape_bytes
 
 _FORMAT = "ALLELE|SYMBOL|DS_AG|DS_AL|DS_DG|DS_DL|DP_AG|DP_AL|DP_DG|DP_DL"
+_LEGEND = (
+    "Delta scores (DS) and delta positions (DP) for acceptor gain (AG), acceptor loss (AL), donor gain (DG) and donor "
+    "loss (DL). "
+)
 _UNQUOTABLE = re.compile(r"[^ -!#-[\]-~]")  # between the double quotes of a header line
 _NOTICE_KEY, _COUNTS_PREFIX = "vepscoreSpliceAI", "##vepscoreSpliceAICounts="
 _NUMBER = r"(\d{1,15})"
 _COUNTS = re.compile(
-    rf"{_NUMBER} lines of {_NUMBER} alleles; left out: {_NUMBER} not scored, {_NUMBER} in no gene", re.ASCII
+    rf"{_NUMBER} lines of {_NUMBER} alleles; left out: {_NUMBER} not scored, {_NUMBER} not applicable",
+    re.ASCII,
 )
 
 
@@ -48,7 +56,7 @@ class Counts(NamedTuple):
     lines: int = 0
     alleles: int = 0  # with lines
     unscored: int = 0  # without a line: their status is another than OK and NOT_APPLICABLE
-    outside: int = 0  # without a line: in no gene
+    outside: int = 0  # without a line: in no gene, or not scored by the published program
 
     @classmethod
     def parse(cls, header: VcfHeader) -> Self:
@@ -70,7 +78,7 @@ class Counts(NamedTuple):
         """The meta line that states the counts."""
         return (
             f"{_COUNTS_PREFIX}{self.lines} lines of {self.alleles} alleles; "
-            f"left out: {self.unscored} not scored, {self.outside} in no gene"
+            f"left out: {self.unscored} not scored, {self.outside} not applicable"
         )
 
 
@@ -78,18 +86,18 @@ def spliceai_header(annotated: VcfHeader, metadata: RunMetadata) -> VcfHeader:
     """Return the header of the file: the contigs of the annotated VCF, the field, and how the scores were made."""
     name = escape_bytes(metadata.checkpoint.name) if metadata.checkpoint else "unknown"
     maker = f"vepscore {metadata.version}, checkpoint {name}"
-    as_there = metadata.delta_scores  # by a network of SpliceAI's kind, with the rules of its program
-    form = "by the rules of SpliceAI" if as_there else "in the form of SpliceAI; not scores of SpliceAI"
+    form = metadata.entry_form  # of the network's published program
+    rules = f"by the rules of its published program, {metadata.delta_scores}"
+    how = rules if form else "in the form of SpliceAI; not scores of SpliceAI"
     field = Field(
-        id="SpliceAI",
+        id=form.field if form else "SpliceAI",
         type="String",
         number=".",
-        description=f"Predicted by {_UNQUOTABLE.sub('_', maker)}, {form}. "
-        "Delta scores (DS) and delta positions (DP) for acceptor gain (AG), acceptor loss (AL), donor gain (DG) and "
-        f"donor loss (DL). Format: {_FORMAT}",
+        description=f"Predicted by {_UNQUOTABLE.sub('_', maker)}, {how}. {'' if form else _LEGEND}"
+        f"Format: {form.format if form else _FORMAT}",
     )
     notice = f"made by the checkpoint {metadata.text_of('checkpoint')}"
-    notice += f" by SpliceAI's rules, {as_there}" if as_there else "; these are not SpliceAI's own scores"
+    notice += f" {rules}" if form else "; these are not SpliceAI's own scores"
     facts = provenance_lines({_NOTICE_KEY: notice, **metadata.to_header()})
     contigs = annotated.declared("contig").values()
     meta = ("##fileformat=VCFv4.2", *contigs, field.header_line, *facts)
@@ -118,6 +126,7 @@ class SpliceAiWriter(ResultWriter):
     def __init__(self, path: str | Path, header: VcfHeader) -> None:
         super().__init__(path, SPLICEAI_SUFFIXES, INDEX_SUFFIXES)
         self.counts = Counts()
+        (self._field,) = header.definitions("INFO")
         self._header = header
         self._ranks = {name: rank for rank, name in enumerate(header.declared("contig"))}
         self._declared = len(self._ranks)
@@ -129,10 +138,10 @@ class SpliceAiWriter(ResultWriter):
         """Add the lines of a record's ALTs."""
         record = result.record
         for allele in result.alleles:
-            entries = _entries(allele, record.pos1)
             ref, alt = record.ref.upper(), allele.alt.upper()  # as VEP compares them
+            entries = [*map(_encode, allele.entries)] or _entries(allele, alt, record.pos1)
             for entry in entries:
-                cells = (record.chrom, str(record.pos1), ".", ref, alt, ".", ".", f"SpliceAI={alt}|{entry}")
+                cells = (record.chrom, str(record.pos1), ".", ref, alt, ".", ".", f"{self._field}={entry}")
                 self.write_line(record.chrom, record.pos1, "\t".join(cells).encode())
             applied = allele.status in (Status.OK, Status.NOT_APPLICABLE)
             self.add(Counts(len(entries), bool(entries), not applied, applied and not entries))
@@ -180,8 +189,13 @@ class SpliceAiWriter(ResultWriter):
         self._body.unlink(missing_ok=True)
 
 
-def _entries(allele: AlleleResult, pos1: int) -> list[str]:
-    """Return the field's value for each gene name, without the allele.
+def _encode(entry: str) -> str:
+    """Return an entry with parts that can stand in INFO."""
+    return "|".join(map(encode, entry.split("|")))
+
+
+def _entries(allele: AlleleResult, alt: str, pos1: int) -> list[str]:
+    """Return the field's value for each gene name.
 
     Genes of one name, and the loci of one gene, share a line with the strongest change of each kind, since VEP's
     plug-in takes one line per name.
@@ -195,6 +209,7 @@ def _entries(allele: AlleleResult, pos1: int) -> list[str]:
     return [
         "|".join(
             [
+                alt,
                 encode(name),
                 *(f"{_size(kind, events[kind]):z.2f}" for kind in EVENT_KINDS),
                 *(str(_offset_bp(events[kind], pos1)) for kind in EVENT_KINDS),

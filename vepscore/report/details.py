@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 
 from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.long_table_reader import LongTableReader
-from vepscore.outputs import SPLICE_CLASSES
-from vepscore.report.from_long_table import KEY, entry_of_row, whole_alleles
+from vepscore.report.from_long_table import KEY, entry_of_row, site_kind, whole_alleles
 from vepscore.report.gene_model import Interval
 from vepscore.report.modalities import JUNCTIONS_SCORER
 from vepscore.report.scored_alleles import Entry, ScoredAllele
@@ -21,7 +20,7 @@ MAX_TISSUES = 5  # of a scorer, the strongest first
 MAX_JUNCTIONS = 8
 
 _TEXTS = (
-    *("variant_scorer", "gene_id", "gene_name"),
+    *("variant_scorer", "output_type", "gene_id", "gene_name"),
     *("track_name", "track_strand", "biosample_name", "ontology_curie"),
 )
 _NUMBERS = (
@@ -103,7 +102,7 @@ def _entry(row: Any) -> Entry:
         term=row.ontology_curie,
         row=row.row,
         place=_place(row),
-        kind=SPLICE_CLASSES[row.track_index][:-1] if row.variant_scorer == EVENTS_SCORER else "",
+        kind=site_kind(row) if row.variant_scorer == EVENTS_SCORER else "",
     )
 
 

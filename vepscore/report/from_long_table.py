@@ -14,13 +14,16 @@ from vepscore.errors import InputError
 from vepscore.genome.alleles import Status
 from vepscore.io.fields import EVENTS_SCORER
 from vepscore.io.long_table_reader import LongTableReader
-from vepscore.outputs import EVENT_KINDS, SPLICE_CLASSES
+from vepscore.outputs import EVENT_KINDS, SPLICE_CLASSES, Output
 from vepscore.report.events import JunctionChange
 from vepscore.report.modalities import JUNCTIONS_SCORER, WITHOUT_TISSUE, Modality
 from vepscore.report.scored_alleles import AlleleReader, Entry, ScoredAllele
 
 _ALLELE = ["record", "alt_index", "chrom", "pos", "ref", "alt"]
-_TEXTS = ("variant_scorer", "gene_id", "gene_name", "track_name", "ontology_curie", "biosample_name")
+_TEXTS = (
+    *("variant_scorer", "output_type", "gene_id", "gene_name"),
+    *("track_name", "ontology_curie", "biosample_name"),
+)
 _PLACES = ("junction_Start", "junction_End", "site_pos", "track_index")
 _COLUMNS = (*_ALLELE, *_TEXTS, *_PLACES, "raw_score", "quantile_score")
 KEY = ["record", "alt_index"]
@@ -153,10 +156,16 @@ def _entries(rows: pd.DataFrame) -> Iterator[Entry]:
 
 def _event_name(row: Any, number: int) -> str:
     """Return the event as the INFO field VS has it; an event without a position is known by its place among rows."""
-    if math.isnan(row.site_pos):
+    is_placed = not math.isnan(row.site_pos)
+    if not is_placed and row.output_type == Output.SPLICE_SITES:
         return EVENT_KINDS[number % len(EVENT_KINDS)]
-    site = SPLICE_CLASSES[int(row.track_index)][:-1]
-    return f"{site}_{'gain' if row.raw_score > 0 else 'loss'}:{int(row.site_pos)}"
+    event = f"{site_kind(row)}_{'gain' if row.raw_score > 0 else 'loss'}"
+    return f"{event}:{int(row.site_pos)}" if is_placed else event
+
+
+def site_kind(row: Any) -> str:
+    """Return the kind of splice site that a row is about: "site" where the output does not tell them apart."""
+    return SPLICE_CLASSES[int(row.track_index)][:-1] if row.output_type == Output.SPLICE_SITES else "site"
 
 
 def entry_of_row(row: Any, /, **more: Any) -> Entry:

@@ -13,8 +13,9 @@ from vepscore.genome.alleles import Allele
 from vepscore.genome.annotation import Annotation, Gene
 from vepscore.genome.windows import UNKNOWN, Window, encode_bases
 from vepscore.model.network import DeltaRules, one_hot
-from vepscore.networks.dilated.delta_scores import SpliceAIDeltas, align_alternate
+from vepscore.networks.dilated.delta_scores import align_alternate
 from vepscore.networks.dilated.splice_networks import SpliceAI
+from vepscore.networks.dilated.spliceai_deltas import SpliceAIDeltas
 from vepscore.outputs import EVENT_KINDS, SPLICE_CLASSES, Output
 
 DISTANCE = 20
@@ -40,8 +41,7 @@ def values(*numbers: float) -> np.ndarray:
 def test_alternate_is_aligned(
     alternate: tuple[float, ...], inserted_bp: int, expected: tuple[float, ...]
 ) -> None:
-    longer = (*alternate, 7, 7, 7)  # predicted beyond what is read
-    found = align_alternate(values(*longer), 2, inserted_bp)
+    found = align_alternate(values(*alternate), 2, inserted_bp, zeros_at=3)
     assert found[:, 0].tolist() == list(expected)
 
 

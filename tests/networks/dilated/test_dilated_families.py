@@ -1,5 +1,6 @@
 """The families from a checkpoint to files: delta scores by the rules of SpliceAI, and what the options change."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_lines_have_scores_and_positions_of_every_gene(job: Job) -> None:
     with open_records(job.outputs[-1].path) as records:
         header = "\n".join(records.header.meta)
     assert "vepscoreDeltaScores=distance 50 bp, not masked" in header
-    assert "by SpliceAI's rules, distance 50 bp, not masked" in header
+    assert "by the rules of its published program, distance 50 bp, not masked" in header
     assert "vepscoreAlleles=as written" in Path(job.outputs[0].path).read_text()
 
 
@@ -92,18 +93,40 @@ def test_alt_equal_to_ref_scores_nothing(job: Job, tmp_path: Path) -> None:
     run_job(job.changed(source=str(source)))
     lines = lines_of(job)
     assert lines and {line[7].partition("|")[2].partition("|")[2] for line in lines} == {
-        "0.00|0.00|0.00|0.00|0|0|0|0"
+        "0.00|0.00|0.00|0.00|-50|-50|-50|-50"  # as in the program
     }
+
+
+def test_pangolin_prints_entries_of_its_own_or_says_why_not(
+    genome: TinyGenome, checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    kinds = ("SNV in two genes", "MNV", "shortening delins")
+    source = write_vcf(tmp_path / "in.vcf", *(ROWS[kind] for kind in kinds))
+    table, spliceai = tmp_path / "out.tsv", tmp_path / "out.spliceai.vcf"
+    job = tiny_job(genome, checkpoints["pangolin"], source, table=table, spliceai=spliceai, window=WINDOW_BP)
+    run_job(job)
+    with open_records(str(spliceai)) as records:
+        assert list(records.header.definitions("INFO")) == ["Pangolin"]
+        entries = [record.line.decode().split("\t")[7] for record in records]
+    entry = r"Pangolin=(PLUS|MINUS)\|-?\d+:[\d.]+\|-?\d+:-[\d.]+\|Warnings:"
+    assert len(entries) == 4 and all(re.fullmatch(entry, text) for text in entries)
+    rows = pd.read_csv(table, sep="\t", comment="#")
+    assert rows["VS_STATUS"].tolist() == ["OK"] * 3  # SPLICE_SITE_USAGE scores them all
+    assert rows["reason"].fillna("").tolist() == [
+        "",
+        "",
+        "Pangolin: REF and ALT have several bases each, not as many",
+    ]
 
 
 def test_distance_and_mask_change_what_is_scored(job: Job) -> None:
     run_job(job)
     near = lines_of(job)
-    run_job(job.changed(spliceai_distance=5))
+    run_job(job.changed(spliceai_distance=20))
     nearest = lines_of(job)
     assert [line[:5] for line in nearest] == [line[:5] for line in near]
     reach = [max(abs(int(x)) for *_, info in lines for x in info.split("|")[6:]) for lines in (near, nearest)]
-    assert 5 < reach[0] <= 50 and reach[1] <= 5
+    assert 20 < reach[0] <= 50 and reach[1] <= 20
     run_job(masked := job.changed(spliceai_mask=1))
     assert "distance 50 bp, masked" in Path(masked.outputs[0].path).read_text()
 
@@ -115,9 +138,9 @@ def test_distance_that_does_not_fit_into_the_window_is_an_error(job: Job) -> Non
 
 def test_networks_are_run_in_float32_on_every_device(job: Job) -> None:
     """Other networks are run in bfloat16 on GPUs, too rough for two decimals."""
-    assert resolve_precision(job.changed(precision=None), "gpu") == "float32"
+    assert resolve_precision(job, "gpu") == "float32"
     assert resolve_precision(job.changed(precision=Precision.BFLOAT16), "gpu") == "bfloat16"
-    assert resolve_precision(job.changed(precision=None, checkpoint=None), "gpu") == "bfloat16"
+    assert resolve_precision(job.changed(checkpoint=None), "gpu") == "bfloat16"
 
 
 @pytest.mark.parametrize("name", [pytest.param("spliceai", marks=pytest.mark.slow), "pangolin"])

@@ -114,8 +114,8 @@ class SpliceAIConfig(DilatedConfig):
     __pydantic_config__ = CLOSED
 
     replicates: _Networks = 5  # networks, whose probabilities are averaged
-    # The program that scores with it as published; None: it is scored as other networks are.
-    program: Literal["spliceai"] | None = "spliceai"
+    # The program by whose rules its delta scores are made; None: it is scored as other networks are.
+    program: Literal["spliceai", "cispliceai"] | None = "spliceai"
 
     @property
     def networks(self) -> int:

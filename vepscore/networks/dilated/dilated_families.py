@@ -89,8 +89,13 @@ class PangolinFamily(DilatedFamily[PangolinConfig]):
 
     name = "pangolin"
     architecture = PangolinConfig
-    default_scorers = ("SPLICE_SITE_USAGE",)
+    default_scorers = ("SPLICE_EVENTS", "SPLICE_SITE_USAGE")
     read = staticmethod(import_pangolin)
+
+    def as_written(self, architecture: PangolinConfig) -> bool:
+        """Return True: Pangolin's program does not normalize alleles."""
+        del architecture
+        return True
 
     def create(self, architecture: PangolinConfig, rngs: nnx.Rngs) -> Pangolin:
         return Pangolin(architecture, rngs=rngs)

@@ -194,9 +194,7 @@ def _ensemble(
         widths=WIDTHS[:blocks],
         dilations=DILATIONS[:blocks],
         negative_slope=negative_slope,
-        program="spliceai"
-        if publication in (SPLICEAI, OPENSPLICEAI)
-        else None,  # the same program, but for its name
+        program=publication.program,
     )
     return ImportedNetwork(
         publication=publication,

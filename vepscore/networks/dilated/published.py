@@ -1,6 +1,7 @@
 """The published ensembles: names, licenses, notices and tracks."""
 
 import dataclasses
+from typing import Literal
 
 from vepscore.networks.dilated.dilated_config import STRANDS, PangolinConfig
 from vepscore.networks.targets import create_tracks
@@ -15,6 +16,7 @@ class Publication:
     license: str  # SPDX identifier
     terms_notice: str  # repeated in every output
     citation: str
+    program: Literal["spliceai", "cispliceai"] | None = None  # see `SpliceAIConfig.program`
 
 
 SPLICEAI = Publication(
@@ -23,6 +25,7 @@ SPLICEAI = Publication(
     terms_notice="SpliceAI models (Illumina, Inc.): CC BY-NC 4.0, academic and non-commercial use only; any other use "
     "requires a commercial license from Illumina, Inc. https://creativecommons.org/licenses/by-nc/4.0/",
     citation="Jaganathan et al., Cell 2019, doi:10.1016/j.cell.2018.12.015",
+    program="spliceai",
 )
 CI_SPLICEAI = Publication(
     name="ci-spliceai",
@@ -30,6 +33,7 @@ CI_SPLICEAI = Publication(
     terms_notice="CI-SpliceAI (Strauch et al., PLOS One 2022, doi:10.1371/journal.pone.0269159): CC BY 4.0, converted "
     "to another format. https://creativecommons.org/licenses/by/4.0/",
     citation="Strauch et al., PLOS One 2022, doi:10.1371/journal.pone.0269159",
+    program="cispliceai",
 )
 OPENSPLICEAI = Publication(
     name="openspliceai",
@@ -37,6 +41,7 @@ OPENSPLICEAI = Publication(
     terms_notice="OpenSpliceAI (Chao et al., eLife 2025): GNU General Public License, version 3, without any warranty; "
     "weights converted to another format. https://www.gnu.org/licenses/gpl-3.0.html",
     citation="Chao et al., eLife 2025, doi:10.7554/eLife.107454",
+    program="spliceai",  # its own has the same rules
 )
 SPLICEFORMER = Publication(
     name="spliceformer-spliceai-10k",

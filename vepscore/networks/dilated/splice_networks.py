@@ -14,9 +14,11 @@ from jaxtyping import Array, Float, Float32, Int
 
 from vepscore.contract import WindowScorer
 from vepscore.model.network import Network, OrganismIndex
-from vepscore.networks.dilated.delta_scores import SpliceAIDeltas
+from vepscore.networks.dilated.cispliceai_deltas import CISpliceAIDeltas
 from vepscore.networks.dilated.dilated_config import STRANDS, DilatedConfig, PangolinConfig, SpliceAIConfig
 from vepscore.networks.dilated.dilated_trunk import DilatedTrunk, Pointwise
+from vepscore.networks.dilated.pangolin_deltas import PangolinDeltas
+from vepscore.networks.dilated.spliceai_deltas import SpliceAIDeltas
 from vepscore.outputs import Output
 
 _ACCEPTOR, _DONOR = 1, 2  # classes of a SpliceAI network; 0 is no site
@@ -69,12 +71,13 @@ class DilatedNetwork(Network):
         """Return the predictions of the family's output from embeddings: the tracks of each embedded strand."""
         del organism
         assert output in self.config.heads
-        x = x.reshape(*x.shape[:-1], -1, self.config.networks, self.config.channels)
-        kernel, bias = self.head.kernel[...], self.head.bias[...]
-        logits = jnp.einsum("...snc,nck->...snk", x, kernel, preferred_element_type=jnp.float32) + bias
-        tracks = self._average(logits.astype(jnp.float32))
+        tracks = self._average(self._logits(x))
         tracks = tracks.reshape(*tracks.shape[:-2], -1)
         return tracks if self.tracks is None else tracks[..., np.asarray(self.tracks)]
+
+    def strand_values(self, x: Float[Array, "positions channels"]) -> Float32[Array, "positions values"]:
+        """Return what the published program compares between alleles, from the embedding of one strand."""
+        return self._average(self._logits(x))[:, 0]
 
     def with_tracks(self, channels: Mapping[Output, Int[np.ndarray, " tracks"]]) -> "DilatedNetwork":
         """Return a copy that predicts only these tracks, in this order; it shares all arrays."""
@@ -82,6 +85,15 @@ class DilatedNetwork(Network):
         for tracks in channels.values():  # of its one output, or none
             network.tracks = tuple(map(int, tracks))
         return network
+
+    def _logits(
+        self, x: Float[Array, "*batch channels"]
+    ) -> Float32[Array, "*batch strands networks classes"]:
+        """Return what the networks' heads give for each embedded strand."""
+        x = x.reshape(*x.shape[:-1], -1, self.config.networks, self.config.channels)
+        kernel, bias = self.head.kernel[...], self.head.bias[...]
+        logits = jnp.einsum("...snc,nck->...snk", x, kernel, preferred_element_type=jnp.float32) + bias
+        return logits.astype(jnp.float32)
 
     def _average(
         self, logits: Float32[Array, "*batch strands networks classes"]
@@ -101,8 +113,10 @@ class SpliceAI(DilatedNetwork):
     classes = 3
 
     def own_scorers(self) -> Sequence[WindowScorer]:
-        """Return the delta scores of SpliceAI's program, for networks that are published with it."""
-        return [SpliceAIDeltas(self, self.delta_rules)] if self.config.program == "spliceai" else []
+        """Return the delta scores of the published program, for networks that have one."""
+        programs = {"spliceai": SpliceAIDeltas, "cispliceai": CISpliceAIDeltas}
+        program = self.config.program
+        return [] if program is None else [programs[program](self, self.delta_rules)]
 
     def _average(
         self, logits: Float32[Array, "*batch strands networks classes"]
@@ -121,6 +135,15 @@ class Pangolin(DilatedNetwork):
 
     config: PangolinConfig
     classes = 1
+
+    def own_scorers(self) -> Sequence[WindowScorer]:
+        """Return the delta scores of Pangolin's program."""
+        return [PangolinDeltas(self, self.delta_rules)]
+
+    def strand_values(self, x: Float[Array, "positions channels"]) -> Float32[Array, "positions values"]:
+        """Return the probability of a splice site that each network predicts; the program compares them one by one."""
+        of_sites = self.config.tissues * self.config.replicates
+        return jax.nn.sigmoid(self._logits(x)[:, 0, :of_sites, 0])
 
     def _average(
         self, logits: Float32[Array, "*batch strands networks classes"]

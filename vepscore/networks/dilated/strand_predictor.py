@@ -12,13 +12,12 @@ from jaxtyping import Array, Float, Float32, UInt8
 
 from vepscore.genome.windows import reverse_complement
 from vepscore.networks.dilated.reference_tiles import ReferenceTiles, Replacement
-from vepscore.outputs import Output
 from vepscore.threads import granted_threads
 
 _LEAST_PREDICTED_BP = 256
 _KEPT_STRETCHES = 3  # of both strands, and of genes that overlap
 
-Values = Float32[np.ndarray, "_ classes"]  # donor, acceptor
+Values = Float32[np.ndarray, "_ values"]  # what `DilatedNetwork.strand_values` returns
 
 
 class Stretch(NamedTuple):
@@ -42,7 +41,7 @@ class StrandPredictor:
 
     def __init__(self, network: Any) -> None:
         graph, self._state = nnx.split(network)
-        self._classify = jax.jit(functools.partial(_classify, graph))
+        self._evaluate = jax.jit(functools.partial(_evaluate, graph))
         self._trunk, self._weights = network.trunk, network.trunk.weights()
         self._margin_bp = network.margin_bp
         self._threads = ThreadPoolExecutor(granted_threads(), thread_name_prefix="network")
@@ -67,7 +66,7 @@ class StrandPredictor:
         allele = Replacement(start, stretch.reference_bp, stretch.alternate_bp, bases)
         tiles = self._find(stretch.strand, size + slack, codes, first)
         embedded = tiles.embed(codes, first, predicted, alternate_first, size, allele)
-        reference, alternate = jax.device_get(self._classify(self._state, embedded))
+        reference, alternate = jax.device_get(self._evaluate(self._state, embedded))
         step = 1 if stretch.strand == "+" else -1
         return reference[::step], alternate[::step]
 
@@ -89,9 +88,9 @@ class StrandPredictor:
         return found[1]
 
 
-def _classify(
+def _evaluate(
     graph: nnx.GraphDef, state: nnx.State, embedded: tuple[Float[Array, "networks positions channels"], ...]
-) -> list[Float32[Array, "positions classes"]]:
+) -> list[Float32[Array, "positions values"]]:
     network = nnx.merge(graph, state)
     joined = [jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1) for x in embedded]
-    return [network.predict(Output.SPLICE_SITES, x) for x in joined]
+    return [network.strand_values(x) for x in joined]
