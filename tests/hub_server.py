@@ -45,8 +45,12 @@ class Hub:
     url: str = ""
 
     def transfers(self) -> list[str]:
-        """Return the Range of each request for a large file; "" for all of it."""
-        return [headers.get("Range", "") for _, path, headers in self.requests if path.startswith("/cdn/")]
+        """Return the Range of each request for a large or plain file; "" for all of it."""
+        return [
+            headers.get("Range", "")
+            for _, path, headers in self.requests
+            if path.startswith(("/cdn/", "/plain/"))
+        ]
 
     def answer(self, request: Request) -> Response:
         """Record and answer a request."""
@@ -61,7 +65,7 @@ class Hub:
             case ["cdn", digest]:
                 return self._large_file(request, digest)
             case ["plain", *names] if self.plain and (path := self.plain.joinpath(*names)).is_file():
-                return Response(self._read(path))
+                return self._in_parts(request, self._read(path))
             case ["api", "models", owner, name, *_] | [owner, name, "resolve", *_]:
                 return self._of_repository(request, f"{owner}/{name}")
         return _refuse(404, "no such page")
@@ -100,7 +104,10 @@ class Hub:
         path = next(path for path in files if path.is_file() and _sha256(path) == digest)
         if request.args.get("signature") != "signed" or "Authorization" in request.headers:
             return _refuse(400, "not signed, or with a token that is not meant for this host")
-        contents = self._read(path)
+        return self._in_parts(request, self._read(path))
+
+    def _in_parts(self, request: Request, contents: bytes) -> Response:
+        """Answer with a file or the part of it that is requested, and the faults of transfers."""
         response = Response(contents)
         if self.ranges:
             response.make_conditional(request, accept_ranges=True, complete_length=len(contents))

@@ -146,13 +146,10 @@ def test_list_is_plain_and_imports_nothing_heavy(user_weights: Path) -> None:
     ]
 
 
-def test_list_ends_with_checkpoints_that_can_be_fetched(user_weights: Path) -> None:
-    add_checkpoint(user_weights, "alphagenome-fold-2")
+def test_list_ends_with_how_to_get_more(user_weights: Path) -> None:
     done = vepscore("weights", "list")
     (line,) = done.stderr.splitlines()
-    assert "vepscore weights fetch NAME" in line
-    assert "alphagenome-all-folds" in line and "alphagenome-fold-3" in line
-    assert "alphagenome-fold-2" not in line
+    assert "vepscore weights fetch" in line
     assert vepscore("-q", "weights", "list").stderr == ""
 
 

@@ -44,11 +44,11 @@ def observing() -> Iterator[Observe]:
 
 @contextlib.contextmanager
 def observing_bytes(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function to call with the bytes done so far and in all."""
+    """Yield a function to call with the bytes done so far and in all; nothing is shown before the first call."""
     columns = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with _progress(TextColumn(what), BarColumn(), *columns) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        task = progress.add_task(what, total=None, visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
 
 
 @contextlib.contextmanager

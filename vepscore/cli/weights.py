@@ -42,7 +42,6 @@ def list_weights(plain: Plain = False) -> None:
     name, directory, remark, family, default window, outputs, license.
     """
     from vepscore.model.registry import EMBEDDED_NAME, list_checkpoints
-    from vepscore.networks.alphagenome.official.hub import CHECKPOINTS
 
     rows, seen = [], set()
     for path in list_checkpoints():
@@ -54,9 +53,7 @@ def list_weights(plain: Plain = False) -> None:
         ("checkpoint", "directory", "remark", "family", "window", "outputs", "license"), rows, plain=plain
     )
     sys.stdout.flush()  # so that a closed pipe fails here, before the log line
-    absent = [name for name in CHECKPOINTS if name not in seen]
-    if absent:
-        log.info("`vepscore weights fetch NAME` downloads an official checkpoint: %s", ", ".join(absent))
+    log.info("`vepscore weights fetch` lists the checkpoints that can be downloaded")
 
 
 @app.command()

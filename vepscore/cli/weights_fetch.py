@@ -1,46 +1,46 @@
-"""`vepscore weights fetch`: download an official checkpoint with the user's account, verify and import it."""
+"""`vepscore weights fetch`: download published weights, verify and import them."""
 
-import enum
 import logging
 import shutil
 import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vepscore.cli.tables import print_table
 from vepscore.cli.weights_import import DtypeOption, check_output, metadata_by_organism, write_imported
 from vepscore.errors import CheckpointError, UsageError
 from vepscore.options.option_types import Precision
 from vepscore.paths import is_scratch
 
+if TYPE_CHECKING:
+    from vepscore.model.published_weights import PublishedWeights
+
 log = logging.getLogger(__name__)
-
-_TERMS = """The AlphaGenome weights belong to Google DeepMind and come with terms of use. In short:
-  - non-commercial use only, of the weights and of what they predict
-  - predictions may not be used to train other models
-  - not validated or approved for clinical use
-This is a summary; the terms themselves apply: {url}"""
-
-
-class Source(enum.StrEnum):
-    huggingface = "huggingface"
-    kaggle = "kaggle"
 
 
 def fetch(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="alphagenome-all-folds, or alphagenome-fold-0 to -3.")
-    ],
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Network. Default: list all that can be downloaded."),
+    ] = None,
     source: Annotated[
-        Source, typer.Option("--from", help="Site to download from, with the token of your account there.")
-    ] = Source.huggingface,
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="SITE",
+            help="Site to download from, where the list has several. Default: the first.",
+        ),
+    ] = None,
     metadata: Annotated[
         list[str] | None,
         typer.Option(
             "--metadata",
             metavar="FILE",
-            help="Track metadata, as in `weights import`. Default: human and mouse, from the official repository.",
+            help="Track metadata of an official AlphaGenome checkpoint, as in `weights import`. Default: human and "
+            "mouse, from the official repository.",
         ),
     ] = None,
     dtype: DtypeOption = Precision.FLOAT32,
@@ -54,53 +54,117 @@ def fetch(
         ),
     ] = None,
     accept_terms: Annotated[
-        bool, typer.Option("--accept-terms", help="Accept the model terms without a prompt.")
+        bool, typer.Option("--accept-terms", help="Accept the terms of the weights without a prompt.")
     ] = False,
     keep_download: Annotated[
-        bool, typer.Option("--keep-download", help="Keep the official files after the import.")
+        bool, typer.Option("--keep-download", help="Keep the published files after the import.")
+    ] = False,
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="Print the list tab-separated without a header, even on a terminal."),
     ] = False,
 ) -> None:
-    """Download an official AlphaGenome checkpoint with your account, and import it.
+    """Download the published weights of a network, check them, and import them.
 
-    Requires pip install 'vepscore\\[fetch]'. Rerun the command to resume a download that broke off.
+    Shows their license first. Official AlphaGenome checkpoints need your account at the site, and your consent to the
+    terms. Requires pip install 'vepscore\\[fetch]'. Rerun the command to resume a download that broke off. Columns of
+    the list: name, family, megabytes, sites, license.
     """
-    from vepscore.genome.cache import cache_dir
-    from vepscore.model.registry import user_weights_dir
-    from vepscore.networks.alphagenome.official.downloads import locked
-    from vepscore.networks.alphagenome.official.hub import CHECKPOINTS, check_online, fetch_metadata
+    from vepscore.model.family import list_published_weights
 
-    if name not in CHECKPOINTS:
-        raise UsageError(f"{name!r} cannot be fetched\nexpected one of {', '.join(CHECKPOINTS)}")
-    folder = cache_dir() / "downloads" / source / name
-    output = output or user_weights_dir() / name
+    published = list_published_weights()
+    if name is None:
+        rows = [(family.name, weights) for family, weights in published.values()]
+        columns = ("network", "family", "MB", "from", "license")
+        print_table(columns, [_row(family, weights) for family, weights in rows], plain=plain)
+        return
+    if name not in published:
+        raise UsageError(f"{name!r} cannot be fetched\nexpected one of {', '.join(published)}")
+    family, weights = published[name]
+    site = _choose_site(weights, source)
+    _check_options(weights, metadata or (), dtype)
+    _fetch(
+        weights,
+        family=family.name,
+        site=site,
+        metadata=metadata or (),
+        dtype=dtype,
+        output=output,
+        accept_terms=accept_terms,
+        keep_download=keep_download,
+    )
+
+
+def _fetch(
+    weights: "PublishedWeights",
+    *,
+    family: str,
+    site: str,
+    metadata: Collection[str],
+    dtype: str,
+    output: Path | None,
+    accept_terms: bool,
+    keep_download: bool,
+) -> None:
+    from vepscore.cli.progress import observing_bytes
+    from vepscore.genome.cache import cache_dir
+    from vepscore.model.downloads import check_online, locked
+    from vepscore.model.registry import user_weights_dir
+
+    folder = cache_dir() / "downloads" / site / weights.name
+    output = output or user_weights_dir() / weights.name
     check_output(output, source=folder)
     if is_scratch(output):
         raise UsageError(
             "there is no home directory for the checkpoint",
             hint="pass a directory to -o, or set VEPSCORE_WEIGHTS",
         )
-    files = metadata_by_organism(metadata or ())
+    files = metadata_by_organism(tuple(metadata))
     check_online()
-    _agree_to_terms(accept_terms)
+    _show_terms(weights, accept_terms)
     with locked(folder):
-        files = files or fetch_metadata(folder / "metadata")
-        official = _download(name, source, folder)
+        files = files or weights.download_metadata(folder / "metadata")
+        log.info("downloading %s from %s", weights.name, site)
+        with observing_bytes("downloading") as observe:
+            source = weights.download(folder, site=site, observe=observe)
         try:
-            write_imported(official, output, metadata=files, name=name, dtype=dtype)
+            write_imported(source, output, family=family, metadata=files, name=weights.name, dtype=dtype)
         except BaseException:
             log.warning("the downloaded files are kept in %s", folder)
             raise
         if keep_download:
-            log.info("the official files are kept in %s", official)
+            log.info("the published files are kept in %s", source)
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _agree_to_terms(accepted: bool) -> None:
-    from vepscore.networks.alphagenome.official.hub import TERMS_URL
+def _row(family: str, weights: "PublishedWeights") -> tuple[str, ...]:
+    size = "" if weights.size is None else f"{weights.size / 1e6:.1f}"
+    return weights.name, family, size, ",".join(weights.sites), weights.license
 
-    print(_TERMS.format(url=TERMS_URL), file=sys.stderr)
-    if accepted:
+
+def _choose_site(weights: "PublishedWeights", site: str | None) -> str:
+    if site is not None and site not in weights.sites:
+        raise UsageError(
+            f"--from {site}: {weights.name} is not there\nexpected one of {', '.join(weights.sites)}"
+        )
+    return site or weights.sites[0]
+
+
+def _check_options(weights: "PublishedWeights", metadata: Collection[str], dtype: str) -> None:
+    """Raise UsageError before the download for what the import would refuse after it."""
+    if metadata and not weights.takes_metadata:
+        raise UsageError(f"--metadata: {weights.name} names its own tracks", hint="omit --metadata")
+    if dtype not in weights.dtypes:
+        raise UsageError(
+            f"--dtype {dtype}: {weights.name} cannot be stored so\nexpected {' or '.join(weights.dtypes)}"
+        )
+
+
+def _show_terms(weights: "PublishedWeights", accepted: bool) -> None:
+    """Print license and terms; where they ask for it, continue only with the user's consent."""
+    print(f"{weights.name}: license {weights.license}\n{weights.terms}", file=sys.stderr)
+    if accepted or not weights.asks_consent:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
@@ -111,17 +175,3 @@ def _agree_to_terms(accepted: bool) -> None:
     print("Do you accept the terms? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise CheckpointError("the model terms were not accepted, so nothing was downloaded")
-
-
-def _download(name: str, source: Source, folder: Path) -> Path:
-    from vepscore.cli.progress import observing_bytes
-
-    log.info("downloading %s from %s", name, source)
-    if source is Source.kaggle:
-        from vepscore.networks.alphagenome.official.kaggle import fetch_from_kaggle
-
-        return fetch_from_kaggle(name, folder)
-    from vepscore.networks.alphagenome.official.hub import fetch_from_huggingface
-
-    with observing_bytes("downloading") as observe:
-        return fetch_from_huggingface(name, folder, observe=observe)

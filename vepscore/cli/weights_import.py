@@ -149,5 +149,6 @@ def _describe(output: Path) -> Iterator[tuple[str, str]]:
     yield "size", f"{size / 1e6:,.1f} MB"
     yield "organisms", ", ".join(read_organisms(output / TRACKS_FILE))
     yield "digest", f"sha256:{checkpoint_digest(output)}"
+    yield "license", config.license
     if config.terms_notice:
         yield "terms", config.terms_notice

@@ -7,6 +7,7 @@ family in `config.json`. The engine works with `Network` alone and names no fami
 import abc
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -14,14 +15,17 @@ from typing import Any, Generic, Protocol, TypeVar
 import jax
 from flax import nnx
 
-from vepscore.errors import CheckpointError, UsageError
+from vepscore.errors import CheckpointError, PluginError, UsageError
 from vepscore.model.checkpoint_config import Checkpoint
 from vepscore.model.convolution import ConvolutionPredictor
 from vepscore.model.loading import abstract
 from vepscore.model.network import Network
 from vepscore.model.predictor import Predictor
+from vepscore.model.published_weights import PublishedWeights
 from vepscore.outputs import Output
-from vepscore.plugins import NETWORKS, PluginEntry, find_plugins, load_plugin
+from vepscore.plugins import NETWORKS, PluginEntry, find_plugins, list_plugins, load_plugin
+
+log = logging.getLogger(__name__)
 
 
 class Architecture(Protocol):
@@ -93,6 +97,10 @@ class Family(abc.ABC, Generic[ArchitectureT]):
     def published(self) -> ArchitectureT:
         """Return the architecture of the published network; the default values of the dataclass."""
         return self.architecture()
+
+    def published_weights(self) -> Sequence[PublishedWeights]:
+        """Return the weights that `vepscore weights fetch` downloads."""
+        return ()
 
     def import_weights(
         self,
@@ -180,6 +188,25 @@ def find_family(name: str) -> Family:
     """
     (entry,) = find_plugins(NETWORKS, [name])
     return load_plugin(entry, functools.partial(_contract_problem, entry))
+
+
+def list_published_weights() -> dict[str, tuple[Family, PublishedWeights]]:
+    """Return the weights that can be downloaded, by name, with their family; of two of one name the first.
+
+    A family that cannot be imported is skipped with a warning.
+    """
+    found: dict[str, tuple[Family, PublishedWeights]] = {}
+    for entry in list_plugins(NETWORKS):
+        if entry.shadowed_by is not None:
+            continue
+        try:
+            family = find_family(entry.name)
+        except PluginError as error:
+            log.warning("%s", error)
+            continue
+        for weights in family.published_weights():
+            found.setdefault(weights.name, (family, weights))
+    return found
 
 
 def _contract_problem(entry: PluginEntry, family: object) -> str:

@@ -76,7 +76,7 @@ def resolve_checkpoint(name_or_path: str | None) -> Path:
     names = "\n".join(f"{listed.name}  {listed}" for listed in known) or "none"
     raise CheckpointError(
         f"{name_or_path!r} {found}; available checkpoints:\n{names}",
-        hint="pass a name or the directory of a checkpoint"
+        hint="pass a name or the directory of a checkpoint; `vepscore weights fetch` lists what can be downloaded"
         + ("" if is_scratch(folder) else f"; checkpoints in {folder} can be selected by name"),
     )
 

@@ -19,6 +19,7 @@ from vepscore.networks.alphagenome.config import (
 )
 from vepscore.networks.alphagenome.layers import fold_convolutions
 from vepscore.networks.alphagenome.network import AlphaGenome
+from vepscore.networks.alphagenome.official.official_weights import OFFICIAL_WEIGHTS, OfficialWeights
 from vepscore.networks.alphagenome.sparse_predictor import SparsePredictor
 from vepscore.networks.alphagenome.stored_form import drop_scales
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, Output
@@ -57,6 +58,9 @@ class AlphaGenomeFamily(Family[ModelConfig]):
         """Return a predictor that encodes and decodes only what is read."""
         assert isinstance(network, AlphaGenome)
         return SparsePredictor(network, batch=batch, reverse=reverse, tower_devices=window_devices)
+
+    def published_weights(self) -> tuple[OfficialWeights, ...]:
+        return OFFICIAL_WEIGHTS
 
     def import_weights(
         self,

@@ -10,8 +10,10 @@ from vepscore.errors import UsageError
 from vepscore.genome.cache import file_digest
 from vepscore.model.checkpoint import CheckpointConfig, publish_checkpoint
 from vepscore.model.family import Context, Family
+from vepscore.model.published_weights import PublicWeights
 from vepscore.networks.dilated.dilated_config import DilatedConfig, PangolinConfig, SpliceAIConfig
 from vepscore.networks.dilated.dilated_importing import ImportedNetwork, import_pangolin, import_spliceai
+from vepscore.networks.dilated.published_files import PANGOLIN_WEIGHTS, SPLICEAI_WEIGHTS
 from vepscore.networks.dilated.splice_networks import Pangolin, SpliceAI
 from vepscore.outputs import MAX_WINDOW_BP, Output
 
@@ -25,6 +27,7 @@ class DilatedFamily(Family[ConfigT]):
 
     precision = "float32"  # as the published programs compute, which print two decimals
     default_scorers: tuple[str, ...]
+    weights: tuple[PublicWeights, ...]
     read: Callable[[Path], ImportedNetwork]
 
     def context(self, architecture: ConfigT) -> Context:
@@ -34,6 +37,9 @@ class DilatedFamily(Family[ConfigT]):
     def resolution_bp(self, architecture: ConfigT, output: Output) -> int:
         del architecture, output
         return 1
+
+    def published_weights(self) -> tuple[PublicWeights, ...]:
+        return self.weights
 
     def import_weights(
         self,
@@ -74,6 +80,7 @@ class SpliceAIFamily(DilatedFamily[SpliceAIConfig]):
     name = "spliceai"
     architecture = SpliceAIConfig
     default_scorers = ("SPLICE_EVENTS", "SPLICE_SITES")
+    weights = SPLICEAI_WEIGHTS
     read = staticmethod(import_spliceai)
 
     def as_written(self, architecture: SpliceAIConfig) -> bool:
@@ -90,6 +97,7 @@ class PangolinFamily(DilatedFamily[PangolinConfig]):
     name = "pangolin"
     architecture = PangolinConfig
     default_scorers = ("SPLICE_EVENTS", "SPLICE_SITE_USAGE")
+    weights = PANGOLIN_WEIGHTS
     read = staticmethod(import_pangolin)
 
     def as_written(self, architecture: PangolinConfig) -> bool:

@@ -14,8 +14,9 @@ import pytest
 from tests.hub_server import COMMIT, TOKEN, Hub, serving
 from tests.paths import need
 from vepscore.errors import CheckpointError
-from vepscore.networks.alphagenome.official.downloads import (
+from vepscore.model.downloads import (
     RemoteFile,
+    check_online,
     download,
     locked,
     reaching,
@@ -25,7 +26,6 @@ from vepscore.networks.alphagenome.official.downloads import (
 from vepscore.networks.alphagenome.official.hub import (
     METADATA_FILES,
     METADATA_VARIABLE,
-    check_online,
     fetch_from_huggingface,
     fetch_metadata,
 )

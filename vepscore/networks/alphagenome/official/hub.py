@@ -5,17 +5,17 @@ The weights are on the hub, for accounts that have accepted the model terms.
 
 import functools
 import os
-from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from vepscore.errors import CheckpointError
-from vepscore.networks.alphagenome.official.downloads import (
+from vepscore.model.downloads import (
+    Observe,
     RemoteFile,
     check_library,
-    check_space,
     download,
+    download_all,
     host_of,
     reaching,
 )
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
 
 CHECKPOINTS = ("alphagenome-all-folds", *(f"alphagenome-fold-{fold}" for fold in range(4)))
+LICENSE = "AlphaGenome model terms (non-commercial)"
 TERMS_URL = "https://deepmind.google.com/science/alphagenome/model-terms"
 METADATA_VARIABLE = "VEPSCORE_METADATA_URL"
 _METADATA_URL = (
@@ -44,23 +45,6 @@ METADATA_FILES = {
         digest="a22eb7b2e435ed5d34325eb2ffc575679adc1fc6d91958f8c3bf4c7c8a55a929",
     ),
 }
-_OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-
-Observe = Callable[[int, int], None]  # bytes downloaded, bytes in all
-
-
-def check_online() -> None:
-    """Check that the environment allows downloads.
-
-    Raises:
-        CheckpointError: $HF_HUB_OFFLINE or $TRANSFORMERS_OFFLINE is set.
-    """
-    for name in _OFFLINE_VARIABLES:
-        if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
-            raise CheckpointError(
-                f"{name} is set, so nothing is downloaded",
-                hint=f"unset {name} where there is a network; an imported checkpoint needs none",
-            )
 
 
 def fetch_metadata(folder: Path) -> dict[str, Path]:
@@ -111,18 +95,11 @@ def fetch_from_huggingface(
     with reaching(endpoint, functools.partial(_explain, endpoint, repository)):
         commit, remotes = _list_files(HfApi(endpoint=endpoint, token=token), repository)
         target = folder / commit
-        target.mkdir(parents=True, exist_ok=True)
-        check_space(target, remotes)
-        total, before = sum(remote.size for remote in remotes), 0
-
-        def observe_file(before: int, size: int) -> None:
-            observe(before + size, total)
-
-        for remote in remotes:
-            url = hf_hub_url(repository, remote.name, revision=commit, endpoint=endpoint)
-            observe_size = functools.partial(observe_file, before)
-            download(remote, target, url, headers=build_hf_headers(token=token), observe=observe_size)
-            before += remote.size
+        addresses = {
+            hf_hub_url(repository, remote.name, revision=commit, endpoint=endpoint): remote
+            for remote in remotes
+        }
+        download_all(addresses, target, headers=build_hf_headers(token=token), observe=observe)
     return target
 
 

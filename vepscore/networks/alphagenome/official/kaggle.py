@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vepscore.errors import CheckpointError
-from vepscore.networks.alphagenome.official.downloads import EXTRA_HINT, refused, room_for, unreachable
+from vepscore.model.downloads import EXTRA_HINT, refused, room_for, unreachable
 
 if TYPE_CHECKING:
     import requests

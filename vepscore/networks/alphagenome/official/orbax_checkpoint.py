@@ -18,7 +18,7 @@ from vepscore.model.track_table import with_resolutions
 from vepscore.networks.alphagenome.config import ModelConfig, scored_resolution_bp
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.networks.alphagenome.official.arrays import OrbaxArrays
-from vepscore.networks.alphagenome.official.hub import TERMS_URL
+from vepscore.networks.alphagenome.official.hub import LICENSE, TERMS_URL
 from vepscore.networks.alphagenome.official.metadata import (
     TrackMetadata,
     check_channels,
@@ -29,7 +29,6 @@ from vepscore.outputs import MAX_WINDOW_BP, Output
 
 ORGANISMS = ("human", "mouse")  # in the order of the organism-specific parameters
 ROTARY_DTYPE: Literal["bfloat16"] = "bfloat16"  # the released weights were trained with it
-LICENSE = "AlphaGenome model terms (non-commercial)"
 TERMS_NOTICE = (
     f"Made with AlphaGenome weights and subject to the AlphaGenome model terms, {TERMS_URL}: non-commercial use "
     "only; not to be used to train other models; not validated or approved for clinical use"

@@ -4,12 +4,13 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import functools
 import hashlib
 import io
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Observe = Callable[[int, int], None]  # bytes downloaded, bytes in all
+
 EXTRA_HINT = "pip install 'vepscore[fetch]'"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _HTTP_LIBRARIES = ("httpx", "httpx2")  # of several versions of huggingface_hub
+_OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # of the client
 _RESUME_HINT = (
     "rerun: the download resumes where it stopped. If this machine has no network, rerun on one that has"
 )
@@ -39,6 +43,52 @@ class RemoteFile:
     size: int  # bytes
     digest: str  # hex
     is_git: bool = False  # whether the digest is that of the git blob, else sha256
+
+
+def check_online() -> None:
+    """Check that the environment allows downloads.
+
+    Raises:
+        CheckpointError: $HF_HUB_OFFLINE or $TRANSFORMERS_OFFLINE is set.
+    """
+    for name in _OFFLINE_VARIABLES:
+        if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
+            raise CheckpointError(
+                f"{name} is set, so nothing is downloaded",
+                hint=f"unset {name} where there is a network; an imported checkpoint needs none",
+            )
+
+
+def download_all(
+    remotes: Mapping[str, RemoteFile],
+    folder: Path,
+    *,
+    headers: dict[str, str] | None = None,
+    observe: Observe,
+) -> None:
+    """Download files into `folder`, which is created if missing.
+
+    Args:
+        remotes: the files by their addresses.
+        folder: the destination; files of an earlier call are kept, and a partial one is resumed.
+        headers: as in `download`.
+        observe: called with the bytes downloaded so far and in all.
+
+    Raises:
+        CheckpointError: as in `download`, or the files do not fit on the disk.
+        Exception: errors of huggingface_hub; see `reaching`.
+    """
+    with room_for(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    _check_space(folder, remotes.values())
+    total, before = sum(remote.size for remote in remotes.values()), 0
+
+    def observe_file(before: int, size: int) -> None:
+        observe(before + size, total)
+
+    for url, remote in remotes.items():
+        download(remote, folder, url, headers=headers, observe=functools.partial(observe_file, before))
+        before += remote.size
 
 
 def download(
@@ -80,26 +130,11 @@ def download(
             kind = "git hash" if remote.is_git else "sha256"
             raise CheckpointError(
                 f"{path}: does not match its hash\n{kind} is {found}, expected {remote.digest}",
-                hint="the file was deleted; rerun to download it again",
+                hint=f"the file was deleted; rerun to download it again. If the hash differs again, {url} was "
+                "replaced, or a proxy changes it: use a newer vepscore, or another internet connection",
             )
         os.replace(partial, path)
     return path
-
-
-def check_space(folder: Path, remotes: Iterable[RemoteFile]) -> None:
-    """Check that the files that are missing fit on the disk.
-
-    Raises:
-        CheckpointError: they do not.
-    """
-    paths = {folder / remote.name: remote.size for remote in remotes}
-    missing = sum(size - max(_size(path), _size(_partial(path))) for path, size in paths.items())
-    free = shutil.disk_usage(folder).free
-    if missing > free:
-        raise CheckpointError(
-            f"{folder}: {missing / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free",
-            hint="free some space, or set VEPSCORE_CACHE to a directory on another disk",
-        )
 
 
 @contextlib.contextmanager
@@ -179,14 +214,16 @@ def refused(url: str, status: int, reason: str) -> CheckpointError:
 
 
 def check_library() -> None:
-    """Raise CheckpointError if huggingface_hub cannot be imported; keep it from drawing progress bars."""
+    """Raise CheckpointError if huggingface_hub cannot be imported; keep it from drawing and printing by itself."""
     try:
         from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils import logging as library_logging
     except ImportError as error:
         raise CheckpointError(
             f"huggingface_hub is not installed, or broken: {error}", hint=EXTRA_HINT
         ) from error
     disable_progress_bars()
+    library_logging.get_logger().handlers.clear()  # its warnings go to the root logger too
 
 
 def host_of(url: str) -> str:
@@ -206,6 +243,22 @@ class _ObservedFile(io.FileIO):
         count = super().write(data)
         self._observe(self.tell())
         return count
+
+
+def _check_space(folder: Path, remotes: Iterable[RemoteFile]) -> None:
+    """Check that the files that are missing fit on the disk.
+
+    Raises:
+        CheckpointError: they do not.
+    """
+    paths = {folder / remote.name: remote.size for remote in remotes}
+    missing = sum(size - max(_size(path), _size(_partial(path))) for path, size in paths.items())
+    free = shutil.disk_usage(folder).free
+    if missing > free:
+        raise CheckpointError(
+            f"{folder}: {missing / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free",
+            hint="free some space, or set VEPSCORE_CACHE to a directory on another disk",
+        )
 
 
 def _digest(path: Path, remote: RemoteFile) -> str:
