@@ -12,7 +12,7 @@ def openspliceai_arrays(seed: int, channels: int = CHANNELS) -> dict[str, np.nda
     def draw(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape, np.float32)
 
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     layers = {"initial_conv": (channels, 4, 1), "final_conv": (3, channels, 1)}
     layers |= {f"{name}.conv": (channels, channels, 1) for name in ("initial_skip", "residual_units.4")}
     for unit in range(4):
@@ -21,6 +21,6 @@ def openspliceai_arrays(seed: int, channels: int = CHANNELS) -> dict[str, np.nda
             norm = f"residual_units.{unit}.batchnorm{layer}"
             arrays |= {f"{norm}.{name}": draw(channels) for name in ("weight", "bias", "running_mean")}
             arrays |= {f"{norm}.running_var": draw(channels) ** 2, f"{norm}.num_batches_tracked": np.array(9)}
-    for layer, shape in layers.items():
-        arrays |= {f"{layer}.weight": draw(*shape), f"{layer}.bias": draw(shape[0])}
+    for name, shape in layers.items():
+        arrays |= {f"{name}.weight": draw(*shape), f"{name}.bias": draw(shape[0])}
     return arrays
