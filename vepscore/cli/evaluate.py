@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -14,6 +14,7 @@ from vepscore.errors import UsageError
 from vepscore.options.option_spec import OptionGroup, option
 
 if TYPE_CHECKING:
+    from vepscore.evaluate.comparison import ComparisonRow
     from vepscore.evaluate.evaluation import Evaluation, EvaluationRow
     from vepscore.evaluate.truth import Effects, Labels
 
@@ -112,22 +113,25 @@ class EvaluateOptions(OptionGroup):
 
 
 def evaluate(
-    source: Annotated[
-        str,
+    sources: Annotated[
+        list[str],
         typer.Argument(
-            metavar="SCORED",
-            help="Output of `score`, or any .vcf, .vcf.gz or .bcf with scores; - for standard input.",
+            metavar="SCORED...",
+            help="Output of `score`, or any .vcf, .vcf.gz or .bcf with scores; - for standard input. Several files are "
+            "compared; then the truth is in the first VCF, and the others may be tables of `score --table`.",
         ),
     ],
     reference: Annotated[
         Path, typer.Option("-r", "--reference", help="Reference FASTA, uncompressed or bgzipped.")
     ],
     genes: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "-g", "--genes", help="Gene annotation: GENCODE, Ensembl or RefSeq GTF, plain or gzipped."
+            "-g",
+            "--genes",
+            help="Gene annotation: GENCODE, Ensembl or RefSeq GTF, plain or gzipped. Required for one file.",
         ),
-    ],
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Table with a row for each metric and stratum: .tsv or .tsv.gz."),
@@ -140,16 +144,24 @@ def evaluate(
 
     Two baselines are evaluated too: the distance from the nearest splice site, and position weight matrices (pwm).
     Each metric is given with its bootstrap interval, for all alleles and by location, SNVs and indels apart.
+    Several files are compared on the alleles that all of them score, by kind of variant, with the differences from the
+    first file and their paired bootstrap intervals.
     """
     parsed = truth.parse()
-    _check_output(output, [source, reference, genes, *(options.pwm_fasta or ())])
+    given = [path for path in (reference, genes, *(options.pwm_fasta or ())) if path is not None]
+    _check_output(output, [*sources, *given])
+    if len(sources) > 1:
+        _compare_files(sources, reference, parsed, options, output)
+        return
+    if genes is None:
+        raise UsageError("--genes is missing", hint="pass the gene annotation, which has the splice sites")
 
     from vepscore.evaluate.evaluation import EvaluationOptions
     from vepscore.evaluate.evaluation import evaluate as evaluate_scores
 
     evaluation = evaluate_scores(
         EvaluationOptions(
-            source=source,
+            source=sources[0],
             reference=reference,
             genes=genes,
             truth=parsed,
@@ -162,14 +174,51 @@ def evaluate(
             seed=options.seed,
         )
     )
+    from vepscore.evaluate.evaluation import tsv_lines
+
+    _write(output, tsv_lines(evaluation))
+    _print(evaluation)
+
+
+def _compare_files(
+    sources: Sequence[str],
+    reference: Path,
+    truth: "Labels | Effects",
+    options: EvaluateOptions,
+    output: Path | None,
+) -> None:
+    """Compare scored files, and print and write the table."""
+    if "-" in sources:
+        raise UsageError("standard input cannot be compared", hint="pass files")
+    if options.pwm_exclude is not None or options.pwm_fasta:
+        raise UsageError("--pwm-exclude and --pwm-fasta are for one file: baselines are not compared")
+    from vepscore.evaluate.comparison import ComparisonOptions, compare, comparison_lines
+
+    comparison = compare(
+        ComparisonOptions(
+            sources=tuple(sources),
+            reference=reference,
+            truth=truth,
+            scores=options.score,
+            chromosomes=_names(options.chromosomes) or (),
+            resamples=options.bootstrap,
+            seed=options.seed,
+        )
+    )
+    _write(output, comparison_lines(comparison))
+    _log_alleles(comparison.compared, comparison.alleles, comparison.excluded)
+    metrics = [cell for name in comparison.metrics for cell in (f"{name} (95% CI)", "difference (95% CI)")]
+    columns = ("kind", "file", "score", "n", "pos", *metrics)
+    print_table(columns, (_comparison_cells(row) for row in comparison.rows if row.n))
+
+
+def _write(output: Path | None, lines: Iterable[str]) -> None:
     if output is not None:
-        from vepscore.evaluate.evaluation import tsv_lines
         from vepscore.io.staged_writer import TextWriter
         from vepscore.io.suffixes import TSV_SUFFIXES
 
         with TextWriter(output, TSV_SUFFIXES) as writer:
-            writer.write(f"{line}\n" for line in tsv_lines(evaluation))
-    _print(evaluation)
+            writer.write(f"{line}\n" for line in lines)
 
 
 def _check_output(output: Path | None, inputs: Sequence[str | Path]) -> None:
@@ -195,9 +244,7 @@ def _print(evaluation: "Evaluation") -> None:
     from vepscore.evaluate.evaluation import distinct_rows
 
     read = evaluation.read
-    log.info("%d of %d alternate alleles are evaluated", len(read.cases), read.alleles)
-    for reason, count in read.excluded.items():
-        log.info("%d excluded: %s", count, reason)
+    _log_alleles(len(read.cases), read.alleles, read.excluded)
     columns = ("stratum", "metric", "predictor", "n", "pos", "value", "95% CI")
     print_table(columns, map(_cells, distinct_rows(evaluation)))
 
@@ -209,3 +256,21 @@ def _cells(row: "EvaluationRow") -> tuple[str, ...]:
         return row.stratum, row.metric, row.predictor, str(row.n), positive, "", ""
     interval = "" if math.isnan(found.low) else f"{found.low:.2f}..{found.high:.2f}"
     return row.stratum, row.metric, row.predictor, str(row.n), positive, f"{found.value:.3f}", interval
+
+
+def _log_alleles(evaluated: int, alleles: int, excluded: Mapping[str, int]) -> None:
+    log.info("%d of %d alternate alleles are evaluated", evaluated, alleles)
+    for reason, count in excluded.items():
+        log.info("%d excluded: %s", count, reason)
+
+
+def _comparison_cells(row: "ComparisonRow") -> tuple[str, ...]:
+    from vepscore.evaluate.comparison import interval_text
+
+    positive = "" if row.positive is None else str(row.positive)
+    metrics = [
+        text
+        for pair in row.metrics
+        for text in (interval_text(pair.value), interval_text(pair.difference, "+.3f"))
+    ]
+    return str(row.kind), row.file, row.score, str(row.n), positive, *metrics

@@ -73,7 +73,7 @@ class Evaluation:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Measure:
+class Measure:
     """A metric, and its inputs from predictor and truth."""
 
     name: str
@@ -81,12 +81,16 @@ class _Measure:
     directed: bool = False  # signed scores, rather than their sizes
     of_sizes: bool = False  # the size of the effect, rather than the effect
 
+    def scores_of(self, predictor: Predictor) -> np.ndarray | None:
+        """Return the scores (N,) that the metric takes; None if the predictor has no direction."""
+        return predictor.signed if self.directed else predictor.sizes
 
-_OF_LABELS = (_Measure(name="auroc", metric=auroc), _Measure(name="auprc", metric=auprc))
-_OF_EFFECTS = (
-    _Measure(name="spearman", metric=spearman, directed=True),
-    _Measure(name="spearman_of_sizes", metric=spearman, of_sizes=True),
-    _Measure(name="sign_accuracy", metric=sign_accuracy, directed=True),
+
+OF_LABELS = (Measure(name="auroc", metric=auroc), Measure(name="auprc", metric=auprc))
+OF_EFFECTS = (
+    Measure(name="spearman", metric=spearman, directed=True),
+    Measure(name="spearman_of_sizes", metric=spearman, of_sizes=True),
+    Measure(name="sign_accuracy", metric=sign_accuracy, directed=True),
 )
 
 
@@ -200,9 +204,9 @@ def _stratum_rows(
     truth = np.array([case.truth for case in read.cases])[inside]
     labelled = isinstance(options.truth, Labels)
     classes = truth.astype(int) if labelled else np.zeros(len(truth), int)
-    for measure in _OF_LABELS if labelled else _OF_EFFECTS:
+    for measure in OF_LABELS if labelled else OF_EFFECTS:
         for predictor in predictors:
-            scores = predictor.signed if measure.directed else predictor.sizes
+            scores = measure.scores_of(predictor)
             if scores is None:
                 continue
             found = estimate(

@@ -138,7 +138,7 @@ class _AlleleJudge:
             try:
                 self._check_chromosome(record)
                 truth = self.truth.judge(truths[index])
-                change = self._change(record, alt)
+                change = locate_change(self.reference, record.chrom, record.pos1, record.ref, alt)
                 scores = self._scores(statuses[index], [column[index] for column in columns])
             except Excluded as reason:
                 self.excluded[str(reason)] += 1
@@ -150,25 +150,41 @@ class _AlleleJudge:
         if self.chromosomes and chrom not in self.chromosomes:
             raise Excluded("on another chromosome")
 
-    def _change(self, record: Record, alt: str) -> Change:
-        status = more_severe(classify_text(record.ref), classify_text(alt))
-        if status is not Status.OK:
-            raise Excluded(f"no plain sequence ({status})")
-        chrom = self.reference.match(record.chrom)
-        pos0, end0 = record.pos1 - 1, record.pos1 - 1 + len(record.ref)
-        if chrom is None or pos0 < 0 or end0 > self.reference.contigs[chrom]:
-            raise Excluded(f"not on the reference ({Status.OFF_REFERENCE})")
-        if not reference_matches(self.reference.fetch(chrom, pos0, end0), record.ref):
-            raise Excluded(f"REF differs from the reference ({Status.REF_MISMATCH})")
-        return change_of(Allele(chrom=chrom, pos0=pos0, ref=record.ref.upper(), alt=alt.upper()))
-
     def _scores(self, status: str, scores: list[float]) -> tuple[float, ...]:
-        if self.fields and status not in (MISSING, Status.OK, Status.NOT_APPLICABLE):
-            raise Excluded(f"not scored ({status})")
-        for field, score in zip(self.fields, scores, strict=True):
-            if math.isnan(score):
-                raise Excluded(f"no {field}")
+        if self.fields:
+            check_scored(status, self.fields, scores)
         return tuple(scores)
+
+
+def locate_change(reference: Reference, chrom: str, pos1: int, ref: str, alt: str) -> Change:
+    """Return the change that an allele of a file makes.
+
+    Raises:
+        Excluded: REF or ALT is no plain sequence, or REF is not what the reference has.
+    """
+    status = more_severe(classify_text(ref), classify_text(alt))
+    if status is not Status.OK:
+        raise Excluded(f"no plain sequence ({status})")
+    contig = reference.match(chrom)
+    pos0, end0 = pos1 - 1, pos1 - 1 + len(ref)
+    if contig is None or pos0 < 0 or end0 > reference.contigs[contig]:
+        raise Excluded(f"not on the reference ({Status.OFF_REFERENCE})")
+    if not reference_matches(reference.fetch(contig, pos0, end0), ref):
+        raise Excluded(f"REF differs from the reference ({Status.REF_MISMATCH})")
+    return change_of(Allele(chrom=contig, pos0=pos0, ref=ref.upper(), alt=alt.upper()))
+
+
+def check_scored(status: str, fields: Sequence[str], scores: Sequence[float]) -> None:
+    """Check that an allele has all its scores.
+
+    Raises:
+        Excluded: its status says that it was not scored, or a score is missing.
+    """
+    if status not in (MISSING, Status.OK, Status.NOT_APPLICABLE):
+        raise Excluded(f"not scored ({status})")
+    for field, score in zip(fields, scores, strict=True):
+        if math.isnan(score):
+            raise Excluded(f"no {field}")
 
 
 def _check(read: JudgedAlleles, truth: Labels | Effects, source: str) -> None:

@@ -87,6 +87,27 @@ def estimate(
     return Estimate(value=value, low=float(low), high=float(high))
 
 
+def estimate_difference(
+    metric: Metric,
+    scores: np.ndarray,
+    base: np.ndarray,
+    truth: np.ndarray,
+    classes: np.ndarray,
+    *,
+    resamples: int,
+    seed: int,
+) -> Estimate:
+    """Return the metric of `scores` minus that of `base`, with the percentile interval of a paired bootstrap.
+
+    Each resample draws the same items for both; they are the resamples of `estimate`.
+    """
+
+    def difference(_: np.ndarray, truth: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        return metric(scores, truth, draws) - metric(base, truth, draws)
+
+    return estimate(difference, scores, truth, classes, resamples=resamples, seed=seed)
+
+
 def _resample(classes: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """Yield float64 (B, N), how often each item was drawn, for some resamples at a time."""
     rng = np.random.default_rng(seed)

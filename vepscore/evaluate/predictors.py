@@ -30,7 +30,7 @@ class Predictor:
 def score_predictors(read: JudgedAlleles) -> list[Predictor]:
     """Return the scores that were read from the VCF."""
     columns = np.array([case.scores for case in read.cases], float).reshape(len(read.cases), len(read.fields))
-    return [_predictor(name, column) for name, column in zip(read.fields, columns.T, strict=True)]
+    return [score_predictor(name, column) for name, column in zip(read.fields, columns.T, strict=True)]
 
 
 def distance_predictor(places: Sequence[SpliceLocation]) -> Predictor:
@@ -65,10 +65,10 @@ def pwm_predictor(
     remark = f"trained on {training.introns} introns of {', '.join(training.chroms)}"
     log.info("baseline %s: %s", PWM, remark)
     model = SiteModel(training.matrices, annotation, references[0])
-    return _predictor(PWM, np.array([model.score(case.change) for case in read.cases]), remark)
+    return score_predictor(PWM, np.array([model.score(case.change) for case in read.cases]), remark)
 
 
-def _predictor(name: str, values: np.ndarray, remark: str = "") -> Predictor:
+def score_predictor(name: str, values: np.ndarray, remark: str = "") -> Predictor:
     """Return a predictor; it has a direction if any value is negative."""
     signed = values if np.any(values < 0) else None
     return Predictor(name=name, sizes=np.abs(values), signed=signed, remark=remark)

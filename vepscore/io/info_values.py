@@ -55,7 +55,7 @@ class InfoValues:
                 f"{field} has {len(values)} values, expected {alts + offset} (Number={number} in the header)"
             )
             raise InputError(
-                f"{self._where(record)}\n{found}",
+                f"{self.where(record)}\n{found}",
                 hint="check the file with `bcftools norm` or `bcftools view`",
             )
         return values[offset:] if len(values) == alts + offset else [text] * alts
@@ -75,11 +75,12 @@ class InfoValues:
             value = float(text)
         except ValueError:
             raise InputError(
-                f"{self._where(record)}\n{field} is {text[:_SHOWN]!r}, expected a number or {MISSING!r}",
+                f"{self.where(record)}\n{field} is {text[:_SHOWN]!r}, expected a number or {MISSING!r}",
                 hint="--label is for text, --effect and --score are for numbers",
             ) from None
         return value if math.isfinite(value) else math.nan
 
-    def _where(self, record: Record) -> str:
+    def where(self, record: Record) -> str:
+        """Return the file, record and alleles, for messages."""
         alleles = f"{record.ref}>{','.join(record.alts)}"
         return f"{self._source} record {record.index}, {record.chrom}:{record.pos1} {alleles[:_SHOWN]}"
