@@ -12,7 +12,7 @@ import numpy as np
 import vepscore
 from vepscore.errors import InputError
 from vepscore.evaluate.changes import Change
-from vepscore.evaluate.evaluation import OF_EFFECTS, OF_LABELS, Measure
+from vepscore.evaluate.evaluation import ALL, OF_EFFECTS, OF_LABELS, Measure, check_indels
 from vepscore.evaluate.judged_alleles import read_judged_alleles
 from vepscore.evaluate.metrics import NO_ESTIMATE, Estimate, estimate, estimate_difference
 from vepscore.evaluate.predictors import Predictor, score_predictor
@@ -99,6 +99,7 @@ def compare(options: ComparisonOptions) -> Comparison:
     compared = [change for change in truths if not _exclude(change, names, files, excluded)]
     truth = np.array([truths[change] for change in compared])
     _check_truth(options.truth, truth, excluded)
+    imbalances = check_indels(options.truth, compared, truth, {ALL: np.ones(len(truth), bool)})
     measures = OF_LABELS if isinstance(options.truth, Labels) else OF_EFFECTS
     found = dict(excluded.most_common())
     return Comparison(
@@ -107,7 +108,7 @@ def compare(options: ComparisonOptions) -> Comparison:
         alleles=alleles,
         compared=len(compared),
         excluded=found,
-        provenance=_provenance(options, alleles, len(compared), found),
+        provenance=_provenance(options, alleles, len(compared), found, imbalances),
     )
 
 
@@ -226,7 +227,11 @@ def _metric_pair(
 
 
 def _provenance(
-    options: ComparisonOptions, alleles: int, compared: int, excluded: dict[str, int]
+    options: ComparisonOptions,
+    alleles: int,
+    compared: int,
+    excluded: dict[str, int],
+    imbalances: Sequence[str],
 ) -> dict[str, str]:
     """Return the table's key-value lines, which depend only on inputs and options."""
     reasons = "; ".join(f"{count} {reason}" for reason, count in excluded.items())
@@ -238,6 +243,7 @@ def _provenance(
         "evaluateExcluded": reasons or "none",
         "evaluateBootstrap": f"{options.resamples} resamples within classes, the same for all files, seed "
         f"{options.seed}, 95% interval",
+        **({"evaluateUnequalIndels": "; ".join(imbalances)} if imbalances else {}),
     }
 
 

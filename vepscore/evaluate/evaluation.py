@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import fisher_exact
 
 import vepscore
-from vepscore.evaluate.changes import Kind
+from vepscore.evaluate.changes import Change, Kind
 from vepscore.evaluate.judged_alleles import JudgedAlleles, read_judged_alleles
 from vepscore.evaluate.metrics import Estimate, Metric, auprc, auroc, estimate, sign_accuracy, spearman
 from vepscore.evaluate.predictors import Predictor, distance_predictor, pwm_predictor, score_predictors
@@ -117,7 +117,8 @@ def evaluate(options: EvaluationOptions) -> Evaluation:
     pwm = pwm_predictor(read, annotation, references, excluded)
     predictors = [*score_predictors(read), distance_predictor(places), *([pwm] if pwm else [])]
     strata = choose_strata(places, options.within_bp)
-    imbalances = _check_indels(options, read, strata)
+    truth = np.array([case.truth for case in read.cases])
+    imbalances = check_indels(options.truth, [case.change for case in read.cases], truth, strata)
     return Evaluation(
         read=read,
         rows=tuple(_rows(options, read, predictors, strata)),
@@ -160,19 +161,25 @@ def find_imbalances(
     return found
 
 
-def _check_indels(
-    options: EvaluationOptions, read: JudgedAlleles, strata: Mapping[str, np.ndarray]
+def check_indels(
+    rule: Labels | Effects, changes: Sequence[Change], truth: np.ndarray, strata: Mapping[str, np.ndarray]
 ) -> Sequence[str]:
-    """Return the strata in which the classes have unequal fractions of indels, in words, and warn about them."""
-    if not isinstance(options.truth, Labels):
+    """Return the strata in which the classes have unequal fractions of indels, in words, and warn about them.
+
+    Args:
+        rule: how the truth was read; effects have no classes.
+        changes: the alleles.
+        truth: (N,), their classes.
+        strata: name to bool (N,), the alleles in each stratum.
+    """
+    if not isinstance(rule, Labels):
         return []
-    indel = np.array([case.change.kind is Kind.INDEL for case in read.cases])
-    positive = np.array([case.truth == POSITIVE for case in read.cases])
-    found = list(find_imbalances(indel, positive, strata).values())
+    indel = np.array([change.kind is Kind.INDEL for change in changes])
+    found = list(find_imbalances(indel, truth == POSITIVE, strata).values())
     if found:
         log.warning(
             "positives and negatives have unequal fractions of indels, which affects metrics over both kinds: "
-            "use the rows of SNVs (_snv) and of indels (_indel)\n%s",
+            "use the rows of SNVs and of indels\n%s",
             "\n".join(f"  {text}" for text in found),
         )
     return found
