@@ -115,7 +115,7 @@ def test_pangolin_prints_entries_of_its_own_or_says_why_not(
     assert rows["reason"].fillna("").tolist() == [
         "",
         "",
-        "Pangolin: REF and ALT have several bases each, not as many",
+        "Pangolin: REF and ALT have several bases each, but not the same number",
     ]
 
 

@@ -29,7 +29,8 @@ class CISpliceAIDeltas(EventDeltas, program="CI-SpliceAI", field="CISpliceAI"):
     Genes without an intron do not count; where there is no gene, both strands are scored without one. The distance
     is that from both ends of REF. Sequence outside of the gene is N, and so is the gene's last base. The zeros of
     deleted bases come before the value at POS. The mask removes gains of annotated sites of the same kind, and losses
-    of other positions, before the strongest changes are found.
+    of other positions, before the strongest changes are found. Bases before the contig's start are N; the mask has no
+    offset there, which the program's has.
     """
 
     def _why_not(self, site: GeneSite) -> str:

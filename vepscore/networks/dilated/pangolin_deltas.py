@@ -49,7 +49,7 @@ class PangolinDeltas(DeltaScorer):
         allele = site.allele
         ref_bp, alt_bp = len(allele.ref), len(allele.alt)
         if ref_bp != alt_bp and min(ref_bp, alt_bp) > 1:
-            return "REF and ALT have several bases each, not as many"
+            return "REF and ALT have several bases each, but not the same number"
         if ref_bp > 2 * self.rules.distance_bp:
             return f"REF has more than {2 * self.rules.distance_bp:,} bp, twice the distance"
         if allele.pos0 < self._reach_bp:
