@@ -36,6 +36,7 @@ PAGES = (
     FRONT,
     *(ROOT / folder / "README.md" for folder in ("scorers", "weights", "examples", "vepscore", "tests")),
     ROOT / "vepscore" / "networks" / "README.md",
+    ROOT / "tests" / "networks" / "expected" / "README.md",
     cli_reference.PAGE,
     CARD,
     CARD.with_name("HISTORY.md"),
