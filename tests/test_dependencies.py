@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The extra that installs the imports of each file or folder.
 EXTRA_OF = {
     "vepscore/engine/cluster.py": "cluster",
+    "vepscore/model/downloads.py": "fetch",
     "vepscore/networks/alphagenome/official": "fetch",
     "vepscore/io/bigwig.py": "tracks",
     "vepscore/io/figures.py": "plot",
@@ -32,7 +33,8 @@ def required(extra: str | None = None) -> frozenset[str]:
     """Return the distributions that an extra requires, or that are always required."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = project["dependencies"] if extra is None else project["optional-dependencies"][extra]
-    return frozenset(_normalized(re.match(r"[\w.-]+", line)[0]) for line in lines)
+    names = frozenset(_normalized(re.match(r"[\w.-]+", line)[0]) for line in lines)
+    return names - OURS  # an extra may include another one
 
 
 @functools.cache
