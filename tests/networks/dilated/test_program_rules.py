@@ -29,7 +29,12 @@ from vepscore.networks.dilated.spliceai_deltas import SpliceAIDeltas
 from vepscore.networks.dilated.strand_predictor import Stretch
 from vepscore.outputs import EVENT_KINDS
 
-MARGIN, DISTANCE = 9, 230
+MARGIN = 9
+RULES = {
+    "far": DeltaRules(distance_bp=230),
+    "far, masked": DeltaRules(distance_bp=230, masked=True),
+    "near, masked": DeltaRules(distance_bp=3, masked=True),  # so that the ends of what is predicted count
+}
 TISSUES = REPLICATES = 2
 WEIGHTS = np.random.default_rng(0).integers(-9, 10, (2 * MARGIN + 1, 5, TISSUES * REPLICATES))
 WEIGHTS[:, 4] = 0  # N
@@ -54,6 +59,8 @@ ALLELES = {  # 0-based position on chr1, length of REF, and ALT after REF's firs
     "deletion in no gene": (21_000, 4, ""),
     "beside N": (24_010, 2, "!AC"),
     "near the contig's start": (203, 1, "!A"),
+    "window that ends with the contig": (29_760, 1, "!A"),
+    "window that ends a base later": (29_761, 1, "!A"),
     "near the contig's end": (29_790, 1, "!A"),
     "insertion near the contig's end": (29_790, 1, "CAT"),
 }
@@ -119,18 +126,17 @@ PROGRAMS: dict[str, tuple[type[DeltaScorer], Callable[[PlainProgram, PlainAllele
 }
 
 
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize("name", ALLELES)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_entries_are_those_of_the_program(
-    monkeypatch: pytest.MonkeyPatch, annotation: Annotation, program: str, name: str, masked: bool
+    monkeypatch: pytest.MonkeyPatch, annotation: Annotation, program: str, name: str, rules: str
 ) -> None:
     kind, plain, values = PROGRAMS[program]
     monkeypatch.setattr(f"{__name__}.WEIGHTS", WEIGHTS[..., :values])
     config = PangolinConfig(tissues=TISSUES, replicates=REPLICATES)
-    scorer = kind(
-        SimpleNamespace(margin_bp=MARGIN, config=config), DeltaRules(distance_bp=DISTANCE, masked=masked)
-    )
+    distance_bp, masked = RULES[rules].distance_bp, RULES[rules].masked
+    scorer = kind(SimpleNamespace(margin_bp=MARGIN, config=config), RULES[rules])
     vars(scorer)["_predictor"] = PlainPredictor()
     genes = [
         PlainGene(
@@ -144,5 +150,8 @@ def test_entries_are_those_of_the_program(
     site = site_of(annotation, name)
     contig = "".join(base if base in "ACGT" else "N" for base in sequences()["chr1"])
     allele = PlainAllele(contig, site.allele.pos0 + 1, site.allele.ref, site.allele.alt)
-    rules = PlainProgram(genes, lambda bases: predict(encode_bases(bases.encode())), MARGIN, DISTANCE, masked)
-    assert entries_of(scorer, site) == list(plain(rules, allele))
+    expected = plain(
+        PlainProgram(genes, lambda bases: predict(encode_bases(bases.encode())), MARGIN, distance_bp, masked),
+        allele,
+    )
+    assert entries_of(scorer, site) == list(expected)
