@@ -70,7 +70,9 @@ class BorzoiFamily(StateDictFamily[BorzoiConfig]):
         *(Output.RNA_SEQ, Output.CAGE, Output.DNASE, Output.ATAC, Output.CHIP_TF, Output.CHIP_HISTONE),
         *("SED", "LOG_SED", "SED_D2", "SED_LOG_D2"),
     )
-    state_hint = "pass a state dict of borzoi_pytorch.Borzoi (not of Flashzoi), such as johahi/borzoi-replicate-0"
+    state_hint = (
+        "pass a state dict of borzoi_pytorch.Borzoi (not of Flashzoi), such as johahi/borzoi-replicate-0"
+    )
     targets_hint = (
         "pass --metadata human:targets_human.txt, from calico/borzoi; and mouse:FILE for mouse tracks"
     )

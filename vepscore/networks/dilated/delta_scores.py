@@ -22,7 +22,7 @@ from vepscore.model.network import DeltaRules
 from vepscore.networks.dilated.strand_predictor import StrandPredictor, Stretch
 from vepscore.outputs import EVENT_KINDS, SPLICE_CLASSES, Output
 
-_SLACKS_BP = (0, 16, 64, 256, 1024, 1600)  # alleles of up to so many bases after POS share compiled code
+_SLACKS_BP = (16, 256, 1600)  # alleles of up to so many bases after POS share compiled code
 
 Values = Float[np.ndarray, "_ values"]
 

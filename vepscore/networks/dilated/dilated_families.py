@@ -79,7 +79,7 @@ class SpliceAIFamily(DilatedFamily[SpliceAIConfig]):
 
     name = "spliceai"
     architecture = SpliceAIConfig
-    default_scorers = ("SPLICE_EVENTS", "SPLICE_SITES")
+    default_scorers = ("SPLICE_EVENTS",)
     weights = SPLICEAI_WEIGHTS
     read = staticmethod(import_spliceai)
 
@@ -96,7 +96,7 @@ class PangolinFamily(DilatedFamily[PangolinConfig]):
 
     name = "pangolin"
     architecture = PangolinConfig
-    default_scorers = ("SPLICE_EVENTS", "SPLICE_SITE_USAGE")
+    default_scorers = ("SPLICE_EVENTS",)
     weights = PANGOLIN_WEIGHTS
     read = staticmethod(import_pangolin)
 

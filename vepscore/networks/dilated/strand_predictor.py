@@ -14,7 +14,7 @@ from vepscore.genome.windows import reverse_complement
 from vepscore.networks.dilated.reference_tiles import ReferenceTiles, Replacement
 from vepscore.threads import granted_threads
 
-_LEAST_PREDICTED_BP = 256
+_LEAST_PREDICTED_BP = 1024
 _KEPT_STRETCHES = 3  # of both strands, and of genes that overlap
 
 Values = Float32[np.ndarray, "_ values"]  # what `DilatedNetwork.strand_values` returns
