@@ -8,6 +8,9 @@ strand, by the half of the gene that the place is in, and by whether the bases t
 and the largest scores with their parts and the strongest splice event. With several anchors, the scores of SNVs have
 to be the same; the exit status is 1 where they are not. Options that it does not know go to `vepscore score`.
 
+With `--events` only splice events are scored, and the largest of an allele takes the place of `VS_SPLICE`: the delta
+score, where the network has a published program, such as SpliceAI.
+
 With `--output` the VCF, the tables and the scored files are kept there. Coordinates are 0-based and half-open.
 """
 
@@ -73,7 +76,9 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     places = draw_places(reference, annotation, options.chrom, options.places, rng)
     variants = [each for index in range(len(places)) for each in quartet(reference, places, index, rng)]
+    scorers = ("SPLICE_EVENTS",) if options.events else SCORERS
     command = ["-r", str(options.reference), "-g", str(options.genes), *others]
+    command += itertools.chain(*(("-s", scorer) for scorer in scorers))
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.output or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,6 +104,7 @@ def _parse_options() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--anchors", nargs="+", default=[None], metavar="ANCHOR", help="left, both; default: the checkpoint's"
     )
+    parser.add_argument("--events", action="store_true", help="score splice events alone")
     parser.add_argument("--output", type=Path, help="folder for the VCF, JSON tables and scored files")
     return parser.parse_known_args()
 
@@ -224,24 +230,27 @@ def score(source: Path, name: str, command: Sequence[str]) -> pd.DataFrame:
     stem = source.parent / name.replace(" ", "_")
     table, long_table = stem.with_suffix(".tsv"), stem.with_suffix(".parquet")
     outputs = ["--table", str(table), "-o", str(long_table), "-o", str(stem.with_suffix(".vcf"))]
-    scorers = itertools.chain(*(("-s", scorer) for scorer in SCORERS))
     subprocess.run(
-        [sys.executable, "-c", START, "score", str(source), *command, *scorers, *outputs, "--quiet"],
-        check=True,
+        [sys.executable, "-c", START, "score", str(source), *command, *outputs, "--quiet"], check=True
     )
     scored = pd.read_csv(table, sep="\t", comment="#")
-    return scored.assign(event=_strongest_events(pd.read_parquet(long_table), len(scored)))
+    scored = scored.reindex(columns=list(dict.fromkeys([*scored.columns, *PARTS])))
+    events = _strongest_events(pd.read_parquet(long_table))
+    if scored["VS_SPLICE"].isna().all():
+        scored["VS_SPLICE"] = events["raw_score"].abs()
+    texts = {record: _text_of(event) for record, event in events.iterrows()}
+    return scored.assign(event=[texts.get(record, "") for record in scored.index])
 
 
-def _strongest_events(rows: pd.DataFrame, count: int) -> list[str]:
-    """Return for each record its largest splice event: name, distance in bp and score."""
+def _strongest_events(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of the largest splice event of each record that has any, by the record."""
     events = rows[(rows["variant_scorer"] == "SPLICE_EVENTS") & rows["site_pos"].notna()]
-    strongest = events.loc[events["raw_score"].abs().groupby(events["record"]).idxmax()].set_index("record")
-    texts = {
-        int(record): f"{row['track_name']} {int(row['site_pos'] - row['pos']):+d} {row['raw_score']:+.3f}"
-        for record, row in strongest.iterrows()
-    }
-    return [texts.get(record, "") for record in range(count)]
+    return events.loc[events["raw_score"].abs().groupby(events["record"]).idxmax()].set_index("record")
+
+
+def _text_of(event: pd.Series) -> str:
+    """Return the name of a splice event, its distance in bp and its score."""
+    return f"{event['track_name']} {int(event['site_pos'] - event['pos']):+d} {event['raw_score']:+.3f}"
 
 
 def describe(scored: pd.DataFrame, places: Sequence[Place], variants: Sequence[Variant]) -> pd.DataFrame:
