@@ -16,7 +16,7 @@ Axes in shapes: `rows` of a ring, `tile` positions of a row.
 
 import functools
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -42,6 +42,11 @@ class Range(NamedTuple):
         """Return the positions in it; none if it ends before it begins."""
         return np.arange(self.first, self.end)
 
+    @property
+    def tiles(self) -> range:
+        """Return the numbers of the tiles that it touches; none if it ends before it begins."""
+        return range(self.first // TILE_BP, -(-self.end // TILE_BP)) if self.first < self.end else range(0)
+
     def widened(self, margin: int) -> "Range":
         """Return the range with `margin` more positions on either side."""
         return Range(self.first - margin, self.end + margin)
@@ -49,6 +54,12 @@ class Range(NamedTuple):
     def common(self, other: "Range") -> "Range":
         """Return the positions that are in both; they may be none."""
         return Range(max(self.first, other.first), min(self.end, other.end))
+
+    def without(self, part: "Range") -> tuple["Range", ...]:
+        """Return the positions before and after a part of it; all of them if the part has none."""
+        if part.first >= part.end:
+            return (self,)
+        return Range(self.first, part.first), Range(part.end, self.end)
 
     def joined(self, other: "Range") -> "Range":
         """Return the positions from the first to the last of both, or `other` if this one has none."""
@@ -127,14 +138,20 @@ class ReferenceTiles:
         fill = _compiled(_fill, (self._config,), *first_network, tiles, counts)
         embed = _compiled(_embed, (self._config, size), *first_network, places, alternate)
 
-        def run(number: int) -> tuple[Array, Array]:
-            weights = self._weights[number]
-            if counts.any():
-                self._rings[number] = fill(weights, self._rings[number], bases, tiles, counts)
-            embedded: tuple[Array, Array] = embed(weights, self._rings[number], bases, places, alternate)
+        def fill_rings(number: int) -> None:
+            self._rings[number] = fill(self._weights[number], self._rings[number], bases, tiles, counts)
+            jax.block_until_ready(self._rings[number])
+
+        def embed_alleles(number: int, filled: Future[None] | None) -> tuple[Array, Array]:
+            if filled is not None:
+                filled.result()
+            embedded = embed(self._weights[number], self._rings[number], bases, places, alternate)
             return jax.block_until_ready(embedded)
 
-        both = zip(*self._threads.map(run, range(len(self._weights))), strict=True)
+        # All tasks of the first kind come first, so that the threads have work to the end, and none waits long.
+        numbers = range(len(self._weights))
+        filled = [self._threads.submit(fill_rings, number) if counts.any() else None for number in numbers]
+        both = zip(*self._threads.map(embed_alleles, numbers, filled), strict=True)
         of_reference, of_alternate = map(jnp.stack, both)
         return of_reference, of_alternate
 
@@ -156,9 +173,9 @@ class ReferenceTiles:
         for index, layer in enumerate(self._config.layers):
             read = needed.widened(layer.after_bp)
             kept = _kept(self._known[index], read)
-            self._known[index] = known = kept.joined(read)
-            new = np.setdiff1d(known.positions, kept.positions, assume_unique=True)
-            numbers = np.unique(new // TILE_BP)
+            self._known[index] = kept.joined(read)
+            new = self._known[index].without(kept)
+            numbers = sorted({tile for part in new for tile in part.tiles})
             counts[index] = len(numbers)
             tiles[index, : len(numbers)] = numbers
         return tiles, counts
