@@ -254,47 +254,61 @@ def _embed(
     stream = _Alternate(weights, rings, bases, allele)
     for index, layer in enumerate(config.layers):
         # Where the variant reaches, as far as later layers read it.
-        computed = min(2 * layer.reach_bp + len(allele.bases), size + 2 * layer.after_bp)
+        whole = size + 2 * layer.after_bp
+        computed = min(2 * layer.reach_bp + len(allele.bases), whole)
         least = alternate_first - layer.after_bp
-        first = jnp.clip(allele.start - layer.reach_bp, least, least + size + 2 * layer.after_bp - computed)
-        x = stream.read(index - 1, first - layer.margin_bp, computed + 2 * layer.margin_bp)
+        first = jnp.clip(allele.start - layer.reach_bp, least, least + whole - computed)
+        beside = 2 * layer.margin_bp + len(allele.bases)
+        x = stream.read(index - 1, first - layer.margin_bp, computed + 2 * layer.margin_bp, beside)
         y = convolve(config, weights, layer, x[None])[0]
         if layer.number == 2:
-            y += stream.read(index - 2, first, computed)
-        stream.add(y, first)
-    alternate = [stream.read(index, alternate_first, size) for index in (-1, *last)]
+            y += stream.read(index - 2, first, computed, beside)
+        stream.add(y, first, is_whole=computed == whole)
+    alternate = [stream.read(index, alternate_first, size, size) for index in (-1, *last)]
     return sum_skips(weights, reference), sum_skips(weights, alternate)
 
 
 class _Alternate:
-    """The outputs of all layers for an alternate allele: computed in some range, the reference's outside of it."""
+    """The outputs of all layers for an alternate allele: computed in some range, the reference's beside it.
+
+    The replaced bases are among the predicted positions, so that they are in each range.
+    """
 
     def __init__(self, weights: Weights, rings: tuple[Array, ...], bases: Array, allele: Replacement) -> None:
         self._weights, self._rings, self._bases, self._allele = weights, rings, bases, allele
-        self._computed: list[tuple[Array, Array]] = []  # of each layer, with its first position
+        self._computed: list[tuple[Array, Array, bool]] = []
 
-    def add(self, output: Float[Array, "positions channels"], first: Int[Array, ""]) -> None:
-        """Add what was computed of the next layer."""
-        self._computed.append((output, first))
+    def add(
+        self, output: Float[Array, "positions channels"], first: Int[Array, ""], *, is_whole: bool
+    ) -> None:
+        """Add what was computed of the next layer; it may be all that is ever read."""
+        self._computed.append((output, first, is_whole))
 
-    def read(self, index: int, first: Int[Array, ""], size: int) -> Float[Array, "size channels"]:
-        """Return the output of a layer; of -1, the input of the first one."""
+    def read(
+        self, index: int, first: Int[Array, ""], size: int, beside: int
+    ) -> Float[Array, "size channels"]:
+        """Return the output of a layer, of which at most `beside` positions on either side were not computed.
+
+        Of -1, return the input of the first layer.
+        """
         if index < 0:
             return stem(self._weights, one_hot(self._read_bases(first, size), self._rings[0].dtype))
-        unchanged = self._read_unchanged(self._rings[index], first, size)
-        return _paste(unchanged, first, *self._computed[index], len(self._computed[index][0]))
+        output, output_first, is_whole = self._computed[index]
+        if not is_whole:
+            ring, end = self._rings[index], output_first + len(output)
+            output_first -= beside
+            before, after = _read(ring, output_first, beside), _read(ring, end - self._allele.growth, beside)
+            output = jnp.concatenate([before, output, after])
+        return jax.lax.dynamic_slice_in_dim(output, first - output_first, size)
 
     def _read_bases(self, first: Int[Array, ""], size: int) -> UInt8[Array, " size"]:
-        unchanged = self._read_unchanged(self._bases, first, size)
-        return _paste(unchanged, first, self._allele.bases, self._allele.start, self._allele.alternate_bp)
-
-    def _read_unchanged(
-        self, ring: Shaped[Array, "rows tile ..."], first: Int[Array, ""], size: int
-    ) -> Shaped[Array, "size ..."]:
-        """Return the reference's values: on one side of the allele at other positions."""
-        position = first + jnp.arange(size).reshape(-1, *[1] * (ring.ndim - 2))
-        before, after = (_read(ring, first - shift, size) for shift in (0, self._allele.growth))
-        return jnp.where(position < self._allele.start, before, after)
+        """Return bases: the reference's before the allele and, at other positions, behind it."""
+        allele, position = self._allele, first + jnp.arange(size)
+        before, after = (_read(self._bases, first - shift, size) for shift in (0, allele.growth))
+        replaced = allele.bases[jnp.clip(position - allele.start, 0, len(allele.bases) - 1)]
+        unchanged = jnp.where(position < allele.start, before, after)
+        is_replaced = (position >= allele.start) & (position < allele.start + allele.alternate_bp)
+        return jnp.where(is_replaced, replaced, unchanged)
 
 
 def _read(
@@ -304,18 +318,3 @@ def _read(
     rows = jnp.arange(-(-size // TILE_BP) + 1) + first // TILE_BP
     tiles = ring[rows % len(ring)]
     return jax.lax.dynamic_slice_in_dim(tiles.reshape(-1, *ring.shape[2:]), first % TILE_BP, size)
-
-
-def _paste(
-    x: Shaped[Array, "size ..."],
-    first: Int[Array, ""],
-    part: Shaped[Array, "most ..."],
-    part_first: Int[Array, ""],
-    part_size: Int[Array, ""] | int,
-) -> Shaped[Array, "size ..."]:
-    """Replace positions of `x` by those of a part, of which `part_size` are valid; both begin at a position."""
-    size, offset = len(x), first - part_first
-    position = (offset + jnp.arange(size)).reshape(-1, *[1] * (x.ndim - 1))
-    padded = jnp.pad(part, [(size, size), *[(0, 0)] * (x.ndim - 1)])
-    moved = jax.lax.dynamic_slice_in_dim(padded, offset + size, size)
-    return jnp.where((position >= 0) & (position < part_size), moved, x)
