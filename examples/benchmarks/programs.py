@@ -8,6 +8,7 @@ first run of a few variants, which is not timed. In the program's command, {vcf}
 """
 
 import argparse
+import collections
 import shlex
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from examples.benchmarks.processes import START, run_measured
 from examples.benchmarks.report import Row, print_table
 from vepscore.threads import granted_threads
 
-_FIRST_RECORDS = 40  # until all kinds of variants were compiled
+_RECORDS_OF_LENGTH = 2
 
 
 def main() -> None:
@@ -29,9 +30,9 @@ def main() -> None:
     commands = {"program": shlex.split(arguments.program), "vepscore": ours}
     with tempfile.TemporaryDirectory() as folder:
         few = Path(folder) / "few.vcf"
-        _copy(arguments.vcf, few, _FIRST_RECORDS)
+        _copy_few(arguments.vcf, few)
         _measure(ours, few, 1)
-        count = _copy(arguments.vcf, Path(folder) / "all.vcf")
+    count = _count_alleles(arguments.vcf)
     rows = [
         {"command": name, **_measure(command, arguments.vcf, count)}
         for _ in range(arguments.rounds)
@@ -51,19 +52,23 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _copy(vcf: Path, path: Path, most: int | None = None) -> int:
-    """Copy the first records of a VCF, or all, and return the number of their alternate alleles."""
-    count = 0
+def _count_alleles(vcf: Path) -> int:
+    with pysam.VariantFile(str(vcf)) as variants:
+        return sum(len(record.alts or ()) for record in variants)
+
+
+def _copy_few(vcf: Path, path: Path) -> None:
+    """Copy the first records of each length of alleles, by powers of 2: what is compiled depends on it."""
+    copied: collections.Counter[int] = collections.Counter()
     with (
         pysam.VariantFile(str(vcf)) as variants,
         pysam.VariantFile(str(path), "w", header=variants.header) as copy,
     ):
-        for number, record in enumerate(variants):
-            if number == most:
-                break
-            copy.write(record)
-            count += len(record.alts or ())
-    return count
+        for record in variants:
+            length = max(map(len, record.alleles or ("",))).bit_length()
+            if copied[length] < _RECORDS_OF_LENGTH:
+                copied[length] += 1
+                copy.write(record)
 
 
 def _measure(command: list[str], vcf: Path, alleles: int) -> Row:
