@@ -37,6 +37,7 @@ def test_import_prints_a_summary(official: Path, metadata_options: list[str], tm
         "directory": str(output),
         "size": f"{size / 1e6:,.1f} MB",
         "organisms": "human, mouse",
+        "license": "AlphaGenome model terms (non-commercial)",
     }
     assert "not validated or approved for clinical use" in said["terms"]
     config = read_config(output)

@@ -150,7 +150,7 @@ def test_unequal_fractions_of_indels_are_warned_of_and_recorded(
     found = judge(mixed(planted, positive_indels=16, negative_indels=4))
     (warning,) = [record for record in caplog.records if "unequal fractions" in record.message]
     assert warning.levelname == "WARNING"
-    assert "_snv" in warning.message and "_indel" in warning.message
+    assert "rows of SNVs and of indels" in warning.message
     text = "all: indels are 80.0% of the positives and 20.0% of the negatives"
     assert text in warning.message
     (line,) = [line for line in tsv_lines(found) if line.startswith("##evaluateUnequalIndels=")]
