@@ -12,6 +12,7 @@ from flax import nnx
 
 from tests.networks.dilated.small import MARGIN_BP, SPLICEAI, encode, random_codes, randomize
 from vepscore.genome.windows import reverse_complement
+from vepscore.networks.dilated import reference_tiles
 from vepscore.networks.dilated.reference_tiles import ReferenceTiles
 from vepscore.networks.dilated.splice_networks import DilatedNetwork, SpliceAI
 from vepscore.networks.dilated.strand_predictor import StrandPredictor, Stretch
@@ -135,6 +136,19 @@ def test_nothing_is_computed_twice(predictor: StrandPredictor, monkeypatch: pyte
     assert same_place == 0
     assert 0 < beside < new
     assert elsewhere > beside
+
+
+def test_nothing_is_known_after_an_error(network: SpliceAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is out of memory tries again; it must not read tiles that were never computed."""
+    predictor = StrandPredictor(network)
+    with monkeypatch.context() as patched, pytest.raises(MemoryError):
+        patched.setattr(reference_tiles, "_compiled", lambda *_: raise_memory_error())
+        predictor.predict(stretch_of(Case(3500)))
+    check(predictor, whole(network), [Case(3500)])
+
+
+def raise_memory_error() -> None:
+    raise MemoryError
 
 
 def test_nothing_is_compiled_for_another_allele(

@@ -131,8 +131,23 @@ class ReferenceTiles:
         needed = needed.joined(Range(reference_first, reference_first + size))
         self._learn(codes, first, needed.widened(self._config.margin_bp))
         tiles, counts = self._claim(needed)
-        bases, alternate = self._bases, allele.bases
         places = np.array([reference_first, alternate_first, *allele[:3]], np.int32)
+        try:
+            return self._run(tiles, counts, places, allele.bases, size)
+        except BaseException:
+            self._forget()  # what was claimed may not have been computed
+            raise
+
+    def _run(
+        self,
+        tiles: Int32[np.ndarray, "layers most"],
+        counts: Int32[np.ndarray, " layers"],
+        places: Int32[np.ndarray, "5"],
+        alternate: UInt8[np.ndarray, " bases"],
+        size: int,
+    ) -> tuple[Float[Array, "networks size channels"], Float[Array, "networks size channels"]]:
+        """Compute the tiles, and embed both alleles, with all networks; see `_embed`."""
+        bases = self._bases
         first_network = self._weights[0], self._rings[0], bases
         # Compiled here, because other threads do not have the settings of JAX that hold in this one.
         fill = _compiled(_fill, (self._config,), *first_network, tiles, counts)
