@@ -11,8 +11,7 @@ import functools
 from collections.abc import Mapping
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
-
+from vepscore.networks.dilated_blocks import BLOCKS, Dilation, Width, blocks_reach_bp, check_blocks
 from vepscore.outputs import SPLICE_CLASSES, Output
 from vepscore.schema import CLOSED, Number, Whole, field_error
 
@@ -26,9 +25,6 @@ STRANDS = "+-"
 # Limits far above any network, so that a damaged file cannot request huge arrays.
 _Channels = Annotated[int, Whole(1, 1 << 12)]
 _Networks = Annotated[int, Whole(1, 64)]
-_Blocks = Field(min_length=1, max_length=256)
-_Width = Annotated[int, Whole(1, 1 << 10)]
-_Dilation = Annotated[int, Whole(1, 1 << 12)]
 _Slope = Annotated[float, Number(least=0, most=1)]
 _One = Annotated[int, Whole(1, 1)]
 
@@ -65,18 +61,15 @@ class DilatedConfig:
     __pydantic_config__ = CLOSED
 
     channels: _Channels = 32
-    widths: Annotated[tuple[_Width, ...], _Blocks] = WIDTHS  # of each block's convolutions; odd
-    dilations: Annotated[tuple[_Dilation, ...], _Blocks] = DILATIONS  # of each block's convolutions
+    widths: Annotated[tuple[Width, ...], BLOCKS] = WIDTHS  # of each block's convolutions; odd
+    dilations: Annotated[tuple[Dilation, ...], BLOCKS] = DILATIONS  # of each block's convolutions
     negative_slope: _Slope = 0.0  # of the rectifiers below zero; 0.1 in OpenSpliceAI
     organisms: _One = 1  # no parameter depends on the organism
 
     def __post_init__(self) -> None:
-        if len(self.dilations) != len(self.widths):
-            raise field_error("dilations", self.dilations, f"one for each of {len(self.widths)} widths")
+        check_blocks(self.widths, self.dilations)
         if len(self.widths) % BLOCKS_PER_SKIP:
             raise field_error("widths", len(self.widths), f"a multiple of {BLOCKS_PER_SKIP} blocks")
-        if not all(width % 2 for width in self.widths):
-            raise field_error("widths", self.widths, "odd numbers")
 
     @property
     def networks(self) -> int:
@@ -102,9 +95,7 @@ class DilatedConfig:
     @property
     def margin_bp(self) -> int:
         """Return how many bases on either side of a position affect its prediction: 5,000 if published."""
-        return sum(
-            (width - 1) * dilation for width, dilation in zip(self.widths, self.dilations, strict=True)
-        )
+        return blocks_reach_bp(self.widths, self.dilations)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
