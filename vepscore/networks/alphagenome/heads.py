@@ -5,8 +5,6 @@ Heads are pointwise, so the engine evaluates them only at the positions that sco
 Source: google-deepmind/alphagenome_research 0.2.0, `model/heads.py`.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -159,52 +157,58 @@ class JunctionHead(nnx.Module):
             Counts by donor, acceptor, strand and tissue; 0 for padding.
         """
         hidden = self.linear(x, organism)
+        tables = [table[organism] for table in self.tissue_embeddings]
         strands = [
-            jax.lax.cond(
-                (sites[donor] >= 0).any() & (sites[acceptor] >= 0).any(),
-                functools.partial(self._count, donor, acceptor),
-                lambda *args: jnp.zeros((sites.shape[1], sites.shape[1], self.tissues)),
-                hidden,
-                sites,
-                organism,
-            )
-            for donor, acceptor in ((0, 1), (2, 3))
+            count_between((hidden[i], hidden[j]), (sites[i], sites[j]), (tables[i], tables[j]))
+            for i, j in ((0, 1), (2, 3))
         ]
         return jnp.stack(strands, axis=2)
 
-    def _count(
-        self,
-        donor: int,
-        acceptor: int,
-        hidden: Float32[Array, "4 sites channels"],
-        sites: Int32[Array, "4 sites"],
-        organism: OrganismIndex,
-    ) -> Float32[Array, "sites sites tissues"]:
-        """Predict the counts of one strand, whose sites are in the rows `donor` and `acceptor`."""
-        rows = (donor, acceptor)
-        tables = [self.tissue_embeddings[row][organism].astype(jnp.float32).swapaxes(0, 1) for row in rows]
 
-        def count(tissue: tuple[Array, Array]) -> Float32[Array, "sites sites"]:
-            embedded = [
-                self._embed(hidden[row], sites[row], *table) for row, table in zip(rows, tissue, strict=True)
-            ]
-            return einsum_bfloat16("dc,ac->da", *embedded)
+def count_between(
+    hidden: tuple[Float32[Array, "sites channels"], Float32[Array, "sites channels"]],
+    positions: tuple[Int32[Array, " sites"], Int32[Array, " sites"]],
+    tables: tuple[Float[Array, "2 tissues channels"], Float[Array, "2 tissues channels"]],
+) -> Float32[Array, "sites sites tissues"]:
+    """Predict the counts of junctions of one strand; each argument is that of its donors and its acceptors.
 
+    Args:
+        hidden: the embeddings of the sites.
+        positions: of the sites, padded with -1; only their distances matter.
+        tables: scale and offset of the embeddings, by tissue.
+
+    Returns:
+        Counts by donor, acceptor and tissue; 0 for padding.
+    """
+    donors, acceptors = (of_class >= 0 for of_class in positions)
+
+    def count() -> Float32[Array, "sites sites tissues"]:
         # One tissue at a time, because the embeddings of all tissues would fill gigabytes.
-        products = jax.lax.map(count, tuple(tables))
-        real = (sites[donor] >= 0)[:, None] & (sites[acceptor] >= 0)
+        by_tissue = tuple(table.astype(jnp.float32).swapaxes(0, 1) for table in tables)
+        products = jax.lax.map(lambda tissue: _multiply(hidden, positions, tissue), by_tissue)
+        real = donors[:, None] & acceptors
         return jnp.where(real[..., None], jax.nn.softplus(jnp.moveaxis(products, 0, 2)), 0.0)
 
-    def _embed(
-        self,
-        hidden: Float32[Array, "sites channels"],
-        positions: Int32[Array, " sites"],
-        scale: Float32[Array, " channels"],
-        offset: Float32[Array, " channels"],
-    ) -> Float32[Array, "sites channels"]:
-        """Scale the embeddings for one tissue and rotate them by position."""
-        x = scale * hidden + offset
-        return rotate(x[:, None], positions, max_position=MAX_WINDOW_BP, table_dtype=jnp.float32)[:, 0]
+    shape = (len(donors), len(acceptors), tables[0].shape[1])
+    return jax.lax.cond(donors.any() & acceptors.any(), count, lambda: jnp.zeros(shape))
+
+
+def _multiply(
+    hidden: tuple[Array, Array], positions: tuple[Array, Array], tissue: tuple[Array, Array]
+) -> Float32[Array, "sites sites"]:
+    """Return the products of the embeddings of donors and acceptors in one tissue."""
+    embedded = [_embed_sites(*each) for each in zip(hidden, positions, tissue, strict=True)]
+    return einsum_bfloat16("dc,ac->da", *embedded)
+
+
+def _embed_sites(
+    hidden: Float32[Array, "sites channels"],
+    positions: Int32[Array, " sites"],
+    table: Float32[Array, "2 channels"],
+) -> Float32[Array, "sites channels"]:
+    """Scale the embeddings for one tissue and rotate them by position."""
+    x = table[0] * hidden + table[1]
+    return rotate(x[:, None], positions, max_position=MAX_WINDOW_BP, table_dtype=jnp.float32)[:, 0]
 
 
 Head = TrackHead | LinearHead | JunctionHead
