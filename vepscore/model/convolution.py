@@ -1,14 +1,21 @@
 """The predictor of convolutional networks: a stretch of a window is computed alone, from its bases and its margins.
 
-The predicted part of a window is divided into stretches on a grid from its start. A stretch is embedded where scorers
-read it, once for each sequence: an alternate allele shares with its reference those that its bases do not reach.
+The reference is computed in stretches on a grid from the window's start, where scorers read it. Of an alternate, only
+what its bases change is computed, in shorter stretches that begin where it is read first; the rest is the reference's.
+Both have a size that depends on the network and the width of the window alone, so that a position has the same bytes
+whatever was computed before. They are kept in pages:
 
-Axes in shapes: `bases` of a window, `positions` predicted, `rows` of the store, `channels`.
+    reference    ├──────── stretch ────────┼──────── stretch ────────┤
+    alternate                         ├─ stretch ─┤                      around the allele
+    pages        ├┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┼┤
+
+Axes in shapes: `bases` of a window, `positions` predicted, `pages` of a window or a stretch, `rows` of the store,
+`channels`.
 """
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -18,20 +25,39 @@ from jaxtyping import Array, Float, Int, Int32, UInt8
 
 from vepscore.genome.windows import UNKNOWN, reverse_complement
 from vepscore.model.allele_plan import AllelePlan
-from vepscore.model.network import LOADED_ORGANISM, Network, one_hot
+from vepscore.model.network import LOADED_ORGANISM, OrganismIndex, one_hot
 from vepscore.model.pages import ABSENT, PageStore, read_pages
 from vepscore.model.predictor import Readers
 from vepscore.outputs import Output
 
-_LEAST_STRETCH_BP = 128
-_FIRST_ROWS = 16
+_PAGE_BP = 128
+_LEAST_ROWS = 16
+
+Pages = Int[np.ndarray, " _"]  # ascending numbers of a window's pages
+Codes = UInt8[np.ndarray, " _"]
+
+
+@runtime_checkable
+class Convolution(Protocol):
+    """A network, or a part of one, whose predictions depend on nearby bases only."""
+
+    @property
+    def reach_bp(self) -> int | None:
+        """How far a prediction depends on bases; a number."""
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """The dtype of the parameters."""
+
+    def embed(self, dna: Float[Array, "batch bp 4"], organism: OrganismIndex) -> Any:
+        """Embed stretches of a window, without `reach_bp` at either end."""
 
 
 class StretchReader(NamedTuple):
-    """The embeddings of an allele's windows, end to end, in the stretches that were computed; NaN elsewhere."""
+    """The embeddings of an allele's windows, end to end, in the pages that were computed; NaN elsewhere."""
 
-    pages: Float[Array, "rows stretch channels"]
-    rows: Int32[Array, "windows stretches"]  # of each stretch's page
+    pages: Float[Array, "rows 128 channels"]
+    rows: Int32[Array, "windows pages"]  # of each page in the store
     width: Int32[Array, " positions"]  # as long as a window's predicted part; only its shape matters
 
     @property
@@ -43,116 +69,136 @@ class StretchReader(NamedTuple):
         """Return the embeddings at the positions `index`."""
         del network, output
         window, position = index // self.width_bp, index % self.width_bp
-        stretch_bp = self.pages.shape[1]
-        return read_pages(self.pages, self.rows[window, position // stretch_bp], position % stretch_bp)
+        return read_pages(self.pages, self.rows[window, position // _PAGE_BP], position % _PAGE_BP)
 
 
 class ConvolutionPredictor:
     """Embeds the stretches that are read, and keeps those of the last reference window.
 
     Args:
-        network: one whose `reach_bp` is a number, with its parameters on the device.
+        network: a convolution, with its parameters on the device.
         reverse: give the network the windows' minus strand.
+        padded: predict up to the ends of a window, beyond which the network sees N. Otherwise the window has margins,
+            as wide as the network's reach, that are not predicted.
     """
 
-    def __init__(self, network: Network, *, reverse: bool) -> None:
+    def __init__(self, network: Convolution, *, reverse: bool, padded: bool = False) -> None:
         assert network.reach_bp is not None
-        self._margin_bp, self._reverse = network.margin_bp, reverse
-        # At most as long as its margins; less if windows are shorter, which all have one width.
-        self._stretch_bp = max(_LEAST_STRETCH_BP, 1 << (2 * network.reach_bp - 1).bit_length())
+        self._reach_bp, self._reverse = network.reach_bp, reverse
+        self._padding_bp = network.reach_bp if padded else 0
         graph, self._state = nnx.split(network)
         self._embed = jax.jit(functools.partial(_embed, graph))
         self._store: PageStore | None = None
         self._window = b""  # codes of the last reference window
-        self._rows: dict[
-            bytes, int
-        ] = {}  # of its pages and those of its alternates, by the bases that they read
+        self._seen = np.zeros(0, np.uint8)  # the same as the network sees it
+        self._rows = np.zeros(0, np.int32)  # of its pages
 
     def read(self, plans: Sequence[AllelePlan]) -> Iterator[Readers]:
         """Yield the readers of each allele, in order; they can be used until the next ones are taken."""
         for plan in plans:
-            codes = plan.allele.reference_codes
-            self._stretch_bp = min(self._stretch_bp, plan.allele.site.window.width_bp)
-            if codes.tobytes() != self._window:
-                self.clear_cache()
-                self._window = codes.tobytes()
-            kept = set(self._rows)
-            reference = self._reader([codes], [[group.reference_bins() for group in plan.groups]])
-            kept |= set(self._rows)
-            alternate = reference
-            if plan.allele.alternates:
-                width_bp = plan.allele.site.window.width_bp
-                numbers = range(len(plan.allele.alternates))
-                read = [
-                    [group.alternate_bins(number, width_bp) for group in plan.groups] for number in numbers
-                ]
-                alternate = self._reader(plan.allele.alternates, read)
-                reference = reference._replace(pages=alternate.pages)
-            yield Readers(reference, alternate, keeps_reference=True)
-            self._release(set(self._rows) - kept)
+            allele, width_bp = plan.allele, plan.allele.site.window.width_bp
+            self._open_window(allele.reference_codes)
+            self._embed_reference(self._pages([group.reference_bins() for group in plan.groups], width_bp))
+            rows = []
+            for number, codes in enumerate(allele.alternates):
+                read = [group.alternate_bins(number, width_bp) for group in plan.groups]
+                rows.append(self._alternate_rows(self._as_seen(codes), self._pages(read, width_bp)))
+            reference = self._reader([self._rows], width_bp)
+            yield Readers(
+                reference, self._reader(rows, width_bp) if rows else reference, keeps_reference=True
+            )
+            for of_window in rows:
+                self._open_store().release(np.setdiff1d(of_window, self._rows))
 
     def clear_cache(self) -> None:
         """Forget what was computed for earlier windows; compiled programs and memory stay allocated."""
-        self._release(set(self._rows))
-        self._window = b""
+        if self._store is not None:
+            self._store.release(self._rows)
+        self._rows, self._window = np.full_like(self._rows, ABSENT), b""
 
-    def _reader(
-        self,
-        windows: Sequence[UInt8[np.ndarray, " bases"]],
-        read: Sequence[Sequence[Int[np.ndarray, " _"]]],
-    ) -> StretchReader:
-        """Return the reader of windows, of which the positions `read` are computed."""
-        predicted_bp = len(windows[0]) - 2 * self._margin_bp
-        rows = np.full((len(windows), -(-predicted_bp // self._stretch_bp)), ABSENT, np.int32)
-        for of_window, codes, positions in zip(rows, windows, read, strict=True):
-            seen = reverse_complement(codes) if self._reverse else codes
-            for stretch in self._stretches(positions, predicted_bp):
-                of_window[stretch] = self._row(seen, int(stretch))
-        return StretchReader(
-            self._open_store().arrays[0], jnp.asarray(rows), jnp.zeros(predicted_bp, jnp.int32)
-        )
+    def _open_window(self, codes: Codes) -> None:
+        """Forget the last reference window if this is another one."""
+        if codes.tobytes() != self._window:
+            self.clear_cache()
+            self._window, self._seen = codes.tobytes(), self._as_seen(codes)
+            predicted_bp = len(self._seen) - 2 * self._reach_bp
+            self._rows = np.full(-(-predicted_bp // _PAGE_BP), ABSENT, np.int32)
 
-    def _stretches(
-        self, positions: Sequence[Int[np.ndarray, " _"]], predicted_bp: int
-    ) -> Int[np.ndarray, " stretches"]:
-        """Return the stretches that are read, as the network sees them."""
+    def _as_seen(self, codes: Codes) -> Codes:
+        """Return a window as the network sees it."""
+        oriented = reverse_complement(codes) if self._reverse else codes
+        return np.pad(oriented, self._padding_bp, constant_values=UNKNOWN)
+
+    @property
+    def _reference_pages(self) -> int:
+        """Pages of a stretch of the reference: at least as long as its margins, unless the window is shorter."""
+        return min(max(1, (1 << (2 * self._reach_bp - 1).bit_length()) // _PAGE_BP), len(self._rows))
+
+    @property
+    def _alternate_pages(self) -> int:
+        """Pages of a stretch of an alternate: all that a changed base reaches, wherever pages begin."""
+        return min(2 * self._reach_bp // _PAGE_BP + 2, len(self._rows))
+
+    def _pages(self, positions: Sequence[Int[np.ndarray, " _"]], predicted_bp: int) -> Pages:
+        """Return the pages that are read, as the network sees them."""
         read = np.concatenate([np.zeros(0, np.int32), *positions])
         if self._reverse:
             last = predicted_bp - 1
             # What is about the bond before a base is found one base before: see `vepscore.engine.strand`.
             read = np.minimum(np.append(last - read, last - read + 1), last)
-        return np.unique(read // self._stretch_bp)
+        return np.unique(read // _PAGE_BP)
 
-    def _row(self, codes: UInt8[np.ndarray, " bases"], stretch: int) -> int:
-        """Return the row of a stretch's page, which is computed if its bases are new."""
-        bases = codes[stretch * self._stretch_bp :][: self._stretch_bp + 2 * self._margin_bp]
-        key = bases.tobytes()
-        if key not in self._rows:
-            # The last stretch may be shorter: N behind the window changes none of its positions.
-            padded = np.full(self._stretch_bp + 2 * self._margin_bp, UNKNOWN, np.uint8)
-            padded[: len(bases)] = bases
-            page = self._embed(self._state, padded)
-            store = self._open_store()
-            rows = store.allocate(1)
-            store.write(rows, [page[None]])
-            self._rows[key] = int(rows[0])
-        return self._rows[key]
+    def _embed_reference(self, pages: Pages) -> None:
+        """Embed the stretches of the reference with these pages, unless they are known."""
+        size = self._reference_pages
+        for stretch in np.unique(pages[self._rows[pages] == ABSENT] // size):
+            within = np.arange(stretch * size, min((stretch + 1) * size, len(self._rows)))
+            self._rows[within] = self._embed_stretch(self._seen, within, size)
+
+    def _alternate_rows(self, codes: Codes, pages: Pages) -> Int32[np.ndarray, " pages"]:
+        """Return the rows of an alternate's pages, which are embedded if they differ from the reference's."""
+        changes = np.append(0, np.cumsum(codes != self._seen))
+        first = pages * _PAGE_BP
+        end = np.minimum(first + _PAGE_BP + 2 * self._reach_bp, len(codes))
+        is_changed = changes[end] > changes[first]
+        self._embed_reference(pages[~is_changed])
+        rows, changed = self._rows.copy(), pages[is_changed]
+        rows[changed] = ABSENT
+        while len(changed):
+            within = changed[changed < changed[0] + self._alternate_pages]
+            rows[within] = self._embed_stretch(codes, within, self._alternate_pages)
+            changed = changed[len(within) :]
+        return rows
+
+    def _embed_stretch(self, codes: Codes, pages: Pages, size: int) -> Int32[np.ndarray, " pages"]:
+        """Embed a stretch of `size` pages, the first of which is the first of `pages`; return the rows of `pages`."""
+        bases = codes[pages[0] * _PAGE_BP :][: size * _PAGE_BP + 2 * self._reach_bp]
+        # The last stretch may be shorter: N behind the window changes none of its positions.
+        padded = np.full(size * _PAGE_BP + 2 * self._reach_bp, UNKNOWN, np.uint8)
+        padded[: len(bases)] = bases
+        embedded = self._embed(self._state, padded)
+        store, rows = self._open_store(), np.full(size, ABSENT, np.int32)
+        rows[pages - pages[0]] = store.allocate(len(pages))
+        store.write(rows, [embedded])
+        return rows[pages - pages[0]]
+
+    def _reader(self, rows: Sequence[Int32[np.ndarray, " pages"]], width_bp: int) -> StretchReader:
+        return StretchReader(
+            self._open_store().arrays[0], jnp.asarray(np.stack(rows)), jnp.zeros(width_bp, jnp.int32)
+        )
 
     def _open_store(self) -> PageStore:
         if self._store is None:
-            codes = jax.ShapeDtypeStruct((self._stretch_bp + 2 * self._margin_bp,), jnp.uint8)
+            codes = jax.ShapeDtypeStruct((_PAGE_BP + 2 * self._reach_bp,), jnp.uint8)
             page = jax.eval_shape(self._embed, self._state, codes)
-            self._store = PageStore([page.shape], page.dtype, rows=_FIRST_ROWS, max_rows=int(ABSENT))
+            rows = max(_LEAST_ROWS, 2 * (self._reference_pages + self._alternate_pages))
+            self._store = PageStore([page.shape[1:]], page.dtype, rows=rows, max_rows=int(ABSENT))
         return self._store
-
-    def _release(self, keys: set[bytes]) -> None:
-        rows = [self._rows.pop(key) for key in keys]
-        if self._store is not None:
-            self._store.release(np.array(rows, np.int32))
 
 
 def _embed(
     graph: nnx.GraphDef, state: nnx.State, codes: UInt8[Array, " bases"]
-) -> Float[Array, "stretch channels"]:
+) -> Float[Array, "pages 128 channels"]:
     network = nnx.merge(graph, state)
-    return network.embed(one_hot(codes[None], network.dtype), LOADED_ORGANISM)[0]
+    (embedded,) = network.embed(one_hot(codes[None], network.dtype), LOADED_ORGANISM)
+    return embedded.reshape(-1, _PAGE_BP, embedded.shape[-1])
