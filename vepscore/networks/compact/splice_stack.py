@@ -1,0 +1,112 @@
+"""The stack: dilated residual convolutions at 1 bp that are the same at any place, for both strands.
+
+    one-hot → stem ─┬─ block ─┬─ block ─┬─ … ─┐
+                    │        skip      skip  skip → sum, rectified
+
+It reads transcribed sequence, 5′ to 3′; the other strand is read as the reverse complement, by the same parameters. No
+convolution is padded, so each layer is computed where later ones read it and nowhere else.
+
+Source of the residual blocks: Jaganathan et al. 2019 (SpliceAI), Figure S1.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from vepscore.model.network import OrganismIndex
+from vepscore.networks.alphagenome.layers import convolve
+from vepscore.networks.compact.compact_config import BASES, SpliceStackConfig
+from vepscore.networks.coverage_network import ChannelAffine
+
+
+class ValidConv(nnx.Module):
+    """A convolution along positions, without padding."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, width: int, dilation: int = 1, rngs: nnx.Rngs
+    ) -> None:
+        shape = (width, in_channels, out_channels)
+        self.dilation = dilation
+        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), shape))
+        self.bias = nnx.Param(jnp.zeros((out_channels,)))
+
+    def __call__(
+        self, x: Float[Array, "batch positions in_channels"]
+    ) -> Float[Array, "batch out_positions out_channels"]:
+        return convolve(x, self.kernel[...], padding="VALID", dilation=self.dilation) + self.bias[...]
+
+
+class SpliceBlock(nnx.Module):
+    """Adds two dilated convolutions to its input; `skip` is the linear layer from its output to the embedding."""
+
+    def __init__(self, channels: int, width: int, dilation: int, *, rngs: nnx.Rngs) -> None:
+        self.affine = ChannelAffine(channels)
+        self.first, self.second = (
+            ValidConv(channels, channels, width=width, dilation=dilation, rngs=rngs) for _ in range(2)
+        )
+        self.skip = nnx.Linear(channels, channels, use_bias=False, rngs=rngs)
+
+    def __call__(
+        self, x: Float[Array, "batch positions channels"]
+    ) -> Float[Array, "batch out_positions channels"]:
+        y = self.second(jax.nn.relu(self.first(jax.nn.relu(self.affine(x)))))
+        return _crop(x, y.shape[1]) + y
+
+
+class SpliceStack(nnx.Module):
+    """The whole stack.
+
+    Attributes:
+        reach_bp: bases on either side of a position that its embedding depends on.
+    """
+
+    def __init__(self, config: SpliceStackConfig, *, rngs: nnx.Rngs) -> None:
+        self.reach_bp = config.reach_bp
+        self.stem = ValidConv(BASES, config.channels, width=config.stem_width, rngs=rngs)
+        self.blocks = nnx.List(
+            SpliceBlock(config.channels, width, dilation, rngs=rngs)
+            for width, dilation in zip(config.widths, config.dilations, strict=True)
+        )
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """Return the dtype of the parameters."""
+        return self.stem.kernel.dtype
+
+    @property
+    def device(self) -> jax.Device:
+        """Return a device that has the parameters."""
+        return next(iter(self.stem.kernel.devices()))
+
+    def embed(
+        self, dna: Float[Array, "batch bp 4"], organism: OrganismIndex = 0
+    ) -> Float[Array, "batch predicted _"]:
+        """Embed both strands of genomic sequence, without `reach_bp` at either end.
+
+        Args:
+            dna: one-hot, A C G T of the plus strand; N is four zeros.
+            organism: ignored.
+
+        Returns:
+            The channels of the plus strand and those of the minus strand, in the order of the plus strand's positions.
+        """
+        del organism
+        plus, minus = jnp.split(self.embed_strand(jnp.concatenate([dna, dna[:, ::-1, ::-1]])), 2)
+        return jnp.concatenate([plus, minus[:, ::-1]], axis=-1)
+
+    def embed_strand(self, dna: Float[Array, "batch bp 4"]) -> Float[Array, "batch predicted channels"]:
+        """Embed transcribed sequence, without `reach_bp` at either end."""
+        predicted_bp = dna.shape[1] - 2 * self.reach_bp
+        x = self.stem(dna)
+        embedding = _crop(x, predicted_bp)
+        for block in self.blocks:
+            x = block(x)
+            embedding = embedding + block.skip(_crop(x, predicted_bp))
+        return jax.nn.relu(embedding)
+
+
+def _crop(x: Float[Array, "batch positions channels"], size: int) -> Float[Array, "batch {size} channels"]:
+    """Return the `size` positions in the middle."""
+    margin = (x.shape[1] - size) // 2
+    return x[:, margin : margin + size]
