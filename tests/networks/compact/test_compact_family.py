@@ -1,0 +1,199 @@
+"""The family from a checkpoint to scores: both engines agree, and only the parts that are scored are read and run."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.builders import TinyGenome, build_genome, make_records
+from tests.engine.alleles import ROWS
+from tests.engine.comparison import assert_scores_close, scores_of
+from tests.engine.jobs import tiny_job
+from tests.networks.compact.compact_objects import (
+    SPLICING,
+    TRACKS,
+    WINDOW_BP,
+    build_small,
+    small_config,
+    small_network,
+)
+from vepscore.contract import ScoreMatrix
+from vepscore.engine.job import Job, resolve_defaults
+from vepscore.engine.session import Session, open_preparer, open_session
+from vepscore.genome.indel_anchor import IndelAnchor
+from vepscore.model.allele_plan import ReadyAllele, plan_allele
+from vepscore.model.checkpoint import load_checkpoint, read_config
+from vepscore.model.loading import stored_variables
+from vepscore.model.network import one_hot
+from vepscore.model.stored_arrays import StoredArrays
+from vepscore.networks.compact.family import FAMILY
+from vepscore.options.option_types import EngineKind, Strand
+from vepscore.outputs import Output
+
+KINDS = ("SNV in two genes", "insertion at an exon's end", "deletion", "past the contig's start")
+SPLICE_SCORERS = ("SPLICE_SITES", "SPLICE_SITE_USAGE", "SPLICE_JUNCTIONS", "SPLICE_EVENTS")
+SCORERS = (*SPLICE_SCORERS, "RNA_SEQ", "CAGE", "DNASE", "CONTACT_MAPS")
+WIDE_BP = 32_768
+
+
+@pytest.fixture(scope="module")
+def genome(tmp_path_factory: pytest.TempPathFactory) -> TinyGenome:
+    return build_genome(tmp_path_factory.mktemp("genome"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_small(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture
+def job(genome: TinyGenome, checkpoint: Path) -> Job:
+    return tiny_job(genome, checkpoint, "in.vcf", scorers=SCORERS)
+
+
+def open_job(job: Job) -> Session:
+    job = resolve_defaults(job)
+    return open_session(job, open_preparer(job, source="in.vcf", assembly=""))
+
+
+def alleles_of(session: Session, kinds: tuple[str, ...]) -> list[ReadyAllele]:
+    records = make_records(*(ROWS[kind] for kind in kinds))
+    prepared = [allele for record in records for allele in session.preparer.prepare(record)]
+    return [allele for allele in prepared if isinstance(allele, ReadyAllele)]
+
+
+def score(job: Job) -> list[list[ScoreMatrix]]:
+    """Return the score matrices of each allele."""
+    session = open_job(job)
+    alleles = alleles_of(session, KINDS)
+    assert len(alleles) == len(KINDS)
+    return session.create_engine().score(alleles)
+
+
+def assert_engines_agree(job: Job) -> None:
+    sparse, dense = (score(job.changed(engine=kind)) for kind in (EngineKind.SPARSE, EngineKind.DENSE))
+    for found, expected in zip(sparse, dense, strict=True):
+        assert [matrix.scorer for matrix in found] == [matrix.scorer for matrix in expected]
+        assert_scores_close(scores_of(found), scores_of(expected))
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_equal(one.positions, other.positions)
+    matrices = [matrix for of_allele in sparse for matrix in of_allele]
+    for scorer in {matrix.scorer for matrix in matrices}:
+        values = [matrix.values for matrix in matrices if matrix.scorer == scorer]
+        assert max(np.nanmax(np.abs(each), initial=0) for each in values) > 1e-4, scorer
+
+
+def test_parts_that_are_scored_together_have_the_scores_of_each(job: Job) -> None:
+    names = ("SPLICE_SITES",), ("DNASE", "CONTACT_MAPS")
+    together, *alone = (score(job.changed(scorers=each)) for each in (names[0] + names[1], *names))
+    for matrices, *of_parts in zip(together, *alone, strict=True):
+        expected = {scorer: rows for part in of_parts for scorer, rows in scores_of(part).items()}
+        assert_scores_close(scores_of(matrices), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("anchor", "strand", "window"),
+    [
+        (IndelAnchor.BOTH, Strand.PLUS, 16_384),
+        (IndelAnchor.LEFT, Strand.MINUS, 16_384),
+        (IndelAnchor.BOTH, Strand.MINUS, WIDE_BP),
+        (IndelAnchor.LEFT, Strand.PLUS, WIDE_BP),
+    ],
+)
+def test_engines_agree_in_all_outputs(job: Job, anchor: IndelAnchor, strand: Strand, window: int) -> None:
+    assert_engines_agree(job.changed(indel_anchor=anchor, strand=strand, window=window))
+
+
+@pytest.mark.parametrize(
+    ("anchor", "strand", "window"),
+    [(IndelAnchor.LEFT, Strand.PLUS, 16_384), (IndelAnchor.BOTH, Strand.MINUS, WIDE_BP)],
+)
+def test_engines_agree_in_splicing(job: Job, anchor: IndelAnchor, strand: Strand, window: int) -> None:
+    changes = {"indel_anchor": anchor, "strand": strand, "window": window}
+    assert_engines_agree(job.changed(scorers=SPLICE_SCORERS, **changes))
+
+
+def test_splicing_is_the_same_from_either_strand_and_in_wider_windows(job: Job) -> None:
+    job = job.changed(scorers=("SPLICE_SITES", "SPLICE_EVENTS"))
+    session = open_job(job)
+    (allele,) = alleles_of(session, KINDS[:1])
+    (expected,) = session.create_engine().score([allele])
+    session = open_job(job.changed(strand=Strand.MINUS))
+    (found,) = session.create_engine().score([allele])
+    assert_scores_close(scores_of(found), scores_of(expected))
+    session = open_job(job.changed(window=WIDE_BP))
+    (found,) = session.create_engine().score(alleles_of(session, KINDS[:1]))
+    assert_scores_close(scores_of(found), scores_of(expected))
+
+
+@pytest.mark.parametrize("anchor", IndelAnchor)
+def test_stretches_are_embedded_as_whole_windows(job: Job, checkpoint: Path, anchor: IndelAnchor) -> None:
+    output = Output.SPLICE_SITES
+    session = open_job(job.changed(scorers=(output,), indel_anchor=anchor))
+    engine = session.create_engine()
+    network = load_checkpoint(checkpoint, outputs={output}).network
+    embed = jax.jit(lambda codes: network.embed(one_hot(codes[None], jnp.float32), 0).splicing[0])
+    for allele in alleles_of(session, KINDS):
+        plan = plan_allele(allele, engine.scorers)
+        (group,) = plan.groups
+        for readers in engine.predictor.read([plan]):
+            read = [(readers.reference, 0, allele.reference_codes, group.reference_bins())]
+            for number, codes in enumerate(allele.alternates):
+                bins = group.alternate_bins(number, WINDOW_BP)
+                read.append((readers.alternate, number * WINDOW_BP, codes, bins))
+            for reader, offset, codes, bins in read:
+                found = reader.read(network, output, jnp.asarray(bins + offset))
+                np.testing.assert_allclose(found, embed(codes)[bins], rtol=1e-4, atol=1e-5)
+                assert len(bins) > 200
+
+
+def test_alternate_costs_one_stretch_around_it(job: Job) -> None:
+    session = open_job(job.changed(scorers=("SPLICE_SITES",)))
+    engine = session.create_engine()
+    convolution = engine.predictor._splicing
+    embed, sizes = convolution._embed, []
+    convolution._embed = lambda state, codes: (sizes.append(len(codes)), embed(state, codes))[1]
+    (allele,) = alleles_of(session, KINDS[:1])
+    (first,) = engine.score([allele])
+    once = len(sizes)
+    assert once > 10  # stretches of the reference, in the genes
+    (again,) = engine.score([allele])
+    assert len(sizes) == once + 1
+    assert [one.values.tobytes() for one in first] == [other.values.tobytes() for other in again]
+
+
+def test_saved_network_is_loaded_again(checkpoint: Path) -> None:
+    opened = load_checkpoint(checkpoint)
+    assert read_config(checkpoint).architecture == opened.config.architecture == small_config()
+    expected = small_network()
+    FAMILY.prepare_to_store(expected)
+    found = stored_variables(opened.network)
+    assert found.keys() == stored_variables(expected).keys()
+    for name, (_, leaf) in stored_variables(expected).items():
+        np.testing.assert_array_equal(found[name][1].get_value(), leaf.get_value())
+
+
+@pytest.mark.parametrize(
+    ("outputs", "part"), [(SPLICING, "tracks"), (TRACKS, "stack")], ids=["splicing", "tracks"]
+)
+def test_part_that_is_not_scored_is_not_read(
+    checkpoint: Path, outputs: tuple[Output, ...], part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    read = StoredArrays.read
+    monkeypatch.setattr(
+        StoredArrays, "read", lambda self, names, rows: (asked.extend(names), read(self, names, rows))[1]
+    )
+    network = load_checkpoint(checkpoint, outputs=set(outputs)).network
+    assert getattr(network, part) is None
+    assert asked and not any(name.startswith(f"{part}.") for name in asked)
+    assert network.dtype == np.float32 and network.device.platform == "cpu"
+
+
+@pytest.mark.parametrize(("scorer", "part"), [("DNASE", "_splicing"), ("SPLICE_SITES", "_tracks")])
+def test_part_that_is_not_scored_is_not_run(job: Job, scorer: str, part: str) -> None:
+    engine = open_job(job.changed(scorers=(scorer,))).create_engine()
+    assert getattr(engine.predictor, part) is None
