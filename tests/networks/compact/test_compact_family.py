@@ -197,3 +197,15 @@ def test_part_that_is_not_scored_is_not_read(
 def test_part_that_is_not_scored_is_not_run(job: Job, scorer: str, part: str) -> None:
     engine = open_job(job.changed(scorers=(scorer,))).create_engine()
     assert getattr(engine.predictor, part) is None
+
+
+def test_pages_of_alternates_are_free_afterwards(job: Job) -> None:
+    session = open_job(job.changed(scorers=("SPLICE_SITES", "DNASE")))
+    engine = session.create_engine()
+    stores = engine.predictor._splicing._open_store, lambda: engine.predictor._tracks._decoder.store
+    alleles = alleles_of(session, KINDS[:1])
+    free = []
+    for _ in range(2):
+        engine.score(alleles)
+        free.append([find().free for find in stores])
+    assert free[0] == free[1]

@@ -94,6 +94,7 @@ def _read_some(
     found = iter(()) if predictor is None else predictor.read([part for part in parts if part.groups])
     for part in parts:
         yield next(found) if part.groups else None
+    next(found, None)  # frees the pages of the last alternate
 
 
 def _of_outputs(plan: AllelePlan, is_read: Callable[[Output], bool]) -> AllelePlan:
