@@ -12,7 +12,8 @@ from vepscore.model.network import one_hot
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.hard_negatives import HardNegatives
-from vepscore.train.recipe import Sampling, read_recipe
+from vepscore.train.recipe import read_recipe
+from vepscore.train.schedule import Sampling
 from vepscore.train.training_data import TrainingData
 
 WIDTH_BP = 2048

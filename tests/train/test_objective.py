@@ -15,7 +15,8 @@ from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.loop import Training, _target_function
 from vepscore.train.objective import Objective, Targets
-from vepscore.train.recipe import Sampling, Schedule, Stage, Weights, read_recipe
+from vepscore.train.recipe import read_recipe
+from vepscore.train.schedule import Sampling, Schedule, Stage, Weights
 from vepscore.train.training_data import TrainingData
 
 WINDOW_BP = 4096

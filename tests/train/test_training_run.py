@@ -75,8 +75,8 @@ def test_teachers_and_students_are_checkpoints(trained: Path) -> None:
 def test_an_interrupted_run_resumes_and_gives_the_same_networks(
     folder: Path, recipe: Recipe, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vepscore.train.loop._SAVED_STEPS", 2)
-    monkeypatch.setattr("vepscore.train.loop._LOGGED_STEPS", 2)
+    monkeypatch.setattr("vepscore.train.step_loop._SAVED_STEPS", 2)
+    monkeypatch.setattr("vepscore.train.step_loop._LOGGED_STEPS", 2)
     data, steps = read_data(recipe, folder), []
 
     def observe(network: str, step: int, total: int, losses: dict[str, float]) -> None:

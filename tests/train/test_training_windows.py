@@ -6,7 +6,7 @@ import pytest
 from tests.train.toy import CHROM_BP, REGION_BP, REGION_START0
 from vepscore.genome.windows import UNKNOWN
 from vepscore.train.labels import NO_SITE
-from vepscore.train.recipe import Sampling
+from vepscore.train.schedule import Sampling
 from vepscore.train.training_data import TrainingData
 from vepscore.train.training_windows import add_negative_sites, mutate, mutate_splice_sites
 

@@ -11,7 +11,8 @@ from flax import nnx
 from tests.networks.alphagenome.tiny import create_random
 from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.outputs import Output
-from vepscore.train.recipe import Sampling, read_recipe
+from vepscore.train.recipe import read_recipe
+from vepscore.train.schedule import Sampling
 from vepscore.train.training_data import TrainingData
 from vepscore.train.tss import TssData, add_tss_head, remove_tss_head, tss_loss
 

@@ -1,24 +1,20 @@
-"""Train one network, and resume an interrupted training.
+"""Train one network on labels or on the predictions of teachers, and resume an interrupted training.
 
-The batch of a step depends only on the seed and the number of the step, so that a resumed training takes the steps that
-an uninterrupted one would have taken.
+The batch of a step depends only on the seed and the number of the step.
 
 Axes: B windows, L bins of 32 bp.
 """
 
-import collections
-import concurrent.futures
 import dataclasses
-import json
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import orbax.checkpoint as ocp
 from flax import nnx
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
@@ -32,23 +28,20 @@ from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.hard_negatives import HardNegatives
 from vepscore.train.objective import Arrays, Objective, Targets
-from vepscore.train.recipe import Schedule, Stage
+from vepscore.train.schedule import Schedule, Stage
+from vepscore.train.step_loop import (
+    Observe,
+    StepRange,
+    TrainState,
+    create_optimizer,
+    create_state,
+    take_step,
+    take_steps,
+)
 from vepscore.train.training_windows import Batch, TrainingWindows
 from vepscore.train.tss import add_tss_head, remove_tss_head
 
-_SAVED_STEPS = 100  # steps between saved states
-_LOGGED_STEPS = 20  # steps that a line of the log averages
-_PREFETCHED = 4  # batches prepared ahead
 _NO_SITE_LOGIT = 8.0  # about one position in three thousand is a site
-
-
-class TrainState(NamedTuple):
-    """What a step changes, as few long vectors: hundreds of short ones cost as much time as half of the network."""
-
-    matrices: jax.Array  # parameters with weight decay
-    others: jax.Array  # parameters without
-    statistics: jax.Array  # running statistics of normalization
-    optimizer: Any
 
 
 class DistillationBatch(NamedTuple):
@@ -80,7 +73,7 @@ def train(
     training: Training,
     log: Path,
     progress: Path,
-    observe: Callable[[int, dict[str, float]], None] = lambda *_: None,
+    observe: Observe = lambda *_: None,
 ) -> AlphaGenome:
     """Train a network; resume if `progress` has the state of an interrupted run of the same training.
 
@@ -91,36 +84,22 @@ def train(
         observe: called after each step with its number and its losses.
     """
     network = _create(training)
-    if training.schedule.weights.tss:
+    schedule = training.schedule
+    if schedule.weights.tss:
         add_tss_head(network, seed=training.seed)
-    optimizer = _optimizer(training.schedule)
-    state, restore = _vectors(network, optimizer)
-    step = _step(training, optimizer, restore)
-    with ocp.CheckpointManager(
-        progress.absolute(),
-        options=ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False),
-    ) as saved:
-        first = saved.latest_step() or 0
-        if first:
-            state = saved.restore(first, args=ocp.args.StandardRestore(state))
-        losses_log = _Log(log, first)
-        taken = 0
-        hard_negatives: HardNegatives | None = None
-        for stage in training.schedule.stages:
-            start, taken = taken, taken + stage.steps
-            if stage.mine_hard_negatives:
-                hard_negatives = _mine_hard_negatives(
-                    restore(state), training.windows, progress / f"hard-negatives-{start}.npz"
-                )
-            numbers = range(max(start, first), taken)
-            batches = _prefetched(_batches(training, stage, numbers, hard_negatives))
-            for number, batch in zip(numbers, batches, strict=True):
-                state, found = step(state, batch)
-                losses = {name: float(value) for name, value in found.items()}
-                losses_log.add(number + 1, losses)
-                observe(number + 1, losses)
-                if (number + 1) % _SAVED_STEPS == 0:
-                    saved.save(number + 1, args=ocp.args.StandardSave(state))
+    optimizer = create_optimizer(
+        peak_rate=schedule.peak_rate,
+        warmup=schedule.warmup,
+        weight_decay=schedule.weight_decay,
+        steps=schedule.steps,
+    )
+    state, restore = create_state(network, optimizer)
+    step, batches = _step(training, optimizer, restore), _Batches(training, restore, progress)
+    ranges = [
+        StepRange(steps=stage.steps, step=step, batches=functools.partial(batches.of_stage, stage))
+        for stage in schedule.stages
+    ]
+    state = take_steps(state, ranges, log=log, progress=progress, observe=observe)
     network = restore(state)
     remove_tss_head(network)
     network.eval()
@@ -151,28 +130,6 @@ def averaged(networks: Sequence[AlphaGenome], weights: Sequence[float]) -> Alpha
     return folded[0]
 
 
-def _vectors(
-    network: AlphaGenome, optimizer: optax.GradientTransformation
-) -> tuple[TrainState, Callable[[TrainState], AlphaGenome]]:
-    """Return the initial state of a network, and the function that makes a network from a state."""
-    graph, *states = nnx.split(network, nnx.Param, nnx.BatchStat, ...)
-    params, statistics, rest = states
-    leaves, tree = jax.tree.flatten(params)
-    is_matrix = [leaf.ndim > 1 for leaf in leaves]
-    matrices, part_matrices = ravel_pytree([x for x, chosen in zip(leaves, is_matrix, strict=True) if chosen])
-    others, part_others = ravel_pytree([x for x, chosen in zip(leaves, is_matrix, strict=True) if not chosen])
-    measured, part_measured = ravel_pytree(statistics)
-
-    def restore(state: TrainState) -> AlphaGenome:
-        parts = iter(part_matrices(state.matrices)), iter(part_others(state.others))
-        leaves = [next(parts[0] if chosen else parts[1]) for chosen in is_matrix]
-        return nnx.merge(
-            graph, jax.tree.unflatten(tree, leaves), part_measured(state.statistics), rest, copy=True
-        )
-
-    return TrainState(matrices, others, measured, optimizer.init((matrices, others))), restore
-
-
 def _create(training: Training) -> AlphaGenome:
     if training.start is not None:
         network = nnx.merge(*nnx.split(training.start), copy=True)
@@ -196,42 +153,62 @@ def _step(
     objective = training.objective
 
     def step(state: TrainState, batch: DistillationBatch) -> tuple[TrainState, dict[str, jax.Array]]:
-        def loss(params: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, tuple[dict[str, jax.Array], Any]]:
-            network = restore(TrainState(*params, state.statistics, None))
+        def losses_of(state: TrainState) -> tuple[dict[str, jax.Array], jax.Array]:
+            network = restore(state)
             losses = objective.losses(network, *batch)
-            return objective.total(losses), (losses, ravel_pytree(nnx.state(network, nnx.BatchStat))[0])
+            statistics = ravel_pytree(nnx.state(network, nnx.BatchStat))[0]
+            return losses | {"total": objective.total(losses)}, statistics
 
-        params = state.matrices, state.others
-        (total, (losses, statistics)), gradient = jax.value_and_grad(loss, has_aux=True)(params)
-        updates, slots = optimizer.update(gradient, state.optimizer, params)
-        matrices, others = optax.apply_updates(params, updates)
-        return TrainState(matrices, others, statistics, slots), losses | {"total": total}
+        return take_step(optimizer, state, losses_of)
 
     return jax.jit(step, donate_argnums=0)
 
 
-def _mine_hard_negatives(network: AlphaGenome, windows: TrainingWindows, path: Path) -> HardNegatives:
+class _Batches:
+    """Samples the batches of each stage, with the hard negatives that were mined before it, if any."""
+
+    def __init__(
+        self, training: Training, restore: Callable[[TrainState], AlphaGenome], progress: Path
+    ) -> None:
+        self._training, self._restore, self._progress = training, restore, progress
+        self._add_targets = _target_function(training)
+        self._hard_negatives: HardNegatives | None = None
+
+    def of_stage(
+        self, stage: Stage, state: TrainState, start: int, numbers: Sequence[int]
+    ) -> Iterator[DistillationBatch]:
+        """Return the batches of some steps of a stage that begins with step `start`."""
+        if stage.mine_hard_negatives:
+            path = self._progress / f"hard-negatives-{start}.npz"
+            self._hard_negatives = _mine_hard_negatives(
+                lambda: self._restore(state), self._training.windows, path
+            )
+        return self._sample(stage, numbers, self._hard_negatives)
+
+    def _sample(
+        self, stage: Stage, numbers: Sequence[int], hard_negatives: HardNegatives | None
+    ) -> Iterator[DistillationBatch]:
+        training = self._training
+        for number in numbers:
+            rng = np.random.default_rng([training.seed, number])
+            batch = training.windows.sample(
+                rng, training.schedule.sampling_of(stage), stage.window_bp, stage.windows, hard_negatives
+            )
+            yield jax.block_until_ready(self._add_targets(rng, batch, stage))
+
+
+def _mine_hard_negatives(
+    create: Callable[[], AlphaGenome], windows: TrainingWindows, path: Path
+) -> HardNegatives:
     """Return the hard negatives of a network; read those that an interrupted run has already found."""
     if not path.exists():
+        network = create()
         network.eval()
         found = HardNegatives.mine(network, windows.splice)
         with published(path) as partial:
             np.savez(partial, **found._asdict())
     with np.load(path) as arrays:
         return HardNegatives(**arrays)
-
-
-def _batches(
-    training: Training, stage: Stage, numbers: Sequence[int], hard_negatives: HardNegatives | None
-) -> Iterator[DistillationBatch]:
-    """Yield the batches of some steps of a stage; steps are counted from 0 over all stages."""
-    add_targets = _target_function(training)
-    for number in numbers:
-        rng = np.random.default_rng([training.seed, number])
-        batch = training.windows.sample(
-            rng, training.schedule.sampling_of(stage), stage.window_bp, stage.windows, hard_negatives
-        )
-        yield jax.block_until_ready(add_targets(rng, batch, stage))
 
 
 def _target_function(training: Training) -> Callable[[np.random.Generator, Batch, Stage], DistillationBatch]:
@@ -262,52 +239,3 @@ def _target_function(training: Training) -> Callable[[np.random.Generator, Batch
         return DistillationBatch(batch, targets, known)
 
     return add_targets
-
-
-def _optimizer(schedule: Schedule) -> optax.GradientTransformation:
-    peak, steps = schedule.peak_rate, schedule.steps
-    warmup = round(schedule.warmup * steps)
-    rate = optax.warmup_cosine_decay_schedule(0.0, peak, warmup, steps, end_value=peak / 100)
-    decayed = (True, False)  # matrices, others
-    return optax.chain(
-        optax.clip_by_global_norm(1.0),
-        optax.adamw(rate, b2=0.99, weight_decay=schedule.weight_decay, mask=decayed),
-    )
-
-
-class _Log:
-    """Writes the mean losses of every few steps, one JSON object per line."""
-
-    def __init__(self, path: Path, first: int) -> None:
-        """Drop what was logged after step `first`, which is where training resumes."""
-        lines = path.read_text().splitlines() if path.exists() else []
-        earlier = [line for line in lines if json.loads(line)["step"] <= first]
-        path.write_text("".join(f"{line}\n" for line in earlier))
-        self._path = path
-        self._losses: list[dict[str, float]] = []
-
-    def add(self, step: int, losses: dict[str, float]) -> None:
-        self._losses.append(losses)
-        if step % _LOGGED_STEPS == 0:
-            means = {name: float(np.mean([each[name] for each in self._losses])) for name in losses}
-            rounded = {name: float(f"{value:.4g}") for name, value in means.items()}
-            with self._path.open("a") as file:
-                file.write(json.dumps({"step": step} | rounded) + "\n")
-            self._losses.clear()
-
-
-def _prefetched(batches: Iterator[DistillationBatch]) -> Iterator[DistillationBatch]:
-    """Yield batches that a thread prepares, including the teachers' predictions; raise its exception here."""
-    pool = concurrent.futures.ThreadPoolExecutor(1)
-
-    @fixed_settings()
-    def take() -> DistillationBatch | None:
-        return next(batches, None)
-
-    try:
-        ahead = collections.deque(pool.submit(take) for _ in range(_PREFETCHED))
-        while (batch := ahead.popleft().result()) is not None:
-            ahead.append(pool.submit(take))
-            yield batch
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)

@@ -28,7 +28,7 @@ from vepscore.train.losses import (
     track_loss,
     usage_loss,
 )
-from vepscore.train.recipe import Weights
+from vepscore.train.schedule import Weights
 from vepscore.train.tss import tss_loss
 
 _ORGANISM = np.int32(0)
@@ -57,7 +57,7 @@ class Objective:
     def read_labels(self, batch: Arrays) -> Targets:
         """Return the targets that the labels give."""
         sites = jax.nn.one_hot(batch["classes"], len(SPLICE_CLASSES) + 1)
-        junctions = _junction_fractions(batch)
+        junctions = junction_fractions(batch)
         return Targets(sites, batch["usage"], junctions, batch["coverage"], batch.get("contacts"))
 
     def predict_targets(self, network: AlphaGenome, batch: Arrays, part_bp: int | None) -> Targets:
@@ -77,7 +77,7 @@ class Objective:
             name: getattr(found, name).reshape(getattr(labels, name).shape)
             for name in ("sites", "usage", "coverage")
         }
-        junctions = _junction_fractions(batch) * _pair_probabilities(parts["sites"], batch["sites"])
+        junctions = junction_fractions(batch) * _pair_probabilities(parts["sites"], batch["sites"])
         return labels._replace(junctions=junctions, **parts)
 
     def _predict_both_strands(self, network: AlphaGenome, batch: Arrays) -> Targets:
@@ -213,7 +213,7 @@ def _predict_junctions(network: AlphaGenome, embeddings: Embeddings, batch: Arra
     return jax.vmap(count)(embeddings.bp1, batch["sites"])
 
 
-def _junction_fractions(batch: Arrays) -> jax.Array:
+def junction_fractions(batch: Arrays) -> jax.Array:
     """Return (B, K, K, 2, 1) from the sparse list."""
     windows, _, room = batch["sites"].shape
     donor, acceptor, strand = jnp.moveaxis(batch["junctions"], -1, 0)

@@ -7,33 +7,30 @@ import dataclasses
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from vepscore.engine.settings import fixed_settings
-from vepscore.errors import OutputError, TrainingError
-from vepscore.model.checkpoint import (
-    ARRAYS_FILE,
-    HASHES_FILE,
-    CheckpointConfig,
-    load_checkpoint,
-    read_config,
-    save_checkpoint,
-)
+from vepscore.errors import TrainingError
+from vepscore.model.checkpoint import load_checkpoint, read_config, save_checkpoint
 from vepscore.model.loading import parameter_count
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.loop import Training, averaged, train
 from vepscore.train.objective import Objective
-from vepscore.train.recipe import Recipe, Schedule
+from vepscore.train.recipe import Recipe
+from vepscore.train.schedule import Schedule
 from vepscore.train.training_data import TrainingData
+from vepscore.train.training_folder import (
+    LOG_FILE,
+    Observe,
+    arrays_hash,
+    describe_checkpoint,
+    open_training,
+    training_seed,
+)
 
 STUDENT_FOLDER = "student"
-LOG_FILE = "log.jsonl"  # log of the first repeat; the second has `log-2.jsonl`
-_PROGRESS = "progress-"  # and the hash of the training: the directory with the state to resume from
-
-Observe = Callable[[str, int, int, dict[str, float]], None]  # network, step, number of steps, losses
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,14 +121,12 @@ def _train_once(recipe: Recipe, data: TrainingData, job: _Job, observe: Observe)
             hint="give a run of a recipe that differs only in its schedules",
         )
     folder, schedule = job.folder, job.schedule
-    started_from = _arrays_hash(job.start) if job.start else None
+    started_from = arrays_hash(job.start) if job.start else None
     digest = _hash_training(recipe, job, started_from)
-    _check_recipe(folder, digest)
-    if (folder / HASHES_FILE).exists():
+    progress = open_training(folder, digest)
+    if progress is None:
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    progress = folder / f"{_PROGRESS}{digest}"
     teachers = [folder.with_name(name) for name in schedule.teachers] or job.teachers
     training = Training(
         network=recipe.network,
@@ -146,8 +141,8 @@ def _train_once(recipe: Recipe, data: TrainingData, job: _Job, observe: Observe)
     def train_repeat(number: int) -> AlphaGenome:
         name = folder.name if number == 1 else f"{folder.name}-run-{number}"
         return train(
-            dataclasses.replace(training, seed=_seed(recipe.seed, name, started_from)),
-            folder / (LOG_FILE if number == 1 else f"log-{number}.jsonl"),
+            dataclasses.replace(training, seed=training_seed(recipe.seed, name, started_from)),
+            folder / (LOG_FILE if number == 1 else f"log-{number}.jsonl"),  # of each repeat
             progress / str(number),
             lambda step, losses: observe(name, step, schedule.steps, losses),
         )
@@ -165,7 +160,8 @@ def _train_once(recipe: Recipe, data: TrainingData, job: _Job, observe: Observe)
         "test_chromosomes": list(recipe.data.test),
         "minutes_since_last_start": round((time.monotonic() - started) / 60, 1),
     }
-    save_checkpoint(folder, network, _checkpoint_config(recipe, training_facts), {"human": data.tables})
+    config = describe_checkpoint(recipe, recipe.network, training_facts)
+    save_checkpoint(folder, network, config, {"human": data.tables})
     shutil.rmtree(progress)
     return folder
 
@@ -176,20 +172,6 @@ def _load_network(folder: Path) -> AlphaGenome:
     return network
 
 
-def _checkpoint_config(recipe: Recipe, training: dict[str, Any]) -> CheckpointConfig:
-    return CheckpointConfig(
-        name=recipe.name,
-        architecture=recipe.network,
-        organisms=("human",),
-        rotary_dtype="float32",
-        window_bp=recipe.defaults.window_bp,
-        indel_anchor=recipe.defaults.indel_anchor,
-        scorers=recipe.defaults.scorers,
-        license=recipe.license,
-        training=training,
-    )
-
-
 def _hash_training(recipe: Recipe, job: _Job, started_from: str | None) -> str:
     """Return a hash of everything that a network's training depends on except the data."""
     schedule = job.schedule
@@ -197,27 +179,5 @@ def _hash_training(recipe: Recipe, job: _Job, started_from: str | None) -> str:
     if not job.teachers:  # nor, for a teacher, do other teachers' folds
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, folds=()))
     names = (*schedule.weight_average, *schedule.teachers)
-    earlier = [_arrays_hash(job.folder.with_name(name)) for name in names]
+    earlier = [arrays_hash(job.folder.with_name(name)) for name in names]
     return hashlib.sha256(repr((recipe, schedule, job.fold, started_from, earlier)).encode()).hexdigest()
-
-
-def _arrays_hash(folder: Path) -> str:
-    """Return the hash of a network's arrays; its other files record how long training took."""
-    return hashlib.sha256((folder / ARRAYS_FILE).read_bytes()).hexdigest()
-
-
-def _seed(seed: int, name: str, started_from: str | None) -> int:
-    """Return the seed of a network's training; it depends on the initial parameters, but not on the schedule."""
-    return int(hashlib.sha256(f"{seed} {name} {started_from}".encode()).hexdigest()[:8], 16)
-
-
-def _check_recipe(folder: Path, digest: str) -> None:
-    """Raise OutputError if a directory has a network, or a partly trained one, of another recipe."""
-    found = [path.name.removeprefix(_PROGRESS) for path in folder.glob(f"{_PROGRESS}*")]
-    if (folder / HASHES_FILE).exists():
-        found.append(str(read_config(folder).training.get("recipe")))
-    if others := [name for name in found if name != digest]:
-        raise OutputError(
-            f"{folder}\nwas trained by another recipe (found {others[0]}, expected {digest})",
-            hint="choose another directory, or remove this one",
-        )

@@ -13,7 +13,7 @@ from vepscore.outputs import Tracks
 from vepscore.train.coverage import BIN_BP, TrackData
 from vepscore.train.hard_negatives import HardNegatives
 from vepscore.train.labels import NO_SITE
-from vepscore.train.recipe import Sampling
+from vepscore.train.schedule import Sampling
 from vepscore.train.splice import SpliceData
 from vepscore.train.tss import TssData
 
