@@ -130,6 +130,10 @@ class Network(nnx.Module):
         own = {scorer.name: scorer for scorer in self.own_scorers()}
         return tuple(own.get(scorer.name, scorer) for scorer in scorers)
 
+    def members(self) -> Sequence["Network"]:
+        """Return the networks whose predictions are averaged, if it is an ensemble; else itself."""
+        return [self]
+
     def optimized(self) -> "Network":
         """Return the network, or a copy whose layers are faster on its device."""
         return self

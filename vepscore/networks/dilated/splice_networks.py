@@ -3,6 +3,7 @@
 Source: see `vepscore.networks.dilated.dilated_config`.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -117,6 +118,16 @@ class SpliceAI(DilatedNetwork):
         programs = {"spliceai": SpliceAIDeltas, "cispliceai": CISpliceAIDeltas}
         program = self.config.program
         return [] if program is None else [programs[program](self, self.delta_rules)]
+
+    def members(self) -> Sequence["SpliceAI"]:
+        """Return each network of the ensemble as an ensemble of one."""
+        return [self._member(number) for number in range(self.config.replicates)]
+
+    def _member(self, number: int) -> "SpliceAI":
+        graph, state = nnx.split(self)
+        member = nnx.merge(graph, jax.tree.map(lambda leaf: leaf[number : number + 1], state))
+        member.config = member.trunk.config = dataclasses.replace(self.config, replicates=1)
+        return member
 
     def _average(
         self, logits: Float32[Array, "*batch strands networks classes"]
