@@ -1,12 +1,13 @@
 """The data that a recipe names: sequence, genes, coverage and contact maps, read once for all networks of a run."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from vepscore.errors import TrainingError
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.cache import cache_dir
+from vepscore.model.registry import checkpoint_files
 from vepscore.outputs import Output, Tracks
 from vepscore.train.coverage import TrackData
 from vepscore.train.labels import label_tracks
@@ -36,10 +37,14 @@ class TrainingData:
         contacts = {Output.CONTACT_MAPS: self.contacts.tracks} if self.contacts else {}
         return {**self.tracks.tracks, **label_tracks(), **contacts}
 
-    def windows(self, held_out: Collection[str]) -> TrainingWindows:
-        """Return training windows, excluding `held_out` chromosomes, test chromosomes and test regions."""
+    def training_segments(self, held_out: Collection[str] = ()) -> list[Segment]:
+        """Return the sequence to train on, excluding `held_out` chromosomes, test chromosomes and test regions."""
         intervals = [region.interval for region in self.tracks.regions if region.is_test]
-        segments = without(self.segments, {*self.test, *held_out}, intervals)
+        return without(self.segments, {*self.test, *held_out}, intervals)
+
+    def windows(self, held_out: Collection[str]) -> TrainingWindows:
+        """Return the windows of `training_segments`."""
+        segments = self.training_segments(held_out)
         tss = TssData(segments, self.annotation)
         return TrainingWindows(SpliceData(segments, self.annotation), tss, self.tracks, self.contacts)
 
@@ -79,15 +84,19 @@ def read_data(recipe: Recipe, folder: Path, read_contacts: ReadContacts | None =
     )
 
 
-def list_inputs(recipe: Recipe, folder: Path, start: Path | None) -> list[Path]:
+def list_inputs(
+    recipe: Recipe, folder: Path, start: Path | None, checkpoints: Sequence[Path] = ()
+) -> list[Path]:
     """Return the files that a training run reads; some may not exist.
 
     Args:
         recipe: names the data.
         folder: the directory that holds them.
         start: directory of the run whose teachers these teachers are initialized from.
+        checkpoints: directories of other checkpoints that are read.
     """
     signal = folder / recipe.data.tracks
     data = [folder / name for name in recipe.data.names]
     data += [signal.with_suffix(suffix) for suffix in (".tracks.tsv", ".regions.tsv")]
+    data += [path for checkpoint in checkpoints for path in checkpoint_files(checkpoint)]
     return data if start is None else [*data, *(path for path in start.glob("teacher-*/*"))]
