@@ -62,14 +62,26 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
                 help="Initialize the teachers from the run in this directory. Default: from random parameters."
             ),
         ] = None,
+        student: Annotated[
+            str | None,
+            typer.Option(
+                metavar="NAME|DIR",
+                help="With [splicing] in the recipe: train that part alone, and join it with this finished student. "
+                "Default: train teachers and students first.",
+            ),
+        ] = None,
         share: Annotated[float | None, typer.Option(min=0.0, max=1.0, hidden=True)] = None,
     ) -> None:
-        """Train a checkpoint: teachers on labels, then students on the teachers' predictions."""
+        """Train a checkpoint: teachers on labels, then students on the teachers' predictions.
+
+        With [splicing] in the recipe, then a network for splicing alone, which published networks teach.
+        """
         from vepscore.cli.progress import observing_training
         from vepscore.engine.device import find_devices
         from vepscore.engine.settings import set_up_process
         from vepscore.io.atomic import check_folder
         from vepscore.io.output_paths import check_output_paths
+        from vepscore.model.registry import resolve_checkpoint
         from vepscore.train.recipe import read_recipe
 
         if share is not None:
@@ -77,6 +89,7 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
             fraction = share
         check_folder(output)
         try:
+            from vepscore.train.splicing.splicing_run import find_teachers, train_compact
             from vepscore.train.training_data import list_inputs, read_data
             from vepscore.train.training_run import list_outputs, train_all
         except ModuleNotFoundError as error:
@@ -84,12 +97,26 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
                 f"vepscore train: {error.name} is not installed", hint="pip install 'vepscore[train]'"
             ) from error
         parsed = read_recipe(recipe).shortened(fraction)
-        check_output_paths(list_outputs(parsed, output), [recipe, *list_inputs(parsed, data, start)])
+        if student is not None and (parsed.splicing is None or teacher is not None or start is not None):
+            raise UsageError(
+                "--student: trains [splicing] of the recipe alone",
+                hint="give a recipe with [splicing], and omit --teacher and --start",
+            )
+        splice_teachers = find_teachers(parsed, data)
+        given = None if student is None else resolve_checkpoint(student)
+        checkpoints = [*splice_teachers, *([given] if given else [])]
+        inputs = [recipe, *list_inputs(parsed, data, start, checkpoints)]
+        check_output_paths(list_outputs(parsed, output, splicing_alone=given is not None), inputs)
         set_up_process(deterministic=False)
         find_devices("auto")
         with observing_training() as observe:
             found = read_data(parsed, data, read_contacts)
-            typer.echo(train_all(parsed, found, output, start=start, only_teacher=teacher, observe=observe))
+            done = given or train_all(
+                parsed, found, output, start=start, only_teacher=teacher, observe=observe
+            )
+            if parsed.splicing is not None and teacher is None:
+                done = train_compact(parsed, found, output, splice_teachers, done, observe)
+            typer.echo(done)
 
     return train
 

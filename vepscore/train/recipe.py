@@ -16,6 +16,7 @@ from vepscore.networks.alphagenome.config import MIN_WINDOW_BP, ModelConfig
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP
 from vepscore.schema import CLOSED, Whole, field_error, parse
 from vepscore.train.schedule import LabelSchedule, Names, Schedule, Text
+from vepscore.train.splicing.splicing_recipe import Splicing
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class Recipe:
     teachers: LabelSchedule  # trained on labels, one per fold
     # Trained on predictions of the teachers, one after the other.
     student: Annotated[tuple[Schedule, ...], Field(min_length=1)]
-    # Not in `repr`, from which a training's hash is computed: they do not affect training.
+    # Not in `repr`, from which a training's hash is computed: they do not affect that of teachers and students.
     defaults: Defaults = dataclasses.field(default=Defaults(), repr=False)
     splicing: Splicing | None = dataclasses.field(
         default=None, repr=False
@@ -131,6 +132,7 @@ class Recipe:
             self,
             teachers=self.teachers.shortened(fraction),
             student=tuple(schedule.shortened(fraction) for schedule in self.student),
+            splicing=self.splicing and self.splicing.shortened(fraction),
         )
 
 

@@ -1,0 +1,228 @@
+"""Train the splicing part of a recipe, and join it with a student that predicts the other outputs.
+
+    OUTPUT/labels/       what the teachers predict, by chunk of the sequence; kept, and used by the next run
+    OUTPUT/splicing/     a checkpoint that predicts splicing alone, with the logs of its two trainings
+    OUTPUT/checkpoint/   the whole network
+
+A finished part is not trained again, so rerunning the same command resumes an interrupted run.
+"""
+
+import dataclasses
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from flax import nnx
+
+from vepscore.engine.settings import fixed_settings
+from vepscore.errors import TrainingError
+from vepscore.model.checkpoint import (
+    ARRAYS_FILE,
+    TRACKS_FILE,
+    CheckpointConfig,
+    publish_checkpoint,
+    read_config,
+    save_checkpoint,
+)
+from vepscore.model.loading import parameter_count
+from vepscore.model.stored_arrays import StoredArrays
+from vepscore.model.track_table import read_tracks
+from vepscore.networks.alphagenome.config import ModelConfig
+from vepscore.networks.compact.compact_config import SPLICING, CompactConfig
+from vepscore.networks.compact.compact_network import CompactNetwork
+from vepscore.outputs import Output, Tracks
+from vepscore.train.labels import label_tracks
+from vepscore.train.recipe import Recipe
+from vepscore.train.splicing.junction_training import train_junctions
+from vepscore.train.splicing.label_store import choose_chunks, label_chunks, list_chunks, read_labels
+from vepscore.train.splicing.splice_teachers import SpliceTeachers, TeacherFacts, find_teacher
+from vepscore.train.splicing.splice_windows import SpliceWindows
+from vepscore.train.splicing.stack_training import StackTraining, train_stack
+from vepscore.train.step_loop import Observe as StepObserve
+from vepscore.train.training_data import TrainingData
+from vepscore.train.training_folder import (
+    LOG_FILE,
+    Observe,
+    arrays_hash,
+    describe_checkpoint,
+    open_training,
+    training_seed,
+)
+
+LABELS_FOLDER, SPLICING_FOLDER, JOINED_FOLDER = "labels", "splicing", "checkpoint"
+FAMILY = "compact"
+
+_JUNCTIONS_LOG = "log-junctions.jsonl"
+
+
+def find_teachers(recipe: Recipe, data: Path) -> list[Path]:
+    """Return the directories of the checkpoints that `[splicing]` names, if the recipe has it.
+
+    Raises:
+        CheckpointError: there is no such checkpoint in the data directory, nor elsewhere.
+    """
+    return [find_teacher(name, data) for name in recipe.splicing.teachers] if recipe.splicing else []
+
+
+@fixed_settings()
+def train_compact(
+    recipe: Recipe,
+    data: TrainingData,
+    output: Path,
+    teachers: Sequence[Path],
+    student: Path,
+    observe: Observe = lambda *_: None,
+) -> Path:
+    """Train the splicing part and join it with a student; return the directory of the whole network.
+
+    The arguments are those of `train_splicing` and of `join_checkpoints`.
+    """
+    _read_student(student)  # before the hours of training
+    splicing = train_splicing(recipe, data, output, teachers, observe)
+    return join_checkpoints(recipe, splicing, student, output)
+
+
+def train_splicing(
+    recipe: Recipe,
+    data: TrainingData,
+    output: Path,
+    teachers: Sequence[Path],
+    observe: Observe = lambda *_: None,
+) -> Path:
+    """Label the sequence, then train the stack and its heads; return the directory of the checkpoint.
+
+    Args:
+        recipe: has a table `[splicing]`.
+        data: the data that the recipe names.
+        output: directory of the run.
+        teachers: directories of the checkpoints that `[splicing]` names.
+        observe: called after each chunk and each step.
+
+    Raises:
+        TrainingError: a teacher does not predict splice sites at 1 bp.
+        OutputError: the directory has a network of another recipe.
+    """
+    splicing = recipe.splicing
+    assert splicing is not None
+    folder, facts = output / SPLICING_FOLDER, [TeacherFacts.read(teacher) for teacher in teachers]
+    digest = _hash(recipe.seed, recipe.data, splicing, [each.checkpoint for each in facts])
+    progress = open_training(folder, digest)
+    if progress is None:
+        return folder
+    seed = training_seed(recipe.seed, SPLICING_FOLDER)
+    architecture = CompactConfig(splicing=splicing.network, tracks=ModelConfig(organisms=1))
+    network = CompactNetwork(architecture, rngs=nnx.Rngs(seed))
+    networks = SpliceTeachers(teachers)
+    labels = output / LABELS_FOLDER / _hash([each.checkpoint for each in facts])[:16]
+    windows = _label_windows(recipe, data, networks, labels, observe)
+    train_stack(
+        network,
+        StackTraining(splicing=splicing, windows=windows, teachers=networks, seed=seed),
+        log=folder / LOG_FILE,
+        progress=progress / "stack",
+        observe=_named(observe, SPLICING_FOLDER, splicing.steps),
+    )
+    train_junctions(
+        network,
+        splicing.junctions,
+        data.windows(()),
+        seed=seed,
+        log=folder / _JUNCTIONS_LOG,
+        progress=progress / "junctions",
+        observe=_named(observe, "junctions", splicing.junctions.steps),
+    )
+    training = {
+        "recipe": digest,
+        "parameters": parameter_count(network),
+        "splicing": dataclasses.asdict(splicing),
+        "splicing_teachers": [each._asdict() for each in facts],
+        "test_chromosomes": list(recipe.data.test),
+    }
+    config = describe_checkpoint(recipe, architecture, training, FAMILY)
+    save_checkpoint(folder, network, config, {"human": label_tracks()})
+    shutil.rmtree(progress)
+    return folder
+
+
+def join_checkpoints(recipe: Recipe, splicing: Path, student: Path, output: Path) -> Path:
+    """Write the whole network: the splicing of one checkpoint, and what a student predicts beside it.
+
+    Args:
+        recipe: names the checkpoint and its defaults.
+        splicing: directory of a checkpoint of the compact family, without tracks.
+        student: directory of an AlphaGenome checkpoint; its splicing is dropped.
+        output: directory of the run; the checkpoint is written to `OUTPUT/checkpoint`.
+
+    Raises:
+        TrainingError: the student is of another family or has several organisms.
+        OutputError: there is a checkpoint of other parts.
+    """
+    folder, of_stack, of_student = output / JOINED_FOLDER, read_config(splicing), _read_student(student)
+    digest = _hash(recipe.name, recipe.defaults, arrays_hash(splicing), arrays_hash(student))
+    if open_training(folder, digest) is None:
+        return folder
+    sizes = of_student.architecture
+    heads = {name: channels for name, channels in sizes.heads.items() if name not in SPLICING}
+    architecture = dataclasses.replace(of_stack.architecture, tracks=dataclasses.replace(sizes, heads=heads))
+    dropped = tuple(f"heads.{name}." for name in SPLICING)
+    arrays = _read_arrays(splicing) | {
+        f"tracks.{name}": array
+        for name, array in _read_arrays(student).items()
+        if not name.startswith(dropped)
+    }
+    tracks = _read_tracks(student) | _read_tracks(
+        splicing
+    )  # those of the stack in the place of the student's
+    training = {**of_stack.training, "recipe": digest, "student": dict(of_student.training)}
+    config = describe_checkpoint(recipe, architecture, training, FAMILY)
+    config = dataclasses.replace(config, rotary_dtype=of_student.rotary_dtype)
+    publish_checkpoint(folder, arrays, config, {"human": tracks})
+    return folder
+
+
+def _read_student(student: Path) -> CheckpointConfig:
+    config = read_config(student)
+    if not isinstance(config.architecture, ModelConfig) or config.architecture.organisms != 1:
+        raise TrainingError(
+            f"{student}\nis no network of one organism of the family alphagenome",
+            hint="give a student that `vepscore train` has trained",
+        )
+    return config
+
+
+def _label_windows(
+    recipe: Recipe, data: TrainingData, teachers: SpliceTeachers, folder: Path, observe: Observe
+) -> SpliceWindows:
+    """Return windows of the training sequence, of which chunks are labeled that have no labels yet."""
+    splicing = recipe.splicing
+    assert splicing is not None
+    listed = list_chunks(data.training_segments(), data.annotation, splicing.labeling.chunk_bp)
+    chunks = choose_chunks(listed, splicing.labeling, recipe.seed)
+    if not chunks:
+        raise TrainingError("splicing.labeling: no chunk of the training sequence is labeled")
+
+    def report(count: int) -> None:
+        observe(LABELS_FOLDER, count, len(chunks), {"total": 0.0})
+
+    label_chunks(chunks, teachers, folder, report)
+    flank_bp = max(splicing.network.reach_bp, teachers.flank_bp)
+    return SpliceWindows(chunks, read_labels(chunks, folder), flank_bp)
+
+
+def _named(observe: Observe, name: str, steps: int) -> StepObserve:
+    return lambda step, losses: observe(name, step, steps, losses)
+
+
+def _read_arrays(checkpoint: Path) -> dict[str, np.ndarray]:
+    stored = StoredArrays(checkpoint / ARRAYS_FILE)
+    return dict(stored.read(stored.shapes, {}))
+
+
+def _read_tracks(checkpoint: Path) -> dict[Output, Tracks]:
+    return dict(read_tracks(checkpoint / TRACKS_FILE, "human"))
+
+
+def _hash(*values: object) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()
