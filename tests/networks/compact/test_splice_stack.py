@@ -55,13 +55,14 @@ def embed_plainly(network: CompactNetwork, dna: np.ndarray) -> np.ndarray:
     weights = [np.asarray(array[...]) for array in (stack.stem.kernel, stack.stem.bias)]
     x = convolve_plainly(dna, *weights, dilation=1)
     skipped = [x]
-    for block, dilation in zip(stack.blocks, STACK.dilations, strict=True):
+    for group, dilation in zip(stack.groups, STACK.dilations, strict=True):
+        (block,) = group.blocks
         y = np.maximum(x * np.asarray(block.affine.scale[...]) + np.asarray(block.affine.offset[...]), 0)
         y = convolve_plainly(y, *_weights(block.first), dilation=dilation)
         y = convolve_plainly(np.maximum(y, 0), *_weights(block.second), dilation=dilation)
         margin = (len(x) - len(y)) // 2
         x = x[margin : margin + len(y)] + y
-        skipped.append(x @ np.asarray(block.skip.kernel[...]))
+        skipped.append(x @ np.asarray(group.skip.kernel[...]))
     size = len(x)
     total = np.sum([each[(len(each) - size) // 2 :][:size] for each in skipped], axis=0)
     return np.maximum(total, 0)

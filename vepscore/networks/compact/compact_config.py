@@ -1,6 +1,7 @@
 """The architecture of compact networks as data: a stack of convolutions for splicing, an AlphaGenome for the rest."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -18,7 +19,10 @@ _One = Annotated[int, Whole(1, 1)]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpliceStackConfig:
-    """The sizes of the stack: a convolution, then residual blocks of two dilated convolutions each."""
+    """The sizes of the stack: a convolution, then residual blocks of two dilated convolutions each.
+
+    The consecutive blocks of one dilation are a group.
+    """
 
     __pydantic_config__ = CLOSED
 
@@ -47,6 +51,11 @@ class SpliceStackConfig:
     def reach_bp(self) -> int:
         """Return how many bases on either side of a position affect its predictions."""
         return self.stem_width // 2 + blocks_reach_bp(self.widths, self.dilations)
+
+    @property
+    def groups(self) -> int:
+        """Return the number of groups: consecutive blocks of one dilation."""
+        return len(list(itertools.groupby(self.dilations)))
 
     @property
     def heads(self) -> Mapping[Output, int]:

@@ -35,6 +35,8 @@ class SpliceStage:
     window_bp: _PredictedBp  # predicted positions of a window, without what the network reads on either side
     # Fraction of the steps whose windows are pairs of a sequence and the same with changes.
     changed: Fraction = 0.0
+    # The stack's first groups of blocks, which alone are trained; those of one dilation are a group. None: all.
+    groups: Count | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,9 @@ class Splicing:
             if stage.window_bp > self.labeling.chunk_bp:
                 words = f"at most labeling.chunk_bp, {self.labeling.chunk_bp}"
                 raise field_error(f"stages[{number}].window_bp", stage.window_bp, words)
+            if stage.groups and stage.groups > self.network.groups:
+                words = f"at most the {self.network.groups} dilations that follow each other"
+                raise field_error(f"stages[{number}].groups", stage.groups, words)
 
     @property
     def steps(self) -> int:

@@ -48,9 +48,9 @@ class SiteNetwork(nnx.Module):
     def __init__(self, stack: SpliceStack, head: StrandHead) -> None:
         self.stack, self.head = stack, head
 
-    def __call__(self, codes: jax.Array) -> jax.Array:
-        """Return logits (B, S - 2 · reach, 3) of transcribed sequence, uint8 (B, S)."""
-        return self.head.linear(self.stack.embed_strand(one_hot(codes, jnp.float32)), 0)
+    def __call__(self, codes: jax.Array, groups: int | None = None) -> jax.Array:
+        """Return logits (B, S - 2 · reach, 3) of transcribed sequence, uint8 (B, S), by the first groups or all."""
+        return self.head.linear(self.stack.embed_strand(one_hot(codes, jnp.float32), groups), 0)
 
 
 class AveragedState(NamedTuple):
@@ -105,9 +105,12 @@ def train_stack(
     trained = SiteNetwork(network.stack, head)
     trained.head.linear.bias[...] = trained.head.linear.bias[...].at[:, 0].set(_NO_SITE_LOGIT)
     current, restore = create_state(trained, optimizer)
-    step = _create_step(splicing, optimizer, restore)
     ranges = [
-        StepRange(steps=stage.steps, step=step, batches=functools.partial(_sample_batches, training, stage))
+        StepRange(
+            steps=stage.steps,
+            step=_create_step(splicing.weights, splicing.average_decay, stage.groups, optimizer, restore),
+            batches=functools.partial(_sample_batches, training, stage),
+        )
         for stage in splicing.stages
     ]
     initial = AveragedState(current, jnp.copy(current.matrices), jnp.copy(current.others), jnp.zeros((), int))
@@ -116,12 +119,14 @@ def train_stack(
     nnx.update(trained, nnx.state(averaged))
 
 
-def batch_losses(network: SiteNetwork, weights: SpliceWeights, batch: SpliceBatch) -> dict[str, jax.Array]:
-    """Return the losses by name, not weighted, and their weighted total."""
-    logits, valid = _predict(network, batch.codes, batch.sites)
+def batch_losses(
+    network: SiteNetwork, weights: SpliceWeights, batch: SpliceBatch, groups: int | None = None
+) -> dict[str, jax.Array]:
+    """Return the losses of the first groups, or all, by name, not weighted, and their weighted total."""
+    logits, valid = _predict(network, batch.codes, batch.sites, groups)
     losses = {"sites": distillation_loss(logits, batch.sites, valid)}
     if batch.changed is not None:
-        changed, changed_valid = _predict(network, batch.changed, batch.changed_sites)
+        changed, changed_valid = _predict(network, batch.changed, batch.changed_sites, groups)
         of_changed = distillation_loss(changed, batch.changed_sites, changed_valid)
         losses = {
             "sites": (losses["sites"] + of_changed) / 2,
@@ -136,24 +141,30 @@ def batch_losses(network: SiteNetwork, weights: SpliceWeights, batch: SpliceBatc
     return losses | {"total": total}
 
 
-def _predict(network: SiteNetwork, codes: jax.Array, sites: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _predict(
+    network: SiteNetwork, codes: jax.Array, sites: jax.Array, groups: int | None
+) -> tuple[jax.Array, jax.Array]:
     """Return the logits at the positions of `sites`, and which of them have a known base."""
     count = sites.shape[1]
-    flank_bp, reach_bp = (codes.shape[1] - count) // 2, network.stack.reach_bp
+    flank_bp, reach_bp = (codes.shape[1] - count) // 2, network.stack.reach_of(groups)
     read = codes[:, flank_bp - reach_bp : flank_bp + count + reach_bp]
-    return network(read), codes[:, flank_bp : flank_bp + count] != UNKNOWN
+    return network(read, groups), codes[:, flank_bp : flank_bp + count] != UNKNOWN
 
 
 def _create_step(
-    splicing: Splicing, optimizer: optax.GradientTransformation, restore: Callable[[TrainState], SiteNetwork]
+    weights: SpliceWeights,
+    average_decay: float,
+    groups: int | None,
+    optimizer: optax.GradientTransformation,
+    restore: Callable[[TrainState], SiteNetwork],
 ) -> Callable[[AveragedState, SpliceBatch], tuple[AveragedState, dict[str, jax.Array]]]:
     def step(state: AveragedState, batch: SpliceBatch) -> tuple[AveragedState, dict[str, jax.Array]]:
         def losses_of(current: TrainState) -> tuple[dict[str, jax.Array], jax.Array]:
-            return batch_losses(restore(current), splicing.weights, batch), current.statistics
+            return batch_losses(restore(current), weights, batch, groups), current.statistics
 
         current, losses = take_step(optimizer, state.current, losses_of)
         # The first steps count less, so that the initial parameters are soon forgotten.
-        decay = jnp.minimum(splicing.average_decay, (1 + state.steps) / (10 + state.steps))
+        decay = jnp.minimum(average_decay, (1 + state.steps) / (10 + state.steps))
         matrices, others = (
             decay * average + (1 - decay) * new
             for average, new in zip((state.matrices, state.others), current[:2], strict=True)
