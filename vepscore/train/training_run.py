@@ -178,7 +178,8 @@ def _load_network(folder: Path) -> AlphaGenome:
 def _hash_training(recipe: Recipe, job: _Job, started_from: str | None) -> str:
     """Return a hash of everything that a network's training depends on except the data."""
     schedule = job.schedule
-    recipe = dataclasses.replace(recipe, student=())  # other students do not matter
+    # Other students do not matter, nor does splicing.
+    recipe = dataclasses.replace(recipe, student=(), splicing=None)
     if not job.teachers:  # nor, for a teacher, do other teachers' folds
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, folds=()))
     names = (*schedule.weight_average, *schedule.teachers)
