@@ -83,6 +83,7 @@ def test_run_writes_the_stack_and_the_whole_network(folder: Path, trained: Path)
         *("config.json", "tracks.parquet", "model.safetensors", "SHA256SUMS"),
         *("log.jsonl", "log-junctions.jsonl"),
     }
+    assert {path.name.split("_")[0] for path in trained.glob("labels/*/*.npy")} == {"chr1", "chr2"}
     for name, outputs in (("splicing", SPLICING), ("checkpoint", {*SPLICING, *KEPT})):
         verify_checkpoint(trained / name)
         checkpoint = load_checkpoint(trained / name)

@@ -13,6 +13,7 @@ TEACHER = "teacher"
 SPLICING = """
 [splicing]
 teachers = ["teacher"]
+held_out = ["chr3"]
 peak_rate = 0.01
 network = { channels = 4, widths = [3, 3], dilations = [1, 4], stem_width = 3, junction_channels = 4 }
 stages = [

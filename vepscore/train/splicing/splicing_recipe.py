@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from vepscore.networks.alphagenome.config import Fraction
 from vepscore.networks.compact.compact_config import SpliceStackConfig
 from vepscore.schema import CLOSED, Number, Whole, field_error
-from vepscore.train.schedule import Count, LabelSchedule, Names, Weight
+from vepscore.train.schedule import Count, LabelSchedule, Names, Text, Weight
 
 LONGEST_INDEL_BP = 20
 
@@ -108,6 +108,8 @@ class Splicing:
     # elsewhere. The recipe's author checks that their licenses allow it.
     teachers: Names
     stages: Annotated[tuple[SpliceStage, ...], Field(min_length=1)]
+    # Chromosomes that are not trained on, by which recipes are compared; those of `data.test` are not either.
+    held_out: tuple[Text, ...] = ()
     # Learning rate of AdamW, after warm-up and before cosine decay.
     peak_rate: Annotated[float, Number(above=0)]
     warmup: Annotated[float, Number(least=0, below=1)] = 0.03  # fraction of the steps

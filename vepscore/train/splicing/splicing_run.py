@@ -127,7 +127,7 @@ def train_splicing(
     train_junctions(
         network,
         splicing.junctions,
-        data.windows(()),
+        data.windows(splicing.held_out),
         seed=seed,
         log=folder / _JUNCTIONS_LOG,
         progress=progress / "junctions",
@@ -198,7 +198,9 @@ def _label_windows(
     """Return windows of the training sequence, of which chunks are labeled that have no labels yet."""
     splicing = recipe.splicing
     assert splicing is not None
-    listed = list_chunks(data.training_segments(), data.annotation, splicing.labeling.chunk_bp)
+    listed = list_chunks(
+        data.training_segments(splicing.held_out), data.annotation, splicing.labeling.chunk_bp
+    )
     chunks = choose_chunks(listed, splicing.labeling, recipe.seed)
     if not chunks:
         raise TrainingError("splicing.labeling: no chunk of the training sequence is labeled")
