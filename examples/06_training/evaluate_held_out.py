@@ -10,8 +10,9 @@ are bootstrap percentiles; the units of resampling are intervals of BLOCK_BP for
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,11 +29,12 @@ from vepscore.evaluate.metrics import HIGH, LOW, auprc
 from vepscore.genome.windows import UNKNOWN, reverse_complement
 from vepscore.model.checkpoint import Checkpoint, load_checkpoint
 from vepscore.model.network import LOADED_ORGANISM, one_hot
-from vepscore.networks.alphagenome.config import TRACK_RESOLUTIONS_BP
 from vepscore.outputs import MAX_WINDOW_BP, PAIR_BIN_BP, SPLICE_CLASSES, Output
+from vepscore.threads import granted_threads
 from vepscore.train.coverage import BIN_BP, COARSE_BP
 from vepscore.train.labels import REVERSED_CLASS
 from vepscore.train.recipe import read_recipe
+from vepscore.train.segments import Segment
 from vepscore.train.splice import SpliceData
 from vepscore.train.training_data import TrainingData, read_data
 
@@ -82,6 +84,20 @@ def main(
     print(json.dumps(metrics, indent=2))
 
 
+class SiteTile(NamedTuple):
+    """A window of a segment, with its splice sites."""
+
+    segment: Segment
+    start0: int  # on the chromosome
+    valid: np.ndarray  # bool (S,): positions that count here, and in no other tile
+    site_class: np.ndarray  # int8 (S,): by SPLICE_CLASSES, 4 = none
+    own_strand: np.ndarray  # bool (S, 2): in a gene of the strand (+, -)
+
+    def codes(self, margin_bp: int = 0) -> np.ndarray:
+        """Return its sequence, uint8 (1, S + 2 · margin_bp)."""
+        return self.segment.window(self.start0 - margin_bp, len(self.valid) + 2 * margin_bp)[None]
+
+
 def evaluate_splice_sites(
     checkpoints: Sequence[Checkpoint], data: SpliceData, window_bp: int, *, both_strands: bool = False
 ) -> dict[str, dict[str, dict[str, Any]]]:
@@ -90,18 +106,39 @@ def evaluate_splice_sites(
     A segment that is shorter than `window_bp` is read in windows of a half, a quarter and so on that it fills, because
     variants are not scored with N around them.
     """
-    predict = _predictor(checkpoints, Output.SPLICE_SITES)
+    predict, margin_bp = (
+        create_predictor(checkpoints, Output.SPLICE_SITES),
+        checkpoints[0].network.margin_bp,
+    )
     if both_strands:
         predict = mean_of_strands(predict)
-    classes, probabilities, transcribed = [], [], []
+    tiles = list_tiles(data, window_bp)
+    return rank_sites(tiles, [predict(tile.codes(margin_bp))[0, tile.valid] for tile in tiles])
+
+
+def list_tiles(data: SpliceData, window_bp: int) -> list[SiteTile]:
+    """Return the tiles of all segments; see `evaluate_splice_sites`."""
+    tiles = []
     for index, segment in enumerate(data.segments):
         width_bp = _fitting(window_bp, len(segment.codes))
         for start0, window in data.tiles_of(index, width_bp, min(CONTEXT_BP, width_bp // 4)):
-            valid = window.valid[0]
-            classes.append(window.classes[0, valid])
-            probabilities.append(predict(window.codes)[0, valid, : len(SPLICE_CLASSES)])
-            transcribed.append(data.transcribed(index, start0, width_bp)[valid])
-    site_class, probability, own_strand = map(np.concatenate, (classes, probabilities, transcribed))
+            own_strand = data.transcribed(index, start0, width_bp)
+            tiles.append(SiteTile(segment, start0, window.valid[0], window.classes[0], own_strand))
+    return tiles
+
+
+def rank_sites(
+    tiles: Sequence[SiteTile], predicted: Sequence[np.ndarray]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the metrics of splice sites, by the nucleotides counted and the kind of site.
+
+    Args:
+        tiles: what is counted.
+        predicted: probabilities at each tile's valid positions, (valid, 4 or more), by SPLICE_CLASSES.
+    """
+    site_class = np.concatenate([tile.site_class[tile.valid] for tile in tiles])
+    own_strand = np.concatenate([tile.own_strand[tile.valid] for tile in tiles])
+    probability = np.concatenate([each[:, : len(SPLICE_CLASSES)] for each in predicted])
     counted = (np.ones_like(own_strand), own_strand | own_strand[:, ::-1], own_strand)
     return {
         place: {
@@ -126,7 +163,7 @@ def evaluate_tracks(
     ]
     metrics = {}
     for output, columns in data.tracks.columns.items():
-        predict = _predictor(checkpoints, output)
+        predict = create_predictor(checkpoints, output)
         predicted = [_pool(predict(each[None])[0], COARSE_BP) for each in codes]
         measured = [_pool(each[:, columns], COARSE_BP // BIN_BP) for each in coverage]
         x, y = (np.log1p(np.stack(each).astype(np.float64)) for each in (predicted, measured))
@@ -152,7 +189,7 @@ def evaluate_contacts(
     """
     if data.contacts is None:
         raise ValueError("there are no contact maps to compare with")
-    predict = _predictor(checkpoints, Output.CONTACT_MAPS)
+    predict = create_predictor(checkpoints, Output.CONTACT_MAPS)
     predicted, synthetic, distance, windows = [], [], [], 0
     for segment in data.splice_on(data.test).segments:
         for start0 in range(segment.start0, segment.end0 - window_bp // 2 + 1, window_bp):
@@ -181,20 +218,29 @@ def _codes(data: TrainingData, chrom: str, start0: int, end0: int) -> np.ndarray
     return segment.window(start0, end0 - start0)
 
 
-def _predictor(checkpoints: Sequence[Checkpoint], output: Output) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function of codes (B, S): mean prediction (B, S, T) at 1 bp; contacts (B, S // 2048, S // 2048, T)."""
-    graph = nnx.split(checkpoints[0].network)[0]
-    states = [nnx.split(checkpoint.network)[1] for checkpoint in checkpoints]
-    options = {"resolution_bp": 1} if output in TRACK_RESOLUTIONS_BP else {}
+def create_predictor(checkpoints: Sequence[Checkpoint], output: Output) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function of codes (B, S): the mean prediction of all networks, which have one architecture.
+
+    It is (B, S, T) at 1 bp, without the network's margins; of contacts (B, S // 2048, S // 2048, T). The networks of an
+    ensemble are run in threads, because one alone does not keep all cores busy.
+    """
+    members = [member for checkpoint in checkpoints for member in checkpoint.network.members()]
+    graph = nnx.split(members[0])[0]
+    states = [nnx.split(member)[1] for member in members]
+    is_ensemble = len(members) > len(checkpoints)
+    threads = ThreadPoolExecutor(granted_threads() if is_ensemble else 1, thread_name_prefix="network")
 
     @jax.jit
     def predict(state: nnx.State, codes: jax.Array) -> jax.Array:
         network = nnx.merge(graph, state)
-        organism = LOADED_ORGANISM
-        embeddings = network(one_hot(codes, jnp.float32), organism, rotary_dtype=jnp.float32)
-        return network.heads[str(output)](embeddings.of(output), organism, **options)
+        embeddings = network.embed(one_hot(codes, jnp.float32), LOADED_ORGANISM)
+        return network.predict(output, network.select(embeddings, output), LOADED_ORGANISM)
 
-    return lambda codes: np.mean([np.asarray(predict(state, codes)) for state in states], axis=0)
+    def predict_mean(codes: np.ndarray) -> np.ndarray:
+        one = fixed_settings()(lambda state: np.asarray(predict(state, codes)))
+        return np.mean(list(threads.map(one, states)), axis=0)
+
+    return predict_mean
 
 
 def mean_of_strands(predict: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
@@ -202,7 +248,7 @@ def mean_of_strands(predict: Callable[[np.ndarray], np.ndarray]) -> Callable[[np
 
     def predict_both(codes: np.ndarray) -> np.ndarray:
         mirrored = predict(np.stack([reverse_complement(each) for each in codes]))
-        return (predict(codes) + mirrored[:, ::-1, REVERSED_CLASS]) / 2
+        return (predict(codes) + mirrored[:, ::-1, REVERSED_CLASS[: mirrored.shape[-1]]]) / 2
 
     return predict_both
 
