@@ -88,6 +88,17 @@ def draw_variants(
             f"{reference.path}\nhas no contig with genes of the annotation",
             hint="give a GTF of the same assembly",
         )
+    return draw_within(reference, regions, snvs=snvs, indels=indels, seed=seed)
+
+
+def draw_within(
+    reference: Reference, regions: Regions, *, snvs: int, indels: int, seed: int
+) -> list[Variant]:
+    """Draw substitutions and indels, uniform over regions near genes; return them sorted.
+
+    Raises:
+        InputError: there are too few known bases.
+    """
     if snvs + indels > (regions.end0 - regions.start0).sum() * _MAX_DENSITY:
         raise _no_room(reference, snvs + indels)
     rng = np.random.default_rng(seed)
