@@ -75,17 +75,16 @@ class StretchReader(NamedTuple):
 class ConvolutionPredictor:
     """Embeds the stretches that are read, and keeps those of the last reference window.
 
+    A window has margins, as wide as the network's reach, that are not predicted.
+
     Args:
         network: a convolution, with its parameters on the device.
         reverse: give the network the windows' minus strand.
-        padded: predict up to the ends of a window, beyond which the network sees N. Otherwise the window has margins,
-            as wide as the network's reach, that are not predicted.
     """
 
-    def __init__(self, network: Convolution, *, reverse: bool, padded: bool = False) -> None:
+    def __init__(self, network: Convolution, *, reverse: bool) -> None:
         assert network.reach_bp is not None
         self._reach_bp, self._reverse = network.reach_bp, reverse
-        self._padding_bp = network.reach_bp if padded else 0
         graph, self._state = nnx.split(network)
         self._embed = jax.jit(functools.partial(_embed, graph))
         self._store: PageStore | None = None
@@ -104,11 +103,14 @@ class ConvolutionPredictor:
                 read = [group.alternate_bins(number, width_bp) for group in plan.groups]
                 rows.append(self._alternate_rows(self._as_seen(codes), self._pages(read, width_bp)))
             reference = self._reader([self._rows], width_bp)
-            yield Readers(
-                reference, self._reader(rows, width_bp) if rows else reference, keeps_reference=True
-            )
-            for of_window in rows:
-                self._open_store().release(np.setdiff1d(of_window, self._rows))
+            own = [np.setdiff1d(of_window, self._rows) for of_window in rows]
+            try:
+                yield Readers(
+                    reference, self._reader(rows, width_bp) if rows else reference, keeps_reference=True
+                )
+            finally:
+                for of_window in own:
+                    self._open_store().release(of_window)
 
     def clear_cache(self) -> None:
         """Forget what was computed for earlier windows; compiled programs and memory stay allocated."""
@@ -126,8 +128,7 @@ class ConvolutionPredictor:
 
     def _as_seen(self, codes: Codes) -> Codes:
         """Return a window as the network sees it."""
-        oriented = reverse_complement(codes) if self._reverse else codes
-        return np.pad(oriented, self._padding_bp, constant_values=UNKNOWN)
+        return reverse_complement(codes) if self._reverse else codes
 
     @property
     def _reference_pages(self) -> int:
@@ -142,11 +143,7 @@ class ConvolutionPredictor:
     def _pages(self, positions: Sequence[Int[np.ndarray, " _"]], predicted_bp: int) -> Pages:
         """Return the pages that are read, as the network sees them."""
         read = np.concatenate([np.zeros(0, np.int32), *positions])
-        if self._reverse:
-            last = predicted_bp - 1
-            # What is about the bond before a base is found one base before: see `vepscore.engine.strand`.
-            read = np.minimum(np.append(last - read, last - read + 1), last)
-        return np.unique(read // _PAGE_BP)
+        return np.unique(seen_positions(read, predicted_bp, reverse=self._reverse) // _PAGE_BP)
 
     def _embed_reference(self, pages: Pages) -> None:
         """Embed the stretches of the reference with these pages, unless they are known."""
@@ -194,6 +191,17 @@ class ConvolutionPredictor:
             rows = max(_LEAST_ROWS, 2 * (self._reference_pages + self._alternate_pages))
             self._store = PageStore([page.shape[1:]], page.dtype, rows=rows, max_rows=int(ABSENT))
         return self._store
+
+
+def seen_positions(
+    positions: Int[np.ndarray, " _"], predicted_bp: int, *, reverse: bool
+) -> Int[np.ndarray, " _"]:
+    """Return where the network sees what is read at `positions`."""
+    if not reverse:
+        return positions
+    last = predicted_bp - 1
+    # What is about the bond before a base is found one base before: see `vepscore.engine.strand`.
+    return np.minimum(np.append(last - positions, last - positions + 1), last)
 
 
 def _embed(

@@ -130,7 +130,7 @@ def test_splicing_is_the_same_from_either_strand_and_in_wider_windows(job: Job) 
 
 
 @pytest.mark.parametrize("anchor", IndelAnchor)
-def test_stretches_are_embedded_as_whole_windows(job: Job, checkpoint: Path, anchor: IndelAnchor) -> None:
+def test_pages_are_embedded_as_whole_windows(job: Job, checkpoint: Path, anchor: IndelAnchor) -> None:
     output = Output.SPLICE_SITES
     session = open_job(job.changed(scorers=(output,), indel_anchor=anchor))
     engine = session.create_engine()
@@ -148,21 +148,6 @@ def test_stretches_are_embedded_as_whole_windows(job: Job, checkpoint: Path, anc
                 found = reader.read(network, output, jnp.asarray(bins + offset))
                 np.testing.assert_allclose(found, embed(codes)[bins], rtol=1e-4, atol=1e-5)
                 assert len(bins) > 200
-
-
-def test_alternate_costs_one_stretch_around_it(job: Job) -> None:
-    session = open_job(job.changed(scorers=("SPLICE_SITES",)))
-    engine = session.create_engine()
-    convolution = engine.predictor._splicing
-    embed, sizes = convolution._embed, []
-    convolution._embed = lambda state, codes: (sizes.append(len(codes)), embed(state, codes))[1]
-    (allele,) = alleles_of(session, KINDS[:1])
-    (first,) = engine.score([allele])
-    once = len(sizes)
-    assert once > 10  # stretches of the reference, in the genes
-    (again,) = engine.score([allele])
-    assert len(sizes) == once + 1
-    assert [one.values.tobytes() for one in first] == [other.values.tobytes() for other in again]
 
 
 def test_saved_network_is_loaded_again(checkpoint: Path) -> None:
@@ -202,7 +187,10 @@ def test_part_that_is_not_scored_is_not_run(job: Job, scorer: str, part: str) ->
 def test_pages_of_alternates_are_free_afterwards(job: Job) -> None:
     session = open_job(job.changed(scorers=("SPLICE_SITES", "DNASE")))
     engine = session.create_engine()
-    stores = engine.predictor._splicing._open_store, lambda: engine.predictor._tracks._decoder.store
+    stores = (
+        lambda: engine.predictor._splicing._opened.stores[-1],
+        lambda: engine.predictor._tracks._decoder.store,
+    )
     alleles = alleles_of(session, KINDS[:1])
     free = []
     for _ in range(2):

@@ -8,11 +8,11 @@ import jax
 from jaxtyping import Array, Float, Int
 
 from vepscore.model.allele_plan import AllelePlan
-from vepscore.model.convolution import ConvolutionPredictor
 from vepscore.model.predictor import Predictor, Reader, Readers
 from vepscore.networks.alphagenome.sparse_predictor import SparsePredictor
 from vepscore.networks.compact.compact_config import SPLICING
 from vepscore.networks.compact.compact_network import CompactNetwork
+from vepscore.networks.compact.stack_predictor import StackPredictor
 from vepscore.outputs import Output
 
 
@@ -62,7 +62,7 @@ class CompactPredictor:
         self._splicing: Predictor | None = None
         self._tracks: Predictor | None = None
         if network.stack is not None:
-            self._splicing = ConvolutionPredictor(network.stack, reverse=reverse, padded=True)
+            self._splicing = StackPredictor(network.stack, reverse=reverse)
         if network.tracks is not None:
             self._tracks = SparsePredictor(
                 network.tracks, batch=batch, reverse=reverse, tower_devices=tower_devices

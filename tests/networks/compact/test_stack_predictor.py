@@ -1,0 +1,212 @@
+"""The predictor of the stack: as whole windows are embedded, whatever was read before, and no more than is needed."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from tests.networks.alphagenome.tiny import create_random
+from tests.networks.compact.compact_objects import random_codes
+from vepscore.contract import Site
+from vepscore.genome.alignment import AlignedPositions, align_to_both
+from vepscore.genome.alleles import Allele
+from vepscore.genome.indel_anchor import IndelAnchor
+from vepscore.genome.windows import UNKNOWN, Window, reverse_complement
+from vepscore.model.allele_plan import AllelePlan, Group, ReadyAllele
+from vepscore.model.network import one_hot
+from vepscore.networks.compact import stack_predictor
+from vepscore.networks.compact.compact_config import SpliceStackConfig
+from vepscore.networks.compact.splice_stack import SpliceStack
+from vepscore.networks.compact.stack_layers import StackLayers
+from vepscore.networks.compact.stack_predictor import StackPredictor
+
+CONFIG = SpliceStackConfig(channels=4, widths=(5, 3, 3, 3), dilations=(1, 8, 8, 64), stem_width=5)
+WIDTH_BP = 2048
+GENOME = random_codes(16_000)
+GENOME[6000:7500] = UNKNOWN
+WHOLE = np.arange(WIDTH_BP, dtype=np.int32)
+
+
+@pytest.fixture(scope="module")
+def stack() -> SpliceStack:
+    return create_random(lambda: SpliceStack(CONFIG, rngs=nnx.Rngs(0)))
+
+
+def plan(
+    start0: int, pos0: int, bases: Sequence[int], read: np.ndarray = WHOLE, width_bp: int = WIDTH_BP
+) -> AllelePlan:
+    """Return a plan that reads these positions of both alleles; `bases` are those of ALT, in the place of one base."""
+    window = Window(chrom="1", start0=start0, end0=start0 + width_bp)
+    allele = Allele(chrom="1", pos0=pos0, ref="A", alt="C" * len(bases))
+    sequence = np.concatenate([GENOME[:pos0], np.array(bases, np.uint8), GENOME[pos0 + 1 :]])
+    shifts = [0, allele.inserted_bp] if allele.inserted_bp else [0]
+    site = Site(allele=allele, window=window, indel_anchor=IndelAnchor.BOTH)
+    both = len(shifts) == 2
+    positions = align_to_both(read, 1, allele, window) if both else AlignedPositions.unchanged(read)
+    ready = ReadyAllele(
+        alt=allele.alt,
+        n_fraction=0.0,
+        site=site,
+        reference_codes=GENOME[start0:][:width_bp],
+        alternates=tuple(sequence[start0 + shift :][:width_bp] for shift in shifts),
+    )
+    group = Group(positions=positions, resolution_bp=1, requests=())
+    return AllelePlan(allele=ready, scorers=(), groups=(group,))
+
+
+PLANS = (
+    plan(3000, 4020, [1]),
+    plan(3011, 4030, [2], WHOLE[300:1500]),
+    plan(3500, 4500, [2, 1, 3, 0, 0]),  # an insertion, in two windows
+    plan(5000, 6020, [0]),  # beside unknown bases
+    plan(5000, 5003, [3]),  # at the window's start
+    plan(12_000, 13_000, [1]),
+)
+
+
+def windows_of(each: AllelePlan) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the bases of each window of a plan, the reference's first, and the positions that are read in it."""
+    (group,), allele = each.groups, each.allele
+    read = [group.alternate_bins(number, WIDTH_BP) for number in range(len(allele.alternates))]
+    return list(
+        zip((allele.reference_codes, *allele.alternates), (group.reference_bins(), *read), strict=True)
+    )
+
+
+def read_all(
+    predictor: StackPredictor, plans: Sequence[AllelePlan], *, reverse: bool = False
+) -> list[list[np.ndarray]]:
+    """Return the embeddings that each plan reads in its windows."""
+    found = []
+    for each, readers in zip(plans, predictor.read(plans), strict=True):
+        arrays = []
+        for number, (_, bins) in enumerate(windows_of(each)):
+            index = WIDTH_BP - 1 - bins if reverse else bins
+            reader = readers.alternate if number else readers.reference
+            arrays.append(
+                np.asarray(reader.read(None, None, jnp.asarray(index + max(number - 1, 0) * WIDTH_BP)))
+            )
+        found.append(arrays)
+    return found
+
+
+def embed_whole(stack: SpliceStack, codes: np.ndarray) -> np.ndarray:
+    """Return the embeddings of a whole window, with N beyond its ends."""
+    graph, state = nnx.split(stack)
+    padded = np.pad(codes, stack.reach_bp, constant_values=UNKNOWN)
+    return np.asarray(_embed(graph, state, one_hot(jnp.asarray(padded[None]), jnp.float32))[0])
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _embed(graph: nnx.GraphDef, state: nnx.State, dna: jax.Array) -> jax.Array:
+    return nnx.merge(graph, state).embed(dna)
+
+
+def assert_same_bytes(
+    found: Sequence[Sequence[np.ndarray]], expected: Sequence[Sequence[np.ndarray]]
+) -> None:
+    for of_plan, of_expected in zip(found, expected, strict=True):
+        assert [one.tobytes() for one in of_plan] == [other.tobytes() for other in of_expected]
+
+
+def count_chunks(
+    predictor: StackPredictor, plans: Sequence[AllelePlan], monkeypatch: pytest.MonkeyPatch
+) -> list[int]:
+    """Return how many chunks of each layer are computed for these plans."""
+    counts = [0] * (1 + len(CONFIG.widths))
+    first, following = StackLayers.first_layer, StackLayers.next_layer
+
+    def count_first(self: StackLayers, *args: Any) -> None:
+        counts[0] += 1
+        first(self, *args)
+
+    def count_next(self: StackLayers, layer: int, *args: Any) -> None:
+        counts[layer] += 1
+        following(self, layer, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StackLayers, "first_layer", count_first)
+        patch.setattr(StackLayers, "next_layer", count_next)
+        read_all(predictor, plans)
+    return counts
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_embeddings_are_those_of_whole_windows(stack: SpliceStack, reverse: bool) -> None:
+    found = read_all(StackPredictor(stack, reverse=reverse), PLANS, reverse=reverse)
+    for each, arrays in zip(PLANS, found, strict=True):
+        for (codes, bins), array in zip(windows_of(each), arrays, strict=True):
+            whole = embed_whole(stack, reverse_complement(codes) if reverse else codes)
+            expected = (whole[::-1] if reverse else whole)[bins]
+            np.testing.assert_allclose(array, expected, rtol=1e-5, atol=1e-5)
+            assert len(bins) > 500 and np.ptp(expected) > 1
+
+
+def test_bytes_do_not_depend_on_what_was_read_before(stack: SpliceStack) -> None:
+    predictor = StackPredictor(stack, reverse=False)
+    expected = read_all(predictor, PLANS)
+    assert_same_bytes(read_all(predictor, PLANS[::-1]), expected[::-1])
+    for each, arrays in zip(PLANS, expected, strict=True):
+        assert_same_bytes(read_all(StackPredictor(stack, reverse=False), [each]), [arrays])
+
+
+def test_bytes_do_not_depend_on_room(stack: SpliceStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = read_all(StackPredictor(stack, reverse=False), PLANS)
+    monkeypatch.setattr(stack_predictor, "_PART_PAGES", 2)
+    monkeypatch.setattr(stack_predictor, "_MAX_ROWS", 0)
+    forgotten = []
+    forget = StackPredictor._forget_states
+    monkeypatch.setattr(StackPredictor, "_forget_states", lambda *args: (forgotten.append(1), forget(*args)))
+    predictor = StackPredictor(stack, reverse=False)
+    assert_same_bytes(read_all(predictor, PLANS * 3), expected * 3)
+    assert forgotten
+
+
+def test_neighbors_share_all_but_the_ends_of_their_windows(
+    stack: SpliceStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, width_bp = np.arange(8192, dtype=np.int32), 8192
+    predictor = StackPredictor(stack, reverse=False)
+    read_all(predictor, [plan(0, 4000, [1], read, width_bp)])  # opens the stores
+    alone = count_chunks(predictor, [plan(7600, 12_000, [1], read, width_bp)], monkeypatch)
+    assert min(alone) > 8  # the window, and the alternate
+    same_window = count_chunks(predictor, [plan(7600, 12_000, [2], read, width_bp)], monkeypatch)
+    assert max(same_window) <= 2  # around the alternate
+    neighbor = count_chunks(predictor, [plan(7603, 12_003, [2], read, width_bp)], monkeypatch)
+    assert max(neighbor) <= 5  # and both ends
+    again = count_chunks(predictor, [plan(7600, 12_000, [1], read, width_bp)], monkeypatch)
+    assert again == neighbor
+
+
+def test_other_sequence_at_the_same_positions_is_not_taken_for_known(stack: SpliceStack) -> None:
+    predictor = StackPredictor(stack, reverse=False)
+    first = plan(8000, 9020, [1])
+    codes = random_codes(WIDTH_BP, seed=1)
+    other = dataclasses.replace(
+        first, allele=dataclasses.replace(first.allele, reference_codes=codes, alternates=())
+    )
+    read_all(predictor, [first])
+    ((found,),) = read_all(predictor, [other])
+    np.testing.assert_allclose(found, embed_whole(stack, codes), rtol=1e-5, atol=1e-5)
+
+
+def test_pages_are_free_after_an_error_between_two_alleles(stack: SpliceStack) -> None:
+    predictor = StackPredictor(stack, reverse=False)
+    read_all(predictor, PLANS[:1])
+    assert predictor._opened is not None
+    free = [store.free for store in predictor._opened.stores]
+    reading = predictor.read(PLANS[:1] * 2)
+    next(reading)
+    assert predictor._opened.stores[-1].free < free[-1]
+    reading.close()
+    assert [store.free for store in predictor._opened.stores] == free
+    predictor.clear_cache()
+    kept = len(predictor._opened.stores) - 1  # the pages of N
+    states = predictor._opened.stores[0]
+    assert states.max_rows - states.free == kept
