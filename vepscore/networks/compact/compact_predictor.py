@@ -1,4 +1,4 @@
-"""The predictor of compact networks: that of convolutions for splicing, AlphaGenome's for the other outputs."""
+"""The predictor of compact networks: that of the stack for splicing, AlphaGenome's for the other outputs."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
