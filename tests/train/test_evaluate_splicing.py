@@ -13,20 +13,15 @@ import splicing_variants
 from draw_background import Variant
 from evaluate_held_out import list_tiles
 from evaluate_splicing import Evaluation, Table, correlate, delta_scores
-from flax import nnx
 from scipy.stats import pearsonr, spearmanr
 from splicing_scores import EngineDeltas, EvaluatedCheckpoint, Source
 
 from tests.builders import build_genome, sequences, vcf_row
-from tests.networks.alphagenome.tiny import create_random
-from tests.networks.dilated.small import SPLICEAI
 from tests.train.scripts import run_script
+from tests.train.splicing.toy_splicing import write_teacher
 from vepscore.genome.annotation import Annotation
 from vepscore.genome.fasta import Reference
-from vepscore.model.checkpoint import CheckpointConfig, save_checkpoint
 from vepscore.model.registry import embedded_checkpoint
-from vepscore.networks.dilated.published import spliceai_tracks
-from vepscore.networks.dilated.splice_networks import SpliceAI
 
 EXON_BP = 200  # the tiny genome has no positions that are 1 kb from exons
 # Positions near splice sites of chr1, but not the canonical two bases; every other one is pathogenic.
@@ -66,18 +61,7 @@ def _labeled_lines() -> list[str]:
 @pytest.fixture(scope="module")
 def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a small ensemble of the architecture of SpliceAI as a checkpoint."""
-    folder = tmp_path_factory.mktemp("ensemble") / "small"
-    config = CheckpointConfig(
-        name="small",
-        family="spliceai",
-        architecture=SPLICEAI,
-        organisms=("human",),
-        window_bp=16_384,
-        license="MIT",
-    )
-    network = create_random(lambda: SpliceAI(SPLICEAI, rngs=nnx.Rngs(0)))
-    save_checkpoint(folder, network, config, {"human": spliceai_tracks("small")})
-    return folder
+    return write_teacher(tmp_path_factory.mktemp("ensemble"))
 
 
 @pytest.fixture
