@@ -20,9 +20,14 @@ class CountingTeachers(SpliceTeachers):
     def __init__(self) -> None:
         self.flank_bp = 7
         self.calls = 0
+        self.drawn: list[tuple[float, int | None]] = []
 
-    def predict_mean(self, codes: np.ndarray) -> np.ndarray:
+    def predict_mean(
+        self, codes: np.ndarray, rng: np.random.Generator | None = None, count: int | None = None
+    ) -> np.ndarray:
+        assert rng is not None
         self.calls += 1
+        self.drawn.append((rng.random(), count))
         inside = codes[:, self.flank_bp : -self.flank_bp]
         return np.stack([inside == 0, inside == 1], axis=-1).astype(np.float32)
 
@@ -74,7 +79,7 @@ def test_labeling_resumes(data: TrainingData, tmp_path: Path) -> None:
     chunks = chunks_of(data)[:6]
     counted: list[int] = []
     teachers = CountingTeachers()
-    label_chunks(chunks, teachers, tmp_path, counted.append)
+    label_chunks(chunks, teachers, tmp_path, observe=counted.append)
     assert teachers.calls == 6 and counted == list(range(1, 7))
     expected = read_labels(chunks, tmp_path)
     files = sorted(tmp_path.iterdir())
@@ -87,3 +92,15 @@ def test_labeling_resumes(data: TrainingData, tmp_path: Path) -> None:
         np.testing.assert_array_equal(before, after)
         assert after.dtype == np.float16 and after.shape == (CHUNK_BP, 2)
         np.testing.assert_array_equal(after[:, 0], chunk.codes(0, CHUNK_BP) == 0)
+
+
+def test_networks_are_drawn_anew_for_each_chunk_and_alike_in_each_run(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    chunks = chunks_of(data)[:4]
+    first, second = CountingTeachers(), CountingTeachers()
+    label_chunks(chunks, first, tmp_path / "first", 1)
+    label_chunks(chunks[::-1], second, tmp_path / "second", 1)
+    assert [count for _, count in first.drawn] == [1] * 4
+    assert len({number for number, _ in first.drawn}) == 4
+    assert second.drawn == first.drawn[::-1]

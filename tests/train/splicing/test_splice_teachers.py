@@ -62,6 +62,19 @@ def test_one_network_is_drawn(folder: Path) -> None:
     np.testing.assert_allclose(np.mean(members, axis=0), predict(teacher_network(), CODES)[:, :2], atol=1e-6)
 
 
+def test_networks_of_a_mean_are_drawn_of_each_teacher(folder: Path) -> None:
+    teachers = SpliceTeachers([folder / TEACHER, folder / "other"])
+    members = [[predict(each, CODES)[:, :2] for each in teacher_network(seed).members()] for seed in (0, 1)]
+    pairs = [(first + second) / 2 for first in members[0] for second in members[1]]
+    found = set()
+    for seed in range(12):
+        drawn = teachers.predict_mean(CODES[None], np.random.default_rng(seed), 1)[0]
+        nearest = min(range(len(pairs)), key=lambda k: np.abs(drawn - pairs[k]).max())
+        np.testing.assert_allclose(drawn, pairs[nearest], atol=1e-6)
+        found.add(nearest)
+    assert found == set(range(4))
+
+
 def test_network_of_another_family_may_teach(tmp_path: Path) -> None:
     checkpoint = build_small(tmp_path)
     teachers = SpliceTeachers([checkpoint])

@@ -20,7 +20,7 @@ stages = [
   { steps = 2, windows = 2, window_bp = 256 },
   { steps = 3, windows = 2, window_bp = 256, changed = 0.6 },
 ]
-labeling = { chunk_bp = 4096, genes = 0.5, elsewhere = 0.2 }
+labeling = { chunk_bp = 4096, genes = 0.5, elsewhere = 0.2, networks = 1 }
 changes = { count = 4 }
 
 [splicing.junctions]

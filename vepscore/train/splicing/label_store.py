@@ -1,4 +1,4 @@
-"""Targets for unchanged sequence: the mean of all teachers' networks on chunks of a strand, kept in files.
+"""Targets for unchanged sequence: the mean of the teachers' networks on chunks of a strand, kept in files.
 
 Each file is written whole or not at all, so that labeling resumes where it was interrupted. Coordinates are 0-based;
 P is the width of a chunk in bp.
@@ -80,6 +80,7 @@ def label_chunks(
     chunks: Sequence[Chunk],
     teachers: SpliceTeachers,
     folder: Path,
+    networks: int | None = None,
     observe: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Label the chunks that have no file yet.
@@ -87,14 +88,16 @@ def label_chunks(
     Args:
         chunks: what to label.
         teachers: the networks.
-        folder: directory of the files, for these teachers alone.
+        folder: directory of the files, for these teachers and this number of networks alone.
+        networks: how many of each teacher label a chunk; its file name draws them. None for all.
         observe: called with the number of chunks that have a file, after each.
     """
     for number, chunk in enumerate(chunks, 1):
         path = folder / chunk.file_name
         if not path.exists():
             codes = chunk.codes(-teachers.flank_bp, chunk.width_bp + 2 * teachers.flank_bp)
-            predicted = teachers.predict_mean(codes[None])[0]
+            rng = np.random.default_rng(zlib.crc32(chunk.file_name.encode()))
+            predicted = teachers.predict_mean(codes[None], rng, networks)[0]
             with published(path) as partial, partial.open("wb") as file:
                 np.save(file, predicted.astype(np.float16))
         observe(number)

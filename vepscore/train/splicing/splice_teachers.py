@@ -1,7 +1,7 @@
 """Teachers of splice sites: checkpoints, each one network or an ensemble, that predict them at 1 bp on both strands.
 
-They read transcribed sequence, 5′ to 3′, and predict its donors and acceptors. Targets are the mean of all networks of
-all teachers, or the predictions of one network that is drawn, whose mean over many draws is the same.
+They read transcribed sequence, 5′ to 3′, and predict its donors and acceptors. Targets are the mean of the networks of
+all teachers, or of some or one that are drawn, whose mean over many draws is the same.
 """
 
 import functools
@@ -65,26 +65,41 @@ class SpliceTeachers:
     """
 
     def __init__(self, directories: Sequence[Path]) -> None:
-        self._networks = [network for directory in directories for network in _load(directory)]
+        self._teachers = [_load(directory) for directory in directories]
+        self._networks = [network for networks in self._teachers for network in networks]
         self.flank_bp = max(network.flank_bp for network in self._networks)
         self._threads = ThreadPoolExecutor(granted_threads(), thread_name_prefix="teacher")
 
-    def predict_mean(self, codes: np.ndarray) -> np.ndarray:
-        """Return the mean of all networks, each in a thread, because one alone does not keep all cores busy.
+    def predict_mean(
+        self, codes: np.ndarray, rng: np.random.Generator | None = None, count: int | None = None
+    ) -> np.ndarray:
+        """Return the mean of networks, each in a thread, because one alone does not keep all cores busy.
 
         Args:
             codes: uint8 (B, S), with `flank_bp` at either end.
+            rng: draws the networks.
+            count: networks to draw of each teacher; None for all of them.
 
         Returns:
             Probabilities of donors and acceptors, float32 (B, S - 2 · flank_bp, 2).
         """
         predict = fixed_settings()(lambda network: network.predict(self._crop(codes, network)))
-        return np.mean(list(self._threads.map(predict, self._networks)), axis=0)
+        return np.mean(list(self._threads.map(predict, self._choose(rng, count))), axis=0)
 
     def predict_one(self, rng: np.random.Generator, codes: np.ndarray) -> np.ndarray:
         """Return the predictions of one network that is drawn, in the same form."""
         network = self._networks[rng.integers(len(self._networks))]
         return network.predict(self._crop(codes, network))
+
+    def _choose(self, rng: np.random.Generator | None, count: int | None) -> "list[_TeacherNetwork]":
+        """Return all networks, or some that are drawn of each teacher."""
+        if rng is None or count is None:
+            return self._networks
+        return [
+            networks[index]
+            for networks in self._teachers
+            for index in rng.permutation(len(networks))[:count]
+        ]
 
     def _crop(self, codes: np.ndarray, network: "_TeacherNetwork") -> np.ndarray:
         extra = self.flank_bp - network.flank_bp

@@ -78,13 +78,14 @@ class Changes:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Labeling:
-    """Which chunks of the training sequence all networks of the teachers label."""
+    """Which chunks of the training sequence the teachers label, and by how many of their networks."""
 
     __pydantic_config__ = CLOSED
 
     chunk_bp: _PredictedBp = 32_768
     genes: Fraction = 1.0  # fraction of the chunks with a gene on the strand
     elsewhere: Fraction = 0.2  # fraction of the other chunks
+    networks: Count | None = None  # of each teacher, drawn for each chunk; None: all
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

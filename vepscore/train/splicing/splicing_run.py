@@ -115,7 +115,8 @@ def train_splicing(
     architecture = CompactConfig(splicing=splicing.network, tracks=ModelConfig(organisms=1))
     network = CompactNetwork(architecture, rngs=nnx.Rngs(seed))
     networks = SpliceTeachers(teachers)
-    labels = output / LABELS_FOLDER / _hash([each.checkpoint for each in facts])[:16]
+    of_labels = [each.checkpoint for each in facts], splicing.labeling.networks
+    labels = output / LABELS_FOLDER / _hash(*of_labels)[:16]
     windows = _label_windows(recipe, data, networks, labels, observe)
     train_stack(
         network,
@@ -208,7 +209,7 @@ def _label_windows(
     def report(count: int) -> None:
         observe(LABELS_FOLDER, count, len(chunks), {"total": 0.0})
 
-    label_chunks(chunks, teachers, folder, report)
+    label_chunks(chunks, teachers, folder, splicing.labeling.networks, report)
     flank_bp = max(splicing.network.reach_bp, teachers.flank_bp)
     return SpliceWindows(chunks, read_labels(chunks, folder), flank_bp)
 
