@@ -89,7 +89,7 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
             fraction = share
         check_folder(output)
         try:
-            from vepscore.train.splicing.splicing_run import find_teachers, train_compact
+            from vepscore.train.splicing.splicing_run import find_sources, train_compact
             from vepscore.train.training_data import list_inputs, read_data
             from vepscore.train.training_run import list_outputs, train_all
         except ModuleNotFoundError as error:
@@ -102,9 +102,9 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
                 "--student: trains [splicing] of the recipe alone",
                 hint="give a recipe with [splicing], and omit --teacher and --start",
             )
-        splice_teachers = find_teachers(parsed, data)
+        sources = find_sources(parsed, data)
         given = None if student is None else resolve_checkpoint(student)
-        checkpoints = [*splice_teachers, *([given] if given else [])]
+        checkpoints = [*sources.directories, *([given] if given else [])]
         inputs = [recipe, *list_inputs(parsed, data, start, checkpoints)]
         check_output_paths(list_outputs(parsed, output, splicing_alone=given is not None), inputs)
         set_up_process(deterministic=False)
@@ -115,7 +115,7 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
                 parsed, found, output, start=start, only_teacher=teacher, observe=observe
             )
             if parsed.splicing is not None and teacher is None:
-                done = train_compact(parsed, found, output, splice_teachers, done, observe)
+                done = train_compact(parsed, found, output, sources, done, observe)
             typer.echo(done)
 
     return train

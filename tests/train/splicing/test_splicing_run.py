@@ -19,6 +19,7 @@ from vepscore.cli.train import train as train_command
 from vepscore.errors import OutputError, TrainingError, UsageError
 from vepscore.model.checkpoint import (
     CheckpointConfig,
+    checkpoint_digest,
     load_checkpoint,
     read_config,
     save_checkpoint,
@@ -165,6 +166,24 @@ def test_an_invalid_table_is_refused(folder: Path, tmp_path: Path, old: str, new
     path.write_text(f"{head}[splicing]{tail.replace(old, new, 1)}")
     with pytest.raises(TrainingError, match=re.escape(message)):
         read_recipe(path)
+
+
+def test_a_run_starts_from_a_checkpoint(folder: Path, trained: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    text = (folder / "splicing.toml").read_text()
+    begun = text.replace("[splicing]\n", f'[splicing]\nstart = "{trained / "checkpoint"}"\n')
+    recipe.write_text(begun.replace("peak_rate = 0.01", "peak_rate = 1e-12"))
+    arguments = {"recipe": recipe, "data": folder, "fraction": 0.6, "student": str(folder / "student")}
+    train_command(**arguments, output=tmp_path / "more")
+    before, after = arrays(trained / "splicing"), arrays(tmp_path / "more" / "splicing")
+    assert before.keys() == after.keys()
+    for name, values in before.items():
+        np.testing.assert_allclose(after[name], values, atol=1e-6, err_msg=name)
+    started = read_config(tmp_path / "more" / "splicing").training["splicing_start"]
+    assert started == checkpoint_digest(trained / "checkpoint")
+    recipe.write_text(begun.replace("widths = [3, 3]", "widths = [3, 5]"))
+    with pytest.raises(TrainingError, match=r"checkpoint\n  has no splicing of the architecture"):
+        train_command(**arguments, output=tmp_path / "wider")
 
 
 def test_the_table_does_not_affect_the_other_networks(folder: Path) -> None:

@@ -33,7 +33,6 @@ from vepscore.train.step_loop import (
 from vepscore.train.training_windows import TrainingWindows
 
 _TRAINED = (Output.SPLICE_SITE_USAGE, Output.SPLICE_JUNCTIONS)
-_NO_USAGE_LOGIT = -8.0  # of the first bias: about one position in three thousand is a site
 
 
 class EmbeddedWindows(NamedTuple):
@@ -62,8 +61,6 @@ def train_junctions(
         steps=schedule.steps,
     )
     heads = nnx.Dict({str(output): network.splice_heads[str(output)] for output in _TRAINED})
-    usage = heads[str(Output.SPLICE_SITE_USAGE)].linear.bias
-    usage[...] = jnp.full_like(usage[...], _NO_USAGE_LOGIT)
     state, restore = create_state(heads, optimizer)
     step = _create_step(schedule.weights, optimizer, restore)
     sample = _Sampler(network, schedule, windows, seed)

@@ -96,9 +96,7 @@ class SpliceTeachers:
         if rng is None or count is None:
             return self._networks
         return [
-            networks[index]
-            for networks in self._teachers
-            for index in rng.permutation(len(networks))[:count]
+            networks[index] for networks in self._teachers for index in rng.permutation(len(networks))[:count]
         ]
 
     def _crop(self, codes: np.ndarray, network: "_TeacherNetwork") -> np.ndarray:

@@ -109,6 +109,8 @@ class Splicing:
     # elsewhere. The recipe's author checks that their licenses allow it.
     teachers: Names
     stages: Annotated[tuple[SpliceStage, ...], Field(min_length=1)]
+    # Checkpoint of this family whose splicing is trained further, found as teachers are. None: random parameters.
+    start: Text | None = None
     # Chromosomes that are not trained on, by which recipes are compared; those of `data.test` are not either.
     held_out: tuple[Text, ...] = ()
     # Learning rate of AdamW, after warm-up and before cosine decay.

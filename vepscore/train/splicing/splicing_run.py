@@ -12,7 +12,9 @@ import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -22,6 +24,8 @@ from vepscore.model.checkpoint import (
     ARRAYS_FILE,
     TRACKS_FILE,
     CheckpointConfig,
+    checkpoint_digest,
+    load_checkpoint,
     publish_checkpoint,
     read_config,
     save_checkpoint,
@@ -30,8 +34,9 @@ from vepscore.model.loading import parameter_count
 from vepscore.model.stored_arrays import StoredArrays
 from vepscore.model.track_table import read_tracks
 from vepscore.networks.alphagenome.config import ModelConfig
-from vepscore.networks.compact.compact_config import SPLICING, CompactConfig
+from vepscore.networks.compact.compact_config import SPLICING, CompactConfig, SpliceStackConfig
 from vepscore.networks.compact.compact_network import CompactNetwork
+from vepscore.networks.compact.splice_heads import StrandHead
 from vepscore.outputs import Output, Tracks
 from vepscore.train.labels import label_tracks
 from vepscore.train.recipe import Recipe
@@ -55,15 +60,33 @@ LABELS_FOLDER, SPLICING_FOLDER, JOINED_FOLDER = "labels", "splicing", "checkpoin
 FAMILY = "compact"
 
 _JUNCTIONS_LOG = "log-junctions.jsonl"
+_NO_SITE_LOGIT = 6.0  # first bias of the class that is no site
+_NO_USAGE_LOGIT = -8.0  # first bias: about one position in three thousand is a site
 
 
-def find_teachers(recipe: Recipe, data: Path) -> list[Path]:
+class SplicingSources(NamedTuple):
+    """Directories of the checkpoints that `[splicing]` names."""
+
+    teachers: Sequence[Path]
+    start: Path | None = None
+
+    @property
+    def directories(self) -> list[Path]:
+        """All of them."""
+        return [*self.teachers, *([self.start] if self.start else [])]
+
+
+def find_sources(recipe: Recipe, data: Path) -> SplicingSources:
     """Return the directories of the checkpoints that `[splicing]` names, if the recipe has it.
 
     Raises:
         CheckpointError: there is no such checkpoint in the data directory, nor elsewhere.
     """
-    return [find_teacher(name, data) for name in recipe.splicing.teachers] if recipe.splicing else []
+    splicing = recipe.splicing
+    if splicing is None:
+        return SplicingSources([])
+    start = find_teacher(splicing.start, data) if splicing.start else None
+    return SplicingSources([find_teacher(name, data) for name in splicing.teachers], start)
 
 
 @fixed_settings()
@@ -71,7 +94,7 @@ def train_compact(
     recipe: Recipe,
     data: TrainingData,
     output: Path,
-    teachers: Sequence[Path],
+    sources: SplicingSources,
     student: Path,
     observe: Observe = lambda *_: None,
 ) -> Path:
@@ -80,7 +103,7 @@ def train_compact(
     The arguments are those of `train_splicing` and of `join_checkpoints`.
     """
     _read_student(student)  # before the hours of training
-    splicing = train_splicing(recipe, data, output, teachers, observe)
+    splicing = train_splicing(recipe, data, output, sources, observe)
     return join_checkpoints(recipe, splicing, student, output)
 
 
@@ -88,7 +111,7 @@ def train_splicing(
     recipe: Recipe,
     data: TrainingData,
     output: Path,
-    teachers: Sequence[Path],
+    sources: SplicingSources,
     observe: Observe = lambda *_: None,
 ) -> Path:
     """Label the sequence, then train the stack and its heads; return the directory of the checkpoint.
@@ -97,24 +120,27 @@ def train_splicing(
         recipe: has a table `[splicing]`.
         data: the data that the recipe names.
         output: directory of the run.
-        teachers: directories of the checkpoints that `[splicing]` names.
+        sources: the checkpoints that `[splicing]` names.
         observe: called after each chunk and each step.
 
     Raises:
-        TrainingError: a teacher does not predict splice sites at 1 bp.
+        TrainingError: a teacher does not predict splice sites at 1 bp, or the checkpoint to start from has no splicing
+            of this architecture.
         OutputError: the directory has a network of another recipe.
     """
     splicing = recipe.splicing
     assert splicing is not None
-    folder, facts = output / SPLICING_FOLDER, [TeacherFacts.read(teacher) for teacher in teachers]
-    digest = _hash(recipe.seed, recipe.data, splicing, [each.checkpoint for each in facts])
+    folder, facts = output / SPLICING_FOLDER, [TeacherFacts.read(teacher) for teacher in sources.teachers]
+    started = checkpoint_digest(sources.start) if sources.start else None
+    digest = _hash(recipe.seed, recipe.data, splicing, [each.checkpoint for each in facts], started)
     progress = open_training(folder, digest)
     if progress is None:
         return folder
     seed = training_seed(recipe.seed, SPLICING_FOLDER)
     architecture = CompactConfig(splicing=splicing.network, tracks=ModelConfig(organisms=1))
     network = CompactNetwork(architecture, rngs=nnx.Rngs(seed))
-    networks = SpliceTeachers(teachers)
+    _initialize(network, splicing.network, sources.start)
+    networks = SpliceTeachers(sources.teachers)
     of_labels = [each.checkpoint for each in facts], splicing.labeling.networks
     labels = output / LABELS_FOLDER / _hash(*of_labels)[:16]
     windows = _label_windows(recipe, data, networks, labels, observe)
@@ -139,6 +165,7 @@ def train_splicing(
         "parameters": parameter_count(network),
         "splicing": dataclasses.asdict(splicing),
         "splicing_teachers": [each._asdict() for each in facts],
+        "splicing_start": started,
         "test_chromosomes": list(recipe.data.test),
     }
     config = describe_checkpoint(recipe, architecture, training, FAMILY)
@@ -191,6 +218,28 @@ def _read_student(student: Path) -> CheckpointConfig:
             hint="give a student that `vepscore train` has trained",
         )
     return config
+
+
+def _initialize(network: CompactNetwork, sizes: SpliceStackConfig, start: Path | None) -> None:
+    """Give the splicing of a network its first parameters: those of a checkpoint, or biases, because sites are rare."""
+    if start is None:
+        sites, usage = (
+            network.splice_head(output, StrandHead).linear.bias
+            for output in (Output.SPLICE_SITES, Output.SPLICE_SITE_USAGE)
+        )
+        sites[...] = sites[...].at[:, 0].set(_NO_SITE_LOGIT)
+        usage[...] = jnp.full_like(usage[...], _NO_USAGE_LOGIT)
+        return
+    architecture = read_config(start).architecture
+    if not isinstance(architecture, CompactConfig) or architecture.splicing != sizes:
+        raise TrainingError(
+            f"{start}\nhas no splicing of the architecture in splicing.network",
+            hint="name a checkpoint that was trained with the same splicing.network, or omit splicing.start",
+        )
+    found = load_checkpoint(start, outputs=SPLICING).network
+    assert isinstance(found, CompactNetwork)
+    nnx.update(network.stack, nnx.state(found.stack))
+    nnx.update(network.splice_heads, nnx.state(found.splice_heads))
 
 
 def _label_windows(

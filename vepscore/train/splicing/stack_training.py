@@ -39,8 +39,6 @@ from vepscore.train.step_loop import (
     take_steps,
 )
 
-_NO_SITE_LOGIT = 6.0  # of the head's first bias: sites are rare
-
 
 class SiteNetwork(nnx.Module):
     """The parts of a compact network that are trained: it classifies the positions of one strand."""
@@ -103,7 +101,6 @@ def train_stack(
     head = network.splice_heads[str(Output.SPLICE_SITES)]
     assert isinstance(head, StrandHead)
     trained = SiteNetwork(network.stack, head)
-    trained.head.linear.bias[...] = trained.head.linear.bias[...].at[:, 0].set(_NO_SITE_LOGIT)
     current, restore = create_state(trained, optimizer)
     ranges = [
         StepRange(
