@@ -114,12 +114,12 @@ class _ContigSites:
 
     def _nearest(self, start0: int, end0: int) -> tuple[float, bool]:
         """Return the distance of the nearest site, and whether the change is on its intron's side."""
-        low = np.searchsorted(self.boundary, start0)
+        low = int(np.searchsorted(self.boundary, start0))
         if low:  # and all sites at the last boundary before the change
-            low = np.searchsorted(self.boundary, self.boundary[low - 1])
-        high = np.searchsorted(self.boundary, end0, side="right")
+            low = int(np.searchsorted(self.boundary, self.boundary[low - 1]))
+        high = int(np.searchsorted(self.boundary, end0, side="right"))
         if high < len(self.boundary):  # and at the first one after it
-            high = np.searchsorted(self.boundary, self.boundary[high], side="right")
+            high = int(np.searchsorted(self.boundary, self.boundary[high], side="right"))
         found = [
             _distance(int(self.boundary[site]), bool(self.intron_right[site]), start0, end0)
             for site in range(low, high)

@@ -132,7 +132,7 @@ def _find_strongest(
     loss: Float[np.ndarray, " positions"],
 ) -> tuple[_Change, _Change]:
     """Return the strongest gain and the strongest loss."""
-    rise, fall = int(gain.argmax()), int(loss.argmin())
+    rise, fall = int(np.argmax(gain)), int(np.argmin(loss))
     return (
         _Change(rise, gain[rise], int(by_tissue[rise].argmax())),
         _Change(fall, loss[fall], int(by_tissue[fall].argmin())),
