@@ -90,6 +90,8 @@ def test_run_writes_the_stack_and_the_whole_network(folder: Path, trained: Path)
         checkpoint = load_checkpoint(trained / name)
         assert checkpoint.config.family == "compact" and set(checkpoint.tracks) == outputs
         assert (checkpoint.config.window_bp, checkpoint.config.scorers) == (16_384, ("SPLICE_SITES",))
+        shown = vepscore("weights", "info", str(trained / name)).stdout
+        assert f"{checkpoint.config.training['parameters']:,}" in re.findall(r"parameters: +(\S+)", shown)
         (teacher,) = checkpoint.config.training["splicing_teachers"]
         assert (teacher["name"], teacher["license"], teacher["citation"]) == ("teacher", "MIT", "Doe 2024")
     assert read_config(trained / "checkpoint").training["student"] == {"recipe": "abc"}

@@ -30,6 +30,7 @@ from vepscore.model.checkpoint import (
     read_config,
     save_checkpoint,
 )
+from vepscore.model.family import abstract_network, find_family
 from vepscore.model.loading import parameter_count
 from vepscore.model.stored_arrays import StoredArrays
 from vepscore.model.track_table import read_tracks
@@ -203,7 +204,12 @@ def join_checkpoints(recipe: Recipe, splicing: Path, student: Path, output: Path
     tracks = _read_tracks(student) | _read_tracks(
         splicing
     )  # those of the stack in the place of the student's
-    training = {**of_stack.training, "recipe": digest, "student": dict(of_student.training)}
+    training = {
+        **of_stack.training,
+        "recipe": digest,
+        "parameters": parameter_count(abstract_network(find_family(FAMILY), architecture)),
+        "student": dict(of_student.training),
+    }
     config = describe_checkpoint(recipe, architecture, training, FAMILY)
     config = dataclasses.replace(config, rotary_dtype=of_student.rotary_dtype)
     publish_checkpoint(folder, arrays, config, {"human": tracks})
