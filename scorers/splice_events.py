@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, Int32
 
-from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions
+from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, common_strand, pad_positions
 from vepscore.outputs import EVENT_KINDS, SPLICE_CLASSES, Output, Tracks
 from vepscore.scorers.gene_positions import Signal, gene_bodies, index_ranges, pad_genes, positions_within
 
@@ -70,6 +70,7 @@ class SpliceEvents(GeneScorer):
             },
             genes=tuple(genes),
             aligned=True,
+            strand=common_strand(genes),
         )
 
     def score(self, reference: Signal, alternate: Signal, masks: Mapping[str, Array]) -> Strongest:

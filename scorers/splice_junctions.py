@@ -14,7 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float16, Float32, Int, Int16, Int32
 
-from vepscore.contract import Footprint, GeneScorer, GeneSite, Junctions, ScoreMatrix, pad_positions
+from vepscore.contract import (
+    Footprint,
+    GeneScorer,
+    GeneSite,
+    Junctions,
+    ScoreMatrix,
+    common_strand,
+    pad_positions,
+)
 from vepscore.genome.annotation import Gene
 from vepscore.outputs import SPLICE_CLASSES, Output, Tracks
 from vepscore.scorers.gene_positions import gene_bodies, pad_genes, positions_within
@@ -64,6 +72,7 @@ class SpliceJunctions(GeneScorer):
             },
             genes=tuple(genes),
             aligned=True,
+            strand=common_strand(genes),
             annotated_sites=_annotated_sites(site, positions, len(padded)),
             site_classes=np.array([kind[-1] in strands for kind in SPLICE_CLASSES]),
         )

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float32
 
-from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, pad_positions
+from vepscore.contract import Footprint, GeneScorer, GeneSite, ScoreMatrix, common_strand, pad_positions
 from vepscore.outputs import Output, Tracks
 from vepscore.scorers.gene_positions import (
     GeneScores,
@@ -45,6 +45,7 @@ class Splicing(GeneScorer):
             masks={"body": pad_genes(index_ranges(bodies, positions, site, self.output))},
             genes=tuple(genes),
             aligned=True,
+            strand=common_strand(genes),
         )
 
     def score(

@@ -112,6 +112,8 @@ class Footprint:
         genes: the genes that the rows are about; empty for a scorer without genes.
         aligned: read the alternate allele at reference coordinates (see `vepscore.genome.alignment`). Always done
             where the alternate has two windows.
+        strand: "+" or "-" if the scores depend on one strand's tracks, sites and junctions alone; a network may then
+            leave out the other strand, whose signal is NaN. None for both.
         annotated_sites: SPLICE_JUNCTIONS only: which positions are annotated splice sites, by SPLICE_CLASSES.
         site_classes: SPLICE_JUNCTIONS only: the classes of splice sites to use; None for all.
     """
@@ -120,6 +122,7 @@ class Footprint:
     masks: Mapping[str, np.ndarray]
     genes: tuple[Gene, ...] = ()
     aligned: bool = False
+    strand: str | None = None
     annotated_sites: Bool[np.ndarray, "positions 4"] | None = None
     site_classes: Bool[np.ndarray, " 4"] | None = None
 
@@ -296,6 +299,12 @@ def pad_positions(positions: Int[np.ndarray, " positions"]) -> Int32[np.ndarray,
     padded = np.full(padded_size(len(positions), POSITION_SIZES), -1, np.int32)
     padded[: len(positions)] = positions
     return padded
+
+
+def common_strand(genes: Sequence[Gene]) -> str | None:
+    """Return the strand on which all genes lie; None if they lie on both, or one has none."""
+    strands = {gene.strand for gene in genes}
+    return strands.pop() if strands in ({"+"}, {"-"}) else None
 
 
 def strand_matches(genes: Sequence[Gene], tracks: Tracks) -> Bool[np.ndarray, "genes tracks"]:

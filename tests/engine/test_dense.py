@@ -3,8 +3,10 @@
 import copy
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from tests.builders import make_records, vcf_row
 from tests.engine.alleles import INDELS, ROWS, UNCHANGED, prepare
@@ -153,6 +155,23 @@ def test_junctions_are_the_same_where_a_scorer_reads_all_sites(
     alleles = prepare(preparer, ROWS["SNV in two genes"])
     expected = scores_of(engine.score(alleles)[0])["SPLICE_JUNCTIONS"]
     assert_scores_close(scores_of(copied.score(alleles)[0]), {"SPLICE_JUNCTIONS": expected})
+
+
+def test_strand_on_which_no_gene_lies_need_not_be_finite(
+    engine: DenseEngine, checkpoint: Checkpoint, preparer: AllelePreparer
+) -> None:
+    network = nnx.clone(checkpoint.network)
+    bias = network.heads[Output.SPLICE_SITE_USAGE].linear.bias
+    channel = checkpoint.tracks[Output.SPLICE_SITE_USAGE].channel[1]  # the only track of the minus strand
+    bias.set_value(bias[...].at[:, channel].set(jnp.nan))
+    scorers = [scorer for scorer in engine.scorers if scorer.name == "SPLICE_SITE_USAGE"]
+    broken = DenseEngine(dataclasses.replace(checkpoint, network=network), scorers)
+    alleles = prepare(preparer, vcf_row("chr1", 13_000, 1, "~"), ROWS["SNV in two genes"])
+    plus, both = broken.score(alleles)
+    (expected,) = DenseEngine(checkpoint, scorers).score(alleles[:1])
+    assert scores_of(plus).keys() == scores_of(expected).keys() == {"SPLICE_SITE_USAGE"}
+    assert_scores_close(scores_of(plus), scores_of(expected))
+    assert isinstance(both, NotFiniteError)
 
 
 @pytest.mark.parametrize("name", ["SPLICE_SITES", "SPLICE_JUNCTIONS"])

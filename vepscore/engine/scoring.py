@@ -124,7 +124,10 @@ class Scoring:
                     pair = self._junctions(group, request, signals, (reference, alternate))
                 else:
                     pair = signals[0][output], signals[1][output]
-                found[request.scorer] = request, _score(*pair, request.footprint.masks, scorer=request.scorer)
+                found[request.scorer] = (
+                    request,
+                    _score(*pair, request.footprint.masks, self._is_read(request), scorer=request.scorer),
+                )
         # Wait for the device once, not once per scorer.
         values = jax.device_get([result for _, result in found.values()])
         scored = dict(zip(found, values, strict=True))
@@ -154,7 +157,15 @@ class Scoring:
         sites = sites[:, : request.scorer.max_sites]
         sizes = [*(size for size in _SITE_SIZES if size < sites.shape[1]), sites.shape[1]]
         sites = sites[:, : padded_size(min(int(most), sites.shape[1]), sizes)]
-        return self._count(self._state, probabilities, sites, positions, *readers)
+        return self._count(self._state, probabilities, sites, classes, positions, *readers)
+
+    def _is_read(self, request: Request) -> Bool[np.ndarray, "..."]:
+        """Return which tracks a scorer reads; junctions have all strands in each track."""
+        output, strand = request.scorer.output, request.footprint.strand
+        if output is Output.SPLICE_JUNCTIONS:
+            return np.array(True)
+        strands = self.tracks[output].strand
+        return np.ones(len(strands), bool) if strand is None else (strands == strand) | (strands == ".")
 
 
 def without_change(matrix: ScoreMatrix) -> ScoreMatrix:
@@ -166,9 +177,14 @@ def without_change(matrix: ScoreMatrix) -> ScoreMatrix:
 
 @functools.partial(jax.jit, static_argnames="scorer")
 def _score(
-    reference: Any, alternate: Any, masks: Mapping[str, Array], *, scorer: Scorer
+    reference: Any,
+    alternate: Any,
+    masks: Mapping[str, Array],
+    is_read: Bool[Array, "*tracks"],
+    *,
+    scorer: Scorer,
 ) -> tuple[Any, Bool[Array, ""]]:
-    """Return the scores, and whether all signals are finite."""
+    """Return the scores, and whether all signals that are read are finite."""
     leaves = jax.tree.leaves((reference, alternate))
-    finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+    finite = jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf) | ~is_read) for leaf in leaves]))
     return scorer.score(reference, alternate, masks), finite

@@ -98,7 +98,9 @@ class ScoringEngine:
 
     def _predict_reference(self, reader: Reader, group: Group) -> Signals:
         """Return the reference's signals of a group, from the cache if the last variant read them too."""
-        known, key = self._signals, (group.outputs, group.positions.reference.tobytes())
+        # Scorers of one strand may have read NaN on the other.
+        strands = tuple(request.footprint.strand for request in group.requests)
+        known, key = self._signals, (group.outputs, strands, group.positions.reference.tobytes())
         if key not in known:
             known[key] = self._scoring.predict(group, reader, alternate=False)
         known.move_to_end(key)

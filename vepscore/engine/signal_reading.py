@@ -138,11 +138,12 @@ def count_junctions(
     state: nnx.State,
     probabilities: Sequence[Float32[Array, "positions classes"]],
     sites: Int32[Array, "4 sites"],
+    classes: Bool[Array, " 4"],
     positions: AlignedPositions,
     reference: Reader,
     alternate: Reader,
 ) -> tuple[Junctions, Junctions]:
-    """Return the junctions between the sites, of both alleles; the sites were chosen by `probabilities`."""
+    """Return the junctions between the sites, of both alleles; those of `classes` were chosen by `probabilities`."""
     heads = _Heads(nnx.merge(graph, state), reverse, resolutions)
     count = functools.partial(heads.count, sites=sites, width_bp=reference.width_bp)
     embed = functools.partial(heads.embed, Output.SPLICE_SITES)
@@ -154,7 +155,8 @@ def count_junctions(
     at_anchor = (sites >= 0) & (index == positions.anchor)
     embedding = jnp.where(at_anchor[..., None], inserted, embedding)
     # NaN is no site: without this, a broken classifier would look like a gene without junctions.
-    broken = jnp.where(jnp.isfinite(jnp.stack(probabilities)).all(), 0.0, jnp.nan)
+    finite = jnp.isfinite(jnp.stack(probabilities)[..., : len(SPLICE_CLASSES)])
+    broken = jnp.where((finite | ~classes).all(), 0.0, jnp.nan)
     counts = count(_masked(embed(reference, sites), sites)) + broken
     return Junctions(sites, counts), Junctions(sites, count(embedding))
 

@@ -55,6 +55,12 @@ class Group:
         needed: set[Output] = set().union(*(needed_outputs(request.scorer) for request in self.requests))
         return tuple(sorted(needed - {Output.SPLICE_JUNCTIONS}))
 
+    @property
+    def strand(self) -> str | None:
+        """The strand that all scorers read; None for both."""
+        strands = {request.footprint.strand for request in self.requests}
+        return strands.pop() if len(strands) == 1 else None
+
     def reference_bins(self) -> Int[np.ndarray, " bins"]:
         """Return the bins that are read in the reference."""
         read = self.positions.reference
