@@ -1,5 +1,6 @@
 """The family from a checkpoint to scores: both engines agree, and only the parts that are scored are read and run."""
 
+import dataclasses
 from pathlib import Path
 
 import jax
@@ -19,6 +20,7 @@ from tests.networks.compact.compact_objects import (
     small_config,
     small_network,
 )
+from tests.scorers.cases import read_annotation
 from vepscore.contract import ScoreMatrix
 from vepscore.engine.job import Job, resolve_defaults
 from vepscore.engine.session import Session, open_preparer, open_session
@@ -32,7 +34,11 @@ from vepscore.networks.compact.family import FAMILY
 from vepscore.options.option_types import EngineKind, Strand
 from vepscore.outputs import Output
 
-KINDS = ("SNV in two genes", "insertion at an exon's end", "deletion", "past the contig's start")
+ONE_STRAND = (
+    "past the contig's start",
+    "past the contig's end",
+)  # in a gene of the plus, and of the minus strand
+KINDS = ("SNV in two genes", "insertion at an exon's end", "deletion", *ONE_STRAND)
 SPLICE_SCORERS = ("SPLICE_SITES", "SPLICE_SITE_USAGE", "SPLICE_JUNCTIONS", "SPLICE_EVENTS")
 SCORERS = (*SPLICE_SCORERS, "RNA_SEQ", "CAGE", "DNASE", "CONTACT_MAPS")
 WIDE_BP = 32_768
@@ -136,9 +142,11 @@ def test_pages_are_embedded_as_whole_windows(job: Job, checkpoint: Path, anchor:
     engine = session.create_engine()
     network = load_checkpoint(checkpoint, outputs={output}).network
     embed = jax.jit(lambda codes: network.embed(one_hot(codes[None], jnp.float32), 0).splicing[0])
+    strands = set()
     for allele in alleles_of(session, KINDS):
         plan = plan_allele(allele, engine.scorers)
         (group,) = plan.groups
+        strands.add(group.strand)
         for readers in engine.predictor.read([plan]):
             read = [(readers.reference, 0, allele.reference_codes, group.reference_bins())]
             for number, codes in enumerate(allele.alternates):
@@ -146,8 +154,40 @@ def test_pages_are_embedded_as_whole_windows(job: Job, checkpoint: Path, anchor:
                 read.append((readers.alternate, number * WINDOW_BP, codes, bins))
             for reader, offset, codes, bins in read:
                 found = reader.read(network, output, jnp.asarray(bins + offset))
-                np.testing.assert_allclose(found, embed(codes)[bins], rtol=1e-4, atol=1e-5)
-                assert len(bins) > 200
+                by_strand = np.array(embed(codes)[bins]).reshape(len(bins), 2, -1)
+                by_strand[:, [group.strand not in (strand, None) for strand in "+-"]] = np.nan
+                expected = by_strand.reshape(len(bins), -1)
+                np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+                assert len(bins) > 100
+    assert strands == {"+", "-", None}
+
+
+def test_alleles_of_one_window_that_read_other_strands_are_scored_as_alone(job: Job, tmp_path: Path) -> None:
+    """What is known of the reference's plus strand is not taken for what an allele reads of both."""
+    session = open_job(job.changed(scorers=SPLICE_SCORERS))
+    (allele,) = alleles_of(session, KINDS[:1])
+    outer = {"OUTER": ("protein_coding", "+", [[(12_000, 18_000)]])}
+    inner = {"INNER": ("protein_coding", "-", [[(15_500, 16_500)]])}
+    alleles = []
+    for name, genes in (("plus", outer), ("both", outer | inner)):
+        (tmp_path / name).mkdir()
+        annotation = read_annotation(tmp_path / name, genes)
+        alleles.append(
+            dataclasses.replace(allele, site=dataclasses.replace(allele.site, annotation=annotation))
+        )
+    engine = session.create_engine()
+    plans = [plan_allele(each, engine.scorers) for each in alleles]
+    assert [[group.strand for group in plan.groups] for plan in plans] == [["+"], [None]]
+    positions = [plan.groups[0].positions.reference.tobytes() for plan in plans]
+    assert positions[0] == positions[1]
+    order = [*alleles, alleles[0]]
+    for each, found in zip(order, engine.score(order), strict=True):
+        engine.clear_cache()
+        (expected,) = engine.score([each])
+        assert [matrix.values.tobytes() for matrix in found] == [
+            matrix.values.tobytes() for matrix in expected
+        ]
+        assert max(np.nanmax(matrix.values) for matrix in found) > 0
 
 
 def test_saved_network_is_loaded_again(checkpoint: Path) -> None:

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,18 +12,19 @@ from flax import nnx
 
 from tests.networks.alphagenome.tiny import create_random
 from tests.networks.compact.compact_objects import random_codes
-from vepscore.contract import Site
+from vepscore.contract import Footprint, Site
 from vepscore.genome.alignment import AlignedPositions, align_to_both
 from vepscore.genome.alleles import Allele
 from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.genome.windows import UNKNOWN, Window, reverse_complement
-from vepscore.model.allele_plan import AllelePlan, Group, ReadyAllele
+from vepscore.model.allele_plan import AllelePlan, Group, ReadyAllele, Request
 from vepscore.model.network import one_hot
 from vepscore.networks.compact import stack_predictor
 from vepscore.networks.compact.compact_config import SpliceStackConfig
 from vepscore.networks.compact.splice_stack import SpliceStack
 from vepscore.networks.compact.stack_layers import StackLayers
 from vepscore.networks.compact.stack_predictor import StackPredictor
+from vepscore.scorers.splicing import SPLICE_SITES
 
 CONFIG = SpliceStackConfig(channels=4, widths=(5, 3, 3, 3), dilations=(1, 8, 8, 64), stem_width=5)
 WIDTH_BP = 2048
@@ -68,6 +68,19 @@ PLANS = (
     plan(5000, 5003, [3]),  # at the window's start
     plan(12_000, 13_000, [1]),
 )
+
+
+def on_strands(each: AllelePlan, *strands: str | None) -> AllelePlan:
+    """Return the plan with scorers that read these strands."""
+    (group,) = each.groups
+    requests = tuple(
+        Request(
+            scorer=SPLICE_SITES,
+            footprint=Footprint(positions=group.positions.reference, masks={}, strand=strand),
+        )
+        for strand in strands
+    )
+    return dataclasses.replace(each, groups=(dataclasses.replace(group, requests=requests),))
 
 
 def windows_of(each: AllelePlan) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -122,13 +135,13 @@ def count_chunks(
     counts = [0] * (1 + len(CONFIG.widths))
     first, following = StackLayers.first_layer, StackLayers.next_layer
 
-    def count_first(self: StackLayers, *args: Any) -> None:
-        counts[0] += 1
-        first(self, *args)
+    def count_first(self: StackLayers, codes: np.ndarray, rows: np.ndarray) -> None:
+        counts[0] += len(rows)
+        first(self, codes, rows)
 
-    def count_next(self: StackLayers, layer: int, *args: Any) -> None:
-        counts[layer] += 1
-        following(self, layer, *args)
+    def count_next(self: StackLayers, layer: int, sources: np.ndarray, rows: np.ndarray) -> None:
+        counts[layer] += len(rows)
+        following(self, layer, sources, rows)
 
     with monkeypatch.context() as patch:
         patch.setattr(StackLayers, "first_layer", count_first)
@@ -156,6 +169,50 @@ def test_bytes_do_not_depend_on_what_was_read_before(stack: SpliceStack) -> None
         assert_same_bytes(read_all(StackPredictor(stack, reverse=False), [each]), [arrays])
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_strand_that_is_not_read_is_not_computed(
+    stack: SpliceStack, reverse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = read_all(StackPredictor(stack, reverse=reverse), PLANS, reverse=reverse)
+    predictor = StackPredictor(stack, reverse=reverse)
+    for index, strand in enumerate("-+" if reverse else "+-"):
+        plans = [on_strands(each, strand, strand) for each in PLANS]
+        found = read_all(predictor, plans, reverse=reverse)
+        channels = np.arange(2 * CONFIG.channels) // CONFIG.channels == index
+        own = [[array[:, channels] for array in arrays] for arrays in found]
+        assert_same_bytes(own, [[array[:, channels] for array in arrays] for arrays in both])
+        assert all(np.isnan(array[:, ~channels]).all() for arrays in found for array in arrays)
+    assert_same_bytes(read_all(predictor, PLANS, reverse=reverse), both)
+    counts = [
+        count_chunks(StackPredictor(stack, reverse=reverse), [on_strands(PLANS[0], *strands)], monkeypatch)
+        for strands in (("+",), ("-",), ("+", "-"), ("+", None))
+    ]
+    assert np.all(np.array(counts[2]) == np.array(counts[0]) + np.array(counts[1]) - 1)  # the page of N
+    assert counts[3] == counts[2] and min(counts[0]) > 1
+
+
+def test_bytes_do_not_depend_on_how_many_chunks_are_computed_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = dataclasses.replace(CONFIG, channels=32, widths=(9, 9), dilations=(1, 128))
+    stack = create_random(lambda: SpliceStack(sizes, rngs=nnx.Rngs(0)))
+    plans = [plan(0, 3000, [1], np.arange(8192, dtype=np.int32), 8192)]
+    together: set[int] = set()
+    compute = StackLayers.next_layer
+
+    def observe(self: StackLayers, layer: int, sources: np.ndarray, rows: np.ndarray) -> None:
+        together.add(len(rows))
+        compute(self, layer, sources, rows)
+
+    monkeypatch.setattr(StackLayers, "next_layer", observe)
+    expected = read_all(StackPredictor(stack, reverse=False), plans)
+    assert together == {1, 4}
+    monkeypatch.setattr(stack_predictor, "_CALL_CHUNKS", 1)
+    together.clear()
+    assert_same_bytes(read_all(StackPredictor(stack, reverse=False), plans), expected)
+    assert together == {1}
+
+
 def test_bytes_do_not_depend_on_room(stack: SpliceStack, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = read_all(StackPredictor(stack, reverse=False), PLANS)
     monkeypatch.setattr(stack_predictor, "_PART_PAGES", 2)
@@ -171,16 +228,19 @@ def test_bytes_do_not_depend_on_room(stack: SpliceStack, monkeypatch: pytest.Mon
 def test_neighbors_share_all_but_the_ends_of_their_windows(
     stack: SpliceStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, width_bp = np.arange(8192, dtype=np.int32), 8192
+    def count(start0: int, pos0: int, base: int) -> list[int]:
+        each = plan(start0, pos0, [base], np.arange(8192, dtype=np.int32), 8192)
+        return count_chunks(predictor, [on_strands(each, "+")], monkeypatch)
+
     predictor = StackPredictor(stack, reverse=False)
-    read_all(predictor, [plan(0, 4000, [1], read, width_bp)])  # opens the stores
-    alone = count_chunks(predictor, [plan(7600, 12_000, [1], read, width_bp)], monkeypatch)
+    count(0, 4000, 1)  # opens the stores
+    alone = count(7600, 12_000, 1)
     assert min(alone) > 8  # the window, and the alternate
-    same_window = count_chunks(predictor, [plan(7600, 12_000, [2], read, width_bp)], monkeypatch)
+    same_window = count(7600, 12_000, 2)
     assert max(same_window) <= 2  # around the alternate
-    neighbor = count_chunks(predictor, [plan(7603, 12_003, [2], read, width_bp)], monkeypatch)
+    neighbor = count(7603, 12_003, 2)
     assert max(neighbor) <= 5  # and both ends
-    again = count_chunks(predictor, [plan(7600, 12_000, [1], read, width_bp)], monkeypatch)
+    again = count(7600, 12_000, 1)
     assert again == neighbor
 
 

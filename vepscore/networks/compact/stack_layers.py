@@ -2,10 +2,11 @@
 
     bases ── stem ── block ── block ── … ── embeddings
 
-A page is what a layer gives for 128 bp, of both strands, in the order of the plus strand's positions. All chunks are of
-one size, and begin at multiples of it, so that a page has the same bytes whatever is computed with it.
+A page is what a layer gives for 128 bp of a strand, 5′ to 3′. All chunks are of one size, and begin at multiples of it.
+Several are computed in one call, as a batch whose items do not affect each other. So a page has the same bytes whatever
+is computed with it.
 
-Axes in shapes: `rows` of a store, `channels` of a strand.
+Axes in shapes: `rows` of a store, `chunks` of a call, `channels` of a strand.
 """
 
 import dataclasses
@@ -13,7 +14,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int32, UInt8
@@ -21,14 +21,13 @@ from jaxtyping import Array, Float, Int32, UInt8
 from vepscore.genome.windows import UNKNOWN
 from vepscore.model.network import one_hot
 from vepscore.model.pages import ABSENT, PageStore, read_pages
-from vepscore.networks.compact.compact_config import STRANDS
 from vepscore.networks.compact.splice_stack import SpliceBlock, SpliceStack
 
 PAGE_BP = 128
 CHUNK_PAGES = 8
 CHUNK_BP = CHUNK_PAGES * PAGE_BP
 
-States = tuple[Float[Array, "rows 128 2 channels"], ...]  # a layer's output, and the embedding up to it
+States = tuple[Float[Array, "rows 128 channels"], ...]  # a layer's output, and the embedding up to it
 
 
 class StackLayers:
@@ -58,31 +57,33 @@ class StackLayers:
         self.halo_pages = [0, *(-(-margin // PAGE_BP) for margin in margins)]
         self._parameters = [_split(module) for module in (stack.stem, *layers)]
         channels = stack.stem.kernel.shape[-1]
-        page = (PAGE_BP, STRANDS, channels)
+        page = (PAGE_BP, channels)
         self._states = PageStore([page, page], stack.dtype, rows=rows, max_rows=rows)
-        shapes = [(PAGE_BP, STRANDS * channels)]
-        self._embeddings = PageStore(shapes, stack.dtype, rows=embeddings, max_rows=int(ABSENT))
+        self._embeddings = PageStore([page], stack.dtype, rows=embeddings, max_rows=int(ABSENT))
         self.stores = [self._states] * len(margins) + [self._embeddings]
         self.empty = self._compute_empty()
 
     @property
-    def embeddings(self) -> Float[Array, "rows 128 _"]:
+    def embeddings(self) -> Float[Array, "rows 128 channels"]:
         """Return the pages of the last layer."""
         return self._embeddings.arrays[0]
 
-    def first_layer(self, codes: UInt8[np.ndarray, " _"], rows: Int32[np.ndarray, " 8"]) -> None:
-        """Compute a chunk of the first layer from its bases, and `stem_bp` on either side, into these rows."""
+    def first_layer(self, codes: UInt8[np.ndarray, "chunks _"], rows: Int32[np.ndarray, "chunks 8"]) -> None:
+        """Compute chunks of the first layer from their bases, and `stem_bp` on either side, into these rows."""
         graph, leaves = self._parameters[0]
         self._states.arrays = _start(graph, leaves, self._states.arrays, codes, rows)
 
-    def next_layer(self, layer: int, sources: Int32[np.ndarray, " _"], rows: Int32[np.ndarray, " 8"]) -> None:
-        """Compute a chunk of another layer from pages of the layer before, and their halo, into these rows."""
+    def next_layer(
+        self, layer: int, sources: Int32[np.ndarray, "chunks _"], rows: Int32[np.ndarray, "chunks 8"]
+    ) -> None:
+        """Compute chunks of another layer from pages of the layer before, and their halo, into these rows."""
         graph, leaves = self._parameters[layer]
         states = self._states.arrays
         if self.stores[layer] is self._states:
             self._states.arrays = _advance(graph, leaves, states, sources, rows)
         else:
-            self._embeddings.arrays = _finish(graph, leaves, states, self._embeddings.arrays, sources, rows)
+            finished = _finish(graph, leaves, states, self.embeddings, sources, rows)
+            self._embeddings.arrays = (finished,)
 
     @property
     def stem_bp(self) -> int:
@@ -92,12 +93,12 @@ class StackLayers:
     def _compute_empty(self) -> Int32[np.ndarray, " layers"]:
         empty = np.array([store.allocate(1)[0] for store in self.stores], np.int32)
         for layer, halo in enumerate(self.halo_pages):
-            rows = np.full(CHUNK_PAGES, ABSENT, np.int32)
-            rows[0] = empty[layer]
+            rows = np.full((1, CHUNK_PAGES), ABSENT, np.int32)
+            rows[0, 0] = empty[layer]
             if layer == 0:
-                self.first_layer(np.full(CHUNK_BP + 2 * self._stem_bp, UNKNOWN, np.uint8), rows)
+                self.first_layer(np.full((1, CHUNK_BP + 2 * self._stem_bp), UNKNOWN, np.uint8), rows)
             else:
-                self.next_layer(layer, np.full(CHUNK_PAGES + 2 * halo, empty[layer - 1]), rows)
+                self.next_layer(layer, np.full((1, CHUNK_PAGES + 2 * halo), empty[layer - 1]), rows)
         return empty
 
 
@@ -114,8 +115,8 @@ class _Layer(nnx.Module):
         self.margin_bp = sum(len(each.kernel) // 2 * each.dilation for each in convolutions)
 
     def __call__(
-        self, x: Float[Array, "2 _ channels"], embedding: Float[Array, "2 positions channels"]
-    ) -> tuple[Float[Array, "2 positions channels"], Float[Array, "2 positions channels"]]:
+        self, x: Float[Array, "chunks _ channels"], embedding: Float[Array, "chunks positions channels"]
+    ) -> tuple[Float[Array, "chunks positions channels"], Float[Array, "chunks positions channels"]]:
         x = self.block(x)
         return x, embedding if self.skip is None else embedding + self.skip(x)
 
@@ -144,22 +145,27 @@ def _merge(graph: _Graph, leaves: list[Array]) -> Any:
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnames="states")
 def _start(
-    graph: _Graph, leaves: list[Array], states: States, codes: UInt8[Array, " _"], rows: Int32[Array, " _"]
+    graph: _Graph,
+    leaves: list[Array],
+    states: States,
+    codes: UInt8[Array, "chunks _"],
+    rows: Int32[Array, "chunks _"],
 ) -> States:
     stem = _merge(graph, leaves)
-    dna = one_hot(codes[None], states[0].dtype)
-    pages = _to_pages(stem(jnp.concatenate([dna, dna[:, ::-1, ::-1]])))
-    return tuple(array.at[rows].set(pages, mode="drop") for array in states)
+    x = stem(one_hot(codes, states[0].dtype))
+    return tuple(_write(array, rows, x) for array in states)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnames="states")
 def _advance(
-    graph: _Graph, leaves: list[Array], states: States, sources: Int32[Array, " _"], rows: Int32[Array, " _"]
+    graph: _Graph,
+    leaves: list[Array],
+    states: States,
+    sources: Int32[Array, "chunks _"],
+    rows: Int32[Array, "chunks 8"],
 ) -> States:
     computed = _run_layer(graph, leaves, states, sources)
-    return tuple(
-        array.at[rows].set(_to_pages(x), mode="drop") for array, x in zip(states, computed, strict=True)
-    )
+    return tuple(_write(array, rows, x) for array, x in zip(states, computed, strict=True))
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnames="embeddings")
@@ -167,32 +173,35 @@ def _finish(
     graph: _Graph,
     leaves: list[Array],
     states: States,
-    embeddings: tuple[Float[Array, "_ 128 _"]],
-    sources: Int32[Array, " _"],
-    rows: Int32[Array, " _"],
-) -> tuple[Float[Array, "_ 128 _"]]:
+    embeddings: Float[Array, "_ 128 channels"],
+    sources: Int32[Array, "chunks _"],
+    rows: Int32[Array, "chunks 8"],
+) -> Float[Array, "_ 128 channels"]:
     _, embedding = _run_layer(graph, leaves, states, sources)
-    pages = _to_pages(jax.nn.relu(embedding))
-    return (embeddings[0].at[rows].set(pages.reshape(*pages.shape[:2], -1), mode="drop"),)
+    return _write(embeddings, rows, jax.nn.relu(embedding))
 
 
 def _run_layer(
-    graph: _Graph, leaves: list[Array], states: States, sources: Int32[Array, " _"]
-) -> tuple[Float[Array, "2 _ channels"], Float[Array, "2 _ channels"]]:
-    """Return a layer's output and embedding of a chunk, both strands 5′ to 3′."""
-    layer, halo = _merge(graph, leaves), (len(sources) - CHUNK_PAGES) // 2
+    graph: _Graph, leaves: list[Array], states: States, sources: Int32[Array, "chunks _"]
+) -> tuple[Float[Array, "chunks positions channels"], Float[Array, "chunks positions channels"]]:
+    """Return a layer's output and embedding of some chunks."""
+    layer, halo = _merge(graph, leaves), (sources.shape[1] - CHUNK_PAGES) // 2
     beyond_bp = halo * PAGE_BP - layer.margin_bp
-    x = _from_pages(read_pages(states[0], sources))[:, beyond_bp : CHUNK_BP + 2 * halo * PAGE_BP - beyond_bp]
-    return layer(x, _from_pages(read_pages(states[1], sources[halo : halo + CHUNK_PAGES])))
+    x = _read(states[0], sources)[:, beyond_bp : CHUNK_BP + 2 * halo * PAGE_BP - beyond_bp]
+    return layer(x, _read(states[1], sources[:, halo : halo + CHUNK_PAGES]))
 
 
-def _to_pages(x: Float[Array, "2 positions channels"]) -> Float[Array, "pages 128 2 channels"]:
-    """Return pages of what was computed of each strand, 5′ to 3′."""
-    both = jnp.stack([x[0], x[1, ::-1]], axis=1)
-    return both.reshape(-1, PAGE_BP, *both.shape[1:])
+def _read(
+    array: Float[Array, "rows 128 channels"], rows: Int32[Array, "chunks _"]
+) -> Float[Array, "chunks _ channels"]:
+    """Return the pages of each chunk as one sequence."""
+    return read_pages(array, rows).reshape(len(rows), -1, array.shape[-1])
 
 
-def _from_pages(pages: Float[Array, "pages 128 2 channels"]) -> Float[Array, "2 positions channels"]:
-    """Return consecutive pages as a sequence of each strand, 5′ to 3′."""
-    both = pages.reshape(-1, *pages.shape[2:])
-    return jnp.stack([both[:, 0], both[::-1, 1]])
+def _write(
+    array: Float[Array, "rows 128 channels"],
+    rows: Int32[Array, "chunks 8"],
+    x: Float[Array, "chunks positions channels"],
+) -> Float[Array, "rows 128 channels"]:
+    """Write what was computed of some chunks to the rows of their pages."""
+    return array.at[rows.ravel()].set(x.reshape(-1, *array.shape[1:]), mode="drop")
