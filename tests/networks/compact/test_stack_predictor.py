@@ -213,6 +213,21 @@ def test_bytes_do_not_depend_on_how_many_chunks_are_computed_together(
     assert together == {1}
 
 
+def test_pages_of_bfloat16_are_written_in_place_on_cpus(stack: SpliceStack) -> None:
+    """XLA copies a whole array of bfloat16 there; see `stack_layers`."""
+    graph, state = nnx.split(stack)
+    narrow = nnx.merge(graph, jax.tree.map(lambda array: array.astype(jnp.bfloat16), state))
+    predictor = StackPredictor(narrow, reverse=False)
+    ((found, _),) = read_all(predictor, PLANS[:1])
+    assert found.dtype == jnp.bfloat16 and predictor._opened is not None
+    for store in predictor._opened.stores:
+        for pages in store.arrays:
+            assert pages.dtype == jnp.float32
+            np.testing.assert_array_equal(pages, pages.astype(jnp.bfloat16).astype(jnp.float32))
+    expected = embed_whole(stack, PLANS[0].allele.reference_codes)
+    np.testing.assert_allclose(found.astype(np.float32), expected, rtol=0.1, atol=0.05 * np.ptp(expected))
+
+
 def test_bytes_do_not_depend_on_room(stack: SpliceStack, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = read_all(StackPredictor(stack, reverse=False), PLANS)
     monkeypatch.setattr(stack_predictor, "_PART_PAGES", 2)

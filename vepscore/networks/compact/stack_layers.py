@@ -14,6 +14,7 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int32, UInt8
@@ -57,9 +58,9 @@ class StackLayers:
         self.halo_pages = [0, *(-(-margin // PAGE_BP) for margin in margins)]
         self._parameters = [_split(module) for module in (stack.stem, *layers)]
         channels = stack.stem.kernel.shape[-1]
-        page = (PAGE_BP, channels)
-        self._states = PageStore([page, page], stack.dtype, rows=rows, max_rows=rows)
-        self._embeddings = PageStore([page], stack.dtype, rows=embeddings, max_rows=int(ABSENT))
+        page, dtype = (PAGE_BP, channels), _stored_dtype(stack)
+        self._states = PageStore([page, page], dtype, rows=rows, max_rows=rows)
+        self._embeddings = PageStore([page], dtype, rows=embeddings, max_rows=int(ABSENT))
         self.stores = [self._states] * len(margins) + [self._embeddings]
         self.empty = self._compute_empty()
 
@@ -100,6 +101,15 @@ class StackLayers:
             else:
                 self.next_layer(layer, np.full((1, CHUNK_PAGES + 2 * halo), empty[layer - 1]), rows)
         return empty
+
+
+def _stored_dtype(stack: SpliceStack) -> jnp.dtype:
+    """Return the dtype of pages: that of the network, or a wider one that can be written in place.
+
+    To write a part of a bfloat16 array, XLA for CPUs converts and copies all of it.
+    """
+    in_place = stack.dtype != jnp.bfloat16 or stack.device.platform != "cpu"
+    return stack.dtype if in_place else jnp.dtype(jnp.float32)
 
 
 class _Layer(nnx.Module):
@@ -152,7 +162,7 @@ def _start(
     rows: Int32[Array, "chunks _"],
 ) -> States:
     stem = _merge(graph, leaves)
-    x = stem(one_hot(codes, states[0].dtype))
+    x = stem(one_hot(codes, leaves[0].dtype))
     return tuple(_write(array, rows, x) for array in states)
 
 
@@ -188,7 +198,8 @@ def _run_layer(
     layer, halo = _merge(graph, leaves), (sources.shape[1] - CHUNK_PAGES) // 2
     beyond_bp = halo * PAGE_BP - layer.margin_bp
     x = _read(states[0], sources)[:, beyond_bp : CHUNK_BP + 2 * halo * PAGE_BP - beyond_bp]
-    return layer(x, _read(states[1], sources[:, halo : halo + CHUNK_PAGES]))
+    embedding, dtype = _read(states[1], sources[:, halo : halo + CHUNK_PAGES]), leaves[0].dtype
+    return layer(x.astype(dtype), embedding.astype(dtype))
 
 
 def _read(
@@ -204,4 +215,5 @@ def _write(
     x: Float[Array, "chunks positions channels"],
 ) -> Float[Array, "rows 128 channels"]:
     """Write what was computed of some chunks to the rows of their pages."""
-    return array.at[rows.ravel()].set(x.reshape(-1, *array.shape[1:]), mode="drop")
+    pages = x.reshape(-1, *array.shape[1:]).astype(array.dtype)
+    return array.at[rows.ravel()].set(pages, mode="drop")
