@@ -11,6 +11,8 @@ A name is one that `vepscore weights list` prints, or a directory. The tables, w
   variant: the largest gain and loss of a donor and an acceptor of the gene's strand up to 50 bp from POS. They are what
   users read, and count false gains away from where the teachers see a change, which a comparison at that position would
   miss. The mean is taken of the probabilities, before gains and losses.
+- `calls`: on the same variants, which have a delta score of 0.2 or more by the teachers' mean, and at which threshold
+  the checkpoint agrees best. To choose a threshold, take chromosomes that are not for testing.
 - `shift`: change of a site's probability if the window begins 1 to 127 bp before. Sites are positions in the middle
   half of a window whose probability is ever above 0.1.
 - `windows`: change of VS_SPLICE on the variants of ClinVar between the first window and others. Windows are centered on
@@ -58,6 +60,8 @@ SEQUENCE = ("hg38_native.fa.gz", "hg38_slices.fa.gz", "hg38_more.fa.gz")  # vari
 GENES, CLINVAR = "refseq_hg38.gtf.gz", "clinvar_2016.hg38.vcf.gz"
 MEAN = "mean of the teachers"
 LARGE_DELTA = 0.05
+CALLED_DELTA = 0.2
+THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 SITE_PROBABILITY = 0.1
 TOLERANCE = 0.02
 SHIFT_WINDOW_BP, SHIFTS, LONGEST_SHIFT_BP = 16_384, 8, 127
@@ -74,6 +78,7 @@ class Table(enum.StrEnum):
     CLINVAR = "clinvar"
     SITES = "sites"
     DELTAS = "deltas"
+    CALLS = "calls"
     SHIFT = "shift"
     WINDOWS = "windows"
 
@@ -223,19 +228,40 @@ def print_sites(evaluation: Evaluation) -> None:
 
 def print_deltas(evaluation: Evaluation) -> None:
     """Print correlations of delta scores with those of the teachers' mean."""
+    scores, mean = read_delta_scores(evaluation)
+    columns = ("variants", "stratum", "checkpoint", "deltas", "r", "rho", f"above {LARGE_DELTA}", "r", "rho")
+    print_markdown(
+        f"Delta scores: Pearson's r and Spearman's rho with the {MEAN}",
+        columns,
+        list(_correlation_rows(scores, mean, evaluation.random)),
+    )
+
+
+def read_delta_scores(evaluation: Evaluation) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the delta scores (N, 4) of each checkpoint and teacher, and those of the teachers' mean."""
     random = evaluation.random
     deltas, of_teachers = (
         {each.name: each.read_deltas(random.variants, random.strand) for each in group}
         for group in (evaluation.checkpoints, evaluation.teachers)
     )
     mean = delta_scores(np.mean(list(of_teachers.values()), axis=0))
-    scores = {name: delta_scores(each) for name, each in (deltas | of_teachers).items()}
-    columns = ("variants", "stratum", "checkpoint", "deltas", "r", "rho", f"above {LARGE_DELTA}", "r", "rho")
-    print_markdown(
-        f"Delta scores: Pearson's r and Spearman's rho with the {MEAN}",
-        columns,
-        list(_correlation_rows(scores, mean, random)),
-    )
+    return {name: delta_scores(each) for name, each in (deltas | of_teachers).items()}, mean
+
+
+def print_calls(evaluation: Evaluation) -> None:
+    """Print how well a checkpoint calls, at several thresholds, what the teachers' mean calls at CALLED_DELTA."""
+    scores, mean = read_delta_scores(evaluation)
+    scored = np.isfinite([*scores.values(), mean]).all(axis=(0, 2))
+    truth = mean[scored].max(axis=1) >= CALLED_DELTA
+    rows: list[Row] = []
+    for (name, values), threshold in itertools.product(scores.items(), THRESHOLDS):
+        called = values[scored].max(axis=1) >= threshold
+        both = int((called & truth).sum())
+        agreement = 2 * both / max(int(called.sum()) + int(truth.sum()), 1)
+        rows.append((name, threshold, int(truth.sum()), int(called.sum()), both, f"{agreement:.3f}"))
+    columns = ("checkpoint", "threshold", "called by the mean", "by the checkpoint", "by both", "F1")
+    title = f"Calls: variants with a delta score of {CALLED_DELTA} or more by the {MEAN}, of {scored.sum()}"
+    print_markdown(title, columns, rows)
 
 
 def delta_scores(deltas: np.ndarray) -> np.ndarray:
@@ -330,6 +356,7 @@ PRINTERS = {
     Table.CLINVAR: print_clinvar,
     Table.SITES: print_sites,
     Table.DELTAS: print_deltas,
+    Table.CALLS: print_calls,
     Table.SHIFT: print_shift,
     Table.WINDOWS: print_windows,
 }

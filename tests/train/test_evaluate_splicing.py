@@ -98,7 +98,9 @@ def compare(
 @pytest.mark.slow
 @pytest.mark.ci
 def test_the_embedded_checkpoint_equals_itself_as_a_teacher(data: Path, tmp_path: Path) -> None:
-    tables = compare(data, embedded_checkpoint(), tmp_path, "20480", *(set(Table) - {Table.DELTAS}))
+    tables = compare(
+        data, embedded_checkpoint(), tmp_path, "20480", *(set(Table) - {Table.DELTAS, Table.CALLS})
+    )
     assert {row["difference from the mean of the teachers"] for row in tables["ClinVar"]} == {
         "",
         "+0.000 (+0.000 to +0.000)",
@@ -211,6 +213,26 @@ def test_delta_scores_are_the_largest_gains_and_losses() -> None:
     deltas[0, :, 0] = [0.25, -0.5, 0.125]
     deltas[1, :, 1] = [-0.25, -0.5, -0.125]
     np.testing.assert_array_equal(delta_scores(deltas), [[0.25, 0, 0.5, 0], [0, 0, 0, 0.5]])
+
+
+def test_calls_of_each_threshold_are_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    largest = {"mean": [0.3, 0.25, 0.2, 0.1, 0, 0.9], "small": [0.4, 0.12, 0, 0.17, 0.06, np.nan]}
+    deltas = {name: np.pad(np.array(values)[:, None], ((0, 0), (1, 2))) for name, values in largest.items()}
+    found = {"small": deltas["small"]}, deltas["mean"]
+    monkeypatch.setattr(evaluate_splicing, "read_delta_scores", lambda _: found)
+    evaluate_splicing.print_calls(None)
+    table = read_tables(capsys.readouterr().out)["Calls:"]
+    columns = ("threshold", "called by the mean", "by the checkpoint", "by both", "F1")
+    assert [tuple(row[name] for name in columns) for row in table] == [
+        *(
+            ("0.05", "3", "4", "2", "0.571"),
+            ("0.1", "3", "3", "2", "0.667"),
+            ("0.15", "3", "2", "1", "0.400"),
+        ),
+        *((threshold, "3", "1", "1", "0.500") for threshold in ("0.2", "0.25", "0.3")),
+    ]
 
 
 def test_correlations_equal_those_of_scipy() -> None:
