@@ -17,7 +17,7 @@ from vepscore.genome.indel_anchor import IndelAnchor
 from vepscore.model.checkpoint import load_checkpoint, read_config, verify_checkpoint
 from vepscore.model.registry import embedded_checkpoint
 from vepscore.outputs import Output
-from vepscore.train.recipe import Defaults, Recipe, read_recipe
+from vepscore.train.recipe import Defaults, Recipe, SplicingRecipe, read_recipe
 from vepscore.train.training_data import read_data
 from vepscore.train.training_run import train_all
 
@@ -393,6 +393,15 @@ def test_the_examples_are_valid_recipes(name: str) -> None:
     assert short.teachers.steps < recipe.teachers.steps / 50 and all(
         each.steps >= 1 for each in short.student
     )
+
+
+def test_the_example_of_splicing_alone_is_a_valid_recipe() -> None:
+    alone, whole = (
+        read_recipe(ROOT / "examples" / "06_training" / f"{name}.toml") for name in ("splicing", "recipe")
+    )
+    assert isinstance(alone, SplicingRecipe)
+    assert (alone.defaults, alone.data.test) == (whole.defaults, whole.data.test)
+    assert alone.shortened(0.01).splicing.steps < alone.splicing.steps / 50
 
 
 def test_the_command_reports_a_missing_recipe(folder: Path, tmp_path: Path) -> None:

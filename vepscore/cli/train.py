@@ -82,7 +82,7 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
         from vepscore.io.atomic import check_folder
         from vepscore.io.output_paths import check_output_paths
         from vepscore.model.registry import resolve_checkpoint
-        from vepscore.train.recipe import read_recipe
+        from vepscore.train.recipe import Recipe, SplicingRecipe, read_recipe
 
         if share is not None:
             log.warning("--share is now called --fraction; the former name will be removed")
@@ -102,6 +102,11 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
                 "--student: trains [splicing] of the recipe alone",
                 hint="give a recipe with [splicing], and omit --teacher and --start",
             )
+        if student is None and isinstance(parsed, SplicingRecipe):
+            raise UsageError(
+                f"{recipe}\ntrains splicing alone, which a finished student joins",
+                hint="name the student with --student, or add [network], [teachers] and [[student]] to the recipe",
+            )
         sources = find_sources(parsed, data)
         given = None if student is None else resolve_checkpoint(student)
         checkpoints = [*sources.directories, *([given] if given else [])]
@@ -111,9 +116,10 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
         find_devices("auto")
         with observing_training() as observe:
             found = read_data(parsed, data, read_contacts)
-            done = given or train_all(
-                parsed, found, output, start=start, only_teacher=teacher, observe=observe
-            )
+            done = given
+            if done is None:
+                assert isinstance(parsed, Recipe)  # one of splicing alone has a student
+                done = train_all(parsed, found, output, start=start, only_teacher=teacher, observe=observe)
             if parsed.splicing is not None and teacher is None:
                 done = train_compact(parsed, found, output, sources, done, observe)
             typer.echo(done)

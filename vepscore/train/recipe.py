@@ -45,8 +45,7 @@ class Sources:
     genes: Text  # GTF
     tracks: Text  # .npz with coverage in bins of 32 bp; .regions.tsv and .tracks.tsv are read from beside it
     test: tuple[Text, ...]  # chromosomes that no network is trained on
-    # Chromosomes that each teacher excludes as well.
-    folds: Annotated[tuple[Names, ...], Field(min_length=1)]
+    folds: tuple[Names, ...] = ()  # chromosomes that each teacher excludes as well
     # Files of contact maps; the keys are those of their reader, see `training_data.read_data`.
     contacts: Mapping[str, Text] = dataclasses.field(default_factory=dict)
 
@@ -80,8 +79,8 @@ class Defaults:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """A training run."""
+class CommonRecipe:
+    """A training run: what every recipe has."""
 
     __pydantic_config__ = CLOSED
 
@@ -89,17 +88,36 @@ class Recipe:
     license: Text  # SPDX identifier
     seed: Annotated[int, Whole(0, 2**63 - 1)]
     data: Sources
-    network: _Network  # without heads, which depend on the data
-    teachers: LabelSchedule  # trained on labels, one per fold
-    # Trained on predictions of the teachers, one after the other.
-    student: Annotated[tuple[Schedule, ...], Field(min_length=1)]
     # Not in `repr`, from which a training's hash is computed: they do not affect that of teachers and students.
     defaults: Defaults = dataclasses.field(default=Defaults(), repr=False)
     splicing: Splicing | None = dataclasses.field(
         default=None, repr=False
     )  # a network of its own for splicing
 
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SplicingRecipe(CommonRecipe):
+    """The training of splicing alone, which a finished student joins."""
+
+    splicing: Splicing = dataclasses.field(repr=False)
+
+    def shortened(self, fraction: float) -> "SplicingRecipe":
+        """Return the recipe with a fraction of the steps."""
+        return dataclasses.replace(self, splicing=self.splicing.shortened(fraction))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe(CommonRecipe):
+    """The training of teachers and students, and of splicing if it has the table."""
+
+    network: _Network  # without heads, which depend on the data
+    teachers: LabelSchedule  # trained on labels, one per fold
+    # Trained on predictions of the teachers, one after the other.
+    student: Annotated[tuple[Schedule, ...], Field(min_length=1)]
+
     def __post_init__(self) -> None:
+        if not self.data.folds:
+            raise field_error("data.folds", self.data.folds, "at least one")
         for number, schedule in enumerate(self.student):
             try:
                 self._check_student(number, schedule)
@@ -136,8 +154,8 @@ class Recipe:
         )
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Read a recipe.
+def read_recipe(path: Path) -> Recipe | SplicingRecipe:
+    """Read a recipe; one of splicing alone has no table of other networks.
 
     Raises:
         TrainingError: the file cannot be read or is not TOML, or a field is missing, unknown or invalid.
@@ -150,8 +168,9 @@ def read_recipe(path: Path) -> Recipe:
         raise TrainingError(f"{path}\nis not TOML: {error}") from error
     if renamed := sorted(set(_rename(values, "recipe"))):
         log.warning("%s: former names of keys, which will be removed: %s", path, ", ".join(renamed))
+    alone = "splicing" in values and values.keys().isdisjoint({"network", "teachers", "student"})
     try:
-        return parse(Recipe, values)
+        return parse(SplicingRecipe, values) if alone else parse(Recipe, values)
     except ValueError as error:
         raise TrainingError(
             f"{path}\n{error}", hint="see the recipe of the embedded checkpoint for an example"

@@ -11,7 +11,7 @@ from vepscore.model.registry import checkpoint_files
 from vepscore.outputs import Output, Tracks
 from vepscore.train.coverage import TrackData
 from vepscore.train.labels import label_tracks
-from vepscore.train.recipe import Recipe
+from vepscore.train.recipe import CommonRecipe
 from vepscore.train.segments import Segment, read_segments, without
 from vepscore.train.splice import SpliceData
 from vepscore.train.training_windows import ContactMaps, TrainingWindows
@@ -53,7 +53,7 @@ class TrainingData:
         return SpliceData([segment for segment in self.segments if segment.chrom in chroms], self.annotation)
 
 
-def read_data(recipe: Recipe, folder: Path, read_contacts: ReadContacts | None = None) -> TrainingData:
+def read_data(recipe: CommonRecipe, folder: Path, read_contacts: ReadContacts | None = None) -> TrainingData:
     """Read the files that a recipe names.
 
     Args:
@@ -85,7 +85,7 @@ def read_data(recipe: Recipe, folder: Path, read_contacts: ReadContacts | None =
 
 
 def list_inputs(
-    recipe: Recipe, folder: Path, start: Path | None, checkpoints: Sequence[Path] = ()
+    recipe: CommonRecipe, folder: Path, start: Path | None, checkpoints: Sequence[Path] = ()
 ) -> list[Path]:
     """Return the files that a training run reads; some may not exist.
 

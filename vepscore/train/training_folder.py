@@ -8,7 +8,7 @@ from typing import Any
 from vepscore.errors import OutputError
 from vepscore.model.checkpoint import ARRAYS_FILE, HASHES_FILE, CheckpointConfig, read_config
 from vepscore.model.registry import OFFICIAL_FAMILY
-from vepscore.train.recipe import Recipe
+from vepscore.train.recipe import CommonRecipe
 
 LOG_FILE = "log.jsonl"
 
@@ -48,7 +48,7 @@ def training_seed(seed: int, name: str, started_from: str | None = None) -> int:
 
 
 def describe_checkpoint(
-    recipe: Recipe, architecture: Any, training: dict[str, Any], family: str = OFFICIAL_FAMILY
+    recipe: CommonRecipe, architecture: Any, training: dict[str, Any], family: str = OFFICIAL_FAMILY
 ) -> CheckpointConfig:
     """Return the `config.json` of a network of a recipe."""
     return CheckpointConfig(

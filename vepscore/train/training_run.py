@@ -18,7 +18,7 @@ from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import Output
 from vepscore.train.loop import Training, averaged, train
 from vepscore.train.objective import Objective
-from vepscore.train.recipe import Recipe
+from vepscore.train.recipe import Recipe, SplicingRecipe
 from vepscore.train.schedule import Schedule
 from vepscore.train.splicing.splicing_run import JOINED_FOLDER, SPLICING_FOLDER
 from vepscore.train.training_data import TrainingData
@@ -45,12 +45,17 @@ class _Job:
     start: Path | None = None  # checkpoint to initialize from; None: random parameters
 
 
-def list_outputs(recipe: Recipe, output: Path, *, splicing_alone: bool = False) -> list[Path]:
+def list_outputs(
+    recipe: Recipe | SplicingRecipe, output: Path, *, splicing_alone: bool = False
+) -> list[Path]:
     """Return the existing files in the directories of a recipe's networks, or of those of `[splicing]` alone."""
-    names = [f"teacher-{number}" for number, _ in enumerate(recipe.data.folds, 1)]
-    names += [STUDENT_FOLDER, *(f"{STUDENT_FOLDER}-{number}" for number, _ in enumerate(recipe.student, 1))]
-    of_splicing = [SPLICING_FOLDER, JOINED_FOLDER] if recipe.splicing else []
-    names = of_splicing if splicing_alone else names + of_splicing
+    names = [SPLICING_FOLDER, JOINED_FOLDER] if recipe.splicing else []
+    if isinstance(recipe, Recipe) and not splicing_alone:
+        names += [f"teacher-{number}" for number, _ in enumerate(recipe.data.folds, 1)]
+        names += [
+            STUDENT_FOLDER,
+            *(f"{STUDENT_FOLDER}-{number}" for number, _ in enumerate(recipe.student, 1)),
+        ]
     return [path for name in names for path in (output / name).glob("*") if path.is_file()]
 
 

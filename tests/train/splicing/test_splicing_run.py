@@ -28,7 +28,7 @@ from vepscore.model.checkpoint import (
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.networks.compact.compact_config import SPLICING
 from vepscore.outputs import Output
-from vepscore.train.recipe import read_recipe
+from vepscore.train.recipe import SplicingRecipe, read_recipe
 
 KEPT = (Output.CAGE, Output.DNASE, Output.CONTACT_MAPS)
 
@@ -186,6 +186,25 @@ def test_a_run_starts_from_a_checkpoint(folder: Path, trained: Path, tmp_path: P
     recipe.write_text(begun.replace("widths = [3, 3]", "widths = [3, 5]"))
     with pytest.raises(TrainingError, match=r"checkpoint\n  has no splicing of the architecture"):
         train_command(**arguments, output=tmp_path / "wider")
+
+
+def test_a_recipe_of_splicing_alone_needs_a_student_and_no_other_table(
+    folder: Path, trained: Path, tmp_path: Path
+) -> None:
+    text = (folder / "splicing.toml").read_text()
+    first = min(text.index(table) for table in ("[network]", "[teachers]", "[[student]]"))
+    alone = text[:first] + text[text.index("[splicing]") :]
+    recipe = tmp_path / "alone.toml"
+    recipe.write_text("".join(line for line in alone.splitlines(True) if not line.startswith("folds")))
+    with pytest.raises(UsageError, match=r"trains splicing alone, which a finished student joins"):
+        train_command(recipe=recipe, data=folder, output=tmp_path / "out")
+    found, whole = read_recipe(recipe), read_recipe(folder / "splicing.toml")
+    assert isinstance(found, SplicingRecipe) and found.splicing == whole.splicing
+    recipe.write_text(alone)  # the digest of a finished run depends on all of [data]
+    student = str(folder / "student")
+    before = (trained / "checkpoint" / "SHA256SUMS").read_bytes()
+    train_command(recipe=recipe, data=folder, output=trained, fraction=0.6, student=student)
+    assert (trained / "checkpoint" / "SHA256SUMS").read_bytes() == before
 
 
 def test_the_table_does_not_affect_the_other_networks(folder: Path) -> None:

@@ -40,7 +40,7 @@ from vepscore.networks.compact.compact_network import CompactNetwork
 from vepscore.networks.compact.splice_heads import StrandHead
 from vepscore.outputs import Output, Tracks
 from vepscore.train.labels import label_tracks
-from vepscore.train.recipe import Recipe
+from vepscore.train.recipe import CommonRecipe
 from vepscore.train.splicing.junction_training import train_junctions
 from vepscore.train.splicing.label_store import choose_chunks, label_chunks, list_chunks, read_labels
 from vepscore.train.splicing.splice_teachers import SpliceTeachers, TeacherFacts, find_teacher
@@ -77,7 +77,7 @@ class SplicingSources(NamedTuple):
         return [*self.teachers, *([self.start] if self.start else [])]
 
 
-def find_sources(recipe: Recipe, data: Path) -> SplicingSources:
+def find_sources(recipe: CommonRecipe, data: Path) -> SplicingSources:
     """Return the directories of the checkpoints that `[splicing]` names, if the recipe has it.
 
     Raises:
@@ -92,7 +92,7 @@ def find_sources(recipe: Recipe, data: Path) -> SplicingSources:
 
 @fixed_settings()
 def train_compact(
-    recipe: Recipe,
+    recipe: CommonRecipe,
     data: TrainingData,
     output: Path,
     sources: SplicingSources,
@@ -109,7 +109,7 @@ def train_compact(
 
 
 def train_splicing(
-    recipe: Recipe,
+    recipe: CommonRecipe,
     data: TrainingData,
     output: Path,
     sources: SplicingSources,
@@ -175,7 +175,7 @@ def train_splicing(
     return folder
 
 
-def join_checkpoints(recipe: Recipe, splicing: Path, student: Path, output: Path) -> Path:
+def join_checkpoints(recipe: CommonRecipe, splicing: Path, student: Path, output: Path) -> Path:
     """Write the whole network: the splicing of one checkpoint, and what a student predicts beside it.
 
     Args:
@@ -249,7 +249,7 @@ def _initialize(network: CompactNetwork, sizes: SpliceStackConfig, start: Path |
 
 
 def _label_windows(
-    recipe: Recipe, data: TrainingData, teachers: SpliceTeachers, folder: Path, observe: Observe
+    recipe: CommonRecipe, data: TrainingData, teachers: SpliceTeachers, folder: Path, observe: Observe
 ) -> SpliceWindows:
     """Return windows of the training sequence, of which chunks are labeled that have no labels yet."""
     splicing = recipe.splicing
