@@ -113,7 +113,7 @@ class Footprint:
         aligned: read the alternate allele at reference coordinates (see `vepscore.genome.alignment`). Always done
             where the alternate has two windows.
         strand: "+" or "-" if the scores depend on one strand's tracks, sites and junctions alone; a network may then
-            leave out the other strand, whose signal is NaN. None for both.
+            skip the other strand, whose signal is NaN. None for both.
         annotated_sites: SPLICE_JUNCTIONS only: which positions are annotated splice sites, by SPLICE_CLASSES.
         site_classes: SPLICE_JUNCTIONS only: the classes of splice sites to use; None for all.
     """

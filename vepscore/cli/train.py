@@ -67,7 +67,7 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
             typer.Option(
                 metavar="NAME|DIR",
                 help="With [splicing] in the recipe: train that part alone, and join it with this finished student. "
-                "Default: train teachers and students first.",
+                "Required if the recipe trains nothing else. Default: train teachers and students first.",
             ),
         ] = None,
         share: Annotated[float | None, typer.Option(min=0.0, max=1.0, hidden=True)] = None,

@@ -19,7 +19,7 @@ from vepscore.networks.dilated.dilated_config import PangolinConfig
 from vepscore.networks.dilated.published import pangolin_tracks
 from vepscore.networks.dilated.splice_networks import Pangolin
 from vepscore.outputs import Output
-from vepscore.train.splicing.splice_teachers import SpliceTeachers, TeacherFacts, find_teacher
+from vepscore.train.splicing.splice_teachers import SpliceTeachers, TeacherFacts, find_checkpoint
 
 WIDTH_BP = 300
 CODES = random_codes(WIDTH_BP + 2 * MARGIN_BP)
@@ -90,10 +90,10 @@ def test_facts_are_those_of_the_checkpoint(folder: Path) -> None:
 
 
 def test_teacher_is_found_in_the_data_directory_first(folder: Path, tmp_path: Path) -> None:
-    assert find_teacher(TEACHER, folder) == folder / TEACHER
-    assert find_teacher(str(folder / TEACHER), tmp_path) == folder / TEACHER
+    assert find_checkpoint(TEACHER, folder) == folder / TEACHER
+    assert find_checkpoint(str(folder / TEACHER), tmp_path) == folder / TEACHER
     with pytest.raises(CheckpointError, match="'nobody' is neither the name of a checkpoint nor a directory"):
-        find_teacher("nobody", folder)
+        find_checkpoint("nobody", folder)
 
 
 def test_checkpoint_without_splice_sites_cannot_teach(tmp_path: Path) -> None:

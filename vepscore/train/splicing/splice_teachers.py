@@ -44,8 +44,8 @@ class TeacherFacts(NamedTuple):
         return cls(config.name, config.license, citation, checkpoint_digest(directory))
 
 
-def find_teacher(name: str, data: Path) -> Path:
-    """Return the directory of a teacher: in the data directory, or wherever `--checkpoint` finds it.
+def find_checkpoint(name: str, data: Path) -> Path:
+    """Return the directory of a checkpoint of a recipe: in the data directory, or wherever `--checkpoint` finds it.
 
     Raises:
         CheckpointError: there is none.

@@ -43,7 +43,7 @@ from vepscore.train.labels import label_tracks
 from vepscore.train.recipe import CommonRecipe
 from vepscore.train.splicing.junction_training import train_junctions
 from vepscore.train.splicing.label_store import choose_chunks, label_chunks, list_chunks, read_labels
-from vepscore.train.splicing.splice_teachers import SpliceTeachers, TeacherFacts, find_teacher
+from vepscore.train.splicing.splice_teachers import SpliceTeachers, TeacherFacts, find_checkpoint
 from vepscore.train.splicing.splice_windows import SpliceWindows
 from vepscore.train.splicing.stack_training import StackTraining, train_stack
 from vepscore.train.step_loop import Observe as StepObserve
@@ -86,8 +86,8 @@ def find_sources(recipe: CommonRecipe, data: Path) -> SplicingSources:
     splicing = recipe.splicing
     if splicing is None:
         return SplicingSources([])
-    start = find_teacher(splicing.start, data) if splicing.start else None
-    return SplicingSources([find_teacher(name, data) for name in splicing.teachers], start)
+    start = find_checkpoint(splicing.start, data) if splicing.start else None
+    return SplicingSources([find_checkpoint(name, data) for name in splicing.teachers], start)
 
 
 @fixed_settings()
