@@ -108,16 +108,15 @@ def create_state(
     graph, *states = nnx.split(network, nnx.Param, nnx.BatchStat, ...)
     params, statistics, rest = states
     leaves, tree = jax.tree.flatten(params)
-    is_matrix = [leaf.ndim > 1 for leaf in leaves]
-    matrices, part_matrices = _ravel([x for x, chosen in zip(leaves, is_matrix, strict=True) if chosen])
-    others, part_others = _ravel([x for x, chosen in zip(leaves, is_matrix, strict=True) if not chosen])
+    matrices, part_matrices = _ravel([leaf for leaf in leaves if is_matrix(leaf)])
+    others, part_others = _ravel([leaf for leaf in leaves if not is_matrix(leaf)])
     measured, part_measured = _ravel(statistics)
 
     def restore(state: TrainState) -> NetworkT:
         parts = iter(part_matrices(state.matrices)), iter(part_others(state.others))
-        leaves = [next(parts[0] if chosen else parts[1]) for chosen in is_matrix]
+        filled = [next(parts[0] if is_matrix(leaf) else parts[1]) for leaf in leaves]
         return nnx.merge(
-            graph, jax.tree.unflatten(tree, leaves), part_measured(state.statistics), rest, copy=True
+            graph, jax.tree.unflatten(tree, filled), part_measured(state.statistics), rest, copy=True
         )
 
     return TrainState(matrices, others, measured, optimizer.init((matrices, others))), restore
@@ -159,13 +158,24 @@ def create_optimizer(
         weight_decay: of matrices.
         steps: number of steps.
     """
-    warmup_steps = round(warmup * steps)
-    rate = optax.warmup_cosine_decay_schedule(0.0, peak_rate, warmup_steps, steps, end_value=peak_rate / 100)
+    rate = cosine_schedule(peak_rate, warmup, steps)
     decayed = (True, False)  # matrices, others
     return optax.chain(
         optax.clip_by_global_norm(1.0),
         optax.adamw(rate, b2=0.99, weight_decay=weight_decay, mask=decayed),
     )
+
+
+def cosine_schedule(peak_rate: float, warmup: float, steps: int) -> optax.Schedule:
+    """Return learning rates by step: from 0 to `peak_rate` in a fraction `warmup` of the steps, then cosine decay."""
+    return optax.warmup_cosine_decay_schedule(
+        0.0, peak_rate, round(warmup * steps), steps, end_value=peak_rate / 100
+    )
+
+
+def is_matrix(parameter: jax.Array) -> bool:
+    """Return whether an array of parameters belongs to `TrainState.matrices`."""
+    return parameter.ndim > 1
 
 
 def _ravel(tree: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:

@@ -25,6 +25,7 @@ from vepscore.networks.compact.compact_network import CompactNetwork
 from vepscore.networks.compact.splice_heads import StrandHead
 from vepscore.networks.compact.splice_stack import SpliceStack
 from vepscore.outputs import Output
+from vepscore.train.muon import create_muon
 from vepscore.train.splicing.splice_losses import change_loss, distillation_loss, site_probabilities
 from vepscore.train.splicing.splice_teachers import SpliceTeachers
 from vepscore.train.splicing.splice_windows import SpliceWindows
@@ -33,7 +34,6 @@ from vepscore.train.step_loop import (
     Observe,
     StepRange,
     TrainState,
-    create_optimizer,
     create_state,
     take_step,
     take_steps,
@@ -91,16 +91,17 @@ def train_stack(
 ) -> None:
     """Train the stack and the head of splice sites of a network, in place; see `take_steps` for the rest."""
     splicing = training.splicing
-    optimizer = create_optimizer(
+    assert network.stack is not None
+    head = network.splice_heads[str(Output.SPLICE_SITES)]
+    assert isinstance(head, StrandHead)
+    trained = SiteNetwork(network.stack, head)
+    optimizer = create_muon(
+        trained,
         peak_rate=splicing.peak_rate,
         warmup=splicing.warmup,
         weight_decay=splicing.weight_decay,
         steps=splicing.steps,
     )
-    assert network.stack is not None
-    head = network.splice_heads[str(Output.SPLICE_SITES)]
-    assert isinstance(head, StrandHead)
-    trained = SiteNetwork(network.stack, head)
     current, restore = create_state(trained, optimizer)
     ranges = [
         StepRange(
