@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,19 @@ def test_run_writes_the_stack_and_the_whole_network(folder: Path, trained: Path)
     assert not any("SPLICE" in name for name in whole if name.startswith("tracks."))
 
 
+def test_a_whole_network_is_a_student_too(folder: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "splicing", tmp_path / "splicing")
+    recipe, student = folder / "splicing.toml", str(trained / "checkpoint")
+    train_command(recipe=recipe, data=folder, output=tmp_path, fraction=0.6, student=student)
+    found, expected = (arrays(path / "checkpoint") for path in (tmp_path, trained))
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+    joined, whole = (read_config(path / "checkpoint") for path in (tmp_path, trained))
+    assert joined.architecture == whole.architecture
+    assert joined.training["student"] == whole.training["student"] == {"recipe": "abc"}
+
+
 def test_a_finished_run_is_left_as_it_is(folder: Path, trained: Path, tmp_path: Path) -> None:
     before = (trained / "checkpoint" / "SHA256SUMS").read_bytes()
     recipe, student = folder / "splicing.toml", str(folder / "student")
@@ -132,10 +146,11 @@ def test_options_that_conflict_are_refused(folder: Path, tmp_path: Path) -> None
     assert not (tmp_path / "o").exists()
 
 
-def test_student_of_another_family_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_student_of_another_family_is_refused(folder: Path, trained: Path, tmp_path: Path) -> None:
     arguments = {"recipe": folder / "splicing.toml", "data": folder, "output": tmp_path / "out"}
-    with pytest.raises(TrainingError, match="is no network of one organism of the family alphagenome"):
-        train_command(**arguments, student=str(folder / "teacher"))
+    for student in (folder / "teacher", trained / "splicing"):
+        with pytest.raises(TrainingError, match="is no network of one organism of the family alphagenome"):
+            train_command(**arguments, student=str(student))
     assert not (tmp_path / "out").exists()
 
 

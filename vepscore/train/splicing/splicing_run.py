@@ -10,9 +10,9 @@ A finished part is not trained again, so rerunning the same command resumes an i
 import dataclasses
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -60,6 +60,7 @@ from vepscore.train.training_folder import (
 LABELS_FOLDER, SPLICING_FOLDER, JOINED_FOLDER = "labels", "splicing", "checkpoint"
 FAMILY = "compact"
 
+_TRACKS = "tracks."  # before the names of a whole network's arrays that are not of its splicing
 _JUNCTIONS_LOG = "log-junctions.jsonl"
 _NO_SITE_LOGIT = 6.0  # first bias of the class that is no site
 _NO_USAGE_LOGIT = -8.0  # first bias: about one position in three thousand is a site
@@ -181,7 +182,7 @@ def join_checkpoints(recipe: CommonRecipe, splicing: Path, student: Path, output
     Args:
         recipe: names the checkpoint and its defaults.
         splicing: directory of a checkpoint of the compact family, without tracks.
-        student: directory of an AlphaGenome checkpoint; its splicing is dropped.
+        student: directory of an AlphaGenome checkpoint, or of a whole network; its splicing is dropped.
         output: directory of the run; the checkpoint is written to `OUTPUT/checkpoint`.
 
     Raises:
@@ -192,14 +193,15 @@ def join_checkpoints(recipe: CommonRecipe, splicing: Path, student: Path, output
     digest = _hash(recipe.name, recipe.defaults, arrays_hash(splicing), arrays_hash(student))
     if open_training(folder, digest) is None:
         return folder
-    sizes = of_student.architecture
-    heads = {name: channels for name, channels in sizes.heads.items() if name not in SPLICING}
-    architecture = dataclasses.replace(of_stack.architecture, tracks=dataclasses.replace(sizes, heads=heads))
+    heads = {name: channels for name, channels in of_student.sizes.heads.items() if name not in SPLICING}
+    architecture = dataclasses.replace(
+        of_stack.architecture, tracks=dataclasses.replace(of_student.sizes, heads=heads)
+    )
     dropped = tuple(f"heads.{name}." for name in SPLICING)
     arrays = _read_arrays(splicing) | {
-        f"tracks.{name}": array
+        f"{_TRACKS}{name.removeprefix(of_student.prefix)}": array
         for name, array in _read_arrays(student).items()
-        if not name.startswith(dropped)
+        if name.startswith(of_student.prefix) and not name.startswith(dropped)
     }
     tracks = _read_tracks(student) | _read_tracks(
         splicing
@@ -208,22 +210,34 @@ def join_checkpoints(recipe: CommonRecipe, splicing: Path, student: Path, output
         **of_stack.training,
         "recipe": digest,
         "parameters": parameter_count(abstract_network(find_family(FAMILY), architecture)),
-        "student": dict(of_student.training),
+        "student": of_student.training,
     }
     config = describe_checkpoint(recipe, architecture, training, FAMILY)
-    config = dataclasses.replace(config, rotary_dtype=of_student.rotary_dtype)
+    config = dataclasses.replace(config, rotary_dtype=of_student.config.rotary_dtype)
     publish_checkpoint(folder, arrays, config, {"human": tracks})
     return folder
 
 
-def _read_student(student: Path) -> CheckpointConfig:
+class _Student(NamedTuple):
+    """What a student predicts beside splicing."""
+
+    config: CheckpointConfig
+    sizes: ModelConfig
+    training: Mapping[str, Any]
+    prefix: str  # of its arrays
+
+
+def _read_student(student: Path) -> _Student:
     config = read_config(student)
-    if not isinstance(config.architecture, ModelConfig) or config.architecture.organisms != 1:
-        raise TrainingError(
-            f"{student}\nis no network of one organism of the family alphagenome",
-            hint="give a student that `vepscore train` has trained",
-        )
-    return config
+    match config.architecture:
+        case ModelConfig(organisms=1) as sizes:
+            return _Student(config, sizes, dict(config.training), "")
+        case CompactConfig(tracks=sizes) if sizes.heads:
+            return _Student(config, sizes, config.training["student"], _TRACKS)
+    raise TrainingError(
+        f"{student}\nis no network of one organism of the family alphagenome, and has none as a part",
+        hint="give a student that `vepscore train` has trained",
+    )
 
 
 def _initialize(network: CompactNetwork, sizes: SpliceStackConfig, start: Path | None) -> None:
