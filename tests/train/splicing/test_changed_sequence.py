@@ -12,6 +12,7 @@ from vepscore.train.splicing.changed_sequence import (
     SeenSites,
     apply_changes,
     draw_changes,
+    replace_bases,
 )
 from vepscore.train.splicing.splicing_recipe import LONGEST_INDEL_BP, Changes
 
@@ -125,3 +126,20 @@ def test_unknown_bases_are_not_changed() -> None:
 def test_too_few_bases_are_refused() -> None:
     with pytest.raises(ValueError, match="found 9 bases after the changes, expected at least 10"):
         apply_changes(np.zeros(12, np.uint8), drawn(2, 2, 3), 10)
+
+
+def test_a_part_of_the_sequences_has_known_bases_replaced_at_rates_between_the_given_ones() -> None:
+    rng, codes = np.random.default_rng(0), random_codes()
+    codes[::7] = UNKNOWN
+    changes = Changes(mutated=0.5, mutation_rates=(0.01, 0.1))
+    found = np.array([replace_bases(rng, changes, codes) for _ in range(400)])
+    assert found.dtype == np.uint8 and np.all(found[:, ::7] == UNKNOWN)
+    known = np.arange(WIDTH_BP) % 7 > 0
+    rates = (found != codes)[:, known].mean(axis=1)
+    mutated = rates > 0
+    assert mutated.mean() == pytest.approx(0.5, abs=0.1)
+    assert 0.006 < rates[mutated].min() < 0.015 and 0.08 < rates.max() < 0.115
+    assert np.median(rates[mutated]) == pytest.approx(np.sqrt(0.01 * 0.1), rel=0.25)
+    others = found[:, known][(found != codes)[:, known]]
+    assert np.bincount(others, minlength=4).min() > len(others) / 5  # every base, never N
+    np.testing.assert_array_equal(replace_bases(rng, Changes(), codes), codes)

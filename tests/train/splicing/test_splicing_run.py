@@ -166,6 +166,12 @@ def test_student_of_another_family_is_refused(folder: Path, trained: Path, tmp_p
             "count = 4, sites = 0.9, exons = 0.3",
             "splicing.changes.sites + branch_points + exons",
         ),
+        (
+            "count = 4",
+            "mutation_rates = [0.1, 0.01]",
+            "splicing.changes.mutation_rates[0]: found 0.1, expected at most 0.01, the other",
+        ),
+        ("count = 4", "mutation_rates = [0, 0.1]", "splicing.changes.mutation_rates[0]: found 0, expected"),
         ("count = 4", "spacing_bp = 10", "splicing.changes.spacing_bp: found 10, expected a whole number"),
         ("windows = 1,", "windows = 1, mine_hard_negatives = true,", "splicing.junctions.stages: mine_hard"),
         ("windows = 1,", "windows = 1, measured = true,", "splicing.junctions.stages: only a student"),

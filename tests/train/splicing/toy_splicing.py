@@ -21,7 +21,7 @@ stages = [
   { steps = 3, windows = 2, window_bp = 256, changed = 0.6 },
 ]
 labeling = { chunk_bp = 4096, genes = 0.5, elsewhere = 0.2, networks = 1 }
-changes = { count = 4 }
+changes = { count = 4, mutated = 0.5 }
 
 [splicing.junctions]
 peak_rate = 0.01

@@ -54,6 +54,15 @@ class SeenSites(NamedTuple):
         return cls(sites + shift, acceptors + shift, exons + shift)
 
 
+def replace_bases(rng: np.random.Generator, changes: Changes, codes: np.ndarray) -> np.ndarray:
+    """Return a sequence, uint8 (S,), in which a part of the known bases is replaced in a fraction of the calls."""
+    if rng.random() >= changes.mutated:
+        return codes
+    rate = np.exp(rng.uniform(*np.log(changes.mutation_rates)))
+    replaced = (rng.random(len(codes)) < rate) & (codes < UNKNOWN)
+    return np.where(replaced, (codes + rng.integers(1, 4, len(codes), np.uint8)) % 4, codes)
+
+
 def draw_changes(
     rng: np.random.Generator, changes: Changes, codes: np.ndarray, seen: SeenSites, first: int, end: int
 ) -> DrawnChanges:

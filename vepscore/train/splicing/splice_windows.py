@@ -8,7 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vepscore.train.splicing.changed_sequence import SEEN, SeenSites, apply_changes, draw_changes
+from vepscore.train.splicing.changed_sequence import (
+    SEEN,
+    SeenSites,
+    apply_changes,
+    draw_changes,
+    replace_bases,
+)
 from vepscore.train.splicing.label_store import Chunk
 from vepscore.train.splicing.splicing_recipe import LONGEST_INDEL_BP, Changes, SpliceSampling
 
@@ -76,6 +82,7 @@ class SpliceWindows:
         width_bp = window_bp + 2 * flank_bp
         # Deletions pull in bases from behind the window.
         codes = self._read(index, first, window_bp, behind_bp=changes.count * LONGEST_INDEL_BP)
+        codes = replace_bases(rng, changes, codes)
         seen = SeenSites.of(self._labels[index][first : first + window_bp], flank_bp)
         drawn = draw_changes(rng, changes, codes, seen, flank_bp, flank_bp + window_bp)
         changed = apply_changes(codes, drawn, width_bp)

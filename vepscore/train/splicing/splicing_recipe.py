@@ -14,6 +14,7 @@ from vepscore.train.schedule import Count, LabelSchedule, Names, Text, Weight
 LONGEST_INDEL_BP = 20
 
 _PredictedBp = Annotated[int, Whole(256, 1 << 17)]
+_Rate = Annotated[float, Number(above=0, most=1)]
 _StageT = TypeVar("_StageT", bound="SpliceStage")
 
 
@@ -69,11 +70,18 @@ class Changes:
     insertions: Fraction = 0.2  # half of them repeat the bases before them
     deletions: Fraction = 0.25  # other changes replace one base
     mean_indel_bp: Annotated[float, Number(least=1, most=LONGEST_INDEL_BP)] = 4.0
+    # Fraction of the pairs of which both sequences have random bases replaced first, everywhere.
+    mutated: Fraction = 0.0
+    # Fraction of the bases that are replaced, drawn between these two; its logarithm is uniform.
+    mutation_rates: tuple[_Rate, _Rate] = (0.003, 0.1)
 
     def __post_init__(self) -> None:
         for names in (("sites", "branch_points", "exons"), ("insertions", "deletions")):
             if (total := sum(getattr(self, name) for name in names)) > 1:
                 raise field_error(" + ".join(names), total, "at most 1")
+        lowest, highest = self.mutation_rates
+        if lowest > highest:
+            raise field_error("mutation_rates[0]", lowest, f"at most {highest:g}, the other rate")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
