@@ -202,8 +202,9 @@ def test_a_run_starts_from_a_checkpoint(folder: Path, trained: Path, tmp_path: P
     assert before.keys() == after.keys()
     for name, values in before.items():
         np.testing.assert_allclose(after[name], values, atol=1e-6, err_msg=name)
-    started = read_config(tmp_path / "more" / "splicing").training["splicing_start"]
-    assert started == checkpoint_digest(trained / "checkpoint")
+    training = read_config(tmp_path / "more" / "splicing").training
+    assert training["splicing_start"] == checkpoint_digest(trained / "checkpoint")
+    assert "start" not in training["splicing"]  # a path of the machine
     recipe.write_text(begun.replace("widths = [3, 3]", "widths = [3, 5]"))
     with pytest.raises(TrainingError, match=r"checkpoint\n  has no splicing of the architecture"):
         train_command(**arguments, output=tmp_path / "wider")

@@ -165,7 +165,7 @@ def train_splicing(
     training = {
         "recipe": digest,
         "parameters": parameter_count(network),
-        "splicing": dataclasses.asdict(splicing),
+        "splicing": {name: value for name, value in dataclasses.asdict(splicing).items() if name != "start"},
         "splicing_teachers": [each._asdict() for each in facts],
         "splicing_start": started,
         "test_chromosomes": list(recipe.data.test),
