@@ -1,4 +1,4 @@
-"""Muon: orthogonal updates of hidden kernels, whatever lies beside them, and AdamW for the rest."""
+"""Muon: orthogonal updates of hidden kernels, whatever lies beside them, and NAdam for the rest."""
 
 import jax
 import jax.numpy as jnp

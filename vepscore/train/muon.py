@@ -32,7 +32,7 @@ class _Parts(NamedTuple):
 def create_muon(
     network: nnx.Module, *, peak_rate: float, warmup: float, weight_decay: float, steps: int
 ) -> optax.GradientTransformation:
-    """Return Muon for the `TrainState` of a network: for kernels with as many inputs as outputs; AdamW for the rest.
+    """Return Muon for the `TrainState` of a network: for kernels with as many inputs as outputs; NAdam for the rest.
 
     Args:
         network: its parameters are not changed.

@@ -121,7 +121,7 @@ class Splicing:
     start: Text | None = None
     # Chromosomes that are not trained on, by which recipes are compared; those of `data.test` are not either.
     held_out: tuple[Text, ...] = ()
-    # Learning rate of Muon, and of AdamW for what Muon does not train, after warm-up and before cosine decay.
+    # Learning rate of Muon, and of NAdam for what Muon does not train, after warm-up and before cosine decay.
     peak_rate: Annotated[float, Number(above=0)]
     warmup: Annotated[float, Number(least=0, below=1)] = 0.03  # fraction of the steps
     weight_decay: Weight = 0.01

@@ -233,7 +233,7 @@ def _read_student(student: Path) -> _Student:
         case ModelConfig(organisms=1) as sizes:
             return _Student(config, sizes, dict(config.training), "")
         case CompactConfig(tracks=sizes) if sizes.heads:
-            return _Student(config, sizes, config.training["student"], _TRACKS)
+            return _Student(config, sizes, config.training.get("student", {}), _TRACKS)
     raise TrainingError(
         f"{student}\nis no network of one organism of the family alphagenome, and has none as a part",
         hint="give a student that `vepscore train` has trained",
