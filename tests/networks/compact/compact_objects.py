@@ -20,7 +20,6 @@ STACK = SpliceStackConfig(
     widths=(5, 3, 3),
     dilations=(1, 8, 64),
     stem_width=5,
-    junction_channels=8,
     tissues=TISSUES,
     max_splice_sites=16,
 )

@@ -118,6 +118,33 @@ def test_junctions_depend_on_the_distance_of_their_sites_alone(network: CompactN
     assert np.abs(network.count_junctions(x, sites.at[1].add(7), 0) - counts).max() > 1e-4
 
 
+def test_ratio_of_junctions_of_two_alleles_is_that_of_their_sites(network: CompactNetwork) -> None:
+    sites = jnp.array([[300, 310, 320], [400, 900, 9000], [800, 900, 9000], [100, 110, 120]], jnp.int32)
+    reference = jax.random.normal(jax.random.key(0), (4, 3, 2 * STACK.channels))
+    alternate = reference.at[::2, 1].multiply(-1)  # another donor 1 on both strands
+    ratios = np.asarray(
+        network.count_junctions(alternate, sites, 0) / network.count_junctions(reference, sites, 0)
+    )
+    np.testing.assert_array_equal(ratios[[0, 2]], 1)
+    np.testing.assert_allclose(ratios[1], np.broadcast_to(ratios[1, :1], ratios[1].shape), rtol=1e-5)
+    assert np.abs(np.log(ratios[1])).min() > 0.01
+
+
+def test_acceptor_before_the_donor_has_no_junction(network: CompactNetwork) -> None:
+    x = jax.random.normal(jax.random.key(0), (4, 2, 2 * STACK.channels))
+    sites = jnp.array([[300, 900], [300, 950], [300, 900], [300, 800]], jnp.int32)
+    counts = np.asarray(network.count_junctions(x, sites, 0)).any(axis=-1)
+    np.testing.assert_array_equal(counts[..., 0], [[False, True], [False, True]])
+    np.testing.assert_array_equal(counts[..., 1], [[False, False], [True, True]])
+
+
+def test_junctions_of_deleted_bases_are_the_weakest(network: CompactNetwork) -> None:
+    sites = jnp.tile(jnp.array([[300], [500], [500], [300]], jnp.int32), 50)
+    x = jax.random.normal(jax.random.key(0), (4, 50, 2 * STACK.channels))
+    counts = np.asarray(network.count_junctions(x.at[::2, 0].set(0), sites, 0))  # without the first donor
+    assert np.all(counts[:1] < counts[1:])
+
+
 def test_predicts_chosen_tracks_in_the_given_order(network: CompactNetwork) -> None:
     x = jax.random.normal(jax.random.key(0), (7, 2 * STACK.channels))
     chosen = network.with_tracks({Output.SPLICE_SITES: np.array([3, 0])})

@@ -15,7 +15,7 @@ SPLICING = """
 teachers = ["teacher"]
 held_out = ["chr3"]
 peak_rate = 0.01
-network = { channels = 4, widths = [3, 3], dilations = [1, 4], stem_width = 3, junction_channels = 4 }
+network = { channels = 4, widths = [3, 3], dilations = [1, 4], stem_width = 3 }
 stages = [
   { steps = 2, windows = 2, window_bp = 256 },
   { steps = 3, windows = 2, window_bp = 256, changed = 0.6 },

@@ -37,7 +37,6 @@ class SpliceStackConfig:
         *(128,) * 2,
     )
     stem_width: Width = 9  # of the first convolution; odd
-    junction_channels: Size = 32  # of a junction site's embedding
     tissues: Size = 1  # of SPLICE_JUNCTIONS, each on two strands
     max_splice_sites: Size = 512  # junction sites kept per class
     splice_site_threshold: Fraction = 0.1  # probability below which a position is no junction site

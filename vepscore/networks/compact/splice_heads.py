@@ -3,6 +3,8 @@
 The embedding of a position has the channels of the plus strand, then those of the minus strand.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,13 +12,16 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32, Int, Int32
 
 from vepscore.model.network import OrganismIndex, OrganismParam
-from vepscore.networks.alphagenome.heads import count_between
+from vepscore.networks.alphagenome.heads import keep_channels
 from vepscore.networks.alphagenome.layers import OrganismLinear
 from vepscore.networks.compact.compact_config import STRANDS, SpliceStackConfig
-from vepscore.outputs import Output
+from vepscore.outputs import MAX_WINDOW_BP, Output
 
 _SITE_CLASSES = 3  # no site, acceptor, donor, on one strand
 _ACCEPTOR, _DONOR = 1, 2
+_WEAKEST = (
+    0.01  # strength of a position that is no site: what a ratio of counts has for its largest, or smallest
+)
 
 
 class StrandHead(nnx.Module):
@@ -54,21 +59,23 @@ class StrandHead(nnx.Module):
 
 
 class StrandJunctionHead(nnx.Module):
-    """Predicts counts of junctions between given donors and acceptors, per tissue, on each strand by itself."""
+    """Predicts counts of junctions between given donors and acceptors, per tissue, on each strand by itself.
+
+    A count is the product of the strengths of both sites and of a factor for the length of the intron. The ratio of the
+    counts of two alleles thus depends on the junction's sites alone: not on its length, nor on which other sites the
+    window has.
+    """
 
     def __init__(self, config: SpliceStackConfig, *, rngs: nnx.Rngs) -> None:
-        shape = (1, 2, config.tissues, config.junction_channels)
-        self.linear = OrganismLinear(1, config.channels, config.junction_channels, rngs=rngs)
-        # Scale and offset of each tissue, of donors and of acceptors.
-        self.tissue_embeddings = nnx.List(
-            OrganismParam(0.1 * jax.random.truncated_normal(rngs.params(), -2.0, 2.0, shape))
-            for _ in range(2)
-        )
+        self.linear = OrganismLinear(1, config.channels, 2 * config.tissues, rngs=rngs)
+        # Logarithm of each tissue's factors for introns of 2 ** 0, 2 ** 1 … bp, between which it is interpolated.
+        self.lengths = OrganismParam(jnp.zeros((1, config.tissues, MAX_WINDOW_BP.bit_length())))
 
     def keep(self, channels: Int[np.ndarray, " tissues"]) -> None:
         """Keep only these tissues, in this order."""
-        for embedding in self.tissue_embeddings:
-            embedding.set_value(embedding[:, :, channels])
+        tissues = self.lengths.shape[1]
+        keep_channels(self.linear, np.concatenate([channels, tissues + channels]))
+        self.lengths.set_value(self.lengths[:, channels])
 
     def __call__(
         self, x: Float[Array, "4 sites channels"], sites: Int32[Array, "4 sites"], organism: OrganismIndex
@@ -76,28 +83,37 @@ class StrandJunctionHead(nnx.Module):
         """Predict the counts of all junctions between the sites.
 
         Args:
-            x: the embeddings at the sites, by SPLICE_CLASSES.
+            x: the embeddings at the sites, by SPLICE_CLASSES; zeros where an allele lacks the bases.
             sites: bp from the window's start, by SPLICE_CLASSES, padded with -1.
             organism: row of the organism-specific parameters.
 
         Returns:
-            Counts by donor, acceptor, strand and tissue; 0 for padding.
+            Counts by donor, acceptor, strand and tissue; 0 for padding, and where the acceptor precedes the donor.
         """
         x = x.reshape(STRANDS, 2, -1, STRANDS, x.shape[-1] // STRANDS)
-        donors, acceptors = (embedding[organism] for embedding in self.tissue_embeddings)
         counts = []
-        for strand, classes in enumerate((sites[:2], sites[2:])):
-            hidden = self.linear(x[strand, :, :, strand], organism)
-            along = _distances(classes, sign=1 - 2 * strand)
-            counts.append(count_between((hidden[0], hidden[1]), (along[0], along[1]), (donors, acceptors)))
+        for strand, (donors, acceptors) in enumerate((sites[:2], sites[2:])):
+            strengths = self._strengths(x[strand, :, :, strand], organism)
+            lengths = (1 - 2 * strand) * (acceptors - donors[:, None])
+            real = (donors >= 0)[:, None] & (acceptors >= 0) & (lengths > 0)
+            products = strengths[0, :, None] * strengths[1] * self._length_factors(lengths, organism)
+            counts.append(jnp.where(real[..., None], products, 0.0))
         return jnp.stack(counts, axis=2)
 
+    def _strengths(
+        self, x: Float[Array, "2 sites channels"], organism: OrganismIndex
+    ) -> Float32[Array, "2 sites tissues"]:
+        """Return the strengths of donors and acceptors, from _WEAKEST to 1."""
+        as_donors, as_acceptors = jnp.split(self.linear(x, organism), 2, axis=-1)
+        logits = jnp.stack([as_donors[0], as_acceptors[1]])
+        strengths = _WEAKEST + (1 - _WEAKEST) * jax.nn.sigmoid(logits)
+        return jnp.where(jnp.any(x != 0, axis=-1, keepdims=True), strengths, _WEAKEST)
 
-def _distances(sites: Int32[Array, "2 sites"], *, sign: int) -> Int32[Array, "2 sites"]:
-    """Return how far each site is from the strand's first one, so that their place in the window does not matter.
-
-    Positions along the strand grow by `sign`; those of padding are -1.
-    """
-    real, along = sites >= 0, sign * sites
-    first = jnp.min(jnp.where(real, along, jnp.iinfo(jnp.int32).max))
-    return jnp.where(real, along - first, -1)
+    def _length_factors(
+        self, lengths: Int32[Array, "sites sites"], organism: OrganismIndex
+    ) -> Float32[Array, "sites sites tissues"]:
+        """Return the factors for introns of these lengths, bp."""
+        doublings = jnp.log2(jnp.maximum(lengths, 1).astype(jnp.float32))
+        table = self.lengths[organism].astype(jnp.float32)  # (tissues, doublings)
+        interpolate = functools.partial(jnp.interp, doublings, jnp.arange(table.shape[1]))
+        return jnp.exp(jnp.moveaxis(jax.vmap(interpolate)(table), 0, -1))
