@@ -58,12 +58,14 @@ checkpoint: $(VENV)/installed-test  ## Train the embedded checkpoint again, from
 	  $(BIN)/python $(TRAINING)/train_embedded.py $(TRAINING)/first.toml "$(DATA)" -o build/first \
 	    --fraction $(FRACTION) --teacher $$number || exit; \
 	done
-	$(BIN)/python $(TRAINING)/train_embedded.py $(TRAINING)/recipe.toml "$(DATA)" -o build/checkpoint \
+	$(BIN)/python $(TRAINING)/train_embedded.py $(TRAINING)/recipe.toml "$(DATA)" -o build/tracks \
 	  --fraction $(FRACTION) --start build/first
+	$(BIN)/python $(TRAINING)/train_embedded.py $(TRAINING)/splicing.toml "$(DATA)" -o build/splicing \
+	  --fraction $(FRACTION) --student build/tracks/student
 	$(BIN)/python $(TRAINING)/draw_background.py "$(DATA)/hg38_native.fa.gz" "$(DATA)/refseq_hg38.gtf.gz" \
 	  --snvs 2000 --indels 2000 -o build/background.vcf.gz
 	$(BIN)/vepscore calibrate build/background.vcf.gz -r "$(DATA)/hg38_native.fa.gz" -g "$(DATA)/refseq_hg38.gtf.gz" \
-	  -c build/checkpoint/student -o build/checkpoint/student
+	  -c build/splicing/checkpoint -o build/splicing/checkpoint
 
 clean:  ## Remove everything that make has made
 	rm -rf $(VENV) demo build dist

@@ -29,7 +29,8 @@ POLYPYRIMIDINE_BP = 22
 DECOY_BITS = 4.0  # look-alikes that fit a splice site better than this are changed
 WEAK_DONOR = "CTGGTGAGT"  # leans on its G at +5
 NEAR_DONOR, MADE_DONOR = "CAGGAAAGT", "CAGGTAAGT"
-NEAR_ACCEPTOR, MADE_ACCEPTOR = "CAA", "CAG"
+NEAR_ACCEPTOR = "CAT"  # not CAA: exons begin with G, and would make it an AG one base later
+PARTNER_DONOR, PARTNER_ACCEPTOR = "AAGGTTTGT", "AAG"  # of the near-exons' other sites: weak, so that they gain too
 
 # MAG|GTRAGT: the last three bases of the exon and the first six of the intron, human RefSeq introns of hg38.
 DONOR = np.array(
@@ -188,8 +189,8 @@ def add_intron(rng: np.random.Generator, gene: Gene, index: int) -> None:
     length_bp = int(rng.integers(LONG_INTRON_BP if hides_exon else INTRON_BP[0], INTRON_BP[1] + 1))
     gene.add(draw_background(rng, length_bp // 2))
     if hides_exon:
-        add_acceptor(rng, gene, NEAR_ACCEPTOR if near_acceptor else MADE_ACCEPTOR)
-        gene.near_exon = add_exon(rng, gene, encode(NEAR_DONOR if near_donor else MADE_DONOR))
+        add_acceptor(rng, gene, NEAR_ACCEPTOR if near_acceptor else PARTNER_ACCEPTOR)
+        gene.near_exon = add_exon(rng, gene, encode(NEAR_DONOR if near_donor else PARTNER_DONOR))
     gene.add(draw_background(rng, length_bp - length_bp // 2))
     add_acceptor(rng, gene)
 

@@ -136,7 +136,7 @@ def test_list_is_plain_and_imports_nothing_heavy(user_weights: Path) -> None:
     assert [line.split("\t") for line in done.stdout.splitlines()] == [
         [
             *("vepscore-small", str(registry.embedded_checkpoint()), "default"),
-            *("alphagenome", "16,384 bp", outputs, "Apache-2.0"),
+            *("compact", "16,384 bp", outputs, "Apache-2.0"),
         ],
         ["mine", str(user_weights / "mine"), "", *unknown],
         [
@@ -161,7 +161,7 @@ def test_info_describes_the_embedded_checkpoint() -> None:
     assert facts["checkpoint"].strip() == "vepscore-small"
     assert facts["parameters"].strip() == f"{config['training']['parameters']:,}"
     assert facts["default window"].strip() == f"{config['window_bp']:,} bp"
-    assert facts["license"].strip() == config["licence"]
+    assert facts["license"].strip() == config["license"]
     assert "SPLICE_SITES 4\n" in done.stdout
     assert len(facts["digest"].strip()) == len("sha256:") + 64
 

@@ -14,7 +14,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.ci]
 DEMO = ROOT / "examples" / "01_synthetic_demo" / "make_genome.py"
 EVENTS = {
     "new_donor": "pseudoexon",
-    "acceptor_minus2": "exon skipping",
+    "new_acceptor": "pseudoexon",
+    "donor_plus1": "exon skipping",
     "donor_plus1_minus_strand": "exon skipping",
     "donor_deletion": "exon skipping",
 }
@@ -73,4 +74,4 @@ def test_controls_do_nothing_and_come_last(ranked: list[dict[str, str]]) -> None
     assert set(last) == set(CONTROLS)
     rows = {row["id"]: row for row in ranked}
     assert {rows[name]["event_in_words"] for name in CONTROLS} == {"no event"}
-    assert order.index("new_donor") < order.index("acceptor_minus2") < order.index("deep_intron")
+    assert order.index("acceptor_minus2") < order.index("donor_plus5") < order.index("deep_intron")
