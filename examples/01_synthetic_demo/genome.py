@@ -30,7 +30,7 @@ DECOY_BITS = 4.0  # look-alikes that fit a splice site better than this are chan
 WEAK_DONOR = "CTGGTGAGT"  # leans on its G at +5
 NEAR_DONOR, MADE_DONOR = "CAGGAAAGT", "CAGGTAAGT"
 NEAR_ACCEPTOR = "CAT"  # not CAA: exons begin with G, and would make it an AG one base later
-PARTNER_DONOR, PARTNER_ACCEPTOR = "AAGGTTTGT", "AAG"  # of the near-exons' other sites: weak, so that they gain too
+PARTNER_DONOR, PARTNER_ACCEPTOR = "AAGGTTTGT", "AAG"  # of near-exons: weak, so that they gain as well
 
 # MAG|GTRAGT: the last three bases of the exon and the first six of the intron, human RefSeq introns of hg38.
 DONOR = np.array(

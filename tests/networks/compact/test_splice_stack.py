@@ -145,6 +145,15 @@ def test_junctions_of_deleted_bases_are_the_weakest(network: CompactNetwork) -> 
     assert np.all(counts[:1] < counts[1:])
 
 
+def test_counts_junctions_of_chosen_tissues_in_the_given_order(network: CompactNetwork) -> None:
+    sites = jnp.array([[300, 900], [500, 950], [350, 600], [200, 700]], jnp.int32)
+    x = jax.random.normal(jax.random.key(0), (4, 2, 2 * STACK.channels))
+    chosen = network.with_tracks({Output.SPLICE_JUNCTIONS: np.array([3, 0])})
+    counts = network.count_junctions(x, sites, 0)
+    np.testing.assert_allclose(chosen.count_junctions(x, sites, 0), counts[..., [3, 0]], rtol=1e-6)
+    assert np.ptp(counts[0, 0, 0]) > 1e-4
+
+
 def test_predicts_chosen_tracks_in_the_given_order(network: CompactNetwork) -> None:
     x = jax.random.normal(jax.random.key(0), (7, 2 * STACK.channels))
     chosen = network.with_tracks({Output.SPLICE_SITES: np.array([3, 0])})

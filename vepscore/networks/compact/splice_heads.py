@@ -19,9 +19,8 @@ from vepscore.outputs import MAX_WINDOW_BP, Output
 
 _SITE_CLASSES = 3  # no site, acceptor, donor, on one strand
 _ACCEPTOR, _DONOR = 1, 2
-_WEAKEST = (
-    0.01  # strength of a position that is no site: what a ratio of counts has for its largest, or smallest
-)
+# Strength of a position that is no site. Without it, going from 1e-6 to 1e-4 would count as much as a site that is new.
+_WEAKEST = 0.01
 
 
 class StrandHead(nnx.Module):
