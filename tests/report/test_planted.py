@@ -68,6 +68,14 @@ def test_planted_exons_are_made_and_lost(ranked: list[dict[str, str]], planted: 
         assert planted[name] in rows[name]["event_in_words"], (name, rows[name]["event_in_words"])
 
 
+def test_broken_acceptor_is_replaced_by_one_inside_its_exon(
+    ranked: list[dict[str, str]], planted: dict[str, str]
+) -> None:
+    (row,) = (row for row in ranked if row["id"] == "acceptor_minus2")
+    end = planted["acceptor_minus2"].split("-")[1]
+    assert row["event"] == "cryptic site" and f"-{end};" in row["event_in_words"], row["event_in_words"]
+
+
 def test_controls_do_nothing_and_come_last(ranked: list[dict[str, str]]) -> None:
     order = [row["id"] for row in ranked if row["rank"]]
     last = order[-len(CONTROLS) :]
