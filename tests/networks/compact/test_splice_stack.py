@@ -145,6 +145,25 @@ def test_junctions_of_deleted_bases_are_the_weakest(network: CompactNetwork) -> 
     assert np.all(counts[:1] < counts[1:])
 
 
+def test_usage_and_junctions_vanish_where_there_is_no_site(network: CompactNetwork) -> None:
+    x = jax.random.normal(jax.random.key(0), (4, 2, 2 * STACK.channels))
+    positions = jnp.array([[300, 310], [500, 510], [500, 510], [300, 310]], jnp.int32)
+    sites = np.asarray(network.predict(Output.SPLICE_SITES, x, 0))
+    usage = np.asarray(network.predict(Output.SPLICE_SITE_USAGE, x, 0))
+    by_strand = sites.reshape(4, 2, 2, 2).sum(axis=-1)
+    assert (usage < by_strand).all() and np.ptp(usage / by_strand) > 0.1
+    without = nnx.clone(network)
+    assert without.splice_heads is not None
+    bias = without.splice_heads.sites.linear.bias
+    bias[...] = bias[...].at[:, 0].add(20)
+    assert np.asarray(without.predict(Output.SPLICE_SITE_USAGE, x, 0)).max() < 1e-6
+    ratios = without.count_junctions(x, positions, 0) / network.count_junctions(
+        jnp.zeros_like(x), positions, 0
+    )
+    real = np.asarray(network.count_junctions(x, positions, 0)) > 0
+    np.testing.assert_allclose(np.asarray(ratios)[real], 1, rtol=1e-3)
+
+
 def test_counts_junctions_of_chosen_tissues_in_the_given_order(network: CompactNetwork) -> None:
     sites = jnp.array([[300, 900], [500, 950], [350, 600], [200, 700]], jnp.int32)
     x = jax.random.normal(jax.random.key(0), (4, 2, 2 * STACK.channels))

@@ -12,7 +12,6 @@ from vepscore.model.network import one_hot
 from vepscore.networks.alphagenome.config import ModelConfig
 from vepscore.networks.compact.compact_config import CompactConfig
 from vepscore.networks.compact.compact_network import CompactNetwork
-from vepscore.networks.compact.splice_heads import StrandHead
 from vepscore.outputs import Output
 from vepscore.train.splicing.splice_losses import change_loss, distillation_loss, site_probabilities
 from vepscore.train.splicing.stack_training import SiteNetwork
@@ -67,10 +66,8 @@ def test_change_loss_compares_differences_at_aligned_positions() -> None:
 def test_trained_network_predicts_a_strand_as_the_whole_network_does() -> None:
     config = CompactConfig(splicing=STACK, tracks=ModelConfig(organisms=1))
     network = create_random(lambda: CompactNetwork(config, rngs=nnx.Rngs(0)))
-    assert network.stack is not None
-    head = network.splice_heads[str(Output.SPLICE_SITES)]
-    assert isinstance(head, StrandHead)
-    of_strand = SiteNetwork(network.stack, head)
+    assert network.stack is not None and network.splice_heads is not None
+    of_strand = SiteNetwork(network.stack, network.splice_heads.sites)
     codes = random_codes(700)
     x = network.embed(one_hot(codes[None], jnp.float32), 0).splicing
     assert x is not None

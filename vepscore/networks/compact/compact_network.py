@@ -1,7 +1,7 @@
 """The whole network: splicing from a stack of convolutions, tracks and contact maps from an AlphaGenome."""
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +13,10 @@ from vepscore.model.allele_plan import AllelePlan
 from vepscore.model.network import Network, OrganismIndex
 from vepscore.networks.alphagenome.network import AlphaGenome, Embeddings
 from vepscore.networks.alphagenome.seam import right_bins
-from vepscore.networks.compact.compact_config import SPLICING, CompactConfig, SpliceStackConfig
-from vepscore.networks.compact.splice_heads import StrandHead, StrandJunctionHead
+from vepscore.networks.compact.compact_config import SPLICING, CompactConfig
+from vepscore.networks.compact.splice_heads import SpliceHeads
 from vepscore.networks.compact.splice_stack import SpliceStack
 from vepscore.outputs import Output, Tracks
-
-_HeadT = TypeVar("_HeadT", bound=StrandHead | StrandJunctionHead)
 
 
 class CompactEmbeddings(NamedTuple):
@@ -32,7 +30,8 @@ class CompactNetwork(Network):
     """A network of the compact family, of any size.
 
     Attributes:
-        stack: predicts splicing; None if no splicing output was kept.
+        stack: embeds windows for the splice heads.
+        splice_heads: predict splicing; None, like the stack, if no splicing output was kept.
         tracks: predicts the other outputs; None if there are none.
     """
 
@@ -43,9 +42,7 @@ class CompactNetwork(Network):
         self.max_splice_sites = config.splicing.max_splice_sites
         self.splice_site_threshold = config.splicing.splice_site_threshold
         self.stack: SpliceStack | None = nnx.data(SpliceStack(config.splicing, rngs=rngs))
-        self.splice_heads = nnx.Dict(
-            {str(output): _create_head(config.splicing, output, rngs=rngs) for output in sorted(SPLICING)}
-        )
+        self.splice_heads: SpliceHeads | None = nnx.data(SpliceHeads(config.splicing, rngs=rngs))
         self.tracks: AlphaGenome | None = nnx.data(
             AlphaGenome(config.tracks, rngs=rngs) if config.tracks.heads else None
         )
@@ -77,12 +74,6 @@ class CompactNetwork(Network):
         if self.tracks is not None:
             self.tracks.rotary_dtype = dtype
 
-    def splice_head(self, output: Output, kind: type[_HeadT]) -> _HeadT:
-        """Return the head of a splicing output, which is of that kind."""
-        head = self.splice_heads[str(output)]
-        assert isinstance(head, kind)
-        return head
-
     def embed(self, dna: Float[Array, "batch bp 4"], organism: OrganismIndex) -> CompactEmbeddings:
         """Embed a batch of windows of one length; beyond their ends, both parts see N."""
         tracks = None if self.tracks is None else self.tracks.embed(dna, organism)
@@ -101,7 +92,8 @@ class CompactNetwork(Network):
     ) -> Float32[Array, "*batch tracks"]:
         """Return the predictions of `output` from its embeddings; not for SPLICE_JUNCTIONS."""
         if output in SPLICING:
-            return self.splice_head(output, StrandHead)(x, organism)
+            assert self.splice_heads is not None
+            return self.splice_heads.predict(output, x, organism)
         assert self.tracks is not None
         return self.tracks.predict(output, x, organism)
 
@@ -109,14 +101,16 @@ class CompactNetwork(Network):
         self, x: Float[Array, "4 sites channels"], sites: Int32[Array, "4 sites"], organism: OrganismIndex
     ) -> Float32[Array, "sites sites 2 tissues"]:
         """Return the counts of junctions between sites, from their embeddings."""
-        return self.splice_head(Output.SPLICE_JUNCTIONS, StrandJunctionHead)(x, sites, organism)
+        assert self.splice_heads is not None
+        return self.splice_heads.count_junctions(x, sites, organism)
 
     def with_tracks(self, channels: Mapping[Output, Int[np.ndarray, " tracks"]]) -> "CompactNetwork":
         """Return a copy whose heads have only these channels, in this order; it shares all other arrays."""
         network = _copy(self)
-        network.splice_heads = nnx.clone(network.splice_heads)
-        for output in SPLICING & channels.keys():
-            network.splice_heads[str(output)].keep(channels[output])
+        if network.splice_heads is not None:
+            network.splice_heads = nnx.clone(network.splice_heads)
+            for output in SPLICING & channels.keys():
+                network.splice_heads.keep(output, channels[output])
         if network.tracks is not None:
             network.tracks = network.tracks.with_tracks(
                 {output: kept for output, kept in channels.items() if output not in SPLICING}
@@ -124,12 +118,9 @@ class CompactNetwork(Network):
         return network
 
     def keep_outputs(self, outputs: Collection[Output]) -> None:
-        """Keep only the heads of these outputs, and the parts that have any of them."""
-        for name in list(self.splice_heads):
-            if Output(name) not in outputs:
-                del self.splice_heads[name]
-        if not self.splice_heads:
-            self.stack = None
+        """Keep only the parts that have any of these outputs, and of the AlphaGenome only their heads."""
+        if not SPLICING & set(outputs):
+            self.stack = self.splice_heads = None
         if self.tracks is not None:
             self.tracks.keep_outputs(outputs)
             self.tracks = self.tracks if self.tracks.heads else None
@@ -175,14 +166,6 @@ class CompactNetwork(Network):
             return None
         reach_bp = self.stack.reach_bp
         return self.stack.embed(jnp.pad(dna, ((0, 0), (reach_bp, reach_bp), (0, 0))))
-
-
-def _create_head(
-    config: SpliceStackConfig, output: Output, *, rngs: nnx.Rngs
-) -> StrandHead | StrandJunctionHead:
-    if output is Output.SPLICE_JUNCTIONS:
-        return StrandJunctionHead(config, rngs=rngs)
-    return StrandHead(config, output, rngs=rngs)
 
 
 def _copy(network: CompactNetwork) -> CompactNetwork:

@@ -17,7 +17,8 @@ from flax import nnx
 from vepscore.engine.settings import fixed_settings
 from vepscore.model.network import LOADED_ORGANISM, one_hot
 from vepscore.networks.compact.compact_network import CompactNetwork
-from vepscore.outputs import SPLICE_CLASSES, Output
+from vepscore.networks.compact.splice_heads import JunctionHead, UsageHead
+from vepscore.outputs import SPLICE_CLASSES
 from vepscore.train.losses import junction_loss, usage_loss
 from vepscore.train.objective import Arrays, junction_fractions
 from vepscore.train.schedule import Schedule, Stage, Weights
@@ -32,14 +33,22 @@ from vepscore.train.step_loop import (
 )
 from vepscore.train.training_windows import TrainingWindows
 
-_TRAINED = (Output.SPLICE_SITE_USAGE, Output.SPLICE_JUNCTIONS)
+_ALMOST_ONE = -1e-6  # logarithm of the largest usage that the loss tells from 1
 
 
 class EmbeddedWindows(NamedTuple):
-    """Labeled windows and the stack's embeddings of them."""
+    """Labeled windows, the stack's embeddings of them, and what its head of splice sites predicts."""
 
     embedded: jax.Array  # (B, S, channels of both strands)
+    log_sites: jax.Array  # (B, S, 2, 3), logarithms of probabilities
     windows: Arrays  # of `TrainingWindows`
+
+
+class TrainedHeads(nnx.Module):
+    """The heads that are trained."""
+
+    def __init__(self, usage: UsageHead, junctions: JunctionHead) -> None:
+        self.usage, self.junctions = usage, junctions
 
 
 @fixed_settings()
@@ -60,7 +69,8 @@ def train_junctions(
         weight_decay=schedule.weight_decay,
         steps=schedule.steps,
     )
-    heads = nnx.Dict({str(output): network.splice_heads[str(output)] for output in _TRAINED})
+    assert network.splice_heads is not None
+    heads = TrainedHeads(network.splice_heads.usage, network.splice_heads.junctions)
     state, restore = create_state(heads, optimizer)
     step = _create_step(schedule.weights, optimizer, restore)
     sample = _Sampler(network, schedule, windows, seed)
@@ -72,19 +82,20 @@ def train_junctions(
     nnx.update(heads, nnx.state(restore(state)))
 
 
-def head_losses(heads: nnx.Dict, weights: Weights, batch: EmbeddedWindows) -> dict[str, jax.Array]:
+def head_losses(heads: TrainedHeads, weights: Weights, batch: EmbeddedWindows) -> dict[str, jax.Array]:
     """Return the losses by name, not weighted, and their weighted total."""
-    x, windows = batch
-    logits = heads[str(Output.SPLICE_SITE_USAGE)].logits(x, LOADED_ORGANISM)[..., 0]
-    sites = jax.nn.one_hot(windows["classes"], len(SPLICE_CLASSES) + 1)
-    head = heads[str(Output.SPLICE_JUNCTIONS)]
+    x, log_sites, windows = batch
+    log_usage = jnp.minimum(heads.usage.log_usage(x, log_sites, LOADED_ORGANISM), _ALMOST_ONE)
+    logits = log_usage - jnp.log(-jnp.expm1(log_usage))
+    classes = jax.nn.one_hot(windows["classes"], len(SPLICE_CLASSES) + 1)
 
-    def count(embedding: jax.Array, positions: jax.Array) -> jax.Array:
-        return head(embedding[jnp.maximum(positions, 0)], positions, LOADED_ORGANISM)
+    def count(embedded: jax.Array, sites: jax.Array, positions: jax.Array) -> jax.Array:
+        index = jnp.maximum(positions, 0)
+        return heads.junctions(embedded[index], sites[index], positions, LOADED_ORGANISM)
 
-    counts = jax.vmap(count)(x, windows["sites"])
+    counts = jax.vmap(count)(x, log_sites, windows["sites"])
     losses = {
-        "usage": usage_loss(logits, windows["usage"], sites, windows["valid"]),
+        "usage": usage_loss(logits, windows["usage"], classes, windows["valid"]),
         "junctions": junction_loss(counts, junction_fractions(windows), windows["sites"]),
     }
     total = weights.usage * losses["usage"] + weights.junctions * losses["junctions"]
@@ -100,11 +111,11 @@ class _Sampler:
         graph, self._state = nnx.split(network)
         self._schedule, self._windows, self._seed = schedule, windows, seed
 
-        def embed(state: nnx.State, codes: jax.Array) -> jax.Array:
-            dna = one_hot(codes, jnp.float32)
-            embedded = nnx.merge(graph, state).embed(dna, LOADED_ORGANISM).splicing
-            assert embedded is not None
-            return embedded
+        def embed(state: nnx.State, codes: jax.Array) -> tuple[jax.Array, jax.Array]:
+            network = nnx.merge(graph, state)
+            embedded = network.embed(one_hot(codes, jnp.float32), LOADED_ORGANISM).splicing
+            assert embedded is not None and network.splice_heads is not None
+            return embedded, network.splice_heads.sites.log_probabilities(embedded, LOADED_ORGANISM)
 
         self._embed = jax.jit(embed)
 
@@ -120,11 +131,12 @@ class _Sampler:
             read = {
                 name: batch[name] for name in ("classes", "valid", "usage", "sites", "junctions", "fractions")
             }
-            yield jax.block_until_ready(EmbeddedWindows(self._embed(self._state, batch["codes"]), read))
+            embedded, log_sites = self._embed(self._state, batch["codes"])
+            yield jax.block_until_ready(EmbeddedWindows(embedded, log_sites, read))
 
 
 def _create_step(
-    weights: Weights, optimizer: optax.GradientTransformation, restore: Callable[[TrainState], nnx.Dict]
+    weights: Weights, optimizer: optax.GradientTransformation, restore: Callable[[TrainState], TrainedHeads]
 ) -> Callable[[TrainState, EmbeddedWindows], tuple[TrainState, dict[str, jax.Array]]]:
     def step(state: TrainState, batch: EmbeddedWindows) -> tuple[TrainState, dict[str, jax.Array]]:
         def losses_of(current: TrainState) -> tuple[dict[str, jax.Array], jax.Array]:

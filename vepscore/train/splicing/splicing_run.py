@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -37,7 +36,6 @@ from vepscore.model.track_table import read_tracks
 from vepscore.networks.alphagenome.config import ModelConfig
 from vepscore.networks.compact.compact_config import SPLICING, CompactConfig, SpliceStackConfig
 from vepscore.networks.compact.compact_network import CompactNetwork
-from vepscore.networks.compact.splice_heads import StrandHead
 from vepscore.outputs import Output, Tracks
 from vepscore.train.labels import label_tracks
 from vepscore.train.recipe import CommonRecipe
@@ -63,7 +61,6 @@ FAMILY = "compact"
 _TRACKS = "tracks."  # before the names of a whole network's arrays that are not of its splicing
 _JUNCTIONS_LOG = "log-junctions.jsonl"
 _NO_SITE_LOGIT = 6.0  # first bias of the class that is no site
-_NO_USAGE_LOGIT = -8.0  # first bias: about one position in three thousand is a site
 
 
 class SplicingSources(NamedTuple):
@@ -241,14 +238,11 @@ def _read_student(student: Path) -> _Student:
 
 
 def _initialize(network: CompactNetwork, sizes: SpliceStackConfig, start: Path | None) -> None:
-    """Give the splicing of a network its first parameters: those of a checkpoint, or biases, because sites are rare."""
+    """Give the splicing of a network its first parameters: those of a checkpoint, or a bias, because sites are rare."""
     if start is None:
-        sites, usage = (
-            network.splice_head(output, StrandHead).linear.bias
-            for output in (Output.SPLICE_SITES, Output.SPLICE_SITE_USAGE)
-        )
-        sites[...] = sites[...].at[:, 0].set(_NO_SITE_LOGIT)
-        usage[...] = jnp.full_like(usage[...], _NO_USAGE_LOGIT)
+        assert network.splice_heads is not None
+        bias = network.splice_heads.sites.linear.bias
+        bias[...] = bias[...].at[:, 0].set(_NO_SITE_LOGIT)
         return
     architecture = read_config(start).architecture
     if not isinstance(architecture, CompactConfig) or architecture.splicing != sizes:

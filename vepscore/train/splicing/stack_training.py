@@ -22,9 +22,8 @@ from vepscore.engine.settings import fixed_settings
 from vepscore.genome.windows import UNKNOWN
 from vepscore.model.network import one_hot
 from vepscore.networks.compact.compact_network import CompactNetwork
-from vepscore.networks.compact.splice_heads import StrandHead
+from vepscore.networks.compact.splice_heads import SiteHead
 from vepscore.networks.compact.splice_stack import SpliceStack
-from vepscore.outputs import Output
 from vepscore.train.muon import create_muon
 from vepscore.train.splicing.splice_losses import change_loss, distillation_loss, site_probabilities
 from vepscore.train.splicing.splice_teachers import SpliceTeachers
@@ -43,7 +42,7 @@ from vepscore.train.step_loop import (
 class SiteNetwork(nnx.Module):
     """The parts of a compact network that are trained: it classifies the positions of one strand."""
 
-    def __init__(self, stack: SpliceStack, head: StrandHead) -> None:
+    def __init__(self, stack: SpliceStack, head: SiteHead) -> None:
         self.stack, self.head = stack, head
 
     def __call__(self, codes: jax.Array, groups: int | None = None) -> jax.Array:
@@ -91,10 +90,8 @@ def train_stack(
 ) -> None:
     """Train the stack and the head of splice sites of a network, in place; see `take_steps` for the rest."""
     splicing = training.splicing
-    assert network.stack is not None
-    head = network.splice_heads[str(Output.SPLICE_SITES)]
-    assert isinstance(head, StrandHead)
-    trained = SiteNetwork(network.stack, head)
+    assert network.stack is not None and network.splice_heads is not None
+    trained = SiteNetwork(network.stack, network.splice_heads.sites)
     optimizer = create_muon(
         trained,
         peak_rate=splicing.peak_rate,
