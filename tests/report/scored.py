@@ -14,6 +14,7 @@ record 5   chr1:3060 A           no ALT
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from vepscore.io.long_table import LongTableWriter
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
 from vepscore.outputs import EVENT_KINDS, Output, Tracks
+from vepscore.report.ranking import Ranking, RankingOptions, rank
 from vepscore.scorers.center_mask import DNASE
 from vepscore.scorers.splice_events import SPLICE_EVENTS
 from vepscore.scorers.splice_junctions import SPLICE_JUNCTIONS
@@ -235,3 +237,8 @@ def write_scored(folder: Path) -> Scored:
         for result in results():
             writer.write(result)
     return scored
+
+
+def ranked(source: Path, by: str = "splice", **options: Any) -> Ranking:
+    """Return the alternate alleles of an annotated VCF or a table, in order."""
+    return rank(RankingOptions(source=str(source), by=by, **options))

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -29,22 +28,20 @@ from tests.report.scored import (
     Scored,
     allele_of,
     events_of,
+    ranked,
     vcf_text,
     write_scored,
 )
 from tests.report.scored import MAIN as GENE
 from tests.scorers.cases import gtf_text
-from vepscore.cli.plot import plot
-from vepscore.cli.report import report
 from vepscore.contract import ScoreMatrix
-from vepscore.errors import CheckpointError, InputError, UsageError
+from vepscore.errors import InputError, UsageError
 from vepscore.io import long_table as parquet
 from vepscore.io.fields import FIELDS
 from vepscore.io.info import format_info
 from vepscore.io.long_table import LongTableWriter
 from vepscore.io.records import Record
 from vepscore.io.results import AlleleResult, RecordResult
-from vepscore.options import ComputeOptions, ModelOptions, WindowOptions
 from vepscore.outputs import Output
 from vepscore.report.filters import GeneList, MaxFrequency, RegionFilters
 from vepscore.report.modalities import MODALITIES, find_modality
@@ -52,7 +49,6 @@ from vepscore.report.ranking import Ranking, RankingOptions, is_long_table, rank
 from vepscore.report.ranking_table import ranking_frame, tsv_lines
 
 ALL = [(0, 0), (4, 0), (1, 0)]
-UNKNOWN = (ModelOptions(checkpoint="of-no-name"), WindowOptions(), ComputeOptions())
 TWIN = ("protein_coding", "-", [[(1500, 1600), (2040, 2060), (2800, 2900)]])  # of MAIN, on the other strand
 GENE_TWIN = dataclasses.replace(GENE, start0=1500, end0=2900, strand="-")
 SITES = ScoreMatrix(
@@ -102,10 +98,6 @@ def clones(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> list[Pat
         OTHER="ENSG00000238009.2",
         Other="RP11-34P13.13",
     )
-
-
-def ranked(source: Path, by: str = "splice", **options: Any) -> Ranking:
-    return rank(RankingOptions(source=str(source), by=by, **options))
 
 
 def write_one(path: Path, allele: AlleleResult) -> Path:
@@ -516,71 +508,6 @@ class TestEvents:
         other.write_text(scored.gtf.read_text().replace("MAIN", "ELSE"))
         assert ranked(scored.vcf, annotation=other).rows[0].event is None
         assert "the annotation has no exons of MAIN" in caplog.text
-
-
-class TestFilesThatDoNotFit:
-    @pytest.fixture
-    def shorter(self, scored: Scored, tmp_path: Path) -> Path:
-        """The scored VCF, whose header declares chr1 shorter than the genes and the reference have it."""
-        path = tmp_path / "shorter.vcf"
-        first, *rest = scored.vcf.read_text().splitlines(True)
-        path.write_text("".join((first, "##contig=<ID=1,length=4000>\n", *rest)))
-        return path
-
-    @pytest.fixture
-    def fasta(self, tmp_path: Path) -> Path:
-        path = tmp_path / "genome.fa"
-        path.write_text(f">chr1\n{'A' * 10_000}\n>chr2\nACGT\n")
-        return path
-
-    def test_header_that_contradicts_annotation_and_reference(
-        self, shorter: Path, scored: Scored, fasta: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        ranked(shorter, annotation=scored.gtf)
-        expected = ["  header of shorter.vcf: 1 has 4,000 bp", "  genes.gtf: genes on chr1 up to 4,500"]
-        assert [one.getMessage().splitlines()[1:3] for one in caplog.records] == [expected]
-        caplog.clear()
-        ranked(shorter, annotation=scored.gtf, reference=fasta)
-        expected.insert(1, "  genome.fa: chr1 has 10,000 bp")
-        assert [one.getMessage().splitlines()[1:4] for one in caplog.records] == [expected]
-
-    @pytest.mark.parametrize("draw", [plot, report])
-    def test_pictures_compare_the_reference_before_anything_is_predicted(
-        self,
-        shorter: Path,
-        scored: Scored,
-        fasta: Path,
-        tmp_path: Path,
-        caplog: pytest.LogCaptureFixture,
-        draw: Callable[..., None],
-    ) -> None:
-        output = tmp_path / ("out.svg" if draw is plot else "out.html")
-        with pytest.raises(CheckpointError):
-            draw(str(shorter), output, *UNKNOWN, reference=fasta, annotation=scored.gtf)
-        assert "genome.fa: chr1 has 10,000 bp" in caplog.text
-
-    def test_picture_of_a_variant_compares_reference_and_annotation(
-        self, scored: Scored, tmp_path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        fasta = tmp_path / "short.fa"
-        fasta.write_text(f">1\n{'A' * 4_400}\n")
-        with pytest.raises(CheckpointError):
-            plot("chr1:5:A>C", tmp_path / "out.svg", *UNKNOWN, reference=fasta, annotation=scored.gtf)
-        assert "  short.fa: 1 has 4,400 bp\n  genes.gtf: genes on chr1 up to 4,500" in caplog.text
-
-    def test_files_that_fit(self, scored: Scored, fasta: Path, caplog: pytest.LogCaptureFixture) -> None:
-        ranked(scored.vcf, annotation=scored.gtf, reference=fasta)
-        assert caplog.records == []
-
-    def test_annotation_of_contigs_of_other_names(
-        self, either: Path, scored: Scored, tmp_path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        other = tmp_path / "t2t.gtf"
-        other.write_text(scored.gtf.read_text().replace("chr1\t", "NC_060925.1\t"))
-        ranked(either, annotation=other)
-        first, second, third, _ = caplog.records[0].getMessage().splitlines()
-        assert first == "3 of 3 alleles are on contigs that t2t.gtf does not have"
-        assert (second.strip(), third.strip()) == ("the alleles: chr1", "t2t.gtf: NC_060925.1")
 
 
 class TestFiles:
