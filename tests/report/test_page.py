@@ -147,16 +147,17 @@ class TestPanel:
 
     def test_picture_has_a_lane_for_all_that_is_known(self, reader: Chrome) -> None:
         rows(reader)[0].click()
-        texts = {text.text for text in reader.find_elements("css selector", "svg.picture text")}
+        texts = {text.text for text in panels(reader)[0].find_elements("css selector", "svg.picture text")}
         assert {"junctions", "splice sites", "site changes", "Main ▸", "DNASE", "D 0.90", "0.10"} <= texts
 
     def test_a_button_shows_all_that_was_predicted(self, reader: Chrome) -> None:
         rows(reader)[0].click()
-        height = reader.find_element("css selector", "svg.picture").rect["height"]
-        reader.find_element("xpath", "//button[text()='All']").click()
-        texts = {text.text for text in reader.find_elements("css selector", "svg.picture text")}
+        panel = panels(reader)[0]
+        height = panel.find_element("css selector", "svg.picture").rect["height"]
+        panel.find_element("xpath", ".//button[text()='All']").click()
+        texts = {text.text for text in panel.find_elements("css selector", "svg.picture text")}
         assert "not predicted" in texts
-        assert reader.find_element("css selector", "svg.picture").rect["height"] >= height
+        assert panel.find_element("css selector", "svg.picture").rect["height"] >= height
 
 
 def test_it_prints(reader: Chrome) -> None:
