@@ -43,6 +43,7 @@ def arrays(folder: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_teachers_and_students_are_checkpoints(trained: Path) -> None:
     networks = {"teacher-1": ["chr2"], "teacher-2": ["chr3"], "student-1": [], "student": []}
     assert {path.name for path in trained.iterdir()} == set(networks)

@@ -186,7 +186,7 @@ def _hash_training(recipe: Recipe, job: _Job, started_from: str | None) -> str:
     # Other students do not matter, nor does splicing.
     recipe = dataclasses.replace(recipe, student=(), splicing=None)
     if not job.teachers:  # nor, for a teacher, do other teachers' folds
-        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, folds=()))
+        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, folds=(tuple(job.fold),)))
     names = (*schedule.weight_average, *schedule.teachers)
     earlier = [arrays_hash(job.folder.with_name(name)) for name in names]
     return hashlib.sha256(repr((recipe, schedule, job.fold, started_from, earlier)).encode()).hexdigest()
