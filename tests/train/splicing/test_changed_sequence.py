@@ -12,6 +12,7 @@ from vepscore.train.splicing.changed_sequence import (
     SeenSites,
     apply_changes,
     draw_changes,
+    draw_pieces,
     replace_bases,
 )
 from vepscore.train.splicing.splicing_recipe import LONGEST_INDEL_BP, Changes
@@ -143,3 +144,15 @@ def test_a_part_of_the_sequences_has_known_bases_replaced_at_rates_between_the_g
     others = found[:, known][(found != codes)[:, known]]
     assert np.bincount(others, minlength=4).min() > len(others) / 5  # every base, never N
     np.testing.assert_array_equal(replace_bases(rng, Changes(), codes), codes)
+
+
+def test_a_part_of_the_sequences_has_pieces_of_another_window_of_the_given_mean_length() -> None:
+    rng, changes = np.random.default_rng(0), Changes(joined=0.25, mean_piece_bp=200)
+    found = np.array([draw_pieces(rng, changes, WIDTH_BP) for _ in range(400)])
+    joined = found[found.any(axis=1)]
+    assert len(joined) == pytest.approx(100, abs=25)
+    boundaries = np.diff(joined.astype(int), axis=1) != 0
+    assert boundaries.sum(axis=1).mean() == pytest.approx(WIDTH_BP / 200, rel=0.1)
+    assert joined.mean() == pytest.approx(0.5, abs=0.05)
+    assert not joined[:, 0].all()  # nor do they all begin with the other
+    assert not any(draw_pieces(rng, Changes(), WIDTH_BP).any() for _ in range(50))

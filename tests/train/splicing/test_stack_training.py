@@ -17,7 +17,7 @@ from vepscore.train.segments import Segment
 from vepscore.train.splicing.label_store import Chunk
 from vepscore.train.splicing.splice_teachers import SpliceTeachers
 from vepscore.train.splicing.splice_windows import SpliceWindows
-from vepscore.train.splicing.splicing_recipe import Changes, SpliceStage, Splicing
+from vepscore.train.splicing.splicing_recipe import Changes, SpliceSampling, SpliceStage, Splicing
 from vepscore.train.splicing.stack_training import StackTraining, train_stack
 
 CHUNK_BP, FLANK_BP, WINDOW_BP = 8_192, 16, 512
@@ -139,3 +139,40 @@ def test_windows_have_the_labels_of_their_bases() -> None:
     same = np.take_along_axis(inside[0], np.maximum(pairs.source, 0), axis=1) == inside[1]
     assert same[aligned].mean() > 0.97 and not (inside[0] == inside[1]).all()
     assert jnp.asarray(pairs.source).dtype == jnp.int32 and pairs.source.max() <= 255
+
+
+def test_joined_windows_alternate_between_two() -> None:
+    """One chunk consists of A and C, the other of G and T, with a site at every base."""
+    rng = np.random.default_rng(0)
+    segments = [
+        Segment(
+            chrom=f"chr{number}", start0=0, codes=rng.integers(2 * number, 2 * number + 2, CHUNK_BP, np.uint8)
+        )
+        for number in range(2)
+    ]
+    chunks = [
+        Chunk(segment=segment, start0=0, width_bp=CHUNK_BP, strand="+", in_gene=True) for segment in segments
+    ]
+    labels = [np.full((CHUNK_BP, 2), number, np.float16) for number in range(2)]
+    windows, sampling = SpliceWindows(chunks, labels, FLANK_BP), SpliceSampling(sites=0.5, genes=0.5)
+    # Every change replaces a base near a site, thus in a piece of the second chunk.
+    changes = Changes(
+        joined=0.6,
+        mean_piece_bp=100,
+        sites=1.0,
+        branch_points=0.0,
+        exons=0.0,
+        insertions=0.0,
+        deletions=0.0,
+    )
+    found = windows.sample_changed(rng, sampling, changes, WINDOW_BP, 200)
+    second = found.codes >= 2
+    both = second.any(axis=1) & ~second.all(axis=1)
+    assert both.mean() == pytest.approx(0.6 * 2 * 0.75 * 0.25, abs=0.1)
+    boundaries = np.diff(second[both].astype(int), axis=1) != 0
+    assert boundaries.sum(axis=1).mean() == pytest.approx(second.shape[1] / 100, rel=0.2)
+    changed = found.codes != found.changed
+    assert changed.any(axis=1)[both].mean() > 0.9
+    for row in np.flatnonzero(both):
+        near = np.convolve(second[row], np.ones(31), mode="same") > 0
+        assert near[changed[row]].all()

@@ -54,6 +54,17 @@ class SeenSites(NamedTuple):
         return cls(sites + shift, acceptors + shift, exons + shift)
 
 
+def draw_pieces(rng: np.random.Generator, changes: Changes, width_bp: int) -> np.ndarray:
+    """Return which bases, bool (width_bp,), another window gives; in most calls none, see `Changes.joined`.
+
+    The lengths of the pieces are exponentially distributed.
+    """
+    if rng.random() >= changes.joined:
+        return np.zeros(width_bp, bool)
+    begins = rng.random(width_bp) < 1 / changes.mean_piece_bp
+    return np.cumsum(begins) % 2 == 1
+
+
 def replace_bases(rng: np.random.Generator, changes: Changes, codes: np.ndarray) -> np.ndarray:
     """Return a sequence, uint8 (S,), in which a part of the known bases is replaced in a fraction of the calls."""
     if rng.random() >= changes.mutated:

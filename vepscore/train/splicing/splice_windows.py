@@ -13,6 +13,7 @@ from vepscore.train.splicing.changed_sequence import (
     SeenSites,
     apply_changes,
     draw_changes,
+    draw_pieces,
     replace_bases,
 )
 from vepscore.train.splicing.label_store import Chunk
@@ -56,9 +57,10 @@ class SpliceWindows:
         self, rng: np.random.Generator, sampling: SpliceSampling, window_bp: int, count: int
     ) -> LabeledWindows:
         """Sample windows with their labels."""
-        found = [self._draw(rng, sampling, window_bp) for _ in range(count)]
-        codes = [self._read(index, first, window_bp) for index, first in found]
-        labels = [self._labels[index][first : first + window_bp] for index, first in found]
+        read_bp = window_bp + 2 * self._flank_bp
+        codes, labels = zip(
+            *(self._draw_read(rng, sampling, window_bp, read_bp) for _ in range(count)), strict=True
+        )
         return LabeledWindows(np.stack(codes), np.stack(labels).astype(np.float32))
 
     def sample_changed(
@@ -70,28 +72,37 @@ class SpliceWindows:
         count: int,
     ) -> ChangedWindows:
         """Sample windows, and change the bases at their predicted positions."""
-        found = [self._draw(rng, sampling, window_bp) for _ in range(count)]
-        windows = [self._change(rng, changes, index, first, window_bp) for index, first in found]
+        windows = [self._change(rng, sampling, changes, window_bp) for _ in range(count)]
         return ChangedWindows(*map(np.stack, zip(*windows, strict=True)))
 
     def _change(
-        self, rng: np.random.Generator, changes: Changes, index: int, first: int, window_bp: int
+        self, rng: np.random.Generator, sampling: SpliceSampling, changes: Changes, window_bp: int
     ) -> ChangedWindows:
         """Return one window, without the axis B."""
         flank_bp = self._flank_bp
         width_bp = window_bp + 2 * flank_bp
         # Deletions pull in bases from behind the window.
-        codes = self._read(index, first, window_bp, behind_bp=changes.count * LONGEST_INDEL_BP)
+        read_bp = width_bp + changes.count * LONGEST_INDEL_BP
+        codes, labels = self._draw_read(rng, sampling, window_bp, read_bp)
+        if (of_other := draw_pieces(rng, changes, read_bp)).any():
+            other_codes, other_labels = self._draw_read(rng, sampling, window_bp, read_bp)
+            codes = np.where(of_other, other_codes, codes)
+            labels = np.where(of_other[flank_bp : flank_bp + window_bp, None], other_labels, labels)
         codes = replace_bases(rng, changes, codes)
-        seen = SeenSites.of(self._labels[index][first : first + window_bp], flank_bp)
+        seen = SeenSites.of(labels, flank_bp)
         drawn = draw_changes(rng, changes, codes, seen, flank_bp, flank_bp + window_bp)
         changed = apply_changes(codes, drawn, width_bp)
         source = changed.source[flank_bp : flank_bp + window_bp] - flank_bp
         source = np.where((source >= 0) & (source < window_bp), source, -1)
         return ChangedWindows(codes[:width_bp], changed.codes, source.astype(np.int32))
 
-    def _read(self, index: int, first: int, window_bp: int, behind_bp: int = 0) -> np.ndarray:
-        return self._chunks[index].codes(first - self._flank_bp, window_bp + 2 * self._flank_bp + behind_bp)
+    def _draw_read(
+        self, rng: np.random.Generator, sampling: SpliceSampling, window_bp: int, read_bp: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw a window; return codes uint8 (read_bp,) from F before it on, and its labels, float16 (P, 2)."""
+        index, first = self._draw(rng, sampling, window_bp)
+        codes = self._chunks[index].codes(first - self._flank_bp, read_bp)
+        return codes, self._labels[index][first : first + window_bp]
 
     def _draw(self, rng: np.random.Generator, sampling: SpliceSampling, window_bp: int) -> tuple[int, int]:
         """Draw a window that lies in a chunk; return the index of the chunk and its first position."""

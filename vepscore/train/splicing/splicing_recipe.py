@@ -74,6 +74,10 @@ class Changes:
     mutated: Fraction = 0.0
     # Fraction of the bases that are replaced, drawn between these two; its logarithm is uniform.
     mutation_rates: tuple[_Rate, _Rate] = (0.003, 0.1)
+    # Fraction of the pairs whose sequence is one window's and another's in turn, before bases are replaced.
+    joined: Fraction = 0.0
+    # Mean length of what comes from one of the two.
+    mean_piece_bp: Annotated[float, Number(least=100, most=100_000)] = 2_000.0
 
     def __post_init__(self) -> None:
         for names in (("sites", "branch_points", "exons"), ("insertions", "deletions")):
