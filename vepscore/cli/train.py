@@ -110,7 +110,7 @@ def make_command(read_contacts: "ReadContacts | None" = None) -> Callable[..., N
         sources = find_sources(parsed, data)
         given = None if student is None else resolve_checkpoint(student)
         checkpoints = [*sources.directories, *([given] if given else [])]
-        inputs = [recipe, *list_inputs(parsed, data, start, checkpoints)]
+        inputs = [recipe, *list_inputs(parsed, data, start, checkpoints), *sources.more_sequence]
         check_output_paths(list_outputs(parsed, output, splicing_alone=given is not None), inputs)
         set_up_process(deterministic=False)
         find_devices("auto")

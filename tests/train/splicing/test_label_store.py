@@ -8,7 +8,6 @@ from vepscore.genome.windows import UNKNOWN, reverse_complement
 from vepscore.train.segments import Segment
 from vepscore.train.splicing.label_store import Chunk, choose_chunks, label_chunks, list_chunks, read_labels
 from vepscore.train.splicing.splice_teachers import SpliceTeachers
-from vepscore.train.splicing.splicing_recipe import Labeling
 from vepscore.train.training_data import TrainingData
 
 CHUNK_BP = 4_096
@@ -69,7 +68,7 @@ def test_sequence_of_a_chunk_is_that_of_its_strand(data: TrainingData) -> None:
 
 def test_a_larger_fraction_has_the_chunks_of_a_smaller_one(data: TrainingData) -> None:
     chunks = chunks_of(data)
-    small, large = (choose_chunks(chunks, Labeling(genes=g, elsewhere=0.1), 3) for g in (0.3, 0.8))
+    small, large = (choose_chunks(chunks, g, 0.1, 3) for g in (0.3, 0.8))
     genes = [[chunk for chunk in chosen if chunk.in_gene] for chosen in (small, large)]
     assert [len(each) for each in genes] == [4, 10] and genes[1][:4] == genes[0]
     assert len(small) - 4 == 2 and all(not chunk.in_gene for chunk in small[4:])

@@ -76,6 +76,8 @@ def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = vepscore("train", str(folder / "splicing.toml"), str(folder), "-o", str(output), *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(output / "checkpoint")
+    missing = folder / "none.fa"
+    assert f"{missing} is not there; splicing is trained without it" in " ".join(done.stderr.split())
     return output
 
 
@@ -85,7 +87,7 @@ def test_run_writes_the_stack_and_the_whole_network(folder: Path, trained: Path)
         *("config.json", "tracks.parquet", "model.safetensors", "SHA256SUMS"),
         *("log.jsonl", "log-junctions.jsonl"),
     }
-    assert {path.name.split("_")[0] for path in trained.glob("labels/*/*.npy")} == {"chr1", "chr2"}
+    assert {path.name.split("_")[0] for path in trained.glob("labels/*/*.npy")} == {"chr1", "chr2", "mm10"}
     for name, outputs in (("splicing", SPLICING), ("checkpoint", {*SPLICING, *KEPT})):
         verify_checkpoint(trained / name)
         checkpoint = load_checkpoint(trained / name)
@@ -93,6 +95,7 @@ def test_run_writes_the_stack_and_the_whole_network(folder: Path, trained: Path)
         assert (checkpoint.config.window_bp, checkpoint.config.scorers) == (16_384, ("SPLICE_SITES",))
         shown = vepscore("weights", "info", str(trained / name)).stdout
         assert f"{checkpoint.config.training['parameters']:,}" in re.findall(r"parameters: +(\S+)", shown)
+        assert checkpoint.config.training["more_sequence"] == ["more.fa"]
         (teacher,) = checkpoint.config.training["splicing_teachers"]
         assert (teacher["name"], teacher["license"], teacher["citation"]) == ("teacher", "MIT", "Doe 2024")
     assert read_config(trained / "checkpoint").training["student"] == {"recipe": "abc"}

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from flax import nnx
 
 from tests.networks.dilated.small import SPLICEAI, randomize
@@ -14,6 +15,7 @@ SPLICING = """
 [splicing]
 teachers = ["teacher"]
 held_out = ["chr3"]
+more_sequence = ["more.fa", "none.fa"]
 peak_rate = 0.01
 network = { channels = 4, widths = [3, 3], dilations = [1, 4], stem_width = 3 }
 stages = [
@@ -51,7 +53,9 @@ def write_teacher(folder: Path, name: str = TEACHER, seed: int = 0) -> Path:
 
 
 def write_recipe(folder: Path, toy: str) -> Path:
-    """Write a recipe with `[splicing]`; return its path."""
+    """Write a recipe with `[splicing]`, and the first file of `more_sequence`; return the recipe's path."""
+    bases = np.random.default_rng(0).choice(list("ACGT"), 5_000)
+    (folder / "more.fa").write_text(f">mm10_chr1_5\n{''.join(bases)}\n")
     path = folder / "splicing.toml"
     path.write_text(toy + SPLICING)
     return path

@@ -16,7 +16,6 @@ from vepscore.genome.cache import published
 from vepscore.genome.windows import UNKNOWN, reverse_complement
 from vepscore.train.segments import Segment
 from vepscore.train.splicing.splice_teachers import SpliceTeachers
-from vepscore.train.splicing.splicing_recipe import Labeling
 
 _LEAST_KNOWN = 0.5  # fraction of known bases in a chunk
 
@@ -45,14 +44,18 @@ class Chunk:
         return f"{self.segment.chrom}_{self.start0}_{self.width_bp}_{self.strand}_{checksum:08x}.npy"
 
 
-def list_chunks(segments: Sequence[Segment], annotation: Annotation, chunk_bp: int) -> list[Chunk]:
-    """Return the chunks of both strands of all segments, without those that are mostly unknown."""
+def list_chunks(segments: Sequence[Segment], annotation: Annotation | None, chunk_bp: int) -> list[Chunk]:
+    """Return the chunks of both strands of all segments, without those that are mostly unknown.
+
+    Without annotation, none is in a gene.
+    """
     chunks = []
     for segment in {(each.chrom, each.start0, each.end0): each for each in segments}.values():
         for start0 in range(segment.start0, segment.end0, chunk_bp):
             if np.mean(segment.window(start0, chunk_bp) != UNKNOWN) < _LEAST_KNOWN:
                 continue
-            genes = annotation.genes_overlapping(segment.chrom, start0, start0 + chunk_bp)
+            end0 = start0 + chunk_bp
+            genes = annotation.genes_overlapping(segment.chrom, start0, end0) if annotation else []
             chunks += [
                 Chunk(
                     segment=segment,
@@ -66,10 +69,13 @@ def list_chunks(segments: Sequence[Segment], annotation: Annotation, chunk_bp: i
     return chunks
 
 
-def choose_chunks(chunks: Sequence[Chunk], labeling: Labeling, seed: int) -> list[Chunk]:
-    """Return random chunks, those in genes first; a larger fraction has those of a smaller one, and at least one."""
+def choose_chunks(chunks: Sequence[Chunk], genes: float, elsewhere: float, seed: int) -> list[Chunk]:
+    """Return random fractions of the chunks in genes, which come first, and elsewhere.
+
+    A larger fraction has the chunks of a smaller one, and at least one.
+    """
     chosen = []
-    for in_gene, fraction in ((True, labeling.genes), (False, labeling.elsewhere)):
+    for in_gene, fraction in ((True, genes), (False, elsewhere)):
         alike = [chunk for chunk in chunks if chunk.in_gene == in_gene]
         order = np.random.default_rng([seed, in_gene]).permutation(len(alike))
         chosen += [alike[index] for index in order[: int(np.ceil(fraction * len(alike)))]]

@@ -97,6 +97,7 @@ class Labeling:
     chunk_bp: _PredictedBp = 32_768
     genes: Fraction = 1.0  # fraction of the chunks with a gene on the strand
     elsewhere: Fraction = 0.2  # fraction of the other chunks
+    more: Fraction = 0.1  # fraction of the chunks of `more_sequence`
     networks: Count | None = None  # of each teacher, drawn for each chunk; None: all
 
 
@@ -123,6 +124,9 @@ class Splicing:
     stages: Annotated[tuple[SpliceStage, ...], Field(min_length=1)]
     # Checkpoint of this family whose splicing is trained further, found as teachers are. None: random parameters.
     start: Text | None = None
+    # FASTA files in the data directory with more sequence to label, such as that of other mammals, which has no
+    # annotation. A file that is not there is not used.
+    more_sequence: tuple[Text, ...] = ()
     # Chromosomes that are not trained on, by which recipes are compared; those of `data.test` are not either.
     held_out: tuple[Text, ...] = ()
     # Learning rate of Muon, and of NAdam for what Muon does not train, after warm-up and before cosine decay.
@@ -160,6 +164,7 @@ class Splicing:
             self.labeling,
             genes=self.labeling.genes * fraction,
             elsewhere=self.labeling.elsewhere * fraction,
+            more=self.labeling.more * fraction,
         )
         return dataclasses.replace(
             self,

@@ -9,6 +9,7 @@ A finished part is not trained again, so rerunning the same command resumes an i
 
 import dataclasses
 import hashlib
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from flax import nnx
 
 from vepscore.engine.settings import fixed_settings
 from vepscore.errors import TrainingError
+from vepscore.genome.cache import cache_dir
 from vepscore.model.checkpoint import (
     ARRAYS_FILE,
     TRACKS_FILE,
@@ -39,10 +41,12 @@ from vepscore.networks.compact.compact_network import CompactNetwork
 from vepscore.outputs import Output, Tracks
 from vepscore.train.labels import label_tracks
 from vepscore.train.recipe import CommonRecipe
+from vepscore.train.segments import read_segments
 from vepscore.train.splicing.junction_training import train_junctions
-from vepscore.train.splicing.label_store import choose_chunks, label_chunks, list_chunks, read_labels
+from vepscore.train.splicing.label_store import Chunk, choose_chunks, label_chunks, list_chunks, read_labels
 from vepscore.train.splicing.splice_teachers import SpliceTeachers, TeacherFacts, find_checkpoint
 from vepscore.train.splicing.splice_windows import SpliceWindows
+from vepscore.train.splicing.splicing_recipe import Splicing
 from vepscore.train.splicing.stack_training import StackTraining, train_stack
 from vepscore.train.step_loop import Observe as StepObserve
 from vepscore.train.training_data import TrainingData
@@ -55,6 +59,8 @@ from vepscore.train.training_folder import (
     training_seed,
 )
 
+log = logging.getLogger(__name__)
+
 LABELS_FOLDER, SPLICING_FOLDER, JOINED_FOLDER = "labels", "splicing", "checkpoint"
 FAMILY = "compact"
 
@@ -64,19 +70,20 @@ _NO_SITE_LOGIT = 6.0  # first bias of the class that is no site
 
 
 class SplicingSources(NamedTuple):
-    """Directories of the checkpoints that `[splicing]` names."""
+    """What `[splicing]` names: directories of checkpoints, and files of sequence."""
 
     teachers: Sequence[Path]
     start: Path | None = None
+    more_sequence: Sequence[Path] = ()  # those that exist
 
     @property
     def directories(self) -> list[Path]:
-        """All of them."""
+        """All directories."""
         return [*self.teachers, *([self.start] if self.start else [])]
 
 
 def find_sources(recipe: CommonRecipe, data: Path) -> SplicingSources:
-    """Return the directories of the checkpoints that `[splicing]` names, if the recipe has it.
+    """Return the checkpoints and the sequence that `[splicing]` names, if the recipe has it.
 
     Raises:
         CheckpointError: there is no such checkpoint in the data directory, nor elsewhere.
@@ -85,7 +92,11 @@ def find_sources(recipe: CommonRecipe, data: Path) -> SplicingSources:
     if splicing is None:
         return SplicingSources([])
     start = find_checkpoint(splicing.start, data) if splicing.start else None
-    return SplicingSources([find_checkpoint(name, data) for name in splicing.teachers], start)
+    named = [data / name for name in splicing.more_sequence]
+    more = [path for path in named if path.exists()]
+    for path in sorted({*named} - {*more}):
+        log.warning("%s is not there; splicing is trained without it", path)
+    return SplicingSources([find_checkpoint(name, data) for name in splicing.teachers], start, more)
 
 
 @fixed_settings()
@@ -119,7 +130,7 @@ def train_splicing(
         recipe: has a table `[splicing]`.
         data: the data that the recipe names.
         output: directory of the run.
-        sources: the checkpoints that `[splicing]` names.
+        sources: what `[splicing]` names.
         observe: called after each chunk and each step.
 
     Raises:
@@ -131,7 +142,8 @@ def train_splicing(
     assert splicing is not None
     folder, facts = output / SPLICING_FOLDER, [TeacherFacts.read(teacher) for teacher in sources.teachers]
     started = checkpoint_digest(sources.start) if sources.start else None
-    digest = _hash(recipe.seed, recipe.data, splicing, [each.checkpoint for each in facts], started)
+    more = [path.name for path in sources.more_sequence]
+    digest = _hash(recipe.seed, recipe.data, splicing, [each.checkpoint for each in facts], started, more)
     progress = open_training(folder, digest)
     if progress is None:
         return folder
@@ -142,7 +154,8 @@ def train_splicing(
     networks = SpliceTeachers(sources.teachers)
     of_labels = [each.checkpoint for each in facts], splicing.labeling.networks
     labels = output / LABELS_FOLDER / _hash(*of_labels)[:16]
-    windows = _label_windows(recipe, data, networks, labels, observe)
+    chunks = _choose_chunks(recipe, data, sources.more_sequence)
+    windows = _label_windows(splicing, chunks, networks, labels, observe)
     train_stack(
         network,
         StackTraining(splicing=splicing, windows=windows, teachers=networks, seed=seed),
@@ -165,6 +178,7 @@ def train_splicing(
         "splicing": {name: value for name, value in dataclasses.asdict(splicing).items() if name != "start"},
         "splicing_teachers": [each._asdict() for each in facts],
         "splicing_start": started,
+        "more_sequence": more,
         "test_chromosomes": list(recipe.data.test),
     }
     config = describe_checkpoint(recipe, architecture, training, FAMILY)
@@ -256,18 +270,27 @@ def _initialize(network: CompactNetwork, sizes: SpliceStackConfig, start: Path |
     nnx.update(network.splice_heads, nnx.state(found.splice_heads))
 
 
-def _label_windows(
-    recipe: CommonRecipe, data: TrainingData, teachers: SpliceTeachers, folder: Path, observe: Observe
-) -> SpliceWindows:
-    """Return windows of the training sequence, of which chunks are labeled that have no labels yet."""
+def _choose_chunks(recipe: CommonRecipe, data: TrainingData, more_sequence: Sequence[Path]) -> list[Chunk]:
+    """Return the chunks to label, of the training sequence and of more."""
     splicing = recipe.splicing
     assert splicing is not None
-    listed = list_chunks(
-        data.training_segments(splicing.held_out), data.annotation, splicing.labeling.chunk_bp
+    labeling, segments = splicing.labeling, data.training_segments(splicing.held_out)
+    chosen = choose_chunks(
+        list_chunks(segments, data.annotation, labeling.chunk_bp),
+        labeling.genes,
+        labeling.elsewhere,
+        recipe.seed,
     )
-    chunks = choose_chunks(listed, splicing.labeling, recipe.seed)
-    if not chunks:
+    if not chosen:
         raise TrainingError("splicing.labeling: no chunk of the training sequence is labeled")
+    more = list_chunks(read_segments(more_sequence, cache_dir()), None, labeling.chunk_bp)
+    return chosen + choose_chunks(more, labeling.more, labeling.more, recipe.seed)
+
+
+def _label_windows(
+    splicing: Splicing, chunks: Sequence[Chunk], teachers: SpliceTeachers, folder: Path, observe: Observe
+) -> SpliceWindows:
+    """Return windows of chunks; those that have no labels yet are labeled."""
 
     def report(count: int) -> None:
         observe(LABELS_FOLDER, count, len(chunks), {"total": 0.0})
