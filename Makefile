@@ -9,10 +9,10 @@ DEMO := examples/01_synthetic_demo
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test coverage test-ci test-slow lint format reference checkpoint clean
+.PHONY: help demo test coverage test-ci test-slow test-accelerators lint format reference checkpoint clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed  ## Score a synthetic genome with the embedded checkpoint, show the effects, write a report
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(DEMO)/run.sh demo
@@ -35,6 +35,11 @@ test-ci: $(VENV)/installed-test  ## Run the slow tests that .ci/run adds to the 
 test-slow: $(VENV)/installed-slow  ## Run all slow tests: one to two hours
 	$(SIDE_BY_SIDE) -m "slow and not alone"; beside=$$?; \
 	  $(PYTEST) -m "slow and alone" && exit $$beside
+
+# The compilers for GPUs and TPUs take several GB; they are in an environment of their own.
+ACCELERATORS := .venv-accelerators
+test-accelerators: $(ACCELERATORS)/installed  ## Compile a run for GPUs and TPUs that are not there
+	JAX_PLATFORMS=cpu $(ACCELERATORS)/bin/python -m pytest -s tests/accelerators
 
 lint: $(VENV)/installed-test  ## Check style, formatting, spelling and types
 	$(BIN)/ruff check $(CODE)
@@ -68,7 +73,7 @@ checkpoint: $(VENV)/installed-test  ## Train the embedded checkpoint again, from
 	  -c build/splicing/checkpoint -o build/splicing/checkpoint
 
 clean:  ## Remove everything that make has made
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) $(ACCELERATORS) demo build dist
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -84,6 +89,12 @@ $(VENV)/installed-test: $(SOURCES) | $(BIN)/python
 	$(PIP) install --quiet --upgrade 'pip>=25.1'  # dependency groups
 	$(PIP) install --quiet '.[all]' --group dev
 	@touch $(VENV)/installed $@
+
+$(ACCELERATORS)/installed: $(SOURCES)
+	$(PYTHON) -m venv $(ACCELERATORS)
+	$(ACCELERATORS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(ACCELERATORS)/bin/python -m pip install --quiet '.[all,cuda,tpu]' --group test
+	@touch $@
 
 $(VENV)/installed-slow: $(VENV)/installed-test
 	$(PIP) install --quiet --group fuzz --group workflows
