@@ -19,28 +19,18 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from tests.networks.alphagenome.official.track_counts import COUNTS
 from vepscore.contract import Scorer
 from vepscore.engine import scoring
 from vepscore.engine.sparse import SparseEngine
 from vepscore.model.allele_plan import ReadyAllele
 from vepscore.model.checkpoint import Checkpoint, CheckpointConfig
 from vepscore.model.family import abstract_network
-from vepscore.networks.alphagenome.config import ALPHAGENOME_HEADS, ModelConfig, scored_resolution_bp
+from vepscore.networks.alphagenome.config import ModelConfig, scored_resolution_bp
 from vepscore.networks.alphagenome.family import FAMILY
 from vepscore.networks.alphagenome.network import AlphaGenome
 from vepscore.outputs import MAX_WINDOW_BP, SPLICE_CLASSES, Output, Tracks
 
-# Tracks of the published human heads; their other channels are padding.
-TRACKS = dict(ALPHAGENOME_HEADS) | {
-    Output.ATAC: 167,
-    Output.DNASE: 305,
-    Output.PROCAP: 12,
-    Output.CAGE: 546,
-    Output.RNA_SEQ: 667,
-    Output.CHIP_TF: 1617,
-    Output.CHIP_HISTONE: 1116,
-    Output.SPLICE_SITES: len(SPLICE_CLASSES),
-}
 _COMPILED = ("jit", "pjit")
 
 
@@ -104,8 +94,6 @@ def trace_run(
     scorers: Sequence[Scorer],
     alleles: Sequence[ReadyAllele],
     device: jax.Device,
-    *,
-    batch: int = 1,
 ) -> TracedRun:
     """Trace how a network scores alleles.
 
@@ -115,7 +103,6 @@ def trace_run(
         scorers: the scorers of the run.
         alleles: of windows of one width.
         device: of which the engine reads the platform.
-        batch: alternates of one reference window that it works on together.
     """
     graph, state = nnx.split(network)
 
@@ -126,7 +113,7 @@ def trace_run(
             name="", architecture=network.config, organisms=("human",), window_bp=MAX_WINDOW_BP, license=""
         )
         checkpoint = Checkpoint(config=config, network=network, tracks=tracks, digest="")
-        engine = SparseEngine(checkpoint, scorers, batch=batch)
+        engine = SparseEngine(checkpoint, scorers)
         with _without_numbers(engine):
             engine.score(alleles)
 
@@ -161,7 +148,7 @@ def published_network() -> tuple[AlphaGenome, dict[Output, Tracks]]:
     graph, state = nnx.split(abstract_network(FAMILY, architecture))
     network = nnx.merge(graph, jax.tree.map(_in_bfloat16, state))
     network.rotary_dtype = "bfloat16"
-    return network, {output: _make_tracks(output, count) for output, count in TRACKS.items()}
+    return network, {output: _make_tracks(output, count) for output, count in COUNTS["human"].items()}
 
 
 @contextlib.contextmanager

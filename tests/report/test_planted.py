@@ -68,10 +68,17 @@ def test_planted_exons_are_made_and_lost(ranked: list[dict[str, str]], planted: 
 
 
 def test_deleted_donor_is_lost(ranked: list[dict[str, str]], planted: dict[str, str]) -> None:
-    # The checkpoint sees a chance donor, 83 bp on in the intron, at 0.29 then, its teachers at 0.03; hence no skipping.
     (row,) = (row for row in ranked if row["id"] == "donor_deletion")
     donor = planted["donor_deletion"].split(":")[-1].split("-")[0]
     assert f"donor loss -1.00 at {donor}" in row["event_in_words"], row["event_in_words"]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a chance donor 83 bp into the intron gets 0.29; the teachers see it at 0.03"
+)
+def test_exon_without_its_donor_is_skipped(ranked: list[dict[str, str]]) -> None:
+    (row,) = (row for row in ranked if row["id"] == "donor_deletion")
+    assert row["event"] == "exon skipping"
 
 
 def test_broken_acceptor_is_replaced_by_one_inside_its_exon(

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.networks.alphagenome.official.track_counts import COUNTS
 from tests.paths import need
 from vepscore.networks.alphagenome.config import ALPHAGENOME_HEADS
 from vepscore.networks.alphagenome.official.metadata import (
@@ -19,33 +20,6 @@ from vepscore.outputs import Output
 FILES = {
     "human": "parity/OutputMetadataResponse_ORGANISM_HOMO_SAPIENS.textproto.gz",
     "mouse": "parity/OutputMetadataResponse_ORGANISM_MUS_MUSCULUS.textproto.gz",
-}
-COUNTS = {
-    "human": {
-        Output.ATAC: 167,
-        Output.DNASE: 305,
-        Output.PROCAP: 12,
-        Output.CAGE: 546,
-        Output.RNA_SEQ: 667,
-        Output.CHIP_TF: 1617,
-        Output.CHIP_HISTONE: 1116,
-        Output.CONTACT_MAPS: 28,
-        Output.SPLICE_SITES: 4,
-        Output.SPLICE_SITE_USAGE: 734,
-        Output.SPLICE_JUNCTIONS: 367,
-    },
-    "mouse": {
-        Output.ATAC: 18,
-        Output.DNASE: 67,
-        Output.CAGE: 188,
-        Output.RNA_SEQ: 173,
-        Output.CHIP_TF: 127,
-        Output.CHIP_HISTONE: 183,
-        Output.CONTACT_MAPS: 8,
-        Output.SPLICE_SITES: 4,
-        Output.SPLICE_SITE_USAGE: 180,
-        Output.SPLICE_JUNCTIONS: 90,
-    },
 }
 # organism | output | index | name | strand | ontology_curie | biosample_name | assay | nonzero_mean | channel
 FACTS = """\
